@@ -1,0 +1,1 @@
+"""Words every part of busbar shares. Imports nothing of ours and does no I/O."""

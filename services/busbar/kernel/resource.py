@@ -1,0 +1,37 @@
+"""The name of a resource: ``team/environment/promise/name``. It is its id and its Kafka key."""
+
+import re
+from dataclasses import dataclass
+
+SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+"""A DNS label (RFC 1123): what every part of a resource's name has to be."""
+
+_SLUG = re.compile(SLUG)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ResourceId:
+    """One resource; ``str()`` gives the id, :meth:`parse` reads it."""
+
+    team: str
+    environment: str
+    promise: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.team}/{self.environment}/{self.promise}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ResourceId":
+        """Read ``team/environment/promise/name``.
+
+        Raises:
+            ValueError: ``text`` does not have four parts that are DNS labels.
+        """
+        parts = text.split("/")
+        if len(parts) != len(cls.__slots__) or not all(_SLUG.fullmatch(part) for part in parts):
+            raise ValueError(
+                f"{text!r} is not a resource: write team/environment/promise/name, each of "
+                "lower-case letters, digits and inner hyphens, at most 63 characters"
+            )
+        return cls(*parts)
