@@ -1,0 +1,76 @@
+"""What every message is: an :class:`Intent` that asks or a :class:`Fact` that tells."""
+
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from busbar.kernel.resource import SLUG
+
+Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
+"""A DNS label: lower-case letters, digits and inner hyphens, at most 63 characters."""
+
+ResourceName = Annotated[str, StringConstraints(pattern=f"^{SLUG}(/{SLUG}){{3}}$")]
+"""``team/environment/promise/name``."""
+
+JsonObject = dict[str, Any]
+
+
+class Part(BaseModel):
+    """A piece of a message."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Message(BaseModel):
+    """The data of one event. Subclasses set :attr:`TYPE` and :attr:`TOPIC`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    TYPE: ClassVar[str]
+    """The CloudEvents type, ``busbar.<family>.<verb>.v<n>``."""
+
+    TOPIC: ClassVar[str]
+    """Where it is published."""
+
+    STATUS: ClassVar[Literal["draft", "published"]] = "published"
+    """A published version is frozen: change is a new version beside it."""
+
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]]
+    """Data that this message accepts; written to ``schemas/`` and shown in the documentation."""
+
+
+class Intent(Message):
+    """Asks for something. Read strictly: a field nobody knows is refused, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fact(Message):
+    """Tells what happened. Read tolerantly: fields of a later release are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class IntentRef(Part):
+    """The CloudEvents identity of the intent that caused something."""
+
+    source: str
+    id: str
+    type: str
+
+
+class OperationFact(Fact):
+    """A fact about the processing of one intent."""
+
+    operation: UUID = Field(description="UUIDv5 over the intent's source and id.")
+    resource: ResourceName
+
+
+EXAMPLE_OPERATION = "0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"
+EXAMPLE_RESOURCE = "payments/dev/event-stream/orders"
+EXAMPLE_INTENT: JsonObject = {
+    "source": "urn:team:payments",
+    "id": "order-stream-1",
+    "type": "busbar.resource.apply.v1",
+}

@@ -1,0 +1,90 @@
+"""The families ``dead-letter`` and ``head``: what a service could not handle, and how far it is."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from busbar.messages import topics
+from busbar.messages.base import EXAMPLE_INTENT, Fact, Intent, IntentRef, JsonObject, Slug
+
+_LETTER: JsonObject = {
+    "letter": "22222222-2222-5222-8222-222222222222",
+    "service": "policy",
+}
+
+
+class RedriveDeadLetter(Intent):
+    """Handle a dead letter again, as if its record had just arrived."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.redrive.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_LETTER,)
+
+    service: Slug = Field(description="The service whose dead letter it is.")
+    letter: str = Field(description="The dead letter's id.")
+
+
+class DeadLettered(Fact):
+    """A record could not be handled. It is kept whole, encrypted, with the reason."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.recorded.v1"
+    TOPIC: ClassVar[str] = "busbar.dlq.{service}"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_LETTER,
+            "topic": "busbar.intents.resource",
+            "partition": 3,
+            "offset": 42,
+            "reason": "missing_attribute",
+            "detail": "the header ce_id is missing: add an id that is unique for your source",
+            "intent": None,
+            "size": 512,
+            "sealed": "AAECAw==",
+        },
+    )
+
+    letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
+    service: Slug
+    topic: str
+    partition: int
+    offset: int
+    reason: str = Field(description="A bounded code.")
+    detail: str
+    intent: IntentRef | None = Field(description="The event's identity, where it could be read.")
+    size: int = Field(description="Bytes of the original value.")
+    sealed: str = Field(description="The whole record (key, headers, value), encrypted, base64.")
+
+
+class DeadLetterRedriven(Fact):
+    """Somebody had a dead letter handled again; ``outcome`` tells how it went."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.redriven.v1"
+    TOPIC: ClassVar[str] = "busbar.dlq.{service}"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {**_LETTER, "intent": EXAMPLE_INTENT, "outcome": "handled", "detail": ""},
+    )
+
+    letter: str
+    service: Slug
+    intent: IntentRef = Field(description="The redrive intent.")
+    outcome: Literal["handled", "failed", "unknown_letter"]
+    detail: str
+
+
+class HeadPublished(Fact):
+    """How far a service's relay has published: what an auditor must have seen by now."""
+
+    TYPE: ClassVar[str] = "busbar.head.published.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_HEAD
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {"relay": "policy", "sequence": 128, "count": 128, "digest": "0" * 64},
+    )
+
+    relay: Slug
+    sequence: int = Field(description="The highest sequence published; sequences start at 1.")
+    count: int = Field(
+        description="How many events carry a sequence; equal to it, as it is gapless."
+    )
+    digest: str = Field(
+        description="SHA-256 chain: each link hashes the link before it and the event's digest."
+    )

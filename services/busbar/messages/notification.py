@@ -1,0 +1,166 @@
+"""The families ``subscription`` and ``notification``: who wants to hear, and what they heard."""
+
+from typing import Annotated, ClassVar
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from busbar.messages import topics
+from busbar.messages.base import (
+    EXAMPLE_INTENT,
+    EXAMPLE_OPERATION,
+    EXAMPLE_RESOURCE,
+    Fact,
+    Intent,
+    IntentRef,
+    JsonObject,
+    Slug,
+)
+
+TypePattern = Annotated[str, StringConstraints(pattern=r"^busbar\.[a-z0-9*.-]+$", max_length=255)]
+"""A CloudEvents type; a ``*`` stands for any run of characters."""
+
+SecretRef = Annotated[str, StringConstraints(pattern=r"^secret:[a-z0-9][a-z0-9-]{0,62}$")]
+"""A reference to a secret, never the secret."""
+
+_SUBSCRIPTION: JsonObject = {"subscription": "payments/orders-done", "operation": EXAMPLE_OPERATION}
+
+
+class ApplySubscription(Intent):
+    """Deliver facts that match to this URL, signed with the referenced secret."""
+
+    TYPE: ClassVar[str] = "busbar.subscription.apply.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            "team": "payments",
+            "name": "orders-done",
+            "url": "https://payments.example/hooks/busbar",
+            "types": ["busbar.resource.provisioned.v1", "busbar.policy.denied.v1"],
+            "secret": "secret:payments-orders-done",
+        },
+    )
+
+    team: Slug = Field(description="Only facts about this team's resources are delivered.")
+    name: Slug
+    url: str = Field(max_length=2048, pattern=r"^https?://")
+    types: tuple[TypePattern, ...] = Field(min_length=1, max_length=32)
+    secret: SecretRef
+
+
+class DeleteSubscription(Intent):
+    """Stop delivering; what is already due is still delivered."""
+
+    TYPE: ClassVar[str] = "busbar.subscription.delete.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"team": "payments", "name": "orders-done"},)
+
+    team: Slug
+    name: Slug
+
+
+class Subscribed(Fact):
+    """The subscription is in force."""
+
+    TYPE: ClassVar[str] = "busbar.notification.subscribed.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "intent": EXAMPLE_INTENT,
+            "url": "https://payments.example/hooks/busbar",
+            "types": ["busbar.resource.provisioned.v1"],
+            "secret": "secret:payments-orders-done",
+        },
+    )
+
+    operation: UUID
+    intent: IntentRef
+    subscription: str = Field(description="team/name")
+    url: str
+    types: tuple[str, ...]
+    secret: SecretRef
+
+
+class SubscriptionRefused(Fact):
+    """The subscription intent was refused; nothing changed."""
+
+    TYPE: ClassVar[str] = "busbar.notification.refused.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            "operation": EXAMPLE_OPERATION,
+            "intent": EXAMPLE_INTENT,
+            "reason": "unknown_secret",
+            "detail": "no secret is called payments-orders-done",
+            "fix": "store it first, then send the intent again under a new id",
+        },
+    )
+
+    operation: UUID
+    intent: IntentRef
+    reason: str
+    detail: str
+    fix: str
+
+
+class Unsubscribed(Fact):
+    """The subscription has ended."""
+
+    TYPE: ClassVar[str] = "busbar.notification.unsubscribed.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_SUBSCRIPTION, "intent": EXAMPLE_INTENT},)
+
+    operation: UUID
+    intent: IntentRef
+    subscription: str
+
+
+class WebhookDelivered(Fact):
+    """The subscriber answered 2xx."""
+
+    TYPE: ClassVar[str] = "busbar.notification.delivered.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "resource": EXAMPLE_RESOURCE,
+            "event": "11111111-1111-5111-8111-111111111111",
+            "event_type": "busbar.resource.provisioned.v1",
+            "attempt": 1,
+            "status": 204,
+        },
+    )
+
+    operation: UUID | None
+    resource: str | None
+    subscription: str
+    event: str = Field(description="The id of the delivered fact; the webhook-id header.")
+    event_type: str
+    attempt: int
+    status: int
+
+
+class WebhookExhausted(Fact):
+    """Every attempt failed, or the subscriber refused for good; the fact was not delivered."""
+
+    TYPE: ClassVar[str] = "busbar.notification.exhausted.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "resource": EXAMPLE_RESOURCE,
+            "event": "11111111-1111-5111-8111-111111111111",
+            "event_type": "busbar.resource.provisioned.v1",
+            "attempts": 8,
+            "reason": "status 503",
+        },
+    )
+
+    operation: UUID | None
+    resource: str | None
+    subscription: str
+    event: str
+    event_type: str
+    attempts: int
+    reason: str
