@@ -1,0 +1,1 @@
+"""The only code that knows our bus, store, telemetry and environment."""

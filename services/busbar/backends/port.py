@@ -1,0 +1,140 @@
+"""The port that every backend adapter implements.
+
+An adapter is found by its entry point in the group ``busbar.adapters``: a class whose constructor
+takes an :class:`Environment`. The provisioner observes before it acts, acts with a deterministic
+operation key and its lease's epoch, and never guesses: what an adapter cannot tell is ``UNKNOWN``
+and is established by observing again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+
+class Presence(Enum):
+    """What is there under the name that the inputs give."""
+
+    ABSENT = "absent"
+    OURS = "ours"
+    """It carries this owner's mark."""
+    FOREIGN = "foreign"
+    """It exists without our mark, or under another owner's: it must not be touched."""
+
+
+class Fencing(Enum):
+    """How far the backend can refuse a process that lost its lease."""
+
+    CONDITIONAL = "conditional"
+    """Every write checks a version or an epoch."""
+    SESSION_LOCKED = "session_locked"
+    """A lock of the backend is held while acting."""
+    UNFENCED = "unfenced"
+    """It cannot; calls are kept shorter than the lease that remains."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call to a backend. ``owner`` is what the mark says: the resource and the step."""
+
+    owner: str
+    inputs: Mapping[str, Any]
+    operation_key: str
+    epoch: int
+    timeout: float
+    """Seconds within which the call has to be over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a backend sees. ``differs`` names the inputs that are not as asked for."""
+
+    presence: Presence
+    ready: bool = False
+    differs: tuple[str, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether it is there, ours, and like the inputs."""
+        return self.presence is Presence.OURS and not self.differs
+
+
+class Result(Enum):
+    """How a call ended, as far as the adapter can tell."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of a call. ``permanent`` says that trying again cannot help."""
+
+    result: Result
+    reason: str = ""
+    """A bounded code: refused, invalid_inputs, unavailable, timeout, not_ours, cannot_change …"""
+    detail: str = ""
+    """A sentence for people: what the backend said, and what to do. No secrets."""
+    permanent: bool = False
+
+    @classmethod
+    def done(cls) -> "Outcome":
+        """The backend confirmed it."""
+        return cls(result=Result.DONE)
+
+    @classmethod
+    def not_done(cls, reason: str, detail: str, *, permanent: bool) -> "Outcome":
+        """The backend certainly did not do it."""
+        return cls(result=Result.NOT_DONE, reason=reason, detail=detail, permanent=permanent)
+
+    @classmethod
+    def unknown(cls, reason: str, detail: str) -> "Outcome":
+        """It may or may not have happened."""
+        return cls(result=Result.UNKNOWN, reason=reason, detail=detail)
+
+
+class Backend(Protocol):
+    """Makes one kind of thing. Every method is safe to repeat with the same call."""
+
+    fencing: Fencing
+
+    async def observe(self, call: Call) -> Observation:
+        """Look, change nothing.
+
+        Raises:
+            BackendUnavailable: the backend does not answer.
+        """
+        ...
+
+    async def apply(self, call: Call) -> Outcome:
+        """Make it exist with our mark and like the inputs; called if absent, or ours and other."""
+        ...
+
+    async def remove(self, call: Call) -> Outcome:
+        """Make it be absent; must touch nothing that does not carry our mark."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class BackendUnavailable(Exception):
+    """The backend does not answer; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What an adapter may know of where it runs."""
+
+    kafka_bootstrap: str
+    secret: Callable[[str], SecretStr | None]
+    """Looks up ``secret:<name>``."""
+
+
+AdapterFactory = Callable[[Environment], Backend]

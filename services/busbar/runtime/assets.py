@@ -1,0 +1,19 @@
+"""Files that ship with busbar: found in a source checkout or inside the installed package."""
+
+from pathlib import Path
+
+import busbar
+
+_PACKAGE = Path(busbar.__file__).parent
+
+
+def asset(relative: str) -> Path:
+    """The path of ``relative`` (``contracts/promises``) in the checkout, else in the package.
+
+    Raises:
+        FileNotFoundError: this installation ships no such file.
+    """
+    for root in (_PACKAGE.parents[1], _PACKAGE / "assets"):
+        if (root / relative).exists():
+            return root / relative
+    raise FileNotFoundError(f"this installation of busbar ships no {relative}")

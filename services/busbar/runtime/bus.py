@@ -1,0 +1,56 @@
+"""The bus as the engine sees it: records in, records out. Kafka is one; a simulation another."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Partition = tuple[str, int]
+"""Topic and partition number."""
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was consumed, whatever is in it. ``timestamp`` is in ms since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Headers = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to publish."""
+
+    topic: str
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: Sequence[tuple[str, bytes]] = field(repr=False)
+
+
+class Consumer(Protocol):
+    """What the bus calls: the engine."""
+
+    async def process(self, records: Sequence[Record]) -> None:
+        """Handle ``records``; returns when everything of them is durable. Never raises."""
+        ...
+
+    async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """The next offsets of ``partitions`` as the store has them; unread ones are left out."""
+        ...
+
+
+class Publisher(Protocol):
+    """Publishes records in order."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish ``records`` and return when all are acknowledged; raises what went wrong."""
+        ...
+
+
+Wake = Callable[[], Awaitable[None]]

@@ -1,0 +1,87 @@
+"""Seals what must not be read by chance: AES-256-GCM, key from the environment or a 0600 file."""
+
+import base64
+import binascii
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import SecretStr
+
+from busbar.kernel.errors import ConfigurationError
+
+_NONCE = 12
+_KEY = 32
+
+
+class Cipher:
+    """Seals and opens bytes. The output is nonce (12 bytes), then ciphertext and tag."""
+
+    def __init__(self, key: bytes) -> None:
+        """Use a 32-byte ``key``."""
+        self._aead = AESGCM(key)
+
+    def seal(self, plain: bytes, *, context: str) -> bytes:
+        """Encrypt ``plain``; it opens only under the same ``context``."""
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + self._aead.encrypt(nonce, plain, context.encode())
+
+    def open(self, sealed: bytes, *, context: str) -> bytes:
+        """Decrypt what :meth:`seal` gave.
+
+        Raises:
+            ConfigurationError: another key sealed it, or it was changed.
+        """
+        try:
+            return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
+        except InvalidTag as error:
+            raise ConfigurationError(
+                "A sealed record does not open with this data key.",
+                fix="Give the key it was sealed with in BUSBAR_DATA_KEY or <home>/data.key.",
+            ) from error
+
+
+def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
+    """The cipher of this installation; makes ``<home>/data.key`` on first use.
+
+    Raises:
+        ConfigurationError: the key is not 32 bytes of base64, or its file is readable by others.
+    """
+    if key is None:
+        key = SecretStr(private_file(home / "data.key", secrets.token_bytes(_KEY)))
+    try:
+        raw = base64.b64decode(key.get_secret_value().strip(), validate=True)
+    except binascii.Error:
+        raw = b""
+    if len(raw) != _KEY:
+        raise ConfigurationError(
+            "The data key is not 32 bytes of base64.",
+            fix="Make one with: head -c 32 /dev/urandom | base64",
+        )
+    return Cipher(raw)
+
+
+def private_file(path: Path, fresh: bytes) -> str:
+    """The text of the 0600 file at ``path``, made from ``fresh`` (as base64) if it is not there.
+
+    Raises:
+        ConfigurationError: others may read the file.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written aside and linked into place: two services starting at once agree on one content.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.exists():
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(base64.b64encode(fresh) + b"\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    if path.stat().st_mode & 0o077:
+        raise ConfigurationError(f"{path} can be read by others.", fix=f"Run: chmod 600 {path}")
+    return path.read_text(encoding="ascii").strip()

@@ -1,0 +1,130 @@
+"""Dead letters: a record that could not be handled is kept whole, sealed, with the reason."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from busbar.kernel.clock import format_time
+from busbar.kernel.ids import event_id, operation_id
+from busbar.messages import topics
+from busbar.messages.base import IntentRef
+from busbar.messages.delivery import DeadLettered
+from busbar.messages.envelope import Envelope
+from busbar.runtime.bus import Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.store import Cause, Transaction, tables
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a record was dead-lettered: a bounded ``reason`` and a ``detail`` for people."""
+
+    reason: str
+    detail: str
+
+
+def _pack(record: Record) -> bytes:
+    def text(value: bytes | None) -> str | None:
+        return None if value is None else base64.b64encode(value).decode()
+
+    return json.dumps(
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": text(record.key),
+            "value": text(record.value),
+            "headers": [[name, text(value)] for name, value in record.headers],
+        }
+    ).encode()
+
+
+def unpack(packed: bytes) -> Record:
+    """The record that was sealed."""
+
+    def raw(value: str | None) -> bytes | None:
+        return None if value is None else base64.b64decode(value)
+
+    fields: dict[str, Any] = json.loads(packed)
+    return Record(
+        topic=fields["topic"],
+        partition=fields["partition"],
+        offset=fields["offset"],
+        timestamp=fields["timestamp"],
+        key=raw(fields["key"]),
+        value=raw(fields["value"]),
+        headers=[(name, raw(value)) for name, value in fields["headers"]],
+    )
+
+
+class DeadLetters:
+    """The dead letters of one service."""
+
+    def __init__(self, service: str, cipher: Cipher) -> None:
+        """Seal records with ``cipher``."""
+        self._service = service
+        self._cipher = cipher
+
+    async def keep(
+        self, tx: Transaction, record: Record, why: Why, envelope: Envelope | None
+    ) -> str:
+        """Keep ``record`` and publish that it is dead-lettered; returns the letter's id."""
+        place = f"{record.topic}/{record.partition}"
+        letter = str(event_id(self._service, place, str(record.offset), 0))
+        sealed = self._cipher.seal(_pack(record), context=letter)
+        await tx.execute(
+            insert(tables.letters),
+            [
+                {
+                    "id": letter,
+                    "topic": record.topic,
+                    "partition": record.partition,
+                    "offset": record.offset,
+                    "reason": why.reason,
+                    "sealed": sealed,
+                    "recorded_time": format_time(tx.now),
+                }
+            ],
+        )
+        tx.caused_by(Cause(f"kafka:{place}", str(record.offset), _correlation(envelope, letter)))
+        fact = DeadLettered(
+            letter=letter,
+            service=self._service,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=why.reason,
+            detail=why.detail,
+            intent=_identity(envelope),
+            size=len(record.value or b""),
+            sealed=base64.b64encode(sealed).decode(),
+        )
+        topic = topics.dead_letters(self._service)
+        await tx.append(f"letter/{letter}", [fact], key=letter, topic=topic)
+        return letter
+
+    async def find(self, tx: Transaction, letter: str) -> Record | None:
+        """The record that was dead-lettered as ``letter``."""
+        found = await tx.execute(
+            select(tables.letters.c.sealed).where(tables.letters.c.id == letter)
+        )
+        sealed = found.scalar()
+        if sealed is None:
+            return None
+        return unpack(self._cipher.open(sealed, context=letter))
+
+
+def _identity(envelope: Envelope | None) -> IntentRef | None:
+    if envelope is None:
+        return None
+    return IntentRef(source=envelope.source, id=envelope.id, type=envelope.type)
+
+
+def _correlation(envelope: Envelope | None, letter: str) -> str:
+    if envelope is None:
+        return letter
+    return str(operation_id(envelope.source, envelope.id))

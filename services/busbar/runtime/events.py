@@ -1,0 +1,53 @@
+"""From stored rows to CloudEvents and back: what a service's event looks like on the wire."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from busbar.kernel.clock import parse_time
+from busbar.messages.envelope import Envelope
+from busbar.runtime.store.rows import StoredEvent
+
+GENESIS = "0" * 64
+"""The link before the first of every digest chain."""
+
+
+def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
+    """The CloudEvent that ``event`` is published as, stamped with its relay and sequence.
+
+    An intent that a service passes on keeps the identity and the attributes its producer gave it.
+    """
+    about: Mapping[str, Any] = json.loads(event.metadata)
+    extensions: dict[str, str] = {
+        "correlationid": event.correlation,
+        "causationid": event.causation,
+        **about.get("extensions", {}),
+        "relay": relay,
+        "sequence": f"{sequence:020d}",
+    }
+    if event.key is not None:
+        extensions["partitionkey"] = event.key
+    if about.get("traceparent"):
+        extensions["traceparent"] = about["traceparent"]
+    time = about.get("time", event.time)
+    return Envelope(
+        id=about.get("id", event.id),
+        source=about["source"],
+        type=event.type,
+        subject=about.get("subject"),
+        time=parse_time(time) if time else None,
+        extensions=extensions,
+        data=json.loads(event.data),
+        body=event.data.encode(),
+        key=event.key,
+    )
+
+
+def chain(previous: str, source: str, id_: str, type_: str, data: Any) -> str:
+    """The next link of a digest chain: SHA-256 over the link before and the event's own digest."""
+    canonical = json.dumps(
+        [source, id_, type_, data], sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    own = hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256((previous + own).encode()).hexdigest()

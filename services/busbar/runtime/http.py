@@ -1,0 +1,125 @@
+"""The HTTP side of every service: health, and whatever the service itself serves."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from busbar.kernel.errors import ConfigurationError
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+Checks = Callable[[], Awaitable[Mapping[str, str]]]
+"""What keeps the service from being ready: a sentence by name of the part; empty if nothing."""
+
+
+class HealthApp:
+    """Answers ``/healthz`` and ``/readyz``, and hands everything else on."""
+
+    def __init__(self, service: str, checks: Checks, inner: AsgiApp | None) -> None:
+        """Be ready while ``checks`` finds nothing; serve ``inner`` besides."""
+        self._service = service
+        self._checks = checks
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI 3)."""
+        if scope["type"] == "http" and scope["path"] == "/healthz":
+            await respond(send, 200, {"service": self._service, "alive": True})
+            return
+        if scope["type"] == "http" and scope["path"] == "/readyz":
+            problems = await self._checks()
+            body = {"service": self._service, "ready": not problems, "problems": dict(problems)}
+            await respond(send, 503 if problems else 200, body)
+            return
+        if self._inner is not None:
+            await self._inner(scope, receive, send)
+            return
+        problem = {"type": "about:blank", "title": "Not Found", "status": 404}
+        await respond(send, 404, problem, media_type="application/problem+json")
+
+
+async def respond(
+    send: Send, status: int, body: Any, *, media_type: str = "application/json"
+) -> None:
+    """Send ``body`` as JSON."""
+    raw = json.dumps(body).encode()
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(raw)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": raw})
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket on ``host``:``port`` (0: any free one).
+
+    Raises:
+        ConfigurationError: the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            fix="Stop what uses the port, or choose another (BUSBAR_GATEWAY_PORT for the gateway).",
+        ) from error
+    listener.listen(256)
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the process has one place for that."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Serves an ASGI application on a socket, in the service's event loop."""
+
+    def __init__(self, app: AsgiApp, listener: socket.socket) -> None:
+        """Serve ``app`` on ``listener`` once started."""
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=2,
+                timeout_keep_alive=30,
+            )
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+
+    async def stop(self) -> None:
+        """Finish open requests (two seconds at the most) and stop."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        self._listener.close()

@@ -1,0 +1,217 @@
+"""Kafka behind FastStream: the only place that declares a subscriber.
+
+FastStream composes the consumer; delivery is ours (ADR 3): always batches, acknowledgement by
+hand, a parser that never raises, offsets sought from the store on assignment.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+
+from busbar.messages import topics
+from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
+from busbar.runtime.logs import get_logger
+
+log = get_logger()
+
+POLL_MS = 10
+"""FastStream sleeps this long after an empty poll, so it bounds the latency of an idle hop."""
+
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""What the producer lets through; the topics' own limits are narrower."""
+
+
+class KafkaBus:
+    """The bus of one service: its consumer in the group ``busbar.<service>``, and its producer."""
+
+    def __init__(self, bootstrap: str, *, service: str, batch_records: int = 500) -> None:
+        """Connect to ``bootstrap`` on :meth:`start`."""
+        self._bootstrap = bootstrap
+        self._service = service
+        self._batch_records = batch_records
+        self._producer: AIOKafkaProducer | None = None
+        self._subscriber: Any = None
+        self._broker = KafkaBroker(
+            bootstrap.split(","),
+            client_id=f"busbar-{service}",
+            consumer_only=True,
+            allow_auto_create_topics=False,
+            logger=None,
+        )
+
+    def subscribe(self, topic_names: Sequence[str], consumer: Consumer) -> None:
+        """Deliver the records of ``topic_names`` to ``consumer``."""
+        self._subscriber = self._broker.subscriber(
+            *topic_names,
+            group_id=f"busbar.{self._service}",
+            batch=True,
+            max_records=self._batch_records,
+            batch_timeout_ms=POLL_MS,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
+            fetch_max_wait_ms=100,
+            parser=_parse,
+            decoder=_decode,
+            listener=_Assignments(self, consumer),
+        )
+
+        async def deliver(batch: list[Record]) -> None:
+            await consumer.process(batch)
+            await self._commit(batch)
+
+        self._subscriber(deliver)
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            KafkaError: no broker answers.
+        """
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=f"busbar-{self._service}-relay",
+            enable_idempotence=True,
+            max_request_size=MAX_RECORD_BYTES,
+            linger_ms=2,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        if self._subscriber is not None:
+            await self._broker.start()
+
+    async def stop(self) -> None:
+        """Leave the group and disconnect; what is being handled is finished first."""
+        await self._broker.stop()
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish ``records`` in order; returns when all of them are acknowledged."""
+        if self._producer is None:
+            raise RuntimeError("the bus has not been started")
+        pending = [
+            await self._producer.send(
+                record.topic, record.value, key=record.key, headers=list(record.headers)
+            )
+            for record in records
+        ]
+        await asyncio.gather(*pending)
+
+    async def answers(self) -> bool:
+        """Whether a broker answers a metadata request within two seconds."""
+        if self._producer is None:
+            return False
+        try:
+            return bool(await asyncio.wait_for(self._producer.client.fetch_all_metadata(), 2))
+        except (TimeoutError, KafkaError, OSError):
+            return False
+
+    def consuming(self) -> bool:
+        """Whether the consumer lives and has been given partitions (true if there is none)."""
+        if self._subscriber is None:
+            return True
+        consumer, loops = self._subscriber.consumer, self._subscriber.tasks
+        alive = bool(loops) and not all(task.done() for task in loops)
+        return alive and consumer is not None and bool(consumer.assignment())
+
+    async def seek(self, assigned: set[TopicPartition], positions: Mapping[Partition, int]) -> None:
+        """Go on where the store says; start unread partitions at their beginning."""
+        consumer = self._subscriber.consumer
+        unread = [tp for tp in assigned if (tp.topic, tp.partition) not in positions]
+        begin = await consumer.beginning_offsets(unread) if unread else {}
+        for tp in assigned:
+            consumer.seek(tp, positions.get((tp.topic, tp.partition), begin.get(tp, 0)))
+
+    async def _commit(self, batch: Sequence[Record]) -> None:
+        """Tell Kafka's tools how far we are; the store's offsets are the ones that count."""
+        reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in batch}
+        try:
+            await self._subscriber.consumer.commit(reached)
+        except KafkaError as error:
+            log.info("offset_commit_failed", error=type(error).__name__)
+
+
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Seeks what is assigned to where the store is."""
+
+    def __init__(self, bus: KafkaBus, consumer: Consumer) -> None:
+        self._bus = bus
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing to do: a batch is finished before the next poll, and offsets are fenced."""
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        if not assigned:
+            return
+        partitions = [(tp.topic, tp.partition) for tp in assigned]
+        await self._bus.seek(assigned, await self._consumer.positions(partitions))
+        log.info("partitions_assigned", partitions=len(assigned))
+
+
+async def _parse(raw: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+    """Wrap a batch without looking into it, so that no record can make this raise."""
+    return KafkaMessage(
+        body=b"",
+        raw_message=raw,
+        headers={},
+        consumer=FAKE_CONSUMER,  # acknowledging is the engine's
+        message_id=f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}",
+        correlation_id=f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}",
+    )
+
+
+async def _decode(message: Any) -> list[Record]:
+    return [
+        Record(
+            topic=raw.topic,
+            partition=raw.partition,
+            offset=raw.offset,
+            timestamp=raw.timestamp,
+            key=raw.key,
+            value=raw.value,
+            headers=raw.headers,
+        )
+        for raw in message.raw_message
+    ]
+
+
+async def ensure_topics(bootstrap: str) -> list[str]:
+    """Create busbar's topics that are not there yet; returns their names.
+
+    Raises:
+        KafkaError: the broker refused one, or does not answer.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        present = set(await admin.list_topics())
+        missing = [name for name in topics.ALL if name not in present]
+        if not missing:
+            return []
+        answer = await admin.create_topics(
+            [
+                NewTopic(name, topics.PARTITIONS, -1, topic_configs=topics.configuration(name))
+                for name in missing
+            ]
+        )
+        for name, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(f"the broker refused the topic {name}")
+        return missing
+    finally:
+        await admin.close()

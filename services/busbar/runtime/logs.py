@@ -1,0 +1,76 @@
+"""Structured logs: one JSON object a line, correlated, redacted."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars, merge_contextvars
+
+SECRET_NAMES = re.compile(
+    r"(secret|password|passwd|token|authorization|api[_-]?key|data_key|credential)", re.IGNORECASE
+)
+SECRET_VALUES = re.compile(r"(whsec_[A-Za-z0-9+/=]+|[Bb]earer\s+\S+|://[^/\s:@]+:[^/\s@]+@)")
+REDACTED = "[redacted]"
+
+bind = bound_contextvars
+"""``with bind(operation=…):`` adds fields to every line logged inside."""
+
+
+def redact(
+    _logger: Any, _method: str, fields: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Hide values whose name says that they are secret, and secrets inside other values."""
+    for name, value in fields.items():
+        if SECRET_NAMES.search(name):
+            fields[name] = REDACTED
+        elif isinstance(value, str):
+            fields[name] = SECRET_VALUES.sub(REDACTED, value)
+    return fields
+
+
+def configure(*, service: str, level: str, form: str) -> None:
+    """Send structlog and the libraries' own logs to standard error, as ``form`` says."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[Any] = [
+        merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(service),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    # aiokafka reports every reconnect attempt as an error; readiness already tells that story.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _named(service: str) -> Any:
+    def add(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Any:
+        fields.setdefault("service", service)
+        return fields
+
+    return add
+
+
+def get_logger() -> Any:
+    """The logger: ``log.info("batch_committed", records=12)``."""
+    return structlog.get_logger()

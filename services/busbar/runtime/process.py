@@ -1,0 +1,227 @@
+"""A service as a process: opens, connects, runs, tells how it is, and stops cleanly."""
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.errors import ConfigurationError
+from busbar.messages import topics
+from busbar.runtime.cipher import Cipher, load_cipher
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.engine import Engine
+from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen
+from busbar.runtime.kafka import KafkaBus, ensure_topics
+from busbar.runtime.logs import configure, get_logger
+from busbar.runtime.relay import Relay
+from busbar.runtime.service import Service
+from busbar.runtime.settings import Settings
+from busbar.runtime.store import Store, open_store
+from busbar.runtime.workers import TaskRunner
+
+log = get_logger()
+
+RECONNECT_SECONDS = 1.0
+HEALTH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service's ``app.create(context)`` gets to wire itself with."""
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    cipher: Cipher
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What ``app.create(context)`` gives back."""
+
+    service: Service
+    http: AsgiApp | None = None
+    close: Callable[[], Awaitable[None]] | None = None
+
+
+Create = Callable[[Context], App]
+
+
+def load(name: str) -> Create:
+    """``create`` of ``busbar.<name>.app``.
+
+    Raises:
+        ConfigurationError: there is no such service.
+    """
+    if name not in topics.SERVICES:
+        raise ConfigurationError(
+            f"There is no service called {name!r}.", fix=f"Choose one of {list(topics.SERVICES)}."
+        )
+    create: Create = importlib.import_module(f"busbar.{name}.app").create
+    return create
+
+
+def run_service(name: str, settings: Settings) -> None:
+    """Run the service ``name`` until it is told to stop (SIGTERM, SIGINT).
+
+    Raises:
+        ConfigurationError: something has to be changed before it can run.
+    """
+    configure(service=name, level=settings.log_level, form=settings.log_format)
+    create = load(name)
+    with suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - not on every platform
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(_run(name, create, settings))
+
+
+async def _run(name: str, create: Create, settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    clock = SystemClock()
+    home = settings.private_home()
+    async with AsyncExitStack() as stack:
+        store = await open_store(home / f"{name}.db", service=name, clock=clock)
+        stack.push_async_callback(store.close)
+        context = Context(settings, store, clock, load_cipher(home, settings.data_key))
+        app = create(context)
+        if app.close is not None:
+            stack.push_async_callback(app.close)
+        process = ServiceProcess(app, context)
+        server = _serve(name, process, app, settings)
+        stack.push_async_callback(server.stop)
+        server.start()
+        stack.push_async_callback(process.stop)
+        await process.run(stopping)
+
+
+def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -> HttpServer:
+    port = settings.gateway_port if name == "gateway" else settings.http_port
+    server = HttpServer(
+        HealthApp(name, process.problems, app.http), listen(settings.http_host, port)
+    )
+    place = settings.home / "run" / f"{name}.json"
+    place.parent.mkdir(mode=0o700, exist_ok=True)
+    address = {"pid": os.getpid(), "url": f"http://{settings.http_host}:{server.port}"}
+    place.write_text(json.dumps(address), encoding="utf-8")
+    log.info("listening", url=address["url"])
+    return server
+
+
+@dataclass(slots=True)
+class ServiceProcess:
+    """The running parts of one service."""
+
+    app: App
+    context: Context
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _bus: KafkaBus | None = None
+    _relay: Relay | None = None
+    _engine: Engine | None = None
+    _broker_answers: bool = False
+    _connected: bool = False
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Connect and run until ``stopping`` is set, or a part dies.
+
+        Raises:
+            Exception: what killed the part; the supervisor starts the process anew.
+        """
+        stopped = asyncio.create_task(stopping.wait())
+        connecting = asyncio.create_task(self._connect())
+        await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            connecting.cancel()
+            return
+        connecting.result()
+        log.info("running")
+        done, _ = await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stopped}:
+            task.result()
+        log.info("stopping")
+
+    async def stop(self) -> None:
+        """Stop consuming first, then working, then publishing."""
+        if self._bus is not None:
+            await self._bus.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _connect(self) -> None:
+        """Start everything that needs the broker; keep trying while there is none."""
+        settings, store, clock = self.context.settings, self.context.store, self.context.clock
+        service, bootstrap = self.app.service, settings.bootstrap()
+        letters = DeadLetters(service.name, self.context.cipher)
+        self._engine = Engine(
+            service, store, letters, clock=clock, attempts=settings.handler_attempts
+        )
+        while True:
+            bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
+            bus.subscribe(service.topics, self._engine)
+            try:
+                await ensure_topics(bootstrap)
+                await bus.start()
+            except (KafkaError, OSError) as error:
+                with suppress(KafkaError, OSError):
+                    await bus.stop()
+                log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
+                await clock.sleep(RECONNECT_SECONDS)
+                continue
+            break
+        self._bus = bus
+        holder = f"{service.name}-{os.getpid()}"
+        lease = settings.lease_seconds
+        self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
+        self._spawn(self._relay.run())
+        self._spawn(self._watch_broker(bus))
+        for kind, worker in service.workers.items():
+            runner = TaskRunner(kind, worker, store, clock=clock, holder=holder, lease=lease)
+            self._spawn(runner.run())
+        self._connected = True
+
+    def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(part))
+
+    async def _watch_broker(self, bus: KafkaBus) -> None:
+        while True:
+            answers = await bus.answers()
+            if answers != self._broker_answers:
+                log.info("broker_answers" if answers else "broker_silent")
+            self._broker_answers = answers
+            await self.context.clock.sleep(HEALTH_SECONDS)
+
+    async def problems(self) -> Mapping[str, str]:
+        """What keeps the service from being ready, a sentence by part."""
+        found: dict[str, str] = {}
+        if not await self.context.store.alive():
+            found["store"] = "the database does not answer"
+        if not self._connected or self._bus is None:
+            found["kafka"] = "not connected to Kafka yet"
+            return found
+        if not self._broker_answers:
+            found["kafka"] = "the broker does not answer"
+        if not self._bus.consuming():
+            found["consumer"] = "the consumer is not running or has no partitions yet"
+        if self._engine is not None and self._engine.stalled:
+            found["engine"] = self._engine.stalled
+        if self._relay is not None and not self._relay.healthy:
+            found["relay"] = "the relay cannot publish"
+        if any(task.done() for task in self._tasks):
+            found["worker"] = "a part of the service has died"
+        return found
+
+
+__all__ = ["App", "ConfigurationError", "Context", "load", "run_service"]

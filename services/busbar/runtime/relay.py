@@ -1,0 +1,228 @@
+"""The relay: publishes a store's events in commit order, under a gapless sequence.
+
+It stamps first (an insert-only row per event), publishes then, and remembers how far the bus has
+acknowledged. After a crash it publishes again from there: the same events under the same numbers,
+which every consumer's inbox knows. One relay per store, by lease.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from aiokafka.errors import KafkaError
+from sqlalchemy import insert, select
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.errors import Fenced
+from busbar.kernel.ids import event_id
+from busbar.messages.codec import kafka as codec
+from busbar.messages.delivery import HeadPublished
+from busbar.messages.envelope import Envelope
+from busbar.runtime.bus import Outgoing, Publisher
+from busbar.runtime.events import GENESIS, chain, envelope_of
+from busbar.runtime.logs import get_logger
+from busbar.runtime.store import Claim, Store, StoredEvent, Transaction, tables
+from busbar.runtime.store.rows import Written
+
+log = get_logger()
+
+BATCH = 500
+IDLE_SECONDS = 1.0
+TASK = "relay"
+
+
+class Relay:
+    """Publishes the events of one store."""
+
+    def __init__(
+        self, store: Store, publisher: Publisher, *, clock: Clock, holder: str, lease: float
+    ) -> None:
+        """Publish ``store``'s events to ``publisher``, holding a lease of ``lease`` seconds."""
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._holder = holder
+        self._lease = timedelta(seconds=lease)
+        self._claim: Claim | None = None
+        self._extend_at = clock.now()
+        self._published = 0
+        self._head = 0
+        self._wake = asyncio.Event()
+        self.healthy = False
+        """Whether the last attempt to publish went through."""
+        store.on_commit(self._on_commit)
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                while await self.step():
+                    pass
+                self.healthy = True
+            except (KafkaError, OSError) as error:
+                self.healthy = False
+                log.warning("publish_failed", error=type(error).__name__, again_in_seconds=1)
+                await self._clock.sleep(1)
+                continue
+            except Fenced:
+                self._claim = None
+            await self._idle()
+
+    async def step(self) -> bool:
+        """Stamp and publish one batch; whether there was one."""
+        if self._claim is None and not await self._take():
+            return False
+        claim = self._held()
+        pending = await self._store.transact(self._stamp) if await self._news() else []
+        pending = pending or await self._unpublished()
+        if pending:
+            await self._publisher.publish([self._outgoing(event, n) for event, n, _ in pending])
+            self._published = pending[-1][1]
+            await self._store.transact(self._acknowledge, fence=claim)
+        elif self._clock.now() >= self._extend_at:
+            await self._store.transact(_nothing, fence=claim)
+            self._extend_at = self._clock.now() + self._lease / 2
+        if self._published > self._head and len(pending) < BATCH:
+            await self._publish_head()
+        return bool(pending)
+
+    # -- the lease ------------------------------------------------------------------------------
+
+    async def _take(self) -> bool:
+        async def take(tx: Transaction) -> list[Claim]:
+            if await tx.tasks.next_due(TASK) is None:
+                await tx.tasks.schedule(TASK, self._store.service)
+            return list(await tx.tasks.claim(TASK, holder=self._holder, lease=self._lease, limit=1))
+
+        claims = await self._store.transact(take)
+        if not claims:
+            return False
+        self._claim = claims[0]
+        self._extend_at = self._clock.now() + self._lease / 2
+        async with self._store.reading() as tx:
+            mark = await tx.execute(
+                select(tables.marks.c.value).where(tables.marks.c.name == "published")
+            )
+            self._published = mark.scalar() or 0
+        return True
+
+    def _held(self) -> Claim:
+        if self._claim is None:
+            raise Fenced("the relay's lease is not held")
+        return self._claim
+
+    # -- stamping and publishing ----------------------------------------------------------------
+
+    async def _news(self) -> bool:
+        async with self._store.reading() as tx:
+            position, _, _ = await _last(tx)
+            found = await tx.execute(
+                select(tables.events.c.position)
+                .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
+                .limit(1)
+            )
+            return found.first() is not None
+
+    async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:
+        await tx.tasks.hold(self._held())
+        position, sequence, digest = await _last(tx)
+        rows = await tx.execute(
+            select(tables.events)
+            .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
+            .order_by(tables.events.c.position)
+            .limit(BATCH)
+        )
+        stamped: list[tuple[StoredEvent, int, str]] = []
+        for row in rows:
+            event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+            sequence += 1
+            digest = _link(digest, event, self._store.service, sequence)
+            stamped.append((event, sequence, digest))
+        await tx.execute(
+            insert(tables.sequences),
+            [
+                {"sequence": number, "position": event.position, "digest": link}
+                for event, number, link in stamped
+            ],
+        )
+        # Something stamped earlier is still unpublished: that goes first, in order.
+        return stamped if sequence - len(stamped) == self._published else []
+
+    async def _unpublished(self) -> list[tuple[StoredEvent, int, str]]:
+        async with self._store.reading() as tx:
+            rows = await tx.execute(
+                select(tables.events, tables.sequences.c.sequence, tables.sequences.c.digest)
+                .join(tables.sequences, tables.sequences.c.position == tables.events.c.position)
+                .where(tables.sequences.c.sequence > self._published)
+                .order_by(tables.sequences.c.sequence)
+                .limit(BATCH)
+            )
+            found = []
+            for row in rows:
+                columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+                number, link = columns.pop("sequence"), columns.pop("digest")
+                found.append((StoredEvent(**columns), number, link))
+            return found
+
+    async def _acknowledge(self, tx: Transaction) -> None:
+        await tx.mark("published", self._published)
+
+    def _outgoing(self, event: StoredEvent, sequence: int) -> Outgoing:
+        envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
+        return _record(str(event.topic), envelope)
+
+    async def _publish_head(self) -> None:
+        async with self._store.reading() as tx:
+            _, sequence, digest = await _last(tx)
+        if sequence != self._published:
+            return  # there is more to publish; its head follows
+        service = self._store.service
+        head = HeadPublished(relay=service, sequence=sequence, count=sequence, digest=digest)
+        source = f"/busbar/{service}"
+        envelope = Envelope(
+            id=str(event_id(service, source, "head", sequence)),
+            source=source,
+            type=head.TYPE,
+            subject=service,
+            time=self._clock.now(),
+            data=head.model_dump(),
+            body=head.model_dump_json().encode(),
+            key=service,
+        )
+        await self._publisher.publish([_record(head.TOPIC, envelope)])
+        self._head = sequence
+
+    # -- waking up ------------------------------------------------------------------------------
+
+    def _on_commit(self, written: Written) -> None:
+        if written.published:
+            self._wake.set()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
+        except TimeoutError:
+            return
+
+
+async def _nothing(_tx: Transaction) -> None:
+    """Only the fence matters."""
+
+
+async def _last(tx: Transaction) -> tuple[int, int, str]:
+    """Position, sequence and digest of the event that was stamped last."""
+    found = await tx.execute(
+        select(tables.sequences).order_by(tables.sequences.c.sequence.desc()).limit(1)
+    )
+    row = found.first()
+    return (0, 0, GENESIS) if row is None else (row.position, row.sequence, row.digest)
+
+
+def _link(previous: str, event: StoredEvent, relay: str, sequence: int) -> str:
+    envelope = envelope_of(event, relay=relay, sequence=sequence)
+    return chain(previous, envelope.source, envelope.id, envelope.type, envelope.data)
+
+
+def _record(topic: str, envelope: Envelope) -> Outgoing:
+    headers, value, key = codec.write(envelope)
+    return Outgoing(topic=topic, key=key, value=value, headers=headers)

@@ -1,0 +1,126 @@
+"""How a service says what it consumes: ``@service.on(ApplyResource)``."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from busbar.messages import topics
+from busbar.messages.base import Message
+from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime.bus import Record
+from busbar.runtime.store import Transaction
+from busbar.runtime.workers import Worker
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[M]):
+    """A message, the envelope it came in, and the record it came from."""
+
+    message: M
+    envelope: Envelope
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a readable event is none that can be handled.
+
+    ``errors`` are pydantic's, without inputs; empty if the type itself is unknown.
+    """
+
+    envelope: Envelope
+    record: Record
+    errors: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicting:
+    """An event that came before under the same source and id, with another body."""
+
+    envelope: Envelope
+    record: Record
+    first: str
+    again: str
+
+
+Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
+InvalidHandler = Callable[[Problem, Transaction], Awaitable[None]]
+ConflictHandler = Callable[[Conflicting, Transaction], Awaitable[None]]
+RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
+
+
+class Service:
+    """One service: its name, what it consumes, and who handles it."""
+
+    def __init__(self, name: str) -> None:
+        """Make the service ``name``; its group is ``busbar.<name>``."""
+        self.name = name
+        self.handlers: dict[str, tuple[type[Message], Handler]] = {}
+        self.workers: dict[str, Worker] = {}
+        self.invalid: InvalidHandler | None = None
+        self.answers: frozenset[str] = frozenset()
+        self.conflict: ConflictHandler | None = None
+        self.record: RecordHandler | None = None
+        self._topics: set[str] = set()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics it reads, in order; every service hears who wants a dead letter redriven."""
+        return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
+
+    def on(
+        self, message: type[M]
+    ) -> Callable[
+        [Callable[[Received[M], Transaction], Awaitable[None]]],
+        Callable[[Received[M], Transaction], Awaitable[None]],
+    ]:
+        """Have the decorated function handle events of this type."""
+
+        def register(
+            handler: Callable[[Received[M], Transaction], Awaitable[None]],
+        ) -> Callable[[Received[M], Transaction], Awaitable[None]]:
+            if message.TYPE in self.handlers:
+                raise ValueError(f"{self.name} handles {message.TYPE} twice")
+            self.handlers[message.TYPE] = (message, handler)
+            if "{service}" in message.TOPIC:
+                self._topics.update(topics.DEAD_LETTERS)
+            else:
+                self._topics.add(message.TOPIC)
+            return handler
+
+        return register
+
+    def on_invalid(self, *topic_names: str) -> Callable[[InvalidHandler], InvalidHandler]:
+        """Have the decorated function answer intents whose data does not fit.
+
+        On ``topic_names`` it answers intents of unknown type as well.
+        """
+
+        def register(handler: InvalidHandler) -> InvalidHandler:
+            self.invalid = handler
+            self.answers = frozenset(topic_names)
+            return handler
+
+        return register
+
+    def on_conflict(self, handler: ConflictHandler) -> ConflictHandler:
+        """Have ``handler`` record events that come again with another body."""
+        self.conflict = handler
+        return handler
+
+    def on_record(self, handler: RecordHandler) -> RecordHandler:
+        """Have ``handler`` take every record of every topic, readable or not."""
+        self.record = handler
+        self._topics.update(topics.ALL)
+        return handler
+
+    def task(self, kind: str) -> Callable[[Worker], Worker]:
+        """Have the decorated function work on the tasks of ``kind``."""
+
+        def register(worker: Worker) -> Worker:
+            self.workers[kind] = worker
+            return worker
+
+        return register

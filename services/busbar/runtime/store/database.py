@@ -1,0 +1,150 @@
+"""Opening a store and running transactions on it."""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import event, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store import tables
+from busbar.runtime.store.rows import Claim, StoredEvent, Written
+from busbar.runtime.store.transaction import Transaction
+
+Result = TypeVar("Result")
+Listener = Callable[[Written], None]
+
+
+class Store:
+    """One service's event store. Writers queue up; readers see the last commit."""
+
+    def __init__(
+        self, *, service: str, writer: AsyncEngine, reader: AsyncEngine, clock: Clock, lock: Any
+    ) -> None:
+        """Use :func:`open_store`."""
+        self.service = service
+        self.clock = clock
+        self._writer = writer
+        self._reader = reader
+        self._file_lock = lock
+        self._turn = asyncio.Lock()
+        self._listeners: list[Listener] = []
+
+    def on_commit(self, listener: Listener) -> None:
+        """Have ``listener`` called after every commit that wrote something for others to do."""
+        self._listeners.append(listener)
+
+    async def transact(
+        self, body: Callable[[Transaction], Awaitable[Result]], *, fence: Claim | None = None
+    ) -> Result:
+        """Run ``body`` in one transaction; ``fence`` has to be held still when it commits.
+
+        Raises:
+            Conflict: another writer was first; run it again.
+            Fenced: ``fence`` is held by another process now.
+        """
+        async with self._turn, self._writer.connect() as connection, connection.begin():
+            transaction = Transaction(connection, service=self.service, now=self.clock.now())
+            if fence is not None:
+                await transaction.tasks.hold(fence)
+            result = await body(transaction)
+            await transaction.flush()
+        if transaction.written.published or transaction.written.scheduled:
+            for listener in self._listeners:
+                listener(transaction.written)
+        return result
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """A consistent view for reading; what is appended to it is forgotten."""
+        async with self._reader.connect() as connection:
+            yield Transaction(connection, service=self.service, now=self.clock.now())
+
+    async def events(
+        self, *, after: int = 0, limit: int = 500, stream: str | None = None
+    ) -> list[StoredEvent]:
+        """Events in commit order, from the one after position ``after``."""
+        query = select(tables.events).where(tables.events.c.position > after)
+        if stream is not None:
+            query = query.where(tables.events.c.stream == stream)
+        async with self.reading() as transaction:
+            rows = await transaction.execute(query.order_by(tables.events.c.position).limit(limit))
+        return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+
+    async def alive(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with self.reading() as transaction:
+                await transaction.execute(select(1))
+        except (DBAPIError, OSError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close every connection and let go of the file."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+        if self._file_lock is not None:
+            self._file_lock.close()
+
+
+async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
+    """Open (and on first use make) the SQLite store of ``service`` at ``path``.
+
+    Raises:
+        ConfigurationError: another process has it open; on SQLite a service runs once.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(path)
+    url = f"sqlite+aiosqlite:///{path}"
+    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    reader = create_async_engine(url, pool_size=4, max_overflow=4)
+    _prepare(writer, begin="BEGIN IMMEDIATE")
+    _prepare(reader, begin="BEGIN")
+    async with writer.begin() as connection:
+        await connection.run_sync(tables.metadata.create_all)
+    await asyncio.to_thread(path.chmod, 0o600)
+    return Store(service=service, writer=writer, reader=reader, clock=clock, lock=lock)
+
+
+def _lock(path: Path) -> Any:
+    handle = path.with_suffix(".lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise ConfigurationError(
+            f"Another process has the store {path} open.",
+            fix="On SQLite a service runs once: stop the other one, or give this one another home.",
+        ) from error
+    return handle
+
+
+def _prepare(engine: AsyncEngine, *, begin: str) -> None:
+    """Make SQLite keep its promises: WAL, full fsync, and transactions that really begin."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin or commit by itself
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=5000",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+__all__ = ["AsyncConnection", "Store", "open_store"]

@@ -1,0 +1,120 @@
+"""The tables. Every service has its own copy; nobody reads another service's."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite counts rows only in a column that is declared INTEGER.
+_Position = BigInteger().with_variant(Integer, "sqlite")
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("stream", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("type", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("recorded_time", String, nullable=False),
+    Column("correlation", String, nullable=False),
+    Column("causation", String, nullable=False),
+    Column("topic", String, nullable=True),
+    Column("key", String, nullable=True),
+    Column("data", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    UniqueConstraint("stream", "version"),
+    sqlite_autoincrement=True,
+)
+"""Append-only. ``topic`` is null for what stays private; ``data`` and ``metadata`` are JSON."""
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("sequence", _Position, primary_key=True, autoincrement=False),
+    Column("position", _Position, nullable=False, unique=True),
+    Column("digest", String, nullable=False),
+)
+"""Insert-only: the gapless public number of each published event, and the digest chain."""
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""How far something has come: ``published`` is the relay's highest acknowledged sequence."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("recorded_time", String, nullable=False),
+)
+"""What has been handled. The row commits with its effects, so a redelivery changes nothing."""
+
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+)
+"""The next offset of each partition: what counts. Kafka's own copy is for its tools."""
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("due", String, nullable=True),
+    Column("data", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("holder", String, nullable=True),
+    Column("expires", String, nullable=True),
+    Index("tasks_due", "kind", "due"),
+)
+"""Durable timers with a lease: due work, who has it, under which epoch, until when."""
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("parent", String, nullable=False),
+    Column("rank", String, nullable=False),
+    Column("value", Text, nullable=False),
+    Index("documents_parent", "kind", "parent", "rank"),
+    Index("documents_rank", "kind", "rank"),
+)
+"""Projections: JSON by kind and key, listed by parent and rank."""
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("recorded_time", String, nullable=False),
+)
+"""Records that could not be handled, whole and encrypted, for redrive."""

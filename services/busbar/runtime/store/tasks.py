@@ -1,0 +1,135 @@
+"""Durable tasks: due work under a lease whose epoch grows with every claim."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.kernel.clock import format_time
+from busbar.kernel.errors import Fenced
+from busbar.runtime.store import tables
+from busbar.runtime.store.rows import Claim, Written
+from busbar.runtime.store.upsert import upsert
+
+
+class Tasks:
+    """Schedules, claims, extends and finishes tasks."""
+
+    def __init__(self, connection: AsyncConnection, *, now: datetime, written: Written) -> None:
+        """Act on ``connection``, inside its transaction."""
+        self._connection = connection
+        self._now = now
+        self._written = written
+
+    async def schedule(
+        self, kind: str, name: str, *, due: datetime | None = None, data: Mapping[str, Any] = {}
+    ) -> None:
+        """Have the task run at ``due`` (now, if left out); a task that exists is moved there."""
+        values = {"due": format_time(due or self._now), "data": json.dumps(dict(data))}
+        statement = upsert(self._connection, tables.tasks).values(
+            kind=kind, name=name, revision=1, attempts=0, epoch=0, **values
+        )
+        await self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["kind", "name"],
+                set_={**values, "revision": tables.tasks.c.revision + 1, "attempts": 0},
+            )
+        )
+        self._written.scheduled.add(kind)
+
+    async def claim(
+        self, kind: str, *, holder: str, lease: timedelta, limit: int
+    ) -> Sequence[Claim]:
+        """Take up to ``limit`` due tasks that nobody holds, for the length of ``lease``."""
+        now, task = format_time(self._now), tables.tasks.c
+        free = or_(task.expires.is_(None), task.expires <= now)
+        due = (
+            select(task.name)
+            .where(task.kind == kind, task.due <= now, free)
+            .order_by(task.due)
+            .limit(limit)
+        )
+        rows = await self._connection.execute(
+            update(tables.tasks)
+            .where(task.kind == kind, task.name.in_(due.scalar_subquery()), free)
+            .values(
+                epoch=task.epoch + 1,
+                attempts=task.attempts + 1,
+                holder=holder,
+                expires=format_time(self._now + lease),
+            )
+            .returning(tables.tasks)
+        )
+        return [
+            Claim(
+                kind=row.kind,
+                name=row.name,
+                data=json.loads(row.data),
+                revision=row.revision,
+                attempts=row.attempts,
+                epoch=row.epoch,
+                holder=holder,
+                lease=lease,
+            )
+            for row in rows
+        ]
+
+    async def next_due(self, kind: str) -> str | None:
+        """When the next task of ``kind`` that nobody holds is due, as :func:`format_time` text."""
+        task = tables.tasks.c
+        found = await self._connection.execute(
+            select(func.min(func.coalesce(task.expires, task.due))).where(
+                task.kind == kind, task.due.is_not(None)
+            )
+        )
+        value = found.scalar()
+        return None if value is None else str(value)
+
+    async def hold(self, claim: Claim) -> None:
+        """Check that ``claim`` is still ours, and extend its lease from now.
+
+        Raises:
+            Fenced: another process claimed the task under a higher epoch.
+        """
+        expires = format_time(self._now + claim.lease)
+        await self._fenced(update(tables.tasks).values(expires=expires), claim)
+
+    async def finish(self, claim: Claim, *, again: datetime | None = None) -> None:
+        """Release ``claim``; the task runs again at ``again``, or when it was scheduled meanwhile.
+
+        Raises:
+            Fenced: another process claimed the task under a higher epoch.
+        """
+        task = tables.tasks.c
+        due = format_time(again) if again else None
+        await self._fenced(
+            update(tables.tasks)
+            .values(holder=None, expires=None)
+            .values(
+                due=_case_revision(task, claim.revision, due),
+                attempts=0 if again is None else task.attempts,
+            ),
+            claim,
+        )
+        self._written.scheduled.add(claim.kind)
+
+    async def _fenced(self, statement: Any, claim: Claim) -> None:
+        task = tables.tasks.c
+        done = await self._connection.execute(
+            statement.where(
+                task.kind == claim.kind,
+                task.name == claim.name,
+                task.epoch == claim.epoch,
+                task.holder == claim.holder,
+            )
+        )
+        if done.rowcount != 1:
+            raise Fenced(f"{claim.kind} {claim.name}: epoch {claim.epoch} is no longer ours")
+
+
+def _case_revision(task: Any, revision: int, due: str | None) -> Any:
+    """``due`` unless the task was scheduled anew since it was claimed."""
+    return case((task.revision == revision, due), else_=task.due)

@@ -1,0 +1,214 @@
+"""One transaction: load streams, append events, schedule tasks, save documents, all or nothing."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.kernel.clock import format_time
+from busbar.kernel.decide import fold
+from busbar.kernel.errors import Conflict
+from busbar.kernel.ids import event_id
+from busbar.messages.base import Message
+from busbar.messages.catalogue import BY_TYPE
+from busbar.runtime.store import tables
+from busbar.runtime.store.documents import Documents
+from busbar.runtime.store.inbox import Inbox
+from busbar.runtime.store.rows import Cause, Written
+from busbar.runtime.store.tasks import Tasks
+from busbar.runtime.store.upsert import upsert
+
+State = TypeVar("State")
+
+
+def message_of(type_: str, data: str) -> Message | None:
+    """The typed message that was stored, or None if this release does not know the type."""
+    model = BY_TYPE.get(type_)
+    return model.model_validate_json(data) if model else None
+
+
+class Transaction:
+    """The effects of one handler. Appends are kept back and written together at the commit."""
+
+    def __init__(self, connection: AsyncConnection, *, service: str, now: datetime) -> None:
+        """Wrap an open ``connection``; ``now`` is the recorded time of everything written."""
+        self.now = now
+        self.written = Written()
+        self._connection = connection
+        self.inbox = Inbox(connection, now=now)
+        self.tasks = Tasks(connection, now=now, written=self.written)
+        self.documents = Documents(connection)
+        self._service = service
+        self._cause: Cause | None = None
+        self._index = 0
+        self._versions: dict[str, int] = {}
+        self._pending: list[dict[str, Any]] = []
+
+    @property
+    def cause(self) -> Cause:
+        """What is being handled now."""
+        if self._cause is None:
+            raise RuntimeError("nothing may be appended before caused_by() was called")
+        return self._cause
+
+    def caused_by(self, cause: Cause, *, index: int = 0) -> None:
+        """Name ``cause`` for what is appended from now on, numbering events from ``index``."""
+        self._cause = cause
+        self._index = index
+
+    # -- events ---------------------------------------------------------------------------------
+
+    async def load(
+        self, stream: str, initial: State, evolve: Callable[[State, Any], State]
+    ) -> State:
+        """The state of ``stream``; a later :meth:`append` expects that nobody else has written."""
+        messages = [
+            message_of(row["type"], row["data"]) for row in self._pending if row["stream"] == stream
+        ]
+        rows = await self._connection.execute(
+            select(tables.events.c.version, tables.events.c.type, tables.events.c.data)
+            .where(tables.events.c.stream == stream)
+            .order_by(tables.events.c.version)
+        )
+        stored = rows.all()
+        if stream not in self._versions:
+            self._versions[stream] = stored[-1].version if stored else 0
+        known = [message_of(row.type, row.data) for row in stored] + messages
+        return fold(evolve, initial, (message for message in known if message is not None))
+
+    async def append(
+        self,
+        stream: str,
+        messages: Iterable[Message],
+        *,
+        key: str | None = None,
+        subject: str | None = None,
+        topic: str | None = None,
+    ) -> list[str]:
+        """Append ``messages`` to ``stream``, to be published under ``key``; returns their ids.
+
+        ``topic`` replaces the message's own, for families whose topic depends on the service.
+        """
+        ids: list[str] = []
+        for message in messages:
+            cause = self.cause
+            id_ = str(event_id(self._service, cause.source, cause.id, self._index))
+            self._index += 1
+            await self._add(
+                stream,
+                id_=id_,
+                type_=message.TYPE,
+                topic=topic or message.TOPIC,
+                key=key,
+                data=message.model_dump_json(),
+                metadata={
+                    "source": f"/busbar/{self._service}",
+                    "subject": subject or key,
+                    "traceparent": cause.traceparent,
+                },
+            )
+            ids.append(id_)
+        return ids
+
+    async def append_raw(
+        self,
+        stream: str,
+        *,
+        id_: str,
+        type_: str,
+        data: str,
+        metadata: Mapping[str, Any],
+        topic: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Append an event that is no message of this service: a foreign intent, an audit copy."""
+        await self._add(
+            stream, id_=id_, type_=type_, topic=topic, key=key, data=data, metadata=metadata
+        )
+
+    async def _add(
+        self,
+        stream: str,
+        *,
+        id_: str,
+        type_: str,
+        topic: str | None,
+        key: str | None,
+        data: str,
+        metadata: Mapping[str, Any],
+    ) -> None:
+        if stream not in self._versions:
+            found = await self._connection.execute(
+                select(func.max(tables.events.c.version)).where(tables.events.c.stream == stream)
+            )
+            self._versions[stream] = found.scalar() or 0
+        self._versions[stream] += 1
+        now = format_time(self.now)
+        self._pending.append(
+            {
+                "stream": stream,
+                "version": self._versions[stream],
+                "id": id_,
+                "type": type_,
+                "time": now,
+                "recorded_time": now,
+                "correlation": self.cause.correlation,
+                "causation": self.cause.id,
+                "topic": topic,
+                "key": key,
+                "data": data,
+                "metadata": json.dumps(
+                    {name: value for name, value in metadata.items() if value is not None},
+                    ensure_ascii=False,
+                ),
+            }
+        )
+        if topic is not None:
+            self.written.published += 1
+
+    async def flush(self) -> None:
+        """Write what has been kept back.
+
+        Raises:
+            Conflict: another writer appended to one of the streams first.
+        """
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        try:
+            await self._connection.execute(insert(tables.events), pending)
+        except IntegrityError as error:
+            streams = sorted({row["stream"] for row in pending})
+            raise Conflict(f"another writer appended to one of {streams}") from error
+
+    async def mark(self, name: str, value: int) -> None:
+        """Remember that ``name`` has come as far as ``value``."""
+        statement = upsert(self._connection, tables.marks).values(name=name, value=value)
+        await self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
+        )
+
+    async def execute(self, statement: Any, parameters: Any = None) -> Any:
+        """Run a statement of the runtime's own (relay, dead letters)."""
+        if parameters is None:
+            return await self._connection.execute(statement)
+        return await self._connection.execute(statement, parameters)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo everything done inside if it raises, and let the error through."""
+        await self.flush()
+        versions, index, published = dict(self._versions), self._index, self.written.published
+        try:
+            async with self._connection.begin_nested():
+                yield
+                await self.flush()
+        except BaseException:
+            self._versions, self._index, self._pending = versions, index, []
+            self.written.published = published
+            raise
