@@ -1,4 +1,4 @@
-"""The envelope: a CloudEvent 1.0 (https://github.com/cloudevents/spec/blob/v1.0.2), read strictly."""
+"""The envelope: a CloudEvent 1.0.2 (https://github.com/cloudevents/spec), read strictly."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Envelope:
 
 
 class Unreadable(ValueError):
-    """A record that is no CloudEvent: ``code`` is one of :data:`CODES`, ``detail`` says what to do."""
+    """A record that is no CloudEvent: a ``code`` of :data:`CODES`, and what to do about it."""
 
     def __init__(self, code: str, detail: str) -> None:
         """Give the ``code`` (bounded, for counting) and the ``detail`` (a sentence, for people)."""

@@ -106,6 +106,7 @@ class ResourceQueued(OperationFact):
             "promise": _PROMISE,
             "spec": {"partitions": 3},
             "plan": {"steps": [{"name": "topic", "adapter": "kafka-topic", "inputs": {}}]},
+            "correlation": EXAMPLE_OPERATION,
         },
     )
 
@@ -115,6 +116,8 @@ class ResourceQueued(OperationFact):
     promise: PromiseRef
     spec: JsonObject
     plan: Plan
+    correlation: str = Field(description="The correlationid of everything that follows.")
+    traceparent: str | None = Field(default=None, description="W3C trace context of the intent.")
 
 
 class StepFact(OperationFact):

@@ -1,0 +1,1 @@
+"""The provisioner: makes allowed intents real, step by step, and takes back what fails."""

@@ -1,0 +1,108 @@
+"""Choosing the content mode, and binary mode: attributes in headers, data as the body.
+
+Kafka and HTTP differ only in how a header spells an attribute; a :class:`Binding` says how.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from busbar.messages.codec import structured
+from busbar.messages.codec.attributes import check_data_type, check_name, check_text, envelope_of
+from busbar.messages.codec.json import load_json, shown
+from busbar.messages.envelope import Envelope, Unreadable
+
+MAX_HEADERS = 100
+_CONTENT_TYPE = "content-type"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding(Generic[Value]):
+    """How a protocol spells attributes as headers: a prefix, and texts from ``(name, value)``."""
+
+    prefix: str
+    plain: Callable[[str, Value], str]
+    decode: Callable[[str, Value], str]
+
+
+def read(
+    headers: Sequence[tuple[str, Value]],
+    body: bytes | None,
+    *,
+    binding: Binding[Value],
+    key: str | None = None,
+) -> Envelope:
+    """The event in ``headers`` and ``body``; headers that CloudEvents does not define are skipped.
+
+    Raises:
+        Unreadable: there is no valid CloudEvent in them.
+    """
+    _check_size(headers, body)
+    content_type = _content_type(headers, binding)
+    if structured.is_structured(content_type):
+        return structured.read(body, key=key)
+    attributes = _attributes(headers, binding)
+    data: Any = None
+    if body is not None:
+        check_data_type(content_type)
+        data = load_json(body)
+    return envelope_of(attributes, data=data, body=body or b"", key=key)
+
+
+def _check_size(headers: Sequence[tuple[str, Value]], body: bytes | None) -> None:
+    if len(headers) > MAX_HEADERS:
+        raise Unreadable(
+            "too_many_headers", f"{len(headers)} headers came; send at most {MAX_HEADERS}."
+        )
+    if body is not None and len(body) > structured.MAX_BYTES:
+        raise Unreadable(
+            "too_large",
+            f"The body has {len(body)} bytes; send at most {structured.MAX_BYTES}, and a"
+            " reference to anything longer.",
+        )
+
+
+def _content_type(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -> str | None:
+    found = None
+    for name, value in headers:
+        if len(name) != len(_CONTENT_TYPE) or name.lower() != _CONTENT_TYPE:
+            continue
+        if found is not None:
+            raise _twice(name)
+        found = check_text("datacontenttype", binding.plain(name, value).strip(" \t"))
+    return found
+
+
+def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -> dict[str, str]:
+    prefix = binding.prefix
+    start = len(prefix)
+    attributes: dict[str, str] = {}
+    for header, value in headers:
+        if header[:start].lower() != prefix:
+            continue
+        name = header[start:]
+        # Lower-casing maps some letters outside ASCII into it; those names stay refused.
+        name = name.lower() if name.isascii() else name
+        check_name(name)
+        if name == "datacontenttype":
+            raise Unreadable(
+                "bad_attribute", f"The header {shown(header)} is refused; send content-type."
+            )
+        if name in attributes:
+            raise _twice(header)
+        attributes[name] = check_text(name, binding.decode(header, value))
+    if not attributes:
+        raise Unreadable(
+            "not_a_cloudevent",
+            f"No {prefix}* header and no content-type application/cloudevents+json came;"
+            " send one or the other.",
+        )
+    return attributes
+
+
+def _twice(header: str) -> Unreadable:
+    return Unreadable(
+        "duplicate_attribute", f"The header {shown(header)} came twice; send it once."
+    )

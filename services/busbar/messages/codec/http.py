@@ -1,0 +1,59 @@
+"""The HTTP protocol binding.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+"""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from busbar.messages.codec import content
+from busbar.messages.codec.json import shown
+from busbar.messages.codec.structured import CONTENT_TYPE
+from busbar.messages.codec.structured import write as structured
+from busbar.messages.envelope import Envelope, Unreadable
+
+__all__ = ["CONTENT_TYPE", "read", "structured"]
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_ESCAPED = re.compile(r"\\(.)")
+_HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def read(headers: Sequence[tuple[str, str]], body: bytes) -> Envelope:
+    """The event in a request or response of either mode; an empty binary body is no data.
+
+    Raises:
+        Unreadable: the message is no valid CloudEvent; nothing else is ever raised.
+    """
+    return content.read(headers, body or None, binding=_BINDING)
+
+
+def _plain(_header: str, value: str) -> str:
+    return value
+
+
+def _decode(header: str, value: str) -> str:
+    """``value`` unquoted, then percent-decoded once (section 3.1.3.2)."""
+    value = value.strip(" \t")
+    if not value.isascii():
+        raise _bad(header, "has characters outside ASCII; percent-encode them")
+    if '"' in value:
+        if '"' in _QUOTED.sub("", value):
+            raise _bad(header, 'has a double quote without its partner; write it as "%22"')
+        value = _QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), value)
+    if "%" not in value:
+        return value
+    if _HALF_ESCAPE.search(value):
+        raise _bad(header, 'has a "%" without two hexadecimal digits; write it as "%25"')
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError as error:
+        raise _bad(header, "is not UTF-8 after percent-decoding; encode UTF-8 bytes") from error
+
+
+def _bad(header: str, why: str) -> Unreadable:
+    return Unreadable("bad_attribute", f"The header {shown(header)} {why}.")
+
+
+_BINDING: content.Binding[str] = content.Binding(prefix="ce-", plain=_plain, decode=_decode)

@@ -1,0 +1,153 @@
+"""JSON that means one thing only, read fast: https://www.rfc-editor.org/rfc/rfc8259, no gaps.
+
+orjson already refuses bad UTF-8, a byte order mark, NaN, lone surrogates and trailing text. It
+lets four things pass that two readers may understand differently, and this module refuses them
+too: duplicate keys, integers beyond 64 bits (which it rounds to floats), deep nesting and, when
+writing, NaN (which it turns into null).
+"""
+
+import json
+import math
+import re
+from typing import Any
+
+import orjson
+
+from busbar.messages.envelope import Unreadable
+
+MAX_LEVELS = 64
+"""How deep arrays and objects may nest."""
+
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_INT_MAX_CHARS = len(str(_INT_MAX))
+
+# An integer that may not fit: no fraction, no exponent, and not itself one of those.
+_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
+_LONG_RUN = b"0" * 19
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
+_ARRAYS_ONLY = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_MAX_SHOWN = 40
+
+
+def shown(name: str) -> str:
+    """``name`` quoted for an error sentence: ASCII, on one line and short."""
+    return json.dumps(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
+
+
+def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> Any:
+    """The value that ``data`` spells; ``what`` names it in errors.
+
+    Raises:
+        Unreadable: ``bad_json`` or ``duplicate_attribute``, with the place and never the content.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable("bad_json", _why_not_json(data, what, error)) from error
+    if data.count(b"[") + data.count(b"{") <= levels and _nothing_lost(data, orjson.dumps(value)):
+        return value
+    outside = _outside_strings(data)
+    if _deeper_than(outside, levels):
+        raise Unreadable(
+            "bad_json", f"The {what} nests deeper than {levels} levels; send a flatter document."
+        )
+    _refuse_wide_integers(outside, what)
+    if outside.count(b":") != _outside_strings(orjson.dumps(value)).count(b":"):
+        _refuse_duplicate_key(data, what)
+    return value
+
+
+def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
+    """``value`` as compact JSON that :func:`load_json` reads again.
+
+    Raises:
+        ValueError: ``value`` holds something that JSON (as read here) has no spelling for.
+    """
+    try:
+        data = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"The data cannot be written as JSON: {error}.") from error
+    if b"null" in data:
+        _refuse_not_a_number(value)
+    if data.count(b"[") + data.count(b"{") > levels and _deeper_than(
+        _outside_strings(data), levels
+    ):
+        raise ValueError(f"The data nests deeper than {levels} levels; write a flatter document.")
+    return data
+
+
+def _why_not_json(data: bytes, what: str, error: orjson.JSONDecodeError) -> str:
+    try:
+        data.decode()
+    except UnicodeDecodeError as bad:
+        return f"The {what} is not UTF-8 at byte {bad.start}; send JSON encoded as UTF-8."
+    place = f"line {error.lineno} column {error.colno}"
+    return f"The {what} is not JSON at {place}: {error.msg}; send one RFC 8259 document."
+
+
+def _nothing_lost(data: bytes, written: bytes) -> bool:
+    """Whether ``written``, the value of ``data`` as orjson writes it, surely kept all of it.
+
+    Compact JSON comes back byte for byte. In other JSON a dropped key takes its colon with it;
+    only an escaped colon elsewhere could make up for it.
+    """
+    if written == data:
+        return True
+    return (
+        b"\\u" not in data
+        and data.count(b":") == written.count(b":")
+        and _LONG_RUN not in data.translate(_DIGITS_ALIKE)
+    )
+
+
+def _outside_strings(data: bytes) -> bytes:
+    """Valid JSON without its strings: punctuation, numbers and literals stay."""
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b" ".join(data.split(b'"')[::2])
+
+
+def _deeper_than(outside: bytes, levels: int) -> bool:
+    brackets = outside.translate(_ARRAYS_ONLY, _NO_BRACKET)
+    for _ in range(levels):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")  # takes the innermost level away
+    return bool(brackets)
+
+
+def _refuse_wide_integers(outside: bytes, what: str) -> None:
+    for match in _LONG_INTEGER.finditer(outside):
+        digits = match[0]
+        if len(digits) > _INT_MAX_CHARS or not _INT_MIN <= int(digits) <= _INT_MAX:
+            raise Unreadable(
+                "bad_json",
+                f"The {what} has an integer that does not fit 64 bits; send it as a string.",
+            )
+
+
+def _refuse_duplicate_key(data: bytes, what: str) -> None:
+    def unique(pairs: list[tuple[str, Any]]) -> None:
+        seen = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Unreadable(
+                    "duplicate_attribute",
+                    f"The {what} has the key {shown(name)} twice in one object; send it once.",
+                )
+            seen.add(name)
+
+    json.loads(data.decode(), object_pairs_hook=unique)
+
+
+def _refuse_not_a_number(value: Any) -> None:
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("The data holds NaN or an infinity, which JSON does not have.")
+        if isinstance(item, dict):
+            rest.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            rest.extend(item)

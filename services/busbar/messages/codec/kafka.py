@@ -1,0 +1,94 @@
+"""The Kafka protocol binding.
+
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+The record's key is kept beside the event and never becomes an attribute, nor an attribute the key.
+"""
+
+from collections.abc import Sequence
+
+from busbar.messages.codec import content, structured
+from busbar.messages.codec.attributes import DATA_TYPE, attributes_of
+from busbar.messages.codec.json import dump_json, shown
+from busbar.messages.codec.structured import MAX_BYTES, within_limit
+from busbar.messages.envelope import Envelope, Unreadable
+
+__all__ = ["MAX_BYTES", "Record", "read", "write", "write_structured"]
+
+Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
+"""Headers, value and key of a record."""
+
+
+def read(
+    headers: Sequence[tuple[str, bytes | None]], value: bytes | None, key: bytes | None
+) -> Envelope:
+    """The event in a record of either mode; a null value in binary mode is an event without data.
+
+    Raises:
+        Unreadable: the record is no valid CloudEvent; nothing else is ever raised.
+    """
+    envelope_key = _read_key(key)
+    if value == b"":
+        raise Unreadable(
+            "no_data", "The value is empty; send JSON, or null for an event without data."
+        )
+    return content.read(headers, value, binding=_BINDING, key=envelope_key)
+
+
+def write(envelope: Envelope) -> Record:
+    """``envelope`` in binary mode, headers always in the same order.
+
+    Raises:
+        ValueError: it is no valid CloudEvent, or too large.
+    """
+    headers = [(f"ce_{name}", text.encode()) for name, text in attributes_of(envelope).items()]
+    if envelope.data is None:
+        return headers, None, _write_key(envelope.key)
+    headers.append(("content-type", DATA_TYPE.encode()))
+    return headers, within_limit(dump_json(envelope.data)), _write_key(envelope.key)
+
+
+def write_structured(envelope: Envelope) -> Record:
+    """``envelope`` in structured mode.
+
+    Raises:
+        ValueError: it is no valid CloudEvent, or too large.
+    """
+    headers = [("content-type", structured.CONTENT_TYPE.encode())]
+    return headers, structured.write(envelope), _write_key(envelope.key)
+
+
+def _text(header: str, value: bytes | None) -> str:
+    if value is None:
+        raise Unreadable(
+            "bad_attribute", f"The header {shown(header)} is null; give it a value or leave it out."
+        )
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            "bad_attribute",
+            f"The header {shown(header)} is not UTF-8 at byte {error.start}; encode it as UTF-8.",
+        ) from error
+
+
+_BINDING: content.Binding[bytes | None] = content.Binding(prefix="ce_", plain=_text, decode=_text)
+
+
+def _read_key(key: bytes | None) -> str | None:
+    if key is None:
+        return None
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            "bad_key", f"The record's key is not UTF-8 at byte {error.start}; send a text key."
+        ) from error
+
+
+def _write_key(key: str | None) -> bytes | None:
+    if key is None:
+        return None
+    try:
+        return key.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("The key has a lone surrogate, which UTF-8 cannot hold.") from error

@@ -1,0 +1,145 @@
+"""What comes next: one effect, or the end of the operation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from busbar.kernel.ids import operation_key
+from busbar.kernel.resource import ResourceId
+from busbar.kernel.template import resolve, truthy
+from busbar.provisioner.domain.state import Applied, ResourceState, Saga, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Ensure:
+    """Make a step's thing be there, like ``inputs``; ``restoring`` if that undoes an update."""
+
+    step: str
+    adapter: str
+    inputs: Mapping[str, Any]
+    operation_key: str
+    ready_within: float
+    restoring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Make a step's thing go away; ``undoing`` if this operation had made it."""
+
+    step: str
+    adapter: str
+    inputs: Mapping[str, Any]
+    operation_key: str
+    undoing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Every effect is done; only the last fact is missing."""
+
+
+Command = Ensure | Remove | Finish
+
+
+def scope(saga: Saga) -> dict[str, Any]:
+    """What the expressions of the plan may refer to."""
+    resource = ResourceId.parse(saga.intent.resource)
+    done = {step.name: dict(step.outputs) for step in saga.steps if step.status == "succeeded"}
+    return {
+        "resource": {
+            "id": str(resource),
+            "team": resource.team,
+            "environment": resource.environment,
+            "promise": resource.promise,
+            "name": resource.name,
+        },
+        "spec": saga.intent.spec,
+        "steps": done,
+    }
+
+
+def next_command(state: ResourceState) -> Command | None:
+    """The next thing to do for the running operation; None if there is no operation.
+
+    Raises:
+        TemplateError: an expression of the plan cannot be resolved.
+    """
+    saga = state.saga
+    if saga is None:
+        return None
+    if saga.phase == "undo":
+        return _undo(state, saga)
+    if saga.intent.action == "delete":
+        return _take_down(state, saga, keep=frozenset())
+    return _build_up(state, saga)
+
+
+def _key(saga: Saga, step: str, action: str) -> str:
+    return operation_key(saga.intent.resource, step, saga.intent.generation, action)
+
+
+def _build_up(state: ResourceState, saga: Saga) -> Command:
+    known = scope(saga)
+    wanted: set[str] = set()
+    for planned in saga.intent.plan.steps:
+        if planned.when is not None and not truthy(planned.when, known):
+            continue
+        wanted.add(planned.name)
+        touched = saga.step(planned.name)
+        if touched is not None and touched.status == "succeeded":
+            continue
+        return Ensure(
+            step=planned.name,
+            adapter=planned.adapter,
+            inputs=resolve(planned.inputs, known),
+            operation_key=_key(saga, planned.name, "apply"),
+            ready_within=planned.ready_within_seconds,
+        )
+    return _take_down(state, saga, keep=frozenset(wanted))
+
+
+def _take_down(state: ResourceState, saga: Saga, *, keep: frozenset[str]) -> Command:
+    """Remove what is applied and not to be kept, last made first."""
+    for applied in reversed(state.applied):
+        touched = saga.step(applied.name)
+        gone = touched is not None and touched.status == "undone"
+        if applied.name not in keep and not gone:
+            return _remove(saga, applied)
+    return Finish()
+
+
+def _remove(saga: Saga, applied: Applied) -> Remove:
+    return Remove(
+        step=applied.name,
+        adapter=applied.adapter,
+        inputs=applied.inputs,
+        operation_key=_key(saga, applied.name, "remove"),
+    )
+
+
+def _undo(state: ResourceState, saga: Saga) -> Command:
+    """Take back what the operation did, last touched first."""
+    for step in reversed(saga.steps):
+        before = state.previously(step.name)
+        if before is None and step.created and step.status != "undone":
+            return Remove(
+                step=step.name,
+                adapter=step.adapter,
+                inputs=step.inputs,
+                operation_key=_key(saga, step.name, "undo"),
+                undoing=True,
+            )
+        if before is not None and step.changed and not _is_restored(step, before):
+            return Ensure(
+                step=step.name,
+                adapter=before.adapter,
+                inputs=before.inputs,
+                operation_key=_key(saga, step.name, "undo"),
+                ready_within=30,
+                restoring=True,
+            )
+    return Finish()
+
+
+def _is_restored(step: Step, before: Applied) -> bool:
+    return step.status == "succeeded" and step.inputs == before.inputs

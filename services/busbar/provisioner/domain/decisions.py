@@ -1,0 +1,258 @@
+"""What an observation or an answer means for the running operation. Same input, same facts."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from busbar.backends.port import Observation, Outcome, Presence, Result
+from busbar.kernel.template import TemplateError, resolve_outputs
+from busbar.messages.base import IntentRef, OperationFact
+from busbar.messages.policy import IntentAllowed
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
+from busbar.provisioner.domain.commands import Ensure, Remove, scope
+from busbar.provisioner.domain.state import ResourceState, Saga
+
+ATTEMPTS = 5
+"""Tries of a step before it counts as failed for good, or its undoing as stuck."""
+
+Facts = Sequence[OperationFact]
+
+
+def decide_queued(
+    state: ResourceState, allowed: IntentAllowed, *, correlation: str, traceparent: str | None
+) -> Facts:
+    """Take an allowed intent over, once."""
+    waiting = [*state.queue, *([state.saga.intent] if state.saga else [])]
+    if any(queued.operation == allowed.operation for queued in waiting):
+        return []
+    return [
+        ResourceQueued(
+            operation=allowed.operation,
+            resource=allowed.resource,
+            intent=allowed.intent,
+            action=allowed.action,
+            generation=allowed.generation,
+            promise=allowed.promise,
+            spec=allowed.spec,
+            plan=allowed.plan,
+            correlation=correlation,
+            traceparent=traceparent,
+        )
+    ]
+
+
+def decide_observed(
+    state: ResourceState,
+    command: Ensure | Remove,
+    seen: Observation,
+    *,
+    epoch: int,
+    overdue: bool,
+) -> Facts:
+    """What ``seen`` means for ``command``.
+
+    A :class:`StepStarted` says: act now. No fact says: look again later.
+    """
+    saga = _running(state)
+    if isinstance(command, Remove):
+        return _observed_removing(saga, command, seen, epoch=epoch)
+    if seen.presence is Presence.FOREIGN:
+        return [_failure(saga, command, epoch, "not_ours", seen.detail, permanent=True)]
+    if seen.as_asked and seen.ready:
+        return [_reached(saga, command, seen, epoch=epoch)]
+    if seen.as_asked and not overdue:
+        return []
+    if seen.as_asked:
+        detail = f"not ready within {command.ready_within:g} seconds: {seen.detail}"
+        return [_failure(saga, command, epoch, "not_ready", detail, permanent=True)]
+    absent = seen.presence is Presence.ABSENT
+    action: Literal["create", "update", "restore"] = "create" if absent else "update"
+    return [
+        _start(saga, command, "restore" if command.restoring else action, seen, epoch=epoch),
+    ]
+
+
+def _observed_removing(saga: Saga, command: Remove, seen: Observation, *, epoch: int) -> Facts:
+    if seen.presence is Presence.OURS:
+        return [_start(saga, command, "remove", seen, epoch=epoch)]
+    if seen.presence is Presence.ABSENT or command.undoing:
+        # What is foreign was never made by this operation: nothing of ours is there.
+        undone = StepUndone(**_about(saga, command), restored=False, epoch=epoch)
+        return [undone]
+    if saga.stuck:
+        return []
+    return [_stuck(saga, command, "not_ours", seen.detail)]
+
+
+def decide_outcome(
+    state: ResourceState, command: Ensure | Remove, outcome: Outcome, *, epoch: int
+) -> Facts:
+    """What a backend's answer means. Done and unknown mean: look, before anything is believed."""
+    if outcome.result is not Result.NOT_DONE:
+        return []
+    saga = _running(state)
+    attempt = saga.failures + 1
+    taking_back = isinstance(command, Remove) or command.restoring
+    permanent = outcome.permanent or attempt >= ATTEMPTS
+    facts: list[OperationFact] = [
+        _failure(
+            saga,
+            command,
+            epoch,
+            outcome.reason,
+            outcome.detail,
+            permanent=permanent and not taking_back,
+        )
+    ]
+    if taking_back and permanent and not saga.stuck:
+        facts.append(_stuck(saga, command, outcome.reason, outcome.detail))
+    return facts
+
+
+def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int) -> Facts:
+    """An expression of the plan cannot be resolved: the operation fails, nothing is guessed."""
+    saga = _running(state)
+    done = {step.name for step in saga.steps if step.status == "succeeded"}
+    steps = [step for step in saga.intent.plan.steps if step.name not in done]
+    return [
+        StepFailed(
+            operation=saga.intent.operation,
+            resource=saga.intent.resource,
+            generation=saga.intent.generation,
+            step=steps[0].name,
+            adapter=steps[0].adapter,
+            reason="bad_plan",
+            detail=str(error),
+            permanent=True,
+            attempt=1,
+            epoch=epoch,
+        )
+    ]
+
+
+def decide_finished(state: ResourceState) -> Facts:
+    """The last fact of an operation whose every effect is done."""
+    saga = _running(state)
+    if saga.phase == "undo":
+        return [_gave_up(state, saga)]
+    if saga.intent.action == "delete":
+        return [ResourceDeleted(**_ended(saga))]
+    try:
+        outputs = resolve_outputs(saga.intent.plan.outputs, scope(saga))
+    except TemplateError:
+        outputs = {}
+    changed = any(step.changed for step in saga.steps)
+    change: Literal["created", "updated", "unchanged"] = "updated" if changed else "unchanged"
+    return [
+        ResourceProvisioned(
+            **_ended(saga),
+            change=change if state.applied else "created",
+            promise=saga.intent.promise,
+            spec=saga.intent.spec,
+            outputs=outputs,
+        )
+    ]
+
+
+def _gave_up(state: ResourceState, saga: Saga) -> ResourceFailed:
+    undone = [step.name for step in reversed(saga.steps) if step.changed]
+    return ResourceFailed(
+        **_ended(saga),
+        failed_step=saga.failed_step,
+        reason=saga.reason,
+        detail=saga.detail,
+        undone=tuple(undone),
+        left="previous" if state.applied else "absent",
+    )
+
+
+def _reached(saga: Saga, command: Ensure, seen: Observation, *, epoch: int) -> OperationFact:
+    touched = saga.step(command.step)
+    started = touched is not None and touched.status == "started"
+    if command.restoring:
+        return StepUndone(**_about(saga, command), restored=True, epoch=epoch)
+    return StepSucceeded(
+        **_about(saga, command),
+        inputs=dict(command.inputs),
+        outputs=dict(seen.outputs),
+        changed=started,
+        observed_after_unknown=touched is not None and started and touched.epoch != epoch,
+        epoch=epoch,
+    )
+
+
+def _start(
+    saga: Saga,
+    command: Ensure | Remove,
+    action: Literal["create", "update", "restore", "remove"],
+    seen: Observation,
+    *,
+    epoch: int,
+) -> StepStarted:
+    return StepStarted(
+        **_about(saga, command),
+        action=action,
+        inputs=dict(command.inputs),
+        observed="absent" if seen.presence is Presence.ABSENT else "ours",
+        operation_key=command.operation_key,
+        epoch=epoch,
+        attempt=saga.failures + 1,
+    )
+
+
+def _failure(
+    saga: Saga, command: Ensure | Remove, epoch: int, reason: str, detail: str, *, permanent: bool
+) -> StepFailed:
+    return StepFailed(
+        **_about(saga, command),
+        reason=reason,
+        detail=detail,
+        permanent=permanent,
+        attempt=saga.failures + 1,
+        epoch=epoch,
+    )
+
+
+def _stuck(saga: Saga, command: Ensure | Remove, reason: str, detail: str) -> ResourceStuck:
+    return ResourceStuck(
+        **_ended(saga),
+        step=command.step,
+        reason=reason,
+        detail=detail,
+        remedy="Remove what is in the way; busbar looks again every minute and goes on by itself.",
+    )
+
+
+def _about(saga: Saga, command: Ensure | Remove) -> dict[str, Any]:
+    return {
+        "operation": saga.intent.operation,
+        "resource": saga.intent.resource,
+        "generation": saga.intent.generation,
+        "step": command.step,
+        "adapter": command.adapter,
+    }
+
+
+def _ended(saga: Saga) -> dict[str, Any]:
+    intent: IntentRef = saga.intent.intent
+    return {
+        "operation": saga.intent.operation,
+        "resource": saga.intent.resource,
+        "intent": intent,
+        "generation": saga.intent.generation,
+    }
+
+
+def _running(state: ResourceState) -> Saga:
+    if state.saga is None:
+        raise ValueError("no operation is running")
+    return state.saga

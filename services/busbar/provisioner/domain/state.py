@@ -1,0 +1,206 @@
+"""What the provisioner knows of one resource: what is applied, what is queued, what is running."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from busbar.messages.base import Message
+from busbar.messages.plan import PromiseRef
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A step that is in force: what it was made with and what it gave."""
+
+    name: str
+    adapter: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far the running operation is with one step."""
+
+    name: str
+    status: Literal["started", "succeeded", "undone"]
+    adapter: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    changed: bool = False
+    created: bool = False
+    """True if nothing was there when the operation came to it."""
+    epoch: int = 0
+    """The lease under which it was started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saga:
+    """The running operation. ``steps`` are those it has touched, in the order it came to them."""
+
+    intent: ResourceQueued
+    phase: Literal["forward", "undo"] = "forward"
+    steps: tuple[Step, ...] = ()
+    failed_step: str = ""
+    reason: str = ""
+    detail: str = ""
+    failures: int = 0
+    """Failures in a row at the step that is being worked on."""
+    stuck: bool = False
+    recorded: int = 0
+    """How many facts it has given so far; numbers the next one."""
+
+    def step(self, name: str) -> Step | None:
+        """The touched step called ``name``."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def having(self, step: Step) -> "Saga":
+        """This saga with ``step`` in its place, or last if it is new."""
+        if self.step(step.name) is None:
+            return replace(self, steps=(*self.steps, step))
+        steps = tuple(step if old.name == step.name else old for old in self.steps)
+        return replace(self, steps=steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceState:
+    """One resource."""
+
+    generation: int = 0
+    promise: PromiseRef | None = None
+    applied: tuple[Applied, ...] = ()
+    queue: tuple[ResourceQueued, ...] = ()
+    saga: Saga | None = None
+
+    def previously(self, name: str) -> Applied | None:
+        """The step called ``name`` as it was before the running operation."""
+        return next((applied for applied in self.applied if applied.name == name), None)
+
+
+def evolve(state: ResourceState, fact: Message) -> ResourceState:
+    """``state`` after ``fact``."""
+    if isinstance(fact, ResourceQueued):
+        return _start_next(replace(state, queue=(*state.queue, fact)))
+    saga = state.saga
+    if saga is None:
+        return state
+    if isinstance(fact, ResourceProvisioned | ResourceDeleted | ResourceFailed):
+        return _start_next(replace(_ended(state, saga, fact), saga=None))
+    saga = replace(saga, recorded=saga.recorded + 1)
+    return replace(state, saga=_progressed(state, saga, fact))
+
+
+def _ended(
+    state: ResourceState, saga: Saga, fact: ResourceProvisioned | ResourceDeleted | ResourceFailed
+) -> ResourceState:
+    match fact:
+        case ResourceProvisioned():
+            applied = _in_force(state, saga)
+            return replace(state, generation=fact.generation, promise=fact.promise, applied=applied)
+        case ResourceDeleted():
+            return replace(state, generation=fact.generation, promise=None, applied=())
+        case ResourceFailed():
+            return state
+
+
+def _progressed(state: ResourceState, saga: Saga, fact: Message) -> Saga:
+    match fact:
+        case StepStarted():
+            return _started(saga, fact)
+        case StepSucceeded():
+            return _succeeded(saga, fact)
+        case StepFailed():
+            return _failed(saga, fact)
+        case StepUndone():
+            return _undone(state, saga, fact)
+        case ResourceStuck():
+            return replace(saga, stuck=True)
+        case _:
+            return saga
+
+
+def _start_next(state: ResourceState) -> ResourceState:
+    if state.saga is not None or not state.queue:
+        return state
+    return replace(state, saga=Saga(state.queue[0]), queue=state.queue[1:])
+
+
+def _started(saga: Saga, fact: StepStarted) -> Saga:
+    old = saga.step(fact.step)
+    step = Step(
+        name=fact.step,
+        status="started",
+        adapter=fact.adapter,
+        inputs=fact.inputs,
+        changed=True,
+        created=old.created if old else fact.observed == "absent",
+        epoch=fact.epoch,
+    )
+    return saga.having(step)
+
+
+def _succeeded(saga: Saga, fact: StepSucceeded) -> Saga:
+    old = saga.step(fact.step)
+    step = Step(
+        name=fact.step,
+        status="succeeded",
+        adapter=fact.adapter,
+        inputs=fact.inputs,
+        outputs=fact.outputs,
+        changed=fact.changed,
+        created=old.created if old else False,
+    )
+    return replace(saga.having(step), failures=0)
+
+
+def _failed(saga: Saga, fact: StepFailed) -> Saga:
+    if not fact.permanent or saga.phase == "undo" or saga.intent.action == "delete":
+        return replace(saga, failures=saga.failures + 1)
+    return replace(
+        saga,
+        phase="undo",
+        failed_step=fact.step,
+        reason=fact.reason,
+        detail=fact.detail,
+        failures=0,
+    )
+
+
+def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
+    before = state.previously(fact.step)
+    old = saga.step(fact.step)
+    inputs: Mapping[str, Any] = old.inputs if old else {}
+    if fact.restored and before is not None:
+        inputs = before.inputs
+    step = Step(
+        name=fact.step,
+        status="succeeded" if fact.restored else "undone",
+        adapter=fact.adapter,
+        inputs=inputs,
+        changed=True,
+    )
+    return replace(saga.having(step), failures=0, stuck=False)
+
+
+def _in_force(state: ResourceState, saga: Saga) -> tuple[Applied, ...]:
+    """What is applied once the operation has succeeded, in the order of its plan."""
+    order = {step.name: index for index, step in enumerate(saga.intent.plan.steps)}
+    now = [
+        Applied(step.name, step.adapter, step.inputs, step.outputs)
+        for step in saga.steps
+        if step.status == "succeeded"
+    ]
+    touched = {step.name for step in saga.steps}
+    now += [applied for applied in state.applied if applied.name not in touched]
+    return tuple(sorted(now, key=lambda applied: order.get(applied.name, len(order))))

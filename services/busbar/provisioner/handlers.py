@@ -1,0 +1,243 @@
+"""The shell around the saga: records what was decided, acts, records what came of it.
+
+Law 4: the intent to act is stored first, with what was observed; then the backend is called with
+a deterministic operation key and the lease's epoch; then the result is stored, fenced by that
+epoch. What is unknown is observed, never guessed.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from busbar.backends.port import Backend, BackendUnavailable, Call, Observation, Outcome
+from busbar.kernel.clock import Clock
+from busbar.kernel.decide import fold
+from busbar.kernel.template import TemplateError
+from busbar.messages.base import OperationFact
+from busbar.messages.policy import IntentAllowed
+from busbar.provisioner.domain import (
+    Command,
+    Ensure,
+    Finish,
+    Remove,
+    ResourceState,
+    Saga,
+    decide_finished,
+    decide_observed,
+    decide_outcome,
+    decide_queued,
+    decide_unplannable,
+    evolve,
+    next_command,
+)
+from busbar.provisioner.ports import Adapters
+from busbar.runtime.logs import get_logger
+from busbar.runtime.service import Received, Service
+from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.workers import Work
+
+log = get_logger()
+
+SAGA = "saga"
+CALL_SHARE = 0.8
+"""A call may take this share of the lease: it is over before anybody else may act (law 5)."""
+LOOK_AGAIN = 0.2
+STUCK_SECONDS = 60.0
+LONGEST_BACKOFF = 30.0
+
+Decide = Callable[[ResourceState], Sequence[OperationFact]]
+
+
+class Provisioner:
+    """Runs the sagas of every resource, one operation of a resource at a time."""
+
+    def __init__(self, adapters: Adapters, *, clock: Clock, lease: float) -> None:
+        """Act through ``adapters``; calls are kept well below ``lease`` seconds."""
+        self._adapters = adapters
+        self._clock = clock
+        self._timeout = lease * CALL_SHARE
+
+    def service(self) -> Service:
+        """The service, wired."""
+        service = Service("provisioner")
+        service.on(IntentAllowed)(self.take_over)
+        service.task(SAGA)(self.run)
+        return service
+
+    async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
+        """Queue an allowed intent behind the resource's others and wake its saga."""
+        allowed, cause = received.message, tx.cause
+        state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
+        facts = decide_queued(
+            state, allowed, correlation=cause.correlation, traceparent=cause.traceparent
+        )
+        await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
+        await tx.tasks.schedule(SAGA, allowed.resource)
+
+    async def run(self, work: Work) -> None:
+        """Work on one resource until nothing is left to do, or something has to be waited for."""
+        since: dict[str, float] = {}
+        state = await self._record(work, lambda _: [])
+        while state.saga is not None:
+            failures = state.saga.failures
+            state = await self._advance(work, state, since)
+            if state.saga is not None and state.saga.failures > failures:
+                await self._pause(work, state.saga)
+                return
+
+    async def _advance(
+        self, work: Work, state: ResourceState, since: dict[str, float]
+    ) -> ResourceState:
+        """Do the next thing."""
+        try:
+            command = next_command(state)
+        except TemplateError as error:
+            reason = error  # the name of an except clause is gone before the closure runs
+            return await self._record(
+                work, lambda now: decide_unplannable(now, reason, epoch=work.claim.epoch)
+            )
+        if isinstance(command, Ensure | Remove):
+            return await self._perform(work, state, command, since)
+        return await self._record(work, lambda _: [])
+
+    # -- one effect -----------------------------------------------------------------------------
+
+    async def _perform(
+        self, work: Work, state: ResourceState, command: Ensure | Remove, since: dict[str, float]
+    ) -> ResourceState:
+        """Observe, and act if what is seen asks for it."""
+        epoch = work.claim.epoch
+        backend = self._adapters.find(command.adapter)
+        if backend is None:
+            missing = Outcome.not_done(
+                "no_adapter",
+                f"no adapter called {command.adapter} is installed: install the package that "
+                "offers it (entry point group busbar.adapters)",
+                permanent=True,
+            )
+            return await self._record(
+                work, lambda now: decide_outcome(now, command, missing, epoch=epoch)
+            )
+        call = self._call(work, command)
+        seen = await self._observe(backend, call)
+        if isinstance(seen, Outcome):
+            answer = seen
+            return await self._record(
+                work, lambda now: decide_outcome(now, command, answer, epoch=epoch)
+            )
+        overdue = self._overdue(command, since)
+        before = state.saga.recorded if state.saga else 0
+        state = await self._record(
+            work, lambda now: decide_observed(now, command, seen, epoch=epoch, overdue=overdue)
+        )
+        if state.saga is None or state.saga.recorded == before:
+            await self._clock.sleep(LOOK_AGAIN)
+            return state
+        if not self._is_started(state, command, before):
+            return state
+        outcome = await self._act(backend, command, call)
+        return await self._record(
+            work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
+        )
+
+    def _is_started(self, state: ResourceState, command: Ensure | Remove, before: int) -> bool:
+        saga = state.saga
+        step = saga.step(command.step) if saga else None
+        return (
+            saga is not None
+            and step is not None
+            and step.status == "started"
+            and (saga.recorded == before + 1)
+        )
+
+    async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
+        try:
+            async with asyncio.timeout(call.timeout):
+                return await backend.observe(call)
+        except (BackendUnavailable, TimeoutError, OSError) as error:
+            return Outcome.not_done("unavailable", str(error) or "no answer", permanent=False)
+
+    async def _act(self, backend: Backend, command: Ensure | Remove, call: Call) -> Outcome:
+        act = backend.remove if isinstance(command, Remove) else backend.apply
+        try:
+            async with asyncio.timeout(call.timeout):
+                outcome = await act(call)
+        except TimeoutError:
+            outcome = Outcome.unknown("timeout", f"no answer within {call.timeout:g} seconds")
+        except Exception as error:
+            # An adapter's bug tells nothing about the world: observe it.
+            log.exception("adapter_failed", adapter=command.adapter)
+            outcome = Outcome.unknown("adapter_failed", type(error).__name__)
+        log.info(
+            "step_acted", step=command.step, adapter=command.adapter, result=outcome.result.value
+        )
+        return outcome
+
+    def _call(self, work: Work, command: Ensure | Remove) -> Call:
+        return Call(
+            owner=f"{work.claim.name}#{command.step}",
+            inputs=command.inputs,
+            operation_key=command.operation_key,
+            epoch=work.claim.epoch,
+            timeout=self._timeout,
+        )
+
+    def _overdue(self, command: Ensure | Remove, since: dict[str, float]) -> bool:
+        if isinstance(command, Remove):
+            return False
+        now = self._clock.now().timestamp()
+        return now - since.setdefault(command.step, now) > command.ready_within
+
+    # -- recording ------------------------------------------------------------------------------
+
+    async def _record(self, work: Work, decide: Decide) -> ResourceState:
+        """Store what ``decide`` gives, and what follows without any effect, under the lease."""
+
+        async def body(tx: Transaction) -> ResourceState:
+            stream = _stream(work.claim.name)
+            state = await tx.load(stream, ResourceState(), evolve)
+            state = await _append(tx, stream, state, decide(state))
+            while _next_quietly(state) == Finish():
+                state = await _append(tx, stream, state, decide_finished(state))
+            if state.saga is None:
+                await tx.tasks.finish(work.claim)
+            return state
+
+        return await work.record(body)
+
+    async def _pause(self, work: Work, saga: Saga) -> None:
+        wait = STUCK_SECONDS if saga.stuck else min(0.5 * 2**saga.failures, LONGEST_BACKOFF)
+
+        async def later(tx: Transaction) -> None:
+            await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
+
+        await work.record(later)
+
+
+async def _append(
+    tx: Transaction, stream: str, state: ResourceState, facts: Sequence[OperationFact]
+) -> ResourceState:
+    saga = state.saga
+    if saga is None or not facts:
+        return state
+    intent = saga.intent
+    cause = Cause(
+        f"operation:{intent.resource}",
+        str(intent.operation),
+        intent.correlation,
+        intent.traceparent,
+    )
+    tx.caused_by(cause, index=saga.recorded)
+    await tx.append(stream, facts, key=intent.resource)
+    return fold(evolve, state, facts)
+
+
+def _next_quietly(state: ResourceState) -> Command | None:
+    try:
+        return next_command(state)
+    except TemplateError:
+        return None
+
+
+def _stream(resource: str) -> str:
+    return f"resource/{resource}"
