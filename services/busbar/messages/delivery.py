@@ -82,9 +82,7 @@ class HeadPublished(Fact):
 
     relay: Slug
     sequence: int = Field(description="The highest sequence published; sequences start at 1.")
-    count: int = Field(
-        description="How many events carry one; equal to it, as it is gapless."
-    )
+    count: int = Field(description="How many events carry one; equal to it, as it is gapless.")
     digest: str = Field(
         description="SHA-256 chain: each link hashes the link before it and the event's digest."
     )

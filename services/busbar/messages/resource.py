@@ -206,9 +206,12 @@ class StepUndone(StepFact):
 
     TYPE: ClassVar[str] = "busbar.resource.step-undone.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
-    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_STEP, "restored": False, "epoch": 1},)
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {**_STEP, "restored": False, "was_there": True, "epoch": 1},
+    )
 
     restored: bool = Field(description="True: put back as it was. False: removed.")
+    was_there: bool = Field(description="False if there turned out to be nothing to take back.")
     epoch: int
 
 

@@ -86,8 +86,10 @@ def _observed_removing(saga: Saga, command: Remove, seen: Observation, *, epoch:
         return [_start(saga, command, "remove", seen, epoch=epoch)]
     if seen.presence is Presence.ABSENT or command.undoing:
         # What is foreign was never made by this operation: nothing of ours is there.
-        undone = StepUndone(**_about(saga, command), restored=False, epoch=epoch)
-        return [undone]
+        touched = saga.step(command.step)
+        was_there = touched is not None and touched.taken_back
+        about = _about(saga, command)
+        return [StepUndone(**about, restored=False, was_there=was_there, epoch=epoch)]
     if saga.stuck:
         return []
     return [_stuck(saga, command, "not_ours", seen.detail)]
@@ -164,7 +166,7 @@ def decide_finished(state: ResourceState) -> Facts:
 
 
 def _gave_up(state: ResourceState, saga: Saga) -> ResourceFailed:
-    undone = [step.name for step in reversed(saga.steps) if step.changed]
+    undone = [step.name for step in reversed(saga.steps) if step.taken_back]
     return ResourceFailed(
         **_ended(saga),
         failed_step=saga.failed_step,
@@ -179,7 +181,7 @@ def _reached(saga: Saga, command: Ensure, seen: Observation, *, epoch: int) -> O
     touched = saga.step(command.step)
     started = touched is not None and touched.status == "started"
     if command.restoring:
-        return StepUndone(**_about(saga, command), restored=True, epoch=epoch)
+        return StepUndone(**_about(saga, command), restored=True, was_there=True, epoch=epoch)
     return StepSucceeded(
         **_about(saga, command),
         inputs=dict(command.inputs),

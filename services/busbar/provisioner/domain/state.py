@@ -43,6 +43,8 @@ class Step:
     """True if nothing was there when the operation came to it."""
     epoch: int = 0
     """The lease under which it was started."""
+    taken_back: bool = False
+    """True if something was there to be removed or restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _started(saga: Saga, fact: StepStarted) -> Saga:
         changed=True,
         created=old.created if old else fact.observed == "absent",
         epoch=fact.epoch,
+        taken_back=fact.action == "remove",
     )
     return saga.having(step)
 
@@ -189,6 +192,7 @@ def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
         adapter=fact.adapter,
         inputs=inputs,
         changed=True,
+        taken_back=fact.restored or fact.was_there,
     )
     return replace(saga.having(step), failures=0, stuck=False)
 

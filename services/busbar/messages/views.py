@@ -1,0 +1,194 @@
+"""How to read the facts: the state of every resource and operation, folded from what was published.
+
+Everybody who folds facts uses this: the gateway to answer, audit to tell the state at a time, the
+replay to compare. Pure, so that the same facts give the same views.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from busbar.messages.base import JsonObject, Message, Part
+from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
+from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
+
+OperationStatus = Literal[
+    "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
+]
+
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "denied", "cancelled", "expired"})
+"""What an operation ends in: exactly one of them."""
+
+ResourceStatus = Literal["provisioning", "ready", "failed", "deleting", "deleted", "stuck"]
+
+
+class StepView(Part):
+    """How far a step of an operation is."""
+
+    name: str
+    adapter: str
+    status: Literal["started", "succeeded", "failed", "undone"]
+    detail: str = ""
+
+
+class OperationView(Part):
+    """The processing of one intent."""
+
+    id: str
+    status: OperationStatus
+    resource: str | None = None
+    intent: JsonObject = Field(default_factory=dict)
+    reason: str = ""
+    detail: str = ""
+    violations: tuple[JsonObject, ...] = ()
+    warnings: tuple[JsonObject, ...] = ()
+    steps: tuple[StepView, ...] = ()
+    outputs: JsonObject = Field(default_factory=dict)
+    conflicts: int = Field(default=0, description="How often the same id came with another body.")
+    updated: str = Field(default="", description="Time of the last fact.")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in ENDED
+
+
+class ResourceView(Part):
+    """One resource."""
+
+    id: str
+    status: ResourceStatus
+    generation: int = 0
+    promise: JsonObject = Field(default_factory=dict)
+    spec: JsonObject = Field(default_factory=dict)
+    outputs: JsonObject = Field(default_factory=dict)
+    operation: str = Field(default="", description="The operation that touched it last.")
+    detail: str = ""
+    updated: str = Field(default="", description="Time of the last fact.")
+
+
+def evolve_operation(
+    view: OperationView | None, fact: Message, *, time: str
+) -> OperationView | None:
+    """The operation's view after ``fact``, which was recorded at ``time``."""
+    change = _operation_change(view, fact)
+    if change is None:
+        return view
+    known = view.model_dump() if view is not None else {"status": "received"}
+    operation = str(getattr(fact, "operation", known.get("id", "")))
+    updated = max(time, known.get("updated", ""))
+    return OperationView.model_validate({**known, **change, "id": operation, "updated": updated})
+
+
+def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str, Any] | None:
+    match fact:
+        case IntentAllowed() | IntentDenied() | IntentExpired():
+            return _judged(view, fact)
+        case IntentConflicted():
+            return {"conflicts": (view.conflicts if view else 0) + 1}
+        case ResourceQueued():
+            return {"status": "running", "resource": fact.resource}
+        case StepStarted() | StepSucceeded() | StepFailed() | StepUndone():
+            return {"steps": _steps(view, fact)}
+        case ResourceProvisioned():
+            return {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
+        case ResourceDeleted():
+            return {"status": "succeeded", "detail": "deleted"}
+        case ResourceFailed():
+            return {"status": "failed", "reason": fact.reason, "detail": fact.detail}
+        case ResourceStuck():
+            return {"status": "stuck", "reason": fact.reason, "detail": fact.detail}
+        case Subscribed() | Unsubscribed():
+            return {"status": "succeeded", "intent": fact.intent.model_dump()}
+        case SubscriptionRefused():
+            refused = {"status": "denied", "intent": fact.intent.model_dump()}
+            return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
+        case _:
+            return None
+
+
+def _judged(
+    view: OperationView | None, fact: IntentAllowed | IntentDenied | IntentExpired
+) -> Mapping[str, Any]:
+    known = {"resource": fact.resource, "intent": fact.intent.model_dump()}
+    match fact:
+        case IntentAllowed():
+            warnings = [warning.model_dump() for warning in fact.warnings]
+            # Policy's facts and the provisioner's travel on different topics: this one may be late.
+            status = "running" if view is None or view.status == "received" else view.status
+            return {**known, "status": status, "warnings": warnings}
+        case IntentDenied():
+            violations = [violation.model_dump() for violation in fact.violations]
+            return {**known, "status": "denied", "reason": fact.reason, "violations": violations}
+        case IntentExpired():
+            return {**known, "status": "expired", "reason": "expired"}
+
+
+def _steps(
+    view: OperationView | None, fact: StepStarted | StepSucceeded | StepFailed | StepUndone
+) -> list[JsonObject]:
+    status, detail = "started", ""
+    match fact:
+        case StepSucceeded():
+            status = "succeeded"
+        case StepFailed():
+            status, detail = "failed", fact.detail
+        case StepUndone():
+            status = "undone"
+        case StepStarted():
+            detail = fact.action
+    new = {"name": fact.step, "adapter": fact.adapter, "status": status, "detail": detail}
+    steps = [step.model_dump() for step in view.steps] if view else []
+    if any(step["name"] == fact.step for step in steps):
+        return [new if step["name"] == fact.step else step for step in steps]
+    return [*steps, new]
+
+
+def evolve_resource(view: ResourceView | None, fact: Message, *, time: str) -> ResourceView | None:
+    """The resource's view after ``fact``, which was recorded at ``time``."""
+    change = _resource_change(view, fact)
+    if change is None:
+        return view
+    known = view.model_dump() if view is not None else {"status": "provisioning"}
+    resource = str(getattr(fact, "resource", ""))
+    operation = str(getattr(fact, "operation", ""))
+    return ResourceView.model_validate(
+        {**known, **change, "id": resource, "operation": operation, "updated": time}
+    )
+
+
+def _resource_change(view: ResourceView | None, fact: Message) -> Mapping[str, Any] | None:
+    match fact:
+        case ResourceQueued():
+            return {"status": "deleting" if fact.action == "delete" else "provisioning"}
+        case ResourceProvisioned():
+            return {
+                "status": "ready",
+                "generation": fact.generation,
+                "promise": fact.promise.model_dump(),
+                "spec": fact.spec,
+                "outputs": fact.outputs,
+                "detail": fact.change,
+            }
+        case ResourceDeleted():
+            gone: Mapping[str, Any] = {"spec": {}, "outputs": {}, "detail": ""}
+            return {**gone, "status": "deleted", "generation": fact.generation}
+        case ResourceFailed():
+            still_there = view is not None and view.generation > 0 and fact.left == "previous"
+            return {"status": "ready" if still_there else "failed", "detail": fact.detail}
+        case ResourceStuck():
+            return {"status": "stuck", "detail": fact.detail}
+        case _:
+            return None
