@@ -1,0 +1,1 @@
+"""Audit: the complete copy of everything on the bus, and the proof that it is complete."""

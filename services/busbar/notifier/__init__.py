@@ -1,0 +1,1 @@
+"""The notifier: delivers facts to subscribers, signed and retried, never lost."""

@@ -1,0 +1,1 @@
+"""Policy: judges every intent and records the verdict."""

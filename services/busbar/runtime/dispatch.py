@@ -74,14 +74,13 @@ class Dispatcher:
             tx.caused_by(_cause(envelope))
             known = self._handlers.get(envelope.type)
             if known is None:
-                await self._answer(tx, Problem(envelope, item.record, ()))
+                await self._answer(tx, Problem(envelope, item.record))
                 return
             model, handler = known
             try:
                 message = model.model_validate(envelope.data)
             except ValidationError as error:
-                errors = tuple(error.errors(include_url=False))
-                await self._answer(tx, Problem(envelope, item.record, errors))
+                await self._answer(tx, Problem(envelope, item.record, error, model))
                 return
             await handler(Received(message, envelope, item.record), tx)
 
@@ -89,7 +88,8 @@ class Dispatcher:
         if self._service.invalid is not None:
             await self._service.invalid(problem, tx)
             return
-        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in problem.errors)
+        errors = problem.error.errors(include_input=False) if problem.error else []
+        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors)
         raise Reject("invalid_data", f"{problem.envelope.type} does not fit its schema at {places}")
 
     async def _repeat(self, tx: Transaction, item: Readable, first: str) -> None:

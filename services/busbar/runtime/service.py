@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
+
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
@@ -27,12 +29,13 @@ class Received(Generic[M]):
 class Problem:
     """Why a readable event is none that can be handled.
 
-    ``errors`` are pydantic's, without inputs; empty if the type itself is unknown.
+    ``error`` is what ``model`` has against its data; both are None if the type itself is unknown.
     """
 
     envelope: Envelope
     record: Record
-    errors: tuple[Any, ...]
+    error: ValidationError | None = None
+    model: type[Message] | None = None
 
 
 @dataclass(frozen=True, slots=True)

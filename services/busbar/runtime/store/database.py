@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event, select
+from sqlalchemy import event, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -37,7 +37,7 @@ class Store:
         self._listeners: list[Listener] = []
 
     def on_commit(self, listener: Listener) -> None:
-        """Have ``listener`` called after every commit that wrote something for others to do."""
+        """Have ``listener`` called after every commit."""
         self._listeners.append(listener)
 
     async def transact(
@@ -55,9 +55,8 @@ class Store:
                 await transaction.tasks.hold(fence)
             result = await body(transaction)
             await transaction.flush()
-        if transaction.written.published or transaction.written.scheduled:
-            for listener in self._listeners:
-                listener(transaction.written)
+        for listener in self._listeners:
+            listener(transaction.written)
         return result
 
     @asynccontextmanager
@@ -67,15 +66,31 @@ class Store:
             yield Transaction(connection, service=self.service, now=self.clock.now())
 
     async def events(
-        self, *, after: int = 0, limit: int = 500, stream: str | None = None
+        self,
+        *,
+        after: int = 0,
+        limit: int = 500,
+        key: str | None = None,
+        correlation: str | None = None,
     ) -> list[StoredEvent]:
-        """Events in commit order, from the one after position ``after``."""
+        """Events in commit order, from the one after position ``after``.
+
+        ``key`` and ``correlation`` keep those of one resource or one operation.
+        """
         query = select(tables.events).where(tables.events.c.position > after)
-        if stream is not None:
-            query = query.where(tables.events.c.stream == stream)
+        if key is not None:
+            query = query.where(tables.events.c.key == key)
+        if correlation is not None:
+            query = query.where(tables.events.c.correlation == correlation)
         async with self.reading() as transaction:
             rows = await transaction.execute(query.order_by(tables.events.c.position).limit(limit))
         return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+
+    async def last_position(self) -> int:
+        """The position of the newest event; 0 if there is none."""
+        async with self.reading() as transaction:
+            found = await transaction.execute(select(func.max(tables.events.c.position)))
+            return found.scalar() or 0
 
     async def alive(self) -> bool:
         """Whether the database answers."""

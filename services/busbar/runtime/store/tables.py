@@ -35,6 +35,8 @@ events = Table(
     Column("data", Text, nullable=False),
     Column("metadata", Text, nullable=False),
     UniqueConstraint("stream", "version"),
+    Index("events_correlation", "correlation", "position"),
+    Index("events_key", "key", "position"),
     sqlite_autoincrement=True,
 )
 """Append-only. ``topic`` is null for what stays private; ``data`` and ``metadata`` are JSON."""

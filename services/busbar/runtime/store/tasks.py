@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
@@ -115,6 +115,14 @@ class Tasks:
             claim,
         )
         self._written.scheduled.add(claim.kind)
+
+    async def remove(self, claim: Claim) -> None:
+        """Finish ``claim`` for good: nothing of the task is kept, its epoch included.
+
+        Raises:
+            Fenced: another process claimed the task under a higher epoch.
+        """
+        await self._fenced(delete(tables.tasks), claim)
 
     async def _fenced(self, statement: Any, claim: Claim) -> None:
         task = tables.tasks.c

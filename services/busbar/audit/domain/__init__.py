@@ -1,0 +1,13 @@
+"""What audit concludes from its copy, pure."""
+
+from busbar.audit.domain.completeness import (
+    Head,
+    Place,
+    Report,
+    compare,
+)
+from busbar.audit.domain.explain import Sentence, explain
+from busbar.audit.domain.records import AuditRecord
+from busbar.audit.domain.state import states
+
+__all__ = ["AuditRecord", "Head", "Place", "Report", "Sentence", "compare", "explain", "states"]

@@ -1,0 +1,38 @@
+"""The state of every resource at a moment: a fold over the facts that were known by then."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from busbar.audit.domain.records import AuditRecord
+from busbar.messages import topics
+from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.views import ResourceView, evolve_resource
+
+
+def states(
+    records: Iterable[AuditRecord],
+    *,
+    at: str | None = None,
+    by: Literal["recorded", "event"] = "recorded",
+) -> list[ResourceView]:
+    """Every resource as the facts up to ``at`` (RFC 3339 in UTC) leave it, by id.
+
+    ``recorded`` goes by what the platform knew at that moment, ``event`` by when it happened.
+    Deleted resources are included. A fact that was published twice counts once.
+    """
+    views: dict[str, ResourceView] = {}
+    seen: set[tuple[str, str]] = set()
+    for record in records:
+        moment = record.recorded_time if by == "recorded" else record.time
+        late = at is not None and (moment is None or moment > at)
+        model = BY_TYPE.get(record.type)
+        known = record.topic == topics.FACTS_RESOURCE and record.readable and model is not None
+        if late or not known or model is None or (record.source, record.id) in seen:
+            continue
+        seen.add((record.source, record.id))
+        fact = model.model_validate(record.data)
+        resource = str(getattr(fact, "resource", ""))
+        view = evolve_resource(views.get(resource), fact, time=record.time or "")
+        if view is not None:
+            views[resource] = view
+    return [views[name] for name in sorted(views)]

@@ -1,0 +1,66 @@
+"""What the notifier decides, without a bus, a store, a socket or a clock."""
+
+from busbar.notifier.domain.addresses import REFUSED_NETWORKS, Network, is_refused, parse_networks
+from busbar.notifier.domain.retry import (
+    DEFAULT_POLICY,
+    GUARD_CODES,
+    Attempt,
+    Delivered,
+    ErrorCode,
+    GiveUp,
+    Retry,
+    RetryPolicy,
+    next_attempt,
+    retry_after_seconds,
+)
+from busbar.notifier.domain.signing import (
+    TOLERANCE_SECONDS,
+    Unverified,
+    WebhookSecret,
+    headers,
+    sign,
+    verify,
+)
+from busbar.notifier.domain.subscriptions import (
+    DELIVERABLE,
+    NEVER_DELIVERED,
+    Subscription,
+    SubscriptionState,
+    decide_subscription,
+    evolve,
+    matches,
+    team_of,
+    type_matches,
+)
+
+__all__ = [
+    "DEFAULT_POLICY",
+    "DELIVERABLE",
+    "GUARD_CODES",
+    "NEVER_DELIVERED",
+    "REFUSED_NETWORKS",
+    "TOLERANCE_SECONDS",
+    "Attempt",
+    "Delivered",
+    "ErrorCode",
+    "GiveUp",
+    "Network",
+    "Retry",
+    "RetryPolicy",
+    "Subscription",
+    "SubscriptionState",
+    "Unverified",
+    "WebhookSecret",
+    "decide_subscription",
+    "evolve",
+    "headers",
+    "is_refused",
+    "matches",
+    "next_attempt",
+    "parse_networks",
+    "retry_after_seconds",
+    "sign",
+    "team_of",
+    "type_matches",
+    "verify",
+]

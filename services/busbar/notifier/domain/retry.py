@@ -1,0 +1,172 @@
+"""What follows an attempt: delivered, another attempt later, or the end.
+
+Follows "Delivery success and failure" of Standard Webhooks 1.0.0 and, for ``Retry-After``,
+RFC 9110 section 10.2.3.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final, Literal
+
+ErrorCode = Literal[
+    "timeout",  # the whole attempt took too long, whichever part of it
+    "dns",
+    "connection_refused",
+    "unreachable",  # every other way in which no connection came about
+    "tls",
+    "connection_lost",
+    "bad_response",  # not HTTP
+    "refused_url",  # the guard: scheme, user name, port, odd spelling of an address
+    "no_secret",  # the subscription's secret is not there (any more); it may be stored again
+    "refused_address",  # the guard: an address in a network that webhooks may not reach
+]
+
+GUARD_CODES: Final[frozenset[str]] = frozenset({"refused_url", "refused_address"})
+"""Refusals of our own; trying again would be refused again."""
+
+THROTTLING: Final[frozenset[int]] = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Answers whose ``Retry-After`` is honoured."""
+
+_SECONDS = re.compile(r"[0-9]+")
+_MOST_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """How one attempt went: either the receiver's ``status`` or our ``error``, never both.
+
+    ``retry_after`` is the header as it came; ``detail`` is a sentence of ours, never the
+    receiver's words.
+    """
+
+    status: int | None = None
+    error: ErrorCode | None = None
+    retry_after: str | None = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.status is None) == (self.error is None):
+            raise ValueError("an attempt ends with a status or with an error: give one of them")
+
+    @property
+    def reason(self) -> str:
+        """The outcome as a bounded code: ``status 503`` or ``timeout``."""
+        return f"status {self.status}" if self.error is None else self.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When to try again. All times are in seconds.
+
+    ``delays`` has one entry for each retry, so there are ``len(delays) + 1`` attempts. A delay is
+    moved by up to ``spread`` of itself either way. A receiver's ``Retry-After`` is a floor, of at
+    most ``retry_after_cap``.
+
+    Raises:
+        ValueError: a delay is negative or infinite, or the spread is not in [0, 1).
+    """
+
+    delays: tuple[float, ...] = (5, 30, 120, 600, 3600, 10_800, 21_600, 43_200)
+    spread: float = 0.2
+    retry_after_cap: float = 3600
+
+    def __post_init__(self) -> None:
+        if not all(0 <= delay < float("inf") for delay in (*self.delays, self.retry_after_cap)):
+            raise ValueError("a retry policy has delays of zero or more seconds")
+        if not 0 <= self.spread < 1:
+            raise ValueError("the spread of a retry policy is a fraction from 0 to below 1")
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a delivery is tried at the most."""
+        return len(self.delays) + 1
+
+
+DEFAULT_POLICY: Final = RetryPolicy()
+"""Nine attempts over almost a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again this many seconds from now."""
+
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No attempt follows; ``reason`` is the last outcome, ``status 410`` or ``timeout``."""
+
+    reason: str
+
+
+def next_attempt(
+    attempt: int,
+    outcome: Attempt,
+    *,
+    jitter: float,
+    now: datetime,
+    policy: RetryPolicy = DEFAULT_POLICY,
+) -> Delivered | Retry | GiveUp:
+    """What follows the ``attempt``-th attempt (from 1), which ended with ``outcome`` at ``now``.
+
+    ``jitter`` is a random number in [0, 1): 0 gives the shortest delay.
+
+    Raises:
+        ValueError: ``attempt`` or ``jitter`` is out of range.
+    """
+    if attempt < 1 or not 0 <= jitter < 1:
+        raise ValueError("attempts count from 1 and jitter is at least 0 and below 1")
+    if outcome.status is not None and _is_success(outcome.status):
+        return Delivered(outcome.status)
+    if outcome.status == HTTPStatus.GONE or outcome.error in GUARD_CODES:
+        return GiveUp(outcome.reason)
+    if attempt >= policy.max_attempts:
+        return GiveUp(outcome.reason)
+    delay = policy.delays[attempt - 1] * (1 + policy.spread * (2 * jitter - 1))
+    return Retry(max(delay, _floor(outcome, now=now, cap=policy.retry_after_cap)))
+
+
+def _is_success(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _floor(outcome: Attempt, *, now: datetime, cap: float) -> float:
+    if outcome.status not in THROTTLING or outcome.retry_after is None:
+        return 0.0
+    return min(retry_after_seconds(outcome.retry_after, now=now) or 0.0, cap)
+
+
+def retry_after_seconds(header: str, *, now: datetime) -> float | None:
+    """The seconds that a ``Retry-After`` of seconds or of an HTTP-date asks for; None if neither.
+
+    A date in the past gives 0.
+    """
+    text = header.strip()
+    if _SECONDS.fullmatch(text):
+        # Longer numbers are decades; every cap is below them.
+        return float(text[:_MOST_DIGITS]) if len(text) <= _MOST_DIGITS else 10.0**_MOST_DIGITS
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # what the standard library raises for other text
+        return None
+    if moment.tzinfo is None:  # the asctime form, which RFC 9110 reads as UTC
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())

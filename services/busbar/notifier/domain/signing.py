@@ -1,0 +1,161 @@
+"""Standard Webhooks 1.0.0, scheme ``v1``: HMAC-SHA256 over ``{id}.{timestamp}.{body}``.
+
+Source: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md.
+Written here because the published library is ``v1`` only for text bodies and shifts times that
+are not in UTC (issue 251 there).
+"""
+
+import hmac
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+
+from busbar.kernel.errors import ConfigurationError, Reject
+
+ID_HEADER = "webhook-id"
+TIMESTAMP_HEADER = "webhook-timestamp"
+SIGNATURE_HEADER = "webhook-signature"
+
+TOLERANCE_SECONDS = 300
+"""How far a timestamp may be from the receiver's clock; the spec names no number, libraries do."""
+
+SECRET_BYTES = range(24, 65)
+"""Sizes of a secret that the specification allows."""
+
+_PREFIX = "whsec_"
+_MOST_SIGNATURES = 16
+# Printable ASCII without the full stop: a full stop in the id would let one signature stand for
+# two messages, and anything else has no place in a header.
+_ID = re.compile(r"[!-\-/-~]{1,255}")
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+class Unverified(Reject):
+    """The request is not authentic, or too old; ``code`` says which, and no retry will help."""
+
+
+class WebhookSecret:
+    """A signing key. No ``repr``, ``str``, comparison or error ever shows it."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        """Take the raw ``key``.
+
+        Raises:
+            ConfigurationError: it does not have 24 to 64 bytes.
+        """
+        if len(key) not in SECRET_BYTES:
+            raise ConfigurationError(
+                f"A webhook secret has {len(key)} bytes.",
+                fix="Make one of 24 to 64 random bytes.",
+            )
+        self._key = key
+
+    @classmethod
+    def parse(cls, text: str) -> "WebhookSecret":
+        """Read ``whsec_`` and base64, with or without padding; white space around it is dropped.
+
+        Raises:
+            ConfigurationError: ``text`` is something else; the sentence does not quote it.
+        """
+        encoded = text.strip().removeprefix(_PREFIX)
+        try:
+            key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+        except ValueError:
+            key = None
+        if key is None or not text.strip().startswith(_PREFIX):
+            # Raised outside the handler: the cause could carry a piece of the secret.
+            raise ConfigurationError(
+                "A webhook secret is not in the form of Standard Webhooks.",
+                fix=f"Write {_PREFIX} followed by the base64 of 24 to 64 random bytes.",
+            )
+        return cls(key)
+
+    def reveal(self) -> str:
+        """The secret as ``whsec_`` and base64: for handing it to its owner, once."""
+        return _PREFIX + b64encode(self._key).decode()
+
+    def mac(self, content: bytes) -> bytes:
+        """HMAC-SHA256 of ``content`` under this secret."""
+        return hmac.digest(self._key, content, "sha256")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WebhookSecret) and hmac.compare_digest(self._key, other._key)
+
+    def __hash__(self) -> int:
+        return hash((WebhookSecret, self._key))
+
+    def __repr__(self) -> str:
+        return "WebhookSecret(**********)"
+
+
+def sign(secret: WebhookSecret, webhook_id: str, timestamp: int, body: bytes) -> str:
+    """The signature ``v1,<base64>`` of one attempt; ``timestamp`` in unix seconds.
+
+    Raises:
+        ValueError: the id holds a full stop or has no place in a header.
+    """
+    if not _ID.fullmatch(webhook_id):
+        raise ValueError(
+            f"{webhook_id!r} cannot be a webhook id: use 1 to 255 printable ASCII characters "
+            "without a full stop, such as a UUID"
+        )
+    content = f"{webhook_id}.{timestamp:d}.".encode() + body
+    return "v1," + b64encode(secret.mac(content)).decode()
+
+
+def headers(
+    secrets: Sequence[WebhookSecret], webhook_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
+    """The three headers of one attempt: one signature for each secret, so that keys can rotate.
+
+    Raises:
+        ValueError: no secret, or :func:`sign` refuses the id.
+    """
+    if not secrets:
+        raise ValueError("a webhook is signed with at least one secret, none was given")
+    return {
+        ID_HEADER: webhook_id,
+        TIMESTAMP_HEADER: str(timestamp),
+        SIGNATURE_HEADER: " ".join(sign(s, webhook_id, timestamp, body) for s in secrets),
+    }
+
+
+def verify(
+    secrets: Sequence[WebhookSecret],
+    received: Mapping[str, str],
+    body: bytes,
+    *,
+    now: int,
+    tolerance: int = TOLERANCE_SECONDS,
+) -> str:
+    """What a receiver does with a request's headers and raw body; gives the webhook id.
+
+    The comparison takes the same time whichever signature matches, if any.
+
+    Raises:
+        Unverified: a header is missing or malformed, the timestamp is more than ``tolerance``
+            seconds from ``now`` (both unix seconds), or no signature is ours.
+    """
+    lower = {name.lower(): value for name, value in received.items()}
+    missing = [
+        name for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if not lower.get(name)
+    ]
+    if missing:
+        raise Unverified("missing_header", f"the request has no {' and no '.join(missing)}")
+    webhook_id, timestamp = lower[ID_HEADER], lower[TIMESTAMP_HEADER]
+    if not _ID.fullmatch(webhook_id) or not _TIMESTAMP.fullmatch(timestamp):
+        raise Unverified("bad_header", "the id or the timestamp is malformed")
+    if abs(now - int(timestamp)) > tolerance:
+        raise Unverified("stale", f"the timestamp is more than {tolerance} seconds from our clock")
+    presented = lower[SIGNATURE_HEADER].split(" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
+    expected = [sign(secret, webhook_id, int(timestamp), body).encode() for secret in secrets]
+    matches = [
+        hmac.compare_digest(ours, theirs.encode(errors="backslashreplace"))
+        for ours in expected
+        for theirs in presented
+    ]
+    if not any(matches):
+        raise Unverified("bad_signature", "no v1 signature was made with a secret we know")
+    return webhook_id

@@ -1,0 +1,208 @@
+"""Subscriptions, and the deliveries they cause: each a durable task that survives any kill."""
+
+import secrets as randomness
+from datetime import timedelta
+from typing import Any
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.ids import operation_id
+from busbar.messages.base import Fact, IntentRef, Message
+from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.codec import http as codec
+from busbar.messages.notification import (
+    ApplySubscription,
+    DeleteSubscription,
+    Subscribed,
+    Unsubscribed,
+    WebhookDelivered,
+    WebhookExhausted,
+)
+from busbar.notifier.domain import (
+    DELIVERABLE,
+    Delivered,
+    GiveUp,
+    Retry,
+    RetryPolicy,
+    Subscription,
+    SubscriptionState,
+    decide_subscription,
+    evolve,
+    headers,
+    matches,
+    next_attempt,
+    team_of,
+)
+from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
+from busbar.runtime.logs import get_logger
+from busbar.runtime.service import Received, Service
+from busbar.runtime.store import Cause, Document, Transaction
+from busbar.runtime.workers import Work
+
+log = get_logger()
+
+WEBHOOK = "webhook"
+SUBSCRIPTION = "subscription"
+
+
+class Notifier:
+    """Tells subscribers what happened."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        secrets: Secrets,
+        *,
+        url_problem: UrlCheck,
+        policy: RetryPolicy,
+        clock: Clock,
+    ) -> None:
+        """Deliver through ``sender``, signed with ``secrets``, retried by ``policy``."""
+        self._sender = sender
+        self._secrets = secrets
+        self._url_problem = url_problem
+        self._policy = policy
+        self._clock = clock
+
+    def service(self) -> Service:
+        """The service, wired."""
+        service = Service("notifier")
+        service.on(ApplySubscription)(self.subscribe)
+        service.on(DeleteSubscription)(self.subscribe)
+        for type_ in DELIVERABLE:
+            service.on(BY_TYPE[type_])(self.fan_out)
+        service.task(WEBHOOK)(self.deliver)
+        return service
+
+    # -- subscriptions --------------------------------------------------------------------------
+
+    async def subscribe(
+        self,
+        received: Received[ApplySubscription] | Received[DeleteSubscription],
+        tx: Transaction,
+    ) -> None:
+        """Put a subscription in force, or end it."""
+        intent, envelope = received.message, received.envelope
+        stream = f"subscription/{intent.team}/{intent.name}"
+        applying = intent if isinstance(intent, ApplySubscription) else None
+        state = await tx.load(stream, SubscriptionState(), evolve)
+        facts = decide_subscription(
+            state,
+            intent,
+            operation=operation_id(envelope.source, envelope.id),
+            intent_ref=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            secret_known=applying is not None
+            and self._secrets.webhook_secrets(applying.secret) is not None,
+            url_problem=self._url_problem(applying.url) if applying else None,
+        )
+        await tx.append(stream, facts, key=f"{intent.team}/{intent.name}")
+        for fact in facts:
+            await self._project(fact, intent.team, tx)
+
+    async def _project(self, fact: Fact, team: str, tx: Transaction) -> None:
+        match fact:
+            case Subscribed():
+                value = fact.model_dump(mode="json")
+                document = Document(
+                    kind=SUBSCRIPTION, key=fact.subscription, parent=team, value=value
+                )
+                await tx.documents.put(document)
+            case Unsubscribed():
+                await tx.documents.remove(SUBSCRIPTION, fact.subscription)
+            case _:
+                return
+
+    # -- deliveries -----------------------------------------------------------------------------
+
+    async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
+        """Make a durable delivery for every subscription that wants this fact."""
+        envelope, message = received.envelope, received.message
+        resource = _resource(message)
+        team = team_of(resource, envelope.data)
+        if team is None:
+            return
+        for document in await tx.documents.find(SUBSCRIPTION, parent=team, limit=1000):
+            subscription = Subscription.of(Subscribed.model_validate(document.value))
+            if not matches(subscription, envelope.type, resource, envelope.data):
+                continue
+            await tx.tasks.schedule(
+                WEBHOOK,
+                f"{subscription.key}|{envelope.id}",
+                data={
+                    "subscription": subscription.key,
+                    "url": subscription.url,
+                    "secret": subscription.secret,
+                    "event": envelope.id,
+                    "event_type": envelope.type,
+                    "resource": resource,
+                    "operation": _operation(message),
+                    "correlation": tx.cause.correlation,
+                    "body": codec.structured(envelope).decode(),
+                },
+            )
+
+    async def deliver(self, work: Work) -> None:
+        """Make one attempt at one delivery, and record what came of it."""
+        data, attempt = work.claim.data, work.claim.attempts
+        outcome = await self._attempt(data)
+        verdict = next_attempt(
+            attempt,
+            outcome,
+            jitter=randomness.randbelow(1_000_000) / 1_000_000,
+            now=self._clock.now(),
+            policy=self._policy,
+        )
+        log.info(
+            "webhook_attempted",
+            subscription=data["subscription"],
+            event_id=data["event"],
+            attempt=attempt,
+            outcome=outcome.reason,
+        )
+
+        async def record(tx: Transaction) -> None:
+            if isinstance(verdict, Retry):
+                again = tx.now + timedelta(seconds=verdict.after_seconds)
+                await tx.tasks.finish(work.claim, again=again)
+                return
+            tx.caused_by(Cause(data["subscription"], data["event"], data["correlation"]))
+            stream = f"delivery/{data['event']}/{data['subscription']}"
+            fact = _told(data, attempt, verdict)
+            await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
+            await tx.tasks.remove(work.claim)
+
+        await work.record(record)
+
+    async def _attempt(self, data: Any) -> Attempt:
+        keys = self._secrets.webhook_secrets(data["secret"])
+        if keys is None:
+            detail = f"no secret is called {data['secret']} any more: store it again"
+            return Attempt(error="no_secret", detail=detail)
+        body = data["body"].encode()
+        timestamp = int(self._clock.now().timestamp())
+        signed = headers(keys, data["event"], timestamp, body)
+        content = {"content-type": codec.CONTENT_TYPE, "user-agent": "busbar-notifier"}
+        request = WebhookRequest(url=data["url"], headers={**content, **signed}, body=body)
+        return await self._sender.send(request)
+
+
+def _told(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
+    about = {
+        "operation": data["operation"],
+        "resource": data["resource"],
+        "subscription": data["subscription"],
+        "event": data["event"],
+        "event_type": data["event_type"],
+    }
+    if isinstance(verdict, Delivered):
+        return WebhookDelivered(**about, attempt=attempt, status=verdict.status)
+    return WebhookExhausted(**about, attempts=attempt, reason=verdict.reason)
+
+
+def _resource(message: Message) -> str | None:
+    resource = getattr(message, "resource", None)
+    return None if resource is None else str(resource)
+
+
+def _operation(message: Message) -> str | None:
+    operation = getattr(message, "operation", None)
+    return None if operation is None else str(operation)

@@ -1,0 +1,277 @@
+"""Sends webhooks with aiohttp, and never dials an address that webhooks may not reach.
+
+The guard sits where the concrete address is known: in the connector's ``socket_factory``, which
+sees every address before the connect, whether it came from DNS or stood in the URL. A resolver
+alone would not do, because literals never reach one. The resolver is wrapped besides, so that a
+name with one refused address among its answers is refused as a whole and not by chance.
+
+Limits: one POST per attempt, no redirects, no proxy and no netrc from the environment, no cookies,
+no decompression, at most 16 KiB of the response's body, one timeout over everything. The body of
+a response is dropped: it reaches no log, no error and no fact.
+"""
+
+import asyncio
+import errno
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from busbar.notifier.domain import REFUSED_NETWORKS, ErrorCode, Network, is_refused
+from busbar.notifier.ports import Attempt, WebhookRequest
+
+__all__ = ["MAX_RESPONSE_BYTES", "REFUSED_NETWORKS", "AiohttpSender", "url_problem"]
+
+MAX_RESPONSE_BYTES: Final = 16 * 1024
+"""How much of a response's body is read, so that its connection can be used again."""
+
+KEEPALIVE_SECONDS: Final = 4.0
+"""Idle connections are closed before receivers do it: common servers wait 5 seconds."""
+
+# Wider than DNS allows, narrow enough for the C library: no NUL, no space, no percent sign.
+_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+
+_UNREACHABLE_NETWORK = (
+    "the address is in a network that webhooks may not reach: use a public address, or ask the "
+    "operator to allow the network"
+)
+
+
+class AddressRefused(OSError):
+    """The guard refused a dial. An ``OSError``, because that is what a connector handles."""
+
+    def __init__(self) -> None:
+        """Say why, without the address: it may be one of ours behind a name of theirs."""
+        super().__init__(errno.EACCES, _UNREACHABLE_NETWORK)
+
+
+def url_problem(url: str, allow_networks: Sequence[Network] = ()) -> str | None:
+    """What is wrong with ``url`` as a subscription's address, as a sentence, or None.
+
+    Looks at the text only and asks no DNS: names are judged at every dial, by their answers.
+    """
+    parsed = _parse(url)
+    if isinstance(parsed, str):
+        return parsed
+    host = parsed.raw_host or ""
+    if host.rstrip(".").rpartition(".")[2] == "localhost":
+        host = "127.0.0.1"  # RFC 6761 section 6.3: that name needs no DNS
+    if _is_address(host) and is_refused(host, allow_networks):
+        return _UNREACHABLE_NETWORK
+    return None
+
+
+def _parse(url: str) -> URL | str:
+    """``url`` as the client will understand it, or the sentence that says what is wrong."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return "the URL is malformed: write it as https://host/path"
+    if parsed.scheme not in {"http", "https"} or not parsed.raw_host:
+        return "the URL needs the scheme http or https and a host: write it as https://host/path"
+    if "@" in parsed.raw_authority:
+        return "the URL holds a user name or a password: leave them out, requests are signed"
+    if not parsed.port:
+        return "the URL has port 0, which cannot be reached: use the receiver's port"
+    return _host_problem(parsed.raw_host) or parsed
+
+
+def _host_problem(host: str) -> str | None:
+    if _is_address(host):
+        return None
+    if not _NAME.fullmatch(host):
+        return "the URL's host is malformed: use a DNS name or an address"
+    if _is_odd_address(host):
+        return "the URL spells an IPv4 address in another way than a.b.c.d: write it like that"
+    return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_odd_address(host: str) -> bool:
+    """Whether C libraries read ``host`` as an IPv4 address: 2130706433, 0x7f.1, 127.1 and kin."""
+    try:
+        socket.inet_aton(host.rstrip("."))
+    except OSError:
+        return False
+    return True
+
+
+class _GuardedResolver(AbstractResolver):
+    """Refuses a name as a whole if one of its addresses is refused."""
+
+    def __init__(self, inner: AbstractResolver, allow_networks: Sequence[Network]) -> None:
+        self._inner = inner
+        self._allow_networks = allow_networks
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of ``host``, all of which may be dialled.
+
+        Raises:
+            OSError: there is none, or one is refused (:class:`AddressRefused`).
+        """
+        try:
+            answers = await self._inner.resolve(host, port, family)
+        except ValueError as error:  # a label that IDNA cannot encode
+            raise OSError(errno.EINVAL, "the name is no DNS name") from error
+        if not answers:
+            raise OSError(errno.ENOENT, "the name has no address")
+        if any(is_refused(answer["host"], self._allow_networks) for answer in answers):
+            raise AddressRefused
+        return answers
+
+    async def close(self) -> None:
+        """Let go of the resolver inside."""
+        await self._inner.close()
+
+
+class AiohttpSender:
+    """The ``Sender``: one session for all receivers, opened at the first attempt.
+
+    ``allow_networks`` go before the table of refused networks (127.0.0.0/8 for a developer's
+    machine, a private estate's own ranges). ``resolver`` replaces DNS.
+
+    The number of connections is not limited here: waiting for one would count against the
+    attempt's timeout, and dead receivers would make healthy ones fail. Bound the attempts instead.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_networks: Sequence[Network] = (),
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """Open nothing yet, so that this can run before the event loop does."""
+        self._allow_networks = tuple(allow_networks)
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def send(self, request: WebhookRequest) -> Attempt:
+        """POST ``request`` once; whatever the network or the receiver does is an outcome.
+
+        Raises:
+            RuntimeError: the sender is closed.
+        """
+        url = _parse(request.url)
+        if isinstance(url, str):
+            return Attempt(error="refused_url", detail=url)
+        session = self._open()
+        answered: Attempt | None = None  # a status is the answer, however the body goes on
+        try:
+            async with (
+                asyncio.timeout(request.timeout),
+                session.post(
+                    url, data=request.body, headers=dict(request.headers), allow_redirects=False
+                ) as response,
+            ):
+                answered = _answer(response)
+                await _drain(response)
+        except TimeoutError:
+            detail = f"no answer within {request.timeout:g} seconds"
+            return answered or Attempt(error="timeout", detail=detail)
+        except aiohttp.ClientError as error:
+            return answered or _failure(error)
+        return answered
+
+    async def close(self) -> None:
+        """Close every connection; a closed sender sends nothing any more."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RuntimeError("the sender is closed: make another one")
+        if self._session is None:
+            self._resolver = self._resolver or aiohttp.DefaultResolver()
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    use_dns_cache=False,  # connections are kept, so dials are few: ask anew
+                    keepalive_timeout=KEEPALIVE_SECONDS,
+                    resolver=_GuardedResolver(self._resolver, self._allow_networks),
+                    socket_factory=self._socket,
+                ),
+                headers={"user-agent": "busbar", "accept-encoding": "identity"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),  # send() has one over everything
+                trust_env=False,
+                auto_decompress=False,
+            )
+        return self._session
+
+    def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """The guard: called for every address, right before the connect to it."""
+        family, kind, protocol, _, address = info
+        if is_refused(str(address[0]), self._allow_networks):
+            raise AddressRefused
+        return socket.socket(family, kind, protocol)
+
+
+def _answer(response: aiohttp.ClientResponse) -> Attempt:
+    retry_after = response.headers.get("retry-after", "")
+    return Attempt(
+        status=response.status,
+        # Kept with the delivery, so only what can be a Retry-After at all.
+        retry_after=retry_after[:64] if retry_after.isascii() and retry_after else None,
+        detail=f"the receiver answered {response.status}",
+    )
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read what little body there should be; a larger one costs its connection."""
+    left = MAX_RESPONSE_BYTES
+    while left > 0:
+        chunk = await response.content.read(left)
+        if not chunk:
+            return
+        left -= len(chunk)
+    response.close()
+
+
+_FAILURES: Final[tuple[tuple[type[Exception], ErrorCode, str], ...]] = (
+    (AddressRefused, "refused_address", _UNREACHABLE_NETWORK),
+    (aiohttp.InvalidURL, "refused_url", "no request can go to this URL: write https://host/path"),
+    (aiohttp.ClientConnectorDNSError, "dns", "the host's name does not resolve"),
+    (aiohttp.ClientSSLError, "tls", "TLS failed: check the receiver's certificate and its name"),
+    (ConnectionRefusedError, "connection_refused", "nothing listens at the receiver's port"),
+    (aiohttp.ClientConnectorError, "unreachable", "the receiver cannot be reached"),
+    (aiohttp.ClientConnectionError, "connection_lost", "the connection closed before an answer"),
+)
+"""The first that fits counts: later ones are wider. The sentences are ours, and name no address."""
+
+
+def _failure(error: aiohttp.ClientError) -> Attempt:
+    causes = (error, getattr(error, "os_error", None))
+    for kind, code, detail in _FAILURES:
+        if any(isinstance(cause, kind) for cause in causes):
+            return Attempt(error=code, detail=detail)
+    return Attempt(error="bad_response", detail="the answer is not HTTP")

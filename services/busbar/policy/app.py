@@ -1,0 +1,23 @@
+"""Wires policy."""
+
+from busbar.policy.files import load_promises, load_rules
+from busbar.policy.handlers import Policy
+from busbar.runtime.logs import get_logger
+from busbar.runtime.process import App, Context
+
+log = get_logger()
+
+
+def create(context: Context) -> App:
+    """Policy over the promise and rule files of this installation.
+
+    Raises:
+        ConfigurationError: a rule file is broken; deciding without a rule would allow too much.
+    """
+    settings = context.settings
+    promises = load_promises(settings.promise_folders())
+    for name, problem in promises.broken.items():
+        log.error("promise_broken", promise=name, problem=problem)
+    rules = load_rules(settings.policy_folders())
+    log.info("promises_loaded", offered=sorted(promises.offered), policies=rules.digest)
+    return App(service=Policy(promises, rules).service())

@@ -1,0 +1,34 @@
+"""What policy decides, and on what grounds. Pure: no clock, no randomness, no I/O."""
+
+from busbar.policy.domain.decision import ReceivedIntent, ResourcePolicyState, decide, evolve
+from busbar.policy.domain.engine import Evaluation, Outcome, PolicyEngine, PolicyRequest
+from busbar.policy.domain.intake import (
+    TYPES,
+    deny_invalid,
+    deny_unknown_type,
+    resource_in,
+    violations_of,
+)
+from busbar.policy.domain.promise import Promise, Promises, PromiseVersion
+from busbar.policy.domain.rules import Rule, RuleBook
+
+__all__ = [
+    "TYPES",
+    "Evaluation",
+    "Outcome",
+    "PolicyEngine",
+    "PolicyRequest",
+    "Promise",
+    "PromiseVersion",
+    "Promises",
+    "ReceivedIntent",
+    "ResourcePolicyState",
+    "Rule",
+    "RuleBook",
+    "decide",
+    "deny_invalid",
+    "deny_unknown_type",
+    "evolve",
+    "resource_in",
+    "violations_of",
+]

@@ -1,0 +1,267 @@
+"""The decision about one intent: allowed on this plan, or denied for these reasons.
+
+``decide`` and ``evolve`` are pure: the same history, intent, catalogue and rules give the same
+facts, byte for byte. A refusal is a fact and changes nothing.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from busbar.kernel.resource import ResourceId
+from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.plan import Action, Plan, PromiseRef
+from busbar.messages.policy import (
+    DenialReason,
+    IntentAllowed,
+    IntentDenied,
+    IntentExpired,
+    Violation,
+)
+from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.policy.domain.engine import Evaluation, PolicyEngine, PolicyRequest
+from busbar.policy.domain.promise import Promises, PromiseVersion
+from busbar.policy.domain.words import did_you_mean, listed
+
+_NOTHING: Final = Plan(steps=())
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePolicyState:
+    """What policy remembers of one resource.
+
+    ``generation`` counts the allowed intents and never goes back, not even by a delete;
+    ``promise`` is what the resource was last allowed to be made of.
+    """
+
+    generation: int = 0
+    exists: bool = False
+    promise: PromiseRef | None = None
+
+    @property
+    def current(self) -> int:
+        """The generation that an intent can expect: 0 while the resource is not there."""
+        return self.generation if self.exists else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedIntent:
+    """An intent that fits its message, with what its envelope says.
+
+    ``data`` are the data as they came, ``now`` is when it is decided.
+    """
+
+    operation: UUID
+    intent: IntentRef
+    message: ApplyResource | DeleteResource
+    data: JsonObject
+    now: datetime
+    expirytime: datetime | None = None
+    subject: str | None = None
+
+    @property
+    def resource(self) -> ResourceId:
+        """What the intent is about."""
+        asked = self.message
+        return ResourceId(asked.team, asked.environment, asked.promise, asked.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why an intent is denied, before it is a fact."""
+
+    reason: DenialReason
+    violations: tuple[Violation, ...]
+    policies: str | None = None
+
+
+def evolve(state: ResourcePolicyState, fact: Fact) -> ResourcePolicyState:
+    """The state after ``fact``; only what was allowed changes it."""
+    if not isinstance(fact, IntentAllowed):
+        return state
+    return replace(
+        state,
+        generation=fact.generation,
+        exists=fact.action == "apply",
+        promise=fact.promise,
+    )
+
+
+def decide(
+    state: ResourcePolicyState,
+    received: ReceivedIntent,
+    catalogue: Promises,
+    engine: PolicyEngine,
+) -> list[Fact]:
+    """Give one verdict on ``received``."""
+    if received.expirytime is not None and received.now >= received.expirytime:
+        return [_expired(received, received.expirytime)]
+    message = received.message
+    if refusal := _misaddressed(received):
+        return [_denied(received, refusal)]
+    if isinstance(message, DeleteResource):
+        return [_decide_delete(state, received, engine)]
+    return [_decide_apply(state, received, message, catalogue, engine)]
+
+
+def _decide_apply(
+    state: ResourcePolicyState,
+    received: ReceivedIntent,
+    message: ApplyResource,
+    catalogue: Promises,
+    engine: PolicyEngine,
+) -> Fact:
+    version = _offered(message, catalogue)
+    if isinstance(version, _Refusal):
+        return _denied(received, version)
+    if refusal := _outdated(state, received):
+        return _denied(received, refusal)
+    spec = version.with_defaults(message.spec)
+    if violations := version.violations(spec):
+        return _denied(received, _Refusal("invalid_spec", violations))
+    evaluation = _evaluate(engine, received, "apply", {**received.data, "spec": spec})
+    if evaluation.denials:
+        return _denied(received, _Refusal("rule", evaluation.denials, engine.digest))
+    return IntentAllowed(
+        operation=received.operation,
+        intent=received.intent,
+        resource=str(received.resource),
+        requested=received.data,
+        action="apply",
+        generation=state.generation + 1,
+        promise=version.ref,
+        spec=spec,
+        plan=version.plan,
+        policies=engine.digest,
+        rules=evaluation.satisfied,
+        warnings=evaluation.warnings,
+    )
+
+
+def _decide_delete(
+    state: ResourcePolicyState, received: ReceivedIntent, engine: PolicyEngine
+) -> Fact:
+    # The catalogue is not asked: what was made has to be deletable when its promise is gone.
+    if not state.exists or state.promise is None:
+        return _denied(received, _not_found(received))
+    if refusal := _outdated(state, received):
+        return _denied(received, refusal)
+    evaluation = _evaluate(engine, received, "delete", received.data)
+    if evaluation.denials:
+        return _denied(received, _Refusal("rule", evaluation.denials, engine.digest))
+    return IntentAllowed(
+        operation=received.operation,
+        intent=received.intent,
+        resource=str(received.resource),
+        requested=received.data,
+        action="delete",
+        generation=state.generation + 1,
+        promise=state.promise,
+        spec={},
+        plan=_NOTHING,
+        policies=engine.digest,
+        rules=evaluation.satisfied,
+        warnings=evaluation.warnings,
+    )
+
+
+def _evaluate(
+    engine: PolicyEngine, received: ReceivedIntent, action: Action, data: JsonObject
+) -> Evaluation:
+    request = PolicyRequest(action=action, resource=received.resource, data=data)
+    return engine.evaluate(request)
+
+
+def _misaddressed(received: ReceivedIntent) -> _Refusal | None:
+    if received.subject is None or received.subject == str(received.resource):
+        return None
+    return _refusal(
+        "other_resource",
+        f"the event's subject is {received.subject}, its data are about {received.resource}",
+        "leave the subject out or make it the resource that the data name",
+    )
+
+
+def _offered(message: ApplyResource, catalogue: Promises) -> PromiseVersion | _Refusal:
+    """The version that is asked for, or why there is none."""
+    promise = catalogue.offered.get(message.promise)
+    if promise is None:
+        return _not_offered(message.promise, catalogue)
+    if message.version is None:
+        return promise.newest
+    if message.version in promise.versions:
+        return promise.versions[message.version]
+    versions = sorted(promise.versions, key=lambda name: int(name[1:]))
+    return _refusal(
+        "unknown_promise_version",
+        f"{promise.name} has no version {message.version}",
+        f"ask for one of: {listed(versions)}; leave version out for the newest",
+        "/version",
+    )
+
+
+def _not_offered(name: str, catalogue: Promises) -> _Refusal:
+    if problem := catalogue.problem_of(name):
+        return _refusal(
+            "unknown_promise",
+            f"{name} cannot be offered: {problem}",
+            "have the file mended by its owner, then ask again in a new event",
+            "/promise",
+        )
+    offered = sorted(catalogue.offered)
+    fix = did_you_mean(name, offered, otherwise=f"offered are: {listed(offered)}")
+    return _refusal("unknown_promise", f"nobody offers {name}", fix, "/promise")
+
+
+def _outdated(state: ResourcePolicyState, received: ReceivedIntent) -> _Refusal | None:
+    expected = received.message.expected_generation
+    if expected is None or expected == state.current:
+        return None
+    actual = (
+        f"{received.resource} is at generation {state.current}"
+        if state.exists
+        else f"{received.resource} is not there (generation 0)"
+    )
+    return _refusal(
+        "generation_mismatch",
+        f"{actual}, generation {expected} was expected",
+        f"look at what it is now, then ask again with expected_generation {state.current}",
+        "/expected_generation",
+    )
+
+
+def _not_found(received: ReceivedIntent) -> _Refusal:
+    return _refusal(
+        "not_found",
+        f"{received.resource} is not there, so it cannot be deleted",
+        "check team, environment, promise and name",
+        "/name",
+    )
+
+
+def _refusal(reason: DenialReason, message: str, fix: str, pointer: str = "") -> _Refusal:
+    violation = Violation(rule=reason, message=message, fix=fix, pointer=pointer)
+    return _Refusal(reason, (violation,))
+
+
+def _denied(received: ReceivedIntent, refusal: _Refusal) -> Fact:
+    return IntentDenied(
+        operation=received.operation,
+        intent=received.intent,
+        resource=str(received.resource),
+        requested=received.data,
+        reason=refusal.reason,
+        violations=refusal.violations,
+        policies=refusal.policies,
+    )
+
+
+def _expired(received: ReceivedIntent, moment: datetime) -> Fact:
+    return IntentExpired(
+        operation=received.operation,
+        intent=received.intent,
+        resource=str(received.resource),
+        requested=received.data,
+        expired_at=moment,
+    )

@@ -1,0 +1,253 @@
+"""A spec that does not fit its schema, explained: every error, in plain words, with a fix."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+
+from busbar.messages.base import JsonObject
+from busbar.messages.policy import Violation
+from busbar.policy.domain.schema import flattened, properties_of
+from busbar.policy.domain.words import Place, did_you_mean, dotted, listed, pointer, shorten, show
+
+MAX_VIOLATIONS: Final = 100
+"""No refusal lists more than this; it has to fit into one record."""
+
+MAX_DEPTH: Final = 48
+"""How deep a spec may be nested; expressions (``kernel.template``) go a little deeper."""
+
+_INT64: Final = 2**63
+_RULE: Final = "schema"
+_KINDS: Final = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def unfit(spec: Any) -> tuple[Violation, ...]:
+    """What no schema can allow: values too deep to walk, too large to count or not Unicode."""
+    found: list[Violation] = []
+    waiting: list[tuple[Place, Any]] = [((), spec)]
+    while waiting and len(found) < MAX_VIOLATIONS:
+        place, value = waiting.pop()
+        found.extend(_unfit_value(place, value))
+        if len(place) >= MAX_DEPTH:
+            continue
+        if isinstance(value, dict):
+            waiting.extend(((*place, key), child) for key, child in reversed(value.items()))
+        elif isinstance(value, list):
+            children = list(enumerate(value))
+            waiting.extend(((*place, index), child) for index, child in reversed(children))
+    return tuple(found)
+
+
+def _unfit_value(place: Place, value: Any) -> Iterator[Violation]:
+    texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
+    if isinstance(value, dict | list) and len(place) >= MAX_DEPTH:
+        message, fix = f"the spec is nested more than {MAX_DEPTH} deep", "make it flatter"
+    elif isinstance(value, float) and not math.isfinite(value):
+        message, fix = "JSON has no NaN and no infinity", "write a finite number"
+    elif isinstance(value, int) and not -_INT64 <= value < _INT64:
+        message, fix = "the number does not fit into 64 bits", "write a smaller number"
+    elif any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
+        message, fix = "the text holds half a surrogate pair", "write valid Unicode"
+    else:
+        return
+    safe = [part if isinstance(part, int) else _encodable(part) for part in place]
+    yield Violation(rule=_RULE, message=message, fix=fix, pointer=pointer(["spec", *safe]))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
+    """Every way in which ``spec`` does not fit, in the order of its places; empty if it fits."""
+    if found := unfit(spec):
+        return found
+    errors = _flat(validator.iter_errors(spec), _root(validator))
+    explained = {_violation(error, validator): None for error in errors}
+    ordered = sorted(explained, key=lambda violation: (violation.pointer, violation.message))
+    if len(ordered) <= MAX_VIOLATIONS:
+        return tuple(ordered)
+    rest = Violation(
+        rule=_RULE,
+        message=f"{len(ordered) - MAX_VIOLATIONS} more things are wrong with the spec",
+        fix="mend these first, then send the intent again to see the rest",
+        pointer="/spec",
+    )
+    return (*ordered[:MAX_VIOLATIONS], rest)
+
+
+def _root(validator: Validator) -> JsonObject:
+    return validator.schema if isinstance(validator.schema, dict) else {}
+
+
+def _flat(errors: Iterator[ValidationError], root: JsonObject) -> Iterator[ValidationError]:
+    """One error per property where the library names several in one."""
+    for error in errors:
+        names = _unevaluated(error, root)
+        if names is None:
+            yield error
+            continue
+        for name in names:
+            single = ValidationError("unknown", path=[*error.absolute_path, name])
+            single.validator, single.schema = "additionalProperties", error.schema
+            yield single
+
+
+def _unevaluated(error: ValidationError, root: JsonObject) -> list[str] | None:
+    if error.validator != "unevaluatedProperties" or error.validator_value is not False:
+        return None
+    # The library also calls a property unevaluated that is known, but wrong: an error of its own.
+    known = properties_of(error.schema, root)
+    instance: Any = error.instance
+    quoted = [name for name in instance if name not in known and repr(name) in error.message]
+    return quoted or None
+
+
+def _violation(error: ValidationError, validator: Validator) -> Violation:
+    place: Place = tuple(error.absolute_path)
+    root = _root(validator)
+    name = shorten(dotted(place)) or "the spec"
+    known = list(properties_of(error.schema, root))
+    match error.validator:
+        case "required":
+            child = properties_of(error.schema, root).get(str(place[-1]), True)
+            message, fix = f"{name} is missing", f"add it: {allowed(flattened(child, root))}"
+        case "additionalProperties":
+            unknown = str(place[-1])
+            message = f"{name} is not known here"
+            fix = did_you_mean(unknown, known, otherwise=f"known are: {listed(known)}")
+        case "anyOf" | "oneOf":
+            message, fix = _explain_choice(error, name, validator)
+        case "properties" | None:  # the schema `false`
+            message, fix = f"{name} is not allowed here", "leave it out"
+        case _:
+            say = _SENTENCES.get(str(error.validator), _otherwise)
+            message = f"{name} {say(error)}"
+            fix = f"write {allowed(error.schema)}"
+    return Violation(rule=_RULE, message=message, fix=fix, pointer=pointer(("spec", *place)))
+
+
+def _explain_choice(error: ValidationError, name: str, validator: Validator) -> tuple[str, str]:
+    """``anyOf`` and ``oneOf``: what each of the shapes would have needed."""
+    if not error.context:
+        return f"{name} fits more than one of the allowed shapes", "make it fit exactly one of them"
+    needs: dict[str, None] = {}
+    for child in error.context:
+        needs[_violation(child, validator).message] = None
+    message = f"{name} fits none of the allowed shapes: {'; '.join(list(needs)[:MAX_NEEDS])}"
+    return message, "make it fit one of them"
+
+
+MAX_NEEDS: Final = 6
+"""How many of the shapes' needs a sentence names."""
+
+
+def allowed(schema: Any) -> str:
+    """What a schema allows, as a noun: `a whole number from 1 to 100`."""
+    if not isinstance(schema, dict):
+        return "a value" if schema else "nothing"
+    if "const" in schema:
+        return show(schema["const"])
+    if "enum" in schema:
+        return "one of " + listed([show(value) for value in schema["enum"]])
+    kinds = schema.get("type", [])
+    names = [kinds] if isinstance(kinds, str) else kinds
+    noun = " or ".join(_KINDS[name] for name in names) or "a value"
+    return (
+        noun
+        + "".join(
+            _range(schema, low, high, unit)
+            for low, high, unit in _RANGES
+            if low in schema or high in schema
+        )
+        + _details(schema)
+    )
+
+
+_RANGES: Final = (
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minProperties", "maxProperties", " properties"),
+)
+
+
+def _range(schema: JsonObject, low: str, high: str, unit: str) -> str:
+    if low not in schema:
+        return f" of at most {show(schema[high])}{unit}"
+    if high not in schema:
+        return f" of at least {show(schema[low])}{unit}"
+    return f" from {show(schema[low])} to {show(schema[high])}{unit}"
+
+
+def _details(schema: JsonObject) -> str:
+    words = {
+        "exclusiveMinimum": "greater than {}",
+        "exclusiveMaximum": "less than {}",
+        "multipleOf": "a multiple of {}",
+        "pattern": "matching {}",
+    }
+    return "".join(
+        ", " + phrase.format(show(schema[keyword]))
+        for keyword, phrase in words.items()
+        if keyword in schema
+    )
+
+
+def _otherwise(error: ValidationError) -> str:
+    return f"does not satisfy {error.validator}: {shorten(error.message)}"
+
+
+_Sentence = Callable[[ValidationError], str]
+
+
+def _bound(words: str) -> _Sentence:
+    return lambda error: (
+        f"must be {words} {show(error.validator_value)}, {show(error.instance)} was given"
+    )
+
+
+def _count(words: str, unit: str) -> _Sentence:
+    def say(error: ValidationError) -> str:
+        instance: Any = error.instance
+        return f"must have {words} {show(error.validator_value)} {unit}, it has {len(instance)}"
+
+    return say
+
+
+def _must_be(error: ValidationError) -> str:
+    schema = {str(error.validator): error.validator_value}
+    return f"must be {allowed(schema)}, {show(error.instance)} was given"
+
+
+_SENTENCES: Final[dict[str, _Sentence]] = {
+    "type": _must_be,
+    "enum": _must_be,
+    "const": _must_be,
+    "minimum": _bound("at least"),
+    "maximum": _bound("at most"),
+    "exclusiveMinimum": _bound("greater than"),
+    "exclusiveMaximum": _bound("less than"),
+    "multipleOf": _bound("a multiple of"),
+    "minLength": _count("at least", "characters"),
+    "maxLength": _count("at most", "characters"),
+    "minItems": _count("at least", "items"),
+    "maxItems": _count("at most", "items"),
+    "minProperties": _count("at least", "properties"),
+    "maxProperties": _count("at most", "properties"),
+    "uniqueItems": lambda _: "holds an item twice",
+    "pattern": lambda error: (
+        f"must match {show(error.validator_value)}, {show(error.instance)} was given"
+    ),
+    "not": lambda error: f"must not be {show(error.instance)}",
+}

@@ -1,0 +1,125 @@
+"""Intents that never get as far as a decision: what is refused about them, and how it is said."""
+
+import json
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+
+from busbar.kernel.resource import ResourceId
+from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
+from busbar.messages.policy import DenialReason, IntentDenied, Violation
+from busbar.messages.topics import INTENTS_RESOURCE
+from busbar.policy.domain.explain import MAX_VIOLATIONS
+from busbar.policy.domain.fields import problems_of
+from busbar.policy.domain.words import listed, pointer, shorten
+
+Requested = JsonObject | list[JsonObject] | str | int | float | bool | None
+
+TYPES: Final = tuple(
+    sorted(type_ for type_ in INTENT_TYPES if BY_TYPE[type_].TOPIC == INTENTS_RESOURCE)
+)
+"""The intents that policy decides."""
+
+
+def violations_of(error: ValidationError, model: type[BaseModel]) -> tuple[Violation, ...]:
+    """What ``model`` has against an intent's data, at most :data:`MAX_VIOLATIONS` things."""
+    problems = problems_of(error, model)[:MAX_VIOLATIONS]
+    return tuple(
+        Violation(
+            rule="invalid_intent",
+            message=problem.problem,
+            fix=problem.fix,
+            pointer=pointer(problem.place),
+        )
+        for problem in problems
+    )
+
+
+def resource_in(data: Any) -> ResourceId | None:
+    """The resource that an intent's data names, if they do, whatever else is wrong with them."""
+    named = [data.get(part) for part in ResourceId.__slots__] if isinstance(data, dict) else []
+    parts = [part for part in named if isinstance(part, str)]
+    if len(parts) != len(ResourceId.__slots__):
+        return None
+    try:
+        return ResourceId.parse("/".join(parts))
+    except ValueError:
+        return None
+
+
+def deny_invalid(
+    *,
+    operation: UUID,
+    intent: IntentRef,
+    resource: ResourceId | None,
+    requested: Any,
+    violations: Iterable[Violation],
+) -> list[Fact]:
+    """Refuse an intent whose data do not fit its type."""
+    denied = _denied(
+        "invalid_intent",
+        tuple(violations),
+        operation=operation,
+        intent=intent,
+        resource=resource,
+        requested=requested,
+    )
+    return [denied]
+
+
+def deny_unknown_type(
+    *, operation: UUID, intent: IntentRef, resource: ResourceId | None, requested: Any
+) -> list[Fact]:
+    """Refuse an event that is no intent which policy decides."""
+    message = BY_TYPE.get(intent.type)
+    known = listed(TYPES)
+    if message is None:
+        problem = f"{shorten(intent.type)!r} is not a type of intent"
+        close = get_close_matches(shorten(intent.type), TYPES, n=1)
+        fix = (f"did you mean {close[0]}? " if close else "") + f"known are: {known}"
+    elif intent.type in INTENT_TYPES:
+        problem = f"{intent.type} does not belong on {INTENTS_RESOURCE}"
+        fix = f"publish it to {message.TOPIC}; known here are: {known}"
+    else:
+        problem = f"{intent.type} is a fact, which nobody can ask for"
+        fix = f"publish an intent; known are: {known}"
+    violation = Violation(rule="unknown_type", message=problem, fix=fix)
+    denied = _denied(
+        "unknown_type",
+        (violation,),
+        operation=operation,
+        intent=intent,
+        resource=resource,
+        requested=requested,
+    )
+    return [denied]
+
+
+def _denied(
+    reason: DenialReason,
+    violations: tuple[Violation, ...],
+    *,
+    operation: UUID,
+    intent: IntentRef,
+    resource: ResourceId | None,
+    requested: Any,
+) -> Fact:
+    return IntentDenied(
+        operation=operation,
+        intent=intent,
+        resource=str(resource) if resource else None,
+        requested=as_requested(requested),
+        reason=reason,
+        violations=violations,
+    )
+
+
+def as_requested(data: Any) -> Requested:
+    """``data`` as a fact can hold them; a list of anything but objects is kept as its text."""
+    if isinstance(data, list) and not all(isinstance(item, dict) for item in data):
+        return json.dumps(data, ensure_ascii=False)
+    return data  # type: ignore[no-any-return] # JSON, and not such a list: one of Requested

@@ -1,0 +1,168 @@
+"""A promise: one offering of the catalogue, its versions, and what each version accepts.
+
+The file models mirror the YAML (format ``promise/v1``); ``checks`` says what else has to hold
+before :func:`promise_of` makes a :class:`Promise` of one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from jsonschema.protocols import Validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
+
+from busbar.kernel.canonical import digest
+from busbar.messages.base import JsonObject, Slug
+from busbar.messages.plan import Plan, PlanStep, PromiseRef
+from busbar.messages.policy import Violation
+from busbar.policy.domain import explain
+from busbar.policy.domain.schema import with_defaults
+from busbar.policy.domain.validator import validator_for
+
+VersionName = Annotated[str, StringConstraints(pattern=r"^v[1-9][0-9]{0,5}$")]
+OutputName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class FileModel(BaseModel):
+    """A part of a file that people write: what it does not know, it refuses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StepFile(FileModel):
+    """One step of a plan; see ``messages.plan.PlanStep``."""
+
+    name: Slug
+    adapter: Slug
+    inputs: JsonObject = Field(default_factory=dict)
+    when: str | None = None
+    ready_within_seconds: StrictInt = Field(default=30, ge=1, le=3600)
+
+
+class ExampleFile(FileModel):
+    """A spec that the version accepts; checked when the file is loaded."""
+
+    title: Line
+    spec: JsonObject
+
+
+class VersionFile(FileModel):
+    """One version: what may be asked for, and how it is made."""
+
+    spec: JsonObject
+    outputs: dict[OutputName, str] = Field(default_factory=dict)
+    plan: tuple[StepFile, ...] = Field(min_length=1)
+    examples: tuple[ExampleFile, ...] = ()
+
+
+class PromiseFile(FileModel):
+    """The whole file. ``busbar`` marks the format."""
+
+    busbar: Literal["promise/v1"]
+    name: Slug
+    title: Line
+    description: str = ""
+    owner: Slug
+    versions: dict[VersionName, VersionFile] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseVersion:
+    """What one version accepts and the plan that it leads to."""
+
+    promise: str
+    version: str
+    digest: str
+    schema: JsonObject
+    plan: Plan
+    examples: tuple[ExampleFile, ...] = ()
+    _validator: Validator = field(repr=False, compare=False)
+
+    @property
+    def ref(self) -> PromiseRef:
+        """How facts name this very definition."""
+        return PromiseRef(name=self.promise, version=self.version, digest=self.digest)
+
+    def with_defaults(self, spec: JsonObject) -> JsonObject:
+        """``spec`` with the schema's defaults where it says nothing; ``spec`` stays as it is."""
+        filled: JsonObject = with_defaults(self.schema, self.schema, spec)
+        return filled
+
+    def violations(self, spec: JsonObject) -> tuple[Violation, ...]:
+        """Every way in which ``spec``, with its defaults, does not fit the schema."""
+        return explain.violations(self._validator, spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """One offering."""
+
+    name: str
+    title: str
+    description: str
+    owner: str
+    versions: Mapping[str, PromiseVersion]
+
+    @property
+    def newest(self) -> PromiseVersion:
+        """The version with the highest number: what an intent that names none gets."""
+        return self.versions[max(self.versions, key=lambda version: int(version[1:]))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promises:
+    """The catalogue: what is offered, and what would be if its file were in order.
+
+    ``broken`` maps a promise's name, or the file if not even the name could be read, to a
+    sentence that says which file is broken, where and how.
+    """
+
+    offered: Mapping[str, Promise] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+    def problem_of(self, name: str) -> str | None:
+        """Why ``name`` is not offered although there is a file for it, or None."""
+        if name in self.offered:
+            return None
+        if name in self.broken:
+            return self.broken[name]
+        files = (file for file in sorted(self.broken) if PurePosixPath(file).stem == name)
+        return next((self.broken[file] for file in files), None)
+
+
+def promise_of(file: PromiseFile) -> Promise:
+    """The promise in ``file``, in which ``checks.problems_in`` found nothing wrong."""
+    return Promise(
+        name=file.name,
+        title=file.title,
+        description=file.description,
+        owner=file.owner,
+        versions={
+            name: _version_of(file.name, name, version) for name, version in file.versions.items()
+        },
+    )
+
+
+def _version_of(promise: str, name: str, file: VersionFile) -> PromiseVersion:
+    plan = Plan(
+        steps=tuple(PlanStep(**step.model_dump()) for step in file.plan),
+        outputs=file.outputs,
+    )
+    # Titles and examples are left out: to improve their wording is not to offer something else.
+    definition = {
+        "promise": promise,
+        "version": name,
+        "spec": file.spec,
+        "plan": plan.model_dump(mode="json"),
+    }
+    return PromiseVersion(
+        promise=promise,
+        version=name,
+        digest=digest(definition),
+        schema=file.spec,
+        plan=plan,
+        examples=file.examples,
+        _validator=validator_for(file.spec),
+    )

@@ -1,0 +1,158 @@
+"""Load, decide, append: every intent gets one verdict, recorded together with it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from busbar.kernel.clock import parse_time
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
+from busbar.messages.base import Fact, IntentRef
+from busbar.messages.envelope import Envelope
+from busbar.messages.policy import IntentConflicted, Violation
+from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.policy.domain import (
+    Promises,
+    ReceivedIntent,
+    ResourcePolicyState,
+    decide,
+    deny_invalid,
+    deny_unknown_type,
+    evolve,
+    resource_in,
+    violations_of,
+)
+from busbar.policy.ports import PolicyEngine
+from busbar.runtime.service import Conflicting, Problem, Received, Service
+from busbar.runtime.store import Transaction
+
+INTENT_MAX_BYTES = 256 * 1024
+"""Larger intents are refused: every fact about them repeats what they asked for."""
+
+
+class Policy:
+    """Judges intents by the promises and the rules."""
+
+    def __init__(self, promises: Promises, engine: PolicyEngine) -> None:
+        """Validate against ``promises`` and decide by ``engine``."""
+        self._promises = promises
+        self._engine = engine
+
+    def service(self) -> Service:
+        """The service, wired."""
+        service = Service("policy")
+        service.on(ApplyResource)(self.judge)
+        service.on(DeleteResource)(self.judge)
+        service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)
+        service.on_conflict(self.record_conflict)
+        return service
+
+    async def judge(
+        self, received: Received[ApplyResource] | Received[DeleteResource], tx: Transaction
+    ) -> None:
+        """Decide about an intent that fits its message."""
+        envelope = received.envelope
+        if len(envelope.body) > INTENT_MAX_BYTES:
+            await self._append(tx, envelope, _too_large(envelope))
+            return
+        try:
+            expiry = _expiry(envelope)
+        except ValueError:
+            await self._append(tx, envelope, _bad_expiry(envelope))
+            return
+        intent = ReceivedIntent(
+            operation=operation_id(envelope.source, envelope.id),
+            intent=_ref(envelope),
+            message=received.message,
+            data=envelope.data,
+            now=tx.now,
+            expirytime=expiry,
+            subject=envelope.subject,
+        )
+        state = await tx.load(_stream(intent.resource), ResourcePolicyState(), evolve)
+        facts = decide(state, intent, self._promises, self._engine)
+        await tx.append(_stream(intent.resource), facts, key=str(intent.resource))
+
+    async def refuse(self, problem: Problem, tx: Transaction) -> None:
+        """Answer an intent of unknown type, or with data that does not fit its type."""
+        envelope = problem.envelope
+        operation, intent = operation_id(envelope.source, envelope.id), _ref(envelope)
+        resource = resource_in(envelope.data)
+        requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
+        if problem.error is None or problem.model is None:
+            facts = deny_unknown_type(
+                operation=operation, intent=intent, resource=resource, requested=requested
+            )
+        else:
+            facts = deny_invalid(
+                operation=operation,
+                intent=intent,
+                resource=resource,
+                requested=requested,
+                violations=violations_of(problem.error, problem.model),
+            )
+        await self._append(tx, envelope, facts)
+
+    async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
+        """Record that an intent came again with another body; it is not acted on."""
+        envelope = conflict.envelope
+        resource = resource_in(envelope.data)
+        fact = IntentConflicted(
+            operation=operation_id(envelope.source, envelope.id),
+            intent=_ref(envelope),
+            resource=str(resource) if resource else None,
+            first=conflict.first,
+            again=conflict.again,
+        )
+        await self._append(tx, envelope, [fact])
+
+    async def _append(self, tx: Transaction, envelope: Envelope, facts: Sequence[Fact]) -> None:
+        """Append what says nothing about a resource's state to the operation's own stream."""
+        operation = str(operation_id(envelope.source, envelope.id))
+        resource = resource_in(envelope.data)
+        await tx.append(
+            f"operation/{operation}",
+            facts,
+            key=str(resource) if resource else operation,
+            subject=str(resource) if resource else operation,
+        )
+
+
+def _too_large(envelope: Envelope) -> list[Fact]:
+    violation = Violation(
+        rule="size",
+        message=f"the intent has {len(envelope.body)} bytes, {INTENT_MAX_BYTES} are allowed",
+        fix="put large content somewhere else and refer to it",
+    )
+    return _invalid(envelope, violation, requested=None)
+
+
+def _bad_expiry(envelope: Envelope) -> list[Fact]:
+    violation = Violation(
+        rule="expirytime",
+        message="the attribute expirytime is not an RFC 3339 timestamp with an offset",
+        fix="write it like 2026-01-31T12:00:00Z, or leave it out",
+    )
+    return _invalid(envelope, violation, requested=envelope.data)
+
+
+def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> list[Fact]:
+    return deny_invalid(
+        operation=operation_id(envelope.source, envelope.id),
+        intent=_ref(envelope),
+        resource=resource_in(envelope.data),
+        requested=requested,
+        violations=[violation],
+    )
+
+
+def _expiry(envelope: Envelope) -> datetime | None:
+    text = envelope.extensions.get("expirytime")
+    return parse_time(text) if text is not None else None
+
+
+def _ref(envelope: Envelope) -> IntentRef:
+    return IntentRef(source=envelope.source, id=envelope.id, type=envelope.type)
+
+
+def _stream(resource: object) -> str:
+    return f"resource/{resource}"
