@@ -1,0 +1,1 @@
+"""The gateway: lets HTTP in, publishes intents, and shows what became of them."""

@@ -21,7 +21,8 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
     about: Mapping[str, Any] = json.loads(event.metadata)
     extensions: dict[str, str] = {
         "correlationid": event.correlation,
-        "causationid": event.causation,
+        # An intent that is passed on has no cause but its producer's.
+        **({} if "id" in about else {"causationid": event.causation}),
         **about.get("extensions", {}),
         "relay": relay,
         "sequence": f"{sequence:020d}",

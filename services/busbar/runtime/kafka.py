@@ -5,10 +5,16 @@ hand, a parser that never raises, offsets sought from the store on assignment.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
@@ -23,6 +29,9 @@ log = get_logger()
 
 POLL_MS = 10
 """FastStream sleeps this long after an empty poll, so it bounds the latency of an idle hop."""
+
+REPLICAS = 3
+"""Replicas of every topic, or as many as there are brokers."""
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """What the producer lets through; the topics' own limits are narrower."""
@@ -175,18 +184,19 @@ async def _parse(raw: tuple[ConsumerRecord, ...]) -> KafkaMessage:
 
 
 async def _decode(message: Any) -> list[Record]:
-    return [
-        Record(
-            topic=raw.topic,
-            partition=raw.partition,
-            offset=raw.offset,
-            timestamp=raw.timestamp,
-            key=raw.key,
-            value=raw.value,
-            headers=raw.headers,
-        )
-        for raw in message.raw_message
-    ]
+    return [_record(raw) for raw in message.raw_message]
+
+
+def _record(raw: ConsumerRecord) -> Record:
+    return Record(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        timestamp=raw.timestamp,
+        key=raw.key,
+        value=raw.value,
+        headers=raw.headers,
+    )
 
 
 async def ensure_topics(bootstrap: str) -> list[str]:
@@ -202,9 +212,13 @@ async def ensure_topics(bootstrap: str) -> list[str]:
         missing = [name for name in topics.ALL if name not in present]
         if not missing:
             return []
+        brokers = len((await admin.describe_cluster())["brokers"])
+        replicas = max(1, min(REPLICAS, brokers))
         answer = await admin.create_topics(
             [
-                NewTopic(name, topics.PARTITIONS, -1, topic_configs=topics.configuration(name))
+                NewTopic(
+                    name, topics.PARTITIONS, replicas, topic_configs=topics.configuration(name)
+                )
                 for name in missing
             ]
         )
@@ -215,3 +229,46 @@ async def ensure_topics(bootstrap: str) -> list[str]:
         return missing
     finally:
         await admin.close()
+
+
+async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIterator[Record]:
+    """Every record that ``topic_names`` hold now, outside of any group, up to where they end now.
+
+    Raises:
+        KafkaError: the broker does not answer, or a topic is not there.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        partitions = [
+            TopicPartition(name, number)
+            for name in topic_names
+            for number in sorted(consumer.partitions_for_topic(name) or await _ask(consumer, name))
+        ]
+        consumer.assign(partitions)
+        begin = await consumer.beginning_offsets(partitions)
+        end = await consumer.end_offsets(partitions)
+        open_ = {tp for tp in partitions if begin[tp] < end[tp]}
+        consumer.assign(open_)
+        for tp in open_:
+            consumer.seek(tp, begin[tp])
+        while open_:
+            for tp, raws in (await consumer.getmany(timeout_ms=200)).items():
+                for raw in raws:
+                    if raw.offset < end[tp]:
+                        yield _record(raw)
+            # The position passes transaction markers, which are offsets without a record.
+            open_ = {tp for tp in open_ if await consumer.position(tp) < end[tp]}
+    finally:
+        await consumer.stop()
+
+
+async def _ask(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer.topics()
+    return set(consumer.partitions_for_topic(topic) or ())

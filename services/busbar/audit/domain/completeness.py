@@ -131,16 +131,15 @@ def _range(first: int, last: int) -> str:
 def _places(
     stored: Mapping[Place, str], published: Mapping[Place, str], forgetful: Collection[str]
 ) -> list[Finding]:
-    problems = []
-    for place in sorted(published.keys() - stored.keys()):
-        problems.append(_at("missing_in_store", place, "Kafka has it, the copy does not"))
-    for place in sorted(stored.keys() - published.keys()):
-        if place[0] not in forgetful:
-            problems.append(_at("missing_in_kafka", place, "the copy has it, Kafka does not"))
-    for place in sorted(stored.keys() & published.keys()):
-        if stored[place] != published[place]:
-            problems.append(_at("value_differs", place, "the copy and Kafka have other bytes"))
-    return problems
+    unknown = sorted(published.keys() - stored.keys())
+    gone = sorted(place for place in stored.keys() - published.keys() if place[0] not in forgetful)
+    both = sorted(stored.keys() & published.keys())
+    changed = [place for place in both if stored[place] != published[place]]
+    return [
+        *(_at("missing_in_store", place, "Kafka has it, the copy does not") for place in unknown),
+        *(_at("missing_in_kafka", place, "the copy has it, Kafka does not") for place in gone),
+        *(_at("value_differs", place, "the copy and Kafka have other bytes") for place in changed),
+    ]
 
 
 def _at(kind: Kind, place: Place, sentence: str) -> Finding:

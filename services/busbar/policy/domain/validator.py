@@ -101,9 +101,7 @@ SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types
 
 def validator_for(schema: dict[str, Any]) -> Validator:
     """A validator of ``schema``, which is known to be a valid schema with local references."""
-    # With $schema in it the library would look the dialect up, and find its own validator again.
-    without = {key: value for key, value in schema.items() if key != "$schema"}
-    validator: Validator = SpecValidator(without)
+    validator: Validator = SpecValidator(schema)
     return validator
 
 

@@ -1,0 +1,203 @@
+"""Keeps every record of every topic, readable or not, and answers from the copy."""
+
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
+from busbar.audit.ports import Log
+from busbar.kernel.clock import format_time
+from busbar.kernel.ids import event_id, operation_id
+from busbar.messages import topics
+from busbar.messages.catalogue import INTENT_TYPES
+from busbar.messages.delivery import HeadPublished
+from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime.bus import Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.events import GENESIS, chain
+from busbar.runtime.service import Service
+from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
+
+PAGE = 1000
+CATCH_UP_SECONDS = 5.0
+CATCH_UP_LOOKS = 50
+UNREADABLE = "unreadable"
+_NAMES = ("team", "environment", "promise", "name")
+
+
+class Audit:
+    """The complete copy."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        """Seal what is not readable with ``cipher``."""
+        self._cipher = cipher
+
+    def service(self) -> Service:
+        """The service, wired."""
+        service = Service("audit")
+        service.on_record(self.keep)
+        return service
+
+    async def keep(self, record: Record, content: Envelope | Unreadable, tx: Transaction) -> None:
+        """Keep one record, whatever it is."""
+        place = f"{record.topic}/{record.partition}"
+        id_ = str(event_id("audit", place, str(record.offset), 0))
+        known = _known(record)
+        if isinstance(content, Unreadable):
+            sealed = self._cipher.seal(record.value or b"", context=id_)
+            data: Any = {"reason": content.code, "sealed": base64.b64encode(sealed).decode()}
+            type_, operation, resource = UNREADABLE, None, None
+        else:
+            data, type_ = content.data, content.type
+            operation, resource = _operation(content), _resource(content)
+            known |= _identity(content)
+        tx.caused_by(Cause(place, str(record.offset), operation or ""))
+        await tx.append_raw(
+            f"record/{place}",
+            id_=id_,
+            type_=type_,
+            data=json.dumps(data, ensure_ascii=False),
+            metadata=known,
+            key=resource,
+        )
+
+
+def _known(record: Record) -> dict[str, Any]:
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "kafka_key": None if record.key is None else record.key.decode("utf-8", "replace"),
+        "value_digest": hashlib.sha256(record.value or b"").hexdigest(),
+    }
+
+
+def _identity(envelope: Envelope) -> dict[str, Any]:
+    sequence = envelope.extensions.get("sequence")
+    return {
+        "source": envelope.source,
+        "id": envelope.id,
+        "time": format_time(envelope.time) if envelope.time else None,
+        "relay": envelope.extensions.get("relay"),
+        "sequence": int(sequence) if sequence and sequence.isdecimal() else None,
+    }
+
+
+def _operation(envelope: Envelope) -> str | None:
+    if envelope.type in INTENT_TYPES:
+        return str(operation_id(envelope.source, envelope.id))
+    data = envelope.data if isinstance(envelope.data, dict) else {}
+    named = data.get("operation")
+    if isinstance(named, str):
+        return named
+    intent = data.get("intent")
+    if isinstance(intent, dict):
+        return str(operation_id(str(intent.get("source")), str(intent.get("id"))))
+    return None
+
+
+def _resource(envelope: Envelope) -> str | None:
+    data = envelope.data if isinstance(envelope.data, dict) else {}
+    named = data.get("resource")
+    if isinstance(named, str):
+        return named
+    parts = [data.get(part) for part in _NAMES]
+    return "/".join(map(str, parts)) if all(isinstance(part, str) for part in parts) else None
+
+
+def record_of(event: StoredEvent) -> AuditRecord:
+    """The audit record that was stored as ``event``."""
+    about: Mapping[str, Any] = json.loads(event.metadata)
+    readable = event.type != UNREADABLE
+    return AuditRecord(
+        cursor=event.position,
+        topic=about["topic"],
+        partition=about["partition"],
+        offset=about["offset"],
+        key=about.get("kafka_key"),
+        type=event.type,
+        id=about.get("id", ""),
+        source=about.get("source", ""),
+        time=about.get("time"),
+        recorded_time=event.recorded_time,
+        resource=event.key,
+        operation=event.correlation or None,
+        relay=about.get("relay"),
+        sequence=about.get("sequence"),
+        value_digest=about["value_digest"],
+        readable=readable,
+        data=json.loads(event.data) if readable else None,
+    )
+
+
+async def records(
+    store: Store, *, resource: str | None = None, operation: str | None = None
+) -> AsyncIterator[AuditRecord]:
+    """Every record of the copy, in the order of its arrival, of one resource or operation."""
+    after = 0
+    while page := await store.events(after=after, limit=PAGE, key=resource, correlation=operation):
+        for event in page:
+            yield record_of(event)
+        after = page[-1].position
+
+
+async def completeness(store: Store, log: Log) -> Report:
+    """Compare the copy with the heads that relays promised and with what Kafka has now.
+
+    What was stored before the bus is read must be on the bus; what the bus had must be stored
+    once the consumer has come as far. So nothing that arrives meanwhile is called missing.
+    """
+    before = await store.last_position()
+    published = {place: digest async for place, digest in log.places()}
+    await _caught_up(store, published)
+    stored: dict[Place, str] = {}
+    heads: dict[str, Head] = {}
+    numbered: dict[str, dict[int, AuditRecord]] = {}
+    async for record in records(store):
+        place = (record.topic, record.partition, record.offset)
+        if record.cursor <= before or place in published:
+            stored[place] = record.value_digest
+        if record.type == HeadPublished.TYPE and record.topic == topics.FACTS_HEAD:
+            head = HeadPublished.model_validate(record.data)
+            newest = heads.get(head.relay)
+            if record.cursor <= before and (newest is None or newest.sequence < head.sequence):
+                heads[head.relay] = Head(head.relay, head.sequence, head.digest)
+        elif record.relay is not None and record.sequence is not None:
+            numbered.setdefault(record.relay, {}).setdefault(record.sequence, record)
+    return compare(
+        heads=heads.values(),
+        sequences={relay: found.keys() for relay, found in numbered.items()},
+        digests={
+            (relay, sequence): digest
+            for relay, found in numbered.items()
+            for sequence, digest in _chained(found)
+        },
+        stored=stored,
+        published=published,
+        forgetful=topics.INTENTS,
+    )
+
+
+async def _caught_up(store: Store, published: Mapping[Place, str]) -> None:
+    """Wait until the consumer has read what the bus had; a stopped one is not waited for long."""
+    ends: dict[tuple[str, int], int] = {}
+    for topic, partition, offset in published:
+        ends[topic, partition] = max(offset, ends.get((topic, partition), 0))
+    for _ in range(CATCH_UP_LOOKS):
+        async with store.reading() as tx:
+            reached = await tx.inbox.offsets("audit")
+        if all(reached.get(partition, 0) > end for partition, end in ends.items()):
+            return
+        await store.clock.sleep(CATCH_UP_SECONDS / CATCH_UP_LOOKS)
+
+
+def _chained(found: Mapping[int, AuditRecord]) -> list[tuple[int, str]]:
+    digests, link, number = [], GENESIS, 1
+    while number in found:
+        record = found[number]
+        link = chain(link, record.source, record.id, record.type, record.data)
+        digests.append((number, link))
+        number += 1
+    return digests

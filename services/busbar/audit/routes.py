@@ -1,0 +1,67 @@
+"""Audit's read-only HTTP. The gateway passes it on; nothing here changes anything."""
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query
+from fastapi.responses import JSONResponse
+
+from busbar.audit.domain import explain, states
+from busbar.audit.handlers import completeness, record_of, records
+from busbar.audit.ports import Log
+from busbar.kernel.clock import format_time, parse_time
+from busbar.runtime.store import Store
+
+After = Annotated[int, Query(ge=0)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+def routes(store: Store, log: Log) -> FastAPI:
+    """The application."""
+    app = FastAPI(title="busbar audit", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/v1/audit/records")
+    async def _records(
+        after: After = 0,
+        limit: Limit = 500,
+        resource: str | None = None,
+        operation: str | None = None,
+    ) -> dict[str, Any]:
+        page = await store.events(after=after, limit=limit, key=resource, correlation=operation)
+        items = [asdict(record_of(event)) for event in page]
+        return {"items": items, "next": items[-1]["cursor"] if len(items) == limit else None}
+
+    @app.get("/v1/audit/completeness")
+    async def _completeness() -> dict[str, Any]:
+        report = await completeness(store, log)
+        return {"complete": report.complete, **asdict(report)}
+
+    @app.get("/v1/audit/explain")
+    async def _explain(resource: str | None = None, operation: str | None = None) -> JSONResponse:
+        if (resource is None) == (operation is None):
+            return _problem(400, "give either a resource or an operation", "?resource=team/…")
+        found = [r async for r in records(store, resource=resource, operation=operation)]
+        if not found:
+            return _problem(404, "the log has nothing about it", "check the name")
+        return JSONResponse({"sentences": [asdict(sentence) for sentence in explain(found)]})
+
+    @app.get("/v1/audit/state")
+    async def _state(
+        at: str | None = None,
+        resource: str | None = None,
+        by: Literal["recorded", "event"] = "recorded",
+    ) -> JSONResponse:
+        try:
+            moment = format_time(parse_time(at)) if at is not None else None
+        except ValueError:
+            return _problem(400, "`at` is no moment", "write it like 2026-01-31T12:00:00Z")
+        found = [record async for record in records(store, resource=resource)]
+        items = [view.model_dump(mode="json") for view in states(found, at=moment, by=by)]
+        return JSONResponse({"items": items})
+
+    return app
+
+
+def _problem(status: int, detail: str, fix: str) -> JSONResponse:
+    body = {"type": "about:blank", "title": detail, "status": status, "detail": detail, "fix": fix}
+    return JSONResponse(body, status_code=status, media_type="application/problem+json")

@@ -1,0 +1,5 @@
+"""The adapter ``kafka-topic``: topics on the Kafka cluster that busbar itself runs on."""
+
+from busbar.backends.kafka_topic.backend import KafkaTopicBackend
+
+__all__ = ["KafkaTopicBackend"]

@@ -1,0 +1,19 @@
+"""Wires the gateway."""
+
+import busbar
+from busbar.gateway.audit_client import HttpAuditReader
+from busbar.gateway.auth import load_token
+from busbar.gateway.handlers import Gateway
+from busbar.gateway.routes import routes
+from busbar.runtime.process import App, Context
+
+
+def create(context: Context) -> App:
+    """The gateway with its HTTP."""
+    settings = context.settings
+    audit = HttpAuditReader(settings.audit_url)
+    token = load_token(settings.home, settings.token)
+    app = routes(
+        context.store, audit, token=token, cipher=context.cipher, version=busbar.__version__
+    )
+    return App(service=Gateway().service(), http=app, close=audit.close)

@@ -1,0 +1,193 @@
+"""Takes intents in, and folds facts into what clients ask for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from busbar.gateway.domain import Accepted, Refused, admit, already, body_digest
+from busbar.kernel.clock import format_time
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
+from busbar.messages.base import Message
+from busbar.messages.catalogue import FACTS
+from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, HeadPublished
+from busbar.messages.envelope import Envelope
+from busbar.messages.views import (
+    OperationView,
+    ResourceView,
+    evolve_operation,
+    evolve_resource,
+)
+from busbar.runtime.service import Received, Service
+from busbar.runtime.store import Cause, Document, Store, Transaction
+
+OPERATION = "operation"
+RESOURCE = "resource"
+LETTER = "letter"
+ACCEPTED = "accepted"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An intent that is in the store; ``again`` if it was there before."""
+
+    operation: str
+    resource: str | None
+    again: bool
+
+
+class Gateway:
+    """The projection that HTTP reads, and the way in."""
+
+    def service(self) -> Service:
+        """The service, wired."""
+        service = Service("gateway")
+        for fact in FACTS:
+            if fact is not HeadPublished:
+                service.on(fact)(self.project)
+        return service
+
+    async def project(self, received: Received[Any], tx: Transaction) -> None:
+        """Fold one fact into the views, and keep it for those who follow along."""
+        fact, envelope = received.message, received.envelope
+        time = format_time(envelope.time) if envelope.time else ""
+        operation, resource = _named(fact, "operation"), _named(fact, "resource")
+        tx.caused_by(Cause(envelope.source, envelope.id, operation or ""))
+        await tx.append_raw(
+            f"facts/{received.record.topic}/{received.record.partition}",
+            id_=str(operation_id(envelope.source, envelope.id)),
+            type_=envelope.type,
+            data=json.dumps(envelope.data, ensure_ascii=False),
+            metadata={
+                "id": envelope.id,
+                "source": envelope.source,
+                "time": time,
+                "topic": received.record.topic,
+                "operation": operation,
+            },
+            key=resource,
+        )
+        if operation is not None:
+            await _project_operation(operation, fact, time, tx)
+        if resource is not None and received.record.topic == topics.FACTS_RESOURCE:
+            await _project_resource(resource, fact, time, tx)
+        if isinstance(fact, DeadLettered | DeadLetterRedriven):
+            await _project_letter(fact, time, tx)
+
+
+async def take(
+    store: Store, envelope: Envelope, *, principal: str, traceparent: str | None
+) -> Taken | Refused:
+    """Store an intent for the relay to publish; the same one again changes nothing."""
+    admitted = admit(envelope)
+    if isinstance(admitted, Refused):
+        return admitted
+    accepted = admitted
+
+    async def body(tx: Transaction) -> Taken | Refused:
+        operation = str(accepted.operation)
+        before = await tx.documents.get(ACCEPTED, operation)
+        if before is not None:
+            refused = already(before["digest"], body_digest(envelope))
+            return refused or Taken(operation, accepted.resource, again=True)
+        await _store(tx, envelope, accepted, principal=principal, traceparent=traceparent)
+        return Taken(operation, accepted.resource, again=False)
+
+    return await store.transact(body)
+
+
+async def _store(
+    tx: Transaction,
+    envelope: Envelope,
+    accepted: Accepted,
+    *,
+    principal: str,
+    traceparent: str | None,
+) -> None:
+    operation = str(accepted.operation)
+    correlation = envelope.extensions.get("correlationid", operation)
+    tx.caused_by(Cause(envelope.source, envelope.id, correlation))
+    await tx.append_raw(
+        f"intent/{operation}",
+        id_=operation,
+        type_=envelope.type,
+        data=json.dumps(envelope.data, ensure_ascii=False),
+        metadata={
+            "source": envelope.source,
+            "id": envelope.id,
+            "subject": envelope.subject,
+            "time": format_time(envelope.time or tx.now),
+            "traceparent": envelope.extensions.get("traceparent", traceparent),
+            "extensions": {
+                **envelope.extensions,
+                "authtype": "api_key",
+                "authid": principal,
+            },
+        },
+        topic=accepted.topic,
+        key=accepted.key,
+    )
+    await tx.documents.put(
+        Document(kind=ACCEPTED, key=operation, value={"digest": accepted.digest})
+    )
+    if await tx.documents.get(OPERATION, operation) is None:
+        view = OperationView(
+            id=operation,
+            status="received",
+            resource=accepted.resource,
+            intent={"source": envelope.source, "id": envelope.id, "type": envelope.type},
+            updated=format_time(tx.now),
+        )
+        await _put_operation(view, tx)
+
+
+def _named(fact: Message, field: str) -> str | None:
+    value = getattr(fact, field, None)
+    return None if value is None else str(value)
+
+
+async def _project_operation(operation: str, fact: Message, time: str, tx: Transaction) -> None:
+    known = await tx.documents.get(OPERATION, operation)
+    before = OperationView.model_validate(known["view"]) if known else None
+    after = evolve_operation(before, fact, time=time)
+    if after is not None and after != before:
+        await _put_operation(after, tx, rank=known["rank"] if known else None)
+
+
+async def _put_operation(view: OperationView, tx: Transaction, *, rank: str | None = None) -> None:
+    """Save the view; operations are listed in the order in which they were first heard of."""
+    rank = rank or f"{format_time(tx.now)}/{view.id}"
+    value: Mapping[str, Any] = {"view": view.model_dump(mode="json"), "rank": rank}
+    await tx.documents.put(
+        Document(kind=OPERATION, key=view.id, parent=view.resource or "", rank=rank, value=value)
+    )
+
+
+async def _project_resource(resource: str, fact: Message, time: str, tx: Transaction) -> None:
+    known = await tx.documents.get(RESOURCE, resource)
+    before = ResourceView.model_validate(known) if known else None
+    after = evolve_resource(before, fact, time=time)
+    if after is None or after == before:
+        return
+    value = after.model_dump(mode="json")
+    await tx.documents.put(Document(kind=RESOURCE, key=resource, rank=resource, value=value))
+
+
+async def _project_letter(
+    fact: DeadLettered | DeadLetterRedriven, time: str, tx: Transaction
+) -> None:
+    known = dict(await tx.documents.get(LETTER, fact.letter) or {"redriven": []})
+    if isinstance(fact, DeadLettered):
+        known |= {**fact.model_dump(mode="json"), "time": time}
+    else:
+        outcome = {"outcome": fact.outcome, "detail": fact.detail, "time": time}
+        known |= {
+            "letter": fact.letter,
+            "service": fact.service,
+            "redriven": [*known["redriven"], outcome],
+        }
+    rank = f"{known.get('time', time)}/{fact.letter}"
+    await tx.documents.put(
+        Document(kind=LETTER, key=fact.letter, parent=fact.service, rank=rank, value=known)
+    )

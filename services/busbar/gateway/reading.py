@@ -1,0 +1,155 @@
+"""What clients read: pages of views and facts, and waiting for more without polling."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from busbar.gateway.handlers import LETTER, OPERATION, RESOURCE
+from busbar.messages.views import ENDED
+from busbar.runtime.store import Document, Store, StoredEvent
+from busbar.runtime.store.rows import Written
+
+Page = dict[str, Any]
+Found = TypeVar("Found")
+_FACTS = "facts/"
+
+
+class Reader:
+    """Reads the gateway's projection."""
+
+    def __init__(self, store: Store) -> None:
+        """Read from ``store``; be woken by its commits."""
+        self._store = store
+        self._news = asyncio.Event()
+        store.on_commit(self._wake)
+
+    def _wake(self, _written: Written) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def until(
+        self, look: Callable[[], Awaitable[Found]], good: Callable[[Found], bool], wait: float
+    ) -> Found:
+        """What ``look`` finds as soon as it is ``good``, or after ``wait`` seconds."""
+        deadline = asyncio.get_running_loop().time() + wait
+        while True:
+            news = self._news
+            found = await look()
+            left = deadline - asyncio.get_running_loop().time()
+            if good(found) or left <= 0:
+                return found
+            try:
+                await asyncio.wait_for(news.wait(), left)
+            except TimeoutError:
+                return found
+
+    async def operation(self, id_: str, wait: float) -> Mapping[str, Any] | None:
+        """One operation; waits up to ``wait`` seconds for it to end."""
+
+        async def look() -> Mapping[str, Any] | None:
+            async with self._store.reading() as tx:
+                known = await tx.documents.get(OPERATION, id_)
+            return None if known is None else dict(known["view"])
+
+        return await self.until(look, lambda view: view is None or view["status"] in ENDED, wait)
+
+    async def operations(
+        self, *, resource: str | None, status: str | None, after: str | None, limit: int
+    ) -> Page:
+        """Operations, newest first."""
+        items: list[Any] = []
+        while True:
+            async with self._store.reading() as tx:
+                page = await tx.documents.find(
+                    OPERATION, parent=resource, after=after, limit=limit, newest_first=True
+                )
+            for document in page:
+                after = document.rank
+                if status in (None, document.value["view"]["status"]):
+                    items.append(document.value["view"])
+                if len(items) == limit:
+                    return {"items": items, "next": after}
+            if len(page) < limit:
+                return {"items": items, "next": None}
+
+    async def resource(self, id_: str) -> Mapping[str, Any] | None:
+        """One resource."""
+        async with self._store.reading() as tx:
+            return await tx.documents.get(RESOURCE, id_)
+
+    async def resources(self, *, prefix: str | None, after: str | None, limit: int) -> Page:
+        """Resources by name."""
+        async with self._store.reading() as tx:
+            page = await tx.documents.find(RESOURCE, prefix=prefix, after=after, limit=limit)
+        return _page(page, limit)
+
+    async def letters(self, *, service: str | None, after: str | None, limit: int) -> Page:
+        """Dead letters, oldest first, without what they hold."""
+        async with self._store.reading() as tx:
+            page = await tx.documents.find(LETTER, parent=service, after=after, limit=limit)
+        found = _page(page, limit)
+        for item in found["items"]:
+            item.pop("sealed", None)
+        return found
+
+    async def letter(self, id_: str) -> Mapping[str, Any] | None:
+        """One dead letter, sealed as it is."""
+        async with self._store.reading() as tx:
+            return await tx.documents.get(LETTER, id_)
+
+    async def cursor(self, text: str) -> int | None:
+        """The cursor that ``text`` names (`now` is where the facts end), or None."""
+        if text == "now":
+            return await self._store.last_position()
+        return int(text) if text.isdecimal() else None
+
+    async def facts(
+        self,
+        *,
+        after: int,
+        resource: str | None,
+        operation: str | None,
+        limit: int,
+        wait: float,
+    ) -> Page:
+        """Facts in the order in which the gateway heard of them; waits for the next ones."""
+
+        async def look() -> Page:
+            cursor = after
+            items: list[dict[str, Any]] = []
+            while len(items) < limit:
+                page = await self._store.events(
+                    after=cursor, limit=limit, key=resource, correlation=operation
+                )
+                for event in page:
+                    if len(items) == limit:
+                        break
+                    cursor = event.position
+                    if event.stream.startswith(_FACTS):
+                        items.append(_fact(event))
+                if len(page) < limit:
+                    break
+            return {"items": items, "next": cursor}
+
+        return await self.until(look, lambda page: bool(page["items"]), wait)
+
+
+def _page(found: list[Document], limit: int) -> Page:
+    items = [dict(document.value) for document in found]
+    return {"items": items, "next": found[-1].rank if len(found) == limit else None}
+
+
+def _fact(event: StoredEvent) -> dict[str, Any]:
+    about = json.loads(event.metadata)
+    return {
+        "cursor": event.position,
+        "id": about["id"],
+        "source": about["source"],
+        "type": event.type,
+        "time": about["time"],
+        "topic": about["topic"],
+        "resource": event.key,
+        "operation": about.get("operation"),
+        "data": json.loads(event.data),
+    }
