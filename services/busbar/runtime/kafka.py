@@ -5,6 +5,7 @@ hand, a parser that never raises, offsets sought from the store on assignment.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,8 @@ class KafkaBus:
             client_id=f"busbar-{service}",
             consumer_only=True,
             allow_auto_create_topics=False,
-            logger=None,
+            logger=logging.getLogger("busbar.faststream"),
+            log_level=logging.DEBUG,
         )
 
     def subscribe(self, topic_names: Sequence[str], consumer: Consumer) -> None:
@@ -246,12 +248,7 @@ async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIt
     )
     await consumer.start()
     try:
-        partitions = [
-            TopicPartition(name, number)
-            for name in topic_names
-            for number in sorted(consumer.partitions_for_topic(name) or await _ask(consumer, name))
-        ]
-        consumer.assign(partitions)
+        partitions = await _partitions(bootstrap, topic_names)
         begin = await consumer.beginning_offsets(partitions)
         end = await consumer.end_offsets(partitions)
         open_ = {tp for tp in partitions if begin[tp] < end[tp]}
@@ -269,6 +266,15 @@ async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIt
         await consumer.stop()
 
 
-async def _ask(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()
-    return set(consumer.partitions_for_topic(topic) or ())
+async def _partitions(bootstrap: str, topic_names: Sequence[str]) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.describe_topics(list(topic_names))
+    finally:
+        await admin.close()
+    return [
+        TopicPartition(topic["topic"], partition["partition"])
+        for topic in found
+        for partition in topic["partitions"]
+    ]

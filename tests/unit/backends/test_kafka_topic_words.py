@@ -1,0 +1,177 @@
+"""The pure parts of the Kafka topics adapter: names, marks, answers, readiness."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from busbar.backends.kafka_topic.answers import judge
+from busbar.backends.kafka_topic.backend import _observation
+from busbar.backends.kafka_topic.cluster import Answer, Topic
+from busbar.backends.kafka_topic.inputs import InvalidInputs, read_inputs, read_name
+from busbar.backends.kafka_topic.mark import is_mark, mark_of
+from busbar.backends.port import Presence, Result
+from support.backends import OWNER, call_of
+
+GOOD: dict[str, Any] = {
+    "name": "payments.prod.orders",
+    "partitions": 3,
+    "replicas": 1,
+    "retention_hours": 24,
+    "compacted": False,
+}
+KAFKA_DEFAULT = 2**63 - 1
+
+
+@given(st.text())
+def test_a_mark_is_a_long_that_means_never_and_is_not_the_default(owner: str) -> None:
+    assert 2**62 <= mark_of(owner) < KAFKA_DEFAULT
+    assert is_mark(mark_of(owner))
+
+
+@given(st.sets(st.text(), min_size=2))
+def test_owners_have_different_marks(owners: set[str]) -> None:
+    assert len({mark_of(owner) for owner in owners}) == len(owners)
+
+
+def test_the_mark_is_the_start_of_the_digest_of_the_owner() -> None:
+    bits = f"{int(hashlib.sha256(b'a/b/c/d#e').hexdigest(), 16):0256b}"
+    assert mark_of("a/b/c/d#e") == 2**62 + int(bits[:61], 2)
+
+
+@pytest.mark.parametrize("value", [None, 1, 10_000, 2**62 - 1, 2**62 + 2**61, KAFKA_DEFAULT])
+def test_what_people_set_is_no_mark(value: int | None) -> None:
+    assert not is_mark(value)
+
+
+@pytest.mark.parametrize("name", ["a", "a.b-C_9", "busbar", "busbarista.x", "_x", "x" * 249])
+def test_legal_names_are_taken(name: str) -> None:
+    assert read_inputs({**GOOD, "name": name}).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "x" * 250,
+        "a b",
+        "a/b",
+        "ä",
+        "a\n",
+        "busbar.facts.policy",
+        "__offsets",
+        None,
+        7,
+    ],
+)
+def test_illegal_and_reserved_names_are_refused(name: object) -> None:
+    with pytest.raises(InvalidInputs) as refused:
+        read_name({**GOOD, "name": name})
+    assert refused.value.fields == ("name",)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("partitions", 0),
+        ("partitions", 10_001),
+        ("partitions", "3"),
+        ("partitions", True),
+        ("replicas", 0),
+        ("replicas", 2**15),
+        ("retention_hours", 0),
+        ("retention_hours", 1.5),
+        ("compacted", "yes"),
+        ("compression", "zstd"),
+    ],
+)
+def test_a_wrong_input_is_named(field: str, value: object) -> None:
+    with pytest.raises(InvalidInputs, match=f"^{field}: .*Correct the inputs") as refused:
+        read_inputs({**GOOD, field: value})
+    assert refused.value.fields == (field,)
+
+
+def test_a_name_can_be_read_though_another_input_is_wrong() -> None:
+    assert read_name({**GOOD, "partitions": 0}) == GOOD["name"]
+
+
+@given(code=st.integers(-(2**15), 2**15 - 1), message=st.text())
+def test_every_answer_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
+    outcome = judge(Answer(code=code, message=message, brokers=1), doing="create the topic t")
+    assert (outcome.result is Result.DONE) is (code == 0)
+    assert code == 0 or "create the topic t" in outcome.detail
+
+
+@pytest.mark.parametrize("code", [17, 29, 31, 37, 38, 39, 40, 42, 44, 73])
+def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
+    outcome = judge(Answer(code=code, message="no.", brokers=2), doing="create the topic t")
+    assert (outcome.result, outcome.reason, outcome.permanent) == (
+        Result.NOT_DONE,
+        "refused",
+        True,
+    )
+    assert "no. " in outcome.detail
+
+
+@pytest.mark.parametrize("code", [-1, 3, 7, 36])
+def test_what_may_have_happened_is_unknown(code: int) -> None:
+    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+    assert outcome.result is Result.UNKNOWN
+
+
+@pytest.mark.parametrize("code", [41, 60, 89, 4711])
+def test_what_may_get_better_is_not_permanent(code: int) -> None:
+    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+    assert (outcome.result, outcome.permanent) == (Result.NOT_DONE, False)
+    assert f"Kafka error {code}" in outcome.detail
+
+
+def test_a_cluster_that_forbids_the_mark_is_told_apart() -> None:
+    answer = Answer(code=44, message="flush.messages may not be set", brokers=3)
+    assert "(ADR 5)" in judge(answer, doing="create the topic t").detail
+
+
+def topic(**changes: Any) -> Topic:
+    values: dict[str, Any] = {
+        "partitions": 3,
+        "replicas": frozenset({1}),
+        "unready": 0,
+        "mark": mark_of(OWNER),
+        "retention_ms": 24 * 3_600_000,
+        "policies": frozenset({"delete"}),
+    }
+    return Topic(**{**values, **changes})
+
+
+def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
+    call = call_of(GOOD)
+    assert _observation(call, "t", topic()).ready
+    waiting = _observation(call, "t", topic(unready=2))
+    assert not waiting.ready
+    assert waiting.as_asked
+    assert waiting.detail.startswith("2 of 3 partitions")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"partitions": 4}, "partitions"),
+        ({"replicas": frozenset({2})}, "replicas"),
+        ({"replicas": frozenset({1, 2})}, "replicas"),
+        ({"retention_ms": -1}, "retention_hours"),
+        ({"retention_ms": 24 * 3_600_000 + 1}, "retention_hours"),
+        ({"policies": frozenset({"compact"})}, "compacted"),
+        ({"policies": frozenset({"compact", "delete"})}, "compacted"),
+    ],
+)
+def test_what_differs_is_named(change: dict[str, Any], field: str) -> None:
+    assert _observation(call_of(GOOD), "t", topic(**change)).differs == (field,)
+
+
+def test_our_topic_under_inputs_that_became_invalid_is_still_ours() -> None:
+    seen = _observation(call_of({**GOOD, "partitions": 0}), "t", topic())
+    assert (seen.presence, seen.differs) == (Presence.OURS, ("partitions",))

@@ -1,0 +1,130 @@
+"""The in-process backend keeps the contract, and its faults do what they say."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from busbar.backends.memory import LoseAnswer, LoseRequest, MemoryBackend, Refuse, World
+from busbar.backends.port import Backend, BackendUnavailable, Outcome, Presence, Result
+from support.backends import BackendContract, Inputs, Subject, applied, call_of
+
+NAMES = count()
+
+
+class MemorySubject(Subject):
+    backend: MemoryBackend
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.backend = MemoryBackend(world=self.world)
+
+    def inputs(self) -> Inputs:
+        return {"name": f"thing-{next(NAMES)}", "size": 1}
+
+    def changed(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+        return {**inputs, "size": inputs["size"] + 1}, {"size"}
+
+    def refused(self) -> Inputs:
+        inputs = self.inputs()
+        self.world.refused[inputs["name"]] = Refuse(permanent=True)
+        return inputs
+
+    def invalid(self) -> Inputs:
+        return {"size": 1}
+
+    async def foreign(self, inputs: Inputs) -> None:
+        self.world.plant(inputs["name"], inputs)
+
+    async def look(self, inputs: Inputs) -> object:
+        thing = self.world.things.get(inputs["name"])
+        return None if thing is None else replace(thing)
+
+    @contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        self.world.fail(LoseAnswer())
+        yield
+        assert not self.world.faults
+
+    def unreachable(self) -> Backend:
+        return MemoryBackend(world=World(unavailable=True))
+
+
+class TestMemory(BackendContract):
+    @pytest.fixture
+    def subject(self) -> MemorySubject:
+        return MemorySubject()
+
+
+async def test_every_effect_is_recorded_once() -> None:
+    backend = MemoryBackend()
+    call = call_of({"name": "a", "size": 1}, epoch=3, key="key")
+    await applied(backend, call)
+    await applied(backend, call)
+    await applied(backend, replace(call, inputs={"name": "a", "size": 2}))
+    await backend.remove(call)
+    await backend.remove(call)
+    assert [effect.action for effect in backend.world.effects] == ["create", "update", "remove"]
+    assert {(effect.operation_key, effect.epoch) for effect in backend.world.effects} == {
+        ("key", 3)
+    }
+
+
+async def test_a_fault_is_used_up() -> None:
+    backend, call = MemoryBackend(), call_of({"name": "a"})
+    backend.world.fail(Refuse(), Refuse(permanent=True, detail="never"))
+    once = await backend.apply(call)
+    assert (once.result, once.reason, once.permanent) == (Result.NOT_DONE, "refused", False)
+    assert await backend.apply(call) == Outcome.not_done("refused", "never", permanent=True)
+    await applied(backend, call)
+
+
+async def test_a_lost_request_and_a_lost_answer_look_alike_until_observed() -> None:
+    backend, call = MemoryBackend(), call_of({"name": "a"})
+    backend.world.fail(LoseRequest(), LoseAnswer())
+    assert (await backend.apply(call)).result is Result.UNKNOWN
+    assert (await backend.observe(call)).presence is Presence.ABSENT
+    assert (await backend.apply(call)).result is Result.UNKNOWN
+    assert (await backend.observe(call)).presence is Presence.OURS
+
+
+async def test_a_thing_is_ready_after_as_many_observations_as_the_world_says() -> None:
+    backend, call = MemoryBackend(world=World(ready_after=2)), call_of({"name": "a"})
+    await backend.apply(call)
+    assert [(await backend.observe(call)).ready for _ in range(4)] == [False, False, True, True]
+
+
+async def test_a_process_whose_lease_is_over_changes_nothing() -> None:
+    backend = MemoryBackend()
+    call = call_of({"name": "a", "size": 1}, epoch=2)
+    await applied(backend, call)
+    zombie = replace(call, epoch=1)
+    for outcome in (
+        await backend.apply(replace(zombie, inputs={"name": "a", "size": 9})),
+        await backend.remove(zombie),
+    ):
+        assert (outcome.result, outcome.reason, outcome.permanent) == (
+            Result.NOT_DONE,
+            "fenced",
+            False,
+        )
+    assert (await backend.observe(call)).as_asked
+
+
+async def test_a_world_that_became_unavailable_keeps_what_it_has() -> None:
+    backend, call = MemoryBackend(), call_of({"name": "a"})
+    await applied(backend, call)
+    backend.world.unavailable = True
+    with pytest.raises(BackendUnavailable):
+        await backend.observe(call)
+    assert (await backend.remove(call)).reason == "unavailable"
+    backend.world.unavailable = False
+    assert (await backend.observe(call)).as_asked
+
+
+async def test_two_backends_can_share_a_world() -> None:
+    world, call = World(), call_of({"name": "a"})
+    await applied(MemoryBackend(world=world), call)
+    assert (await MemoryBackend(world=world).observe(call)).as_asked

@@ -1,0 +1,123 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from busbar.kernel.template import Template, resolve_outputs, truthy
+from busbar.messages.policy import IntentAllowed
+from busbar.policy.domain import (
+    Promises,
+    ReceivedIntent,
+    ResourcePolicyState,
+    RuleBook,
+    decide,
+)
+
+ADAPTER_INPUTS = {
+    "name": str,
+    "partitions": int,
+    "replicas": int,
+    "retention_hours": int,
+    "compacted": bool,
+}
+
+
+def verdict(intent: ReceivedIntent, catalogue: Promises, rules: RuleBook) -> Any:
+    return decide(ResourcePolicyState(), intent, catalogue, rules)[0]
+
+
+def run(fact: IntentAllowed) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the steps would be given, and what would come out, were every adapter an echo."""
+    team, environment, promise, name = fact.resource.split("/")
+    scope: dict[str, Any] = {
+        "resource": {
+            "id": fact.resource,
+            "team": team,
+            "environment": environment,
+            "promise": promise,
+            "name": name,
+        },
+        "spec": fact.spec,
+        "steps": {},
+    }
+    for step in fact.plan.steps:
+        if step.when is None or truthy(step.when, scope):
+            scope["steps"][step.name] = Template(step.inputs, ()).resolve(scope)
+    return scope["steps"], resolve_outputs(fact.plan.outputs, scope)
+
+
+def test_everything_that_busbar_ships_is_in_order(
+    catalogue: Promises, house_rules: RuleBook
+) -> None:
+    assert catalogue.broken == {}
+    assert "event-stream" in catalogue.offered
+    assert all(rule.description and rule.match.promise for rule in house_rules.rules)
+
+
+def test_every_example_is_allowed_and_gives_the_adapter_what_it_takes(
+    catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
+) -> None:
+    examples = catalogue.offered["event-stream"].newest.examples
+    assert len(examples) >= 2
+    for example in examples:
+        steps, _ = run(verdict(received(spec=example.spec), catalogue, house_rules))
+        for inputs in steps.values():
+            assert {name: type(value) for name, value in inputs.items()} == ADAPTER_INPUTS
+
+
+def test_a_stream_is_one_topic_and_with_dead_letters_two(
+    catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
+) -> None:
+    plain, outputs = run(verdict(received(), catalogue, house_rules))
+    assert list(plain) == ["topic"]
+    assert outputs == {"topic": "payments.dev.orders"}
+
+    spec = {"dead_letters": {"enabled": True, "replicas": 2}}
+    both, outputs = run(verdict(received(spec=spec), catalogue, house_rules))
+    assert both["dead-letters"] == {
+        "name": "payments.dev.orders-dead-letters",
+        "partitions": 1,
+        "replicas": 2,
+        "retention_hours": 168,
+        "compacted": False,
+    }
+    assert outputs["dead_letter_topic"] == "payments.dev.orders-dead-letters"
+
+
+@pytest.mark.parametrize(
+    ("data", "rules"),
+    [
+        ({"spec": {"retention_hours": 169}}, ["retention-limit"]),
+        ({"spec": {"retention_hours": 168}}, []),
+        ({"environment": "staging", "spec": {"retention_hours": 169}}, []),
+        ({"environment": "staging", "spec": {"partitions": 25}}, ["partition-limit"]),
+        ({"spec": {"partitions": 24}}, []),
+        ({"environment": "prod", "spec": {"partitions": 25}}, []),
+        ({"name": "orders-dead-letters"}, ["reserved-names"]),
+        ({"name": "dead-letters-of-orders"}, []),
+    ],
+)
+def test_the_house_rules_deny_what_they_say(
+    catalogue: Promises,
+    house_rules: RuleBook,
+    received: Callable[..., ReceivedIntent],
+    data: dict[str, Any],
+    rules: list[str],
+) -> None:
+    fact = verdict(received(**data), catalogue, house_rules)
+
+    assert [violation.rule for violation in getattr(fact, "violations", ())] == rules
+    assert "${" not in fact.model_dump_json(include={"violations"})
+
+
+def test_the_words_of_the_retention_limit_are_those_of_the_documentation(
+    catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
+) -> None:
+    fact = verdict(received(spec={"retention_hours": 8760}), catalogue, house_rules)
+
+    assert fact.violations[0].model_dump() == {
+        "rule": "retention-limit",
+        "message": "events may be kept for 168 hours in dev, 8760 were asked for",
+        "fix": "lower retention_hours to 168 or ask for it in another environment",
+        "pointer": "/spec/retention_hours",
+    }

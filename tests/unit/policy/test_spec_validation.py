@@ -1,0 +1,260 @@
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from busbar.messages.policy import Violation
+from busbar.policy.domain import Promise, Promises
+from busbar.policy.domain.explain import MAX_DEPTH, MAX_VIOLATIONS
+
+Build = Callable[..., Promise]
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+JSON = st.recursive(
+    SCALARS,
+    lambda children: st.lists(children) | st.dictionaries(st.text(max_size=5), children),
+    max_leaves=6,
+)
+NAMES = st.sampled_from(["partitions", "replicas", "compacted", "dead_letters", "enabled", "extra"])
+SPECS = st.dictionaries(NAMES, JSON | st.integers(1, 5) | st.dictionaries(NAMES, SCALARS))
+
+
+def refused(promise: Promise, spec: dict[str, Any]) -> list[Violation]:
+    version = promise.newest
+    return list(version.violations(version.with_defaults(spec)))
+
+
+def test_absent_properties_get_their_defaults_and_present_ones_stay(catalogue: Promises) -> None:
+    version = catalogue.offered["event-stream"].newest
+
+    filled = version.with_defaults({"partitions": 6, "dead_letters": {"enabled": True}})
+
+    assert filled == {
+        "partitions": 6,
+        "retention_hours": 24,
+        "replicas": 1,
+        "compacted": False,
+        "dead_letters": {"enabled": True, "replicas": 1, "retention_hours": 168},
+    }
+
+
+def test_an_object_without_a_default_of_its_own_stays_absent(promise: Build) -> None:
+    inner = {"type": "object", "additionalProperties": False, "properties": {"x": {"default": 1}}}
+    version = promise({"inner": inner, "list": {"items": inner}}).newest
+
+    assert version.with_defaults({}) == {}
+    assert version.with_defaults({"inner": {}, "list": [{}, {"x": 2}]}) == {
+        "inner": {"x": 1},
+        "list": [{"x": 1}, {"x": 2}],
+    }
+
+
+def test_defaults_are_found_behind_local_references(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "additionalProperties": False,
+        "$defs": {
+            "size": {"type": "integer", "default": 3},
+            "box": {"properties": {"w": {"$ref": "#/$defs/size"}}, "additionalProperties": False},
+        },
+        "properties": {
+            "size": {"$ref": "#/$defs/size"},
+            "box": {"$ref": "#/$defs/box", "default": {}},
+        },
+    }
+
+    assert promise(spec=spec).newest.with_defaults({}) == {"size": 3, "box": {"w": 3}}
+
+
+def test_changing_what_was_filled_in_does_not_change_the_promise(promise: Build) -> None:
+    version = promise({"x": {"default": {"deep": [1]}}}).newest
+
+    version.with_defaults({})["x"]["deep"].append(2)
+
+    assert version.with_defaults({}) == {"x": {"deep": [1]}}
+
+
+@given(SPECS)
+def test_filling_in_defaults_changes_no_argument_and_twice_is_once(
+    catalogue: Promises, spec: dict[str, Any]
+) -> None:
+    version = catalogue.offered["event-stream"].newest
+    before = deepcopy(spec)
+
+    filled = version.with_defaults(spec)
+
+    assert repr(spec) == repr(before)
+    assert repr(version.with_defaults(filled)) == repr(filled)
+    assert repr(version.with_defaults(spec)) == repr(filled)
+    assert {name: filled[name] for name in spec}.keys() == spec.keys()
+
+
+@given(SPECS)
+def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
+    catalogue: Promises, spec: dict[str, Any]
+) -> None:
+    version = catalogue.offered["event-stream"].newest
+    filled = version.with_defaults(spec)
+
+    violations = version.violations(filled)
+
+    standard = Draft202012Validator(version.schema).is_valid(filled)
+    stricter = any("whole number" in violation.message for violation in violations)
+    assert (not violations) == standard or (standard and stricter)
+    assert all(v.message and v.fix and v.pointer.startswith("/spec") for v in violations)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "message", "fix"),
+    [
+        ({"type": "integer"}, "3", 'x must be a whole number, "3" was given', "a whole number"),
+        ({"type": "integer"}, 3.0, "x must be a whole number, 3.0 was given", "a whole number"),
+        ({"type": "integer"}, True, "x must be a whole number, true was given", "a whole number"),
+        ({"type": ["string", "null"]}, 1, "x must be a text or null, 1 was given", "null"),
+        ({"enum": ["a", "b"]}, "c", 'x must be one of "a", "b", "c" was given', 'one of "a", "b"'),
+        ({"const": 1}, 2, "x must be 1, 2 was given", "write 1"),
+        (
+            {"type": "integer", "minimum": 1, "maximum": 9},
+            10,
+            "x must be at most 9, 10 was given",
+            "write a whole number from 1 to 9",
+        ),
+        ({"type": "number", "minimum": 1}, 0, "x must be at least 1", "a number of at least 1"),
+        ({"exclusiveMaximum": 5}, 5, "x must be less than 5, 5 was given", "less than 5"),
+        ({"multipleOf": 5}, 6, "x must be a multiple of 5, 6 was given", "a multiple of 5"),
+        ({"pattern": "^a$"}, "b", 'x must match "^a$", "b" was given', 'matching "^a$"'),
+        ({"pattern": "^a$"}, "a\n", "x must match", "matching"),
+        (
+            {"type": "string", "minLength": 2, "maxLength": 3},
+            "a",
+            "x must have at least 2 characters, it has 1",
+            "write a text from 2 to 3 characters",
+        ),
+        (
+            {"type": "array", "maxItems": 1},
+            [1, 2],
+            "x must have at most 1 items",
+            "at most 1 items",
+        ),
+        ({"uniqueItems": True}, [1, 1], "x holds an item twice", ""),
+        ({"not": {"const": 1}}, 1, "x must not be 1", ""),
+        ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 1, "fits none of the", "one of them"),
+        ({"oneOf": [True, {"minimum": 0}]}, 1, "fits more than one", "exactly one"),
+        (False, 1, "x is not allowed here", "leave it out"),
+        ({"contains": {"const": 1}}, [2], "x does not satisfy contains", ""),
+    ],
+)
+def test_what_does_not_fit_is_said_in_plain_words_with_a_fix(
+    promise: Build, schema: Any, value: Any, message: str, fix: str
+) -> None:
+    (violation,) = refused(promise({"x": schema}), {"x": value})
+
+    assert violation.rule == "schema"
+    assert violation.pointer == "/spec/x"
+    assert message in violation.message
+    assert fix in violation.fix
+
+
+def test_every_error_is_named_at_its_own_place(catalogue: Promises) -> None:
+    spec = {"partition": 3, "replicas": 9, "dead_letters": {"enabled": "yes", "x/y": 1}}
+
+    violations = refused(catalogue.offered["event-stream"], spec)
+
+    assert [violation.pointer for violation in violations] == [
+        "/spec/dead_letters/enabled",
+        "/spec/dead_letters/x~1y",
+        "/spec/partition",
+        "/spec/replicas",
+    ]
+    assert "did you mean 'partitions'?" in violations[2].fix
+
+
+def test_each_missing_property_is_named_with_what_it_may_be(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["a", "b"],
+        "$defs": {"size": {"type": "integer", "minimum": 1}},
+        "properties": {"a": {"type": "string"}, "b": {"$ref": "#/$defs/size"}},
+    }
+
+    violations = refused(promise(spec=spec), {})
+
+    assert [(v.pointer, v.message, v.fix) for v in violations] == [
+        ("/spec/a", "a is missing", "add it: a text"),
+        ("/spec/b", "b is missing", "add it: a whole number of at least 1"),
+    ]
+
+
+def test_unevaluated_properties_are_named_one_by_one(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "unevaluatedProperties": False,
+        "allOf": [{"properties": {"alpha": {"type": "integer"}}}],
+    }
+
+    violations = refused(promise(spec=spec), {"alpha": 1, "alpah": 2, "z": 3})
+
+    assert [violation.pointer for violation in violations] == ["/spec/alpah", "/spec/z"]
+    assert "did you mean 'alpha'?" in violations[0].fix
+
+
+def test_properties_with_a_pattern_or_a_schema_for_the_rest_are_checked(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^n_": {"type": "integer"}},
+        "properties": {"labels": {"additionalProperties": {"type": "string"}}},
+    }
+
+    violations = refused(promise(spec=spec), {"n_1": 1, "n_2": "x", "m": 1, "labels": {"a": 1}})
+
+    assert [v.pointer for v in violations] == ["/spec/labels/a", "/spec/m", "/spec/n_2"]
+
+
+def test_a_refusal_lists_only_so_many_things(promise: Build) -> None:
+    spec = {f"wrong_{index}": 1 for index in range(MAX_VIOLATIONS + 7)}
+
+    violations = refused(promise({}), spec)
+
+    assert len(violations) == MAX_VIOLATIONS + 1
+    assert violations[-1].message.startswith("7 more things")
+
+
+def deep(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (deep(MAX_DEPTH), "nested"),
+        (deep(100_000), "nested"),
+        (float("nan"), "infinity"),
+        (float("inf"), "infinity"),
+        (2**63, "64 bits"),
+        ("\ud800", "surrogate"),
+        ({"\ud800": 1}, "surrogate"),
+    ],
+)
+def test_what_no_record_could_carry_is_refused_under_any_schema(
+    promise: Build, value: Any, message: str
+) -> None:
+    violations = promise({"x": True}).newest.violations({"x": value})
+
+    assert message in violations[0].message
+    assert violations[0].pointer.startswith("/spec/x")
+    assert violations[0].model_dump_json()
+
+
+def test_the_same_spec_gives_the_same_violations_in_the_same_order(promise: Build) -> None:
+    a, b = {"x": 1, "y": 2}, {"y": 2, "x": 1}
+
+    assert refused(promise({}), a) == refused(promise({}), b)

@@ -1,0 +1,21 @@
+"""A store of one's own for every test."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from busbar.runtime.store import Store, open_store
+from support.runtime import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    opened = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
+    yield opened
+    await opened.close()
