@@ -6,7 +6,7 @@ hand, a parser that never raises, offsets sought from the store on assignment.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import (
@@ -20,11 +20,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
+from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
 from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
+from busbar.runtime.positions import Positions
 
 log = get_logger()
 
@@ -48,6 +49,7 @@ class KafkaBus:
         self._batch_records = batch_records
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
+        self._positions = Positions()
         self._broker = KafkaBroker(
             bootstrap.split(","),
             client_id=f"busbar-{service}",
@@ -66,18 +68,22 @@ class KafkaBus:
             max_records=self._batch_records,
             batch_timeout_ms=POLL_MS,
             ack_policy=AckPolicy.MANUAL,
-            auto_offset_reset="none",
+            # Where to read is the store's to say (`_Assignments`). "none" would make a consumer
+            # that is not positioned yet fail and pause for five seconds.
+            auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
             fetch_max_wait_ms=100,
-            parser=_parse,
+            parser=self._positions.parse,
             decoder=_decode,
             listener=_Assignments(self, consumer),
         )
 
         async def deliver(batch: list[Record]) -> None:
-            await consumer.process(batch)
-            await self._commit(batch)
+            batch = await self._positions.without_lost(batch, self._beginning)
+            if batch:
+                await consumer.process(batch)
+                await self._commit(batch)
 
         self._subscriber(deliver)
 
@@ -130,21 +136,42 @@ class KafkaBus:
         except (TimeoutError, KafkaError, OSError):
             return False
 
-    def consuming(self) -> bool:
-        """Whether the consumer lives and has been given partitions (true if there is none)."""
+    def problem(self) -> str | None:
+        """Why records do not flow, as a sentence; None if they do, or nothing is subscribed to."""
         if self._subscriber is None:
-            return True
+            return None
         consumer, loops = self._subscriber.consumer, self._subscriber.tasks
-        alive = bool(loops) and not all(task.done() for task in loops)
-        return alive and consumer is not None and bool(consumer.assignment())
+        if not loops or all(task.done() for task in loops):
+            return "the consumer has died"
+        if self._positions.lost:
+            return self._positions.lost
+        if consumer is None or not consumer.assignment():
+            return "the consumer has no partitions yet"
+        if not all(self._positions.known(tp) for tp in consumer.assignment()):
+            return "the consumer is still finding its place"
+        return None
 
-    async def seek(self, assigned: set[TopicPartition], positions: Mapping[Partition, int]) -> None:
+    async def place(
+        self, assigned: set[TopicPartition], positions: Mapping[Partition, int]
+    ) -> None:
         """Go on where the store says; start unread partitions at their beginning."""
-        consumer = self._subscriber.consumer
-        unread = [tp for tp in assigned if (tp.topic, tp.partition) not in positions]
-        begin = await consumer.beginning_offsets(unread) if unread else {}
+        begin = await self._beginning(assigned)
+        end = await self._subscriber.consumer.end_offsets(assigned)
         for tp in assigned:
-            consumer.seek(tp, positions.get((tp.topic, tp.partition), begin.get(tp, 0)))
+            wanted = positions.get((tp.topic, tp.partition), begin[tp])
+            if begin[tp] <= wanted <= end[tp]:
+                self._subscriber.consumer.seek(tp, wanted)
+                self._positions.put(tp, wanted)
+            else:
+                self._positions.lose(tp, wanted, begin[tp], end[tp])
+
+    def forget(self, revoked: set[TopicPartition]) -> None:
+        """Take no more records of ``revoked`` until they are assigned and placed again."""
+        self._positions.forget(revoked)
+
+    async def _beginning(self, partitions: Collection[TopicPartition]) -> dict[Any, int]:
+        found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
+        return found
 
     async def _commit(self, batch: Sequence[Record]) -> None:
         """Tell Kafka's tools how far we are; the store's offsets are the ones that count."""
@@ -163,26 +190,21 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Nothing to do: a batch is finished before the next poll, and offsets are fenced."""
+        """A batch is finished before the next poll, and its offsets are fenced by the store."""
+        self._bus.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        if not assigned:
+        while assigned:
+            partitions = [(tp.topic, tp.partition) for tp in assigned]
+            try:
+                await self._bus.place(assigned, await self._consumer.positions(partitions))
+            except (KafkaError, DBAPIError, OSError) as error:
+                # aiokafka would only log this, and go on from anywhere.
+                log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
+                await asyncio.sleep(1)
+                continue
+            log.info("partitions_assigned", partitions=len(assigned))
             return
-        partitions = [(tp.topic, tp.partition) for tp in assigned]
-        await self._bus.seek(assigned, await self._consumer.positions(partitions))
-        log.info("partitions_assigned", partitions=len(assigned))
-
-
-async def _parse(raw: tuple[ConsumerRecord, ...]) -> KafkaMessage:
-    """Wrap a batch without looking into it, so that no record can make this raise."""
-    return KafkaMessage(
-        body=b"",
-        raw_message=raw,
-        headers={},
-        consumer=FAKE_CONSUMER,  # acknowledging is the engine's
-        message_id=f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}",
-        correlation_id=f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}",
-    )
 
 
 async def _decode(message: Any) -> list[Record]:

@@ -213,8 +213,8 @@ class ServiceProcess:
             return found
         if not self._broker_answers:
             found["kafka"] = "the broker does not answer"
-        if not self._bus.consuming():
-            found["consumer"] = "the consumer is not running or has no partitions yet"
+        if problem := self._bus.problem():
+            found["consumer"] = problem
         if self._engine is not None and self._engine.stalled:
             found["engine"] = self._engine.stalled
         if self._relay is not None and not self._relay.healthy:

@@ -117,6 +117,9 @@ async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(path)
+    # Made private before SQLite opens it: its -wal and -shm files take over the mode.
+    path.touch(mode=0o600)
+    path.chmod(0o600)
     url = f"sqlite+aiosqlite:///{path}"
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     reader = create_async_engine(url, pool_size=4, max_overflow=4)
@@ -124,12 +127,13 @@ async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     _prepare(reader, begin="BEGIN")
     async with writer.begin() as connection:
         await connection.run_sync(tables.metadata.create_all)
-    await asyncio.to_thread(path.chmod, 0o600)
     return Store(service=service, writer=writer, reader=reader, clock=clock, lock=lock)
 
 
 def _lock(path: Path) -> Any:
-    handle = path.with_suffix(".lock").open("w")
+    place = path.with_suffix(".lock")
+    place.touch(mode=0o600)
+    handle = place.open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.runtime.store import tables
@@ -69,10 +69,11 @@ class Documents:
         if parent is not None:
             query = query.where(column.parent == parent)
         if prefix is not None:
-            query = query.where(column.key.startswith(prefix, autoescape=True))
+            query = query.where(func.substr(column.key, 1, len(prefix)) == prefix)
         if after is not None:
             query = query.where(column.rank < after if newest_first else column.rank > after)
-        query = query.order_by(column.rank.desc() if newest_first else column.rank)
+        order = (column.rank, column.key)
+        query = query.order_by(*(part.desc() if newest_first else part for part in order))
         rows = await self._connection.execute(query)
         return [
             Document(

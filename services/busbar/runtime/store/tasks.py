@@ -74,16 +74,15 @@ class Tasks:
                 holder=holder,
                 lease=lease,
             )
-            for row in rows
+            for row in sorted(rows, key=lambda row: (row.due, row.name))
         ]
 
     async def next_due(self, kind: str) -> str | None:
-        """When the next task of ``kind`` that nobody holds is due, as :func:`format_time` text."""
+        """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
         task = tables.tasks.c
+        claimable = case((task.expires > task.due, task.expires), else_=task.due)
         found = await self._connection.execute(
-            select(func.min(func.coalesce(task.expires, task.due))).where(
-                task.kind == kind, task.due.is_not(None)
-            )
+            select(func.min(claimable)).where(task.kind == kind, task.due.is_not(None))
         )
         value = found.scalar()
         return None if value is None else str(value)
@@ -119,12 +118,20 @@ class Tasks:
     async def remove(self, claim: Claim) -> None:
         """Finish ``claim`` for good: nothing of the task is kept, its epoch included.
 
+        A task that was scheduled anew meanwhile is kept, and runs again.
+
         Raises:
             Fenced: another process claimed the task under a higher epoch.
         """
-        await self._fenced(delete(tables.tasks), claim)
+        unchanged = tables.tasks.c.revision == claim.revision
+        if not await self._if_held(delete(tables.tasks).where(unchanged), claim):
+            await self.finish(claim)
 
     async def _fenced(self, statement: Any, claim: Claim) -> None:
+        if not await self._if_held(statement, claim):
+            raise Fenced(f"{claim.kind} {claim.name}: epoch {claim.epoch} is no longer ours")
+
+    async def _if_held(self, statement: Any, claim: Claim) -> bool:
         task = tables.tasks.c
         done = await self._connection.execute(
             statement.where(
@@ -134,8 +141,7 @@ class Tasks:
                 task.holder == claim.holder,
             )
         )
-        if done.rowcount != 1:
-            raise Fenced(f"{claim.kind} {claim.name}: epoch {claim.epoch} is no longer ours")
+        return bool(done.rowcount == 1)
 
 
 def _case_revision(task: Any, revision: int, due: str | None) -> Any:
