@@ -1,11 +1,20 @@
 """The families ``dead-letter`` and ``head``: what a service could not handle, and how far it is."""
 
 from typing import ClassVar, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from busbar.messages import topics
-from busbar.messages.base import EXAMPLE_INTENT, Fact, Intent, IntentRef, JsonObject, Slug
+from busbar.messages.base import (
+    EXAMPLE_INTENT,
+    EXAMPLE_OPERATION,
+    Fact,
+    Intent,
+    IntentRef,
+    JsonObject,
+    Slug,
+)
 
 _LETTER: JsonObject = {
     "letter": "22222222-2222-5222-8222-222222222222",
@@ -61,9 +70,16 @@ class DeadLetterRedriven(Fact):
     TYPE: ClassVar[str] = "busbar.dead-letter.redriven.v1"
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
-        {**_LETTER, "intent": EXAMPLE_INTENT, "outcome": "handled", "detail": ""},
+        {
+            **_LETTER,
+            "operation": EXAMPLE_OPERATION,
+            "intent": EXAMPLE_INTENT,
+            "outcome": "handled",
+            "detail": "",
+        },
     )
 
+    operation: UUID = Field(description="The operation of the redrive intent.")
     letter: str
     service: Slug
     intent: IntentRef = Field(description="The redrive intent.")

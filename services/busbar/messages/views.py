@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from busbar.messages.base import JsonObject, Message, Part
+from busbar.messages.delivery import DeadLetterRedriven
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -115,6 +116,10 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
         case SubscriptionRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}
             return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
+        case DeadLetterRedriven():
+            status = "succeeded" if fact.outcome == "handled" else "failed"
+            known = {"intent": fact.intent.model_dump(), "detail": fact.detail}
+            return {**known, "status": status, "reason": fact.outcome}
         case _:
             return None
 

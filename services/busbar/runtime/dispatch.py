@@ -96,6 +96,11 @@ class Dispatcher:
         again = self._digest(item.envelope)
         if self._service.conflict is None or first == again:
             return
+        # However often the same other body comes, it is told once.
+        identity = (item.envelope.source, "|".join((item.envelope.id, again)))
+        seen = await tx.inbox.first_seen(self._service.name, {identity: again})
+        if seen[identity] is not None:
+            return
         tx.caused_by(_cause(item.envelope, again))
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
 
@@ -127,6 +132,7 @@ class Dispatcher:
         tx.caused_by(_cause(envelope))
         fact = DeadLetterRedriven.model_validate(
             {
+                "operation": operation_id(envelope.source, envelope.id),
                 "letter": intent.letter,
                 "service": self._service.name,
                 "intent": IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),

@@ -8,24 +8,24 @@ cannot commit. A record that can never be handled is dead-lettered; the partitio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-
-from sqlalchemy.exc import DBAPIError
+from typing import TypeVar
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Conflict, Reject, Retry
-from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime import wire
 from busbar.runtime.bus import Partition, Record
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Service
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import STORE_AWAY, Store, Transaction
 
 log = get_logger()
 
 LONGEST_WAIT = 10.0
 Moved = dict[Partition, int]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +60,48 @@ class Engine:
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle ``records``; returns when each is committed, dead-lettered or known already."""
-        await self._settle([_Item(record, _read(record)) for record in records])
+        await self._settle([_Item(record, wire.read(record)) for record in records])
 
     # -- until it is settled --------------------------------------------------------------------
 
     async def _settle(self, items: Sequence[_Item]) -> None:
         body: Callable[[Transaction], Awaitable[Moved]] = partial(self._handle, items)
-        failures, waited = 0, 0.1
+        failures = conflicts = 0
         while True:
             try:
-                self._offsets.update(await self._store.transact(body))
-            except (DBAPIError, OSError) as error:
-                # The store is away: nothing is wrong with the records, so nothing is given up.
-                self.stalled = f"store: {type(error).__name__}"
-                log.warning("store_unavailable", error=type(error).__name__, again_in=waited)
-                await self._clock.sleep(waited)
-                waited = min(waited * 2, LONGEST_WAIT)
-            except Conflict:
-                await self._reload()
+                self._offsets.update(await self._patiently(partial(self._store.transact, body)))
             except Exception as error:
+                if isinstance(error, Conflict) and conflicts < self._attempts:
+                    conflicts += 1
+                    await self._reload()
+                    continue
                 if len(items) > 1:
                     await self._bisect(items)
                     return
                 failures += 1
                 why = self._verdict(error, failures)
-                if why is None:
+                if why is None or failures > self._attempts:
                     await self._clock.sleep(_wait(error, failures))
-                    continue
-                log.exception("record_dead_lettered", reason=why.reason)
-                body = self._burying(items[0], why)
+                if why is not None:
+                    log.exception("record_dead_lettered", reason=why.reason)
+                    body = self._burying(items[0], why)
             else:
-                self.stalled = None
                 return
+
+    async def _patiently(self, act: Callable[[], Awaitable[Result]]) -> Result:
+        """Do ``act`` when the store is there: nothing is given up because it is away."""
+        again_in = 0.1
+        while True:
+            stalled = None
+            try:
+                return await act()
+            except STORE_AWAY as error:
+                stalled = f"store: {type(error).__name__}"
+            finally:
+                self.stalled = stalled
+            log.warning("store_unavailable", why=stalled, again_in=again_in)
+            await self._clock.sleep(again_in)
+            again_in = min(again_in * 2, LONGEST_WAIT)
 
     async def _bisect(self, items: Sequence[_Item]) -> None:
         """Find the record that fails by handling each half alone, in order."""
@@ -159,16 +169,12 @@ class Engine:
         return record.offset < self._offsets.get((record.topic, record.partition), 0)
 
     async def _reload(self) -> None:
-        async with self._store.reading() as tx:
-            self._offsets = await tx.inbox.offsets(self._service.name)
+        async def offsets() -> Moved:
+            async with self._store.reading() as tx:
+                return await tx.inbox.offsets(self._service.name)
 
-
-def _read(record: Record) -> Envelope | Unreadable:
-    try:
-        return codec.read(record.headers, record.value, record.key)
-    except Unreadable as error:
-        return error
+        self._offsets = await self._patiently(offsets)
 
 
 def _wait(error: Exception, failures: int) -> float:
-    return error.after if isinstance(error, Retry) else min(0.1 * 2**failures, LONGEST_WAIT)
+    return error.after if isinstance(error, Retry) else min(0.1 * 2 ** min(failures, 10), LONGEST_WAIT)

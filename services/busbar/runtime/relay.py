@@ -14,13 +14,13 @@ from sqlalchemy import insert, select
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
 from busbar.kernel.ids import event_id
-from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
+from busbar.runtime import wire
 from busbar.runtime.bus import Outgoing, Publisher
 from busbar.runtime.events import GENESIS, chain, envelope_of
 from busbar.runtime.logs import get_logger
-from busbar.runtime.store import Claim, Store, StoredEvent, Transaction, tables
+from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
 from busbar.runtime.store.rows import Written
 
 log = get_logger()
@@ -57,9 +57,9 @@ class Relay:
             self._wake.clear()
             try:
                 while await self.step():
-                    pass
+                    self.healthy = True
                 self.healthy = True
-            except (KafkaError, OSError) as error:
+            except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
                 log.warning("publish_failed", error=type(error).__name__, again_in_seconds=1)
                 await self._clock.sleep(1)
@@ -169,7 +169,7 @@ class Relay:
 
     def _outgoing(self, event: StoredEvent, sequence: int) -> Outgoing:
         envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
-        return _record(str(event.topic), envelope)
+        return wire.write(str(event.topic), envelope)
 
     async def _publish_head(self) -> None:
         async with self._store.reading() as tx:
@@ -189,7 +189,7 @@ class Relay:
             body=head.model_dump_json().encode(),
             key=service,
         )
-        await self._publisher.publish([_record(head.TOPIC, envelope)])
+        await self._publisher.publish([wire.write(head.TOPIC, envelope)])
         self._head = sequence
 
     # -- waking up ------------------------------------------------------------------------------
@@ -221,8 +221,3 @@ async def _last(tx: Transaction) -> tuple[int, int, str]:
 def _link(previous: str, event: StoredEvent, relay: str, sequence: int) -> str:
     envelope = envelope_of(event, relay=relay, sequence=sequence)
     return chain(previous, envelope.source, envelope.id, envelope.type, envelope.data)
-
-
-def _record(topic: str, envelope: Envelope) -> Outgoing:
-    headers, value, key = codec.write(envelope)
-    return Outgoing(topic=topic, key=key, value=value, headers=headers)

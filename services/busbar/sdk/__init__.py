@@ -1,0 +1,52 @@
+"""The Python client: publish intents, follow operations, read facts, ask why.
+
+::
+
+    async with Client(url, token) as client:
+        accepted = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
+        outcome = await client.wait(accepted.operation, timeout=60)
+
+Everything that goes wrong on purpose is a :class:`~busbar.kernel.errors.BusbarError`::
+
+    InvalidIntent   what was to be published is no valid intent; nothing was sent
+    Problem         the gateway answered with an RFC 9457 problem
+    Unreachable     no answer came, also not after trying again
+    StillRunning    an operation did not end in time; it goes on
+"""
+
+from busbar.messages.views import OperationView, ResourceView
+from busbar.sdk.answers import (
+    Accepted,
+    AuditPage,
+    AuditRecord,
+    Completeness,
+    DeadLetter,
+    FactItem,
+    RelayView,
+    Sentence,
+)
+from busbar.sdk.client import Client
+from busbar.sdk.errors import InvalidIntent, Problem, StillRunning, Unreachable
+from busbar.sdk.ids import derived_id, fresh_id
+from busbar.sdk.retry import Retrying
+
+__all__ = [
+    "Accepted",
+    "AuditPage",
+    "AuditRecord",
+    "Client",
+    "Completeness",
+    "DeadLetter",
+    "FactItem",
+    "InvalidIntent",
+    "OperationView",
+    "Problem",
+    "RelayView",
+    "ResourceView",
+    "Retrying",
+    "Sentence",
+    "StillRunning",
+    "Unreachable",
+    "derived_id",
+    "fresh_id",
+]

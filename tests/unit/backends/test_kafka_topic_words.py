@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from busbar.backends.kafka_topic.answers import judge
 from busbar.backends.kafka_topic.backend import _observation
-from busbar.backends.kafka_topic.cluster import Answer, Topic
+from busbar.backends.kafka_topic.cluster import Answer, Topic, _topic
 from busbar.backends.kafka_topic.inputs import InvalidInputs, read_inputs, read_name
 from busbar.backends.kafka_topic.mark import is_mark, mark_of
 from busbar.backends.port import Presence, Result
@@ -44,6 +44,18 @@ def test_the_mark_is_the_start_of_the_digest_of_the_owner() -> None:
 @pytest.mark.parametrize("value", [None, 1, 10_000, 2**62 - 1, 2**62 + 2**61, KAFKA_DEFAULT])
 def test_what_people_set_is_no_mark(value: int | None) -> None:
     assert not is_mark(value)
+
+
+@pytest.mark.parametrize(("source", "mark"), [(1, mark_of(OWNER)), (4, None), (5, None)])
+def test_a_setting_that_is_inherited_from_the_broker_is_no_mark(
+    source: int, mark: int | None
+) -> None:
+    settings = {
+        "flush.messages": {"config_source": source, "config_value": str(mark_of(OWNER))},
+        "retention.ms": {"config_value": "-1"},
+        "cleanup.policy": {"config_value": "delete"},
+    }
+    assert _topic([], settings).mark == mark
 
 
 @pytest.mark.parametrize("name", ["a", "a.b-C_9", "busbar", "busbarista.x", "_x", "x" * 249])

@@ -230,8 +230,10 @@ def test_any_folder_name_survives_the_properties_file(name: str) -> None:
     ("text", "said"),
     [
         (
-            "org.apache.kafka.common.KafkaException: failed to bind to 127.0.0.1:19392: Address"
-            " already in use.\n\tat kafka.network.Acceptor\n",
+            (
+                "org.apache.kafka.common.KafkaException: failed to bind to 127.0.0.1:19392: Address"
+                " already in use.\n\tat kafka.network.Acceptor\n"
+            ),
             "port 19392 on 127.0.0.1 is in use",
         ),
         (
@@ -241,8 +243,10 @@ def test_any_folder_name_survives_the_properties_file(name: str) -> None:
         ("java.io.IOException: No space left on device", "The disk is full"),
         ("Error occurred\njava.lang.OutOfMemoryError: Java heap space", "not enough memory"),
         (
-            "2026-01-01T00:00:00,000+00:00 ERROR Exiting (kafka.Kafka$)\n"
-            "org.apache.kafka.common.config.ConfigException: Invalid value x\n\tat y\n",
+            (
+                "2026-01-01T00:00:00,000+00:00 ERROR Exiting (kafka.Kafka$)\n"
+                "org.apache.kafka.common.config.ConfigException: Invalid value x\n\tat y\n"
+            ),
             "Invalid value x.",
         ),
         (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from busbar.runtime.store import Store, open_store
-from support.runtime import ManualClock
+from support.runtime import ManualClock, Toy
 
 
 @pytest.fixture
@@ -19,3 +19,8 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
     opened = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def toy(store: Store, clock: ManualClock) -> Toy:
+    return Toy(store, clock)

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store, open_store
@@ -75,11 +76,16 @@ async def test_every_commit_is_forced_to_the_disk(store: Store) -> None:
     assert (mode, level) == ("wal", 2)
 
 
-async def test_a_store_that_was_closed_does_not_answer(store: Store) -> None:
+async def test_a_store_whose_database_cannot_be_opened_is_not_alive(
+    store: Store, tmp_path: Path
+) -> None:
     assert await store.alive()
-    async with store._writer.connect() as connection:
-        await connection.exec_driver_sql("DROP TABLE inbox")
-    assert await store.alive()
+    nowhere = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/nowhere/policy.db")
+    lost = Store(
+        service="policy", writer=nowhere, reader=nowhere, clock=ManualClock(), lock=None
+    )
+    assert not await lost.alive()
+    await lost.close()
 
 
 async def test_what_was_committed_survives_kill_9_and_nothing_half_done_does(

@@ -48,7 +48,7 @@ async def test_new_and_known_identities_are_told_apart_in_one_batch(store: Store
 
 
 async def test_a_large_batch_is_marked_whole(store: Store) -> None:
-    batch = {f"i{number}": str(number) for number in range(3000)}
+    batch = {f"i{number}": str(number) for number in range(1200)}
     assert set((await seen(store, **batch)).values()) == {None}
     assert await seen(store, **batch) == batch
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import event, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
@@ -19,6 +20,9 @@ from busbar.runtime.store.transaction import Transaction
 
 Result = TypeVar("Result")
 Listener = Callable[[Written], None]
+
+STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+"""What says that the database is away. A statement that it refuses is the caller's fault."""
 
 
 class Store:

@@ -1,0 +1,69 @@
+# busbar: `make demo` shows it, `make up` keeps it running, `make test` proves it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+.PHONY: help demo up test check lint format lock generate doctor clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.runtime ## a real Kafka, all services, six acts; attaches to a running `make up`
+	@$(BIN)/busbar demo
+
+up: $(VENV)/.runtime ## keep the platform running, history included; Ctrl-C stops all of it
+	@$(BIN)/busbar up
+
+doctor: $(VENV)/.runtime ## what is missing on this machine, and how to get it
+	@$(BIN)/busbar doctor
+
+test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/busbar schema check
+
+format: $(VENV)/.dev ## put the code into shape
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+generate: $(VENV)/.dev ## write schemas/, contracts/ and other generated files anew
+	$(BIN)/busbar schema generate
+
+lock: $(VENV)/.dev ## pin every dependency anew, with hashes
+	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		requirements/$$name.in --output-file requirements/$$name.txt; done
+
+clean: ## remove what was installed and built (never .busbar, which is your platform's state)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis infra/kafka/lib
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found" >&2; \
+		echo "fix: apt-get install python3 python3-venv, or set PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "making a virtual environment of its own in $(VENV) ($(PYTHON))"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "fix: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing what busbar runs with (pinned, with hashes)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
+		-r requirements/runtime.txt | { grep -vE '^(Requirement already|  )' || true; }
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.runtime
+	@echo "installing what its tests need besides (pinned, with hashes)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
+		-r requirements/dev.txt | { grep -vE '^(Requirement already|  )' || true; }
+	@touch $@

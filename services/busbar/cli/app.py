@@ -1,0 +1,50 @@
+"""The command ``busbar``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from busbar.cli.exits import MEANINGS
+from busbar.cli.lazy import Root
+from busbar.cli.options import Options
+
+_EXIT_CODES = "\n\n".join(
+    ["[bold]Exit codes[/]", *(f"{code.value}  {meaning}" for code, meaning in MEANINGS.items())]
+)
+
+app = typer.Typer(
+    cls=Root,
+    name="busbar",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Global options may stand anywhere.\n\n" + _EXIT_CODES,
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The gateway; by default the one that `busbar up` started here."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the bearer token; by default BUSBAR_TOKEN, or <home>/token."),
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(help="The platform's folder; by default BUSBAR_HOME, or .busbar."),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """The platform API on a message bus: publish an intent, get a resource, prove what happened."""
+    context.obj = Options(url=url, token_file=token_file, home=home, debug=debug)
+
+
+def main() -> None:
+    """Run the command and exit."""
+    app(prog_name="busbar")

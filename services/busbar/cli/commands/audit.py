@@ -1,0 +1,48 @@
+"""``busbar audit``."""
+
+import typer
+
+from busbar.cli.connect import call
+from busbar.cli.exits import ExitCode
+from busbar.cli.options import options_of
+from busbar.cli.output import Output, OutputOption, console, plain, print_json, print_table
+
+EXAMPLES = ("busbar audit check",)
+
+app = typer.Typer(
+    help="Check that the audit log is complete.", no_args_is_help=True, add_completion=False
+)
+
+
+@app.callback()
+def audit() -> None:
+    """Check that the audit log is complete."""
+
+
+@app.command(epilog="Example: [bold]busbar audit check -o json[/]")
+def check(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Compare the audit log with what every service says it published, and with Kafka.
+
+    The exit code is 8 if anything is missing or was changed.
+    """
+    report = call(options_of(context), lambda client: client.completeness())
+    if output is Output.JSON:
+        print_json(report)
+    else:
+        rows = [
+            (
+                plain(relay.relay),
+                str(relay.head),
+                str(relay.stored),
+                ", ".join(f"{first}-{last}" for first, last in relay.missing) or "nothing",
+                "[green]yes[/]" if relay.digest_matches else "[red]no[/]",
+            )
+            for relay in report.relays
+        ]
+        print_table(("service", "published", "stored", "missing", "digest matches"), rows)
+        out = console()
+        for problem in report.problems:
+            out.print(f"[red]{plain(problem.get('kind'))}[/]  {plain(problem.get('detail'))}")
+        out.print("[green]The log is complete.[/]" if report.complete else "[red]Not complete.[/]")
+    if not report.complete:
+        raise typer.Exit(ExitCode.DIFFERENT)

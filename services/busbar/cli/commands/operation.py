@@ -1,0 +1,42 @@
+"""``busbar operation``."""
+
+from typing import Annotated
+
+import typer
+
+from busbar.cli.connect import call
+from busbar.cli.exits import ExitCode, of_operation
+from busbar.cli.options import options_of
+from busbar.cli.outcome import follow_all
+from busbar.cli.output import Output, OutputOption, print_json, print_operation
+from busbar.sdk import Accepted, Client
+
+EXAMPLES = ("busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",)
+
+
+def command(
+    context: typer.Context,
+    operation: Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")],
+    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = False,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 300,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show an operation, or wait for its outcome.
+
+    The exit code tells how it ended (3 denied, 4 failed, 5 stuck); 0 also while it still runs,
+    unless you wait.
+    """
+
+    async def body(client: Client) -> ExitCode:
+        if wait:
+            accepted = [Accepted(operation=operation)]
+            return await follow_all(client, accepted, within=timeout, output=output)
+        view = await client.operation(operation)
+        if output is Output.JSON:
+            print_json(view)
+        else:
+            print_operation(view)
+        running = not view.ended and view.status != "stuck"
+        return ExitCode.OK if running else of_operation(view.status)
+
+    raise typer.Exit(call(options_of(context), body))

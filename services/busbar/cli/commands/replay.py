@@ -1,0 +1,80 @@
+"""``busbar replay``."""
+
+import asyncio
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from busbar.cli.connect import call
+from busbar.cli.exits import ExitCode
+from busbar.cli.options import options_of
+from busbar.cli.output import Output, OutputOption, console, plain, print_json
+from busbar.cli.progress import Patience
+from busbar.cli.replay.compare import Comparison, Replay
+from busbar.cli.replay.scratch import Counts, Scratch
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.store import open_store
+from busbar.sdk import Client
+
+EXAMPLES = ("busbar replay", "busbar replay -o json")
+
+
+def command(
+    context: typer.Context,
+    first: Annotated[int, typer.Option(min=1, help="How many differences to show.")] = 10,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Rebuild the state from the audit log and compare it with the live one.
+
+    Every resource and operation is folded again from nothing but recorded facts, in a scratch
+    store. The exit code is 0 if both are identical, 8 if not. The world is never touched.
+    """
+    counts, comparison = call(options_of(context), _replay)
+    if output is Output.JSON:
+        print_json(
+            {
+                "identical": comparison.identical,
+                **asdict(counts),
+                **asdict(comparison),
+                "differences": [asdict(item) for item in comparison.differences[:first]],
+            }
+        )
+    else:
+        _show(counts, comparison, first)
+    if not comparison.identical:
+        raise typer.Exit(ExitCode.DIFFERENT)
+
+
+async def _replay(client: Client) -> tuple[Counts, Comparison]:
+    with tempfile.TemporaryDirectory(prefix="busbar-replay-") as folder:
+        store = await open_store(Path(folder) / "replay.db", service="replay", clock=SystemClock())
+        try:
+            async with Patience() as patience:
+                replay = Replay(client, Scratch(store), pause=asyncio.sleep, progress=patience.say)
+                comparison = await replay.run()
+                return replay.counts, comparison
+        finally:
+            await store.close()
+
+
+def _show(counts: Counts, comparison: Comparison, first: int) -> None:
+    out = console()
+    out.print(f"read      {counts.records} records, {counts.facts} facts")
+    if counts.unreadable:
+        out.print(f"skipped   {counts.unreadable} that cannot be read")
+    out.print(f"compared  {comparison.resources} resources, {comparison.operations} operations")
+    if comparison.pending:
+        out.print(f"waiting   {comparison.pending} operations that no fact speaks of yet")
+    out.print(f"replayed  {comparison.replayed_digest}")
+    out.print(f"live      {comparison.live_digest}")
+    if comparison.identical:
+        out.print("[green]identical[/]")
+        return
+    out.print(f"[red]{len(comparison.differences)} differences[/]")
+    for item in comparison.differences[:first]:
+        out.print(f"  {item.kind} {plain(item.id)} {plain(item.field or 'is missing')}")
+        out.print(f"    replayed  {plain(item.replayed)}")
+        out.print(f"    live      {plain(item.live)}")

@@ -1,0 +1,53 @@
+"""``busbar state``."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import typer
+
+from busbar.cli.commands.get import show_resources
+from busbar.cli.connect import call
+from busbar.cli.moments import moment_of
+from busbar.cli.options import options_of
+from busbar.cli.output import Output, OutputOption, print_fields
+from busbar.runtime.clock import SystemClock
+from busbar.sdk import Client, ResourceView
+
+EXAMPLES = (
+    'busbar state --at "10m ago"',
+    "busbar state --at 2026-01-31T12:00:00Z payments/dev/event-stream/orders",
+)
+
+
+class By(StrEnum):
+    """Which time counts."""
+
+    RECORDED = "recorded"
+    EVENT = "event"
+
+
+def command(
+    context: typer.Context,
+    at: Annotated[
+        str, typer.Option(help='When: RFC 3339 with an offset, or "10m ago" (s, m, h, d, w).')
+    ],
+    resource: Annotated[
+        str | None, typer.Argument(help="One resource; all of them if left out.")
+    ] = None,
+    by: Annotated[
+        By, typer.Option(help="What the platform knew then, or what events are dated.")
+    ] = By.RECORDED,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the resources as they were at a time."""
+    moment = moment_of(at, now=SystemClock().now())
+    which: Literal["recorded", "event"] = "recorded" if by is By.RECORDED else "event"
+
+    async def body(client: Client) -> list[ResourceView]:
+        return list(await client.state_at(moment, resource=resource, by=which))
+
+    views = call(options_of(context), body)
+    if output is Output.TABLE and resource is not None and len(views) == 1:
+        print_fields(views[0].model_dump())
+        return
+    show_resources(views, output)

@@ -1,0 +1,130 @@
+"""``busbar up``."""
+
+import shlex
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from busbar.cli.exits import CommandError, ExitCode
+from busbar.cli.options import options_of
+from busbar.cli.output import console, plain
+from busbar.cli.up import NotReady, Platform, Tell
+from busbar.runtime.settings import Settings
+
+EXAMPLES = ("busbar up", "busbar up --home /var/lib/busbar --gateway-port 9000")
+
+
+class _Stop(BaseException):
+    """SIGINT or SIGTERM came; a BaseException, so that nothing on its way swallows it."""
+
+
+def command(
+    context: typer.Context,
+    gateway_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="The gateway's port; 0 takes a free one.", show_default="8642"
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Run the whole platform on this machine.
+
+    Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and one process for each
+    service, starts again what dies, and stops everything in order on Ctrl-C. State, logs, secrets
+    and the token are kept in the folder that --home names (.busbar by default).
+    """
+    settings = options_of(context).settings()
+    out = console()
+
+    def tell(text: str) -> None:
+        if not quiet:
+            out.print(plain(text))
+
+    platform = Platform(
+        settings.home,
+        gateway_port=settings.gateway_port if gateway_port is None else gateway_port,
+        host=settings.http_host,
+        bootstrap=settings.kafka_bootstrap_servers,
+        tell=tell,
+    )
+    with _stopping_on_signals(platform, tell):
+        try:
+            platform.start()
+            platform.wait_ready(tell)
+        except NotReady as error:
+            raise CommandError(
+                str(error), fix="Read the logs, or try `busbar doctor`.", code=ExitCode.STUCK
+            ) from error
+        tell(_summary(platform, settings))
+        platform.wait()
+
+
+@contextmanager
+def _stopping_on_signals(platform: Platform, tell: Tell) -> Iterator[None]:
+    """Stop ``platform`` in order at the first SIGINT or SIGTERM, and at once at the second."""
+    came = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if came.is_set():
+            platform.hurry()
+            return
+        came.set()
+        raise _Stop
+
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        try:
+            yield
+        except _Stop:
+            tell("stopping")
+        finally:
+            came.set()
+            platform.stop()
+        tell("stopped")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(platform: Platform, settings: Settings) -> str:
+    home = _relative(platform.home)
+    busbar = _command()
+    if settings.home != Settings.model_fields["home"].default:
+        busbar += f" --home {shlex.quote(str(home))}"
+    return "\n".join(
+        (
+            "busbar is up.",
+            f"  gateway  {platform.url}",
+            f"  token    {home / 'token'}",
+            f"  logs     {home / 'logs'}",
+            f"  Kafka    {platform.bootstrap}",
+            f"  try      {busbar} get",
+            "Ctrl-C stops it.",
+        )
+    )
+
+
+def _command() -> str:
+    """How the reader can call busbar: by name if the shell finds it, else by its place."""
+    if shutil.which("busbar"):
+        return "busbar"
+    script = Path(sys.executable).parent / "busbar"
+    if script.exists():
+        return shlex.quote(str(_relative(script)))
+    return f"{shlex.quote(sys.executable)} -m busbar"
+
+
+def _relative(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

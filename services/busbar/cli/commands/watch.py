@@ -1,0 +1,60 @@
+"""``busbar watch``."""
+
+from typing import Annotated, Any
+
+import typer
+
+from busbar.cli.connect import call
+from busbar.cli.options import options_of
+from busbar.cli.output import Output, OutputOption, console, plain, print_json_line
+from busbar.sdk import Client, FactItem
+
+EXAMPLES = (
+    "busbar watch --team payments",
+    "busbar watch --resource payments/dev/event-stream/orders --from-start -o json",
+)
+
+_TOLD = ("step", "change", "reason", "detail", "subscription", "outcome")
+
+
+def command(
+    context: typer.Context,
+    *,
+    resource: Annotated[str | None, typer.Option(help="Facts about this resource.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Facts about this operation.")] = None,
+    team: Annotated[str | None, typer.Option(help="Facts about this team's resources.")] = None,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="From the first fact on, not only new ones.")
+    ] = False,
+    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show facts as they come. As JSON: one line each."""
+
+    async def body(client: Client) -> None:
+        found = client.facts(
+            after=None if from_start or not follow else "now",
+            resource=resource,
+            operation=operation,
+            follow=follow,
+        )
+        async for fact in found:
+            if team is None or (fact.resource or "").startswith(f"{team}/"):
+                _show(fact, output)
+
+    call(options_of(context), body, patient=True)
+
+
+def _show(fact: FactItem, output: Output) -> None:
+    if output is Output.JSON:
+        print_json_line(fact)
+        return
+    about = fact.resource or fact.operation or ""
+    line = f"[dim]{plain(fact.time)}[/]  {plain(fact.type)}  [bold]{plain(about)}[/]"
+    console().print(f"{line}  {plain(_told(fact.data))}".rstrip())
+
+
+def _told(data: Any) -> str:
+    if not isinstance(data, dict):
+        return ""
+    return ", ".join(f"{name} {data[name]}" for name in _TOLD if data.get(name))

@@ -1,0 +1,1 @@
+"""`busbar demo`: six acts on a real broker, told as they happen."""

@@ -1,0 +1,109 @@
+"""People who know nothing of busbar: a Kafka producer, and somebody who receives webhooks.
+
+Both are written the way a stranger would write them, from the standards alone: CloudEvents on the
+wire, Standard Webhooks signatures checked with the standard library.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
+TOPIC = "busbar.intents.resource"
+TOLERANCE_SECONDS = 300
+
+
+class Stranger:
+    """An ordinary Kafka producer."""
+
+    def __init__(self, bootstrap: str, source: str) -> None:
+        """Produce to ``bootstrap`` as ``source``."""
+        self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
+        self.source = source
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._producer.stop()
+
+    async def binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+        """Send a CloudEvent in binary mode: attributes in headers, data in the value."""
+        attributes = {"specversion": "1.0", "id": id_, "source": self.source, "type": type_}
+        headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
+        headers.append(("content-type", b"application/json"))
+        return await self._producer.send_and_wait(
+            TOPIC, json.dumps(data).encode(), key=key.encode(), headers=headers
+        )
+
+    async def structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+        """Send a CloudEvent in structured mode: everything in the value."""
+        event = {
+            "specversion": "1.0",
+            "id": id_,
+            "source": self.source,
+            "type": type_,
+            "datacontenttype": "application/json",
+            "data": data,
+        }
+        headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+        return await self._producer.send_and_wait(
+            TOPIC, json.dumps(event).encode(), key=key.encode(), headers=headers
+        )
+
+
+class Receiver:
+    """A webhook endpoint on a free loopback port that verifies what it gets."""
+
+    def __init__(self, secret: str) -> None:
+        """Verify with ``secret`` (``whsec_…``)."""
+        self._key = base64.b64decode(secret.removeprefix("whsec_"))
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+        self.received: dict[str, list[dict[str, Any]]] = {}
+        """Verified events by the operation they tell of."""
+        self.refused = 0
+        """Requests whose signature did not verify."""
+
+    async def start(self) -> None:
+        """Listen."""
+        app = web.Application()
+        app.router.add_post("/hook", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hook"
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if not self._verified(request.headers, body):
+            self.refused += 1
+            return web.Response(status=400)
+        event = json.loads(body)
+        operation = event["data"].get("operation", "")
+        known = self.received.setdefault(operation, [])
+        known.append({**event, "webhook_id": request.headers["webhook-id"]})
+        return web.Response(status=204)
+
+    def _verified(self, headers: Any, body: bytes) -> bool:
+        id_, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
+        if not stamp.isdecimal() or abs(time.time() - int(stamp)) > TOLERANCE_SECONDS:
+            return False
+        mac = hmac.digest(self._key, f"{id_}.{stamp}.".encode() + body, hashlib.sha256)
+        expected = "v1," + base64.b64encode(mac).decode()
+        given = headers.get("webhook-signature", "").split()
+        return any(hmac.compare_digest(expected, one) for one in given)

@@ -1,0 +1,79 @@
+"""The last act: why, the replay and the completeness of the audit log; and tidying up."""
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+
+from busbar.cli.demo.acts import Scene
+from busbar.cli.demo.stage import require
+from busbar.cli.replay.compare import Replay
+from busbar.cli.replay.scratch import Scratch
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.store import open_store
+
+
+async def act_6(scene: Scene) -> None:
+    """Why, and the proof."""
+    stage = scene.stage
+    stage.title(6, "why, and the proof: the state rebuilt from the log, and the log complete")
+    about = scene.operations[-1]
+    stage.tell("why", f"busbar why {about}")
+    sentences = await stage.client.why(about)
+    require(len(sentences) > 2, f"only {len(sentences)} sentences explain it")  # noqa: PLR2004 - asked, decided, done
+    for sentence in sentences:
+        stage.tell(sentence.time[11:23], sentence.text)
+    await _rebuild(scene)
+    await _complete(scene)
+
+
+async def _rebuild(scene: Scene) -> None:
+    since = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="busbar-demo-") as folder:
+        store = await open_store(Path(folder) / "replay.db", service="replay", clock=SystemClock())
+        try:
+            replay = Replay(
+                scene.stage.client, Scratch(store), pause=asyncio.sleep, progress=_unheard
+            )
+            found = await replay.run()
+        finally:
+            await store.close()
+    scene.stage.tell("replay", f"{replay.counts.records} records of the log read", since=since)
+    scene.stage.tell("rebuilt", found.replayed_digest)
+    scene.stage.tell("live", found.live_digest)
+    differences = ", ".join(f"{item.kind} {item.id} {item.field}" for item in found.differences[:3])
+    require(found.identical, f"the rebuilt state differs: {differences}")
+    scene.stage.good(f"identical: {found.resources} resources and {found.operations} operations")
+
+
+async def _complete(scene: Scene) -> None:
+    report = await scene.stage.client.completeness()
+    for relay in report.relays:
+        scene.stage.tell("relay", f"{relay.relay}: {relay.stored} of {relay.head} events stored")
+    details = "; ".join(str(problem.get("detail")) for problem in report.problems[:3])
+    require(report.complete, f"the audit log is not complete: {details}")
+    scene.stage.good("the audit log is complete, and its digests are those that were promised")
+
+
+async def tidy(scene: Scene) -> None:
+    """Delete what the acts made, by intents like everything else."""
+    since = time.monotonic()
+    prefix = f"{scene.team}/"
+    accepted = [
+        await scene.stage.client.delete(resource.id)
+        async for resource in scene.stage.client.resources(prefix=prefix)
+        if resource.status == "ready"
+    ]
+    for one in accepted:
+        view = await scene.stage.client.wait(one.operation, timeout=30)
+        require(view.status == "succeeded", f"deleting {view.resource} {view.status}")
+    ended = await scene.stage.client.unsubscribe(f"{scene.team}/demo")
+    await scene.stage.client.wait(ended.operation, timeout=30)
+    left = await scene.world.topics(f"{scene.team}.")
+    require(not left, f"left behind: {left}")
+    scene.stage.console.print()
+    scene.stage.tell("tidied up", f"{len(accepted)} resources deleted, no topic left", since=since)
+
+
+def _unheard(_text: str) -> None:
+    """The replay of a demo's log is over before there is progress to report."""

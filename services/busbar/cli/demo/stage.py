@@ -1,0 +1,158 @@
+"""Tells a story as it happens: every record of an operation, with its time and its place."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+
+from busbar.cli.demo.outside import Receiver
+from busbar.sdk import Client
+from busbar.sdk.answers import AuditRecord
+
+Found = TypeVar("Found")
+
+PATIENCE_SECONDS = 30.0
+LOOK_SECONDS = 0.02
+SAY_SOMETHING_SECONDS = 2.0
+TOLD = ("busbar.resource.provisioned.v1", "busbar.resource.failed.v1", "busbar.policy.denied.v1")
+"""What the demo's subscriber wants to hear."""
+
+
+class ActFailed(Exception):
+    """What the act was to show did not happen."""
+
+
+def require(truth: object, sentence: str) -> None:
+    """Fail the act with ``sentence`` unless ``truth`` holds.
+
+    Raises:
+        ActFailed: it does not.
+    """
+    if not truth:
+        raise ActFailed(sentence)
+
+
+class Stage:
+    """Where the acts are played."""
+
+    def __init__(self, console: Console, client: Client, receiver: Receiver) -> None:
+        """Tell on ``console`` what ``client`` and ``receiver`` see."""
+        self.console = console
+        self.client = client
+        self.receiver = receiver
+
+    def title(self, number: int, sentence: str) -> None:
+        """Begin an act."""
+        self.console.print(f"\n[bold]Act {number} of 6 · {escape(sentence)}[/bold]")
+
+    def tell(self, what: str, sentence: str, *, since: float | None = None) -> None:
+        """One line of the story; ``since`` is the monotonic time at which it began."""
+        at = "" if since is None else f"+{(time.monotonic() - since) * 1000:.0f} ms"
+        self.console.print(
+            f"  [dim]{at:>9}[/dim]  [cyan]{what:<11}[/cyan] {escape(sentence)}", soft_wrap=True
+        )
+
+    def good(self, sentence: str) -> None:
+        """What the act has shown."""
+        self.console.print(f"  [green]✔[/green] {escape(sentence)}", soft_wrap=True)
+
+    async def until(self, what: str, look: Callable[[], Awaitable[Found | None]]) -> Found:
+        """What ``look`` finds, as soon as it finds something.
+
+        Raises:
+            ActFailed: it found nothing for half a minute.
+        """
+        begin = said = time.monotonic()
+        while time.monotonic() - begin < PATIENCE_SECONDS:
+            found = await look()
+            if found is not None and found is not False:
+                return found
+            if time.monotonic() - said > SAY_SOMETHING_SECONDS:
+                said = time.monotonic()
+                self.tell("waiting", f"for {what}", since=begin)
+            await asyncio.sleep(LOOK_SECONDS)
+        raise ActFailed(f"waited {PATIENCE_SECONDS:g} seconds for {what}")
+
+    async def follow(
+        self, operation: str, *, since: float, webhook: bool = True
+    ) -> list[AuditRecord]:
+        """Tell an operation to its end, from audit's copy; returns its records."""
+        story = _Story(self, since)
+
+        async def ended() -> bool | None:
+            for record in (await self.client.audit_page(operation=operation)).items:
+                story.tell(record)
+            return story.ended or None
+
+        await self.until("the operation's end in the audit log", ended)
+        if webhook:
+            await self._webhook(operation, since=since)
+        self.tell("audited", f"{len(story.told)} records of it are in the audit log", since=since)
+        return list(story.told.values())
+
+    async def _webhook(self, operation: str, *, since: float) -> None:
+        async def told() -> Mapping[str, Any] | None:
+            events = self.receiver.received.get(operation)
+            return events[-1] if events else None
+
+        event = await self.until("the webhook", told)
+        self.tell("webhook", f"{event['type']} received, signature verified", since=since)
+
+
+class _Story:
+    """The records of one operation, each told once."""
+
+    def __init__(self, stage: Stage, since: float) -> None:
+        self._stage = stage
+        self._since = since
+        self.told: dict[tuple[str, int, int], AuditRecord] = {}
+        self.ended = False
+
+    def tell(self, record: AuditRecord) -> None:
+        place = (record.topic, record.partition, record.offset)
+        if place in self.told:
+            return
+        self.told[place] = record
+        what, sentence = _say(record)
+        where = f"{record.topic}[{record.partition}]@{record.offset}"
+        self._stage.tell(what, f"{sentence}  ({where})", since=self._since)
+        self.ended = self.ended or record.type in _ENDS
+
+
+_ENDS = frozenset({*TOLD, "busbar.resource.deleted.v1", "busbar.policy.expired.v1"})
+
+
+def _say(record: AuditRecord) -> tuple[str, str]:
+    data = record.data if isinstance(record.data, dict) else {}
+    kind = (record.type or "").removeprefix("busbar.")
+    match kind:
+        case "resource.apply.v1" | "resource.delete.v1":
+            return "received", f"intent {record.id}"
+        case "policy.allowed.v1":
+            rules = ", ".join(data["rules"]) or "none"
+            return "decided", f"allowed by {data['promise']['name']}; rules: {rules}"
+        case "policy.denied.v1":
+            return "decided", f"denied: {data['reason']}"
+        case "policy.conflicted.v1":
+            return "conflict", "same id, other body: recorded, not acted on"
+        case "resource.queued.v1":
+            return "taken over", f"generation {data['generation']}"
+        case "resource.step-started.v1":
+            about = f"saw {data['observed']}, will {data['action']}, epoch {data['epoch']}"
+            return "step", f"{data['step']}: {about}"
+        case "resource.step-succeeded.v1":
+            return "step", f"{data['step']}: done"
+        case "resource.step-failed.v1":
+            return "step", f"{data['step']}: failed: {data['detail']}"
+        case "resource.step-undone.v1":
+            how = "removed" if data["was_there"] else "nothing there to remove"
+            return "undo", f"{data['step']}: {how}"
+        case "resource.provisioned.v1":
+            return "provisioned", f"{data['change']}: {data['outputs']}"
+        case "resource.failed.v1":
+            return "failed", f"at {data['failed_step']}, compensated, left: {data['left']}"
+        case _:
+            return kind.split(".")[-2] if "." in kind else "record", kind

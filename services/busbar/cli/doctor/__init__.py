@@ -1,0 +1,1 @@
+"""``busbar doctor``: what `busbar up` needs, and whether it is here."""

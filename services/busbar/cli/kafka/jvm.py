@@ -1,0 +1,136 @@
+"""A Java process that lives no longer than its owner, and starts faster the second time."""
+
+import hashlib
+import os
+import queue
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+# Linux: the kernel kills the JVM when the thread that started it ends (prctl(2),
+# PR_SET_PDEATHSIG = 1). A program of its own does that between fork and exec, because code that
+# runs in a forked child of a threaded process (``preexec_fn``) can hang.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the process that wanted this one is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+_TERMINATED = 128 + signal.SIGTERM
+
+
+class OwnedProcess:
+    """A process in a session of its own, so that Ctrl-C in the terminal reaches only its owner.
+
+    On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere
+    it then lives on and has to be stopped by hand.
+
+    Raises:
+        OSError: the command cannot be run.
+    """
+
+    def __init__(self, command: tuple[str, ...], *, output: Path) -> None:
+        if sys.platform == "linux":
+            launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
+            command = launcher + command
+        self._exited = threading.Event()
+        started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
+        # The thread lives exactly as long as the process: were it to end earlier, or were the
+        # caller's own short-lived thread to start the process, the kernel would kill it.
+        threading.Thread(
+            target=self._own, args=(command, output, started), name="kafka-owner", daemon=True
+        ).start()
+        process = started.get()
+        if isinstance(process, OSError):
+            raise process
+        self._process = process
+        self.pid = process.pid
+
+    def _own(
+        self,
+        command: tuple[str, ...],
+        output: Path,
+        started: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]",
+    ) -> None:
+        try:
+            with output.open("wb") as stream:
+                process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            started.put(error)
+            return
+        started.put(process)
+        process.wait()
+        self._exited.set()
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code (negative: the signal), or None while it runs."""
+        return self._process.returncode if self._exited.is_set() else None
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it has ended, after ``timeout`` seconds at the latest."""
+        return self._exited.wait(timeout)
+
+    def stop(self, *, patience: float) -> bool:
+        """Ask it to end; kill it after ``patience`` seconds. Whether asking was enough."""
+        if not self._exited.is_set():
+            self._process.send_signal(signal.SIGTERM)
+        if self._exited.wait(patience):
+            return True
+        self._process.send_signal(signal.SIGKILL)
+        self._exited.wait()
+        return False
+
+
+class ClassArchive:
+    """Class data sharing (JEP 350): the first orderly stop leaves a memory image of the classes.
+
+    It lies beside the jars and takes a third off every later start. A JVM that cannot use it (a
+    changed jar, other options) ignores it.
+    """
+
+    def __init__(self, jars: Path, *, java_version: str) -> None:
+        # The archive is only good for the same JVM and the same class path.
+        key = hashlib.sha256(f"{java_version}\n{jars}".encode()).hexdigest()[:12]
+        self._path = jars / f"classes-{key}.jsa"
+        self._never = jars / f"classes-{key}.never"
+        self._recording = jars / f"classes-{key}.{secrets.token_hex(4)}.partial"
+        self._jars = jars
+
+    def options(self, *, record: bool) -> tuple[str, ...]:
+        """Options that use the archive, else make one if ``record``."""
+        silent = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off")
+        if self._path.exists():
+            return (f"-XX:SharedArchiveFile={self._path}", "-Xshare:auto", *silent)
+        if record and not self._never.exists() and os.access(self._jars, os.W_OK):
+            return (f"-XX:ArchiveClassesAtExit={self._recording}", *silent)
+        return ()
+
+    def settle(self, returncode: int | None) -> None:
+        """Keep what a JVM recorded if it ended in good order after being asked to."""
+        if not self._recording.exists():
+            return
+        if returncode == _TERMINATED:
+            self._recording.replace(self._path)
+        else:
+            self._recording.unlink()
+
+    def give_up(self) -> None:
+        """Never record again here: writing the archive takes longer than a stop may."""
+        if self._recording.exists():
+            self._never.touch()
+
+    def discard(self) -> None:
+        """Forget the archive: a start that used it failed, and it might be why."""
+        self._path.unlink(missing_ok=True)
+        self._recording.unlink(missing_ok=True)

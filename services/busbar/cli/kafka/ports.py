@@ -1,0 +1,63 @@
+"""Free ports on the loopback interface."""
+
+import secrets
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from busbar.kernel.errors import ConfigurationError
+
+LOOPBACK = "127.0.0.1"
+_LOWEST = 20_000
+_USUAL_EPHEMERAL = 32_768
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on ``port`` now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return _listen(probe, port)
+
+
+def choose(count: int) -> tuple[int, ...]:
+    """``count`` different ports that nobody listens on.
+
+    They lie below the range that the system gives to outgoing connections: a port from inside it
+    can be taken by any client, or by a client of the broker itself while the broker restarts.
+
+    Raises:
+        ConfigurationError: hardly any port is free.
+    """
+    top = _first_ephemeral()
+    with ExitStack() as held:
+        ports: list[int] = []
+        for _ in range(_TRIES):
+            probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            port = _LOWEST + secrets.randbelow(top - _LOWEST) if top > _LOWEST else 0
+            if _listen(probe, port):
+                ports.append(int(probe.getsockname()[1]))
+            if len(ports) == count:
+                return tuple(ports)
+    raise ConfigurationError(
+        f"No {count} free ports were found on {LOOPBACK} in {_TRIES} tries.",
+        fix="Stop what uses them, or name a port.",
+    )
+
+
+def _listen(probe: socket.socket, port: int) -> bool:
+    # Connections that are still closing must not count: the broker binds with the same option.
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((LOOPBACK, port))
+        probe.listen(1)
+    except OSError:
+        return False
+    return True
+
+
+def _first_ephemeral() -> int:
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+    except OSError:
+        return _USUAL_EPHEMERAL
+    return int(text.split()[0])

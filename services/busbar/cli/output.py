@@ -1,0 +1,128 @@
+"""Printing: tables for people, JSON for programs; foreign text never acts on a terminal.
+
+rich leaves colours out where the output is no terminal, or where NO_COLOR is set.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from busbar.messages.views import OperationView
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+_COLOURS = {
+    "succeeded": "green",
+    "ready": "green",
+    "denied": "red",
+    "failed": "red",
+    "expired": "red",
+    "stuck": "bold red",
+    "deleted": "dim",
+}
+
+
+class Output(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")
+]
+
+
+def console() -> Console:
+    """Standard output."""
+    return Console(soft_wrap=True, highlight=False)
+
+
+def errors() -> Console:
+    """Standard error: errors and progress."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def plain(value: object) -> str:
+    """``value`` as text that is neither markup nor a command to the terminal."""
+    text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
+    return escape(text)
+
+
+def coloured(status: str) -> str:
+    """``status`` in its colour."""
+    colour = _COLOURS.get(status, "yellow")
+    return f"[{colour}]{plain(status)}[/]"
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` (models included) as one indented JSON document."""
+    typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: Any) -> None:
+    """Print ``value`` as one line of JSON, at once."""
+    typer.echo(json.dumps(jsonable(value), ensure_ascii=False))
+
+
+def jsonable(value: Any) -> Any:
+    """``value`` with its models as plain JSON values."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print ``rows``, whose cells are markup (:func:`plain`), under ``columns``."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print names and values below each other; values that are empty are left out."""
+    shown = {name: value for name, value in fields.items() if value not in ("", None, {}, [], ())}
+    width = max(map(len, shown), default=0)
+    out = console()
+    for name, value in shown.items():
+        text = coloured(str(value)) if name == "status" else plain(_text(value))
+        out.print(f"{name.ljust(width)}  {text}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(jsonable(value), ensure_ascii=False)
+    return str(value)
+
+
+def print_operation(view: OperationView) -> None:
+    """Print how an operation went, and what to do if it did not go well."""
+    out = console()
+    title = view.resource or view.intent.get("type") or "operation"
+    detail = view.detail or view.reason
+    out.print(f"{coloured(view.status)}  {plain(title)}" + (f"  {plain(detail)}" if detail else ""))
+    for step in view.steps:
+        out.print(f"  step {plain(step.name)}: {plain(step.status)} {plain(step.detail)}".rstrip())
+    for kind, found in (("", view.violations), ("warning ", view.warnings)):
+        for violation in found:
+            out.print(f"  {kind}{plain(violation.get('rule'))}: {plain(violation.get('message'))}")
+            out.print(f"    fix: {plain(violation.get('fix'))}")
+    for name, value in view.outputs.items():
+        out.print(f"  {plain(name)}: {plain(_text(value))}")
+    out.print(f"  operation {plain(view.id)}")

@@ -1,0 +1,1 @@
+"""``busbar schema``: contracts generated from the message models, and the gate that guards them."""

@@ -1,0 +1,154 @@
+"""``busbar schema``: generate, check and list the contracts of every message."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from busbar.cli.schema.check import Report
+from busbar.cli.schema.check import check as run_check
+from busbar.cli.schema.generate import write
+from busbar.cli.schema.names import MessageName, find_root, kind_of
+from busbar.kernel.errors import ConfigurationError
+from busbar.messages.base import Message
+from busbar.messages.catalogue import MESSAGES
+
+app = typer.Typer(
+    help=(
+        "Contracts: JSON Schemas, examples and AsyncAPI, generated from the message models.\n\n"
+        "Edit services/busbar/messages, run [bold]busbar schema generate[/], then "
+        "[bold]busbar schema check[/]. A published schema is frozen: it may only change in ways "
+        "that nobody notices; anything else is a new version beside it."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        help="The checkout; by default the nearest folder above that has schemas/ and services/.",
+        show_default=False,
+    ),
+]
+
+
+class Output(StrEnum):
+    """How to print."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.command()
+def generate(root: Root = None) -> None:
+    """Write schemas/ and contracts/asyncapi.yaml from the message models.
+
+    Only files that differ are written. What a draft left behind is removed; a published schema
+    that lost its message is an error, and then nothing is written.
+    """
+    out = _console()
+    with _explained():
+        changes = write(find_root(root), MESSAGES)
+    for path in changes.written:
+        out.print(f"[green]wrote[/]   {escape(path)}")
+    for path in changes.removed:
+        out.print(f"[yellow]removed[/] {escape(path)}")
+    if not changes.written and not changes.removed:
+        out.print("Everything was up to date.")
+
+
+@app.command()
+def check(
+    root: Root = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare with this commit, branch or tag only, not with the whole history.",
+            show_default=False,
+            metavar="REV",
+        ),
+    ] = None,
+) -> None:
+    """Refuse files that are out of date, and edits that break a published schema.
+
+    Each published schema is compared with every version of it that git remembers. An intent may
+    only be widened; a fact may only gain optional fields. Exit code 0: fine. 1: something is
+    wrong, and it says what to do.
+    """
+    with _explained():
+        report = run_check(find_root(root), MESSAGES, against=against)
+    _show(report, _console())
+    if report.findings:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_messages(
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")
+    ] = Output.TABLE,
+) -> None:
+    """List every message: its type, kind, status and topic; as JSON also its schema file."""
+    rows = [_row(message) for message in MESSAGES]
+    if output is Output.JSON:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    columns = ("type", "kind", "status", "topic")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column != "topic")
+    for row in rows:
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    _console().print(table)
+
+
+def _row(message: type[Message]) -> dict[str, str | int]:
+    return {
+        "type": message.TYPE,
+        "kind": kind_of(message),
+        "topic": message.TOPIC,
+        "status": message.STATUS,
+        "schema": MessageName.parse(message.TYPE).schema_path,
+        "examples": len(message.EXAMPLES),
+    }
+
+
+def _show(report: Report, out: Console) -> None:
+    for note in report.notes:
+        out.print(f"[yellow]note:[/] {escape(note)}")
+    for finding in report.findings:
+        out.print(f"[red]✗[/] [bold]{escape(finding.path)}[/] {escape(finding.what)}")
+        for detail in finding.details:
+            out.print(f"    {escape(detail)}")
+        out.print(f"  → {escape(finding.fix)}")
+    if report.findings:
+        out.print(f"[red]{len(report.findings)} problems.[/]")
+        return
+    out.print(
+        f"[green]✓[/] {report.files} files are up to date; nothing breaks any of "
+        f"{report.compared} published versions in git."
+    )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn an error that the user can mend into its sentence and exit code 1."""
+    try:
+        yield
+    except ConfigurationError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"[red]error:[/] {escape(str(error))}"
+        )
+        raise typer.Exit(1) from error
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True, highlight=False)

@@ -1,0 +1,13 @@
+"""The whole platform on one machine: :class:`Platform` starts, watches and stops every process.
+
+::
+
+    with Platform(Path(".busbar")) as platform:
+        platform.wait_ready()
+        ...
+"""
+
+from busbar.cli.up.plan import ServicePlan, plan_services
+from busbar.cli.up.platform import NotReady, Platform, Tell
+
+__all__ = ["NotReady", "Platform", "ServicePlan", "Tell", "plan_services"]

@@ -1,0 +1,65 @@
+"""Asks a service whether it is ready."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_TIMEOUT_SECONDS = 2.0
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """``problem`` is empty exactly when the service is ready; ``port`` is None if unknown."""
+
+    problem: str
+    port: int | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is ready."""
+        return not self.problem
+
+
+def listening(home: Path, name: str, *, pid: int | None) -> tuple[str, int] | None:
+    """Where the service ``name`` listens, if process ``pid`` says that it does."""
+    try:
+        notice = json.loads((home / "run" / f"{name}.json").read_text(encoding="utf-8"))
+        address = urlsplit(str(notice["url"]))
+        host, port, owner = address.hostname, address.port, notice["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if pid is None or owner != pid or host is None or port is None:
+        return None
+    return host, port
+
+
+def readiness(home: Path, name: str, *, pid: int | None) -> Readiness:
+    """How the service ``name`` is, if process ``pid`` is the one that runs it."""
+    if pid is None:
+        return Readiness("it is not running")
+    address = listening(home, name, pid=pid)
+    if address is None:
+        return Readiness("it does not listen yet")
+    return Readiness(_ask(*address), address[1])
+
+
+def _ask(host: str, port: int) -> str:
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        return f"it does not answer ({type(error).__name__})"
+    finally:
+        connection.close()
+    if response.status == _OK:
+        return ""
+    try:
+        problems = json.loads(body)["problems"]
+        return "; ".join(f"{part}: {why}" for part, why in problems.items()) or "it is not ready"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"it answers {response.status}"

@@ -1,0 +1,37 @@
+"""Between records and CloudEvents. Dead letters are larger than the codec lets anything else be."""
+
+from dataclasses import replace
+
+from busbar.messages import topics
+from busbar.messages.codec import kafka as codec
+from busbar.messages.codec.attributes import DATA_TYPE
+from busbar.messages.codec.json import load_json
+from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime.bus import Outgoing, Record
+
+
+def read(record: Record) -> Envelope | Unreadable:
+    """The event in ``record``, or why there is none."""
+    value = record.value
+    try:
+        if value is None or len(value) <= codec.MAX_BYTES or record.topic not in topics.DEAD_LETTERS:
+            return codec.read(record.headers, value, record.key)
+        bare = codec.read(record.headers, None, record.key)
+        return replace(bare, data=load_json(value), body=value)
+    except Unreadable as error:
+        return error
+
+
+def write(topic: str, envelope: Envelope) -> Outgoing:
+    """The record that carries ``envelope`` on ``topic``.
+
+    Raises:
+        ValueError: it is no valid CloudEvent, or too large.
+    """
+    if topic not in topics.DEAD_LETTERS or len(envelope.body) <= codec.MAX_BYTES:
+        headers, value, key = codec.write(envelope)
+        return Outgoing(topic=topic, key=key, value=value, headers=headers)
+    # It carries a whole record, sealed; the topic takes it (topics.DEAD_LETTER_MAX_BYTES).
+    headers, _, key = codec.write(replace(envelope, data=None))
+    headers.append(("content-type", DATA_TYPE.encode()))
+    return Outgoing(topic=topic, key=key, value=envelope.body, headers=headers)

@@ -1,0 +1,340 @@
+"""The client: one method for each thing that a program can want from the platform."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from busbar.kernel.clock import format_time
+from busbar.kernel.resource import ResourceId
+from busbar.messages.base import Intent
+from busbar.messages.delivery import RedriveDeadLetter
+from busbar.messages.envelope import Envelope
+from busbar.messages.notification import ApplySubscription, DeleteSubscription
+from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.views import OperationView, ResourceView
+from busbar.sdk import events
+from busbar.sdk.answers import (
+    Accepted,
+    AuditPage,
+    AuditRecord,
+    Completeness,
+    DeadLetter,
+    FactItem,
+    Sentence,
+)
+from busbar.sdk.errors import StillRunning
+from busbar.sdk.reading import items_of, pages, present, stream, typed
+from busbar.sdk.retry import Retrying
+from busbar.sdk.transport import Answer, Request, Sleep, Transport
+
+LONGEST_POLL = 30.0
+"""Seconds that the gateway holds an answer back at the most."""
+
+_PAGE = 200
+
+
+class Client:
+    """Talks to a gateway. Use it as an async context manager; it is safe for concurrent calls.
+
+    ``source`` names the producer of everything this client publishes (a URI). ``now`` stamps
+    events with a time; without it they carry none, and the platform's own record counts.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: SecretStr,
+        *,
+        source: str = "urn:busbar:sdk",
+        now: Callable[[], datetime] | None = None,
+        retrying: Retrying | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Talk to the gateway at ``url`` as whoever has ``token``."""
+        self.source = source
+        self._now = now
+        self._transport = Transport(url, token, retrying=retrying or Retrying(), sleep=sleep)
+
+    async def __aenter__(self) -> Self:
+        """Be ready to send."""
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    # -- publishing -----------------------------------------------------------------------------
+
+    async def publish(self, event: Envelope) -> Accepted:
+        """Publish ``event`` as it is. The same source and id again is the same intent.
+
+        Raises:
+            InvalidIntent: it is no valid CloudEvent; nothing was sent.
+            Problem: it was refused; 409 means that the id was used for another body.
+            Unreachable: no answer came. Publish the same event again to be sure.
+        """
+        answer = await self._transport.send(
+            Request(
+                method="POST",
+                path="/v1/events",
+                body=events.write(event),
+                headers={"Content-Type": events.CONTENT_TYPE},
+            )
+        )
+        replayed = answer.headers.get("Idempotent-Replayed", "").lower() == "true"
+        return typed(Accepted, {**answer.body, "replayed": replayed})
+
+    async def send(
+        self, intent: Intent, *, event_id: str | None = None, key: str | None = None
+    ) -> Accepted:
+        """Publish ``intent``.
+
+        ``event_id`` makes it the same intent whenever it is sent again; ``key`` does so as long
+        as the content is the same too; without either every call is an intent of its own.
+        """
+        time = self._now() if self._now else None
+        return await self.publish(
+            events.event_of(intent, source=self.source, event_id=event_id, key=key, time=time)
+        )
+
+    async def apply(
+        self,
+        resource: str | ResourceId,
+        spec: Mapping[str, Any],
+        *,
+        version: str | None = None,
+        expected_generation: int | None = None,
+        event_id: str | None = None,
+        key: str | None = None,
+    ) -> Accepted:
+        """Ask for ``resource`` to exist and look like ``spec``."""
+        fields = {"version": version, "expected_generation": expected_generation}
+        data = {**events.resource_parts(resource), **fields, "spec": dict(spec)}
+        intent = events.intent_of(ApplyResource, data)
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def delete(
+        self,
+        resource: str | ResourceId,
+        *,
+        expected_generation: int | None = None,
+        event_id: str | None = None,
+        key: str | None = None,
+    ) -> Accepted:
+        """Ask for ``resource`` to go away."""
+        data = {**events.resource_parts(resource), "expected_generation": expected_generation}
+        intent = events.intent_of(DeleteResource, data)
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def subscribe(
+        self,
+        subscription: str,
+        *,
+        url: str,
+        types: tuple[str, ...],
+        secret: str,
+        event_id: str | None = None,
+        key: str | None = None,
+    ) -> Accepted:
+        """Have facts about a team delivered to ``url``; ``subscription`` is ``team/name``.
+
+        ``secret`` is a reference (``secret:<name>``), never the secret.
+        """
+        fields = {"url": url, "types": types, "secret": secret}
+        intent = events.intent_of(ApplySubscription, {**_subscription(subscription), **fields})
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def unsubscribe(
+        self, subscription: str, *, event_id: str | None = None, key: str | None = None
+    ) -> Accepted:
+        """End the subscription ``team/name``."""
+        intent = events.intent_of(DeleteSubscription, _subscription(subscription))
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def redrive(
+        self,
+        letter: str,
+        *,
+        service: str,
+        event_id: str | None = None,
+        key: str | None = None,
+    ) -> Accepted:
+        """Have ``service`` handle the dead letter ``letter`` again."""
+        intent = events.intent_of(RedriveDeadLetter, {"service": service, "letter": letter})
+        return await self.send(intent, event_id=event_id, key=key)
+
+    # -- operations -----------------------------------------------------------------------------
+
+    async def operation(self, operation: str, *, wait: float = 0) -> OperationView:
+        """The operation, once it has ended or ``wait`` seconds (30 at the most) are over."""
+        wait = min(max(wait, 0.0), LONGEST_POLL)
+        params = present(wait=f"{wait:g}" if wait else None)
+        answer = await self._get(f"/v1/operations/{quote(operation, safe='')}", params, wait=wait)
+        return typed(OperationView, answer.body)
+
+    async def wait(self, operation: str, timeout: float = 60.0) -> OperationView:  # noqa: ASYNC109 - the word everybody looks for; it raises an error of its own
+        """The operation when it has ended, or is stuck and needs a person.
+
+        Raises:
+            StillRunning: it had not after ``timeout`` seconds.
+        """
+        views = [view async for view in self.follow(operation, timeout=timeout, poll=LONGEST_POLL)]
+        return views[-1]
+
+    async def follow(
+        self,
+        operation: str,
+        *,
+        timeout: float,  # noqa: ASYNC109 - as above
+        poll: float = 1.0,
+    ) -> AsyncIterator[OperationView]:
+        """The operation now and after every change, until it has ended or is stuck.
+
+        Its end is seen at once, changes before that every ``poll`` seconds.
+
+        Raises:
+            StillRunning: it had not ended after ``timeout`` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        seen = await self.operation(operation)
+        yield seen
+        while not (seen.ended or seen.status == "stuck"):
+            left = deadline - loop.time()
+            if left <= 0:
+                raise StillRunning(seen, timeout)
+            view = await self.operation(operation, wait=min(poll, max(left, 0.01)))
+            if view != seen:
+                yield view
+            seen = view
+
+    def operations(
+        self, *, resource: str | None = None, status: str | None = None
+    ) -> AsyncIterator[OperationView]:
+        """Every operation, or those of a resource or in a status."""
+        params = present(resource=resource, status=status, limit=_PAGE)
+        return self._pages("/v1/operations", OperationView, params)
+
+    # -- resources ------------------------------------------------------------------------------
+
+    async def resource(self, resource: str | ResourceId) -> ResourceView:
+        """One resource; a :class:`Problem` with status 404 if there never was one."""
+        answer = await self._get(f"/v1/resources/{quote(str(resource))}")
+        return typed(ResourceView, answer.body)
+
+    def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
+        """Every resource, or those whose id starts with ``prefix`` (``team/environment/``)."""
+        return self._pages(
+            "/v1/resources", ResourceView, present(prefix=prefix or None, limit=_PAGE)
+        )
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    def facts(
+        self,
+        *,
+        after: str | None = None,
+        resource: str | None = None,
+        operation: str | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[FactItem]:
+        """Facts in order, from the first one, or after a cursor (``now``: only new ones).
+
+        With ``follow`` it never ends: it waits for what comes.
+        """
+        params = present(after=after, resource=resource, operation=operation, limit=_PAGE)
+        if not follow:
+            return self._pages("/v1/facts", FactItem, params)
+
+        async def get(query: Mapping[str, str]) -> Any:
+            waiting = {**query, "wait": f"{LONGEST_POLL:g}"}
+            return (await self._get("/v1/facts", waiting, wait=LONGEST_POLL)).body
+
+        return stream(get, FactItem, params)
+
+    # -- dead letters ---------------------------------------------------------------------------
+
+    def dead_letters(self, *, service: str | None = None) -> AsyncIterator[DeadLetter]:
+        """Every dead letter, or those of a service; without their records."""
+        return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=_PAGE))
+
+    async def dead_letter(self, letter: str) -> DeadLetter:
+        """One dead letter with the record it holds."""
+        answer = await self._get(f"/v1/dead-letters/{quote(letter, safe='')}")
+        return typed(DeadLetter, answer.body)
+
+    # -- the audit log --------------------------------------------------------------------------
+
+    async def audit_page(
+        self,
+        *,
+        after: str | None = None,
+        resource: str | None = None,
+        operation: str | None = None,
+        limit: int = 500,
+    ) -> AuditPage:
+        """The records after a cursor, and the cursor to continue from, also at the end."""
+        params = present(after=after, resource=resource, operation=operation, limit=limit)
+        body = (await self._get("/v1/audit/records", params)).body
+        items = tuple(typed(AuditRecord, item) for item in items_of(body))
+        following = body.get("next") or (items[-1].cursor if items else after)
+        return AuditPage(items=items, cursor=following)
+
+    async def completeness(self) -> Completeness:
+        """Whether the audit log holds everything that was published."""
+        return typed(Completeness, (await self._get("/v1/audit/completeness")).body)
+
+    async def why(self, about: str) -> tuple[Sentence, ...]:
+        """What happened to a resource or an operation and because of what, oldest first."""
+        params = {"resource" if "/" in about else "operation": about}
+        body = (await self._get("/v1/audit/explain", params)).body
+        found = body.get("sentences", []) if isinstance(body, dict) else []
+        return tuple(typed(Sentence, item) for item in found)
+
+    async def state_at(
+        self,
+        moment: datetime,
+        *,
+        resource: str | None = None,
+        by: Literal["recorded", "event"] = "recorded",
+    ) -> tuple[ResourceView, ...]:
+        """The resources as the platform knew them at ``moment``, or as events are dated."""
+        params = present(at=format_time(moment), resource=resource, by=by)
+        body = (await self._get("/v1/audit/state", params)).body
+        return tuple(typed(ResourceView, item) for item in items_of(body))
+
+    async def ready(self) -> bool:
+        """Whether the gateway says that it is ready."""
+        answer = await self._get("/readyz")
+        return bool(answer.body.get("ready", True))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    async def _get(
+        self, path: str, params: Mapping[str, str] | None = None, *, wait: float = 0
+    ) -> Answer:
+        return await self._transport.send(
+            Request(method="GET", path=path, params=params or {}, wait=wait)
+        )
+
+    def _pages(self, path: str, model: Any, params: Mapping[str, str]) -> AsyncIterator[Any]:
+        async def get(query: Mapping[str, str]) -> Any:
+            return (await self._get(path, query)).body
+
+        return pages(get, model, params)
+
+
+def _subscription(name: str) -> dict[str, str]:
+    team, _, own = name.partition("/")
+    return {"team": team, "name": own}

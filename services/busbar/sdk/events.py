@@ -1,0 +1,91 @@
+"""From intents to the CloudEvents that are published."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from busbar.kernel.resource import ResourceId
+from busbar.messages.base import Intent
+from busbar.messages.codec import http as codec
+from busbar.messages.envelope import Envelope
+from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.sdk.errors import InvalidIntent
+from busbar.sdk.ids import derived_id, fresh_id
+
+
+def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
+    """The intent with this ``data``.
+
+    Raises:
+        InvalidIntent: the data does not fit; the sentence names every place.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        # The value itself stays out: it may be a secret that does not belong there.
+        problems = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'the document'}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidIntent(f"This is no {model.TYPE}: {problems}.") from None
+
+
+def resource_parts(resource: str | ResourceId) -> dict[str, str]:
+    """The four fields that name ``resource`` in an intent.
+
+    Raises:
+        InvalidIntent: it is not team/environment/promise/name.
+    """
+    try:
+        known = resource if isinstance(resource, ResourceId) else ResourceId.parse(resource)
+    except ValueError as error:
+        raise InvalidIntent(f"{error}.") from error
+    return {
+        "team": known.team,
+        "environment": known.environment,
+        "promise": known.promise,
+        "name": known.name,
+    }
+
+
+def event_of(
+    intent: Intent,
+    *,
+    source: str,
+    event_id: str | None = None,
+    key: str | None = None,
+    time: datetime | None = None,
+) -> Envelope:
+    """The event that asks for ``intent``.
+
+    Its id is ``event_id``; else it is derived from content and ``key``; else it is a fresh one.
+    """
+    data = intent.model_dump(mode="json", exclude_none=True)
+    if event_id is None:
+        event_id = derived_id(key, intent.TYPE, data) if key else fresh_id(intent.TYPE, data)
+    return Envelope(
+        id=event_id, source=source, type=intent.TYPE, subject=_subject(intent), time=time, data=data
+    )
+
+
+def _subject(intent: Intent) -> str | None:
+    if isinstance(intent, ApplyResource | DeleteResource):
+        return str(ResourceId(intent.team, intent.environment, intent.promise, intent.name))
+    return None
+
+
+def write(event: Envelope) -> bytes:
+    """``event`` as the body of a request (structured mode).
+
+    Raises:
+        InvalidIntent: it is no valid CloudEvent, or too large.
+    """
+    try:
+        return codec.structured(event)
+    except ValueError as error:
+        raise InvalidIntent(str(error)) from error
+
+
+CONTENT_TYPE = codec.CONTENT_TYPE

@@ -1,0 +1,32 @@
+"""Ids for events that get none from their producer.
+
+``source`` + ``id`` name an intent for ever: the same pair again is the same intent. A producer
+that may repeat itself (a job that is run again) should therefore give an id, or a key.
+"""
+
+import secrets
+from typing import Any
+from uuid import uuid5
+
+from busbar.kernel.canonical import canonical_json, digest
+from busbar.kernel.ids import NAMESPACE
+
+_DIGEST_DIGITS = 12
+
+
+def derived_id(key: str, type_: str, data: Any) -> str:
+    """The id of the one event that ``key`` stands for: UUIDv5 over key, type and content.
+
+    Deterministic: the same content under the same key is the same intent, however often it is
+    sent; other content under the same key is another intent.
+    """
+    return str(uuid5(NAMESPACE, canonical_json(["sdk", key, type_, data]).decode()))
+
+
+def fresh_id(type_: str, data: Any) -> str:
+    """An id that never was before: a digest of the content (for people) and 8 random bytes.
+
+    This is the only place where the SDK uses randomness.
+    """
+    content = digest([type_, data]).removeprefix("sha256:")[:_DIGEST_DIGITS]
+    return f"{content}-{secrets.token_hex(8)}"

@@ -1,0 +1,86 @@
+"""Lists that come in pages, and answers that have to have a form."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from busbar.sdk.errors import Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+GetPage = Callable[[Mapping[str, str]], Awaitable[Any]]
+"""Asks for one page of a list, with these parameters."""
+
+
+def typed(model: type[Model], body: Any) -> Model:
+    """``body`` as ``model``.
+
+    Raises:
+        Problem: the gateway answered something else (``unexpected_answer``).
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        places = ", ".join(
+            ".".join(map(str, item["loc"])) or "all of it"
+            for item in error.errors(include_input=False, include_url=False)
+        )
+        raise Problem(
+            status=200,
+            title="Unexpected answer",
+            detail=f"it is no {model.__name__} (at {places})",
+            fix="Use a client of the same release as the gateway.",
+            code="unexpected_answer",
+        ) from error
+
+
+def items_of(body: Any) -> list[Any]:
+    """The items of one page.
+
+    Raises:
+        Problem: it is no page.
+    """
+    if isinstance(body, dict) and isinstance(body.get("items"), list):
+        return list(body["items"])
+    raise Problem(
+        status=200,
+        title="Unexpected answer",
+        detail="it is no page: it has no items",
+        fix="Use a client of the same release as the gateway.",
+        code="unexpected_answer",
+    )
+
+
+async def pages(
+    get: GetPage, model: type[Model], params: Mapping[str, str]
+) -> AsyncIterator[Model]:
+    """Every item of a list that ends, in order."""
+    params = dict(params)
+    while True:
+        body = await get(params)
+        items = items_of(body)
+        for item in items:
+            yield typed(model, item)
+        following = body.get("next")
+        # An empty page that does not move on would be asked for again and again.
+        if following is None or (not items and str(following) == params.get("after")):
+            return
+        params["after"] = str(following)
+
+
+async def stream(
+    get: GetPage, model: type[Model], params: Mapping[str, str]
+) -> AsyncIterator[Model]:
+    """Every item of a list that never ends, as it comes; ``get`` waits for more."""
+    params = dict(params)
+    while True:
+        body = await get(params)
+        for item in items_of(body):
+            yield typed(model, item)
+        if body.get("next") is not None:
+            params["after"] = str(body["next"])
+
+
+def present(**params: object) -> dict[str, str]:
+    """The query parameters that have a value, as text."""
+    return {name: str(value) for name, value in params.items() if value is not None}

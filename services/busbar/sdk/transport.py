@@ -1,0 +1,161 @@
+"""HTTP to the gateway: the token, retries, problems. Knows nothing of what is asked."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from pydantic import SecretStr
+
+from busbar.sdk.errors import Problem, Unreachable
+from busbar.sdk.retry import RETRIED_STATUSES, Retrying, retry_after
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""How long an answer may take, beyond what a long poll was asked to wait."""
+
+_FIRST_ERROR = 300
+_CANNOT_READ = "The answer is none of busbar's; check that the URL is the gateway's."
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request; ``wait`` is how many seconds the server was asked to hold its answer back."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer."""
+
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Transport:
+    """Sends requests with a bearer token, and sends them again where that makes sense."""
+
+    def __init__(self, url: str, token: SecretStr, *, retrying: Retrying, sleep: Sleep) -> None:
+        """Talk to the gateway at ``url``."""
+        self.url = url.rstrip("/")
+        self._token = token
+        self._retrying = retrying
+        self._sleep = sleep
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Be ready to send."""
+        self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, request: Request) -> Answer:
+        """The answer to ``request``.
+
+        Raises:
+            Problem: the gateway refused.
+            Unreachable: no answer came, also not after trying again.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            wish: float | None = None
+            failure: Problem | Unreachable
+            try:
+                status, headers, raw = await self._once(request)
+            except aiohttp.InvalidURL as error:
+                raise Unreachable(self.url, "that is no URL") from error
+            except (aiohttp.ClientError, OSError) as error:
+                failure = Unreachable(self.url, _why(error))
+                failure.__cause__ = error
+            else:
+                if status < _FIRST_ERROR:
+                    return Answer(headers, _parsed(status, raw))
+                failure = _problem(status, raw)
+                if status not in RETRIED_STATUSES:
+                    raise failure
+                wish = retry_after(headers)
+            pause = self._retrying.pause(attempt, wish)
+            if pause is None:
+                raise failure
+            await self._sleep(pause)
+
+    async def _once(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
+        async with self._open().request(
+            request.method,
+            self.url + request.path,
+            params=request.params,
+            data=request.body,
+            headers={
+                **request.headers,
+                "Authorization": f"Bearer {self._token.get_secret_value()}",
+            },
+            timeout=aiohttp.ClientTimeout(
+                total=request.wait + ANSWER_SECONDS, connect=CONNECT_SECONDS
+            ),
+            # A redirect would carry the token to wherever it points.
+            allow_redirects=False,
+        ) as response:
+            return response.status, response.headers, await response.read()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
+        return self._session
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer came in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return (error.os_error.strerror or "the connection failed").lower()
+    return str(error) or type(error).__name__
+
+
+def _parsed(status: int, raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise Problem(
+            status=status, title="Unreadable answer", fix=_CANNOT_READ, code="unexpected_answer"
+        ) from error
+
+
+def _problem(status: int, raw: bytes) -> Problem:
+    try:
+        members = json.loads(raw)
+    except ValueError:
+        members = None
+    if not isinstance(members, dict) or "title" not in members:
+        return Problem(
+            status=status,
+            title=f"The server answered {status}",
+            fix=_CANNOT_READ,
+            code="unexpected_answer",
+        )
+    texts = {name: str(members.get(name) or "") for name in ("title", "detail", "fix", "code")}
+    return Problem(status=status, **texts)

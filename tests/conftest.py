@@ -1,0 +1,61 @@
+"""One real broker for the whole session, and topics of one's own on it."""
+
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from busbar.cli.kafka import GivenBroker, provide
+from busbar.kernel.errors import ConfigurationError
+from support import MakeTopic, RunningKafka
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningKafka]:
+    """A broker that answers, started when the first test wants it."""
+    environment = os.environ  # noqa: TID251 - the tests' own settings, read in this one place
+    java_home = environment.get("JAVA_HOME")
+    try:
+        server = provide(
+            tmp_path_factory.mktemp("kafka"),
+            bootstrap=environment.get("KAFKA_BOOTSTRAP_SERVERS"),
+            retain=False,
+            java_home=Path(java_home) if java_home else None,
+        )
+    except ConfigurationError as error:
+        pytest.fail(f"These tests need a real Kafka. {error}", pytrace=False)
+    try:
+        yield RunningKafka(server.bootstrap, server)
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def topic(kafka: RunningKafka, request: pytest.FixtureRequest) -> AsyncIterator[MakeTopic]:
+    """Makes topics: ``await topic(partitions=3, config={"cleanup.policy": "compact"})``."""
+    test = re.sub(r"[^a-zA-Z0-9_-]+", "-", request.node.name)[:80]
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    made: list[str] = []
+
+    async def make(
+        *, partitions: int = 1, prefix: str = "", config: dict[str, str] | None = None
+    ) -> str:
+        # The broker may be somebody's own and outlive the session, so a counter is not enough.
+        name = f"{prefix}{test}-{secrets.token_hex(4)}"
+        response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+        problems = [error for error in response.topic_errors if error[1] != 0]
+        assert not problems, f"topic {name} could not be created: {problems}"
+        made.append(name)
+        return name
+
+    try:
+        yield make
+        if made and isinstance(kafka.server, GivenBroker):
+            await admin.delete_topics(made)
+    finally:
+        await admin.close()

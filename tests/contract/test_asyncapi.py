@@ -1,0 +1,153 @@
+"""``contracts/asyncapi.yaml`` describes every topic and message, and only what there is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
+
+from busbar.cli.schema.asyncapi import FLOWS, asyncapi_document, asyncapi_text
+from busbar.cli.schema.examples import example_events
+from busbar.cli.schema.names import ASYNCAPI, topics_of
+from busbar.messages import topics
+from busbar.messages.base import JsonObject, Message
+from busbar.messages.catalogue import MESSAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def document() -> JsonObject:
+    loaded: JsonObject = yaml.safe_load((ROOT / ASYNCAPI).read_text(encoding="utf-8"))
+    return loaded
+
+
+def references(value: Any) -> list[str]:
+    if isinstance(value, list):
+        return [found for each in value for found in references(each)]
+    if not isinstance(value, dict):
+        return []
+    inner = [found for each in value.values() for found in references(each)]
+    return [value["$ref"], *inner] if isinstance(value.get("$ref"), str) else inner
+
+
+def followed(document: JsonObject, reference: str) -> Any:
+    place: Any = document
+    for token in reference.removeprefix("#/").split("/"):
+        place = place[token.replace("~1", "/").replace("~0", "~")]
+    return place
+
+
+def message_of(document: JsonObject, reference: str) -> str:
+    """The type that a channel's or an operation's reference ends at."""
+    target = followed(document, reference)
+    return str(message_of(document, target["$ref"]) if "$ref" in target else target["name"])
+
+
+def test_the_yaml_says_what_the_document_says_without_aliases() -> None:
+    made = asyncapi_document(MESSAGES)
+    text = asyncapi_text(made)
+    assert yaml.safe_load(text) == made
+    assert not re.search(r"[&*]id\d", text)
+
+
+def test_faststream_reads_it_as_asyncapi_3(document: JsonObject) -> None:
+    read = ApplicationSchema.model_validate(document)
+    assert read.asyncapi == "3.0.0"
+    assert read.channels.keys() == document["channels"].keys()
+    for channel in read.channels.values():
+        assert channel.bindings is not None
+        assert channel.bindings.kafka is not None
+        assert channel.bindings.kafka.topic == channel.address
+        assert channel.bindings.kafka.partitions == topics.PARTITIONS
+    assert {operation.action.value for operation in read.operations.values()} == {"send", "receive"}
+    assert read.components is not None
+    assert read.components.messages is not None
+    for type_, message in read.components.messages.items():
+        assert message.name == type_
+
+
+def test_every_reference_leads_somewhere(document: JsonObject) -> None:
+    found = references(document)
+    assert found
+    for reference in found:
+        if reference.startswith("#/"):
+            assert followed(document, reference)
+        else:
+            assert (ROOT / "contracts" / reference).is_file(), reference
+
+
+def test_every_topic_is_one_channel_with_its_kafka_settings(document: JsonObject) -> None:
+    assert [each["address"] for each in document["channels"].values()] == list(topics.ALL)
+    for topic, channel in document["channels"].items():
+        kafka = channel["bindings"]["kafka"]
+        settings = topics.configuration(topic)
+        stated = kafka["topicConfiguration"]
+        assert stated["cleanup.policy"] == [settings["cleanup.policy"]]
+        assert stated["retention.ms"] == int(settings["retention.ms"])
+        assert stated.keys() == settings.keys()
+
+
+def test_every_message_is_described_once_and_on_its_topics(document: JsonObject) -> None:
+    assert list(document["components"]["messages"]) == [message.TYPE for message in MESSAGES]
+    for message in MESSAGES:
+        carried = {
+            topic
+            for topic, channel in document["channels"].items()
+            for each in channel["messages"].values()
+            if message_of(document, each["$ref"]) == message.TYPE
+        }
+        assert carried == set(topics_of(message))
+
+
+def test_operations_name_messages_of_their_own_channel(document: JsonObject) -> None:
+    for key, operation in document["operations"].items():
+        channel = operation["channel"]["$ref"]
+        assert key.endswith(channel.removeprefix("#/channels/busbar."))
+        assert operation["messages"]
+        for message in operation["messages"]:
+            assert message["$ref"].startswith(f"{channel}/messages/")
+
+
+def test_every_topic_has_a_sender_and_the_auditor(document: JsonObject) -> None:
+    assert FLOWS.keys() == set(topics.ALL)
+    for topic in topics.ALL:
+        mine = [
+            (each["action"], each["tags"][0]["name"])
+            for each in document["operations"].values()
+            if each["channel"]["$ref"] == f"#/channels/{topic}"
+        ]
+        assert "send" in {action for action, _ in mine}
+        assert ("receive", "audit") in mine, "audit holds the complete copy"
+
+
+def test_receivers_read_in_the_group_of_their_service(document: JsonObject) -> None:
+    for operation in document["operations"].values():
+        if operation["action"] == "receive":
+            service = operation["tags"][0]["name"]
+            assert operation["bindings"]["kafka"]["groupId"]["const"] == f"busbar.{service}"
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda each: each.TYPE)
+def test_headers_and_key_describe_what_the_examples_carry(
+    document: JsonObject, message: type[Message]
+) -> None:
+    described = document["components"]["messages"][message.TYPE]
+    shared, own = described["headers"]["allOf"]
+    headers = followed(document, shared["$ref"])
+    assert own["properties"]["ce_type"]["const"] == message.TYPE
+    assert set(headers["required"]) == {"ce_id", "ce_source", "ce_specversion", "ce_type"}
+    key = described["bindings"]["kafka"]["key"]
+    for event in example_events(message):
+        carried = {f"ce_{name}": value for name, value in event.items() if name != "data"}
+        carried["content-type"] = carried.pop("ce_datacontenttype")
+        assert carried.keys() <= headers["properties"].keys()
+        for name, value in carried.items():
+            about = headers["properties"][name]
+            assert value == about.get("const", value)
+            assert re.search(about.get("pattern", ""), value)
+        if "partitionkey" in event:
+            assert re.search(key.get("pattern", ""), event["partitionkey"])
+    assert described["correlationId"]["location"] == "$message.header#/ce_correlationid"

@@ -1,0 +1,307 @@
+"""The gate, in a temporary git repository: what is published cannot be broken or deleted."""
+
+import subprocess
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pytest
+from typer.testing import CliRunner
+
+from busbar.cli.schema import commands
+from busbar.cli.schema.check import Report, check
+from busbar.cli.schema.generate import write
+from busbar.kernel.errors import ConfigurationError
+from busbar.messages.base import Fact, Intent, JsonObject, Message
+
+WISH = "schemas/test/wish/v1.json"
+GRANTED = "schemas/test/granted/v1.json"
+
+
+class Wish(Intent):
+    """Ask for something in a test."""
+
+    TYPE: ClassVar[str] = "busbar.test.wish.v1"
+    TOPIC: ClassVar[str] = "busbar.intents.test"
+    STATUS: ClassVar[Literal["draft", "published"]] = "published"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"name": "a"},)
+
+    name: str
+
+
+class WiderWish(Wish):
+    """Ask for something in a test, or for a number of it."""
+
+    count: int = 1
+
+
+class NarrowerWish(Wish):
+    """Ask for something in a test, and say for whom."""
+
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"name": "a", "person": "b"},)
+
+    person: str
+
+
+class Granted(Fact):
+    """Tell something in a test."""
+
+    TYPE: ClassVar[str] = "busbar.test.granted.v1"
+    TOPIC: ClassVar[str] = "busbar.facts.test"
+    STATUS = "published"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"name": "a"},)
+
+    name: str
+
+
+class DraftWish(Wish):
+    """Ask for something in a test that is not sure of itself."""
+
+    STATUS = "draft"
+
+
+@pytest.fixture(autouse=True)
+def _only_our_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the machine's git settings, and a hook's variables, out of the test."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", "/dev/null")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def git(root: Path, *arguments: str) -> str:
+    person = ("-c", "user.name=A Tester", "-c", "user.email=tester@example.org")
+    command = ["git", *person, "-c", "commit.gpgsign=false", "-C", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - git with literal arguments
+
+
+def commit(root: Path, *messages: type[Message], said: str = "A change") -> str:
+    """Generate the files of ``messages``, commit them and give the commit."""
+    write(root, messages)
+    git(root, "add", "-A")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", said)
+    return git(root, "rev-parse", "--short", "HEAD").strip()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "--quiet", "--initial-branch=main")
+    return tmp_path
+
+
+def told(report: Report) -> str:
+    lines = [f"{each.path} {each.what} {each.details} {each.fix}" for each in report.findings]
+    return "\n".join((*lines, *report.notes))
+
+
+def test_files_that_are_up_to_date_pass(root: Path) -> None:
+    commit(root, Wish, Granted)
+    report = check(root, [Wish, Granted])
+    assert told(report) == ""
+    assert report.compared == 2
+
+
+def test_a_breaking_edit_is_refused_even_two_commits_later(root: Path) -> None:
+    first = commit(root, Wish, Granted)
+    commit(root, NarrowerWish, Granted)
+    (root / "README.md").write_text("Something else.", encoding="utf-8")
+    commit(root, NarrowerWish, Granted)
+    (finding,) = check(root, [NarrowerWish, Granted]).findings
+    assert finding.path == WISH
+    assert first in finding.what
+    (detail,) = finding.details
+    assert detail.startswith("/properties/person: the field person is new and required: whoever")
+    assert "v2 beside it" in finding.fix
+
+
+def test_a_breaking_edit_is_refused_before_it_is_committed(root: Path) -> None:
+    commit(root, Wish)
+    write(root, [NarrowerWish])
+    assert [each.path for each in check(root, [NarrowerWish]).findings] == [WISH]
+
+
+def test_a_breaking_edit_of_the_model_is_told_before_anything_is_generated(root: Path) -> None:
+    commit(root, Wish)
+    report = check(root, [NarrowerWish])
+    assert "run `busbar schema generate`" in told(report)
+    assert "the field person is new and required" in told(report)
+
+
+def test_a_breaking_edit_by_hand_is_told_as_stale_and_as_breaking(root: Path) -> None:
+    commit(root, Wish)
+    file = root / WISH
+    file.write_text(file.read_text(encoding="utf-8").replace('"string"', '"integer"'), "utf-8")
+    report = check(root, [Wish])
+    assert "is not what the messages generate" in told(report)
+    assert "/properties/name: the type changed from string to integer" in told(report)
+
+
+def test_a_schema_overwritten_with_something_else_is_refused(root: Path) -> None:
+    commit(root, Wish)
+    (root / WISH).write_text("<<<<<<< HEAD", encoding="utf-8")
+    assert "breaks what was published" in told(check(root, [Wish]))
+
+
+def test_a_compatible_edit_is_accepted(root: Path) -> None:
+    commit(root, Wish)
+    commit(root, WiderWish)
+    report = check(root, [WiderWish])
+    assert told(report) == ""
+    assert report.compared == 2
+
+
+def test_taking_a_compatible_edit_back_is_refused(root: Path) -> None:
+    commit(root, Wish)
+    widened = commit(root, WiderWish)
+    commit(root, Wish)
+    (finding,) = check(root, [Wish]).findings
+    assert widened in finding.what
+    assert "the optional field count is gone" in finding.details[0]
+
+
+def test_a_version_that_only_a_merged_branch_had_counts_too(root: Path) -> None:
+    commit(root, Wish)
+    git(root, "checkout", "--quiet", "-b", "topic")
+    commit(root, WiderWish)
+    commit(root, Wish)
+    git(root, "checkout", "--quiet", "main")
+    git(root, "commit", "--quiet", "--allow-empty", "-m", "Meanwhile")
+    git(root, "merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
+    assert "the optional field count is gone" in told(check(root, [Wish]))
+
+
+def test_against_limits_the_comparison_to_one_revision(root: Path) -> None:
+    first = commit(root, Wish)
+    second = commit(root, NarrowerWish)
+    assert check(root, [NarrowerWish], against=second).findings == ()
+    assert [each.path for each in check(root, [NarrowerWish], against=first).findings] == [WISH]
+
+
+def test_against_an_unknown_revision_is_an_error(root: Path) -> None:
+    commit(root, Wish)
+    with pytest.raises(ConfigurationError, match="git knows no commit nowhere"):
+        check(root, [Wish], against="nowhere")
+    with pytest.raises(ConfigurationError, match="git knows no commit --all"):
+        check(root, [Wish], against="--all")
+
+
+def test_deleting_a_published_schema_is_refused(root: Path) -> None:
+    first = commit(root, Wish, Granted)
+    for path in (GRANTED, "schemas/test/granted/examples/v1-1.json"):
+        (root / path).unlink()
+    commit(root, Wish)
+    (finding,) = check(root, [Wish]).findings
+    assert finding.path == GRANTED
+    assert first in finding.what
+    assert "has been deleted" in finding.what
+
+
+def test_taking_a_published_message_out_of_the_catalogue_is_refused(root: Path) -> None:
+    commit(root, Wish, Granted)
+    (finding, contract) = sorted(check(root, [Wish]).findings, key=lambda each: each.path)[::-1]
+    assert finding.path == GRANTED
+    assert "no message generates it any more" in finding.what
+    assert contract.path == "contracts/asyncapi.yaml"
+
+
+def test_a_draft_may_be_broken_and_deleted(root: Path) -> None:
+    commit(root, DraftWish, Granted)
+    assert check(root, [Wish, Granted]).findings[0].fix.startswith("run")
+    commit(root, Granted)
+    assert told(check(root, [Granted])) == ""
+
+
+def test_a_published_message_cannot_become_a_draft_again(root: Path) -> None:
+    commit(root, Wish)
+    write(root, [DraftWish])
+    assert "/x-busbar/status" in told(check(root, [DraftWish]))
+
+
+@pytest.mark.parametrize(
+    "path", [WISH, "schemas/test/wish/examples/v1-1.json", "contracts/asyncapi.yaml"]
+)
+def test_a_stale_or_missing_file_is_named(root: Path, path: str) -> None:
+    commit(root, Wish)
+    (root / path).write_text((root / path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    (finding,) = check(root, [Wish]).findings
+    assert (finding.path, finding.what) == (path, "is not what the messages generate")
+    (root / path).unlink()
+    (finding,) = check(root, [Wish]).findings
+    assert (finding.path, finding.what) == (path, "is missing")
+    assert "busbar schema generate" in finding.fix
+
+
+def test_what_a_draft_left_behind_and_strangers_are_named(root: Path) -> None:
+    commit(root, DraftWish, Granted)
+    (root / "schemas/notes.json").write_text("{}", encoding="utf-8")
+    findings = {each.path: each.what for each in check(root, [Granted]).findings}
+    assert findings[WISH] == "belongs to no message any more"
+    assert findings["schemas/notes.json"] == "is neither a schema nor an example"
+
+
+def test_a_checkout_in_a_folder_of_a_repository_has_its_history(root: Path) -> None:
+    inside = root / "busbar"
+    inside.mkdir()
+    write(inside, [Wish])
+    commit(root, said="The folder")
+    write(inside, [NarrowerWish])
+    assert "person" in told(check(inside, [NarrowerWish]))
+    assert "person" in told(check(inside, [NarrowerWish], against="HEAD"))
+
+
+def test_without_git_or_history_it_says_so(tmp_path: Path) -> None:
+    write(tmp_path, [Wish])
+    assert "not in a git repository" in told(check(tmp_path, [Wish]))
+    with pytest.raises(ConfigurationError, match="not in a git repository"):
+        check(tmp_path, [Wish], against="HEAD")
+    git(tmp_path, "init", "--quiet")
+    assert "no commit yet" in told(check(tmp_path, [Wish]))
+    git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "Nothing")
+    assert "No commit has a schema yet" in told(check(tmp_path, [Wish]))
+
+
+def test_a_shallow_clone_says_what_it_cannot_see(root: Path, tmp_path: Path) -> None:
+    commit(root, Wish)
+    commit(root, NarrowerWish)
+    git(root, "clone", "--quiet", "--depth=1", root.as_uri(), str(tmp_path / "clone"))
+    report = check(tmp_path / "clone", [NarrowerWish])
+    assert "shallow" in told(report)
+    assert report.findings == ()
+
+
+def test_a_repository_that_git_refuses_is_an_error_not_a_pass(root: Path) -> None:
+    commit(root, Wish)
+    (root / ".git" / "HEAD").write_text("nonsense", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"git .* failed"):
+        check(root, [Wish])
+
+
+def test_the_command_exits_1_and_teaches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "MESSAGES", (Wish,))
+    cli = CliRunner()
+    made = cli.invoke(commands.app, ["generate", "--root", str(root)])
+    assert (made.exit_code, WISH in made.stdout) == (0, True)
+    commit(root, Wish)
+    fine = cli.invoke(commands.app, ["check", "--root", str(root)])
+    assert (fine.exit_code, "up to date" in fine.stdout) == (0, True)
+    monkeypatch.setattr(commands, "MESSAGES", (NarrowerWish,))
+    cli.invoke(commands.app, ["generate", "--root", str(root)])
+    refused = cli.invoke(commands.app, ["check", "--root", str(root)])
+    assert refused.exit_code == 1
+    assert WISH in refused.stdout
+    assert "the field person is new and required" in refused.stdout
+    assert "v2 beside it" in refused.stdout
+
+
+def test_an_error_is_a_sentence_on_stderr(tmp_path: Path) -> None:
+    failed = CliRunner().invoke(commands.app, ["check", "--root", str(tmp_path / "nowhere")])
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: --root")
+    assert "schemas/" in failed.stderr
+
+
+def test_the_list_is_a_table_or_json() -> None:
+    table = CliRunner().invoke(commands.app, ["list"])
+    assert "busbar.resource.apply.v1" in table.stdout
+    as_json = CliRunner().invoke(commands.app, ["list", "-o", "json"])
+    assert '"schema": "schemas/resource/apply/v1.json"' in as_json.stdout

@@ -1,0 +1,250 @@
+"""What tests of the runtime share: clocks that tests move, a bus that misbehaves, records."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any
+
+from aiokafka.errors import KafkaConnectionError
+from sqlalchemy import select
+
+from busbar.kernel.ids import operation_id
+from busbar.messages.base import Fact, IntentRef
+from busbar.messages.codec import kafka as codec
+from busbar.messages.delivery import DeadLettered
+from busbar.messages.envelope import Envelope
+from busbar.messages.notification import DeleteSubscription, Unsubscribed
+from busbar.runtime.bus import Outgoing, Partition, Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.engine import Engine
+from busbar.runtime.service import Received, Service
+from busbar.runtime.store import Cause, Document, Store, Transaction, tables
+
+BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+SOURCE = "urn:team:payments"
+CAUSE = Cause(SOURCE, "cause-1", "correlation-1")
+KEY = bytes(range(32))
+
+
+def cipher() -> Cipher:
+    return Cipher(KEY)
+
+
+class ManualClock:
+    """A clock on which sleeping takes no time: it moves the clock on and lets others run."""
+
+    def __init__(self, now: datetime = BEGIN) -> None:
+        self._now = now
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class SteppedClock(ManualClock):
+    """A clock on which sleepers wait until the test moves it past their moment."""
+
+    def __init__(self, now: datetime = BEGIN) -> None:
+        super().__init__(now)
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heappush(self._sleepers, (self._now + timedelta(seconds=seconds), self._count, woken))
+        await woken
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            woken = heappop(self._sleepers)[2]
+            if not woken.done():
+                woken.set_result(None)
+
+
+class FakePublisher:
+    """Takes records; ``fail`` refuses the next ones, ``lose`` takes them without an answer."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Outgoing]] = []
+        self.fail = 0
+        self.lose = 0
+        self.before: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def records(self) -> list[Outgoing]:
+        return [record for batch in self.batches for record in batch]
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        return [codec.read(record.headers, record.value, record.key) for record in self.records]
+
+    def of(self, *types: str) -> list[Envelope]:
+        return [envelope for envelope in self.envelopes if envelope.type in types]
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        if self.before is not None:
+            await self.before()
+        if self.fail:
+            self.fail -= 1
+            raise KafkaConnectionError("the broker is away")
+        self.batches.append(list(records))
+        if self.lose:
+            self.lose -= 1
+            raise KafkaConnectionError("the answer was lost")
+
+
+def fact(number: int = 1) -> Unsubscribed:
+    """A small fact that tells ``number``."""
+    return Unsubscribed(
+        operation=operation_id(SOURCE, str(number)),
+        intent=IntentRef(source=SOURCE, id=str(number), type=DeleteSubscription.TYPE),
+        subscription=f"payments/s{number}",
+    )
+
+
+def numbers(facts: Sequence[Fact]) -> list[int]:
+    """What the facts of :func:`fact` tell."""
+    return [
+        int(item.subscription.removeprefix("payments/s"))
+        for item in facts
+        if isinstance(item, Unsubscribed)
+    ]
+
+
+def collect(state: tuple[Fact, ...], event: Fact) -> tuple[Fact, ...]:
+    """An ``evolve`` that remembers everything."""
+    return (*state, event)
+
+
+def intent(number: int, **more: Any) -> dict[str, Any]:
+    """Data of a :class:`DeleteSubscription` that asks for ``number``."""
+    return {"team": "payments", "name": f"s{number}", **more}
+
+
+def record(
+    offset: int,
+    data: object = None,
+    *,
+    id_: str | None = None,
+    type_: str = DeleteSubscription.TYPE,
+    topic: str = DeleteSubscription.TOPIC,
+    partition: int = 0,
+    extensions: Mapping[str, str] | None = None,
+) -> Record:
+    """A record as the bus delivers it: by default, the intent with the number ``offset``."""
+    envelope = Envelope(
+        id=id_ or f"intent-{offset}",
+        source=SOURCE,
+        type=type_,
+        extensions=extensions or {},
+        data=intent(offset) if data is None else data,
+        key="payments",
+    )
+    headers, value, key = codec.write(envelope)
+    return Record(topic, partition, offset, 0, key, value, headers)
+
+
+def unreadable(offset: int, value: bytes = b"{", *, partition: int = 0) -> Record:
+    """A record that is no CloudEvent."""
+    return Record(DeleteSubscription.TOPIC, partition, offset, 0, b"k", value, [("x", None)])
+
+
+def subscription_fact(received: Received[DeleteSubscription]) -> Unsubscribed:
+    """The answer of the toy service: it does as it is told."""
+    envelope = received.envelope
+    return Unsubscribed(
+        operation=operation_id(envelope.source, envelope.id),
+        intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+        subscription=f"{received.message.team}/{received.message.name}",
+    )
+
+
+async def append(store: Store, stream: str, *found: int, index: int = 0) -> list[str]:
+    """Append :func:`fact` for each number, caused by the first of them."""
+
+    async def body(tx: Transaction) -> list[str]:
+        tx.caused_by(Cause(SOURCE, f"{stream}-{found[0]}", "correlation"), index=index)
+        return await tx.append(stream, [fact(number) for number in found], key=stream)
+
+    return await store.transact(body)
+
+
+async def facts_of(store: Store, stream: str) -> list[int]:
+    """The numbers of the facts in ``stream``, oldest first."""
+    async with store.reading() as tx:
+        return numbers(await tx.load(stream, (), collect))
+
+
+class Toy:
+    """A service that answers every intent with a fact, and fails where it is told to."""
+
+    def __init__(self, store: Store, clock: ManualClock, *, attempts: int = 3) -> None:
+        self.store = store
+        self.clock = clock
+        self.attempts = attempts
+        self.service = Service("policy")
+        self.service.on(DeleteSubscription)(self.handle)
+        self.letters = DeadLetters("policy", cipher())
+        self.handled: list[str] = []
+        """The name in every intent that reached the handler, failed or not."""
+        self.failing: dict[str, list[BaseException]] = {}
+        """What to raise for an intent of this name, one after the other."""
+        self.broken: dict[str, BaseException] = {}
+        """What to raise for an intent of this name, always."""
+        self.engine = self.restarted()
+
+    def restarted(self) -> Engine:
+        """The engine of a new process on the same store."""
+        self.engine = Engine(
+            self.service, self.store, self.letters, clock=self.clock, attempts=self.attempts
+        )
+        return self.engine
+
+    async def handle(self, received: Received[DeleteSubscription], tx: Transaction) -> None:
+        name = received.message.name
+        self.handled.append(name)
+        await tx.append("done", [subscription_fact(received)], key="payments")
+        await tx.documents.put(Document(kind="last", key=name, value={"n": len(self.handled)}))
+        await tx.tasks.schedule("follow-up", name)
+        if self.failing.get(name):
+            raise self.failing[name].pop(0)
+        if name in self.broken:
+            raise self.broken[name]
+
+    async def done(self) -> list[int]:
+        """What was answered, in order."""
+        return await facts_of(self.store, "done")
+
+    async def offsets(self) -> dict[Partition, int]:
+        async with self.store.reading() as tx:
+            return await tx.inbox.offsets("policy")
+
+    async def dead(self) -> list[DeadLettered]:
+        """The published dead letters."""
+        return [
+            DeadLettered.model_validate_json(event.data)
+            for event in await self.store.events(limit=10_000)
+            if event.type == DeadLettered.TYPE
+        ]
+
+    async def effects(self) -> dict[str, int]:
+        """How many rows each kind of effect has left."""
+        names = ("events", "inbox", "offsets", "tasks", "documents", "letters")
+        async with self.store.reading() as tx:
+            return {
+                name: len((await tx.execute(select(tables.metadata.tables[name]))).all())
+                for name in names
+            }

@@ -1,0 +1,456 @@
+"""The relay: commit order, gapless numbers that never change, heads anybody can check."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from busbar.kernel.errors import Fenced
+from busbar.messages.delivery import DeadLettered, HeadPublished
+from busbar.messages.envelope import Envelope
+from busbar.messages.notification import DeleteSubscription, Unsubscribed
+from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, FACTS_HEAD
+from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.runtime.events import GENESIS, chain
+from busbar.runtime.relay import Relay
+from busbar.runtime.store import Store, Transaction, tables
+from support import eventually
+from support.runtime import (
+    CAUSE,
+    SOURCE,
+    FakePublisher,
+    ManualClock,
+    SteppedClock,
+    append,
+    cipher,
+    unreadable,
+)
+
+
+@pytest.fixture
+def publisher() -> FakePublisher:
+    return FakePublisher()
+
+
+def relay_of(
+    store: Store, publisher: FakePublisher, clock: ManualClock, holder: str = "a"
+) -> Relay:
+    return Relay(store, publisher, clock=clock, holder=holder, lease=5)
+
+
+@pytest.fixture
+def relay(store: Store, publisher: FakePublisher, clock: ManualClock) -> Relay:
+    return relay_of(store, publisher, clock)
+
+
+async def drain(relay: Relay) -> None:
+    while await relay.step():
+        pass
+
+
+@asynccontextmanager
+async def running(relay: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def facts(publisher: FakePublisher) -> list[tuple[int, str]]:
+    """Sequence and what is told, in the order of publishing."""
+    return [
+        (int(envelope.extensions["sequence"]), envelope.data["subscription"])
+        for envelope in publisher.of(Unsubscribed.TYPE)
+    ]
+
+
+def told(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
+    return [(first + index, f"payments/s{number}") for index, number in enumerate(numbers)]
+
+
+def heads(publisher: FakePublisher) -> list[HeadPublished]:
+    return [HeadPublished.model_validate(item.data) for item in publisher.of(HeadPublished.TYPE)]
+
+
+def links(envelopes: Sequence[Envelope]) -> list[str]:
+    """What an outsider computes from the published records alone."""
+    found = [GENESIS]
+    for envelope in envelopes:
+        found.append(chain(found[-1], envelope.source, envelope.id, envelope.type, envelope.data))
+    return found
+
+
+async def marks(store: Store) -> dict[str, int]:
+    async with store.reading() as tx:
+        return {row.name: row.value for row in await tx.execute(select(tables.marks))}
+
+
+async def test_events_are_published_in_commit_order_with_numbers_from_one(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    await append(store, "b", 1, 2)
+    await append(store, "a", 3)
+    await drain(relay)
+    await append(store, "b", 4)
+    await drain(relay)
+    assert facts(publisher) == told(1, 2, 3, 4)
+
+
+async def test_numbers_have_no_gaps_across_batches_and_private_events(
+    store: Store,
+    relay: Relay,
+    publisher: FakePublisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("busbar.runtime.relay.BATCH", 3)
+
+    async def private(tx: Transaction) -> None:
+        tx.caused_by(CAUSE)
+        await tx.append_raw("p", id_="p", type_="private", data="{}", metadata={})
+
+    await append(store, "a", 1, 2)
+    await store.transact(private)
+    await append(store, "a", 3, 4, 5, 6, 7)
+    await drain(relay)
+    assert facts(publisher) == told(1, 2, 3, 4, 5, 6, 7)
+    assert [len(batch) for batch in publisher.batches] == [3, 3, 1, 1]  # the last is the head
+
+
+async def test_a_record_says_all_that_is_known_about_its_event(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    (id_,) = await append(store, "a", 1)
+    await drain(relay)
+    (envelope,) = publisher.of(Unsubscribed.TYPE)
+    assert publisher.records[0].topic == Unsubscribed.TOPIC
+    assert publisher.records[0].key == b"a"
+    assert (envelope.id, envelope.source, envelope.subject) == (id_, "/busbar/policy", "a")
+    assert envelope.time == store.clock.now()
+    assert envelope.extensions == {
+        "correlationid": "correlation",
+        "causationid": "a-1",
+        "partitionkey": "a",
+        "relay": "policy",
+        "sequence": "00000000000000000001",
+    }
+
+
+async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_it(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    async def body(tx: Transaction) -> None:
+        tx.caused_by(CAUSE)
+        await tx.append_raw(
+            "intents",
+            id_="row",
+            type_=DeleteSubscription.TYPE,
+            topic=DeleteSubscription.TOPIC,
+            key="payments",
+            data='{"team":"payments","name":"x"}',
+            metadata={
+                "id": "theirs",
+                "source": SOURCE,
+                "time": "2020-01-01T00:00:00.000000Z",
+                "extensions": {"correlationid": "theirs too"},
+            },
+        )
+
+    await store.transact(body)
+    await drain(relay)
+    envelope = publisher.envelopes[0]
+    assert (envelope.id, envelope.source) == ("theirs", SOURCE)
+    assert envelope.time is not None
+    assert envelope.time.year == 2020
+    assert envelope.extensions["correlationid"] == "theirs too"
+    assert envelope.extensions["sequence"] == "00000000000000000001"
+
+
+async def test_nothing_is_published_twice_in_normal_operation(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    for number in range(1, 8):
+        await append(store, "a", number)
+        await drain(relay)
+        await drain(relay)
+    identities = [(envelope.source, envelope.id) for envelope in publisher.envelopes]
+    assert len(identities) == len(set(identities)) == 14  # seven facts, seven heads
+
+
+async def test_a_head_carries_count_and_digest_that_an_outsider_computes_again(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    for number in (1, 2, 3):
+        await append(store, "a", number, number + 10)
+        await drain(relay)
+    expected = links(publisher.of(Unsubscribed.TYPE))
+    assert [(head.relay, head.sequence, head.count, head.digest) for head in heads(publisher)] == [
+        ("policy", count, count, expected[count]) for count in (2, 4, 6)
+    ]
+    assert {record.topic for record in publisher.records} == {Unsubscribed.TOPIC, FACTS_HEAD}
+
+
+async def test_the_digest_changes_with_every_part_of_every_event(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    await append(store, "a", 1, 2, 3)
+    await drain(relay)
+    first, second, third = publisher.of(Unsubscribed.TYPE)
+    whole = links([first, second, third])[-1]
+    parts = (first.source, first.id, first.type, first.data)
+    forged = [chain(GENESIS, *(*parts[:n], "forged", *parts[n + 1 :])) for n in range(4)]
+    assert len({links([first])[-1], *forged}) == 5
+    for other in ([first, third], [second, first, third], [first, second, third, third]):
+        assert links(other)[-1] != whole
+
+
+async def test_no_head_is_published_before_everything_it_counts(
+    store: Store,
+    relay: Relay,
+    publisher: FakePublisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("busbar.runtime.relay.BATCH", 2)
+    await append(store, "a", 1, 2, 3, 4, 5)
+    await drain(relay)
+    published = 0
+    for batch in publisher.envelopes:
+        if batch.type == HeadPublished.TYPE:
+            assert batch.data["sequence"] == published
+        else:
+            published += 1
+    assert heads(publisher)[-1].sequence == 5
+
+
+async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publishing(
+    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    await append(store, "a", 1, 2)
+    publisher.fail = 1
+    with pytest.raises(KafkaConnectionError):
+        await relay.step()
+    await append(store, "a", 3)
+    clock.advance(5)
+    await drain(relay_of(store, publisher, clock, "successor"))
+    assert facts(publisher) == told(1, 2, 3)
+    assert heads(publisher)[-1].digest == links(publisher.of(Unsubscribed.TYPE))[-1]
+
+
+async def test_events_keep_their_numbers_when_it_dies_between_publishing_and_marking(
+    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    await append(store, "a", 1, 2)
+    publisher.lose = 1
+    with pytest.raises(KafkaConnectionError):
+        await relay.step()
+    assert await marks(store) == {}
+    await append(store, "a", 3)
+    clock.advance(5)
+    await drain(relay_of(store, publisher, clock, "successor"))
+    again = facts(publisher)
+    assert again == told(1, 2) + told(1, 2, 3)
+    ids = [envelope.id for envelope in publisher.of(Unsubscribed.TYPE)]
+    assert ids[:2] == ids[2:4]
+    bodies = [(record.headers, record.value) for record in publisher.records]
+    assert bodies[:2] == bodies[2:4]  # byte for byte, so that any inbox knows them
+    assert await marks(store) == {"published": 3}
+
+
+async def test_a_restart_goes_on_after_what_was_acknowledged(
+    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    await append(store, "a", 1, 2)
+    await drain(relay)
+    await append(store, "a", 3)
+    clock.advance(5)
+    await drain(relay_of(store, publisher, clock, "successor"))
+    assert facts(publisher) == told(1, 2, 3)
+
+
+async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
+    store: Store, publisher: FakePublisher
+) -> None:
+    clock = SteppedClock()
+    relay = relay_of(store, publisher, clock)
+    await append(store, "a", 1, 2)
+    publisher.fail = 3
+    async with running(relay):
+        for failures in (1, 2, 3):
+            await eventually(lambda failures=failures: len(clock.slept) == failures)
+            assert not relay.healthy
+            assert facts(publisher) == []
+            clock.advance(1)
+        await eventually(lambda: relay.healthy)
+        assert facts(publisher) == told(1, 2)
+        publisher.fail = 1
+        await append(store, "a", 3)
+        await eventually(lambda: not relay.healthy)
+        clock.advance(1)
+        await eventually(lambda: relay.healthy)
+    assert facts(publisher) == told(1, 2, 3)
+
+
+async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_left(
+    store: Store,
+    publisher: FakePublisher,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("busbar.runtime.relay.BATCH", 1)
+    await append(store, "a", 1, 2, 3)
+    relay = relay_of(store, publisher, clock)
+    blocked = asyncio.Event()
+
+    async def second_batch_hangs() -> None:
+        if publisher.batches:
+            blocked.set()
+            await asyncio.Event().wait()
+
+    publisher.before = second_batch_hangs
+    async with running(relay):
+        await blocked.wait()
+        assert relay.healthy
+
+
+async def test_a_store_that_is_away_is_waited_for(
+    store: Store, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SteppedClock()
+    relay = relay_of(store, publisher, clock)
+    await append(store, "a", 1)
+
+    async def away() -> bool:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(relay, "_news", away)
+        async with running(relay):
+            await eventually(lambda: len(clock.slept) == 1)
+            assert not relay.healthy
+            patch.undo()
+            clock.advance(1)
+            await eventually(lambda: relay.healthy)
+    assert facts(publisher) == told(1)
+
+
+async def test_a_commit_wakes_it(
+    store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("busbar.runtime.relay.IDLE_SECONDS", 3600)
+    async with running(relay):
+        await eventually(lambda: relay.healthy)
+        await append(store, "a", 1)
+        await eventually(lambda: facts(publisher) == told(1))
+
+
+async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes(
+    store: Store, clock: ManualClock
+) -> None:
+    here, there = FakePublisher(), FakePublisher()
+    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
+    for number in range(1, 5):
+        await append(store, "a", number)
+        await drain(first)
+        await drain(second)
+        clock.advance(3)  # the holder extends its lease by working
+    assert facts(here) == told(1, 2, 3, 4)
+    assert there.records == []
+
+
+async def test_an_idle_holder_keeps_its_lease(store: Store, clock: ManualClock) -> None:
+    here, there = FakePublisher(), FakePublisher()
+    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
+    await drain(first)
+    for _ in range(6):
+        clock.advance(3)
+        await drain(first)
+        await drain(second)
+    await append(store, "a", 1)
+    await drain(second)
+    assert there.records == []
+
+
+async def test_a_relay_that_slept_past_its_lease_is_fenced(
+    store: Store, clock: ManualClock
+) -> None:
+    here, there = FakePublisher(), FakePublisher()
+    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
+    await append(store, "a", 1)
+    await drain(first)
+    clock.advance(5)
+    await append(store, "a", 2)
+    await drain(second)
+    await append(store, "a", 3)
+    with pytest.raises(Fenced):
+        await first.step()
+    await drain(second)
+    assert facts(here) == told(1)
+    assert facts(there) == told(2, 3, first=2)
+
+
+async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
+    store: Store, clock: ManualClock
+) -> None:
+    here, there = FakePublisher(), FakePublisher()
+    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
+
+    async def paused_for_long() -> None:
+        here.before = None
+        clock.advance(5)
+        assert not there.records
+        await append(store, "a", 2)
+        await drain(second)
+
+    await append(store, "a", 1)
+    here.before = paused_for_long
+    with pytest.raises(Fenced):
+        await first.step()
+    assert facts(there) == told(1, 2)
+    assert facts(here) == told(1)  # published twice, under the same number
+    assert await marks(store) == {"published": 2}
+
+
+async def test_a_fenced_relay_waits_for_its_turn_again(store: Store, clock: ManualClock) -> None:
+    here, there = FakePublisher(), FakePublisher()
+    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
+    await drain(first)
+    clock.advance(5)
+    await drain(second)
+    async with running(first):
+        await append(store, "a", 1)
+        await eventually(lambda: first._claim is None, what="being fenced")
+        clock.advance(5)
+        await append(store, "a", 2)
+        await eventually(lambda: facts(here) == told(1, 2))
+    assert there.records == []
+
+
+async def test_the_largest_dead_letter_is_published_whole(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    record = unreadable(7, b"\xff" * 1_000_000)
+
+    async def body(tx: Transaction) -> None:
+        await DeadLetters("policy", cipher()).keep(tx, record, Why("bad_json", "it is"), None)
+
+    await store.transact(body)
+    await append(store, "a", 1)
+    await drain(relay)
+    letter = publisher.records[0]
+    assert letter.topic == "busbar.dlq.policy"
+    assert letter.value is not None
+    assert 1_000_000 < len(letter.value) < DEAD_LETTER_MAX_BYTES
+    headers = dict(letter.headers)
+    assert headers["ce_type"] == DeadLettered.TYPE.encode()
+    assert headers["content-type"] == b"application/json"
+    fact = DeadLettered.model_validate_json(letter.value)
+    opened = cipher().open(base64.b64decode(fact.sealed), context=fact.letter)
+    assert base64.b64encode(record.value or b"") in opened
+    assert publisher.records[1].topic == Unsubscribed.TOPIC
