@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
@@ -69,6 +70,7 @@ def _known(record: Record) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
+        "timestamp": record.timestamp,
         "kafka_key": None if record.key is None else record.key.decode("utf-8", "replace"),
         "value_digest": hashlib.sha256(record.value or b"").hexdigest(),
     }
@@ -120,7 +122,7 @@ def record_of(event: StoredEvent) -> AuditRecord:
         type=event.type,
         id=about.get("id", ""),
         source=about.get("source", ""),
-        time=about.get("time"),
+        time=about.get("time") or _published(about["timestamp"]),
         recorded_time=event.recorded_time,
         resource=event.key,
         operation=event.correlation or None,
@@ -130,6 +132,11 @@ def record_of(event: StoredEvent) -> AuditRecord:
         readable=readable,
         data=json.loads(event.data) if readable else None,
     )
+
+
+def _published(timestamp: int) -> str:
+    """When a record without a time of its own was published, as Kafka has it (ms since 1970)."""
+    return format_time(datetime.fromtimestamp(timestamp / 1000, UTC))
 
 
 async def records(

@@ -90,7 +90,8 @@ class DeadLetters:
                 }
             ],
         )
-        tx.caused_by(Cause(f"kafka:{place}", str(record.offset), _correlation(envelope, letter)))
+        # A source with a space: no event that the codec lets in can have named the same events.
+        tx.caused_by(Cause(f"dead letter {place}", str(record.offset), _correlation(envelope, letter)))
         fact = DeadLettered(
             letter=letter,
             service=self._service,

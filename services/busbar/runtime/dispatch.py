@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from busbar.kernel.canonical import digest
-from busbar.kernel.errors import BusbarError, Reject
+from busbar.kernel.errors import BusbarError, Conflict, Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import IntentRef, Message
-from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime import wire
 from busbar.runtime.bus import Record
 from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.logs import bind
+from busbar.runtime.logs import bind, get_logger
 from busbar.runtime.service import Conflicting, Handler, Problem, Received, Service
-from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.store import STORE_AWAY, Cause, Transaction
+
+log = get_logger()
 
 Identity = tuple[str, str]
 
@@ -58,14 +60,15 @@ class Dispatcher:
                 first_in_batch[identity] = item
         digests = {key: self._digest(item.envelope) for key, item in first_in_batch.items()}
         seen = await tx.inbox.first_seen(self._service.name, digests)
+        known: list[Readable] = []
         for identity, item in first_in_batch.items():
             before = seen[identity]
             if before is None:
                 await self._dispatch(tx, item)
             else:
                 digests[identity] = before
-                repeated.append(item)
-        for item in repeated:
+                known.append(item)
+        for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
 
     async def _dispatch(self, tx: Transaction, item: Readable) -> None:
@@ -143,10 +146,9 @@ class Dispatcher:
         await tx.append(f"letter/{intent.letter}", [fact], key=intent.letter, topic=topic)
 
     async def _try_again(self, tx: Transaction, letter: Record) -> dict[str, str]:
-        try:
-            envelope = codec.read(letter.headers, letter.value, letter.key)
-        except Unreadable as error:
-            return {"outcome": "failed", "detail": f"still unreadable: {error.detail}"}
+        envelope = wire.read(letter)
+        if isinstance(envelope, Unreadable):
+            return {"outcome": "failed", "detail": f"still unreadable: {envelope.detail}"}
         identity = (envelope.source, envelope.id)
         try:
             async with tx.savepoint():
@@ -155,8 +157,14 @@ class Dispatcher:
                 if seen[identity] is not None:
                     return {"outcome": "handled", "detail": "its event was handled meanwhile"}
                 await self._dispatch(tx, Readable(letter, envelope))
+        except (Conflict, *STORE_AWAY):
+            raise
         except BusbarError as error:
             return {"outcome": "failed", "detail": str(error)}
+        except Exception as error:
+            log.exception("redrive_failed")
+            detail = f"{self._service.name} failed with {type(error).__name__}"
+            return {"outcome": "failed", "detail": detail}
         return {"outcome": "handled", "detail": ""}
 
 

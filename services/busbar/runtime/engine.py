@@ -177,4 +177,6 @@ class Engine:
 
 
 def _wait(error: Exception, failures: int) -> float:
-    return error.after if isinstance(error, Retry) else min(0.1 * 2 ** min(failures, 10), LONGEST_WAIT)
+    return (
+        error.after if isinstance(error, Retry) else min(0.1 * 2 ** min(failures, 10), LONGEST_WAIT)
+    )

@@ -59,11 +59,18 @@ class KafkaBus:
             log_level=logging.DEBUG,
         )
 
-    def subscribe(self, topic_names: Sequence[str], consumer: Consumer) -> None:
-        """Deliver the records of ``topic_names`` to ``consumer``."""
+    def subscribe(
+        self, topic_names: Sequence[str], consumer: Consumer, *, instance: str | None = None
+    ) -> None:
+        """Deliver the records of ``topic_names`` to ``consumer``.
+
+        A copy of the service that has a name of its own (``instance``) gets its partitions back
+        at once when it was killed and comes again, instead of when its session has run out.
+        """
         self._subscriber = self._broker.subscriber(
             *topic_names,
             group_id=f"busbar.{self._service}",
+            group_instance_id=instance,
             batch=True,
             max_records=self._batch_records,
             batch_timeout_ms=POLL_MS,
@@ -88,7 +95,7 @@ class KafkaBus:
         self._subscriber(deliver)
 
     async def start(self) -> None:
-        """Connect.
+        """Connect, to publish.
 
         Raises:
             KafkaError: no broker answers.
@@ -106,6 +113,13 @@ class KafkaBus:
             await producer.stop()
             raise
         self._producer = producer
+
+    async def consume(self) -> None:
+        """Join the group and begin to deliver; returns once partitions have been assigned.
+
+        Raises:
+            KafkaError: no broker answers.
+        """
         if self._subscriber is not None:
             await self._broker.start()
 

@@ -168,29 +168,35 @@ class ServiceProcess:
         self._engine = Engine(
             service, store, letters, clock=clock, attempts=settings.handler_attempts
         )
-        while True:
-            bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
-            bus.subscribe(service.topics, self._engine)
-            try:
-                await ensure_topics(bootstrap)
-                await bus.start()
-            except (KafkaError, OSError) as error:
-                with suppress(KafkaError, OSError):
-                    await bus.stop()
-                log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
-                await clock.sleep(RECONNECT_SECONDS)
-                continue
-            break
+        bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
+        # On SQLite a service runs once, so its name is name enough for its one consumer.
+        bus.subscribe(service.topics, self._engine, instance=f"{service.name}-1")
         self._bus = bus
-        holder = f"{service.name}-{os.getpid()}"
-        lease = settings.lease_seconds
+        await self._until_it_answers(bootstrap, lambda: ensure_topics(bootstrap))
+        await self._until_it_answers(bootstrap, bus.start)
+        # Publishing and unfinished work go on at once; joining the group may take its time.
+        holder, lease = f"{service.name}-{os.getpid()}", settings.lease_seconds
         self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))
         for kind, worker in service.workers.items():
             runner = TaskRunner(kind, worker, store, clock=clock, holder=holder, lease=lease)
             self._spawn(runner.run())
+        await self._until_it_answers(bootstrap, bus.consume)
         self._connected = True
+
+    async def _until_it_answers(
+        self, bootstrap: str, step: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Take ``step``; while there is no broker, try again."""
+        while True:
+            try:
+                await step()
+            except (KafkaError, OSError) as error:
+                log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
+                await self.context.clock.sleep(RECONNECT_SECONDS)
+            else:
+                return
 
     def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(part))

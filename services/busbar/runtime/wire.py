@@ -14,7 +14,11 @@ def read(record: Record) -> Envelope | Unreadable:
     """The event in ``record``, or why there is none."""
     value = record.value
     try:
-        if value is None or len(value) <= codec.MAX_BYTES or record.topic not in topics.DEAD_LETTERS:
+        if (
+            value is None
+            or len(value) <= codec.MAX_BYTES
+            or record.topic not in topics.DEAD_LETTERS
+        ):
             return codec.read(record.headers, value, record.key)
         bare = codec.read(record.headers, None, record.key)
         return replace(bare, data=load_json(value), body=value)

@@ -11,6 +11,7 @@ from busbar.cli.replay.compare import Replay
 from busbar.cli.replay.scratch import Scratch
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import open_store
+from busbar.sdk.answers import Sentence
 
 
 async def act_6(scene: Scene) -> None:
@@ -19,12 +20,19 @@ async def act_6(scene: Scene) -> None:
     stage.title(6, "why, and the proof: the state rebuilt from the log, and the log complete")
     about = scene.operations[-1]
     stage.tell("why", f"busbar why {about}")
-    sentences = await stage.client.why(about)
-    require(len(sentences) > 2, f"only {len(sentences)} sentences explain it")  # noqa: PLR2004 - asked, decided, done
+    sentences = await stage.until("the whole story", lambda: _whole_story(scene, about))
     for sentence in sentences:
         stage.tell(sentence.time[11:23], sentence.text)
     await _rebuild(scene)
     await _complete(scene)
+
+
+async def _whole_story(scene: Scene, about: str) -> tuple[Sentence, ...] | None:
+    """The chain from the request to the webhook, once all of it is in the log."""
+    sentences = await scene.stage.client.why(about)
+    texts = [sentence.text for sentence in sentences]
+    asked = bool(texts) and "asked for" in texts[0]
+    return sentences if asked and "was told of" in texts[-1] else None
 
 
 async def _rebuild(scene: Scene) -> None:

@@ -115,8 +115,11 @@ class _Story:
         place = (record.topic, record.partition, record.offset)
         if place in self.told:
             return
+        again = any(known.id == record.id for known in self.told.values())
         self.told[place] = record
         what, sentence = _say(record)
+        if again and what != "received":
+            what, sentence = "again", f"{sentence}: published twice, counts once"
         where = f"{record.topic}[{record.partition}]@{record.offset}"
         self._stage.tell(what, f"{sentence}  ({where})", since=self._since)
         self.ended = self.ended or record.type in _ENDS

@@ -22,6 +22,7 @@ from busbar.kernel.errors import BusbarError, ConfigurationError
 
 _POLL = 0.05
 _REPORT_EVERY = 1.0
+_ANSWER_PATIENCE = 1.0
 _LOCK_PATIENCE = 3.0
 _STOP_PATIENCE = 10.0
 _FORMAT_PATIENCE = 60.0
@@ -299,7 +300,7 @@ class KafkaServer:
 def _answers(address: str, *, cluster: str | None) -> bool:
     """Whether the broker of this very ``cluster`` is up and has joined it: it lists itself."""
     try:
-        described = wire.describe(address)
+        described = wire.describe(address, timeout=_ANSWER_PATIENCE)
     except (OSError, wire.NotKafka):
         return False
     return described.cluster_id == cluster and address in described.brokers

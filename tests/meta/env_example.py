@@ -1,0 +1,86 @@
+"""Writes ``.env.example`` from the settings: ``python tests/meta/env_example.py > .env.example``.
+
+Order, names, descriptions and defaults are those of ``runtime/settings.py``, so that the file
+changes exactly when they do.
+"""
+
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable
+
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+
+from busbar.runtime.settings import Settings
+
+WIDTH = 100
+HEAD = (
+    "Every setting of busbar with its default. Copy this file to `.env`, or set the variables in "
+    "the environment, which goes before the file. A setting without a value here is not set."
+)
+CHOICES = re.compile(r"\^\((?P<choices>\w+(?:\|\w+)*)\)\$")
+
+
+def names(name: str, field: FieldInfo) -> list[str]:
+    """The variables that a setting is read from, the one that counts first."""
+    if isinstance(field.validation_alias, AliasChoices):
+        return [str(choice) for choice in field.validation_alias.choices]
+    return [str(field.validation_alias or f"{Settings.model_config['env_prefix']}{name.upper()}")]
+
+
+def default(name: str, field: FieldInfo) -> str:
+    """The default as it is written in the file."""
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        folders = name in {"promises", "policies"}
+        return (os.pathsep if folders else ",").join(map(plain, value))
+    return plain(value)
+
+
+def plain(value: object) -> str:
+    """5.0 as 5: what people write."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def about(name: str, field: FieldInfo) -> str:
+    """What the setting means, what it takes, and its other names."""
+    choices = [
+        match["choices"].split("|")
+        for rule in field.metadata
+        if (match := CHOICES.fullmatch(getattr(rule, "pattern", None) or ""))
+    ]
+    said = [
+        field.description or f"The {name.replace('_', ' ')}.",
+        *(f"One of {', '.join(found)}." for found in choices),
+        *(f"Also read from {other}." for other in names(name, field)[1:]),
+    ]
+    return " ".join(said)
+
+
+def comment(text: str) -> Iterable[str]:
+    """``text`` as comment lines."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def render() -> str:
+    """The whole file."""
+    lines = [*comment(HEAD)]
+    for name, field in Settings.model_fields.items():
+        variable = names(name, field)[0]
+        lines += ["", *comment(about(name, field)), f"#{variable}={default(name, field)}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

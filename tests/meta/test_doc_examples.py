@@ -1,0 +1,73 @@
+"""What the how-tos show works as it is shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from busbar.notifier.domain import WebhookSecret, headers
+from busbar.policy.files import load_promise
+from meta.checkout import ROOT, below, place, text
+from meta.markdown import blocks
+
+HOW_TO = ROOT / "docs" / "how-to"
+SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+PYTHON = [
+    pytest.param(block.code, id=place(page, block.line))
+    for page in below("docs", suffix=".md")
+    for block in blocks(text(page))
+    if block.language == "python"
+]
+
+
+def example(page: str, language: str) -> str:
+    """The first block of ``language`` on ``page``."""
+    return next(block.code for block in blocks(text(HOW_TO / page)) if block.language == language)
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_in_the_documentation_can_be_compiled(code: str) -> None:
+    compile(code, "documentation", "exec")
+
+
+def test_the_promise_that_is_shown_can_be_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "work-queue.yaml"
+    file.write_text(example("offer-something.md", "yaml") + "\n", encoding="utf-8")
+    promise = load_promise(file)
+    assert promise.newest.violations(promise.newest.with_defaults({})) == ()
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("BUSBAR_WEBHOOK_SECRET", SECRET)
+    shown: dict[str, Any] = {}
+    exec(compile(example("receive-webhooks.md", "python"), "receiver", "exec"), shown)  # noqa: S102 - our own page
+    return shown
+
+
+def signed(body: bytes, *, now: int) -> dict[str, str]:
+    return headers([WebhookSecret.parse(SECRET)], "11111111-1111-5111-8111-111111111111", now, body)
+
+
+def now() -> int:
+    import time  # noqa: PLC0415 - the receiver's library reads the real clock
+
+    return int(time.time())
+
+
+BODY = '{"type":"busbar.resource.provisioned.v1","data":{"resource":"a/b/c/d"}}'.encode()
+
+
+def test_the_receiver_that_is_shown_takes_what_the_notifier_signs(receiver: dict[str, Any]) -> None:
+    assert receiver["receive"](signed(BODY, now=now()), BODY) == 204
+    assert receiver["receive"](signed(BODY, now=now()), BODY) == 204
+    assert len(receiver["handled"]) == 1
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_receiver_that_is_shown_refuses_what_is_changed_or_old(
+    receiver: dict[str, Any], *, late: bool
+) -> None:
+    sent = signed(BODY, now=now() - (3600 if late else 0))
+    assert receiver["receive"](sent, BODY if late else BODY + b" ") == 401
+    assert not receiver["handled"]
