@@ -289,7 +289,9 @@ def test_jars_that_are_not_complete_are_fetched_again(
 def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource) -> None:
     maven = fake_maven(
         tmp_path,
-        "echo run >> ../runs; while [ ! -e ../go ]; do sleep 0.05; done; echo jar > a.jar",
+        "echo run >> ../runs; n=0\n"
+        "while [ ! -e ../go ] && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done\n"
+        "echo jar > a.jar",
     )
     told: list[str] = []
 

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "services" / "busbar"
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Every file that is tracked, or would be with `git add`; generated and ignored ones are not."""
+    """Every file that is tracked or could be added; ignored ones are left out."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the git on PATH, as `busbar schema check` uses
         cwd=ROOT,

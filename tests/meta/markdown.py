@@ -1,6 +1,7 @@
 """Just enough Markdown: code, links and headings."""
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ def blocks(text: str) -> list[Block]:
         if not fence and match:
             fence, language, start, inside = match["fence"], match["language"], number + 1, []
         elif fence and line.strip() and set(line.strip()) == {fence[0]} and fence in line:
-            found.append(Block(language, start, "\n".join(inside)))
+            found.append(Block(language, start, textwrap.dedent("\n".join(inside))))
             fence = ""
         elif fence:
             inside.append(line)

@@ -35,11 +35,11 @@ def mentioned() -> dict[str, str]:
             found.setdefault(code, place(page, line))
         for block in blocks(text(page)):
             if block.language in SHELLS:
-                for offset, line in enumerate(joined(block.code)):
-                    found.setdefault(line.strip().removeprefix("$ "), place(page, block.line + offset))
+                for typed in joined(block.code):
+                    found.setdefault(typed.strip().removeprefix("$ "), place(page, block.line))
     for module in below("services", suffix=".py"):
-        for number, line in enumerate(text(module).splitlines(), start=1):
-            for match in IN_SENTENCE.finditer(line):
+        for number, said in enumerate(text(module).splitlines(), start=1):
+            for match in IN_SENTENCE.finditer(said):
                 found.setdefault(match["command"], place(module, number))
     return {code: where for code, where in found.items() if re.match(r"busbar( |$)", code)}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from busbar.kernel.errors import ConfigurationError
 from busbar.notifier.domain import WebhookSecret, headers
 from busbar.policy.files import load_promise
 from meta.checkout import ROOT, below, place, text
@@ -37,6 +38,18 @@ def test_the_promise_that_is_shown_can_be_loaded(tmp_path: Path) -> None:
     assert promise.newest.violations(promise.newest.with_defaults({})) == ()
 
 
+def test_the_error_that_is_shown_is_the_one_that_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("work-queue.yaml")
+    broken = example("offer-something.md", "yaml").replace("${spec.workers}", "${spec.worker}")
+    file.write_text(broken + "\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as raised:
+        load_promise(file)
+    assert raised.value.problem in " ".join(text(HOW_TO / "offer-something.md").split())
+
+
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("BUSBAR_WEBHOOK_SECRET", SECRET)
@@ -55,7 +68,7 @@ def now() -> int:
     return int(time.time())
 
 
-BODY = '{"type":"busbar.resource.provisioned.v1","data":{"resource":"a/b/c/d"}}'.encode()
+BODY = b'{"type":"busbar.resource.provisioned.v1","data":{"resource":"a/b/c/d"}}'
 
 
 def test_the_receiver_that_is_shown_takes_what_the_notifier_signs(receiver: dict[str, Any]) -> None:

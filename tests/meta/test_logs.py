@@ -81,7 +81,8 @@ def test_product_code_does_not_log_through_the_standard_library() -> None:
         place(path, node.lineno)
         for path in product()
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"logging.{m}" for m in METHODS}
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {f"logging.{m}" for m in METHODS}
     ]
     assert not wrong
 

@@ -8,8 +8,8 @@ from meta.checkout import files, place, text
 
 BINARY = (".jar", ".png", ".ico", ".gz", ".whl", ".woff2", ".db")
 INDEX = re.compile(
-    r"(?<![\w-])(--(extra-)?index-url|--find-links|--trusted-host|-i\s+https?:|PIP_INDEX_URL|"
-    r"UV_INDEX(_URL)?\b|UV_DEFAULT_INDEX|GOPROXY\s*=|<mirror>|registry\s*=\s*https?:)"
+    r"(?<![\w-])(--(extra-)?index-url|--find[-]links|--trusted[-]host|-i\s+https?:|PIP_INDEX[_]URL|"
+    r"UV_[A-Z_]*INDEX|GOPROXY\s*=|<mirror[>]|registry\s*=\s*https?:)"
 )
 HOSTS = re.compile(
     r"\b(pypi\.org|pythonhosted\.org|registry\.npmjs\.org|npmmirror\.com|yarnpkg\.com|"

@@ -24,7 +24,6 @@ def test_no_function_of_the_product_is_longer_than_60_lines() -> None:
         for path in below("services", suffix=".py")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1)
-        > MOST_LINES_OF_A_FUNCTION
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > MOST_LINES_OF_A_FUNCTION
     }
     assert not long, "split these functions by decision"

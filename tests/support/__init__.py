@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, overload
 
 from busbar.cli.kafka import Broker
 
@@ -30,13 +30,33 @@ class MakeTopic(Protocol):
         ...
 
 
+@overload
 async def eventually(
-    check: Callable[[], Awaitable[T] | T],
+    check: Callable[[], Coroutine[Any, Any, T]],
     *,
     within: float = 10.0,
     every: float = 0.02,
     what: str = "the condition",
-) -> T:
+) -> T: ...
+
+
+@overload
+async def eventually(
+    check: Callable[[], T],
+    *,
+    within: float = 10.0,
+    every: float = 0.02,
+    what: str = "the condition",
+) -> T: ...
+
+
+async def eventually(
+    check: Callable[[], Any],
+    *,
+    within: float = 10.0,
+    every: float = 0.02,
+    what: str = "the condition",
+) -> Any:
     """Ask ``check`` (a function or a coroutine function) until its answer is truthy; return it.
 
     An exception counts as "not yet". After ``within`` seconds an AssertionError names ``what``
@@ -49,7 +69,7 @@ async def eventually(
         try:
             async with asyncio.timeout_at(_loop_time(deadline)):
                 answer = check()
-                value = cast("T", await answer if inspect.isawaitable(answer) else answer)
+                value = await answer if inspect.isawaitable(answer) else answer
         except Exception as error:  # noqa: BLE001 - the next try may succeed; the last is told
             last, cause = f"it raised {error!r}", error
         else:

@@ -1,12 +1,23 @@
 """A store of one's own for every test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from busbar.runtime.store import Store, open_store
 from support.runtime import ManualClock, Toy
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> Iterator[None]:
+    """structlog's own default draws every traceback with all its locals, which takes a second."""
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

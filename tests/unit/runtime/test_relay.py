@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -454,3 +455,22 @@ async def test_the_largest_dead_letter_is_published_whole(
     opened = cipher().open(base64.b64decode(fact.sealed), context=fact.letter)
     assert base64.b64encode(record.value or b"") in opened
     assert publisher.records[1].topic == Unsubscribed.TOPIC
+
+
+async def test_a_relay_that_is_cancelled_while_it_is_woken_stops(relay: Relay) -> None:
+    """asyncio.wait_for swallows such a cancellation before Python 3.12."""
+    idle = asyncio.Event()
+
+    class Wake(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            idle.set()
+            return await super().wait()
+
+    relay._wake = Wake()
+    task = asyncio.create_task(relay.run())
+    await idle.wait()
+    relay._wake.set()
+    await asyncio.sleep(0)  # the inner wait is over, the outer one does not know yet
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)
+    assert task.done()

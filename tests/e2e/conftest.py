@@ -1,0 +1,62 @@
+"""The whole platform, started once for these tests: a real Kafka and every service."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from busbar.cli.up import Platform
+from busbar.kernel.errors import BusbarError
+from busbar.runtime.settings import load_settings
+from busbar.sdk import Client
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform of its own, stopped at the end."""
+    settings = load_settings()
+    found = Platform(tmp_path_factory.mktemp("home"), bootstrap=settings.kafka_bootstrap_servers)
+    try:
+        found.start()
+        found.wait_ready()
+    except BusbarError as error:
+        found.stop()
+        pytest.fail(f"the platform does not start: {error}", pytrace=False)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+async def client(platform: Platform) -> AsyncIterator[Client]:
+    """A client of the platform's gateway."""
+    async with client_of(platform) as found:
+        yield found
+
+
+@pytest.fixture
+async def producer(platform: Platform) -> AsyncIterator[AIOKafkaProducer]:
+    """An ordinary Kafka producer."""
+    found = AIOKafkaProducer(bootstrap_servers=platform.bootstrap, max_request_size=2_000_000)
+    await found.start()
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+def team() -> str:
+    """A team that nobody else uses."""
+    return f"team-{secrets.token_hex(4)}"
+
+
+def client_of(platform: Platform) -> Client:
+    """A client of ``platform``'s gateway."""
+    token = SecretStr(platform.token_file.read_text(encoding="ascii").strip())
+    return Client(platform.url, token, source="urn:test")
+
+
+def home_of(platform: Platform) -> Path:
+    """Where ``platform`` keeps its state."""
+    return platform.home

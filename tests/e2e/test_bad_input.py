@@ -1,0 +1,143 @@
+"""Whatever lands on the topic of intents ends in a denial or a dead letter that says why."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from busbar.kernel.ids import operation_id
+from busbar.sdk import Client
+from busbar.sdk.answers import DeadLetter
+from support import eventually
+
+TOPIC = "busbar.intents.resource"
+GOOD = {"environment": "dev", "promise": "event-stream", "spec": {"partitions": 1}}
+
+
+def binary(id_: str, **changed: str | None) -> list[tuple[str, bytes]]:
+    headers: dict[str, str | None] = {
+        "ce_specversion": "1.0",
+        "ce_id": id_,
+        "ce_source": "urn:test",
+        "ce_type": "busbar.resource.apply.v1",
+        "content-type": "application/json",
+        **changed,
+    }
+    return [(name, value.encode()) for name, value in headers.items() if value is not None]
+
+
+UNREADABLE: Mapping[str, tuple[dict[str, str | None], bytes, str]] = {
+    "without an id": ({"ce_id": None}, b"{}", "missing_attribute"),
+    "with an empty source": ({"ce_source": ""}, b"{}", "empty_attribute"),
+    "with a bad time": ({"ce_time": "yesterday"}, b"{}", "bad_time"),
+    "of another specversion": ({"ce_specversion": "0.3"}, b"{}", "bad_specversion"),
+    "that is not JSON": ({}, b"{nonsense", "bad_json"),
+    "with the same key twice": ({}, b'{"a":1,"a":2}', "duplicate_attribute"),
+    "in another format": ({"content-type": "text/xml"}, b"<a/>", "bad_content_type"),
+    "as a batch": ({"content-type": "application/cloudevents-batch+json"}, b"[]", "batch"),
+    "that is no CloudEvent at all": (
+        dict.fromkeys(("ce_specversion", "ce_id", "ce_source", "ce_type")),
+        b"hello",
+        "not_a_cloudevent",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
+    what: str, client: Client, producer: AIOKafkaProducer
+) -> None:
+    changed, value, code = UNREADABLE[what]
+    mark = secrets.token_hex(8)
+    headers = [*binary(mark, **changed), ("x-mark", mark.encode())]
+    sent = await producer.send_and_wait(TOPIC, value, headers=headers)
+
+    async def found() -> DeadLetter | None:
+        async for letter in client.dead_letters(service="policy"):
+            if (letter.topic, letter.partition, letter.offset) == (
+                TOPIC,
+                sent.partition,
+                sent.offset,
+            ):
+                return letter
+        return None
+
+    letter = await eventually(found, what="the dead letter")
+    assert letter is not None
+    assert letter.reason.startswith(code)
+    assert letter.detail
+    opened = await client.dead_letter(letter.letter)
+    assert opened.record is not None
+    assert opened.record["value"] == value.decode()
+    assert ["x-mark", mark] in opened.record["headers"]
+
+
+def data(team: str, **changed: Any) -> dict[str, Any]:
+    return {"team": team, "name": "thing", **GOOD, **changed}
+
+
+DENIED: Mapping[str, tuple[dict[str, str | None], dict[str, Any], str, str]] = {
+    "of unknown type": (
+        {"ce_type": "busbar.resource.aply.v1"},
+        {},
+        "unknown_type",
+        "busbar.resource.apply.v1",
+    ),
+    "for an unknown promise": ({}, {"promise": "event-strem"}, "unknown_promise", "event-stream"),
+    "for an unknown version": ({}, {"version": "v9"}, "unknown_promise_version", "v1"),
+    "with a wrong field": ({}, {"spec": {"partitions": "many"}}, "invalid_spec", "whole number"),
+    "with an extra field": ({}, {"colour": "red"}, "invalid_intent", ""),
+    "that expects another generation": (
+        {},
+        {"expected_generation": 7},
+        "generation_mismatch",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DENIED)
+async def test_an_intent_that_cannot_be_granted_is_denied_with_a_remedy(
+    what: str, client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    changed, more, reason, hint = DENIED[what]
+    id_ = secrets.token_hex(8)
+    body = json.dumps(data(team, **more)).encode()
+    await producer.send_and_wait(TOPIC, body, headers=binary(id_, **changed))
+
+    async def denied() -> Any:
+        view = await client.operation(str(operation_id("urn:test", id_)))
+        return view if view.status == "denied" else None
+
+    view = await eventually(denied, what="the denial")
+    assert view.reason == reason
+    assert all(violation["message"] and violation["fix"] for violation in view.violations)
+    assert hint in json.dumps(view.violations)
+
+
+async def test_an_intent_that_is_too_large_is_denied_and_the_next_one_goes_through(
+    client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    large, good = secrets.token_hex(8), secrets.token_hex(8)
+    key = f"{team}/dev/event-stream/thing".encode()
+    big = json.dumps(data(team, spec={"partitions": 1, "note": "x" * 900_000})).encode()
+    await producer.send_and_wait(TOPIC, big, key=key, headers=binary(large))
+    await producer.send_and_wait(
+        TOPIC, json.dumps(data(team)).encode(), key=key, headers=binary(good)
+    )
+    await eventually(lambda: _status(client, good, "succeeded"), what="the good intent", within=30)
+    view = await client.operation(str(operation_id("urn:test", large)))
+    assert view.status == "denied"
+    assert "262144" in json.dumps(view.violations)
+
+
+async def _status(client: Client, id_: str, status: str) -> bool:
+    return (await client.operation(str(operation_id("urn:test", id_)))).status == status
+
+
+async def test_nothing_of_all_that_is_missing_from_the_audit_log(client: Client) -> None:
+    report = await client.completeness()
+    assert report.complete, report.problems

@@ -1,0 +1,289 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from busbar.cli import connect
+from busbar.sdk import Retrying
+from unit.sdk.fake_gateway import FakeGateway, operation, problem, resource
+from unit.sdk.running import Run
+
+RESOURCE = "payments/dev/event-stream/orders"
+OPERATION = "0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"
+DOCUMENT = json.dumps(
+    {
+        "team": "payments",
+        "environment": "dev",
+        "promise": "event-stream",
+        "name": "orders",
+        "spec": {"partitions": 3},
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_SHORT", Retrying(attempts=1))
+
+
+def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.outcomes = [
+        operation("x", "running"),
+        operation("x", "succeeded", detail="created", outputs={"topic": "payments.dev.orders"}),
+    ]
+    result = busbar("apply", "-f", "-", stdin=DOCUMENT)
+    assert result.exit_code == 0
+    assert f"succeeded  {RESOURCE}  created" in result.stdout
+    assert "topic: payments.dev.orders" in result.stdout
+    assert "running" in result.stderr
+    assert gateway.published[0].source.startswith("urn:busbar:cli:")
+    assert gateway.published[0].time is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        ("succeeded", 0),
+        ("denied", 3),
+        ("expired", 3),
+        ("failed", 4),
+        ("cancelled", 4),
+        ("stuck", 5),
+    ],
+)
+def test_the_exit_code_tells_how_an_operation_ended(
+    busbar: Run, gateway: FakeGateway, status: str, code: int
+) -> None:
+    gateway.outcomes = [operation("x", status)]
+    assert busbar("apply", "-f", "-", stdin=DOCUMENT).exit_code == code
+    assert busbar("delete", RESOURCE).exit_code == code
+    assert busbar("operation", OPERATION).exit_code == code
+    assert busbar("operation", OPERATION, "--wait").exit_code == code
+
+
+def test_not_ending_in_time_is_exit_code_5_and_says_how_to_go_on(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    gateway.outcomes = [operation("x", "running")]
+    result = busbar("apply", "-f", "-", "--timeout", "0", stdin=DOCUMENT)
+    assert result.exit_code == 5
+    assert "--wait" in result.stderr
+
+
+def test_a_denial_names_every_violation_and_its_fix(busbar: Run, gateway: FakeGateway) -> None:
+    violation = {"rule": "retention-limit", "message": "9000 were asked", "fix": "lower it"}
+    gateway.outcomes = [operation("x", "denied", reason="rule", violations=[violation])]
+    result = busbar("apply", "-f", "-", stdin=DOCUMENT)
+    assert "retention-limit: 9000 were asked" in result.stdout
+    assert "fix: lower it" in result.stdout
+
+
+def test_applying_without_waiting_prints_the_operation(busbar: Run, gateway: FakeGateway) -> None:
+    result = busbar("apply", "-f", "-", "--no-wait", "-o", "json", stdin=DOCUMENT)
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "received"
+    assert len(gateway.requests) == 1
+
+
+def test_the_same_id_twice_is_the_same_operation(busbar: Run, tmp_path: Path) -> None:
+    file = tmp_path / "orders.yaml"
+    file.write_text(DOCUMENT)
+    arguments = ("apply", "-f", str(file), "--id", "deploy-1", "--no-wait", "-o", "json")
+    first, again = json.loads(busbar(*arguments).stdout), json.loads(busbar(*arguments).stdout)
+    assert again["operation"] == first["operation"]
+    assert again["replayed"]
+
+
+def test_the_same_file_twice_is_two_operations(busbar: Run, gateway: FakeGateway) -> None:
+    for _ in range(2):
+        busbar("apply", "-f", "-", "--no-wait", stdin=DOCUMENT)
+    assert len({event.id for event in gateway.published}) == 2
+
+
+def test_several_documents_are_all_followed_and_the_worst_outcome_counts(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    gateway.outcomes = [operation("x", "succeeded"), operation("x", "failed")]
+    result = busbar("apply", "-f", "-", "-o", "json", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
+    assert {view["status"] for view in json.loads(result.stdout)} == {"succeeded", "failed"}
+    assert result.exit_code == 4
+
+
+def test_what_was_published_before_an_error_is_told(busbar: Run, gateway: FakeGateway) -> None:
+    answers = [None, problem(422, "unknown_type", "no such type", "use another")]
+    gateway.on_post = lambda _event: answers.pop(0)
+    result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
+    assert result.exit_code == 2
+    assert "1 of 2 documents were published" in result.stderr
+
+
+def test_nothing_is_published_if_one_document_is_wrong(busbar: Run, gateway: FakeGateway) -> None:
+    result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\nteam: x\n")
+    assert result.exit_code == 2
+    assert gateway.requests == []
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(busbar: Run) -> None:
+    result = busbar("apply", "-f", "nowhere.yaml")
+    assert result.exit_code == 2
+    assert "nowhere.yaml" in result.stderr
+
+
+def test_getting_lists_resources_without_the_deleted_ones(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    gateway.resources = [resource(RESOURCE), resource("payments/dev/event-stream/old", "deleted")]
+    assert RESOURCE in busbar("get").stdout
+    assert "old" not in busbar("get", "resources").stdout
+    assert "old" in busbar("get", "--all").stdout
+    assert "There are no" in busbar("get", "--team", "other").stdout
+    found = json.loads(busbar("get", "resources", "--team", "payments", "-o", "json").stdout)
+    assert [view["id"] for view in found] == [RESOURCE]
+
+
+def test_getting_shows_one_resource_and_one_operation(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.resources = [resource(RESOURCE, spec={"partitions": 3})]
+    gateway.operations = [operation(OPERATION, "stuck", reason="not_ours")]
+    assert '{"partitions": 3}' in busbar("get", RESOURCE).stdout
+    assert "not_ours" in busbar("get", OPERATION).stdout
+    assert "not_ours" in busbar("get", "operations", "--status", "stuck").stdout
+    assert json.loads(busbar("get", RESOURCE, "-o", "json").stdout)["spec"] == {"partitions": 3}
+
+
+def test_what_is_not_there_is_exit_code_6(busbar: Run) -> None:
+    for arguments in (("get", RESOURCE), ("operation", OPERATION), ("why", RESOURCE)):
+        result = busbar(*arguments)
+        assert result.exit_code == 6
+        assert result.stderr.startswith("error: ")
+        assert "fix: " in result.stderr
+
+
+def test_asking_for_nonsense_is_a_usage_error(busbar: Run) -> None:
+    assert busbar("get", "nonsense").exit_code == 2
+    assert busbar("get", "--environment", "dev").exit_code == 2
+    assert busbar("state", "--at", "whenever").exit_code == 2
+    assert busbar("delete", "not-a-resource").exit_code == 2
+    assert busbar("nonsense").exit_code == 2
+
+
+def test_watching_prints_facts_of_one_team(busbar: Run, gateway: FakeGateway) -> None:
+    known = {"type": "busbar.resource.step-failed.v1", "time": "2026-01-31T12:00:00Z"}
+    gateway.facts = [
+        {**known, "cursor": 1, "id": "a", "resource": RESOURCE, "data": {"step": "topic"}},
+        {**known, "cursor": 2, "id": "b", "resource": "other/dev/event-stream/x", "data": {}},
+    ]
+    result = busbar("watch", "--no-follow", "--team", "payments")
+    assert "step topic" in result.stdout
+    assert "other/" not in result.stdout
+    lines = busbar("watch", "--no-follow", "-o", "json").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["a", "b"]
+
+
+def test_why_tells_every_sentence_with_its_proof(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.sentences = [
+        {
+            "time": "t",
+            "text": "Asked for.",
+            "topic": "busbar.facts.policy",
+            "partition": 3,
+            "offset": 7,
+        }
+    ]
+    result = busbar("why", RESOURCE)
+    assert "Asked for." in result.stdout
+    assert "busbar.facts.policy/3/7" in result.stdout
+
+
+def test_state_asks_for_a_moment(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.resources = [resource(RESOURCE)]
+    assert RESOURCE in busbar("state", "--at", "10m ago").stdout
+    assert RESOURCE in busbar("state", "--at", "2026-01-31T12:00:00+01:00", RESOURCE).stdout
+    assert "at=2026-01-31T11:00:00.000000Z" in gateway.requests[-1]
+
+
+def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) -> None:
+    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    record = {"key": "k", "headers": [["ce_id", "1"]], "value": "\x1b[31m[bold]{"}
+    gateway.letters = [{**letter, "reason": "bad_json", "record": record}]
+    assert "bad_json" in busbar("dead-letters", "list").stdout
+    shown = busbar("dead-letters", "show", "l-1").stdout
+    assert "ce_id: 1" in shown
+    assert "\x1b" not in shown
+    assert "[bold]{" in shown
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("handled", 0), ("failed", 4)])
+def test_redriving_waits_for_the_outcome(
+    busbar: Run, gateway: FakeGateway, outcome: str, code: int
+) -> None:
+    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    gateway.letters = [{**letter, "reason": "bad_json", "redriven": []}]
+
+    def redriven(_event: object) -> None:
+        gateway.letters[0]["redriven"] = [{"outcome": outcome, "detail": "so it went"}]
+
+    gateway.on_post = redriven
+    result = busbar("dead-letters", "redrive", "l-1")
+    assert result.exit_code == code
+    assert f"{outcome}  so it went" in result.stdout
+
+
+def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeGateway) -> None:
+    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    gateway.letters = [{**letter, "reason": "bad_json"}]
+    assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
+
+
+def test_subscribing_makes_a_secret_and_never_sends_it(
+    busbar: Run, gateway: FakeGateway, home: Path
+) -> None:
+    gateway.outcomes = [operation("x", "succeeded")]
+    arguments = ("subscribe", "https://x.example/", "--team", "payments", "--name", "done")
+    result = busbar(*arguments, "--type", "busbar.resource.*", "--type", "busbar.policy.denied.v1")
+    assert result.exit_code == 0
+    (stored,) = (home / "secrets").iterdir()
+    secret = stored.read_text().strip()
+    assert stored.stat().st_mode & 0o777 == 0o600
+    assert secret.startswith("whsec_")
+    assert secret in result.stderr
+    (event,) = gateway.published
+    assert event.data["secret"] == f"secret:{stored.name}"
+    assert event.data["types"] == ["busbar.resource.*", "busbar.policy.denied.v1"]
+    assert secret not in json.dumps(event.data)
+    again = busbar(*arguments, "--type", "busbar.*")
+    assert "whsec_" not in again.output
+    assert stored.read_text().strip() == secret
+
+
+def test_a_subscription_that_is_wrong_makes_no_secret(busbar: Run, home: Path) -> None:
+    arguments = ("subscribe", "ftp://x", "--team", "payments", "--name", "done", "--type", "x")
+    assert busbar(*arguments).exit_code == 2
+    assert not (home / "secrets").exists()
+
+
+def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.outcomes = [operation("x", "succeeded")]
+    assert busbar("unsubscribe", "--team", "payments", "--name", "done").exit_code == 0
+    assert gateway.published[0].data == {"team": "payments", "name": "done"}
+
+
+def test_an_incomplete_audit_log_is_exit_code_8(busbar: Run, gateway: FakeGateway) -> None:
+    assert busbar("audit", "check").exit_code == 0
+    gateway.completeness = {
+        "complete": False,
+        "relays": [
+            {
+                "relay": "policy",
+                "head": 9,
+                "stored": 7,
+                "missing": [[3, 4]],
+                "digest_matches": False,
+            }
+        ],
+        "problems": [{"kind": "missing_in_store", "detail": "2 events of policy are missing"}],
+    }
+    result = busbar("audit", "check")
+    assert result.exit_code == 8
+    assert "3-4" in result.stdout
+    assert "2 events of policy are missing" in result.stdout
+    assert json.loads(busbar("audit", "check", "-o", "json").stdout)["complete"] is False

@@ -1,0 +1,413 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from busbar.cli.app import app
+from busbar.cli.kafka import Progress
+from busbar.cli.up import NotReady, Platform, ServicePlan, plan_services
+from busbar.cli.up.backoff import Backoff
+from busbar.cli.up.logs import last_words, open_log
+from busbar.cli.up.plan import Wiring
+from busbar.kernel.errors import ConfigurationError
+
+T = TypeVar("T")
+
+STUB = """
+import http.server, json, os, pathlib, signal, sys
+
+name, home = sys.argv[1], pathlib.Path(os.environ["BUSBAR_HOME"])
+print("starting", name, flush=True)
+if (home / f"{name}.refuses").exists():
+    print("error: The port is wrong.\\nfix: Choose another.", file=sys.stderr, flush=True)
+    sys.exit(9)
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        unready = home / f"{name}.unready"
+        problems = {"kafka": "not connected"} if unready.exists() else {}
+        body = json.dumps({"ready": not problems, "problems": problems}).encode()
+        self.send_response(503 if problems else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+def stop(*_):
+    if not (home / f"{name}.stubborn").exists():
+        with (home / "stopped").open("a") as file:
+            file.write(name + "\\n")
+        os._exit(0)
+
+signal.signal(signal.SIGTERM, stop)
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+url = f"http://127.0.0.1:{server.server_port}"
+(home / "run" / f"{name}.json").write_text(json.dumps({"pid": os.getpid(), "url": url}))
+server.serve_forever()
+"""
+
+
+def stubs(*names: str) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
+    def plan(wiring: Wiring) -> tuple[ServicePlan, ...]:
+        return tuple(
+            ServicePlan(
+                name=name,
+                command=(sys.executable, "-I", "-S", "-c", STUB, name),
+                environment={"BUSBAR_HOME": str(wiring.home)},
+            )
+            for name in names
+        )
+
+    return plan
+
+
+class StubBroker:
+    """Stands for Kafka: a process of ours as well, so that its end can be seen."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.bootstrap = "127.0.0.1:19092"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        self.start()
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process and self.process.poll() is None else None
+
+    def start(self) -> None:
+        self.starts += 1
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", "import signal; signal.pause()"]
+        )
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            with (self.home / "stopped").open("a") as file:
+                file.write("kafka\n")
+            self.process = None
+
+
+class Stage:
+    """A home, and the platforms that a test starts in it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.told: list[str] = []
+        self.brokers: list[StubBroker] = []
+        self.platforms: list[Platform] = []
+
+    def platform(self, *names: str, gateway_port: int = 0, grace: float = 10) -> Platform:
+        def start_broker(home: Path, _port: int, _progress: Progress) -> StubBroker:
+            self.brokers.append(StubBroker(home))
+            return self.brokers[-1]
+
+        made = Platform(
+            self.home,
+            gateway_port=gateway_port,
+            start_broker=start_broker,
+            services=stubs(*(names or ("policy", "audit"))),
+            tell=self.told.append,
+            grace=grace,
+        )
+        self.platforms.append(made)
+        return made
+
+    def mark(self, name: str) -> None:
+        self.home.mkdir(mode=0o700, exist_ok=True)
+        (self.home / name).touch()
+
+    @property
+    def notice(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "up.json").read_text())
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path / "home")
+    yield made
+    for platform in made.platforms:
+        platform.hurry()
+        platform.stop()
+
+
+def eventually(check: Callable[[], T | None], *, within: float = 10.0) -> T:
+    """The first truthy answer of ``check``; an exception counts as not yet."""
+    deadline = time.monotonic() + within
+    while True:
+        with suppress(OSError, ValueError, KeyError):
+            if found := check():
+                return found
+        assert time.monotonic() < deadline, "it did not happen in time"
+        os.sched_yield()
+
+
+def gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def running(platform: Platform) -> dict[str, int]:
+    return {name: pid for name, pid in platform.pids.items() if pid is not None}
+
+
+def test_a_platform_becomes_ready_and_writes_down_what_runs(stage: Stage) -> None:
+    progress: list[str] = []
+    with stage.platform() as platform:
+        platform.wait_ready(progress.append)
+        assert sorted(progress) == ["audit is ready", "policy is ready"]
+        notice = stage.notice
+        assert notice["pid"] == os.getpid()
+        assert notice["bootstrap"] == platform.bootstrap == "127.0.0.1:19092"
+        assert notice["gateway_url"] == platform.url
+        assert {name: known["pid"] for name, known in notice["services"].items()} == platform.pids
+        assert all(known["port"] for known in notice["services"].values())
+        assert "starting policy" in (stage.home / "logs" / "policy.log").read_text()
+        for private in (stage.home / "token", stage.home / "logs" / "policy.log"):
+            assert private.stat().st_mode & 0o777 == 0o600
+        assert stage.home.stat().st_mode & 0o777 == 0o700
+
+
+def test_stopping_ends_the_services_before_the_broker_and_leaves_nothing(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        pids = [*running(platform).values(), stage.brokers[0].pid or 0]
+    assert all(gone(pid) for pid in pids)
+    stopped = (stage.home / "stopped").read_text().split()
+    assert sorted(stopped[:2]) == ["audit", "policy"]
+    assert stopped[2:] == ["kafka"]
+    assert stage.notice["pid"] is None
+    assert stage.notice["bootstrap"] == "127.0.0.1:19092"
+
+
+def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        before = running(platform)
+        os.kill(before["policy"], signal.SIGKILL)
+        after = eventually(lambda: _another(platform, before))
+        platform.wait_ready()
+        assert after["audit"] == before["audit"]
+        assert stage.notice["services"]["policy"]["pid"] == after["policy"]
+        assert any("policy ended (killed by SIGKILL); starting again now" in x for x in stage.told)
+
+
+def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | None:
+    now = running(platform)
+    return now if now.get("policy") not in (None, before["policy"]) else None
+
+
+def test_a_broker_that_dies_is_started_again(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        os.kill(stage.brokers[0].pid or 0, signal.SIGKILL)
+        eventually(lambda: stage.brokers[0].starts == 2 and stage.brokers[0].pid)
+        assert "Kafka ended; starting it again" in stage.told
+
+
+def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stage: Stage) -> None:
+    stage.mark("policy.refuses")
+    with stage.platform() as platform:
+        pids = running(platform)
+        with pytest.raises(ConfigurationError, match="policy cannot run: The port") as caught:
+            platform.wait_ready()
+    assert caught.value.fix == "Choose another."
+    assert all(gone(pid) for pid in pids.values())
+
+
+def test_a_service_that_gives_up_later_ends_the_waiting(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        stage.mark("audit.refuses")
+        os.kill(running(platform)["audit"], signal.SIGKILL)
+        with pytest.raises(ConfigurationError, match="audit cannot run"):
+            platform.wait()
+
+
+def test_what_does_not_become_ready_is_named_with_its_reason(stage: Stage) -> None:
+    stage.mark("audit.unready")
+    with stage.platform() as platform:
+        eventually(lambda: platform.readiness()["policy"].ready)
+        with pytest.raises(NotReady, match="audit: kafka: not connected"):
+            platform.wait_ready(timeout=0.3)
+
+
+def test_a_service_that_does_not_stop_is_killed_after_its_grace(stage: Stage) -> None:
+    stage.mark("policy.stubborn")
+    with stage.platform(grace=0.2) as platform:
+        platform.wait_ready()
+        pids = running(platform)
+    assert all(gone(pid) for pid in pids.values())
+    assert "kafka" in (stage.home / "stopped").read_text()
+
+
+def test_a_second_one_in_the_same_home_is_refused_with_the_firsts_process(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        with pytest.raises(ConfigurationError, match=f"as process {os.getpid()}") as caught:
+            stage.platform().start()
+        assert f"kill {os.getpid()}" in caught.value.fix
+        assert all(not gone(pid) for pid in running(platform).values())
+    with stage.platform() as again:
+        again.wait_ready()
+
+
+def test_a_taken_gateway_port_is_named_before_anything_is_started(stage: Stage) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}") as caught:
+            stage.platform(gateway_port=port).start()
+    assert "--gateway-port" in caught.value.fix
+    assert stage.brokers == []
+    assert not (stage.home / "logs" / "policy.log").exists()
+
+
+def test_a_home_that_others_can_enter_is_refused(stage: Stage) -> None:
+    stage.home.mkdir(mode=0o755)
+    stage.home.chmod(0o755)
+    with pytest.raises(ConfigurationError, match="entered by others") as caught:
+        stage.platform().start()
+    assert f"chmod 700 {stage.home}" in caught.value.fix
+
+
+def test_nothing_survives_a_supervisor_that_is_killed(stage: Stage) -> None:
+    script = textwrap.dedent(
+        """
+        import sys, signal
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[2])
+        from unit.cli.test_cli_up import Stage
+        stage = Stage(Path(sys.argv[1]))
+        platform = stage.platform()
+        platform.start()
+        platform.wait_ready()
+        print(*platform.pids.values(), stage.brokers[0].pid, flush=True)
+        signal.pause()
+        """
+    )
+    tests = str(Path(__file__).parents[2])
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script, str(stage.home), tests], stdout=subprocess.PIPE
+    ) as supervisor:
+        assert supervisor.stdout is not None
+        *services, broker = map(int, supervisor.stdout.readline().split())
+        supervisor.kill()
+        supervisor.wait()
+    os.kill(broker, signal.SIGKILL)  # the stub has no leash of its own, Kafka's has
+    assert len(services) == 2
+    for pid in services:
+        eventually(partial(gone, pid))
+    with stage.platform() as again:
+        again.wait_ready()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_stops_everything_at_a_signal_and_ends_well(
+    stage: Stage, number: signal.Signals
+) -> None:
+    script = textwrap.dedent(
+        """
+        import sys
+        sys.path.insert(0, sys.argv[2])
+        from busbar.cli.app import main
+        from busbar.cli.commands import up
+        from unit.cli.test_cli_up import StubBroker, stubs
+        from busbar.cli.up import Platform
+        home = sys.argv[1]
+        def platform(place, **more):
+            start = lambda home, port, progress: StubBroker(home)
+            services = stubs("policy", "audit")
+            return Platform(place, start_broker=start, services=services, **more)
+        up.Platform = platform
+        sys.argv = ["busbar", "up", "--home", home, "--gateway-port", "0"]
+        main()
+        """
+    )
+    tests = str(Path(__file__).parents[2])
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", script, str(stage.home), tests], stdout=subprocess.PIPE, text=True
+    ) as command:
+        assert command.stdout is not None
+        lines = []
+        for line in command.stdout:
+            lines.append(line.strip())
+            if line.startswith("Ctrl-C"):
+                break
+        pids = [known["pid"] for known in stage.notice["services"].values()]
+        command.send_signal(number)
+        lines += command.stdout.read().split("\n")
+        assert command.wait(20) == 0
+    assert "busbar is up." in lines
+    assert any(line.startswith("gateway  http://127.0.0.1:") for line in lines)
+    assert lines[-2] == "stopped"
+    assert all(gone(pid) for pid in pids)
+    assert (stage.home / "stopped").read_text().split()[-1] == "kafka"
+
+
+def test_the_command_names_a_taken_port(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        home = str(tmp_path / "home")
+        result = CliRunner().invoke(app, ["up", "--home", home, "--gateway-port", port])
+    assert result.exit_code == 9
+    assert f"127.0.0.1:{port}" in result.stderr
+    assert "--gateway-port" in result.stderr
+
+
+def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
+    wiring = Wiring(
+        home=tmp_path,
+        bootstrap="127.0.0.1:9092",
+        host="0.0.0.0",  # noqa: S104 - what an operator may choose
+        gateway_port=8642,
+        audit_port=20001,
+    )
+    plans = {plan.name: plan for plan in plan_services(wiring)}
+    assert set(plans) == {"policy", "provisioner", "audit", "notifier", "gateway"}
+    assert plans["gateway"].command[1:] == ("-m", "busbar", "run", "gateway")
+    assert plans["gateway"].environment["BUSBAR_AUDIT_URL"] == "http://127.0.0.1:20001"
+    ports = {name: plan.environment["BUSBAR_HTTP_PORT"] for name, plan in plans.items()}
+    assert ports.pop("audit") == "20001"
+    assert set(ports.values()) == {"0"}
+
+
+def test_pauses_grow_to_ten_seconds_and_start_over_after_a_healthy_life() -> None:
+    pauses, backoff = [], Backoff()
+    for _ in range(8):
+        backoff = backoff.died(1.0)
+        pauses.append(backoff.pause)
+    assert pauses == [0, 0.5, 1, 2, 4, 8, 10, 10]
+    assert backoff.died(30.0).pause == 0
+
+
+def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Path) -> None:
+    log = tmp_path / "policy.log"
+    log.write_bytes(b"x" * (10 * 1024 * 1024 + 1))
+    with open_log(log) as file:
+        file.write(b"error: old\nfix: old fix\n")
+        since = file.tell()
+        file.write(b"just a line\n\n")
+    assert (tmp_path / "policy.log.1").stat().st_size > 10 * 1024 * 1024
+    assert last_words(log, since=since) == ("just a line", "")
+    assert last_words(log, since=0) == ("old", "old fix")
+    assert last_words(log, since=log.stat().st_size) == ("it said nothing", "")

@@ -1,0 +1,97 @@
+"""The HTTP side of every service: alive, ready, and everything else handed on."""
+
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+
+from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.http import HealthApp, HttpServer, Receive, Scope, Send, listen, respond
+from support import eventually
+
+
+async def asked(app: HealthApp, path: str) -> tuple[int, str, Any]:
+    """Status, media type and JSON of the answer."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    await app({"type": "http", "path": path, "method": "GET"}, receive, send)
+    start, body = sent
+    headers = dict(start["headers"])
+    assert headers[b"content-length"] == str(len(body["body"])).encode()
+    return start["status"], headers[b"content-type"].decode(), json.loads(body["body"])
+
+
+def health(problems: Mapping[str, str], inner: Any = None) -> HealthApp:
+    async def checks() -> Mapping[str, str]:
+        return problems
+
+    return HealthApp("policy", checks, inner)
+
+
+async def test_a_service_is_alive_whatever_its_problems_are() -> None:
+    status, _, body = await asked(health({"kafka": "it is away"}), "/healthz")
+    assert (status, body) == (200, {"service": "policy", "alive": True})
+
+
+async def test_a_service_is_ready_while_nothing_keeps_it_from_working() -> None:
+    status, kind, body = await asked(health({}), "/readyz")
+    assert (status, kind) == (200, "application/json")
+    assert body == {"service": "policy", "ready": True, "problems": {}}
+
+
+async def test_a_service_that_is_not_ready_says_why() -> None:
+    status, _, body = await asked(health({"kafka": "it is away"}), "/readyz")
+    assert status == 503
+    assert body["problems"] == {"kafka": "it is away"}
+    assert not body["ready"]
+
+
+async def test_a_path_that_nobody_serves_is_a_problem_document() -> None:
+    status, kind, body = await asked(health({}), "/other")
+    assert (status, kind) == (404, "application/problem+json")
+    assert body["status"] == 404
+
+
+async def test_everything_else_is_handed_on() -> None:
+    async def inner(scope: Scope, _receive: Receive, send: Send) -> None:
+        await respond(send, 200, {"path": scope["path"]})
+
+    app = health({}, inner)
+    assert (await asked(app, "/other"))[2] == {"path": "/other"}
+    assert (await asked(app, "/healthz"))[2]["alive"]
+
+
+def test_a_port_that_is_taken_is_said_to_be_taken() -> None:
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"Cannot listen on 127\.0\.0\.1:{port}"):
+            listen("127.0.0.1", port)
+
+
+def test_an_address_that_is_not_ours_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="Cannot listen on 192"):
+        listen("192.0.2.1", 0)
+
+
+async def test_it_serves_over_a_real_socket_and_stops() -> None:
+    server = HttpServer(health({}), listen("127.0.0.1", 0))
+    server.start()
+    url = f"http://127.0.0.1:{server.port}/readyz"
+
+    async def ready() -> bool:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.status == 200
+
+    await eventually(ready)
+    await server.stop()
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.1", server.port or 1), 1):
+        pass

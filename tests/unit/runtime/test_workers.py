@@ -1,0 +1,397 @@
+"""Workers: due tasks are worked on under a lease, given back when they fail, fenced when late."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from busbar.kernel.errors import Fenced, Retry
+from busbar.runtime.store import Cause, Claim, Store, Transaction, open_store, tables
+from busbar.runtime.workers import CONCURRENT, LONGEST_BACKOFF, TaskRunner, Work
+from support import eventually
+from support.runtime import SOURCE, SteppedClock, fact, facts_of
+
+LEASE = 6.0
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Store]:
+    opened = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
+    yield opened
+    await opened.close()
+
+
+class Bench:
+    """A runner whose worker calls :attr:`work`, and a clock to move."""
+
+    def __init__(self, store: Store, clock: SteppedClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.work: Callable[[Work], Awaitable[None]] = finish
+        self.started: list[Claim] = []
+        self.cancelled: list[str] = []
+        self.runner = TaskRunner("k", self._worker, store, clock=clock, holder="a", lease=LEASE)
+
+    async def _worker(self, work: Work) -> None:
+        self.started.append(work.claim)
+        try:
+            await self.work(work)
+        except asyncio.CancelledError:
+            self.cancelled.append(work.claim.name)
+            raise
+
+    @property
+    def names(self) -> list[str]:
+        return [claim.name for claim in self.started]
+
+    async def schedule(self, *names: str, after: float = 0, data: dict[str, int] | None = None) -> None:
+        async def body(tx: Transaction) -> None:
+            for name in names:
+                due = tx.now + timedelta(seconds=after)
+                await tx.tasks.schedule("k", name, due=due, data=data or {})
+
+        await self.store.transact(body)
+
+    async def claim(self, holder: str = "b") -> list[Claim]:
+        async def body(tx: Transaction) -> list[Claim]:
+            lease = timedelta(seconds=LEASE)
+            return list(await tx.tasks.claim("k", holder=holder, lease=lease, limit=9))
+
+        return await self.store.transact(body)
+
+    def tick(self, seconds: float) -> None:
+        """Move the clock, and have the runner look at it now instead of within a second."""
+        self.clock.advance(seconds)
+        self.runner._wake.set()
+
+    async def ran(self, times: int) -> None:
+        await eventually(lambda: len(self.started) >= times, what=f"run {times}")
+        await self.settled()
+
+    async def settled(self) -> None:
+        await eventually(lambda: not self.runner._running, what="the end of all work")
+
+    async def heartbeats(self, count: int) -> None:
+        """Return when the heart waits for the ``count``-th time."""
+        await eventually(lambda: self.clock.slept.count(LEASE / 3) >= count, what="heartbeat")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.runner.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+def bench(store: Store, clock: SteppedClock) -> Bench:
+    return Bench(store, clock)
+
+
+async def finish(work: Work) -> None:
+    async def body(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, work.claim.name, "c"), index=work.claim.epoch)
+        await tx.append("done", [fact(work.claim.epoch)])
+        await tx.tasks.finish(work.claim)
+
+    await work.record(body)
+
+
+async def fail(_work: Work) -> None:
+    raise ArithmeticError("no")
+
+
+async def hang(_work: Work) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_task_is_worked_on_when_it_is_due(bench: Bench) -> None:
+    await bench.schedule("a", after=3)
+    async with bench.running():
+        bench.tick(2.9)
+        await bench.schedule("b")
+        await bench.ran(1)
+        bench.tick(0.1)
+        await bench.ran(2)
+    assert bench.names == ["b", "a"]
+
+
+async def test_scheduling_wakes_the_runner(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("busbar.runtime.workers.IDLE_SECONDS", 3600)
+    idle = asyncio.Event()
+    original = bench.runner._idle
+
+    async def marked() -> None:
+        idle.set()
+        await original()
+
+    monkeypatch.setattr(bench.runner, "_idle", marked)
+    async with bench.running():
+        await idle.wait()
+        await bench.schedule("a")
+        await bench.ran(1)
+
+
+async def test_only_so_many_tasks_are_worked_on_at_a_time(bench: Bench) -> None:
+    bench.work = hang
+    await bench.schedule(*(f"t{number:02}" for number in range(CONCURRENT + 3)))
+    async with bench.running():
+        await eventually(lambda: len(bench.started) == CONCURRENT)
+        bench.tick(0)
+        await bench.heartbeats(CONCURRENT)
+        assert len(bench.started) == CONCURRENT
+    assert len(bench.cancelled) == CONCURRENT
+
+
+async def test_a_task_that_fails_is_tried_again_with_a_growing_backoff(bench: Bench) -> None:
+    bench.work = fail
+    await bench.schedule("a")
+    async with bench.running():
+        for attempt, backoff in enumerate((2, 4, 8, 16, 32, 60, 60), start=1):
+            await bench.ran(attempt)
+            async with bench.store.reading() as tx:
+                assert await tx.tasks.next_due("k") is not None
+            bench.tick(backoff - 0.1)
+            assert await bench.claim() == []
+            bench.tick(0.1)
+        await bench.ran(8)
+    assert [claim.attempts for claim in bench.started] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert LONGEST_BACKOFF == 60
+
+
+async def test_a_task_that_has_failed_for_days_still_waits_its_backoff(
+    bench: Bench, store: Store
+) -> None:
+    bench.work = fail
+    await bench.schedule("a")
+
+    async def age(tx: Transaction) -> None:
+        await tx.execute(update(tables.tasks).values(attempts=5000))
+
+    await store.transact(age)
+    async with bench.running():
+        await bench.ran(1)
+        bench.tick(LEASE)
+        assert await bench.claim() == []
+        bench.tick(LONGEST_BACKOFF - LEASE)
+        await bench.ran(2)
+
+
+async def test_a_task_that_wants_to_wait_says_how_long(bench: Bench) -> None:
+    async def wait(work: Work) -> None:
+        if work.claim.attempts == 1:
+            raise Retry("not ready", after=90)
+        await finish(work)
+
+    bench.work = wait
+    await bench.schedule("a")
+    async with bench.running():
+        await bench.ran(1)
+        bench.tick(89.9)
+        assert await bench.claim() == []
+        bench.tick(0.1)
+        await bench.ran(2)
+    assert await facts_of(bench.store, "done") == [2]
+
+
+async def test_a_failing_task_does_not_disturb_the_others(bench: Bench) -> None:
+    async def sometimes(work: Work) -> None:
+        await (fail(work) if work.claim.name == "b" else finish(work))
+
+    bench.work = sometimes
+    await bench.schedule("a", "b", "c")
+    async with bench.running():
+        await bench.ran(3)
+    async with bench.store.reading() as tx:
+        assert await tx.tasks.next_due("k") is not None  # b
+    assert sorted(bench.names) == ["a", "b", "c"]
+
+
+async def test_a_heartbeat_keeps_the_lease_while_the_work_goes_on(bench: Bench) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(work: Work) -> None:
+        await go_on.wait()
+        await finish(work)
+
+    bench.work = slow
+    await bench.schedule("a")
+    async with bench.running():
+        for beat in range(1, 11):
+            await bench.heartbeats(beat)
+            bench.clock.advance(LEASE / 3)
+            await bench.heartbeats(beat + 1)
+            assert await bench.claim() == []
+        go_on.set()
+        await bench.settled()
+    assert await facts_of(bench.store, "done") == [1]
+
+
+async def test_a_worker_that_was_overtaken_cannot_record(bench: Bench) -> None:
+    refused: list[Exception] = []
+
+    async def paused(work: Work) -> None:
+        bench.runner._clock = SteppedClock()  # its own clock stands still: no heartbeat
+        bench.clock.advance(LEASE)
+        assert len(await bench.claim("b")) == 1
+        try:
+            await finish(work)
+        except Fenced as error:
+            refused.append(error)
+            raise
+
+    bench.work = paused
+    await bench.schedule("a")
+    async with bench.running():
+        await bench.ran(1)
+    assert len(refused) == 1
+    assert await facts_of(bench.store, "done") == []
+    bench.clock.advance(LEASE - 0.1)
+    assert await bench.claim("c") == []  # giving it back was refused as well
+
+
+async def test_losing_the_lease_cancels_the_work(bench: Bench) -> None:
+    bench.work = hang
+    await bench.schedule("a")
+    async with bench.running():
+        await bench.heartbeats(1)
+
+        async def steal(tx: Transaction) -> None:
+            taken = {"epoch": tables.tasks.c.epoch + 1, "holder": "b"}
+            await tx.execute(update(tables.tasks).values(**taken))
+
+        await bench.store.transact(steal)
+        bench.clock.advance(LEASE / 3)
+        await bench.settled()
+    assert bench.cancelled == ["a"]
+
+
+async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.work = hang
+    await bench.schedule("a")
+    async with bench.running():
+        await bench.heartbeats(1)
+
+        async def away(*_args: Any, **_more: Any) -> None:
+            raise OperationalError("UPDATE", {}, Exception("disk I/O error"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store, "transact", away)
+            bench.clock.advance(LEASE / 3)
+            await bench.heartbeats(2)
+            assert bench.cancelled == []
+        bench.clock.advance(LEASE / 3)
+        await bench.heartbeats(3)
+        monkeypatch.setattr(bench.store, "transact", away)
+        for beat in (4, 5):
+            bench.clock.advance(LEASE / 3)
+            await bench.heartbeats(beat)
+            assert bench.cancelled == []
+        bench.clock.advance(LEASE / 3)  # nobody extended it for its whole length
+        await bench.settled()
+    assert bench.cancelled == ["a"]
+
+
+async def test_a_runner_waits_for_a_store_that_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.schedule("a")
+
+    def away() -> Any:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.store, "reading", away)
+        async with bench.running():
+            await eventually(lambda: bench.clock.slept == [1])
+            patch.undo()
+            bench.clock.advance(1)
+            await bench.ran(1)
+    assert bench.names == ["a"]
+
+
+async def test_a_task_that_is_scheduled_while_it_runs_runs_again(bench: Bench) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(work: Work) -> None:
+        await go_on.wait()
+        await finish(work)
+
+    bench.work = slow
+    await bench.schedule("a", data={"n": 1})
+    async with bench.running():
+        await eventually(lambda: len(bench.started) == 1)
+        await bench.schedule("a", data={"n": 2})
+        await bench.schedule("a", data={"n": 3})
+        bench.tick(0)
+        assert len(bench.started) == 1  # never twice at a time
+        go_on.set()
+        await bench.ran(2)
+    assert [claim.data for claim in bench.started] == [{"n": 1}, {"n": 3}]
+
+
+async def test_work_of_a_runner_that_is_stopped_is_given_up_and_done_by_the_next(
+    bench: Bench,
+) -> None:
+    bench.work = hang
+    await bench.schedule("a")
+    async with bench.running():
+        await eventually(lambda: len(bench.started) == 1)
+    assert bench.cancelled == ["a"]
+    bench.work = finish
+    bench.clock.advance(LEASE)
+    async with bench.running():
+        await bench.ran(2)
+    assert await facts_of(bench.store, "done") == [2]
+
+
+async def test_a_worker_that_forgets_to_finish_gets_the_task_again_after_the_lease(
+    bench: Bench,
+) -> None:
+    async def forget(_work: Work) -> None:
+        return
+
+    bench.work = forget
+    await bench.schedule("a")
+    async with bench.running():
+        await bench.ran(1)
+        bench.tick(LEASE - 0.1)
+        bench.tick(0.1)
+        await bench.ran(2)
+
+
+async def test_a_runner_that_is_cancelled_while_it_is_woken_stops(bench: Bench) -> None:
+    """asyncio.wait_for swallows such a cancellation before Python 3.12."""
+    idle = asyncio.Event()
+
+    class Wake(asyncio.Event):
+        async def wait(self) -> Literal[True]:
+            idle.set()
+            return await super().wait()
+
+    bench.runner._wake = Wake()
+    task = asyncio.create_task(bench.runner.run())
+    await idle.wait()
+    bench.runner._wake.set()
+    await asyncio.sleep(0)  # the inner wait is over, the outer one does not know yet
+    task.cancel()
+    await asyncio.wait({task}, timeout=2)
+    assert task.done()
