@@ -27,10 +27,12 @@ class Settings(BaseSettings):
         description="host:port, comma-separated. Unset: `busbar up` starts a broker of its own.",
     )
     promises: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="Folders of promise files, separated by ':'."
+        default=(),
+        description="Folders of promise files, separated by ':'; replaces the shipped ones.",
     )
     policies: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="Folders of rule files, separated by ':'."
+        default=(),
+        description="Folders of rule files, separated by ':'; replaces the shipped ones.",
     )
     http_host: str = Field(default="127.0.0.1", description="Address the service listens on.")
     http_port: int = Field(
@@ -67,8 +69,12 @@ class Settings(BaseSettings):
         default=(5, 30, 120, 600, 3600, 10800, 21600, 43200),
         description="Waits between webhook attempts, comma-separated seconds.",
     )
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
+    )
+    log_format: str = Field(
+        default="json", pattern="^(json|console)$", description="One JSON object a line, or text."
+    )
 
     @field_validator("promises", "policies", mode="before")
     @classmethod
@@ -118,12 +124,17 @@ def load_settings(**overrides: object) -> Settings:
         ConfigurationError: a variable has a value that does not fit; the error names it.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
     except ValidationError as error:
         problems = "; ".join(
-            f"BUSBAR_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+            f"{_variable(item['loc'][0])}: {item['msg']}"
             for item in error.errors(include_input=False, include_url=False)
         )
         raise ConfigurationError(
             f"A setting does not fit: {problems}.", fix="See .env.example for what it takes."
         ) from None
+
+
+def _variable(field: int | str) -> str:
+    name = str(field).upper()
+    return name if name.startswith(("BUSBAR_", "KAFKA_")) else f"BUSBAR_{name}"
