@@ -7,13 +7,20 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from busbar.cli.options import Options
+from busbar.cli.running import holder
 from busbar.runtime.clock import SystemClock
 from busbar.sdk import Client, Retrying
 
 Result = TypeVar("Result")
 
 _SHORT = Retrying(attempts=3)
+"""For a gateway that nobody would start again: under a second."""
+
+_STEADY = Retrying(attempts=6)
+"""For one that `busbar up` starts again when it dies: six seconds."""
+
 _PATIENT = Retrying(attempts=30)
+"""For those who watch: two minutes."""
 
 
 def default_source() -> str:
@@ -32,15 +39,16 @@ def call(
     source: str | None = None,
     patient: bool = False,
 ) -> Result:
-    """What ``body`` does with a client. ``patient``: outlive a gateway that restarts.
+    """What ``body`` does with a client. ``patient``: wait long for a gateway that is away.
 
     Raises:
         BusbarError: what the client or ``body`` raises.
     """
     url, token = options.gateway(), options.token()
+    supervised = options.url is not None or holder(options.settings().home) is not None
+    retrying = _PATIENT if patient else _STEADY if supervised else _SHORT
 
     async def with_client() -> Result:
-        retrying = _PATIENT if patient else _SHORT
         async with Client(
             url,
             token,

@@ -87,7 +87,7 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
             return [*first, *rest, argument, *waiting]
         if argument in _WITH_VALUE and waiting:
             first += [argument, waiting.pop(0)]
-        elif argument in _FLAGS or argument.partition("=")[0] in _WITH_VALUE:
+        elif argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
             first.append(argument)
         else:
             rest.append(argument)

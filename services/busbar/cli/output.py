@@ -19,6 +19,8 @@ from busbar.messages.views import OperationView
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+_UNBOUNDED = 10_000
+
 _COLOURS = {
     "succeeded": "green",
     "ready": "green",
@@ -89,10 +91,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print ``rows``, whose cells are markup (:func:`plain`), under ``columns``."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        # What identifies a row stays in one piece, to be copied.
+        table.add_column(column, overflow="fold", no_wrap=column == columns[0])
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = _UNBOUNDED  # a file or a pipe has no edge
+    out.print(table)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

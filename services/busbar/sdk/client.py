@@ -189,7 +189,7 @@ class Client:
         Raises:
             StillRunning: it had not after ``timeout`` seconds.
         """
-        views = [view async for view in self.follow(operation, timeout=timeout, poll=LONGEST_POLL)]
+        views = [view async for view in self.follow(operation, timeout=timeout, poll=5.0)]
         return views[-1]
 
     async def follow(

@@ -1,6 +1,7 @@
 """HTTP to the gateway: the token, retries, problems. Knows nothing of what is asked."""
 
 import json
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -132,7 +133,8 @@ def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer came in time"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return (error.os_error.strerror or "the connection failed").lower()
+        number = error.os_error.errno
+        return os.strerror(number).lower() if number else "the connection failed"
     return str(error) or type(error).__name__
 
 

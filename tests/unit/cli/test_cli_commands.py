@@ -23,7 +23,8 @@ DOCUMENT = json.dumps(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_SHORT", Retrying(attempts=1))
+    for name in ("_SHORT", "_STEADY"):
+        monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 
 def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:

@@ -39,7 +39,8 @@ def leaves() -> list[tuple[str, ...]]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "_SHORT", Retrying(attempts=1))
+    for name in ("_SHORT", "_STEADY"):
+        monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)

@@ -182,6 +182,8 @@ def test_a_platform_becomes_ready_and_writes_down_what_runs(stage: Stage) -> Non
         for private in (stage.home / "token", stage.home / "logs" / "policy.log"):
             assert private.stat().st_mode & 0o777 == 0o600
         assert stage.home.stat().st_mode & 0o777 == 0o700
+        # A Ctrl-C in the terminal goes to a session: theirs is not ours.
+        assert all(os.getsid(pid) == pid for pid in running(platform).values())
 
 
 def test_stopping_ends_the_services_before_the_broker_and_leaves_nothing(stage: Stage) -> None:

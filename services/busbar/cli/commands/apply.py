@@ -13,6 +13,7 @@ from busbar.cli.options import options_of
 from busbar.cli.outcome import follow_all, print_accepted
 from busbar.cli.output import Output, OutputOption, errors, plain
 from busbar.messages.envelope import Envelope
+from busbar.runtime.clock import SystemClock
 from busbar.sdk import Accepted, Client
 
 EXAMPLES = (
@@ -46,7 +47,9 @@ def command(
     worst outcome: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running.
     """
     source = source or default_source()
-    events = events_of(read_documents(_read(file)), source=source, event_id=event_id)
+    documents = read_documents(_read(file))
+    now = SystemClock().now()
+    events = events_of(documents, source=source, event_id=event_id, time=now)
 
     async def body(client: Client) -> ExitCode:
         accepted: list[Accepted] = []

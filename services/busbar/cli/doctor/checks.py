@@ -8,6 +8,7 @@ from pathlib import Path
 
 from busbar.cli.kafka import check_reachable, jars, ports
 from busbar.cli.kafka.probe import find_docker, find_java, find_maven
+from busbar.cli.running import holder
 from busbar.cli.up import home as folder
 from busbar.cli.up.ready import readiness
 from busbar.kernel.errors import ConfigurationError
@@ -31,7 +32,7 @@ class Finding:
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Everything that `busbar up` depends on."""
-    running = folder.holder(settings.home)
+    running = holder(settings.home)
     yield python()
     yield from kafka(settings)
     yield disk(settings.home)

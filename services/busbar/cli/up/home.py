@@ -73,20 +73,6 @@ class HomeLock:
             self._file = None
 
 
-def holder(home: Path) -> int | None:
-    """The process of the ``busbar up`` that runs in ``home``, or None if none does."""
-    path = home / "up.lock"
-    if not path.exists():
-        return None
-    with path.open("r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            text = file.read().strip()
-            return int(text) if text.isdigit() else None
-    return None
-
-
 def read_notice(home: Path) -> Mapping[str, Any]:
     """What ``up.json`` says; nothing if it is not there or makes no sense."""
     try:
