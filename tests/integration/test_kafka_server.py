@@ -35,7 +35,7 @@ def make_server(jar_folder: Path) -> Iterator[MakeServer]:
 
     def make(data: Path, *, port: int = 0, **options: object) -> KafkaServer:
         java = find_java()
-        server = KafkaServer(data, jars=jar_folder, java=java, port=port, **options)  # type: ignore[arg-type]
+        server = KafkaServer(data, jars=jar_folder, java=java, port=port, **options)  # type: ignore[arg-type]  # options of the test
         made.append(server)
         return server
 

@@ -1,7 +1,8 @@
 """What tests of the runtime share: clocks that tests move, a bus that misbehaves, records."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
@@ -9,16 +10,19 @@ from typing import Any
 from aiokafka.errors import KafkaConnectionError
 from sqlalchemy import select
 
+from busbar.kernel.clock import Clock
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.codec import kafka as codec
-from busbar.messages.delivery import DeadLettered
+from busbar.messages.delivery import DeadLettered, HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.runtime.bus import Outgoing, Partition, Record
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
+from busbar.runtime.events import GENESIS, chain
+from busbar.runtime.relay import Relay
 from busbar.runtime.service import Received, Service
 from busbar.runtime.store import Cause, Document, Store, Transaction, tables
 
@@ -115,13 +119,16 @@ def fact(number: int = 1) -> Unsubscribed:
     )
 
 
-def numbers(facts: Sequence[Fact]) -> list[int]:
+def numbers(facts: tuple[Fact, ...]) -> list[int]:
     """What the facts of :func:`fact` tell."""
     return [
         int(item.subscription.removeprefix("payments/s"))
         for item in facts
         if isinstance(item, Unsubscribed)
     ]
+
+
+NOTHING: tuple[Fact, ...] = ()
 
 
 def collect(state: tuple[Fact, ...], event: Fact) -> tuple[Fact, ...]:
@@ -185,14 +192,17 @@ async def append(store: Store, stream: str, *found: int, index: int = 0) -> list
 async def facts_of(store: Store, stream: str) -> list[int]:
     """The numbers of the facts in ``stream``, oldest first."""
     async with store.reading() as tx:
-        return numbers(await tx.load(stream, (), collect))
+        return numbers(await tx.load(stream, NOTHING, collect))
 
 
 class Toy:
     """A service that answers every intent with a fact, and fails where it is told to."""
 
-    def __init__(self, store: Store, clock: ManualClock, *, attempts: int = 3) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, *, attempts: int = 3, topic: str | None = None
+    ) -> None:
         self.store = store
+        self.topic = topic
         self.clock = clock
         self.attempts = attempts
         self.service = Service("policy")
@@ -216,7 +226,8 @@ class Toy:
     async def handle(self, received: Received[DeleteSubscription], tx: Transaction) -> None:
         name = received.message.name
         self.handled.append(name)
-        await tx.append("done", [subscription_fact(received)], key="payments")
+        answer = subscription_fact(received)
+        await tx.append("done", [answer], key="payments", topic=self.topic)
         await tx.documents.put(Document(kind="last", key=name, value={"n": len(self.handled)}))
         await tx.tasks.schedule("follow-up", name)
         if self.failing.get(name):
@@ -248,3 +259,54 @@ class Toy:
                 name: len((await tx.execute(select(tables.metadata.tables[name]))).all())
                 for name in names
             }
+
+
+def relay_of(
+    store: Store, publisher: FakePublisher, clock: ManualClock, holder: str = "a"
+) -> Relay:
+    return Relay(store, publisher, clock=clock, holder=holder, lease=5)
+
+
+async def drain(relay: Relay) -> None:
+    while await relay.step():
+        pass
+
+
+@asynccontextmanager
+async def relaying(relay: Relay) -> AsyncIterator[None]:
+    task = asyncio.create_task(relay.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def facts_on(publisher: FakePublisher) -> list[tuple[int, str]]:
+    """Sequence and what is told, in the order of publishing."""
+    return [
+        (int(envelope.extensions["sequence"]), envelope.data["subscription"])
+        for envelope in publisher.of(Unsubscribed.TYPE)
+    ]
+
+
+def told(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
+    return [(first + index, f"payments/s{number}") for index, number in enumerate(numbers)]
+
+
+def heads_on(publisher: FakePublisher) -> list[HeadPublished]:
+    return [HeadPublished.model_validate(item.data) for item in publisher.of(HeadPublished.TYPE)]
+
+
+def links(envelopes: Sequence[Envelope]) -> list[str]:
+    """What an outsider computes from the published records alone."""
+    found = [GENESIS]
+    for envelope in envelopes:
+        found.append(chain(found[-1], envelope.source, envelope.id, envelope.type, envelope.data))
+    return found
+
+
+async def marks_of(store: Store) -> dict[str, int]:
+    async with store.reading() as tx:
+        return {row.name: row.value for row in await tx.execute(select(tables.marks))}

@@ -1,8 +1,10 @@
 """Audit's answers over HTTP, passed on as they come."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from busbar.gateway.ports import Answer, AuditUnavailable
 
@@ -28,7 +30,8 @@ class HttpAuditReader:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
         try:
-            async with self._session.get(self._url + path, params=query) as response:
+            url = URL(self._url + quote(path), encoded=True).update_query(query)
+            async with self._session.get(url) as response:
                 body = await response.read()
                 return Answer(response.status, response.content_type, body)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -5,11 +5,14 @@ import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from busbar.gateway.problems import ProblemError
+from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.cipher import private_file
 
 PRINCIPAL = "local"
@@ -20,20 +23,30 @@ def load_token(home: Path, token: SecretStr | None) -> SecretStr:
     """The gateway's token; made in ``<home>/token`` on first use.
 
     Raises:
-        ConfigurationError: the file can be read by others.
+        ConfigurationError: the file can be read by others, or the token is empty.
     """
-    if token is not None:
-        return token
-    return SecretStr(private_file(home / "token", secrets.token_bytes(_TOKEN_BYTES)))
+    if token is None:
+        token = SecretStr(private_file(home / "token", secrets.token_bytes(_TOKEN_BYTES)))
+    if not token.get_secret_value().strip():
+        # An empty token would let everybody in who sends an empty one.
+        raise ConfigurationError(
+            "The gateway's token is empty.",
+            fix="Set BUSBAR_TOKEN to a long random text, or unset it to have one made.",
+        )
+    return token
 
 
-def authenticator(token: SecretStr) -> Callable[[Request], Awaitable[str]]:
+def authenticator(token: SecretStr) -> Callable[..., Awaitable[str]]:
     """A dependency that gives the principal, or refuses."""
-    expected = token.get_secret_value().encode()
+    expected = token.get_secret_value().strip().encode()
+    bearer = HTTPBearer(
+        scheme_name="bearer", auto_error=False, description="The token in `<home>/token`."
+    )
 
-    async def authenticate(request: Request) -> str:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), expected):
+    async def authenticate(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> str:
+        if given and hmac.compare_digest(given.credentials.strip().encode(), expected):
             return PRINCIPAL
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,

@@ -1,7 +1,9 @@
 """What the gateway decides about an event that somebody posts."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from busbar.kernel.canonical import digest
@@ -9,6 +11,17 @@ from busbar.kernel.ids import operation_id
 from busbar.kernel.resource import ResourceId
 from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
+
+OWN_SOURCES: Final = "/busbar/"
+"""Where the platform's own events come from. Their ids can be computed beforehand, so whoever
+published under such a source could make every consumer take a fact to come for a repetition."""
+
+OURS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
+"""Extensions that the platform sets; what a client says there is not believed."""
+
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,7 @@ class Accepted:
 class Refused:
     """The event is not let in: ``code`` for programs, ``detail`` and ``fix`` for people."""
 
-    code: Literal["unknown_type", "conflict"]
+    code: Literal["unknown_type", "reserved_source", "conflict", "unpublishable"]
     detail: str
     fix: str
 
@@ -39,6 +52,12 @@ def admit(envelope: Envelope) -> Accepted | Refused:
             "unknown_type",
             f"{envelope.type!r} is no type of intent",
             "use one of " + ", ".join(sorted(INTENT_TYPES)),
+        )
+    if envelope.source.startswith(OWN_SOURCES):
+        return Refused(
+            "reserved_source",
+            f"sources that start with {OWN_SOURCES} are the platform's own",
+            "name yourself as the source, as in urn:team:payments",
         )
     operation = operation_id(envelope.source, envelope.id)
     resource = resource_of(envelope)
@@ -77,4 +96,27 @@ def already(first: str, again: str) -> Refused | None:
         "conflict",
         "an event with this source and id came before, with another body",
         "an id names one event for ever: send the new content under a new id",
+    )
+
+
+def passed_on(extensions: Mapping[str, str], *, principal: str) -> dict[str, str]:
+    """The extensions that an intent is published with: the client's, and who the client is."""
+    kept = {name: value for name, value in extensions.items() if name not in OURS}
+    return {**kept, "authtype": "api_key", "authid": principal}
+
+
+def trace_of(header: str | None) -> str | None:
+    """The trace context that a ``traceparent`` header gives; an invalid one is ignored.
+
+    Source: https://www.w3.org/TR/trace-context/#traceparent-header (version 00).
+    """
+    return header if header and _TRACEPARENT.fullmatch(header) else None
+
+
+def unpublishable(why: str) -> Refused:
+    """An event that is fine as it came, but not with what it is published with."""
+    return Refused(
+        "unpublishable",
+        f"the event cannot be published: {why}",
+        "send fewer attributes and smaller data, in plain words and numbers",
     )

@@ -5,9 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from busbar.gateway.domain import Accepted, Refused, admit, already, body_digest
+from busbar.gateway.domain import (
+    Accepted,
+    Refused,
+    admit,
+    already,
+    body_digest,
+    passed_on,
+    trace_of,
+    unpublishable,
+)
 from busbar.kernel.clock import format_time
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import FACTS
@@ -19,8 +28,10 @@ from busbar.messages.views import (
     evolve_operation,
     evolve_resource,
 )
+from busbar.runtime import wire
+from busbar.runtime.events import envelope_of
 from busbar.runtime.service import Received, Service
-from busbar.runtime.store import Cause, Document, Store, Transaction
+from busbar.runtime.store import Cause, Document, Store, StoredEvent, Transaction
 
 OPERATION = "operation"
 RESOURCE = "resource"
@@ -56,7 +67,7 @@ class Gateway:
         tx.caused_by(Cause(envelope.source, envelope.id, operation or ""))
         await tx.append_raw(
             f"facts/{received.record.topic}/{received.record.partition}",
-            id_=str(operation_id(envelope.source, envelope.id)),
+            id_=str(event_id("gateway", envelope.source, envelope.id, 0)),
             type_=envelope.type,
             data=json.dumps(envelope.data, ensure_ascii=False),
             metadata={
@@ -91,19 +102,56 @@ async def take(
         if before is not None:
             refused = already(before["digest"], body_digest(envelope))
             return refused or Taken(operation, accepted.resource, again=True)
-        await _store(tx, envelope, accepted, principal=principal, traceparent=traceparent)
+        metadata = _metadata(tx, envelope, principal=principal, traceparent=traceparent)
+        if why := _why_not_publishable(tx, envelope, accepted, metadata):
+            return unpublishable(why)
+        await _store(tx, envelope, accepted, metadata)
         return Taken(operation, accepted.resource, again=False)
 
     return await store.transact(body)
 
 
+def _metadata(
+    tx: Transaction, envelope: Envelope, *, principal: str, traceparent: str | None
+) -> dict[str, Any]:
+    return {
+        "source": envelope.source,
+        "id": envelope.id,
+        "subject": envelope.subject,
+        "time": format_time(envelope.time or tx.now),
+        "traceparent": envelope.extensions.get("traceparent", trace_of(traceparent)),
+        "extensions": passed_on(envelope.extensions, principal=principal),
+    }
+
+
+def _why_not_publishable(
+    tx: Transaction, envelope: Envelope, accepted: Accepted, metadata: Mapping[str, Any]
+) -> str | None:
+    """What the relay would stumble over; it could not get past such an event, and must not."""
+    now, operation = format_time(tx.now), str(accepted.operation)
+    draft = StoredEvent(
+        stream="",
+        version=1,
+        id=operation,
+        type=envelope.type,
+        time=now,
+        recorded_time=now,
+        correlation=operation,
+        causation=envelope.id,
+        topic=accepted.topic,
+        key=accepted.key,
+        data=json.dumps(envelope.data, ensure_ascii=False),
+        metadata=json.dumps(metadata),
+    )
+    try:
+        wire.write(accepted.topic, envelope_of(draft, relay="gateway", sequence=1))
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 async def _store(
-    tx: Transaction,
-    envelope: Envelope,
-    accepted: Accepted,
-    *,
-    principal: str,
-    traceparent: str | None,
+    tx: Transaction, envelope: Envelope, accepted: Accepted, metadata: Mapping[str, Any]
 ) -> None:
     operation = str(accepted.operation)
     correlation = envelope.extensions.get("correlationid", operation)
@@ -113,18 +161,7 @@ async def _store(
         id_=operation,
         type_=envelope.type,
         data=json.dumps(envelope.data, ensure_ascii=False),
-        metadata={
-            "source": envelope.source,
-            "id": envelope.id,
-            "subject": envelope.subject,
-            "time": format_time(envelope.time or tx.now),
-            "traceparent": envelope.extensions.get("traceparent", traceparent),
-            "extensions": {
-                **envelope.extensions,
-                "authtype": "api_key",
-                "authid": principal,
-            },
-        },
+        metadata=metadata,
         topic=accepted.topic,
         key=accepted.key,
     )
@@ -177,17 +214,15 @@ async def _project_resource(resource: str, fact: Message, time: str, tx: Transac
 async def _project_letter(
     fact: DeadLettered | DeadLetterRedriven, time: str, tx: Transaction
 ) -> None:
-    known = dict(await tx.documents.get(LETTER, fact.letter) or {"redriven": []})
+    known = dict(await tx.documents.get(LETTER, fact.letter) or {})
     if isinstance(fact, DeadLettered):
-        known |= {**fact.model_dump(mode="json"), "time": time}
-    else:
+        known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
+    elif known:
         outcome = {"outcome": fact.outcome, "detail": fact.detail, "time": time}
-        known |= {
-            "letter": fact.letter,
-            "service": fact.service,
-            "redriven": [*known["redriven"], outcome],
-        }
-    rank = f"{known.get('time', time)}/{fact.letter}"
+        known["redriven"] = [*known["redriven"], outcome]
+    else:
+        return  # somebody asked for a letter that there is not
+    rank = f"{known['time']}/{fact.letter}"
     await tx.documents.put(
         Document(kind=LETTER, key=fact.letter, parent=fact.service, rank=rank, value=known)
     )

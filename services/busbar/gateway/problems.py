@@ -1,13 +1,17 @@
 """Errors over HTTP: RFC 9457 problems, with what to do next."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
+LOOK_UP = "check the name, or list what is there"
 
 
 class ProblemError(Exception):
@@ -20,7 +24,7 @@ class ProblemError(Exception):
         detail: str,
         *,
         fix: str,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Say what is wrong and what to do."""
         super().__init__(detail)
@@ -31,24 +35,67 @@ class ProblemError(Exception):
         self.headers = headers
 
 
-def problem(status: HTTPStatus, code: str, detail: str, *, fix: str, **more: Any) -> dict[str, Any]:
-    """The body of a problem."""
-    return {
-        "type": TYPE + code,
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "code": code,
-        "fix": fix,
-        **more,
+def install(app: FastAPI) -> None:
+    """Have ``app`` answer every error with a problem, those of the framework included."""
+    app.add_exception_handler(ProblemError, _answer)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
+
+
+def _response(error: ProblemError) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": TYPE + error.code,
+        "title": error.status.phrase,
+        "status": error.status.value,
+        "detail": error.detail,
+        "code": error.code,
+        "fix": error.fix,
     }
-
-
-async def answer(_request: Request, error: Exception) -> JSONResponse:
-    """Turn a :class:`ProblemError` into its answer."""
-    if not isinstance(error, ProblemError):
-        raise error
-    body = problem(error.status, error.code, error.detail, fix=error.fix)
     return JSONResponse(
         body, status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers
+    )
+
+
+async def _answer(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, ProblemError):
+        return await _failed(request, error)
+    return _response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    details = error.errors() if isinstance(error, RequestValidationError) else []
+    places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in details)
+    return _response(
+        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", places, fix="mend what is named")
+    )
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """What the framework refuses by itself: no such path, no such method."""
+    if not isinstance(error, HTTPException):
+        return await _failed(request, error)
+    status, path = HTTPStatus(error.status_code), request.url.path
+    known = {
+        HTTPStatus.NOT_FOUND: ("not_found", f"there is no {path}", LOOK_UP),
+        HTTPStatus.METHOD_NOT_ALLOWED: (
+            "method_not_allowed",
+            f"{request.method} is not possible on {path}",
+            "use a method that the header Allow names; /v1/openapi.json describes all of them",
+        ),
+    }
+    otherwise = ("bad_request", str(error.detail), "see /v1/openapi.json for what is possible")
+    code, detail, fix = known.get(status, otherwise)
+    return _response(ProblemError(status, code, detail, fix=fix, headers=error.headers))
+
+
+async def _failed(_request: Request, _error: Exception) -> JSONResponse:
+    """Say nothing of what went wrong: the log has it, and strangers read answers."""
+    return _response(
+        ProblemError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal",
+            "the gateway failed to answer; the reason is in its log",
+            fix="try again; the same event again is the same intent",
+        )
     )

@@ -13,6 +13,7 @@ from busbar.runtime.store.rows import Written
 Page = dict[str, Any]
 Found = TypeVar("Found")
 _FACTS = "facts/"
+_MOST_DIGITS = 18  # fits the 64 bits that a position has
 
 
 class Reader:
@@ -102,7 +103,8 @@ class Reader:
         """The cursor that ``text`` names (`now` is where the facts end), or None."""
         if text == "now":
             return await self._store.last_position()
-        return int(text) if text.isdecimal() else None
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        return int(text) if is_number else None
 
     async def facts(
         self,

@@ -4,59 +4,107 @@ import base64
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
+from busbar.gateway.answers import (
+    Accepted,
+    DeadLetterPage,
+    FactPage,
+    OpenedLetter,
+    OperationPage,
+    ResourcePage,
+)
 from busbar.gateway.auth import authenticator
+from busbar.gateway.described import DocumentedApp, accepted_headers, event_request, problems
 from busbar.gateway.domain import Refused
 from busbar.gateway.handlers import take
+from busbar.gateway.intake import read_event
 from busbar.gateway.ports import AuditReader, AuditUnavailable
-from busbar.gateway.problems import MEDIA_TYPE, ProblemError, answer, problem
+from busbar.gateway.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
 from busbar.gateway.reading import Reader
 from busbar.kernel.errors import ConfigurationError
-from busbar.messages.codec import http as codec
-from busbar.messages.codec.kafka import MAX_BYTES
-from busbar.messages.envelope import Envelope, Unreadable
+from busbar.kernel.resource import SLUG
+from busbar.messages.views import OperationStatus, OperationView, ResourceView
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.dead_letters import unpack
 from busbar.runtime.store import Store
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at the most.")]
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for news.")]
-Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]+$")]
-LOOK_UP = "check the name, or list what is there"
+After = Annotated[str | None, Query(description="The `next` of the page before.")]
+ByResource = Annotated[
+    str | None, Query(description="Only those about team/environment/promise/name.")
+]
+ByOperation = Annotated[str | None, Query(description="Only those about this operation.")]
+
+
+def _slug(what: str) -> Any:
+    return Path(pattern=f"^{SLUG}$", description=what)
 
 
 def routes(
     store: Store, audit: AuditReader, *, token: SecretStr, cipher: Cipher, version: str
-) -> FastAPI:
+) -> DocumentedApp:
     """The application."""
-    app = FastAPI(title="busbar", version=version, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(ProblemError, answer)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPStatus.NOT_FOUND.value, _no_route)
-    app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED.value, _no_method)
+    app = DocumentedApp(
+        title="busbar",
+        summary="Publish an intent, get a resource, see what happened.",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    install(app)
     authenticate = authenticator(token)
     reader = Reader(store)
-    secured = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)])
+    secured = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)], redirect_slashes=False)
     _intake(secured, store, authenticate)
-    _views(secured, reader)
+    _operations(secured, reader)
+    _resources(secured, reader)
+    _facts(secured, reader)
     _letters(secured, reader, cipher)
     _audit(secured, audit)
-    secured.get("/openapi.json")(app.openapi)
+
+    @secured.get("/openapi.json", tags=["contract"], responses=problems())
+    async def get_openapi() -> dict[str, Any]:
+        """Describe all of this."""
+        return app.openapi()
+
     app.include_router(secured)
     return app
 
 
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
 def _intake(router: APIRouter, store: Store, authenticate: Any) -> None:
-    @router.post("/events", status_code=HTTPStatus.ACCEPTED)
+    @router.post(
+        "/events",
+        tags=["intents"],
+        status_code=HTTPStatus.ACCEPTED,
+        response_description="It is stored and will be published; follow its operation.",
+        responses={
+            202: {"model": Accepted, "headers": accepted_headers()},
+            **problems(
+                _400="It is no CloudEvent in JSON; the code says what is wrong.",
+                _409="An event with this source and id came before, with another body.",
+                _413="It is too large.",
+                _422="It is an event, but none that can be let in as an intent.",
+            ),
+        },
+        openapi_extra=event_request(),
+    )
     async def post_event(
         request: Request, principal: Annotated[str, Depends(authenticate)]
     ) -> JSONResponse:
         """Publish one CloudEvent (structured or binary) as an intent."""
-        envelope = await _envelope(request)
+        envelope = await read_event(request)
         taken = await take(
             store,
             envelope,
@@ -75,77 +123,93 @@ def _intake(router: APIRouter, store: Store, authenticate: Any) -> None:
         return JSONResponse(body, status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
-async def _envelope(request: Request) -> Envelope:
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > MAX_BYTES:
-        raise _too_large()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise _too_large()
-    try:
-        return codec.read(request.headers.items(), bytes(body))
-    except Unreadable as error:
-        if error.code == "too_large":
-            raise _too_large() from error
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
-            error.code,
-            error.detail,
-            fix="send one CloudEvent 1.0 in JSON, structured or binary",
-        ) from error
-
-
-def _too_large() -> ProblemError:
-    return ProblemError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "too_large",
-        f"an event has at most {MAX_BYTES} bytes",
-        fix="put large content somewhere else and refer to it",
+def _operations(router: APIRouter, reader: Reader) -> None:
+    @router.get(
+        "/operations",
+        tags=["operations"],
+        response_model=OperationPage,
+        responses=problems(_400="A parameter does not fit."),
     )
-
-
-def _views(router: APIRouter, reader: Reader) -> None:
-    @router.get("/operations")
     async def list_operations(
-        resource: str | None = None,
-        status: str | None = None,
-        after: str | None = None,
+        resource: ByResource = None,
+        status: Annotated[
+            OperationStatus | None, Query(description="Only those in this status.")
+        ] = None,
+        after: After = None,
         limit: Limit = 100,
     ) -> dict[str, Any]:
         """Operations, newest first."""
         return await reader.operations(resource=resource, status=status, after=after, limit=limit)
 
-    @router.get("/operations/{operation}")
-    async def get_operation(operation: str, response: Response, wait: Wait = 0) -> Any:
+    @router.get(
+        "/operations/{operation}",
+        tags=["operations"],
+        response_model=OperationView,
+        responses=problems(_400="A parameter does not fit.", _404="There is no such operation."),
+    )
+    async def get_operation(
+        operation: Annotated[str, Path(description="The operation's id.")],
+        response: Response,
+        wait: Wait = 0,
+    ) -> Any:
         """One operation; with `wait`, as soon as it has ended."""
         view = _found(await reader.operation(operation, wait), f"operation {operation}")
         response.headers["Cache-Control"] = "no-store"
         return view
 
-    @router.get("/resources")
+
+def _resources(router: APIRouter, reader: Reader) -> None:
+    @router.get(
+        "/resources",
+        tags=["resources"],
+        response_model=ResourcePage,
+        responses=problems(_400="A parameter does not fit."),
+    )
     async def list_resources(
-        prefix: str | None = None, after: str | None = None, limit: Limit = 100
+        prefix: Annotated[
+            str | None, Query(description="Only those whose id starts so, as `team/environment/`.")
+        ] = None,
+        after: After = None,
+        limit: Limit = 100,
     ) -> dict[str, Any]:
         """Resources by name."""
         return await reader.resources(prefix=prefix, after=after, limit=limit)
 
-    @router.get("/resources/{team}/{environment}/{promise}/{name}")
-    async def get_resource(team: Slug, environment: Slug, promise: Slug, name: Slug) -> Any:
+    @router.get(
+        "/resources/{team}/{environment}/{promise}/{name}",
+        tags=["resources"],
+        response_model=ResourceView,
+        responses=problems(_400="A part is no name.", _404="There is no such resource."),
+    )
+    async def get_resource(
+        team: Annotated[str, _slug("Whose it is.")],
+        environment: Annotated[str, _slug("Where it is.")],
+        promise: Annotated[str, _slug("What it is.")],
+        name: Annotated[str, _slug("Which one it is.")],
+    ) -> Any:
         """One resource."""
         id_ = f"{team}/{environment}/{promise}/{name}"
         return _found(await reader.resource(id_), f"resource {id_}")
 
-    @router.get("/facts")
+
+def _facts(router: APIRouter, reader: Reader) -> None:
+    @router.get(
+        "/facts",
+        tags=["facts"],
+        response_model=FactPage,
+        responses=problems(_400="A parameter does not fit."),
+    )
     async def list_facts(
-        after: str = "0",
-        resource: str | None = None,
-        operation: str | None = None,
+        after: Annotated[
+            str,
+            Query(description="The `next` of an earlier answer; `0`: all; `now`: those to come."),
+        ] = "0",
+        resource: ByResource = None,
+        operation: ByOperation = None,
         limit: Limit = 100,
         wait: Wait = 0,
     ) -> dict[str, Any]:
-        """Facts from a cursor on (`0`: all, `now`: those to come); with `wait`, the next ones."""
+        """Facts from a cursor on; with `wait`, the next ones."""
         cursor = await reader.cursor(after)
         if cursor is None:
             raise ProblemError(
@@ -160,30 +224,56 @@ def _views(router: APIRouter, reader: Reader) -> None:
 
 
 def _letters(router: APIRouter, reader: Reader, cipher: Cipher) -> None:
-    @router.get("/dead-letters")
+    @router.get(
+        "/dead-letters",
+        tags=["dead letters"],
+        response_model=DeadLetterPage,
+        responses=problems(_400="A parameter does not fit."),
+    )
     async def list_letters(
-        service: str | None = None, after: str | None = None, limit: Limit = 100
+        service: Annotated[
+            str | None, Query(description="Only those of this service, as `policy`.")
+        ] = None,
+        after: After = None,
+        limit: Limit = 100,
     ) -> dict[str, Any]:
         """Dead letters, oldest first."""
         return await reader.letters(service=service, after=after, limit=limit)
 
-    @router.get("/dead-letters/{letter}")
-    async def get_letter(letter: str) -> dict[str, Any]:
+    @router.get(
+        "/dead-letters/{letter}",
+        tags=["dead letters"],
+        response_model=OpenedLetter,
+        responses=problems(
+            _404="There is no such dead letter.", _409="It was sealed with another key."
+        ),
+    )
+    async def get_letter(
+        letter: Annotated[str, Path(description="The dead letter's id.")],
+    ) -> dict[str, Any]:
         """One dead letter, opened."""
         known = dict(_found(await reader.letter(letter), f"dead letter {letter}"))
-        try:
-            sealed = base64.b64decode(known.pop("sealed"))
-            record = unpack(cipher.open(sealed, context=letter))
-        except ConfigurationError as error:
-            raise ProblemError(
-                HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix
-            ) from error
-        known["record"] = {
-            "key": _text(record.key),
-            "headers": [[name, _text(value)] for name, value in record.headers],
-            "value": _text(record.value),
-        }
+        known["record"] = _open(letter, known.pop("sealed"), cipher)
         return known
+
+
+def _open(letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
+    try:
+        record = unpack(cipher.open(base64.b64decode(sealed), context=letter))
+    except ConfigurationError as error:
+        raise ProblemError(HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix) from error
+    except ValueError as error:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            "sealed",
+            "what the dead letter holds is no sealed record",
+            fix="see in the audit log who published it",
+        ) from error
+    return {
+        "key": _text(record.key),
+        "headers": [[name, _text(value)] for name, value in record.headers],
+        "value": _text(record.value),
+    }
 
 
 def _text(value: bytes | None) -> str | None:
@@ -197,9 +287,33 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _audit(router: APIRouter, audit: AuditReader) -> None:
-    @router.get("/audit/{path:path}")
-    async def pass_on(path: str, request: Request) -> Response:
-        """What the audit service answers."""
+    @router.get(
+        "/audit/{path:path}",
+        tags=["audit"],
+        response_class=Response,
+        responses={
+            200: {
+                "description": "What the audit service answers.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **problems(
+                _400="A parameter does not fit.",
+                _404="The log has nothing about it.",
+                _502="The audit service failed.",
+                _503="The audit service cannot be reached.",
+            ),
+        },
+    )
+    async def get_audit(
+        path: Annotated[
+            str,
+            Path(
+                description="`records`, `completeness`, `explain` or `state`; the query goes along."
+            ),
+        ],
+        request: Request,
+    ) -> Response:
+        """Pass on what the audit service answers."""
         try:
             found = await audit.get(f"/v1/audit/{path}", dict(request.query_params))
         except AuditUnavailable as error:
@@ -210,6 +324,13 @@ def _audit(router: APIRouter, audit: AuditReader) -> None:
                 fix="try again in a moment; `busbar doctor` tells how the services are",
                 headers={"Retry-After": "1"},
             ) from error
+        if found.status >= HTTPStatus.BAD_REQUEST and found.content_type != MEDIA_TYPE:
+            raise ProblemError(
+                HTTPStatus.BAD_GATEWAY,
+                "audit_failed",
+                f"the audit service answered {found.status} without saying why",
+                fix="see its log",
+            )
         return Response(found.body, status_code=found.status, media_type=found.content_type)
 
 
@@ -217,23 +338,3 @@ def _found(value: Any, what: str) -> Any:
     if value is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"there is no {what}", fix=LOOK_UP)
     return value
-
-
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    details = error.errors() if isinstance(error, RequestValidationError) else []
-    places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in details)
-    body = problem(HTTPStatus.BAD_REQUEST, "bad_request", places, fix="mend the named parameters")
-    return JSONResponse(body, status_code=HTTPStatus.BAD_REQUEST, media_type=MEDIA_TYPE)
-
-
-async def _no_route(request: Request, _error: Exception) -> JSONResponse:
-    status = HTTPStatus.NOT_FOUND
-    body = problem(status, "not_found", f"there is no {request.url.path}", fix=LOOK_UP)
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
-
-
-async def _no_method(request: Request, _error: Exception) -> JSONResponse:
-    status = HTTPStatus.METHOD_NOT_ALLOWED
-    detail = f"{request.method} is not possible on {request.url.path}"
-    body = problem(status, "method_not_allowed", detail, fix="see /v1/openapi.json")
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)

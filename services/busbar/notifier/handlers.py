@@ -1,11 +1,14 @@
 """Subscriptions, and the deliveries they cause: each a durable task that survives any kill."""
 
 import secrets as randomness
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 from busbar.kernel.clock import Clock
+from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
+from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import http as codec
@@ -13,6 +16,7 @@ from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
     Subscribed,
+    SubscriptionRefused,
     Unsubscribed,
     WebhookDelivered,
     WebhookExhausted,
@@ -34,7 +38,7 @@ from busbar.notifier.domain import (
 )
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
 from busbar.runtime.logs import get_logger
-from busbar.runtime.service import Received, Service
+from busbar.runtime.service import Problem, Received, Service
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.workers import Work
 
@@ -42,6 +46,7 @@ log = get_logger()
 
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
+PAGE = 500
 
 
 class Notifier:
@@ -68,6 +73,7 @@ class Notifier:
         service = Service("notifier")
         service.on(ApplySubscription)(self.subscribe)
         service.on(DeleteSubscription)(self.subscribe)
+        service.on_invalid()(self.refuse)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_])(self.fan_out)
         service.task(WEBHOOK)(self.deliver)
@@ -98,14 +104,33 @@ class Notifier:
         for fact in facts:
             await self._project(fact, intent.team, tx)
 
+    async def refuse(self, problem: Problem, tx: Transaction) -> None:
+        """Answer a subscription intent whose data do not fit: somebody waits for its operation.
+
+        Raises:
+            Reject: it is a fact that does not fit, which is nobody's to answer.
+        """
+        envelope, places = problem.envelope, _places(problem)
+        if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
+            raise Reject("invalid_data", f"{envelope.type} does not fit its schema at {places}")
+        operation = operation_id(envelope.source, envelope.id)
+        fact = SubscriptionRefused(
+            operation=operation,
+            intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            reason="invalid_intent",
+            detail=f"the intent's data do not fit its type at {places}",
+            fix="mend what is named, then send the intent again under a new id",
+        )
+        await tx.append(f"operation/{operation}", [fact], key=str(operation))
+
     async def _project(self, fact: Fact, team: str, tx: Transaction) -> None:
         match fact:
             case Subscribed():
                 value = fact.model_dump(mode="json")
-                document = Document(
-                    kind=SUBSCRIPTION, key=fact.subscription, parent=team, value=value
+                key = fact.subscription
+                await tx.documents.put(
+                    Document(kind=SUBSCRIPTION, key=key, parent=team, rank=key, value=value)
                 )
-                await tx.documents.put(document)
             case Unsubscribed():
                 await tx.documents.remove(SUBSCRIPTION, fact.subscription)
             case _:
@@ -120,8 +145,7 @@ class Notifier:
         team = team_of(resource, envelope.data)
         if team is None:
             return
-        for document in await tx.documents.find(SUBSCRIPTION, parent=team, limit=1000):
-            subscription = Subscription.of(Subscribed.model_validate(document.value))
+        async for subscription in _subscriptions(team, tx):
             if not matches(subscription, envelope.type, resource, envelope.data):
                 continue
             await tx.tasks.schedule(
@@ -183,6 +207,20 @@ class Notifier:
         content = {"content-type": codec.CONTENT_TYPE, "user-agent": "busbar-notifier"}
         request = WebhookRequest(url=data["url"], headers={**content, **signed}, body=body)
         return await self._sender.send(request)
+
+
+async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscription]:
+    """Every subscription of ``team``, however many there are."""
+    after = None
+    while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE):
+        for document in page:
+            yield Subscription.of(Subscribed.model_validate(document.value))
+        after = page[-1].rank
+
+
+def _places(problem: Problem) -> str:
+    errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
+    return "; ".join(f"/{'/'.join(map(str, item['loc']))}: {item['msg']}" for item in errors)
 
 
 def _told(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:

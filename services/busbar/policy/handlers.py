@@ -56,7 +56,7 @@ class Policy:
             return
         try:
             expiry = _expiry(envelope)
-        except ValueError:
+        except (ValueError, OverflowError):
             await self._append(tx, envelope, _bad_expiry(envelope))
             return
         intent = ReceivedIntent(

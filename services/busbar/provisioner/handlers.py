@@ -7,9 +7,10 @@ epoch. What is unknown is observed, never guessed.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from busbar.backends.port import Backend, BackendUnavailable, Call, Observation, Outcome
+from busbar.backends.port import Backend, BackendUnavailable, Call, Observation, Outcome, Presence
 from busbar.kernel.clock import Clock
 from busbar.kernel.decide import fold
 from busbar.kernel.template import TemplateError
@@ -79,9 +80,8 @@ class Provisioner:
         since: dict[str, float] = {}
         state = await self._record(work, lambda _: [])
         while state.saga is not None:
-            failures = state.saga.failures
-            state = await self._advance(work, state, since)
-            if state.saga is not None and state.saga.failures > failures:
+            before, state = state, await self._advance(work, state, since)
+            if state.saga is not None and _has_to_wait(before, state):
                 await self._pause(work, state.saga)
                 return
 
@@ -106,49 +106,51 @@ class Provisioner:
         self, work: Work, state: ResourceState, command: Ensure | Remove, since: dict[str, float]
     ) -> ResourceState:
         """Observe, and act if what is seen asks for it."""
-        epoch = work.claim.epoch
-        backend = self._adapters.find(command.adapter)
-        if backend is None:
-            missing = Outcome.not_done(
-                "no_adapter",
-                f"no adapter called {command.adapter} is installed: install the package that "
-                "offers it (entry point group busbar.adapters)",
-                permanent=True,
-            )
-            return await self._record(
-                work, lambda now: decide_outcome(now, command, missing, epoch=epoch)
-            )
+        backend = self._find(command.adapter)
+        if isinstance(backend, Outcome):
+            return await self._answered(work, command, backend)
         call = self._call(work, command)
         seen = await self._observe(backend, call)
         if isinstance(seen, Outcome):
-            answer = seen
-            return await self._record(
-                work, lambda now: decide_outcome(now, command, answer, epoch=epoch)
-            )
-        overdue = self._overdue(command, since)
-        before = state.saga.recorded if state.saga else 0
-        state = await self._record(
-            work, lambda now: decide_observed(now, command, seen, epoch=epoch, overdue=overdue)
+            return await self._answered(work, command, seen)
+        previous = await self._observe_previous(backend, call, state, command, seen)
+        if isinstance(previous, Outcome):
+            return await self._answered(work, command, previous)
+        epoch, overdue = work.claim.epoch, self._overdue(command, since)
+        after = await self._record(
+            work,
+            lambda now: decide_observed(
+                now, command, seen, epoch=epoch, overdue=overdue, previous=previous
+            ),
         )
-        if state.saga is None or state.saga.recorded == before:
+        if _is_started(state, after, command):
+            return await self._answered(work, command, await self._act(backend, command, call))
+        if _is_unchanged(state, after) and not _is_stuck(after):
             await self._clock.sleep(LOOK_AGAIN)
-            return state
-        if not self._is_started(state, command, before):
-            return state
-        outcome = await self._act(backend, command, call)
+        return after
+
+    async def _answered(
+        self, work: Work, command: Ensure | Remove, outcome: Outcome
+    ) -> ResourceState:
+        epoch = work.claim.epoch
         return await self._record(
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
         )
 
-    def _is_started(self, state: ResourceState, command: Ensure | Remove, before: int) -> bool:
-        saga = state.saga
-        step = saga.step(command.step) if saga else None
-        return (
-            saga is not None
-            and step is not None
-            and step.status == "started"
-            and (saga.recorded == before + 1)
-        )
+    def _find(self, name: str) -> Backend | Outcome:
+        try:
+            backend = self._adapters.find(name)
+        except Exception as error:
+            log.exception("adapter_not_loaded", adapter=name)
+            detail = f"the adapter {name} cannot be loaded: {type(error).__name__}"
+            return Outcome.not_done("adapter_failed", detail, permanent=False)
+        if backend is None:
+            detail = (
+                f"no adapter called {name} is installed: install the package that offers it "
+                "(entry point group busbar.adapters)"
+            )
+            return Outcome.not_done("no_adapter", detail, permanent=True)
+        return backend
 
     async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
         try:
@@ -156,6 +158,26 @@ class Provisioner:
                 return await backend.observe(call)
         except (BackendUnavailable, TimeoutError, OSError) as error:
             return Outcome.not_done("unavailable", str(error) or "no answer", permanent=False)
+        except Exception as error:
+            log.exception("adapter_failed", owner=call.owner)
+            detail = f"the adapter could not look: {type(error).__name__}"
+            return Outcome.not_done("adapter_failed", detail, permanent=False)
+
+    async def _observe_previous(
+        self,
+        backend: Backend,
+        call: Call,
+        state: ResourceState,
+        command: Ensure | Remove,
+        seen: Observation,
+    ) -> Observation | Outcome | None:
+        """What is there under the inputs that were applied before, if it may be another thing."""
+        before = state.previously(command.step)
+        if before is None or before.inputs == command.inputs:
+            return None
+        if seen.presence is not Presence.ABSENT or before.adapter != command.adapter:
+            return None
+        return await self._observe(backend, replace(call, inputs=before.inputs))
 
     async def _act(self, backend: Backend, command: Ensure | Remove, call: Call) -> Outcome:
         act = backend.remove if isinstance(command, Remove) else backend.apply
@@ -186,7 +208,7 @@ class Provisioner:
         if isinstance(command, Remove):
             return False
         now = self._clock.now().timestamp()
-        return now - since.setdefault(command.step, now) > command.ready_within
+        return now - since.setdefault(command.operation_key, now) > command.ready_within
 
     # -- recording ------------------------------------------------------------------------------
 
@@ -206,7 +228,7 @@ class Provisioner:
         return await work.record(body)
 
     async def _pause(self, work: Work, saga: Saga) -> None:
-        wait = STUCK_SECONDS if saga.stuck else min(0.5 * 2**saga.failures, LONGEST_BACKOFF)
+        wait = STUCK_SECONDS if saga.stuck else _backoff(saga.failures)
 
         async def later(tx: Transaction) -> None:
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
@@ -230,6 +252,39 @@ async def _append(
     tx.caused_by(cause, index=saga.recorded)
     await tx.append(stream, facts, key=intent.resource)
     return fold(evolve, state, facts)
+
+
+def _backoff(failures: int) -> float:
+    return min(0.5 * 2.0 ** min(failures, 10), LONGEST_BACKOFF)
+
+
+def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
+    """Whether nothing was recorded about the operation in between."""
+    old, new = before.saga, after.saga
+    if old is None or new is None:
+        return old is new
+    return (old.intent.operation, old.recorded) == (new.intent.operation, new.recorded)
+
+
+def _is_started(before: ResourceState, after: ResourceState, command: Ensure | Remove) -> bool:
+    """Whether the intent to act was recorded just now."""
+    was = before.saga.step(command.step) if before.saga else None
+    step = after.saga.step(command.step) if after.saga else None
+    return step is not None and step.status == "started" and step != was
+
+
+def _is_stuck(state: ResourceState) -> bool:
+    return state.saga is not None and state.saga.stuck
+
+
+def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
+    """Whether a try failed, or what keeps a stuck operation from going on is still there."""
+    if before.saga is None or after.saga is None:
+        return False
+    if before.saga.intent.operation != after.saga.intent.operation:
+        return False
+    failed = after.saga.failures > before.saga.failures
+    return failed or (after.saga.stuck and _is_unchanged(before, after))
 
 
 def _next_quietly(state: ResourceState) -> Command | None:

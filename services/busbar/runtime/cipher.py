@@ -36,7 +36,7 @@ class Cipher:
         """
         try:
             return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short for a nonce
             raise ConfigurationError(
                 "A sealed record does not open with this data key.",
                 fix="Give the key it was sealed with in BUSBAR_DATA_KEY or <home>/data.key.",

@@ -91,7 +91,9 @@ class DeadLetters:
             ],
         )
         # A source with a space: no event that the codec lets in can have named the same events.
-        tx.caused_by(Cause(f"dead letter {place}", str(record.offset), _correlation(envelope, letter)))
+        tx.caused_by(
+            Cause(f"dead letter {place}", str(record.offset), _correlation(envelope, letter))
+        )
         fact = DeadLettered(
             letter=letter,
             service=self._service,

@@ -100,7 +100,7 @@ class Dispatcher:
         if self._service.conflict is None or first == again:
             return
         # However often the same other body comes, it is told once.
-        identity = (item.envelope.source, "|".join((item.envelope.id, again)))
+        identity = (item.envelope.source, f"{item.envelope.id}|{again}")
         seen = await tx.inbox.first_seen(self._service.name, {identity: again})
         if seen[identity] is not None:
             return

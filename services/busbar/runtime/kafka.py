@@ -146,7 +146,8 @@ class KafkaBus:
         if self._producer is None:
             return False
         try:
-            return bool(await asyncio.wait_for(self._producer.client.fetch_all_metadata(), 2))
+            async with asyncio.timeout(2):
+                return bool(await self._producer.client.fetch_all_metadata())
         except (TimeoutError, KafkaError, OSError):
             return False
 
@@ -196,7 +197,7 @@ class KafkaBus:
             log.info("offset_commit_failed", error=type(error).__name__)
 
 
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
     """Seeks what is assigned to where the store is."""
 
     def __init__(self, bus: KafkaBus, consumer: Consumer) -> None:
@@ -222,7 +223,7 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _decode(message: Any) -> list[Record]:
-    return [_record(raw) for raw in message.raw_message]
+    return [_record(raw) for raw in message.body]
 
 
 def _record(raw: ConsumerRecord) -> Record:

@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 SECRET_NAMES = re.compile(
     r"(secret|password|passwd|token|authorization|api[_-]?key|data_key|credential)", re.IGNORECASE
 )
-SECRET_VALUES = re.compile(r"(whsec_[A-Za-z0-9+/=]+|[Bb]earer\s+\S+|://[^/\s:@]+:[^/\s@]+@)")
+SECRET_VALUES = re.compile(r"(whsec_[A-Za-z0-9+/=]+|[Bb]earer\s+\S+|://[^/\s:@]*:[^/\s@]+@)")
 REDACTED = "[redacted]"
 
 bind = bound_contextvars
@@ -24,11 +24,20 @@ def redact(
 ) -> MutableMapping[str, Any]:
     """Hide values whose name says that they are secret, and secrets inside other values."""
     for name, value in fields.items():
-        if SECRET_NAMES.search(name):
-            fields[name] = REDACTED
-        elif isinstance(value, str):
-            fields[name] = SECRET_VALUES.sub(REDACTED, value)
+        fields[name] = _shown(name, value)
     return fields
+
+
+def _shown(name: str, value: Any) -> Any:
+    if SECRET_NAMES.search(name):
+        return REDACTED
+    if isinstance(value, str):
+        return SECRET_VALUES.sub(REDACTED, value)
+    if isinstance(value, Mapping):
+        return {key: _shown(str(key), part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown("", part) for part in value]
+    return value
 
 
 def configure(*, service: str, level: str, form: str) -> None:

@@ -66,8 +66,8 @@ class Positions:
             taken.append(record)
         name = f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}"
         return KafkaMessage(
-            body=b"",
-            raw_message=tuple(taken),
+            body=taken,
+            raw_message=raw,  # whole: FastStream names the first record in its own logs
             headers={},
             consumer=FAKE_CONSUMER,  # acknowledging is the engine's
             message_id=name,

@@ -6,6 +6,7 @@ which every consumer's inbox knows. One relay per store, by lease.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from aiokafka.errors import KafkaError
@@ -199,10 +200,10 @@ class Relay:
             self._wake.set()
 
     async def _idle(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), IDLE_SECONDS)
-        except TimeoutError:
-            return
+        # Not wait_for(): before Python 3.12 it can swallow a cancellation.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._wake.wait()
 
 
 async def _nothing(_tx: Transaction) -> None:

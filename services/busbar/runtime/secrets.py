@@ -1,6 +1,7 @@
 """Secrets by reference: ``secret:<name>`` is the file ``<home>/secrets/<name>``, mode 0600."""
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from busbar.kernel.errors import ConfigurationError
 
 PREFIX = "secret:"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class SecretFolder:
@@ -44,7 +46,7 @@ class SecretFolder:
 
     def _path(self, reference: str) -> Path:
         name = reference.removeprefix(PREFIX)
-        if not reference.startswith(PREFIX) or not name.replace("-", "").isalnum():
+        if not reference.startswith(PREFIX) or not _NAME.fullmatch(name):
             raise ConfigurationError(
                 f"{reference!r} is no reference to a secret.",
                 fix="Write secret:<name>, of lower-case letters, digits and hyphens.",

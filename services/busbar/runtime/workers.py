@@ -14,7 +14,7 @@ from typing import TypeVar
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.logs import bind, get_logger
-from busbar.runtime.store import Claim, Store, Transaction
+from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.rows import Written
 
 log = get_logger()
@@ -69,17 +69,25 @@ class TaskRunner:
         try:
             while True:
                 self._wake.clear()
-                claimed = await self._claim()
-                for claim in claimed:
-                    task = asyncio.create_task(self._work(claim))
-                    self._running.add(task)
-                    task.add_done_callback(self._done)
-                if not claimed:
-                    await self._idle()
+                try:
+                    if not await self._start():
+                        await self._idle()
+                except STORE_AWAY as error:
+                    log.warning("store_unavailable", error=type(error).__name__)
+                    await self._clock.sleep(IDLE_SECONDS)
         finally:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _start(self) -> bool:
+        """Start to work on what is due; whether there was something."""
+        claimed = await self._claim()
+        for claim in claimed:
+            task = asyncio.create_task(self._work(claim))
+            self._running.add(task)
+            task.add_done_callback(self._done)
+        return bool(claimed)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -113,31 +121,40 @@ class TaskRunner:
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
             except Exception:
                 log.exception("task_failed", attempts=claim.attempts)
-                await self._give_back(claim, after=min(2.0**claim.attempts, LONGEST_BACKOFF))
+                await self._give_back(claim, after=_backoff(claim.attempts))
             finally:
                 heart.cancel()
 
     async def _heartbeat(self, claim: Claim, work: asyncio.Task[None] | None) -> None:
         """Extend the lease while the work goes on; stop the work if the lease is lost."""
+
+        async def extend(tx: Transaction) -> None:
+            await tx.tasks.hold(claim)
+
+        ends = self._clock.now() + self._lease
         while True:
             await self._clock.sleep(self._lease.total_seconds() / 3)
-
-            async def extend(tx: Transaction) -> None:
-                await tx.tasks.hold(claim)
-
+            beat = self._clock.now()
             try:
                 await self._store.transact(extend)
             except Fenced:
-                log.warning("lease_lost")
-                if work is not None:
-                    work.cancel()
-                return
+                ends = beat
+            except STORE_AWAY as error:
+                log.warning("heartbeat_failed", error=type(error).__name__)
+            else:
+                ends = beat + self._lease
+            if ends <= beat:
+                break
+        log.warning("lease_lost")
+        if work is not None:
+            work.cancel()
 
     async def _give_back(self, claim: Claim, *, after: float) -> None:
         async def release(tx: Transaction) -> None:
             await tx.tasks.finish(claim, again=tx.now + timedelta(seconds=after))
 
-        with suppress(Fenced):
+        # If the store is away, the lease ends by itself.
+        with suppress(Fenced, *STORE_AWAY):
             await self._store.transact(release)
 
     def _on_commit(self, written: Written) -> None:
@@ -150,5 +167,11 @@ class TaskRunner:
             due = await tx.tasks.next_due(self._kind)
             if due is not None and len(self._running) < CONCURRENT:
                 wait = min(wait, max(0.005, (parse_time(due) - tx.now).total_seconds()))
+        # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+
+
+def _backoff(attempts: int) -> float:
+    return min(2.0 ** min(attempts, 10), LONGEST_BACKOFF)

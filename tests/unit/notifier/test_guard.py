@@ -5,7 +5,7 @@ import socket
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver
-from tests.unit.notifier.conftest import (
+from unit.notifier.conftest import (
     LOOPBACK,
     ONLY_OURS,
     Canary,

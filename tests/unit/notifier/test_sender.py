@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
-from tests.unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
+from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 from busbar.notifier.ports import Sender
 from busbar.notifier.sender import MAX_RESPONSE_BYTES, AiohttpSender

@@ -28,6 +28,7 @@ from unit.provisioner.scenario import CORRELATION, RESOURCE, SOURCE, TERMINAL, T
 
 Result = TypeVar("Result")
 LEASE = 5.0
+MANY = 1000
 
 
 async def pause() -> None:
@@ -64,11 +65,15 @@ class Ledger:
     messages: list[Message] = field(default_factory=list)
     epoch: int = 0
     due: datetime | None = None
+    transactions: int = 0
+    """How many there were under this lease."""
 
     async def transact(
         self, body: Callable[[Transaction], Awaitable[Result]], *, fence: Claim | None = None
     ) -> Result:
         await pause()
+        self.transactions += 1
+        assert self.transactions < MANY, f"it never ends: {tale(self.messages[-10:])}"
         tx = LedgerTransaction(self)
         result = await body(cast("Transaction", tx))
         await pause()
@@ -85,6 +90,7 @@ class Ledger:
     def work(self) -> Work:
         """Claim the task."""
         self.epoch += 1
+        self.transactions = 0
         return Work(claim(self.epoch), cast("Store", self))
 
 
@@ -231,7 +237,11 @@ class Death(BaseException):
 
 
 class die_at:  # noqa: N801 - awaited like a function
-    """Drive a coroutine, and throw :class:`Death` into it where it suspends for the n-th time."""
+    """Drive a coroutine, and throw :class:`Death` into it at its n-th :func:`pause`.
+
+    Awaits inside the database driver are not counted: a process that dies there takes its
+    connection along, an exception does not.
+    """
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], stop: int) -> None:
         self._coroutine = coroutine
@@ -242,8 +252,9 @@ class die_at:  # noqa: N801 - awaited like a function
         try:
             waiting = self._coroutine.send(None)
             while True:
-                self._left -= 1
+                self._left -= waiting is None
                 if self._left == 0:
+                    self._left = -1
                     waiting = self._coroutine.throw(Death())
                     continue
                 try:

@@ -177,6 +177,7 @@ class Story:
 
     def _perform(self, command: Ensure | Remove) -> None:
         before = self.state.previously(command.step)
+        is_there = before is not None and before.adapter == command.adapter
         known = len(self.facts)
         self.tell(
             *decide_observed(
@@ -185,7 +186,7 @@ class Story:
                 self.saw(command, command.inputs),
                 epoch=self.epoch,
                 overdue=self.overdue,
-                previous=self.saw(command, before.inputs) if before else None,
+                previous=self.saw(command, before.inputs) if before and is_there else None,
             )
         )
         if not any(isinstance(fact, StepStarted) for fact in self.facts[known:]):

@@ -113,7 +113,7 @@ async def test_a_death_at_every_await_changes_nothing_about_the_end(life: str) -
         assert platform.things() == EXPECTED[life], (stop, told)
         assert platform.effects() == quiet.effects(), (stop, told)
         assert set(platform.told_in_the_end().values()) == {1}
-    assert stop > 50
+    assert stop > 40
 
 
 async def test_two_deaths_at_any_two_awaits_of_a_failing_update_leave_what_was() -> None:
@@ -254,3 +254,23 @@ async def test_nothing_is_due_when_everything_is_done(life: str) -> None:
     await platform.provisioner.run(platform.ledger.work())
     assert platform.tale() == before
     assert platform.ledger.due is None
+
+
+async def test_an_update_that_names_another_thing_leaves_the_first_and_makes_none() -> None:
+    platform = Platform()
+    await platform.ask(allowed(1, plan("a")))
+    await platform.settle()
+    await platform.ask(allowed(2, plan(step("a", name="elsewhere"))))
+    told = await platform.settle()
+    assert told[-2:] == ["failed a cannot_change!", "gave up 2, left previous"]
+    assert platform.things() == owned("a")
+
+
+async def test_where_the_first_thing_is_gone_another_can_be_made() -> None:
+    platform = Platform()
+    await platform.ask(allowed(1, plan("a")))
+    await platform.settle()
+    platform.world.things.clear()
+    await platform.ask(allowed(2, plan(step("a", name="elsewhere"))))
+    assert (await platform.settle())[-1] == "updated 2"
+    assert set(platform.things()) == {"elsewhere"}

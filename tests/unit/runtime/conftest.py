@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import structlog
 
+from busbar.runtime.relay import Relay
 from busbar.runtime.store import Store, open_store
-from support.runtime import ManualClock, Toy
+from support.runtime import FakePublisher, ManualClock, Toy, relay_of
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +36,13 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
 @pytest.fixture
 def toy(store: Store, clock: ManualClock) -> Toy:
     return Toy(store, clock)
+
+
+@pytest.fixture
+def publisher() -> FakePublisher:
+    return FakePublisher()
+
+
+@pytest.fixture
+def relay(store: Store, publisher: FakePublisher, clock: ManualClock) -> Relay:
+    return relay_of(store, publisher, clock)

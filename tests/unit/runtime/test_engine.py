@@ -297,9 +297,7 @@ async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
     assert clock.slept == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
 
 
-async def test_a_commit_that_fails_is_done_again(
-    toy: Toy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_commit_that_fails_is_done_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     flush, failures = Transaction.flush, 2
 
     async def failing(self: Transaction) -> None:

@@ -57,6 +57,10 @@ async def test_the_reason_of_a_dead_letter_is_the_codecs_code_and_sentence(toy: 
     assert "id" in (await toy.dead())[1].detail
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 async def test_the_plaintext_of_a_dead_letter_is_in_no_file_and_in_no_published_record(
     toy: Toy, tmp_path: Path, clock: ManualClock
 ) -> None:
@@ -76,8 +80,7 @@ async def test_the_plaintext_of_a_dead_letter_is_in_no_file_and_in_no_published_
     assert len(await toy.dead()) == 3
     forms = [SECRET, base64.b64encode(SECRET), json.dumps(SECRET.decode()).encode()]
     forms += [base64.b64encode(b"." * shift + SECRET)[4:-4] for shift in range(3)]
-    for path in tmp_path.iterdir():
-        content = path.read_bytes()
+    for path, content in _contents(tmp_path).items():
         assert not [form for form in forms if form in content], path
     for published in publisher.records:
         whole = b"".join([published.value or b"", *(value for _, value in published.headers)])
@@ -122,9 +125,7 @@ async def test_one_failing_record_of_fifty_is_given_up_and_the_others_are_handle
     (letter,) = await toy.dead()
     assert (letter.offset, letter.reason) == (23, "handler_failed")
     assert letter.detail == "policy failed 3 times with ArithmeticError"
-    assert letter.intent == IntentRef(
-        source=SOURCE, id="intent-23", type=DeleteSubscription.TYPE
-    )
+    assert letter.intent == IntentRef(source=SOURCE, id="intent-23", type=DeleteSubscription.TYPE)
     assert await toy.offsets() == {(TOPIC, 0): 50}
 
 

@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from busbar.runtime.logs import REDACTED, redact
 
-SECRET = "s3cr3t-v4lue"
+SECRET = "s3cr3t-v4lue"  # noqa: S105 - a made-up one
+
+NAMES = (
+    *("password", "db_passwd", "client_secret", "token", "Authorization", "api-key", "apikey"),
+    *("data_key", "credentials", "BUSBAR_TOKEN"),
+)
 
 _SCRIPT = """
 import logging
@@ -36,8 +41,7 @@ def redacted(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "name",
-    ["password", "db_passwd", "client_secret", "token", "Authorization", "api-key", "apikey"]
-    + ["data_key", "credentials", "BUSBAR_TOKEN"],
+    NAMES,
 )
 @pytest.mark.parametrize("value", [SECRET, SECRET.encode(), {"a": SECRET}, [SECRET], 17])
 def test_values_with_a_secret_name_are_hidden(name: str, value: object) -> None:
@@ -82,7 +86,8 @@ def test_harmless_values_stay_as_they_are(text: str, number: object) -> None:
 
 
 def test_lines_are_json_with_the_service_and_the_operation_and_without_secrets() -> None:
-    done = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, check=True)
+    command = [sys.executable, "-c", _SCRIPT]
+    done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own
     assert done.stdout == b""
     assert SECRET.encode() not in done.stderr
     first, failure, foreign = (json.loads(line) for line in done.stderr.splitlines())

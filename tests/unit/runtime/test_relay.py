@@ -1,25 +1,20 @@
-"""The relay: commit order, gapless numbers that never change, heads anybody can check."""
+"""The relay: commit order, gapless numbers, heads anybody can check."""
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from busbar.kernel.errors import Fenced
 from busbar.messages.delivery import DeadLettered, HeadPublished
-from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, FACTS_HEAD
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.relay import Relay
-from busbar.runtime.store import Store, Transaction, tables
+from busbar.runtime.store import Store, Transaction
 from support import eventually
 from support.runtime import (
     CAUSE,
@@ -29,69 +24,15 @@ from support.runtime import (
     SteppedClock,
     append,
     cipher,
+    drain,
+    facts_on,
+    heads_on,
+    links,
+    relay_of,
+    relaying,
+    told,
     unreadable,
 )
-
-
-@pytest.fixture
-def publisher() -> FakePublisher:
-    return FakePublisher()
-
-
-def relay_of(
-    store: Store, publisher: FakePublisher, clock: ManualClock, holder: str = "a"
-) -> Relay:
-    return Relay(store, publisher, clock=clock, holder=holder, lease=5)
-
-
-@pytest.fixture
-def relay(store: Store, publisher: FakePublisher, clock: ManualClock) -> Relay:
-    return relay_of(store, publisher, clock)
-
-
-async def drain(relay: Relay) -> None:
-    while await relay.step():
-        pass
-
-
-@asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(relay.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def facts(publisher: FakePublisher) -> list[tuple[int, str]]:
-    """Sequence and what is told, in the order of publishing."""
-    return [
-        (int(envelope.extensions["sequence"]), envelope.data["subscription"])
-        for envelope in publisher.of(Unsubscribed.TYPE)
-    ]
-
-
-def told(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
-    return [(first + index, f"payments/s{number}") for index, number in enumerate(numbers)]
-
-
-def heads(publisher: FakePublisher) -> list[HeadPublished]:
-    return [HeadPublished.model_validate(item.data) for item in publisher.of(HeadPublished.TYPE)]
-
-
-def links(envelopes: Sequence[Envelope]) -> list[str]:
-    """What an outsider computes from the published records alone."""
-    found = [GENESIS]
-    for envelope in envelopes:
-        found.append(chain(found[-1], envelope.source, envelope.id, envelope.type, envelope.data))
-    return found
-
-
-async def marks(store: Store) -> dict[str, int]:
-    async with store.reading() as tx:
-        return {row.name: row.value for row in await tx.execute(select(tables.marks))}
 
 
 async def test_events_are_published_in_commit_order_with_numbers_from_one(
@@ -102,7 +43,7 @@ async def test_events_are_published_in_commit_order_with_numbers_from_one(
     await drain(relay)
     await append(store, "b", 4)
     await drain(relay)
-    assert facts(publisher) == told(1, 2, 3, 4)
+    assert facts_on(publisher) == told(1, 2, 3, 4)
 
 
 async def test_numbers_have_no_gaps_across_batches_and_private_events(
@@ -121,7 +62,7 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
     await store.transact(private)
     await append(store, "a", 3, 4, 5, 6, 7)
     await drain(relay)
-    assert facts(publisher) == told(1, 2, 3, 4, 5, 6, 7)
+    assert facts_on(publisher) == told(1, 2, 3, 4, 5, 6, 7)
     assert [len(batch) for batch in publisher.batches] == [3, 3, 1, 1]  # the last is the head
 
 
@@ -192,9 +133,9 @@ async def test_a_head_carries_count_and_digest_that_an_outsider_computes_again(
         await append(store, "a", number, number + 10)
         await drain(relay)
     expected = links(publisher.of(Unsubscribed.TYPE))
-    assert [(head.relay, head.sequence, head.count, head.digest) for head in heads(publisher)] == [
-        ("policy", count, count, expected[count]) for count in (2, 4, 6)
-    ]
+    assert [
+        (head.relay, head.sequence, head.count, head.digest) for head in heads_on(publisher)
+    ] == [("policy", count, count, expected[count]) for count in (2, 4, 6)]
     assert {record.topic for record in publisher.records} == {Unsubscribed.TOPIC, FACTS_HEAD}
 
 
@@ -227,52 +168,11 @@ async def test_no_head_is_published_before_everything_it_counts(
             assert batch.data["sequence"] == published
         else:
             published += 1
-    assert heads(publisher)[-1].sequence == 5
+    assert heads_on(publisher)[-1].sequence == 5
 
 
-async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publishing(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
-) -> None:
-    await append(store, "a", 1, 2)
-    publisher.fail = 1
-    with pytest.raises(KafkaConnectionError):
-        await relay.step()
-    await append(store, "a", 3)
-    clock.advance(5)
-    await drain(relay_of(store, publisher, clock, "successor"))
-    assert facts(publisher) == told(1, 2, 3)
-    assert heads(publisher)[-1].digest == links(publisher.of(Unsubscribed.TYPE))[-1]
-
-
-async def test_events_keep_their_numbers_when_it_dies_between_publishing_and_marking(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
-) -> None:
-    await append(store, "a", 1, 2)
-    publisher.lose = 1
-    with pytest.raises(KafkaConnectionError):
-        await relay.step()
-    assert await marks(store) == {}
-    await append(store, "a", 3)
-    clock.advance(5)
-    await drain(relay_of(store, publisher, clock, "successor"))
-    again = facts(publisher)
-    assert again == told(1, 2) + told(1, 2, 3)
-    ids = [envelope.id for envelope in publisher.of(Unsubscribed.TYPE)]
-    assert ids[:2] == ids[2:4]
-    bodies = [(record.headers, record.value) for record in publisher.records]
-    assert bodies[:2] == bodies[2:4]  # byte for byte, so that any inbox knows them
-    assert await marks(store) == {"published": 3}
-
-
-async def test_a_restart_goes_on_after_what_was_acknowledged(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
-) -> None:
-    await append(store, "a", 1, 2)
-    await drain(relay)
-    await append(store, "a", 3)
-    clock.advance(5)
-    await drain(relay_of(store, publisher, clock, "successor"))
-    assert facts(publisher) == told(1, 2, 3)
+def _times(clock: SteppedClock, count: int) -> Callable[[], bool]:
+    return lambda: len(clock.slept) == count
 
 
 async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
@@ -282,20 +182,20 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
     relay = relay_of(store, publisher, clock)
     await append(store, "a", 1, 2)
     publisher.fail = 3
-    async with running(relay):
+    async with relaying(relay):
         for failures in (1, 2, 3):
-            await eventually(lambda failures=failures: len(clock.slept) == failures)
+            await eventually(_times(clock, failures))
             assert not relay.healthy
-            assert facts(publisher) == []
+            assert facts_on(publisher) == []
             clock.advance(1)
         await eventually(lambda: relay.healthy)
-        assert facts(publisher) == told(1, 2)
+        assert facts_on(publisher) == told(1, 2)
         publisher.fail = 1
         await append(store, "a", 3)
         await eventually(lambda: not relay.healthy)
         clock.advance(1)
         await eventually(lambda: relay.healthy)
-    assert facts(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == told(1, 2, 3)
 
 
 async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_left(
@@ -315,7 +215,7 @@ async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_l
             await asyncio.Event().wait()
 
     publisher.before = second_batch_hangs
-    async with running(relay):
+    async with relaying(relay):
         await blocked.wait()
         assert relay.healthy
 
@@ -332,105 +232,23 @@ async def test_a_store_that_is_away_is_waited_for(
 
     with monkeypatch.context() as patch:
         patch.setattr(relay, "_news", away)
-        async with running(relay):
+        async with relaying(relay):
             await eventually(lambda: len(clock.slept) == 1)
             assert not relay.healthy
             patch.undo()
             clock.advance(1)
             await eventually(lambda: relay.healthy)
-    assert facts(publisher) == told(1)
+    assert facts_on(publisher) == told(1)
 
 
 async def test_a_commit_wakes_it(
     store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("busbar.runtime.relay.IDLE_SECONDS", 3600)
-    async with running(relay):
+    async with relaying(relay):
         await eventually(lambda: relay.healthy)
         await append(store, "a", 1)
-        await eventually(lambda: facts(publisher) == told(1))
-
-
-async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes(
-    store: Store, clock: ManualClock
-) -> None:
-    here, there = FakePublisher(), FakePublisher()
-    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
-    for number in range(1, 5):
-        await append(store, "a", number)
-        await drain(first)
-        await drain(second)
-        clock.advance(3)  # the holder extends its lease by working
-    assert facts(here) == told(1, 2, 3, 4)
-    assert there.records == []
-
-
-async def test_an_idle_holder_keeps_its_lease(store: Store, clock: ManualClock) -> None:
-    here, there = FakePublisher(), FakePublisher()
-    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
-    await drain(first)
-    for _ in range(6):
-        clock.advance(3)
-        await drain(first)
-        await drain(second)
-    await append(store, "a", 1)
-    await drain(second)
-    assert there.records == []
-
-
-async def test_a_relay_that_slept_past_its_lease_is_fenced(
-    store: Store, clock: ManualClock
-) -> None:
-    here, there = FakePublisher(), FakePublisher()
-    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
-    await append(store, "a", 1)
-    await drain(first)
-    clock.advance(5)
-    await append(store, "a", 2)
-    await drain(second)
-    await append(store, "a", 3)
-    with pytest.raises(Fenced):
-        await first.step()
-    await drain(second)
-    assert facts(here) == told(1)
-    assert facts(there) == told(2, 3, first=2)
-
-
-async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
-    store: Store, clock: ManualClock
-) -> None:
-    here, there = FakePublisher(), FakePublisher()
-    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
-
-    async def paused_for_long() -> None:
-        here.before = None
-        clock.advance(5)
-        assert not there.records
-        await append(store, "a", 2)
-        await drain(second)
-
-    await append(store, "a", 1)
-    here.before = paused_for_long
-    with pytest.raises(Fenced):
-        await first.step()
-    assert facts(there) == told(1, 2)
-    assert facts(here) == told(1)  # published twice, under the same number
-    assert await marks(store) == {"published": 2}
-
-
-async def test_a_fenced_relay_waits_for_its_turn_again(store: Store, clock: ManualClock) -> None:
-    here, there = FakePublisher(), FakePublisher()
-    first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
-    await drain(first)
-    clock.advance(5)
-    await drain(second)
-    async with running(first):
-        await append(store, "a", 1)
-        await eventually(lambda: first._claim is None, what="being fenced")
-        clock.advance(5)
-        await append(store, "a", 2)
-        await eventually(lambda: facts(here) == told(1, 2))
-    assert there.records == []
+        await eventually(lambda: facts_on(publisher) == told(1))
 
 
 async def test_the_largest_dead_letter_is_published_whole(

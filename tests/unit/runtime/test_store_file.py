@@ -55,9 +55,13 @@ async def test_a_closed_store_can_be_opened_again_with_what_it_had(tmp_path: Pat
         await store.close()
 
 
+def _modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
 async def test_nobody_else_can_read_the_files(store: Store, tmp_path: Path) -> None:
     await append(store, "a", 1)
-    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    modes = _modes(tmp_path)
     assert {"policy.db", "policy.db-wal", "policy.db-shm"} <= set(modes)
     assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
@@ -81,9 +85,7 @@ async def test_a_store_whose_database_cannot_be_opened_is_not_alive(
 ) -> None:
     assert await store.alive()
     nowhere = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/nowhere/policy.db")
-    lost = Store(
-        service="policy", writer=nowhere, reader=nowhere, clock=ManualClock(), lock=None
-    )
+    lost = Store(service="policy", writer=nowhere, reader=nowhere, clock=ManualClock(), lock=None)
     assert not await lost.alive()
     await lost.close()
 
@@ -94,7 +96,7 @@ async def test_what_was_committed_survives_kill_9_and_nothing_half_done_does(
     place = tmp_path / "policy.db"
     said = tmp_path / "said"
     with said.open("wb") as output:
-        child = subprocess.Popen(  # noqa: ASYNC220 - it is killed, not waited for
+        child = subprocess.Popen(  # noqa: ASYNC220, S603 - our own, and killed
             [sys.executable, "-c", _WRITER, str(place)],
             stdout=output,
             cwd=Path(__file__).parents[2],

@@ -50,7 +50,11 @@ async def test_new_and_known_identities_are_told_apart_in_one_batch(store: Store
 async def test_a_large_batch_is_marked_whole(store: Store) -> None:
     batch = {f"i{number}": str(number) for number in range(1200)}
     assert set((await seen(store, **batch)).values()) == {None}
-    assert await seen(store, **batch) == batch
+    assert await seen(store, i0="x", i1199="x", new="x") == {
+        "i0": "0",
+        "i1199": "1199",
+        "new": None,
+    }
 
 
 async def test_consumers_have_inboxes_of_their_own(store: Store) -> None:

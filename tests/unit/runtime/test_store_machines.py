@@ -17,13 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict, Fenced
 from busbar.runtime.store import Cause, Claim, Transaction, open_store
-from support.runtime import SOURCE, ManualClock, collect, fact, facts_of, numbers
+from support.runtime import NOTHING, SOURCE, ManualClock, collect, fact, facts_of, numbers
 
 T = TypeVar("T")
 LEASE = timedelta(seconds=5)
 SETTINGS = settings(
-    max_examples=8,
-    stateful_step_count=20,
+    max_examples=6,
+    stateful_step_count=18,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -75,7 +75,7 @@ class Streams(Machine):
             for stream, number in writes:
                 await tx.append(stream, [fact(number)])
             own = [number for stream, number in writes if stream == look]
-            assert numbers(await tx.load(look, (), collect)) == self.streams[look] + own
+            assert numbers(await tx.load(look, NOTHING, collect)) == self.streams[look] + own
             if fails:
                 raise ArithmeticError
 

@@ -9,7 +9,17 @@ from busbar.kernel.errors import Conflict
 from busbar.kernel.ids import event_id
 from busbar.messages.notification import Unsubscribed
 from busbar.runtime.store import Cause, Document, Store, Transaction, tables
-from support.runtime import CAUSE, SOURCE, ManualClock, append, collect, fact, facts_of, numbers
+from support.runtime import (
+    CAUSE,
+    NOTHING,
+    SOURCE,
+    ManualClock,
+    append,
+    collect,
+    fact,
+    facts_of,
+    numbers,
+)
 
 
 async def rows(store: Store, table: str) -> list[dict[str, object]]:
@@ -54,7 +64,7 @@ async def test_a_load_sees_what_the_same_transaction_has_appended(store: Store) 
         tx.caused_by(CAUSE)
         await tx.append("a", [fact(2)], key="a")
         await tx.append("b", [fact(8)], key="b")
-        return numbers(await tx.load("a", (), collect))
+        return numbers(await tx.load("a", NOTHING, collect))
 
     assert await store.transact(body) == [1, 2]
     assert [event.version for event in await store.events(key="a")] == [1, 2]
@@ -112,7 +122,7 @@ async def test_two_writers_of_one_version_conflict_and_the_second_leaves_nothing
 
     async def body(tx: Transaction) -> None:
         tx.caused_by(CAUSE)
-        assert await tx.load("a", (), collect) == ()
+        assert await tx.load("a", NOTHING, collect) == ()
         await tx.append("other", [fact(5)])
         await tx.append("a", [fact(1)])
         await tx.documents.put(Document(kind="k", key="1", value={}))
@@ -133,7 +143,7 @@ async def test_an_append_after_a_load_expects_the_version_that_was_loaded(store:
     await append(store, "a", 1)
     async with store.reading() as stale:
         stale.caused_by(CAUSE)
-        await stale.load("a", (), collect)
+        await stale.load("a", NOTHING, collect)
         await append(store, "a", 2)
         await stale.append("a", [fact(3)])
         assert stale._pending[0]["version"] == 2  # the version that is taken by now
@@ -176,23 +186,31 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
     assert heard == []
 
 
-async def test_a_cancelled_transaction_leaves_nothing_and_the_store_goes_on(store: Store) -> None:
-    started = asyncio.Event()
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_transaction_that_has_begun_ends_before_its_cancelled_caller_does(
+    store: Store, *, fails: bool
+) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
 
     async def body(tx: Transaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact()])
         await tx.flush()
         started.set()
-        await asyncio.Event().wait()
+        await go_on.wait()
+        if fails:
+            raise ArithmeticError
 
     writing = asyncio.create_task(store.transact(body))
     await started.wait()
     writing.cancel()
+    await asyncio.sleep(0)
+    assert not writing.done()
+    go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await writing
     await append(store, "b", 2)
-    assert [event.stream for event in await store.events()] == ["b"]
+    assert [event.stream for event in await store.events()] == (["b"] if fails else ["a", "b"])
 
 
 async def test_transactions_take_turns(store: Store) -> None:
@@ -236,15 +254,18 @@ async def test_a_reader_sees_the_last_commit_and_its_appends_are_forgotten(store
 
 
 async def test_a_savepoint_undoes_only_what_was_inside(store: Store) -> None:
+    async def undone(tx: Transaction) -> None:
+        async with tx.savepoint():
+            await tx.append("a", [fact(2)])
+            await tx.documents.put(Document(kind="k", key="in", value={}))
+            await tx.inbox.first_seen("policy", {(SOURCE, "x"): "d"})
+            raise ArithmeticError
+
     async def body(tx: Transaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact(1)])
         with pytest.raises(ArithmeticError):
-            async with tx.savepoint():
-                await tx.append("a", [fact(2)])
-                await tx.documents.put(Document(kind="k", key="in", value={}))
-                await tx.inbox.first_seen("policy", {(SOURCE, "x"): "d"})
-                raise ArithmeticError
+            await undone(tx)
         async with tx.savepoint():
             await tx.append("a", [fact(3)])
         await tx.append("a", [fact(4)])

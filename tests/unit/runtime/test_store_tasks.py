@@ -35,9 +35,7 @@ class Bench:
 
     async def claim(self, holder: str = "a", limit: int = 10) -> list[Claim]:
         return list(
-            await self._do(
-                lambda tasks: tasks.claim("k", holder=holder, lease=LEASE, limit=limit)
-            )
+            await self._do(lambda tasks: tasks.claim("k", holder=holder, lease=LEASE, limit=limit))
         )
 
     async def one(self, holder: str = "a") -> Claim:
@@ -83,9 +81,7 @@ async def test_due_tasks_are_claimed_oldest_first(bench: Bench) -> None:
     assert [claim.name for claim in await bench.claim()] == ["d"]
 
 
-async def test_a_claim_carries_the_data_and_belongs_to_its_kind(
-    bench: Bench, store: Store
-) -> None:
+async def test_a_claim_carries_the_data_and_belongs_to_its_kind(bench: Bench, store: Store) -> None:
     await bench.schedule("a", n=1)
     async with store.reading() as tx:
         assert await tx.tasks.next_due("other") is None
@@ -226,6 +222,20 @@ async def test_a_removed_task_is_gone_unless_it_was_scheduled_meanwhile(bench: B
     await bench.schedule("a", n=2)
     await bench.remove(running)
     assert (await bench.one()).data == {"n": 2}
+
+
+async def test_a_claim_of_a_removed_task_does_not_hold_the_next_one_of_its_name(
+    bench: Bench,
+) -> None:
+    await bench.schedule("a")
+    stale = await bench.one("a")
+    await bench.remove(stale)
+    await bench.schedule("a")
+    current = await bench.one("b")
+    assert current.epoch == stale.epoch  # nothing was kept, so only the holder tells them apart
+    with pytest.raises(Fenced):
+        await bench.hold(stale)
+    await bench.hold(current)
 
 
 async def test_scheduling_moves_a_task_that_waits(bench: Bench) -> None:

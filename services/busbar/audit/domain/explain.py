@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from busbar.audit.domain.records import AuditRecord
+from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
-from busbar.messages.delivery import DeadLettered
+from busbar.messages.catalogue import INTENT_TYPES
+from busbar.messages.delivery import DeadLettered, DeadLetterRedriven
 from busbar.messages.notification import (
     Subscribed,
     SubscriptionRefused,
@@ -47,7 +48,7 @@ def explain(records: Iterable[AuditRecord]) -> list[Sentence]:
         text = _say(record)
         if text is None:
             continue
-        identity = (record.source, record.id, "" if record.type in INTENT_TYPES else text)
+        identity = (record.source, record.id, "" if record.is_intent else text)
         sentence = Sentence(
             record.time or record.recorded_time,
             text,
@@ -59,19 +60,26 @@ def explain(records: Iterable[AuditRecord]) -> list[Sentence]:
         if identity in told:
             continue
         told[identity] = sentence
-    return sorted(told.values(), key=lambda sentence: sentence.time)
+    # At the same moment, what was asked for comes before what came of it.
+    return sorted(told.values(), key=lambda told: (told.time, told.topic not in topics.INTENTS))
 
 
 def _say(record: AuditRecord) -> str | None:
-    if record.type in INTENT_TYPES:
-        verb = record.type.rsplit(".", 2)[-2]
-        what = f" of {record.resource}" if record.resource else ""
-        return f"{record.source} asked for: {verb}{what} (intent {record.id})."
-    model = BY_TYPE.get(record.type)
-    if model is None or not record.readable:
+    if record.is_intent:
+        return _say_intent(record)
+    fact = record.fact()
+    if fact is None:
         return None
-    fact = model.model_validate(record.data)
     return _say_policy(fact) or _say_step(fact) or _say_end(fact) or _say_notification(fact)
+
+
+def _say_intent(record: AuditRecord) -> str | None:
+    if not record.readable:
+        return None
+    known = record.type in INTENT_TYPES
+    verb = record.type.rsplit(".", 2)[-2] if known else f"{record.type}, which is no intent"
+    what = f" of {record.resource}" if record.resource else ""
+    return f"{record.source} asked for: {verb}{what} (intent {record.id})."
 
 
 def _say_policy(fact: Message) -> str | None:
@@ -139,6 +147,9 @@ def _say_end(fact: Message) -> str | None:
             return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
         case DeadLettered():
             return f"{fact.service} could not handle a record ({fact.reason}): {fact.detail}."
+        case DeadLetterRedriven():
+            how = f"{fact.outcome} ({fact.detail})" if fact.detail else fact.outcome
+            return f"{fact.service} was to handle dead letter {fact.letter} again: {how}."
         case _:
             return None
 

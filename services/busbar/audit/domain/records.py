@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
+from busbar.messages import topics
+from busbar.messages.base import Message
+from busbar.messages.catalogue import BY_TYPE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
@@ -28,3 +34,25 @@ class AuditRecord:
     value_digest: str
     readable: bool
     data: Any = field(repr=False)
+
+    @property
+    def is_intent(self) -> bool:
+        """Whether somebody asked for something, in words that anybody may send."""
+        return self.topic in topics.INTENTS
+
+    def fact(self) -> Message | None:
+        """The fact that this is; None for everything else.
+
+        A fact counts only on its own topic, where nobody but a service publishes, and only if it
+        fits its schema: one record that does not must not hide all the others.
+        """
+        model = BY_TYPE.get(self.type)
+        if model is None or not self.readable:
+            return None
+        of_dead_letters = "{" in model.TOPIC and self.topic in topics.DEAD_LETTERS
+        if self.is_intent or not (self.topic == model.TOPIC or of_dead_letters):
+            return None
+        try:
+            return model.model_validate(self.data)
+        except ValidationError:
+            return None

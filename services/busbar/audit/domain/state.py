@@ -5,7 +5,6 @@ from typing import Literal
 
 from busbar.audit.domain.records import AuditRecord
 from busbar.messages import topics
-from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.views import ResourceView, evolve_resource
 
 
@@ -25,12 +24,12 @@ def states(
     for record in records:
         moment = record.recorded_time if by == "recorded" else record.time
         late = at is not None and (moment is None or moment > at)
-        model = BY_TYPE.get(record.type)
-        known = record.topic == topics.FACTS_RESOURCE and record.readable and model is not None
-        if late or not known or model is None or (record.source, record.id) in seen:
+        if late or record.topic != topics.FACTS_RESOURCE or (record.source, record.id) in seen:
+            continue
+        fact = record.fact()
+        if fact is None:
             continue
         seen.add((record.source, record.id))
-        fact = model.model_validate(record.data)
         resource = str(getattr(fact, "resource", ""))
         view = evolve_resource(views.get(resource), fact, time=record.time or "")
         if view is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from busbar.kernel.ids import operation_key
 from busbar.kernel.resource import ResourceId
-from busbar.kernel.template import resolve, truthy
+from busbar.kernel.template import resolve, resolve_outputs, truthy
 from busbar.provisioner.domain.state import Applied, ResourceState, Saga, Step
 
 
@@ -95,6 +95,8 @@ def _build_up(state: ResourceState, saga: Saga) -> Command:
             operation_key=_key(saga, planned.name, "apply"),
             ready_within=planned.ready_within_seconds,
         )
+    # Before anything is taken down: an operation that cannot tell its outputs fails as a whole.
+    resolve_outputs(saga.intent.plan.outputs, known)
     return _take_down(state, saga, keep=frozenset(wanted))
 
 
@@ -121,7 +123,9 @@ def _undo(state: ResourceState, saga: Saga) -> Command:
     """Take back what the operation did, last touched first."""
     for step in reversed(saga.steps):
         before = state.previously(step.name)
-        if before is None and step.created and step.status != "undone":
+        # What was made in place of a thing that had gone may bear another name: it goes first.
+        is_new = before is None or step.inputs != before.inputs
+        if is_new and step.created and step.status != "undone":
             return Remove(
                 step=step.name,
                 adapter=step.adapter,
@@ -134,7 +138,7 @@ def _undo(state: ResourceState, saga: Saga) -> Command:
                 step=step.name,
                 adapter=before.adapter,
                 inputs=before.inputs,
-                operation_key=_key(saga, step.name, "undo"),
+                operation_key=_key(saga, step.name, "restore"),
                 ready_within=30,
                 restoring=True,
             )

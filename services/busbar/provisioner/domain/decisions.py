@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from busbar.backends.port import Observation, Outcome, Presence, Result
-from busbar.kernel.template import TemplateError, resolve_outputs
+from busbar.kernel.template import TemplateError, resolve_outputs, truthy
 from busbar.messages.base import IntentRef, OperationFact
+from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import (
     ResourceDeleted,
@@ -32,7 +33,8 @@ def decide_queued(
 ) -> Facts:
     """Take an allowed intent over, once."""
     waiting = [*state.queue, *([state.saga.intent] if state.saga else [])]
-    if any(queued.operation == allowed.operation for queued in waiting):
+    known = {*state.ended, *(queued.operation for queued in waiting)}
+    if allowed.operation in known:
         return []
     return [
         ResourceQueued(
@@ -57,23 +59,31 @@ def decide_observed(
     *,
     epoch: int,
     overdue: bool,
+    previous: Observation | None = None,
 ) -> Facts:
     """What ``seen`` means for ``command``.
 
-    A :class:`StepStarted` says: act now. No fact says: look again later.
+    ``previous`` is what is seen under the inputs that the step was applied with before; it has to
+    be given if nothing is seen under the new ones. A :class:`StepStarted` says: act now. No fact
+    says: look again later.
     """
     saga = _running(state)
     if isinstance(command, Remove):
-        return _observed_removing(saga, command, seen, epoch=epoch)
+        return _observed_removing(state, saga, command, seen, epoch=epoch)
     if seen.presence is Presence.FOREIGN:
-        return [_failure(saga, command, epoch, "not_ours", seen.detail, permanent=True)]
+        return _give_up(saga, command, epoch, "not_ours", seen.detail)
+    if _is_another_thing(state, command, seen, previous):
+        detail = "the inputs name another thing; delete the resource and apply it anew"
+        return _give_up(saga, command, epoch, "cannot_change", detail)
     if seen.as_asked and seen.ready:
         return [_reached(saga, command, seen, epoch=epoch)]
     if seen.as_asked and not overdue:
         return []
     if seen.as_asked:
         detail = f"not ready within {command.ready_within:g} seconds: {seen.detail}"
-        return [_failure(saga, command, epoch, "not_ready", detail, permanent=True)]
+        return _give_up(saga, command, epoch, "not_ready", detail)
+    if _was_tried(saga, command, epoch):
+        return decide_outcome(state, command, _no_effect(seen), epoch=epoch)
     absent = seen.presence is Presence.ABSENT
     action: Literal["create", "update", "restore"] = "create" if absent else "update"
     return [
@@ -81,7 +91,41 @@ def decide_observed(
     ]
 
 
-def _observed_removing(saga: Saga, command: Remove, seen: Observation, *, epoch: int) -> Facts:
+def _is_another_thing(
+    state: ResourceState, command: Ensure, seen: Observation, previous: Observation | None
+) -> bool:
+    """Whether acting would make a second thing and forget the one that is applied."""
+    before = state.previously(command.step)
+    if before is None or command.restoring:
+        return False
+    if before.adapter != command.adapter:
+        return True
+    still_there = previous is not None and previous.presence is Presence.OURS
+    return still_there and seen.presence is Presence.ABSENT
+
+
+def _was_tried(saga: Saga, command: Ensure | Remove, epoch: int) -> bool:
+    """Whether this lease has called the backend for it: what is seen is what came of that."""
+    touched = saga.step(command.step)
+    return (
+        touched is not None
+        and touched.status == "started"
+        and touched.operation_key == command.operation_key
+        and touched.epoch == epoch
+    )
+
+
+def _no_effect(seen: Observation) -> Outcome:
+    differs = f" ({', '.join(seen.differs)})" if seen.differs else ""
+    detail = f"the backend was called, and still it is not as asked for{differs}"
+    return Outcome.not_done("no_effect", detail, permanent=False)
+
+
+def _observed_removing(
+    state: ResourceState, saga: Saga, command: Remove, seen: Observation, *, epoch: int
+) -> Facts:
+    if seen.presence is Presence.OURS and _was_tried(saga, command, epoch):
+        return decide_outcome(state, command, _no_effect(seen), epoch=epoch)
     if seen.presence is Presence.OURS:
         return [_start(saga, command, "remove", seen, epoch=epoch)]
     if seen.presence is Presence.ABSENT or command.undoing:
@@ -90,9 +134,14 @@ def _observed_removing(saga: Saga, command: Remove, seen: Observation, *, epoch:
         was_there = touched is not None and touched.taken_back
         about = _about(saga, command)
         return [StepUndone(**about, restored=False, was_there=was_there, epoch=epoch)]
-    if saga.stuck:
-        return []
-    return [_stuck(saga, command, "not_ours", seen.detail)]
+    return _give_up(saga, command, epoch, "not_ours", seen.detail)
+
+
+def _give_up(saga: Saga, command: Ensure | Remove, epoch: int, reason: str, detail: str) -> Facts:
+    """Trying again cannot help: the operation fails, or is stuck if this was the taking back."""
+    if isinstance(command, Ensure) and not command.restoring:
+        return [_failure(saga, command, epoch, reason, detail, permanent=True)]
+    return [] if saga.stuck else [_stuck(saga, command, reason, detail)]
 
 
 def decide_outcome(
@@ -123,15 +172,14 @@ def decide_outcome(
 def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int) -> Facts:
     """An expression of the plan cannot be resolved: the operation fails, nothing is guessed."""
     saga = _running(state)
-    done = {step.name for step in saga.steps if step.status == "succeeded"}
-    steps = [step for step in saga.intent.plan.steps if step.name not in done]
+    culprit = _next_planned(saga)
     return [
         StepFailed(
             operation=saga.intent.operation,
             resource=saga.intent.resource,
             generation=saga.intent.generation,
-            step=steps[0].name,
-            adapter=steps[0].adapter,
+            step=culprit.name,
+            adapter=culprit.adapter,
             reason="bad_plan",
             detail=str(error),
             permanent=True,
@@ -141,6 +189,24 @@ def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int
     ]
 
 
+def _next_planned(saga: Saga) -> PlanStep:
+    """The step that the operation is at; the last one if only the outputs are left."""
+    known = scope(saga)
+    for planned in saga.intent.plan.steps:
+        touched = saga.step(planned.name)
+        done = touched is not None and touched.status == "succeeded"
+        if not done and not _is_left_out(planned, known):
+            return planned
+    return saga.intent.plan.steps[-1]
+
+
+def _is_left_out(planned: PlanStep, known: dict[str, Any]) -> bool:
+    try:
+        return planned.when is not None and not truthy(planned.when, known)
+    except TemplateError:
+        return False
+
+
 def decide_finished(state: ResourceState) -> Facts:
     """The last fact of an operation whose every effect is done."""
     saga = _running(state)
@@ -148,10 +214,7 @@ def decide_finished(state: ResourceState) -> Facts:
         return [_gave_up(state, saga)]
     if saga.intent.action == "delete":
         return [ResourceDeleted(**_ended(saga))]
-    try:
-        outputs = resolve_outputs(saga.intent.plan.outputs, scope(saga))
-    except TemplateError:
-        outputs = {}
+    outputs = resolve_outputs(saga.intent.plan.outputs, scope(saga))
     changed = any(step.changed for step in saga.steps)
     change: Literal["created", "updated", "unchanged"] = "updated" if changed else "unchanged"
     return [

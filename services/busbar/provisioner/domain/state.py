@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+from uuid import UUID
 
 from busbar.messages.base import Message
 from busbar.messages.plan import PromiseRef
@@ -43,6 +44,8 @@ class Step:
     """True if nothing was there when the operation came to it."""
     epoch: int = 0
     """The lease under which it was started."""
+    operation_key: str = ""
+    """The effect that was started."""
     taken_back: bool = False
     """True if something was there to be removed or restored."""
 
@@ -84,6 +87,8 @@ class ResourceState:
     applied: tuple[Applied, ...] = ()
     queue: tuple[ResourceQueued, ...] = ()
     saga: Saga | None = None
+    ended: frozenset[UUID] = frozenset()
+    """The operations that are over: none of them is ever begun again."""
 
     def previously(self, name: str) -> Applied | None:
         """The step called ``name`` as it was before the running operation."""
@@ -98,7 +103,8 @@ def evolve(state: ResourceState, fact: Message) -> ResourceState:
     if saga is None:
         return state
     if isinstance(fact, ResourceProvisioned | ResourceDeleted | ResourceFailed):
-        return _start_next(replace(_ended(state, saga, fact), saga=None))
+        ended = state.ended | {fact.operation}
+        return _start_next(replace(_ended(state, saga, fact), saga=None, ended=ended))
     saga = replace(saga, recorded=saga.recorded + 1)
     return replace(state, saga=_progressed(state, saga, fact))
 
@@ -148,6 +154,7 @@ def _started(saga: Saga, fact: StepStarted) -> Saga:
         changed=True,
         created=old.created if old else fact.observed == "absent",
         epoch=fact.epoch,
+        operation_key=fact.operation_key,
         taken_back=fact.action == "remove",
     )
     return saga.having(step)

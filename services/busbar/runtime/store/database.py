@@ -49,10 +49,18 @@ class Store:
     ) -> Result:
         """Run ``body`` in one transaction; ``fence`` has to be held still when it commits.
 
+        A transaction that has begun is ended even if the caller is cancelled: a driver that is
+        interrupted between two statements would keep the lock of the whole store.
+
         Raises:
             Conflict: another writer was first; run it again.
             Fenced: ``fence`` is held by another process now.
         """
+        return await _to_its_end(asyncio.create_task(self._transact(body, fence)))
+
+    async def _transact(
+        self, body: Callable[[Transaction], Awaitable[Result]], fence: Claim | None
+    ) -> Result:
         async with self._turn, self._writer.connect() as connection, connection.begin():
             transaction = Transaction(connection, service=self.service, now=self.clock.now())
             if fence is not None:
@@ -113,6 +121,24 @@ class Store:
             self._file_lock.close()
 
 
+async def _to_its_end(task: asyncio.Task[Result]) -> Result:
+    """The result of ``task``; a cancellation is passed on when the task has ended."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+        except BaseException:  # noqa: BLE001 - it is the task's, and raised below
+            break
+    if cancelled is not None:
+        task.exception()  # seen, since the caller will not hear of it
+        raise cancelled
+    return task.result()
+
+
 async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     """Open (and on first use make) the SQLite store of ``service`` at ``path``.
 
@@ -121,9 +147,7 @@ async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock(path)
-    # Made private before SQLite opens it: its -wal and -shm files take over the mode.
-    path.touch(mode=0o600)
-    path.chmod(0o600)
+    _make_private(path)
     url = f"sqlite+aiosqlite:///{path}"
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     reader = create_async_engine(url, pool_size=4, max_overflow=4)
@@ -134,9 +158,15 @@ async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     return Store(service=service, writer=writer, reader=reader, clock=clock, lock=lock)
 
 
+def _make_private(path: Path) -> None:
+    """Before SQLite opens it, as its -wal and -shm files take over the mode."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+
+
 def _lock(path: Path) -> Any:
     place = path.with_suffix(".lock")
-    place.touch(mode=0o600)
+    _make_private(place)
     handle = place.open("w")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,63 @@
+"""``contracts/openapi.json``: the gateway's HTTP as OpenAPI, generated from the application."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import SecretStr
+
+import busbar
+from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.gateway.routes import routes
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.store import Store
+
+PATH: Final = Path("contracts") / "openapi.json"
+
+
+class _NoStore:
+    """Stands where a store would: the document needs none."""
+
+    def on_commit(self, _listener: Callable[..., None]) -> None:
+        """Nothing is ever committed."""
+
+
+class _NoAudit:
+    """Stands where audit would."""
+
+    async def get(self, _path: str, _query: Mapping[str, str]) -> Answer:
+        raise AuditUnavailable("there is none")
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document of the gateway."""
+    app = routes(
+        cast("Store", _NoStore()),
+        _NoAudit(),
+        token=SecretStr("none"),
+        cipher=Cipher(bytes(32)),
+        version=busbar.__version__,
+    )
+    return app.openapi()
+
+
+def text() -> str:
+    """The document as the file spells it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write(root: Path) -> bool:
+    """Bring the file under ``root`` up to date; whether it had to be written."""
+    if is_current(root):
+        return False
+    target = root / PATH
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text(), encoding="utf-8", newline="\n")
+    return True
+
+
+def is_current(root: Path) -> bool:
+    """Whether the file under ``root`` says what the application does."""
+    target = root / PATH
+    return target.is_file() and target.read_bytes() == text().encode()

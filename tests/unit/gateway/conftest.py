@@ -1,0 +1,250 @@
+"""The gateway in this process: its HTTP called directly, its engine fed with records by hand."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from busbar.gateway.handlers import Gateway
+from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.gateway.routes import routes
+from busbar.kernel.ids import operation_id
+from busbar.messages.base import Fact
+from busbar.messages.codec import kafka as codec
+from busbar.messages.envelope import Envelope
+from busbar.messages.resource import ApplyResource
+from busbar.runtime.bus import Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.engine import Engine
+from busbar.runtime.http import AsgiApp
+from busbar.runtime.store import Store, StoredEvent, open_store
+from support.runtime import BEGIN, ManualClock, cipher
+
+FactT = TypeVar("FactT", bound=Fact)
+
+TOKEN = "a-token-for-tests"  # noqa: S105 - the tests' own, it opens nothing
+SOURCE = "urn:team:payments"
+ORDERS = {"team": "payments", "environment": "dev", "promise": "event-stream", "name": "orders"}
+STRUCTURED = {"content-type": "application/cloudevents+json"}
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer; ``raised`` is what the application let through after it had answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    raised: Exception | None = None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    def problem(self) -> dict[str, Any]:
+        """The problem, once it is known to be a whole one."""
+        assert self.headers["content-type"] == PROBLEM, self
+        body: dict[str, Any] = self.json
+        assert set(body) == {"type", "title", "status", "detail", "code", "fix"}
+        assert body["status"] == self.status
+        assert body["type"] == f"urn:busbar:problem:{body['code']}"
+        assert all(body[name] for name in ("title", "detail", "code", "fix")), body
+        return body
+
+
+@dataclass(slots=True)
+class _Sink:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.body += message.get("body", b"")
+
+
+class Api:
+    """Calls an ASGI application as an HTTP server would."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self.app = app
+        self.chunks_read = 0
+
+    async def request(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        body: bytes | Sequence[bytes] = b"",
+        token: str | None = TOKEN,
+    ) -> Reply:
+        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+        if token is not None:
+            pairs.append(("authorization", f"Bearer {token}"))
+        chunks = [body] if isinstance(body, bytes) else list(body)
+        path, _, query = target.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in pairs],
+            "server": ("gateway", 80),
+            "client": ("127.0.0.1", 1),
+        }
+        self.chunks_read = 0
+
+        async def receive() -> Any:
+            if self.chunks_read >= len(chunks):
+                await asyncio.Event().wait()  # a client that stays and waits for the answer
+            self.chunks_read += 1
+            chunk = chunks[self.chunks_read - 1]
+            more = self.chunks_read < len(chunks)
+            return {"type": "http.request", "body": chunk, "more_body": more}
+
+        sink, raised = _Sink(), None
+        try:
+            await self.app(scope, receive, sink.send)
+        except Exception as error:  # noqa: BLE001 - a server logs it; tests look at it
+            raised = error
+        return Reply(sink.status, sink.headers, bytes(sink.body), raised)
+
+    async def get(self, target: str, **more: Any) -> Reply:
+        return await self.request("GET", target, **more)
+
+    async def post(self, event: Mapping[str, Any] | bytes, **headers: str) -> Reply:
+        """POST a structured event."""
+        body = event if isinstance(event, bytes) else json.dumps(event).encode()
+        return await self.request(
+            "POST", "/v1/events", headers={**STRUCTURED, **headers}, body=body
+        )
+
+
+class FakeAudit:
+    """Answers as told, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: Answer | None = Answer(200, "application/json", b'{"items":[]}')
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        self.asked.append((path, dict(query)))
+        if self.answer is None:
+            raise AuditUnavailable("nobody listens")
+        return self.answer
+
+
+class Platform:
+    """What the other services publish, delivered to the gateway's engine."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        letters = DeadLetters("gateway", cipher())
+        self.engine = Engine(Gateway().service(), store, letters, clock=clock, attempts=2)
+        self._offsets: dict[str, int] = defaultdict(int)
+        self._count = 0
+
+    def record(self, fact: Fact, *, id_: str | None = None, topic: str | None = None) -> Record:
+        """The next record of its topic that carries ``fact``."""
+        self._count += 1
+        self.clock.advance(1)
+        topic = topic or fact.TOPIC
+        envelope = Envelope(
+            id=id_ or f"fact-{self._count}",
+            source="/busbar/somebody",
+            type=fact.TYPE,
+            time=self.clock.now(),
+            data=fact.model_dump(mode="json"),
+            key="k",
+        )
+        headers, value, key = codec.write(envelope)
+        offset = self._offsets[topic]
+        self._offsets[topic] += 1
+        return Record(topic, 0, offset, 0, key, value, headers)
+
+    async def publish(self, *facts: Fact) -> None:
+        await self.engine.process([self.record(fact) for fact in facts])
+
+    async def stored(self, prefix: str = "intent/") -> list[StoredEvent]:
+        """What the gateway has in streams that start so."""
+        found = await self.store.events(limit=10_000)
+        return [event for event in found if event.stream.startswith(prefix)]
+
+
+def app_over(
+    store: Store, audit: FakeAudit, *, key: Cipher | None = None, token: str = TOKEN
+) -> FastAPI:
+    return routes(store, audit, token=SecretStr(token), cipher=key or cipher(), version="1.2.3")
+
+
+def event(number: int = 1, *, name: str = "orders", **attributes: Any) -> dict[str, Any]:
+    """A structured intent to apply ``payments/dev/event-stream/<name>``."""
+    return {
+        "specversion": "1.0",
+        "id": f"intent-{number}",
+        "source": SOURCE,
+        "type": ApplyResource.TYPE,
+        "data": {**ORDERS, "name": name, "spec": {}},
+        **attributes,
+    }
+
+
+def operation_of(number: int = 1) -> str:
+    return str(operation_id(SOURCE, f"intent-{number}"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(BEGIN)
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    opened = await open_store(tmp_path / "gateway.db", service="gateway", clock=clock)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def audit() -> FakeAudit:
+    return FakeAudit()
+
+
+@pytest.fixture
+def api(store: Store, audit: FakeAudit) -> Api:
+    return Api(app_over(store, audit))
+
+
+@pytest.fixture
+def platform(store: Store, clock: ManualClock) -> Platform:
+    return Platform(store, clock)
+
+
+def fact_of(model: type[FactT], number: int = 1, **fields: Any) -> FactT:
+    """The first example of ``model`` about the operation ``number`` and its resource."""
+    about: dict[str, Any] = {
+        "operation": operation_of(number),
+        "resource": "payments/dev/event-stream/orders",
+        "intent": {"source": SOURCE, "id": f"intent-{number}", "type": ApplyResource.TYPE},
+    }
+    known = {name: value for name, value in about.items() if name in model.model_fields}
+    return model.model_validate({**model.EXAMPLES[0], **known, **fields})

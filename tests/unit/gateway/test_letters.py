@@ -1,0 +1,121 @@
+"""Dead letters: listed without what they hold, opened one by one."""
+
+import base64
+
+from busbar.messages.base import IntentRef
+from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, RedriveDeadLetter
+from busbar.messages.topics import dead_letters
+from busbar.runtime.bus import Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.runtime.store import Store, Transaction
+from support.runtime import cipher, unreadable
+from unit.gateway.conftest import Api, FakeAudit, Platform, app_over
+
+REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)
+
+
+async def letter(store: Store, record: Record, service: str = "policy") -> DeadLettered:
+    """The fact by which ``service`` tells that it could not handle ``record``."""
+    why = Why("bad_json", "The data is not JSON.")
+
+    async def body(tx: Transaction) -> str:
+        return await DeadLetters(service, cipher()).keep(tx, record, why, None)
+
+    id_ = await store.transact(body)
+    (found,) = [event for event in await store.events() if event.stream == f"letter/{id_}"]
+    return DeadLettered.model_validate_json(found.data)
+
+
+async def arrive(platform: Platform, *facts: DeadLettered | DeadLetterRedriven) -> None:
+    await platform.engine.process(
+        [platform.record(fact, topic=dead_letters(fact.service)) for fact in facts]
+    )
+
+
+def redriven(letter: str, outcome: str = "handled") -> DeadLetterRedriven:
+    return DeadLetterRedriven.model_validate(
+        {
+            **DeadLetterRedriven.EXAMPLES[0],
+            "letter": letter,
+            "intent": REDRIVE,
+            "outcome": outcome,
+        }
+    )
+
+
+async def test_a_letter_is_listed_without_what_it_holds_and_shown_with_it(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await letter(store, Record("t", 3, 42, 0, b"\xff", b"{secret", [("h", None)]))
+    await arrive(platform, fact)
+    listed = await api.get("/v1/dead-letters")
+    (item,) = listed.json["items"]
+    assert (item["letter"], item["service"], item["reason"]) == (fact.letter, "policy", "bad_json")
+    assert (item["topic"], item["partition"], item["offset"], item["size"]) == ("t", 3, 42, 7)
+    assert b"sealed" not in listed.body
+    assert b"secret" not in listed.body
+    opened = await api.get(f"/v1/dead-letters/{fact.letter}")
+    assert opened.json["record"] == {
+        "key": "base64:" + base64.b64encode(b"\xff").decode(),
+        "headers": [["h", None]],
+        "value": "{secret",
+    }
+    assert "sealed" not in opened.json
+
+
+async def test_with_another_key_a_letter_stays_shut(
+    platform: Platform, store: Store, audit: FakeAudit
+) -> None:
+    fact = await letter(store, unreadable(1))
+    await arrive(platform, fact)
+    api = Api(app_over(store, audit, key=Cipher(bytes(32))))
+    reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+    problem = reply.problem()
+    assert (reply.status, problem["code"]) == (409, "sealed")
+    assert "BUSBAR_DATA_KEY" in problem["fix"]
+    assert (await api.get("/v1/dead-letters")).status == 200
+
+
+async def test_a_letter_that_is_no_sealed_record_stays_shut(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await letter(store, unreadable(1))
+    for forged in ("", "AAEC", "no base64!"):
+        await arrive(platform, fact.model_copy(update={"sealed": forged}))
+        reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+        assert (reply.status, reply.problem()["code"]) == (409, "sealed"), forged
+
+
+async def test_a_letter_remembers_how_often_it_was_redriven(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await letter(store, unreadable(1))
+    await arrive(platform, fact, redriven(fact.letter, "failed"), redriven(fact.letter))
+    opened = (await api.get(f"/v1/dead-letters/{fact.letter}")).json
+    assert [outcome["outcome"] for outcome in opened["redriven"]] == ["failed", "handled"]
+    assert opened["record"]["value"] == "{"
+
+
+async def test_a_letter_that_there_is_not_does_not_appear_when_somebody_asks_for_it(
+    api: Api, platform: Platform
+) -> None:
+    await arrive(platform, redriven("mistyped", "unknown_letter"))
+    assert (await api.get("/v1/dead-letters")).json["items"] == []
+    assert (await api.get("/v1/dead-letters/mistyped")).status == 404
+
+
+async def test_letters_are_listed_by_service_oldest_first_in_pages(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    facts = [await letter(store, unreadable(number)) for number in range(3)]
+    other = await letter(store, unreadable(9), "notifier")
+    for fact in (*facts[:2], other, facts[2]):
+        await arrive(platform, fact)
+    first = (await api.get("/v1/dead-letters?service=policy&limit=2")).json
+    await arrive(platform, redriven(facts[2].letter, "failed"))
+    rest = (await api.get(f"/v1/dead-letters?service=policy&after={first['next']}")).json
+    found = [item["letter"] for item in (*first["items"], *rest["items"])]
+    assert found == [fact.letter for fact in facts]
+    assert rest["next"] is None
+    assert len((await api.get("/v1/dead-letters")).json["items"]) == 4

@@ -1,0 +1,141 @@
+"""Every error is a problem: those of the framework, of audit, and the ones nobody thought of."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from busbar.gateway.audit_client import HttpAuditReader
+from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.runtime.http import HttpServer, listen, respond
+from busbar.runtime.store import Store
+from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
+
+REFUSED = {
+    ("GET", "/"): (404, "not_found"),
+    ("GET", "/v1/nothing"): (404, "not_found"),
+    ("GET", "/v1/events/"): (404, "not_found"),
+    ("POST", "/v1/events/"): (404, "not_found"),
+    ("GET", "/docs"): (404, "not_found"),
+    ("GET", "/openapi.json"): (404, "not_found"),
+    ("GET", "/v1/operations/unknown"): (404, "not_found"),
+    ("GET", "/v1/operations/unknown?wait=20"): (404, "not_found"),
+    ("GET", "/v1/resources/a/b/c/d"): (404, "not_found"),
+    ("GET", "/v1/dead-letters/unknown"): (404, "not_found"),
+    ("GET", "/v1/events"): (405, "method_not_allowed"),
+    ("DELETE", "/v1/operations"): (405, "method_not_allowed"),
+    ("PUT", "/v1/events"): (405, "method_not_allowed"),
+    ("GET", "/v1/operations?limit=0"): (400, "bad_request"),
+    ("GET", "/v1/operations?limit=1001"): (400, "bad_request"),
+    ("GET", "/v1/operations?limit=many"): (400, "bad_request"),
+    ("GET", "/v1/operations?status=sleeping"): (400, "bad_request"),
+    ("GET", "/v1/operations/x?wait=31"): (400, "bad_request"),
+    ("GET", "/v1/operations/x?wait=nan"): (400, "bad_request"),
+    ("GET", "/v1/resources/A/b/c/d"): (400, "bad_request"),
+    ("GET", "/v1/resources/a/b/c/-d"): (400, "bad_request"),
+    ("GET", "/v1/facts?after=yesterday"): (400, "bad_cursor"),
+    ("GET", "/v1/facts?after=-1"): (400, "bad_cursor"),
+    ("GET", "/v1/facts?after=%D9%A3"): (400, "bad_cursor"),
+    ("GET", "/v1/facts?after=" + "9" * 19): (400, "bad_cursor"),
+    ("GET", "/v1/facts?after=" + "9" * 5000): (400, "bad_cursor"),
+}
+
+
+async def test_whatever_is_refused_is_refused_with_a_problem(api: Api) -> None:
+    for (method, target), expected in REFUSED.items():
+        reply = await api.request(method, target)
+        assert (reply.status, reply.problem()["code"]) == expected, target[:60]
+        assert reply.raised is None
+
+
+async def test_a_method_that_is_not_possible_is_answered_with_those_that_are(api: Api) -> None:
+    reply = await api.request("DELETE", "/v1/events")
+    assert reply.headers["allow"] == "POST"
+
+
+async def test_a_bad_parameter_is_named(api: Api) -> None:
+    problem = (await api.get("/v1/operations?limit=0&status=sleeping")).problem()
+    assert "query.limit" in problem["detail"]
+    assert "query.status" in problem["detail"]
+
+
+async def test_a_failure_of_our_own_tells_strangers_nothing(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the password is swordfish")
+
+    requests: dict[str, Callable[[], Awaitable[Reply]]] = {
+        "reading": lambda: api.get("/v1/operations"),
+        "transact": lambda: api.post(event()),
+        "events": lambda: api.get("/v1/facts"),
+    }
+    for name, request in requests.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(store, name, fail)
+            reply = await request()
+        problem = reply.problem()
+        assert (reply.status, problem["code"]) == (500, "internal")
+        assert "swordfish" not in reply.body.decode()
+        assert isinstance(reply.raised, Exception)  # for the server's log
+
+
+# -- audit ----------------------------------------------------------------------------------------
+
+
+async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> None:
+    audit.answer = Answer(200, "application/json", b'{"items":[1]}')
+    reply = await api.get("/v1/audit/records?after=3&resource=a/b/c/d")
+    assert (reply.status, reply.json) == (200, {"items": [1]})
+    assert audit.asked == [("/v1/audit/records", {"after": "3", "resource": "a/b/c/d"})]
+
+
+async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(
+    api: Api, audit: FakeAudit
+) -> None:
+    audit.answer = Answer(404, PROBLEM, b'{"code":"not_found"}')
+    reply = await api.get("/v1/audit/explain?operation=x")
+    assert (reply.status, reply.headers["content-type"]) == (404, PROBLEM)
+    assert reply.json == {"code": "not_found"}
+    audit.answer = Answer(500, "text/plain", b"Traceback: swordfish")
+    reply = await api.get("/v1/audit/records")
+    assert (reply.status, reply.problem()["code"]) == (502, "audit_failed")
+    assert b"swordfish" not in reply.body
+
+
+async def test_while_audit_is_away_the_rest_is_not(api: Api, audit: FakeAudit) -> None:
+    audit.answer = None
+    reply = await api.get("/v1/audit/completeness")
+    assert (reply.status, reply.problem()["code"]) == (503, "audit_unavailable")
+    assert reply.headers["retry-after"] == "1"
+    assert (await api.get("/v1/operations")).status == 200
+
+
+async def test_the_client_says_when_audit_cannot_be_reached() -> None:
+    with pytest.raises(AuditUnavailable, match="BUSBAR_AUDIT_URL"):
+        await HttpAuditReader(None).get("/v1/audit/records", {})
+    with listen("127.0.0.1", 0) as closed:
+        port = closed.getsockname()[1]
+    client = HttpAuditReader(f"http://127.0.0.1:{port}")
+    with pytest.raises(AuditUnavailable):
+        await client.get("/v1/audit/records", {})
+    await client.close()
+
+
+async def test_the_client_asks_for_the_path_and_nothing_but_the_path() -> None:
+    asked: list[tuple[str, bytes]] = []
+
+    async def remember(scope: Any, _receive: Any, send: Any) -> None:
+        asked.append((scope["path"], scope["query_string"]))
+        await respond(send, 404, {"code": "x"}, media_type=PROBLEM)
+
+    server = HttpServer(remember, listen("127.0.0.1", 0))
+    server.start()
+    client = HttpAuditReader(f"http://127.0.0.1:{server.port}")
+    try:
+        answer = await client.get("/v1/audit/a?b#c d", {"q": "1&2"})
+    finally:
+        await client.close()
+        await server.stop()
+    assert answer == Answer(404, PROBLEM, b'{"code": "x"}')
+    assert asked == [("/v1/audit/a?b#c d", b"q=1%262")]

@@ -1,0 +1,237 @@
+"""Reading facts: the topics may interleave as they like, the views come out the same."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from busbar.kernel.ids import operation_id
+from busbar.messages.base import Fact
+from busbar.messages.catalogue import FACTS
+from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
+from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
+from busbar.messages.views import (
+    ENDED,
+    OperationView,
+    ResourceView,
+    evolve_operation,
+    evolve_resource,
+)
+
+OPERATION = str(operation_id("urn:team:payments", "1"))
+ORDERS = "payments/dev/event-stream/orders"
+
+
+def fact(model: type[Fact], **fields: Any) -> Fact:
+    about = {"operation": OPERATION, "resource": ORDERS}
+    known = {name: value for name, value in about.items() if name in model.model_fields}
+    return model.model_validate({**model.EXAMPLES[0], **known, **fields})
+
+
+Timed = tuple[Fact, str]
+
+
+def operation(facts: Iterable[Timed]) -> OperationView | None:
+    view: OperationView | None = None
+    for item, time in facts:
+        view = evolve_operation(view, item, time=time)
+    return view
+
+
+def resource(facts: Iterable[Timed], view: ResourceView | None = None) -> ResourceView | None:
+    for item, time in facts:
+        view = evolve_resource(view, item, time=time)
+    return view
+
+
+STEPS = st.lists(
+    st.builds(
+        fact,
+        st.sampled_from([StepStarted, StepSucceeded, StepFailed, StepUndone]),
+        step=st.sampled_from(["topic", "dead-letters", "third"]),
+    ),
+    max_size=8,
+)
+ENDS = st.sampled_from(
+    [
+        [fact(ResourceProvisioned)],
+        [fact(ResourceDeleted)],
+        [fact(ResourceFailed)],
+        [fact(ResourceStuck)],
+        [fact(ResourceStuck), fact(ResourceProvisioned)],
+        [fact(ResourceStuck), fact(ResourceFailed)],
+        [],
+    ]
+)
+REFUSALS: list[type[Fact]] = [IntentDenied, IntentExpired]
+CONFLICTS = st.integers(0, 3).map(lambda count: [fact(IntentConflicted)] * count)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Timed], list[Timed]]:
+    """What policy and the provisioner publish about one operation, each in its own order."""
+    times = iter(sorted(draw(st.lists(st.integers(0, 999), min_size=30, max_size=30))))
+
+    def timed(facts: Iterable[Fact]) -> list[Timed]:
+        return [(item, f"2026-01-01T00:00:00.{next(times):06d}Z") for item in facts]
+
+    if draw(st.booleans()):
+        verdict = draw(st.sampled_from(REFUSALS))
+        return timed([fact(verdict), *draw(CONFLICTS)]), []
+    judged = [fact(IntentAllowed), *draw(CONFLICTS)]
+    made = [fact(ResourceQueued), *draw(STEPS), *draw(ENDS)]
+    return timed(judged), timed(made)
+
+
+@st.composite
+def interleaved(draw: st.DrawFn) -> tuple[list[Timed], list[Timed], list[Timed]]:
+    """Both histories, and one way in which a consumer may come to read them."""
+    first, second = draw(histories())
+    from_first = draw(st.permutations([True] * len(first) + [False] * len(second)))
+    left, right = iter(first), iter(second)
+    return first, second, [next(left) if taken else next(right) for taken in from_first]
+
+
+@given(interleaved())
+def test_an_operation_looks_the_same_however_its_topics_interleave(
+    drawn: tuple[list[Timed], list[Timed], list[Timed]],
+) -> None:
+    policy, provisioner, mixed = drawn
+    assert operation(mixed) == operation([*policy, *provisioner])
+
+
+@given(interleaved())
+def test_a_resource_looks_the_same_however_its_topics_interleave(
+    drawn: tuple[list[Timed], list[Timed], list[Timed]],
+) -> None:
+    _, provisioner, mixed = drawn
+    assert resource(mixed) == resource(provisioner)
+
+
+def interleavings(left: Sequence[Timed], right: Sequence[Timed]) -> list[list[Timed]]:
+    if not left or not right:
+        return [[*left, *right]]
+    return [[left[0], *rest] for rest in interleavings(left[1:], right)] + [
+        [right[0], *rest] for rest in interleavings(left, right[1:])
+    ]
+
+
+def test_all_interleavings_of_a_whole_life_agree() -> None:
+    policy = [(fact(IntentAllowed), "t1"), (fact(IntentConflicted), "t5")]
+    made: tuple[type[Fact], ...] = (
+        ResourceQueued,
+        StepStarted,
+        StepSucceeded,
+        ResourceProvisioned,
+    )
+    provisioner = [(fact(model), f"t{number}") for number, model in enumerate(made, start=2)]
+    ways = interleavings(policy, provisioner)
+    assert len(ways) == 15
+    for way in ways:
+        view = operation(way)
+        assert view is not None
+        assert view == operation([*policy, *provisioner])
+        assert (view.status, view.conflicts, view.updated) == ("succeeded", 1, "t5")
+        assert view.intent == IntentAllowed.EXAMPLES[0]["intent"]
+
+
+@given(interleaved(), st.data())
+def test_a_fact_that_is_folded_twice_in_a_row_changes_nothing_but_the_count_of_conflicts(
+    drawn: tuple[list[Timed], list[Timed], list[Timed]], data: st.DataObject
+) -> None:
+    mixed = drawn[2]
+    index = data.draw(st.integers(0, len(mixed) - 1))
+    twice = [*mixed[: index + 1], *mixed[index:]]
+    once = operation(mixed)
+    again = operation(twice)
+    assert once is not None
+    assert again is not None
+    if not isinstance(mixed[index][0], IntentConflicted):
+        assert again == once
+    assert resource(twice) == resource(mixed)
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ((IntentDenied,), "denied"),
+        ((IntentExpired,), "expired"),
+        ((IntentAllowed,), "running"),
+        ((IntentAllowed, ResourceQueued), "running"),
+        ((IntentAllowed, ResourceProvisioned), "succeeded"),
+        ((ResourceProvisioned, IntentAllowed), "succeeded"),
+        ((ResourceDeleted,), "succeeded"),
+        ((ResourceFailed,), "failed"),
+        ((ResourceStuck, IntentAllowed), "stuck"),
+        ((ResourceStuck, ResourceProvisioned), "succeeded"),
+        ((Subscribed,), "succeeded"),
+        ((Unsubscribed,), "succeeded"),
+        ((SubscriptionRefused,), "denied"),
+    ],
+)
+def test_an_operation_has_one_status(facts: tuple[type[Fact], ...], status: str) -> None:
+    view = operation((fact(model), "t") for model in facts)
+    assert view is not None
+    assert (view.id, view.status, view.ended) == (OPERATION, status, status in ENDED)
+
+
+def test_a_step_is_shown_once_as_it_is_now() -> None:
+    tried: list[type[Fact]] = [StepStarted, StepFailed, StepStarted, StepSucceeded, StepUndone]
+    seen = []
+    view = None
+    for model in tried:
+        view = evolve_operation(view, fact(model), time="t")
+        assert view is not None
+        (step,) = view.steps
+        seen.append((step.name, step.status))
+    statuses = ("started", "failed", "started", "succeeded", "undone")
+    assert seen == [("topic", status) for status in statuses]
+
+
+def test_a_resource_lives_dies_and_lives_again() -> None:
+    ready = {"generation": 1, "spec": {"partitions": 3}, "outputs": {"topic": "t"}}
+    life: list[tuple[Fact, str]] = [
+        (fact(ResourceQueued), "provisioning"),
+        (fact(ResourceProvisioned, **ready), "ready"),
+        (fact(ResourceFailed, left="previous"), "ready"),
+        (fact(ResourceStuck), "stuck"),
+        (fact(ResourceQueued, action="delete"), "deleting"),
+        (fact(ResourceDeleted, generation=2), "deleted"),
+        (fact(ResourceQueued), "provisioning"),
+        (fact(ResourceFailed, left="absent"), "failed"),
+    ]
+    view = None
+    for item, status in life:
+        view = evolve_resource(view, item, time="t")
+        assert view is not None
+        assert (view.id, view.status) == (ORDERS, status)
+    assert view is not None
+    assert (view.spec, view.outputs, view.generation) == ({}, {}, 2)
+
+
+def test_the_failure_of_a_first_attempt_leaves_a_failed_resource() -> None:
+    view = resource([(fact(ResourceQueued), "t"), (fact(ResourceFailed), "t")])
+    assert view is not None
+    assert view.status == "failed"
+
+
+@pytest.mark.parametrize("model", FACTS)
+def test_every_fact_of_the_catalogue_can_be_folded(model: type[Fact]) -> None:
+    item = fact(model)
+    for view in (None, operation([(fact(IntentAllowed), "t")])):
+        after = evolve_operation(view, item, time="t")
+        assert after is None or OperationView.model_validate(after.model_dump()) == after
+    evolve_resource(None, item, time="t")

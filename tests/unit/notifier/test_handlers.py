@@ -1,0 +1,523 @@
+"""The notifier's handlers over a real store: who is told, how often, and what is remembered."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from busbar.kernel.errors import Fenced
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
+from busbar.messages.base import Message
+from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.codec import kafka as codec
+from busbar.messages.delivery import DeadLettered, HeadPublished
+from busbar.messages.envelope import Envelope
+from busbar.messages.notification import (
+    ApplySubscription,
+    DeleteSubscription,
+    Subscribed,
+    SubscriptionRefused,
+    Unsubscribed,
+    WebhookDelivered,
+    WebhookExhausted,
+)
+from busbar.messages.policy import IntentDenied
+from busbar.messages.resource import ResourceProvisioned
+from busbar.notifier.domain import RetryPolicy, WebhookSecret, verify
+from busbar.notifier.handlers import PAGE, WEBHOOK, Notifier
+from busbar.notifier.ports import Attempt, WebhookRequest
+from busbar.runtime.bus import Record
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.engine import Engine
+from busbar.runtime.store import Claim, Store, open_store
+from busbar.runtime.store.transaction import Transaction
+from busbar.runtime.workers import Work
+from support.runtime import SOURCE, ManualClock, cipher
+
+URL = "https://payments.example/hook"
+REF = "secret:s"
+OLD, NEW = WebhookSecret(b"o" * 32), WebhookSecret(b"n" * 32)
+LEASE = 5.0
+
+
+class FakeSender:
+    """Answers each attempt with the next outcome, and with 204 when there is none left."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Attempt | BaseException] = []
+        self.requests: list[WebhookRequest] = []
+
+    async def send(self, request: WebhookRequest) -> Attempt:
+        self.requests.append(request)
+        outcome = self.outcomes.pop(0) if self.outcomes else Attempt(status=204)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    @property
+    def ids(self) -> list[str]:
+        return [request.headers["webhook-id"] for request in self.requests]
+
+
+class FakeSecrets:
+    """Secrets in memory."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[WebhookSecret, ...]] = {REF: (OLD,)}
+
+    def webhook_secrets(self, ref: str) -> tuple[WebhookSecret, ...] | None:
+        return self.known.get(ref)
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this runs."""
+
+
+class Bench:
+    """The notifier's engine fed by hand, and its tasks worked on by hand."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store, self.clock = store, clock
+        self.sender, self.secrets = FakeSender(), FakeSecrets()
+        self.notifier = Notifier(
+            self.sender,
+            self.secrets,
+            url_problem=lambda url: "it is refused" if "evil" in url else None,
+            policy=RetryPolicy(delays=(5, 30), spread=0),
+            clock=clock,
+        )
+        letters = DeadLetters("notifier", cipher())
+        service = self.notifier.service()
+        self.engine = Engine(service, store, letters, clock=clock, attempts=2)
+        self._offset = 0
+
+    def record(
+        self,
+        message: Message | None = None,
+        *,
+        id_: str | None = None,
+        topic: str | None = None,
+        type_: str = "",
+        data: Any = None,
+    ) -> Record:
+        self._offset += 1
+        if message is not None:
+            type_, data = message.TYPE, message.model_dump(mode="json")
+            topic = topic or message.TOPIC
+        envelope = Envelope(
+            id=id_ or f"event-{self._offset}", source=SOURCE, type=type_, data=data, key="k"
+        )
+        headers, value, key = codec.write(envelope)
+        return Record(topic or "", 0, self._offset, 0, key, value, headers)
+
+    async def hear(self, *messages: Message) -> list[Message]:
+        """What the notifier records because of ``messages``."""
+        return await self.handle(*(self.record(message) for message in messages))
+
+    async def handle(self, *records: Record) -> list[Message]:
+        before = await self.store.last_position()
+        await self.engine.process(records)
+        return await self.recorded(after=before)
+
+    async def recorded(self, *, after: int = 0) -> list[Message]:
+        found = await self.store.events(after=after, limit=10_000)
+        return [BY_TYPE[event.type].model_validate_json(event.data) for event in found]
+
+    async def subscribe(self, name: str = "payments/s", *types: str, **fields: Any) -> Message:
+        team, _, own = name.partition("/")
+        wanted = types or ("busbar.resource.*",)
+        intent = {"team": team, "name": own, "url": URL, "types": wanted, "secret": REF, **fields}
+        (fact,) = await self.hear(ApplySubscription.model_validate(intent))
+        return fact
+
+    async def due(self) -> dict[str, Mapping[str, Any]]:
+        """The deliveries that could be claimed now or are claimed: what they carry."""
+        return {claim.name: claim.data for claim in await self.claim(holder="a look", lose=True)}
+
+    async def claim(self, *, holder: str = "worker", lose: bool = False) -> list[Claim]:
+        claims: list[Claim] = []
+
+        async def body(tx: Transaction) -> None:
+            found = await tx.tasks.claim(
+                WEBHOOK, holder=holder, lease=timedelta(seconds=LEASE), limit=10_000
+            )
+            claims.extend(found)
+            if lose:
+                raise Killed
+
+        with suppress(Killed):
+            await self.store.transact(body)
+        return claims
+
+    async def work(self) -> list[Message]:
+        """Make one attempt at everything that is due; what was recorded."""
+        before = await self.store.last_position()
+        for claim in await self.claim():
+            await self.notifier.deliver(Work(claim, self.store))
+        return await self.recorded(after=before)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Bench]:
+    store = await open_store(tmp_path / "notifier.db", service="notifier", clock=clock)
+    yield Bench(store, clock)
+    await store.close()
+
+
+def provisioned(team: str = "payments", number: int = 1) -> ResourceProvisioned:
+    return ResourceProvisioned.model_validate(
+        {
+            **ResourceProvisioned.EXAMPLES[0],
+            "resource": f"{team}/dev/event-stream/orders",
+            "operation": operation_id(SOURCE, str(number)),
+        }
+    )
+
+
+# -- subscriptions --------------------------------------------------------------------------------
+
+
+async def test_a_subscription_begins_is_replaced_and_ends(bench: Bench) -> None:
+    assert isinstance(await bench.subscribe(), Subscribed)
+    await bench.subscribe(url="https://payments.example/other")
+    await bench.hear(provisioned())
+    (delivery,) = (await bench.due()).values()
+    assert delivery["url"] == "https://payments.example/other"
+    (ended,) = await bench.hear(DeleteSubscription(team="payments", name="s"))
+    assert isinstance(ended, Unsubscribed)
+    (refused,) = await bench.hear(DeleteSubscription(team="payments", name="s"))
+    assert isinstance(refused, SubscriptionRefused)
+    events = await bench.store.events()
+    assert {event.topic for event in events} == {topics.FACTS_NOTIFICATION}
+    assert {event.key for event in events} == {"payments/s"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"secret": "secret:other"}, "unknown_secret"),
+        ({"url": "https://evil.example"}, "bad_url"),
+        ({"types": ["busbar.nothing.*"]}, "unknown_type"),
+    ],
+)
+async def test_a_subscription_that_could_not_work_is_refused(
+    bench: Bench, fields: dict[str, Any], reason: str
+) -> None:
+    refused = await bench.subscribe(**fields)
+    assert isinstance(refused, SubscriptionRefused)
+    assert refused.reason == reason
+    await bench.hear(provisioned())
+    assert await bench.due() == {}
+
+
+async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
+    bench: Bench,
+) -> None:
+    record = bench.record(
+        id_="bad",
+        type_=ApplySubscription.TYPE,
+        topic=topics.INTENTS_SUBSCRIPTION,
+        data={"team": "payments", "name": "s", "url": "ftp://x", "types": [], "extra": 1},
+    )
+    (refused,) = await bench.handle(record)
+    assert isinstance(refused, SubscriptionRefused)
+    assert refused.operation == operation_id(SOURCE, "bad")
+    assert refused.reason == "invalid_intent"
+    for place in ("/url", "/types", "/secret", "/extra"):
+        assert place in refused.detail
+    assert refused.intent.id == "bad"
+
+
+async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Bench) -> None:
+    record = bench.record(
+        type_=ResourceProvisioned.TYPE, topic=topics.FACTS_RESOURCE, data={"resource": 1}
+    )
+    (letter,) = await bench.handle(record)
+    assert isinstance(letter, DeadLettered)
+    assert letter.reason == "invalid_data"
+
+
+# -- who is told ----------------------------------------------------------------------------------
+
+
+async def test_only_the_team_and_the_types_that_match_are_told(bench: Bench) -> None:
+    await bench.subscribe("payments/all", "busbar.*")
+    await bench.subscribe("payments/made", ResourceProvisioned.TYPE)
+    await bench.subscribe("payments/denied", "busbar.policy.denied.v1")
+    await bench.subscribe("checkout/all", "busbar.*")
+    fact = bench.record(provisioned(), id_="f1")
+    await bench.handle(fact)
+    due = await bench.due()
+    assert set(due) == {"payments/all|f1", "payments/made|f1"}
+    assert json.loads(due["payments/made|f1"]["body"])["data"] == json.loads(fact.value or b"")
+
+
+async def test_a_denial_that_names_no_resource_reaches_the_team_that_asked(bench: Bench) -> None:
+    await bench.subscribe("payments/s", "busbar.policy.*")
+    example = {**IntentDenied.EXAMPLES[0], "resource": None, "requested": {"team": "payments"}}
+    await bench.hear(IntentDenied.model_validate(example))
+    assert len(await bench.due()) == 1
+
+
+async def test_facts_that_are_nobodys_or_about_deliveries_are_not_delivered(bench: Bench) -> None:
+    await bench.subscribe("payments/s", "busbar.*")
+    head = HeadPublished.model_validate(HeadPublished.EXAMPLES[0])
+    delivered = WebhookDelivered.model_validate(WebhookDelivered.EXAMPLES[0])
+    await bench.hear(head, delivered)
+    assert await bench.due() == {}
+
+
+async def test_everybody_is_told_however_many_they_are(bench: Bench) -> None:
+    intents = [
+        ApplySubscription(
+            team="payments", name=f"s{n}", url=URL, types=("busbar.resource.*",), secret=REF
+        )
+        for n in range(PAGE + 3)
+    ]
+    await bench.hear(*intents)
+    await bench.hear(provisioned())
+    assert len(await bench.due()) == PAGE + 3
+
+
+async def test_who_subscribes_later_is_not_told_of_what_was(bench: Bench) -> None:
+    await bench.hear(provisioned())
+    await bench.subscribe()
+    assert await bench.due() == {}
+
+
+async def test_the_same_fact_again_causes_nothing(bench: Bench) -> None:
+    await bench.subscribe()
+    twice = [bench.record(provisioned(), id_="f") for _ in range(3)]
+    await bench.handle(*twice[:2])
+    assert len(await bench.work()) == 1
+    await bench.handle(twice[2])
+    assert await bench.work() == []
+    assert bench.sender.ids == ["f"]
+
+
+# -- attempts -------------------------------------------------------------------------------------
+
+
+async def test_a_delivery_is_signed_sent_and_recorded(bench: Bench, clock: ManualClock) -> None:
+    await bench.subscribe()
+    await bench.handle(bench.record(provisioned(), id_="f"))
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookDelivered)
+    assert (told.subscription, told.event, told.event_type) == (
+        "payments/s",
+        "f",
+        ResourceProvisioned.TYPE,
+    )
+    assert (told.attempt, told.status, told.operation) == (1, 204, operation_id(SOURCE, "1"))
+    (request,) = bench.sender.requests
+    assert request.url == URL
+    assert request.headers["content-type"].startswith("application/cloudevents+json")
+    now = int(clock.now().timestamp())
+    assert verify([OLD], request.headers, request.body, now=now) == "f"
+    event = json.loads(request.body)
+    assert (event["id"], event["source"], event["type"]) == ("f", SOURCE, ResourceProvisioned.TYPE)
+    assert await bench.work() == []
+    (stored,) = [e for e in await bench.store.events() if e.type == WebhookDelivered.TYPE]
+    assert (stored.key, stored.topic) == (
+        "payments/dev/event-stream/orders",
+        topics.FACTS_NOTIFICATION,
+    )
+
+
+async def test_a_failed_attempt_is_repeated_later_under_the_same_id(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.handle(bench.record(provisioned(), id_="f"))
+    bench.sender.outcomes = [Attempt(status=503), Attempt(error="timeout")]
+    assert await bench.work() == []
+    clock.advance(4.9)
+    assert await bench.work() == []
+    assert len(bench.sender.requests) == 1
+    clock.advance(0.1)
+    assert await bench.work() == []
+    assert len(bench.sender.requests) == 2
+    clock.advance(29.9)
+    assert await bench.work() == []
+    assert len(bench.sender.requests) == 2
+    clock.advance(0.1)
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookDelivered)
+    assert told.attempt == 3
+    assert bench.sender.ids == ["f"] * 3
+    stamps = [request.headers["webhook-timestamp"] for request in bench.sender.requests]
+    assert len(set(stamps)) == 3
+    assert len({request.body for request in bench.sender.requests}) == 1
+
+
+async def test_a_receiver_that_asks_for_time_gets_it(bench: Bench, clock: ManualClock) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.sender.outcomes = [Attempt(status=429, retry_after="60")]
+    await bench.work()
+    clock.advance(59)
+    assert await bench.work() == []
+    clock.advance(1)
+    assert len(await bench.work()) == 1
+
+
+async def test_after_the_last_attempt_that_is_recorded_and_nothing_follows(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.sender.outcomes = [Attempt(status=500)] * 9
+    for _ in range(2):
+        assert await bench.work() == []
+        clock.advance(30)
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookExhausted)
+    assert (told.attempts, told.reason) == (3, "status 500")
+    clock.advance(10**6)
+    assert await bench.work() == []
+    assert len(bench.sender.requests) == 3
+
+
+@pytest.mark.parametrize("outcome", [Attempt(status=410), Attempt(error="refused_address")])
+async def test_what_is_refused_for_good_is_not_tried_again(bench: Bench, outcome: Attempt) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.sender.outcomes = [outcome]
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookExhausted)
+    assert (told.attempts, told.reason) == (1, outcome.reason)
+
+
+async def test_a_secret_that_rotates_signs_the_next_attempt(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.sender.outcomes = [Attempt(status=500)]
+    await bench.work()
+    bench.secrets.known[REF] = (NEW, OLD)
+    clock.advance(5)
+    await bench.work()
+    now = int(clock.now().timestamp())
+    second = bench.sender.requests[1]
+    for secret in (NEW, OLD):
+        verify([secret], second.headers, second.body, now=now)
+
+
+async def test_while_the_secret_is_away_nothing_is_sent_and_nothing_is_lost(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    del bench.secrets.known[REF]
+    assert await bench.work() == []
+    assert bench.sender.requests == []
+    bench.secrets.known[REF] = (NEW,)
+    clock.advance(5)
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookDelivered)
+    assert told.attempt == 2
+
+
+async def test_a_secret_that_never_comes_back_exhausts_the_delivery(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.secrets.known.clear()
+    told: list[Message] = []
+    for _ in range(3):
+        told += await bench.work()
+        clock.advance(30)
+    (exhausted,) = told
+    assert isinstance(exhausted, WebhookExhausted)
+    assert exhausted.reason == "no_secret"
+
+
+async def test_what_is_due_when_a_subscription_ends_is_still_delivered(bench: Bench) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    await bench.hear(DeleteSubscription(team="payments", name="s"))
+    await bench.hear(provisioned(number=2))
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookDelivered)
+    assert told.operation == operation_id(SOURCE, "1")
+
+
+# -- kills ----------------------------------------------------------------------------------------
+
+
+async def test_a_kill_between_sending_and_recording_repeats_it_under_the_same_id(
+    bench: Bench, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.subscribe()
+    await bench.handle(bench.record(provisioned(), id_="f"))
+
+    async def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "record", die)
+        with pytest.raises(Killed):
+            await bench.work()
+    assert await bench.work() == []  # the dead process still holds the lease
+    clock.advance(LEASE)
+    (told,) = await bench.work()
+    assert isinstance(told, WebhookDelivered)
+    assert told.attempt == 2
+    assert bench.sender.ids == ["f", "f"]
+    clock.advance(10**6)
+    assert await bench.work() == []
+
+
+async def test_a_kill_while_sending_repeats_it(bench: Bench, clock: ManualClock) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    bench.sender.outcomes = [Killed()]
+    with pytest.raises(Killed):
+        await bench.work()
+    clock.advance(LEASE)
+    assert len(await bench.work()) == 1
+
+
+async def test_a_worker_that_lost_its_lease_records_nothing(
+    bench: Bench, clock: ManualClock
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    (slow,) = await bench.claim(holder="slow")
+    clock.advance(LEASE)
+    assert len(await bench.work()) == 1
+    before = await bench.store.last_position()
+    with pytest.raises(Fenced):
+        await bench.notifier.deliver(Work(slow, bench.store))
+    assert await bench.store.last_position() == before
+
+
+async def test_nothing_secret_is_stored_or_logged(
+    bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    await bench.subscribe()
+    await bench.hear(provisioned())
+    await bench.work()
+    secret = OLD.reveal().removeprefix("whsec_")
+    output = capsys.readouterr()
+    assert secret not in output.out + output.err
+    files = on_disk(tmp_path)
+    assert b"payments/s" in files
+    assert secret.encode() not in files
+
+
+def on_disk(folder: Path) -> bytes:
+    """Everything in ``folder``, the write-ahead log included."""
+    return b"\n".join(path.read_bytes() for path in sorted(folder.iterdir()))

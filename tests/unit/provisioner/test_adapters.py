@@ -1,0 +1,62 @@
+"""Adapters are found among what is installed, and made when they are first wanted."""
+
+from importlib.metadata import EntryPoint
+
+import pytest
+from pydantic import SecretStr
+
+from busbar.backends.memory import MemoryBackend
+from busbar.backends.port import Environment
+from busbar.provisioner import adapters
+from busbar.provisioner.adapters import GROUP, InstalledAdapters
+
+CLOSED: list[str] = []
+
+
+class Closing(MemoryBackend):
+    """Notes that it was closed."""
+
+    async def close(self) -> None:
+        CLOSED.append("closed")
+
+
+def no_secret(_name: str) -> SecretStr | None:
+    return None
+
+
+ENVIRONMENT = Environment(kafka_bootstrap="127.0.0.1:1", secret=no_secret)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> InstalledAdapters:
+    """One adapter, called ``closing``, is installed."""
+
+    def offered(*, group: str, name: str) -> list[EntryPoint]:
+        return [EntryPoint(name, f"{__name__}:Closing", group)] if name == "closing" else []
+
+    monkeypatch.setattr(adapters, "entry_points", offered)
+    monkeypatch.setattr(EntryPoint, "load", lambda _self: Closing)
+    return InstalledAdapters(ENVIRONMENT)
+
+
+def test_an_adapter_that_nobody_offers_is_not_found() -> None:
+    assert InstalledAdapters(ENVIRONMENT).find("nowhere-to-be-found") is None
+
+
+def test_the_adapters_of_busbar_itself_are_installed() -> None:
+    assert InstalledAdapters(ENVIRONMENT).find("kafka-topic") is not None
+    assert GROUP == "busbar.adapters"
+
+
+def test_an_adapter_is_made_once(installed: InstalledAdapters) -> None:
+    assert installed.find("closing") is installed.find("closing")
+    assert isinstance(installed.find("closing"), Closing)
+
+
+async def test_closing_closes_every_adapter_that_was_used(installed: InstalledAdapters) -> None:
+    CLOSED.clear()
+    await installed.close()
+    assert CLOSED == []
+    installed.find("closing")
+    await installed.close()
+    assert CLOSED == ["closed"]
