@@ -42,17 +42,20 @@ def _shown(name: str, value: Any) -> Any:
 
 def configure(*, service: str, level: str, form: str) -> None:
     """Send structlog and the libraries' own logs to standard error, as ``form`` says."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
+    renderer: Any = structlog.processors.JSONRenderer()
+    exceptions: list[Any] = [structlog.processors.format_exc_info]
+    if form == "console":
+        # Plain: the other formatters print local variables, and with them payloads.
+        plain = structlog.dev.plain_traceback
+        colors = sys.stderr.isatty()
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
+        exceptions = []
     shared: list[Any] = [
         merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(service),
-        structlog.processors.format_exc_info,
+        *exceptions,
         redact,
     ]
     structlog.configure(

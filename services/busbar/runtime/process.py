@@ -127,6 +127,7 @@ class ServiceProcess:
     app: App
     context: Context
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _part_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _bus: KafkaBus | None = None
     _relay: Relay | None = None
     _engine: Engine | None = None
@@ -140,16 +141,19 @@ class ServiceProcess:
             Exception: what killed the part; the supervisor starts the process anew.
         """
         stopped = asyncio.create_task(stopping.wait())
+        ended = asyncio.create_task(self._part_ended.wait())
         connecting = asyncio.create_task(self._connect())
-        await asyncio.wait({stopped, connecting}, return_when=asyncio.FIRST_COMPLETED)
-        if stopped.done():
-            connecting.cancel()
-            return
-        connecting.result()
-        log.info("running")
-        done, _ = await asyncio.wait({stopped, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done - {stopped}:
-            task.result()
+        await asyncio.wait({stopped, ended, connecting}, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            connecting.result()
+            log.info("running")
+            await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (connecting, ended, stopped):
+            task.cancel()
+        await asyncio.gather(connecting, return_exceptions=True)
+        for part in self._tasks:
+            if part.done():
+                part.result()
         log.info("stopping")
 
     async def stop(self) -> None:
@@ -199,7 +203,9 @@ class ServiceProcess:
                 return
 
     def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(part))
+        task = asyncio.create_task(part)
+        task.add_done_callback(lambda _: self._part_ended.set())
+        self._tasks.append(task)
 
     async def _watch_broker(self, bus: KafkaBus) -> None:
         while True:

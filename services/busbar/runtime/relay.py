@@ -22,13 +22,15 @@ from busbar.runtime.bus import Outgoing, Publisher
 from busbar.runtime.events import GENESIS, chain, envelope_of
 from busbar.runtime.logs import get_logger
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
+from busbar.runtime.store.database import RELAY
 from busbar.runtime.store.rows import Written
 
 log = get_logger()
 
 BATCH = 500
 IDLE_SECONDS = 1.0
-TASK = "relay"
+HEAD_SECONDS = 0.25
+"""A head tells how far everything before it has come, so there is no need of one per event."""
 
 
 class Relay:
@@ -47,6 +49,7 @@ class Relay:
         self._extend_at = clock.now()
         self._published = 0
         self._head = 0
+        self._next_head = clock.now()
         self._wake = asyncio.Event()
         self.healthy = False
         """Whether the last attempt to publish went through."""
@@ -83,17 +86,20 @@ class Relay:
         elif self._clock.now() >= self._extend_at:
             await self._store.transact(_nothing, fence=claim)
             self._extend_at = self._clock.now() + self._lease / 2
-        if self._published > self._head and len(pending) < BATCH:
+        if self._published > self._head and self._clock.now() >= self._next_head:
             await self._publish_head()
+            self._next_head = self._clock.now() + timedelta(seconds=HEAD_SECONDS)
         return bool(pending)
 
     # -- the lease ------------------------------------------------------------------------------
 
     async def _take(self) -> bool:
         async def take(tx: Transaction) -> list[Claim]:
-            if await tx.tasks.next_due(TASK) is None:
-                await tx.tasks.schedule(TASK, self._store.service)
-            return list(await tx.tasks.claim(TASK, holder=self._holder, lease=self._lease, limit=1))
+            if await tx.tasks.next_due(RELAY) is None:
+                await tx.tasks.schedule(RELAY, self._store.service)
+            return list(
+                await tx.tasks.claim(RELAY, holder=self._holder, lease=self._lease, limit=1)
+            )
 
         claims = await self._store.transact(take)
         if not claims:
@@ -202,7 +208,8 @@ class Relay:
     async def _idle(self) -> None:
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
-            async with asyncio.timeout(IDLE_SECONDS):
+            owing = self._published > self._head
+            async with asyncio.timeout(HEAD_SECONDS if owing else IDLE_SECONDS):
                 await self._wake.wait()
 
 

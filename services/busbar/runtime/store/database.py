@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -19,6 +19,9 @@ from busbar.runtime.store.rows import Claim, StoredEvent, Written
 from busbar.runtime.store.transaction import Transaction
 
 Result = TypeVar("Result")
+
+RELAY = "relay"
+"""The task whose lease says who publishes a store's events."""
 Listener = Callable[[Written], None]
 
 STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
@@ -155,6 +158,13 @@ async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
     _prepare(reader, begin="BEGIN")
     async with writer.begin() as connection:
         await connection.run_sync(tables.metadata.create_all)
+        # The file is ours alone, so whoever published from it before is dead. (Sagas keep their
+        # leases: what a dead process asked a backend for may still be under way.)
+        await connection.execute(
+            update(tables.tasks)
+            .where(tables.tasks.c.kind == RELAY)
+            .values(holder=None, expires=None)
+        )
     return Store(service=service, writer=writer, reader=reader, clock=clock, lock=lock)
 
 

@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.decide import fold
-from busbar.kernel.errors import Conflict
+from busbar.kernel.errors import Conflict, Reject
 from busbar.kernel.ids import event_id
+from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.runtime.store import tables
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
@@ -93,6 +95,9 @@ class Transaction:
         """Append ``messages`` to ``stream``, to be published under ``key``; returns their ids.
 
         ``topic`` replaces the message's own, for families whose topic depends on the service.
+
+        Raises:
+            Reject: one is larger than its topic takes.
         """
         ids: list[str] = []
         for message in messages:
@@ -142,6 +147,7 @@ class Transaction:
         data: str,
         metadata: Mapping[str, Any],
     ) -> None:
+        _check_size(topic, type_, data)
         if stream not in self._versions:
             found = await self._connection.execute(
                 select(func.max(tables.events.c.version)).where(tables.events.c.stream == stream)
@@ -212,3 +218,17 @@ class Transaction:
             self._versions, self._index, self._pending = versions, index, []
             self.written.published = published
             raise
+
+
+def _check_size(topic: str | None, type_: str, data: str) -> None:
+    """Refuse what the relay could not publish: it would come no further than this event.
+
+    Raises:
+        Reject: the event is too large for its topic.
+    """
+    if topic is None or topic in topics.DEAD_LETTERS or len(data) * 4 <= MAX_BYTES:
+        return
+    size = len(data.encode())
+    if size > MAX_BYTES:
+        detail = f"{type_} would have {size} bytes of {MAX_BYTES} that an event may have"
+        raise Reject("event_too_large", detail)
