@@ -1,5 +1,6 @@
 """One real broker for the whole session, and topics of one's own on it."""
 
+import logging
 import os
 import re
 import secrets
@@ -7,11 +8,23 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from busbar.cli.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Let no test's logging reach into the next one."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

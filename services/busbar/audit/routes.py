@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from busbar.audit.domain import explain, states
 from busbar.audit.handlers import completeness, record_of, records
 from busbar.audit.ports import Log
-from busbar.audit.problems import install, problem
 from busbar.kernel.clock import format_time, parse_time
+from busbar.runtime.problems import ProblemError, install
 from busbar.runtime.store import Store
 
 After = Annotated[int, Query(ge=0, lt=2**63)]
@@ -49,7 +49,7 @@ def _conclusions(app: FastAPI, store: Store) -> None:
     @app.get("/v1/audit/explain")
     async def _explain(resource: str | None = None, operation: str | None = None) -> JSONResponse:
         if (resource is None) == (operation is None):
-            return problem(
+            raise ProblemError(
                 HTTPStatus.BAD_REQUEST,
                 "bad_request",
                 "give either a resource or an operation",
@@ -57,7 +57,7 @@ def _conclusions(app: FastAPI, store: Store) -> None:
             )
         found = [r async for r in records(store, resource=resource, operation=operation)]
         if not found:
-            return problem(
+            raise ProblemError(
                 HTTPStatus.NOT_FOUND,
                 "not_found",
                 f"the log has nothing about {resource or operation}",
@@ -73,13 +73,13 @@ def _conclusions(app: FastAPI, store: Store) -> None:
     ) -> JSONResponse:
         try:
             moment = format_time(parse_time(at)) if at is not None else None
-        except (ValueError, OverflowError):
-            return problem(
+        except (ValueError, OverflowError) as error:
+            raise ProblemError(
                 HTTPStatus.BAD_REQUEST,
                 "bad_request",
                 "`at` is no moment",
                 fix="write it like 2026-01-31T12:00:00Z",
-            )
+            ) from error
         found = [record async for record in records(store, resource=resource)]
         items = [view.model_dump(mode="json") for view in states(found, at=moment, by=by)]
         return JSONResponse({"items": items})

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from busbar.kernel.errors import ConfigurationError
+
 
 class Presence(Enum):
     """What is there under the name that the inputs give."""
@@ -128,6 +130,18 @@ class BackendUnavailable(Exception):
     """The backend does not answer; nothing was changed."""
 
 
+def _cannot_store(reference: str, _: SecretStr) -> None:
+    raise ConfigurationError(
+        f"Nothing here can store {reference}.", fix="Give the provisioner a place for secrets."
+    )
+
+
+def _cannot_remove(reference: str) -> None:
+    raise ConfigurationError(
+        f"Nothing here can remove {reference}.", fix="Give the provisioner a place for secrets."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What an adapter may know of where it runs."""
@@ -135,6 +149,10 @@ class Environment:
     kafka_bootstrap: str
     secret: Callable[[str], SecretStr | None]
     """Looks up ``secret:<name>``."""
+    store_secret: Callable[[str, SecretStr], None] = _cannot_store
+    """Stores a value under ``secret:<name>``, replacing what was there; durable on return."""
+    remove_secret: Callable[[str], None] = _cannot_remove
+    """Removes ``secret:<name>``; absent already is fine."""
 
 
 AdapterFactory = Callable[[Environment], Backend]

@@ -11,9 +11,9 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
-from busbar.gateway.problems import ProblemError
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.cipher import private_file
+from busbar.runtime.problems import ProblemError
 
 PRINCIPAL = "local"
 _TOKEN_BYTES = 32

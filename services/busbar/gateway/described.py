@@ -12,10 +12,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from busbar.gateway.answers import Problem
-from busbar.gateway.problems import MEDIA_TYPE
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.resource import ApplyResource
+from busbar.runtime.problems import MEDIA_TYPE
 
 _STRUCTURED: Final = "application/cloudevents+json"
 _REF: Final = "#/components/schemas/{model}"

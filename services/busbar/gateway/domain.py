@@ -9,12 +9,9 @@ from uuid import UUID
 from busbar.kernel.canonical import digest
 from busbar.kernel.ids import operation_id
 from busbar.kernel.resource import ResourceId
+from busbar.messages import topics
 from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
-
-OWN_SOURCES: Final = "/busbar/"
-"""Where the platform's own events come from. Their ids can be computed beforehand, so whoever
-published under such a source could make every consumer take a fact to come for a repetition."""
 
 OURS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
 """Extensions that the platform sets; what a client says there is not believed."""
@@ -53,10 +50,10 @@ def admit(envelope: Envelope) -> Accepted | Refused:
             f"{envelope.type!r} is no type of intent",
             "use one of " + ", ".join(sorted(INTENT_TYPES)),
         )
-    if envelope.source.startswith(OWN_SOURCES):
+    if envelope.source.startswith(topics.OWN_SOURCES):
         return Refused(
             "reserved_source",
-            f"sources that start with {OWN_SOURCES} are the platform's own",
+            f"sources that start with {topics.OWN_SOURCES} are the platform's own",
             "name yourself as the source, as in urn:team:payments",
         )
     operation = operation_id(envelope.source, envelope.id)

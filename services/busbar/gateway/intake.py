@@ -5,10 +5,10 @@ from typing import Final
 
 from fastapi import Request
 
-from busbar.gateway.problems import ProblemError
 from busbar.messages.codec import http as codec
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.runtime.problems import ProblemError
 
 _JSON: Final = "send one JSON document (RFC 8259) in UTF-8 that means one thing only"
 _FIXES: Final = {

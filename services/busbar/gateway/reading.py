@@ -40,8 +40,10 @@ class Reader:
             left = deadline - asyncio.get_running_loop().time()
             if good(found) or left <= 0:
                 return found
+            # Not wait_for(): before Python 3.12 it can swallow a cancellation.
             try:
-                await asyncio.wait_for(news.wait(), left)
+                async with asyncio.timeout(left):
+                    await news.wait()
             except TimeoutError:
                 return found
 

@@ -23,13 +23,13 @@ from busbar.gateway.domain import Refused
 from busbar.gateway.handlers import take
 from busbar.gateway.intake import read_event
 from busbar.gateway.ports import AuditReader, AuditUnavailable
-from busbar.gateway.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
 from busbar.gateway.reading import Reader
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.messages.views import OperationStatus, OperationView, ResourceView
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.dead_letters import unpack
+from busbar.runtime.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
 from busbar.runtime.store import Store
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at the most.")]

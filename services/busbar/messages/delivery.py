@@ -47,11 +47,15 @@ class DeadLettered(Fact):
             "reason": "missing_attribute",
             "detail": "the header ce_id is missing: add an id that is unique for your source",
             "intent": None,
+            "operation": None,
             "size": 512,
             "sealed": "AAECAw==",
         },
     )
 
+    operation: UUID | None = Field(
+        default=None, description="The operation that cannot go on without the record."
+    )
     letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
     service: Slug
     topic: str

@@ -22,6 +22,9 @@ FACTS = (FACTS_POLICY, FACTS_RESOURCE, FACTS_NOTIFICATION, FACTS_HEAD)
 DEAD_LETTERS = tuple(dead_letters(service) for service in SERVICES)
 ALL = INTENTS + FACTS + DEAD_LETTERS
 
+OWN_SOURCES = "/busbar/"
+"""What the sources of the platform's own events start with; nobody else may use them."""
+
 PARTITIONS = 12
 """Partitions of every topic. Fixed at birth: another number would move keys."""
 

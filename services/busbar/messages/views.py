@@ -6,11 +6,12 @@ replay to compare. Pure, so that the same facts give the same views.
 
 from collections.abc import Mapping
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from busbar.messages.base import JsonObject, Message, Part
-from busbar.messages.delivery import DeadLetterRedriven
+from busbar.messages.delivery import DeadLettered, DeadLetterRedriven
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -31,6 +32,9 @@ OperationStatus = Literal[
 
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "denied", "cancelled", "expired"})
 """What an operation ends in: exactly one of them."""
+
+_RANK = {"received": 0, "running": 1, "stuck": 2}
+"""How far a status is. Facts of several topics come in any order, so it never goes back."""
 
 ResourceStatus = Literal["provisioning", "ready", "failed", "deleting", "deleted", "stuck"]
 
@@ -88,15 +92,26 @@ def evolve_operation(
     if change is None:
         return view
     known = view.model_dump() if view is not None else {"status": "received"}
+    if _is_behind(change, known):
+        change = {name: value for name, value in change.items() if name in _ALWAYS}
     operation = str(getattr(fact, "operation", known.get("id", "")))
     updated = max(time, known.get("updated", ""))
     return OperationView.model_validate({**known, **change, "id": operation, "updated": updated})
 
 
+_ALWAYS = frozenset({"resource", "intent", "warnings"})
+"""What a fact adds to a view that is already further than the fact."""
+
+
+def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    status = change.get("status", known["status"])
+    return _RANK.get(status, len(_RANK)) < _RANK.get(known["status"], len(_RANK))
+
+
 def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str, Any] | None:
     match fact:
         case IntentAllowed() | IntentDenied() | IntentExpired():
-            return _judged(view, fact)
+            return _judged(fact)
         case IntentConflicted():
             return {"conflicts": (view.conflicts if view else 0) + 1}
         case ResourceQueued():
@@ -104,9 +119,10 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
         case StepStarted() | StepSucceeded() | StepFailed() | StepUndone():
             return {"steps": _steps(view, fact)}
         case ResourceProvisioned():
-            return {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
+            done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
+            return {**done, "reason": ""}
         case ResourceDeleted():
-            return {"status": "succeeded", "detail": "deleted"}
+            return {"status": "succeeded", "detail": "deleted", "reason": ""}
         case ResourceFailed():
             return {"status": "failed", "reason": fact.reason, "detail": fact.detail}
         case ResourceStuck():
@@ -116,6 +132,15 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
         case SubscriptionRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}
             return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
+        case _:
+            return _delivered(fact)
+
+
+def _delivered(fact: Message) -> Mapping[str, Any] | None:
+    match fact:
+        case DeadLettered(operation=UUID()):
+            detail = f"{fact.service} could not handle it: {fact.detail}"
+            return {"status": "stuck", "reason": fact.reason, "detail": detail}
         case DeadLetterRedriven():
             status = "succeeded" if fact.outcome == "handled" else "failed"
             known = {"intent": fact.intent.model_dump(), "detail": fact.detail}
@@ -124,16 +149,12 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
             return None
 
 
-def _judged(
-    view: OperationView | None, fact: IntentAllowed | IntentDenied | IntentExpired
-) -> Mapping[str, Any]:
+def _judged(fact: IntentAllowed | IntentDenied | IntentExpired) -> Mapping[str, Any]:
     known = {"resource": fact.resource, "intent": fact.intent.model_dump()}
     match fact:
         case IntentAllowed():
             warnings = [warning.model_dump() for warning in fact.warnings]
-            # Policy's facts and the provisioner's travel on different topics: this one may be late.
-            status = "running" if view is None or view.status == "received" else view.status
-            return {**known, "status": status, "warnings": warnings}
+            return {**known, "status": "running", "warnings": warnings}
         case IntentDenied():
             violations = [violation.model_dump() for violation in fact.violations]
             return {**known, "status": "denied", "reason": fact.reason, "violations": violations}

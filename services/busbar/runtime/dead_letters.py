@@ -4,6 +4,7 @@ import base64
 import json
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import insert, select
 
@@ -95,6 +96,7 @@ class DeadLetters:
             Cause(f"dead letter {place}", str(record.offset), _correlation(envelope, letter))
         )
         fact = DeadLettered(
+            operation=_blocked(self._service, record.topic, envelope),
             letter=letter,
             service=self._service,
             topic=record.topic,
@@ -125,6 +127,21 @@ def _identity(envelope: Envelope | None) -> IntentRef | None:
     if envelope is None:
         return None
     return IntentRef(source=envelope.source, id=envelope.id, type=envelope.type)
+
+
+def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None:
+    """The operation that stops here: of an intent, or of a decision that cannot be carried out."""
+    if envelope is None:
+        return None
+    if topic in topics.INTENTS:
+        return operation_id(envelope.source, envelope.id)
+    if topic != topics.FACTS_POLICY or service != "provisioner":
+        return None
+    data = envelope.data if isinstance(envelope.data, dict) else {}
+    try:
+        return UUID(data.get("operation"))
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _correlation(envelope: Envelope | None, letter: str) -> str:

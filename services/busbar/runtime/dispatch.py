@@ -10,6 +10,7 @@ from busbar.kernel.errors import BusbarError, Conflict, Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import IntentRef, Message
+from busbar.messages.catalogue import belongs
 from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
@@ -75,7 +76,7 @@ class Dispatcher:
         envelope = item.envelope
         with bind(operation=envelope.extensions.get("correlationid"), event=envelope.id):
             tx.caused_by(_cause(envelope))
-            known = self._handlers.get(envelope.type)
+            known = self._handler(item)
             if known is None:
                 await self._answer(tx, Problem(envelope, item.record))
                 return
@@ -108,14 +109,19 @@ class Dispatcher:
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
 
     def _wants(self, item: Readable) -> bool:
-        envelope = item.envelope
-        if envelope.type in self._service.handlers:
-            return True
-        if envelope.type == RedriveDeadLetter.TYPE:
-            data = envelope.data
+        known = self._handler(item)
+        if known is not None and known[0] is RedriveDeadLetter:
+            data = item.envelope.data
             return isinstance(data, dict) and data.get("service") == self._service.name
+        if known is not None:
+            return True
         # Whoever answers invalid intents answers the unknown ones on its topics as well.
         return self._service.invalid is not None and item.record.topic in self._service.answers
+
+    def _handler(self, item: Readable) -> tuple[type[Message], Handler] | None:
+        """Who handles the event: nobody if it comes where events of its type are not published."""
+        known = self._handlers.get(item.envelope.type)
+        return known if known is not None and belongs(known[0], item.record.topic) else None
 
     def _digest(self, envelope: Envelope) -> str:
         """What tells another body under the same identity; only kept where somebody compares."""

@@ -62,7 +62,7 @@ def configure(*, service: str, level: str, form: str) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a logger made at import would keep the first settings
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

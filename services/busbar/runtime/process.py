@@ -76,8 +76,8 @@ def run_service(name: str, settings: Settings) -> None:
     Raises:
         ConfigurationError: something has to be changed before it can run.
     """
-    configure(service=name, level=settings.log_level, form=settings.log_format)
     create = load(name)
+    configure(service=name, level=settings.log_level, form=settings.log_format)
     with suppress(ImportError):
         import uvloop  # noqa: PLC0415 - not on every platform
 

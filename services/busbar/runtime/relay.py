@@ -86,9 +86,8 @@ class Relay:
         elif self._clock.now() >= self._extend_at:
             await self._store.transact(_nothing, fence=claim)
             self._extend_at = self._clock.now() + self._lease / 2
-        if self._published > self._head and self._clock.now() >= self._next_head:
+        if len(pending) < BATCH:
             await self._publish_head()
-            self._next_head = self._clock.now() + timedelta(seconds=HEAD_SECONDS)
         return bool(pending)
 
     # -- the lease ------------------------------------------------------------------------------
@@ -179,6 +178,10 @@ class Relay:
         return wire.write(str(event.topic), envelope)
 
     async def _publish_head(self) -> None:
+        """Tell how far it is, if that is news and the last time is a while ago."""
+        now = self._clock.now()
+        if self._published == self._head or now < self._next_head:
+            return
         async with self._store.reading() as tx:
             _, sequence, digest = await _last(tx)
         if sequence != self._published:
@@ -198,6 +201,7 @@ class Relay:
         )
         await self._publisher.publish([wire.write(head.TOPIC, envelope)])
         self._head = sequence
+        self._next_head = now + timedelta(seconds=HEAD_SECONDS)
 
     # -- waking up ------------------------------------------------------------------------------
 

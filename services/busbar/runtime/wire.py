@@ -12,18 +12,34 @@ from busbar.runtime.bus import Outgoing, Record
 
 def read(record: Record) -> Envelope | Unreadable:
     """The event in ``record``, or why there is none."""
-    value = record.value
     try:
-        if (
-            value is None
-            or len(value) <= codec.MAX_BYTES
-            or record.topic not in topics.DEAD_LETTERS
-        ):
-            return codec.read(record.headers, value, record.key)
-        bare = codec.read(record.headers, None, record.key)
-        return replace(bare, data=load_json(value), body=value)
+        envelope = _read(record)
+        _check_source(record.topic, envelope.source)
     except Unreadable as error:
         return error
+    return envelope
+
+
+def _read(record: Record) -> Envelope:
+    value = record.value
+    if value is None or len(value) <= codec.MAX_BYTES or record.topic not in topics.DEAD_LETTERS:
+        return codec.read(record.headers, value, record.key)
+    bare = codec.read(record.headers, None, record.key)
+    return replace(bare, data=load_json(value), body=value)
+
+
+def _check_source(topic: str, source: str) -> None:
+    """Refuse whoever poses as the platform.
+
+    The ids of its events can be computed beforehand, so an intent under one of them would make
+    every consumer take the real event for a repetition.
+    """
+    if topic in topics.INTENTS and source.startswith(topics.OWN_SOURCES):
+        raise Unreadable(
+            "bad_attribute",
+            f"the source starts with {topics.OWN_SOURCES}, which is the platform's own: name "
+            "yourself as the source, as in urn:team:payments",
+        )
 
 
 def write(topic: str, envelope: Envelope) -> Outgoing:

@@ -5,6 +5,8 @@ import socket
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver
+
+from busbar.notifier.sender import AiohttpSender, url_problem
 from unit.notifier.conftest import (
     LOOPBACK,
     ONLY_OURS,
@@ -14,8 +16,6 @@ from unit.notifier.conftest import (
     attempt,
     request,
 )
-
-from busbar.notifier.sender import AiohttpSender, url_problem
 
 pytestmark = pytest.mark.timeout(20)
 

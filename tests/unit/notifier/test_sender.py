@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
-from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 from busbar.notifier.ports import Sender
 from busbar.notifier.sender import MAX_RESPONSE_BYTES, AiohttpSender
+from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 pytestmark = pytest.mark.timeout(20)
 

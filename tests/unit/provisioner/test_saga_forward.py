@@ -220,7 +220,7 @@ def test_what_is_restored_and_never_ready_is_stuck_not_lost() -> None:
 )
 def test_an_expression_that_cannot_be_resolved_fails_the_operation(bad: object) -> None:
     left_out = step("z", when="${spec.never}")
-    story = Story().ask(allowed(1, plan("a", left_out, bad)))  # type: ignore[arg-type]
+    story = Story().ask(allowed(1, plan("a", left_out, bad)))  # type: ignore[arg-type]  # a step that policy would refuse
     told = story.work()
     assert told[2:] == ["failed b bad_plan!", "remove a", "gone a", "gave up 1, left absent"]
     assert story.things == {}

@@ -74,7 +74,7 @@ def test_every_fact_names_its_operation_and_generation() -> None:
     story.work()
     by_operation = {fact.operation: set[int]() for fact in story.facts}
     for fact in story.facts:
-        by_operation[fact.operation].add(fact.generation)  # type: ignore[attr-defined]
+        by_operation[fact.operation].add(fact.generation)  # type: ignore[attr-defined]  # every fact of a resource has one
     assert sorted(map(sorted, by_operation.values())) == [[1], [2]]
 
 

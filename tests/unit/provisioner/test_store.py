@@ -225,13 +225,13 @@ async def test_who_is_overtaken_while_acting_can_not_record_what_came_of_it(real
     act = real.backend.apply
 
     async def overtaken(call: Call) -> Outcome:
-        real.backend.apply = act  # type: ignore[method-assign]
+        real.backend.apply = act  # type: ignore[method-assign]  # put in the way on purpose
         outcome = await act(call)
         real.clock.advance(LEASE + 1)
         await real.settle()
         return outcome
 
-    real.backend.apply = overtaken  # type: ignore[method-assign]
+    real.backend.apply = overtaken  # type: ignore[method-assign]  # put in the way on purpose
     with pytest.raises(Fenced):
         await real.provisioner.run(sleeper)
     assert await real.tale() == ["queued 1", "create a", "done a", "created 1"]

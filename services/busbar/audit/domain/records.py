@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.catalogue import BY_TYPE, belongs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,7 @@ class AuditRecord:
         model = BY_TYPE.get(self.type)
         if model is None or not self.readable:
             return None
-        of_dead_letters = "{" in model.TOPIC and self.topic in topics.DEAD_LETTERS
-        if self.is_intent or not (self.topic == model.TOPIC or of_dead_letters):
+        if self.is_intent or not belongs(model, self.topic):
             return None
         try:
             return model.model_validate(self.data)

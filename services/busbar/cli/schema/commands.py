@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,10 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from busbar.cli.schema.check import Report
+from busbar.cli.schema.check import Finding, Report
 from busbar.cli.schema.check import check as run_check
 from busbar.cli.schema.generate import write
 from busbar.cli.schema.names import MessageName, find_root, kind_of
+from busbar.gateway import openapi
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import Message
 from busbar.messages.catalogue import MESSAGES
@@ -40,6 +42,13 @@ Root = Annotated[
 ]
 
 
+_STALE_OPENAPI = Finding(
+    path=str(openapi.PATH),
+    what="is not what the gateway serves.",
+    fix="Run `busbar schema generate`.",
+)
+
+
 class Output(StrEnum):
     """How to print."""
 
@@ -49,19 +58,21 @@ class Output(StrEnum):
 
 @app.command()
 def generate(root: Root = None) -> None:
-    """Write schemas/ and contracts/asyncapi.yaml from the message models.
+    """Write schemas/, contracts/asyncapi.yaml and contracts/openapi.json from the code.
 
     Only files that differ are written. What a draft left behind is removed; a published schema
     that lost its message is an error, and then nothing is written.
     """
     out = _console()
     with _explained():
-        changes = write(find_root(root), MESSAGES)
-    for path in changes.written:
+        place = find_root(root)
+        changes = write(place, MESSAGES)
+        written = [*changes.written, *([str(openapi.PATH)] if openapi.write(place) else [])]
+    for path in written:
         out.print(f"[green]wrote[/]   {escape(path)}")
     for path in changes.removed:
         out.print(f"[yellow]removed[/] {escape(path)}")
-    if not changes.written and not changes.removed:
+    if not written and not changes.removed:
         out.print("Everything was up to date.")
 
 
@@ -84,7 +95,10 @@ def check(
     wrong, and it says what to do.
     """
     with _explained():
-        report = run_check(find_root(root), MESSAGES, against=against)
+        place = find_root(root)
+        report = run_check(place, MESSAGES, against=against)
+        if not openapi.is_current(place):
+            report = replace(report, findings=(*report.findings, _STALE_OPENAPI))
     _show(report, _console())
     if report.findings:
         raise typer.Exit(1)

@@ -95,7 +95,7 @@ async def _failed(_request: Request, _error: Exception) -> JSONResponse:
         ProblemError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal",
-            "the gateway failed to answer; the reason is in its log",
+            "the service failed to answer; the reason is in its log",
             fix="try again; the same event again is the same intent",
         )
     )

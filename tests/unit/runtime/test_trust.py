@@ -1,0 +1,71 @@
+"""Anybody may write to the topics of intents; nobody can pose as a service there."""
+
+import pytest
+
+from busbar.kernel.errors import Reject
+from busbar.messages import topics
+from busbar.messages.catalogue import MESSAGES, belongs
+from busbar.messages.codec import kafka as codec
+from busbar.messages.delivery import DeadLettered
+from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.notification import DeleteSubscription
+from busbar.runtime import wire
+from busbar.runtime.bus import Record
+from busbar.runtime.store import Cause, Store, Transaction
+from support.runtime import Toy, intent, record
+
+
+async def test_an_event_counts_only_on_the_topic_of_its_type(toy: Toy) -> None:
+    elsewhere = [topic for topic in topics.ALL if topic != DeleteSubscription.TOPIC]
+    await toy.engine.process([record(0, topic=topic, id_=f"forged-{topic}") for topic in elsewhere])
+    assert toy.handled == []
+    await toy.engine.process([record(0)])
+    assert toy.handled == ["s0"]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: str(message.TYPE))
+def test_every_message_belongs_where_it_is_published(message: type) -> None:
+    where = {topic for topic in topics.ALL if belongs(message, topic)}
+    expected = set(topics.DEAD_LETTERS) if "{" in message.TOPIC else {message.TOPIC}  # type: ignore[attr-defined]  # every message has one
+    assert where == expected
+
+
+def _from(source: str, topic: str) -> Record:
+    envelope = Envelope(id="1", source=source, type="x.y", data={}, key="k")
+    headers, value, key = codec.write(envelope)
+    return Record(topic, 0, 0, 0, key, value, headers)
+
+
+@pytest.mark.parametrize("topic", topics.INTENTS)
+def test_an_intent_under_a_source_of_the_platform_is_refused(topic: str) -> None:
+    refused = wire.read(_from("/busbar/policy", topic))
+    assert isinstance(refused, Unreadable)
+    assert "urn:team:payments" in refused.detail
+    assert isinstance(wire.read(_from("urn:busbar/policy", topic)), Envelope)
+
+
+def test_facts_come_from_sources_of_the_platform() -> None:
+    assert isinstance(wire.read(_from("/busbar/policy", topics.FACTS_POLICY)), Envelope)
+
+
+async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: Toy) -> None:
+    toy.broken["s0"] = Reject("no_use", "it never will be")
+    await toy.engine.process([record(0, intent(0))])
+    (letter,) = await toy.dead()
+    assert letter.operation is not None
+    assert DeadLettered.model_validate(letter.model_dump()).operation == letter.operation
+
+
+async def test_an_event_that_its_topic_cannot_take_is_never_stored(store: Store) -> None:
+    async def write(tx: Transaction, size: int, topic: str | None) -> None:
+        tx.caused_by(Cause("urn:test", f"{size}-{topic}", "c"))
+        data = '"' + "x" * size + '"'
+        await tx.append_raw(
+            "s", id_=f"{size}-{topic}", type_="t", data=data, metadata={}, topic=topic
+        )
+
+    with pytest.raises(Reject, match="event_too_large"):
+        await store.transact(lambda tx: write(tx, codec.MAX_BYTES, topics.FACTS_POLICY))
+    await store.transact(lambda tx: write(tx, codec.MAX_BYTES - 2, topics.FACTS_POLICY))
+    await store.transact(lambda tx: write(tx, codec.MAX_BYTES, None))
+    assert len(await store.events()) == 2
