@@ -55,15 +55,19 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "fix: apt-get install python3-venv" >&2; exit 1; }
 
+# pip is silent while it unpacks; nobody should wonder for more than two seconds.
+define install
+	@echo "installing $(1) (pinned, with hashes; this takes up to a minute the first time)"
+	@( while sleep 2; do echo "  still installing"; done ) & ticker=$$!; \
+		trap 'kill $$ticker 2>/dev/null' EXIT; \
+		$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $(2)
+endef
+
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
-	@echo "installing what busbar runs with (pinned, with hashes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
-		-r requirements/runtime.txt | { grep -vE '^(Requirement already|  )' || true; }
+	$(call install,what busbar runs with,requirements/runtime.txt)
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.runtime
-	@echo "installing what its tests need besides (pinned, with hashes)"
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
-		-r requirements/dev.txt | { grep -vE '^(Requirement already|  )' || true; }
+	$(call install,what its tests need besides,requirements/dev.txt)
 	@touch $@

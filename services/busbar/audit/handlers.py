@@ -11,11 +11,13 @@ from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
 from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id, operation_id
+from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.bus import Record
 from busbar.runtime.cipher import Cipher
+from busbar.runtime.dead_letters import pack
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.service import Service
 from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
@@ -26,7 +28,6 @@ CATCH_UP_LOOKS = 50
 UNREADABLE = "unreadable"
 PASSES_ON = frozenset({"gateway"})
 """Services whose relay publishes intents, under the producer's own source and id."""
-_NAMES = ("team", "environment", "promise", "name")
 
 
 class Audit:
@@ -48,7 +49,7 @@ class Audit:
         id_ = str(event_id("audit", place, str(record.offset), 0))
         known = _known(record)
         if isinstance(content, Unreadable):
-            sealed = self._cipher.seal(_whole(record), context=id_)
+            sealed = self._cipher.seal(pack(record), context=id_)
             known["kafka_key"] = None
             data: Any = {"reason": content.code, "sealed": base64.b64encode(sealed).decode()}
             type_, operation, resource = UNREADABLE, None, None
@@ -76,18 +77,6 @@ def _known(record: Record) -> dict[str, Any]:
         "kafka_key": None if record.key is None else record.key.decode("utf-8", "replace"),
         "value_digest": hashlib.sha256(record.value or b"").hexdigest(),
     }
-
-
-def _whole(record: Record) -> bytes:
-    """What nobody could read, to be sealed: key, headers and value, each as base64."""
-
-    def text(value: bytes | None) -> str | None:
-        return None if value is None else base64.b64encode(value).decode()
-
-    headers = [[name, text(value)] for name, value in record.headers]
-    return json.dumps(
-        {"key": text(record.key), "headers": headers, "value": text(record.value)}
-    ).encode()
 
 
 def _identity(envelope: Envelope) -> dict[str, Any]:
@@ -118,11 +107,11 @@ def _operation(topic: str, envelope: Envelope) -> str | None:
 
 def _resource(envelope: Envelope) -> str | None:
     data = envelope.data if isinstance(envelope.data, dict) else {}
-    named = data.get("resource")
-    if isinstance(named, str):
-        return named
-    parts = [data.get(part) for part in _NAMES]
-    return "/".join(map(str, parts)) if all(isinstance(part, str) for part in parts) else None
+    stated = data.get("resource")
+    if isinstance(stated, str):
+        return stated
+    named = ResourceId.named_in(data)
+    return str(named) if named else None
 
 
 def record_of(event: StoredEvent) -> AuditRecord:

@@ -57,7 +57,8 @@ def admit(envelope: Envelope) -> Accepted | Refused:
             "name yourself as the source, as in urn:team:payments",
         )
     operation = operation_id(envelope.source, envelope.id)
-    resource = resource_of(envelope)
+    named = ResourceId.named_in(envelope.data)
+    resource = str(named) if named else None
     return Accepted(
         operation=operation,
         topic=topic,
@@ -70,19 +71,6 @@ def admit(envelope: Envelope) -> Accepted | Refused:
 def body_digest(envelope: Envelope) -> str:
     """What makes two events under one identity the same event."""
     return digest([envelope.type, envelope.subject, envelope.data])
-
-
-def resource_of(envelope: Envelope) -> str | None:
-    """The resource that an intent's data name, if they name one properly."""
-    data = envelope.data if isinstance(envelope.data, dict) else {}
-    try:
-        return str(
-            ResourceId.parse(
-                "/".join(str(data[part]) for part in ("team", "environment", "promise", "name"))
-            )
-        )
-    except (KeyError, ValueError):
-        return None
 
 
 def already(first: str, again: str) -> Refused | None:

@@ -35,3 +35,17 @@ class ResourceId:
                 "lower-case letters, digits and inner hyphens, at most 63 characters"
             )
         return cls(*parts)
+
+    @classmethod
+    def named_in(cls, data: object) -> "ResourceId | None":
+        """The resource that an intent's data name, if they do, whatever else is wrong with them."""
+        if not isinstance(data, dict):
+            return None
+        named = [data.get(part) for part in cls.__slots__]
+        parts = [part for part in named if isinstance(part, str)]
+        if len(parts) != len(cls.__slots__):
+            return None
+        try:
+            return cls.parse("/".join(parts))
+        except ValueError:
+            return None

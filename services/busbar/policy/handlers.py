@@ -5,6 +5,7 @@ from datetime import datetime
 
 from busbar.kernel.clock import parse_time
 from busbar.kernel.ids import operation_id
+from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.envelope import Envelope
@@ -18,7 +19,6 @@ from busbar.policy.domain import (
     deny_invalid,
     deny_unknown_type,
     evolve,
-    resource_in,
     violations_of,
 )
 from busbar.policy.ports import PolicyEngine
@@ -76,7 +76,7 @@ class Policy:
         """Answer an intent of unknown type, or with data that does not fit its type."""
         envelope = problem.envelope
         operation, intent = operation_id(envelope.source, envelope.id), _ref(envelope)
-        resource = resource_in(envelope.data)
+        resource = ResourceId.named_in(envelope.data)
         requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
         if problem.error is None or problem.model is None:
             facts = deny_unknown_type(
@@ -95,7 +95,7 @@ class Policy:
     async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
         """Record that an intent came again with another body; it is not acted on."""
         envelope = conflict.envelope
-        resource = resource_in(envelope.data)
+        resource = ResourceId.named_in(envelope.data)
         fact = IntentConflicted(
             operation=operation_id(envelope.source, envelope.id),
             intent=_ref(envelope),
@@ -108,7 +108,7 @@ class Policy:
     async def _append(self, tx: Transaction, envelope: Envelope, facts: Sequence[Fact]) -> None:
         """Append what says nothing about a resource's state to the operation's own stream."""
         operation = str(operation_id(envelope.source, envelope.id))
-        resource = resource_in(envelope.data)
+        resource = ResourceId.named_in(envelope.data)
         await tx.append(
             f"operation/{operation}",
             facts,
@@ -139,7 +139,7 @@ def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> 
     return deny_invalid(
         operation=operation_id(envelope.source, envelope.id),
         intent=_ref(envelope),
-        resource=resource_in(envelope.data),
+        resource=ResourceId.named_in(envelope.data),
         requested=requested,
         violations=[violation],
     )

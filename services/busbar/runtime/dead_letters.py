@@ -27,7 +27,9 @@ class Why:
     detail: str
 
 
-def _pack(record: Record) -> bytes:
+def pack(record: Record) -> bytes:
+    """Everything of ``record``, as bytes that can be sealed; :func:`unpack` reads them."""
+
     def text(value: bytes | None) -> str | None:
         return None if value is None else base64.b64encode(value).decode()
 
@@ -76,7 +78,7 @@ class DeadLetters:
         """Keep ``record`` and publish that it is dead-lettered; returns the letter's id."""
         place = f"{record.topic}/{record.partition}"
         letter = str(event_id(self._service, place, str(record.offset), 0))
-        sealed = self._cipher.seal(_pack(record), context=letter)
+        sealed = self._cipher.seal(pack(record), context=letter)
         await tx.execute(
             insert(tables.letters),
             [

@@ -14,7 +14,6 @@ from busbar.policy.domain import (
     TYPES,
     deny_invalid,
     deny_unknown_type,
-    resource_in,
     violations_of,
 )
 
@@ -98,7 +97,7 @@ def test_any_data_are_denied_with_reasons_and_kept(data: Any) -> None:
         ApplyResource.model_validate(data)
     except ValidationError as error:
         violations = violations_of(error, ApplyResource)
-        resource = resource_in(data)
+        resource = ResourceId.named_in(data)
         fact = denial(
             deny_invalid(
                 operation=OPERATION,
@@ -130,8 +129,8 @@ def test_any_data_are_denied_with_reasons_and_kept(data: Any) -> None:
     ],
 )
 def test_a_resource_is_only_named_by_four_good_parts(data: Any) -> None:
-    assert resource_in(data) is None
-    assert resource_in({**NAMED, "nonsense": 1}) == ResourceId(**NAMED)
+    assert ResourceId.named_in(data) is None
+    assert ResourceId.named_in({**NAMED, "nonsense": 1}) == ResourceId(**NAMED)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from busbar.policy.domain.intake import (
     TYPES,
     deny_invalid,
     deny_unknown_type,
-    resource_in,
     violations_of,
 )
 from busbar.policy.domain.promise import Promise, Promises, PromiseVersion
@@ -29,6 +28,5 @@ __all__ = [
     "deny_invalid",
     "deny_unknown_type",
     "evolve",
-    "resource_in",
     "violations_of",
 ]

@@ -39,18 +39,6 @@ def violations_of(error: ValidationError, model: type[BaseModel]) -> tuple[Viola
     )
 
 
-def resource_in(data: Any) -> ResourceId | None:
-    """The resource that an intent's data names, if they do, whatever else is wrong with them."""
-    named = [data.get(part) for part in ResourceId.__slots__] if isinstance(data, dict) else []
-    parts = [part for part in named if isinstance(part, str)]
-    if len(parts) != len(ResourceId.__slots__):
-        return None
-    try:
-        return ResourceId.parse("/".join(parts))
-    except ValueError:
-        return None
-
-
 def deny_invalid(
     *,
     operation: UUID,
