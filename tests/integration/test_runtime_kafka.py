@@ -47,7 +47,7 @@ class Line:
         self.intents = intents
         self.facts = facts
         self.name = f"t{secrets.token_hex(4)}"
-        self.toy = Toy(store, SystemClock(), topic=facts)
+        self.toy = Toy(store, SystemClock(), asked_on=intents, topic=facts)
         self.bus: KafkaBus | None = None
         self.relay: Relay | None = None
 

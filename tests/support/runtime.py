@@ -199,14 +199,24 @@ class Toy:
     """A service that answers every intent with a fact, and fails where it is told to."""
 
     def __init__(
-        self, store: Store, clock: Clock, *, attempts: int = 3, topic: str | None = None
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        attempts: int = 3,
+        asked_on: str = DeleteSubscription.TOPIC,
+        topic: str | None = None,
     ) -> None:
         self.store = store
         self.topic = topic
         self.clock = clock
         self.attempts = attempts
         self.service = Service("policy")
-        self.service.on(DeleteSubscription)(self.handle)
+        # An event counts only on the topic of its type, so a topic of one's own needs a type.
+        asked: type[DeleteSubscription] = DeleteSubscription
+        if asked_on != DeleteSubscription.TOPIC:
+            asked = type("Asked", (DeleteSubscription,), {"TOPIC": asked_on})
+        self.service.on(asked)(self.handle)
         self.letters = DeadLetters("policy", cipher())
         self.handled: list[str] = []
         """The name in every intent that reached the handler, failed or not."""

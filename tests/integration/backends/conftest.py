@@ -7,6 +7,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from support.kafka_topics import KafkaSubject
+from support.postgres import postgres
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture
