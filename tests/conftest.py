@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from hypothesis import settings
 
 from busbar.cli.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
+
+
+# A loaded machine is slow, not wrong; and a failure has to be repeatable.
+settings.register_profile("busbar", deadline=None, print_blob=True)
+settings.load_profile("busbar")
 
 
 @pytest.fixture(autouse=True)
