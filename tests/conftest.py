@@ -16,6 +16,8 @@ from busbar.cli.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
 
+pytest.register_assert_rewrite("support.backends")
+
 # A loaded machine is slow, not wrong; and a failure has to be repeatable.
 settings.register_profile("busbar", deadline=None, print_blob=True)
 settings.load_profile("busbar")

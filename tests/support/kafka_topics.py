@@ -21,6 +21,7 @@ from aiokafka.protocol.admin import (
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
 from busbar.backends.port import Backend, Environment
+from support import eventually
 from support.backends import Inputs, Subject
 
 RUN = secrets.token_hex(4)
@@ -71,6 +72,13 @@ class KafkaSubject(Subject):
         new = NewTopic(inputs["name"], inputs["partitions"], 1, topic_configs=settings)
         answer = await self.admin.create_topics([new])
         assert answer.topic_errors[0][1] == 0
+
+        async def shown() -> bool:
+            seen = await self.look(inputs)
+            return seen is not None and seen["partitions"] == inputs["partitions"]
+
+        # The broker answers before its metadata show the topic.
+        await eventually(shown, what=f"topic {inputs['name']} in the metadata")
 
     async def set(self, inputs: Inputs, settings: dict[str, str]) -> None:
         """Replace all settings of a topic, as somebody with Kafka's tools may."""
