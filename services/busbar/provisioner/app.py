@@ -12,7 +12,12 @@ def create(context: Context) -> App:
     settings = context.settings
     secrets = SecretFolder(settings.home / "secrets")
     adapters = InstalledAdapters(
-        Environment(kafka_bootstrap=settings.bootstrap(), secret=secrets.get)
+        Environment(
+            kafka_bootstrap=settings.bootstrap(),
+            secret=secrets.get,
+            store_secret=secrets.put,
+            remove_secret=secrets.remove,
+        )
     )
     provisioner = Provisioner(adapters, clock=context.clock, lease=settings.lease_seconds)
     return App(service=provisioner.service(), close=adapters.close)

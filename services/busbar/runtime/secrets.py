@@ -44,6 +44,10 @@ class SecretFolder:
             file.write(value.get_secret_value() + "\n")
         draft.replace(path)
 
+    def remove(self, reference: str) -> None:
+        """Forget the secret that ``reference`` names; none is fine."""
+        self._path(reference).unlink(missing_ok=True)
+
     def _path(self, reference: str) -> Path:
         name = reference.removeprefix(PREFIX)
         if not reference.startswith(PREFIX) or not _NAME.fullmatch(name):

@@ -20,6 +20,7 @@ from busbar.backends.port import (
     Result,
 )
 from busbar.backends.postgres import PostgresDatabaseBackend
+from busbar.backends.postgres import inputs as inputs_module
 from busbar.backends.postgres.inputs import read_target
 from busbar.backends.postgres.session import Session
 from support import eventually
@@ -219,6 +220,18 @@ async def test_an_extension_that_is_not_on_the_list_is_invalid(
 ) -> None:
     call = call_of({**subject.inputs(), "extensions": [extension]})
     assert is_refused(await subject.backend.apply(call), "invalid_inputs")
+    assert await subject.look(call.inputs) is None
+
+
+async def test_an_extension_that_is_not_trusted_is_refused_even_if_it_came_onto_the_list(
+    subject: PostgresSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject.vault[CLUSTER] = SecretStr(subject.server.url())
+    monkeypatch.setattr(inputs_module, "EXTENSIONS", frozenset({"file_fdw"}))
+    call = call_of({**subject.inputs(), "extensions": ["file_fdw"]})
+    outcome = await subject.backend.apply(call)
+    assert is_refused(outcome, "refused")
+    assert "file_fdw as trusted" in outcome.detail
     assert await subject.look(call.inputs) is None
 
 

@@ -109,7 +109,7 @@ def test_an_unknown_promise_is_denied_with_what_is_offered(
 
     assert typo.reason == other.reason == "unknown_promise"
     assert "did you mean 'event-stream'?" in typo.violations[0].fix
-    assert other.violations[0].fix == "offered are: event-stream"
+    assert other.violations[0].fix.endswith("offered are: event-stream, postgres-database")
     assert other.violations[0].pointer == "/promise"
 
 
