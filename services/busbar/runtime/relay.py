@@ -8,9 +8,10 @@ which every consumer's inbox knows. One relay per store, by lease.
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
@@ -122,35 +123,25 @@ class Relay:
     async def _news(self) -> bool:
         async with self._store.reading() as tx:
             position, _, _ = await _last(tx)
-            found = await tx.execute(
-                select(tables.events.c.position)
-                .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
-                .limit(1)
-            )
+            found = await tx.execute(_to_publish(tx, after=position).limit(1))
             return found.first() is not None
 
     async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:
         await tx.tasks.hold(self._held())
         position, sequence, digest = await _last(tx)
-        rows = await tx.execute(
-            select(tables.events)
-            .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
-            .order_by(tables.events.c.position)
-            .limit(BATCH)
-        )
+        rows = await tx.execute(_to_publish(tx, after=position).limit(BATCH))
         stamped: list[tuple[StoredEvent, int, str]] = []
         for row in rows:
             event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
             sequence += 1
             digest = _link(digest, event, self._store.service, sequence)
             stamped.append((event, sequence, digest))
-        await tx.execute(
-            insert(tables.sequences),
-            [
-                {"sequence": number, "position": event.position, "digest": link}
-                for event, number, link in stamped
-            ],
-        )
+        numbered = [
+            {"sequence": number, "position": event.position, "digest": link}
+            for event, number, link in stamped
+        ]
+        if numbered:
+            await tx.execute(insert(tables.sequences), numbered)
         # Something stamped earlier is still unpublished: that goes first, in order.
         return stamped if sequence - len(stamped) == self._published else []
 
@@ -219,6 +210,10 @@ class Relay:
 
 async def _nothing(_tx: Transaction) -> None:
     """Only the fence matters."""
+
+
+def _to_publish(tx: Transaction, *, after: int) -> Select[Any]:
+    return tx.news(after=after).where(tables.events.c.topic.is_not(None))
 
 
 async def _last(tx: Transaction) -> tuple[int, int, str]:
