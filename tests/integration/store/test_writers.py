@@ -90,6 +90,27 @@ async def test_a_deadlock_on_documents_is_tried_again(store: Store) -> None:
         assert [item.value for item in await tx.documents.find("k")] == [{"n": 2}, {"n": 2}]
 
 
+async def test_of_two_that_find_no_document_the_second_looks_again(store: Store) -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def count() -> None:
+        first = True
+
+        async def body(tx: Transaction) -> None:
+            nonlocal first
+            before = await tx.documents.get("k", "a") or {"n": 0}
+            if first:
+                first = False
+                await meeting.wait()
+            await tx.documents.put(Document(kind="k", key="a", value={"n": before["n"] + 1}))
+
+        await store.transact(body)
+
+    await asyncio.gather(count(), count())
+    async with store.reading() as tx:
+        assert await tx.documents.get("k", "a") == {"n": 2}
+
+
 async def test_eight_writers_of_one_stream_all_get_their_turn(store: Store) -> None:
     async def writer(name: int) -> None:
         for number in range(10):
