@@ -30,6 +30,9 @@ log = get_logger()
 
 BATCH = 500
 IDLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.02
+"""How soon to look again for what is committed, but behind a transaction that still runs."""
+
 HEAD_SECONDS = 0.25
 """A head tells how far everything before it has come, so there is no need of one per event."""
 
@@ -52,6 +55,7 @@ class Relay:
         self._head = 0
         self._next_head = clock.now()
         self._wake = asyncio.Event()
+        self._unsettled = False
         self.healthy = False
         """Whether the last attempt to publish went through."""
         store.on_commit(self._on_commit)
@@ -64,6 +68,7 @@ class Relay:
                 while await self.step():
                     self.healthy = True
                 self.healthy = True
+                self._unsettled = await self._store.unsettled()
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
                 log.warning("publish_failed", error=type(error).__name__, again_in_seconds=1)
@@ -204,7 +209,8 @@ class Relay:
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             owing = self._published > self._head
-            async with asyncio.timeout(HEAD_SECONDS if owing else IDLE_SECONDS):
+            wait = HEAD_SECONDS if owing else IDLE_SECONDS
+            async with asyncio.timeout(SETTLE_SECONDS if self._unsettled else wait):
                 await self._wake.wait()
 
 

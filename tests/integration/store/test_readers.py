@@ -3,12 +3,14 @@
 import asyncio
 import random
 
+import pytest
 from sqlalchemy import select, text
 
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction, tables
+from support import eventually
 from support.postgres_store import StoreCluster
-from support.runtime import SOURCE, FakePublisher, append, drain, fact, facts_on, told
+from support.runtime import SOURCE, FakePublisher, append, drain, fact, facts_on, relaying, told
 
 WRITERS = 8
 EACH = 25
@@ -143,6 +145,27 @@ async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_n
     await drain(relay)
     assert facts_on(publisher) == told(1, 2, 3)
     assert [event.version for event in await store.events()] == [1, 2, 3]
+
+
+async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
+    store: Store,
+    cluster: StoreCluster,
+    relay: Relay,
+    publisher: FakePublisher,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody wakes it: the other transaction is not its own."""
+    monkeypatch.setattr("busbar.runtime.relay.IDLE_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.relay.HEAD_SECONDS", 3600)
+    async with cluster.session(cluster.server.url()) as other:
+        await other.execute("BEGIN")
+        await other.execute("SELECT pg_current_xact_id()")
+        async with relaying(relay):
+            await append(store, "a", 1)
+            await eventually(lambda: relay.healthy and relay._unsettled)
+            assert facts_on(publisher) == []
+            await other.execute("COMMIT")
+            await eventually(lambda: facts_on(publisher) == told(1), within=5)
 
 
 async def test_a_page_begins_where_the_last_one_ended_though_positions_run_the_other_way(

@@ -157,6 +157,15 @@ class Store:
             rows = await transaction.execute(query)
         return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
+    async def unsettled(self) -> bool:
+        """Whether events are committed that :meth:`events` will give only in a moment."""
+        condition = self._dialect.unsettled()
+        if condition is None:
+            return False
+        async with self.reading() as transaction:
+            query = select(tables.events.c.position).where(condition).limit(1)
+            return (await transaction.execute(query)).first() is not None
+
     async def last_position(self) -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""
         async with self.reading() as transaction:

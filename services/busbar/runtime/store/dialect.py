@@ -53,6 +53,10 @@ class Dialect(Protocol):
         """Events that come after the one at ``position`` and before which none can appear."""
         ...
 
+    def unsettled(self) -> Condition | None:
+        """Committed events that readers may not see yet; None where there are never any."""
+        ...
+
     def order(self) -> tuple[Any, ...]:
         """The order in which events were committed, oldest first."""
         ...

@@ -54,6 +54,7 @@ _ENTER = text(
     " pg_current_xact_id()::text::bigint AS number FROM unnest(:keys) AS key"
 ).bindparams(bindparam("keys", type_=ARRAY(BigInteger)))
 _SETTLED = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
+_UNSETTLED = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
 _AFTER = text(
     "(events.xid, events.position) > ("
     " COALESCE((SELECT e.xid FROM events e WHERE e.position <= :after"
@@ -111,6 +112,10 @@ class PostgresDialect:
         if position <= 0:
             return _SETTLED
         return and_(_SETTLED, _AFTER.bindparams(after=position))
+
+    def unsettled(self) -> Condition | None:
+        """Whatever is not older than the oldest transaction that runs."""
+        return _UNSETTLED
 
     def order(self) -> tuple[Any, ...]:
         """By transaction, then by position inside it."""

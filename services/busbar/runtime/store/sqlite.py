@@ -42,6 +42,10 @@ class SqliteDialect:
         """Positions are given in commit order."""
         return tables.events.c.position > position
 
+    def unsettled(self) -> Condition | None:
+        """What is committed can be read."""
+        return None
+
     def order(self) -> tuple[Any, ...]:
         """Row order is commit order."""
         return (tables.events.c.position,)
