@@ -167,17 +167,19 @@ async def completeness(store: Store, log: Log) -> Report:
     stored: dict[Place, str] = {}
     heads: dict[str, Head] = {}
     numbered: dict[str, dict[int, AuditRecord]] = {}
+    is_early = before > 0
     async for record in records(store):
         place = (record.topic, record.partition, record.offset)
-        if record.cursor <= before or place in published:
+        if is_early or place in published:
             stored[place] = record.value_digest
         if record.type == HeadPublished.TYPE and record.topic == topics.FACTS_HEAD:
             head = HeadPublished.model_validate(record.data)
             newest = heads.get(head.relay)
-            if record.cursor <= before and (newest is None or newest.sequence < head.sequence):
+            if is_early and (newest is None or newest.sequence < head.sequence):
                 heads[head.relay] = Head(head.relay, head.sequence, head.digest)
         elif record.relay is not None and record.sequence is not None and _is_numbered(record):
             numbered.setdefault(record.relay, {}).setdefault(record.sequence, record)
+        is_early = is_early and record.cursor != before
     return compare(
         heads=heads.values(),
         sequences={relay: found.keys() for relay, found in numbered.items()},

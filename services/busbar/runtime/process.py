@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -93,7 +94,8 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
     clock = SystemClock()
     home = settings.private_home()
     async with AsyncExitStack() as stack:
-        store = await open_store(home / f"{name}.db", service=name, clock=clock)
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        store = await open_store(home / f"{name}.db", service=name, clock=clock, database_url=url)
         stack.push_async_callback(store.close)
         context = Context(settings, store, clock, load_cipher(home, settings.data_key))
         app = create(context)
@@ -173,13 +175,17 @@ class ServiceProcess:
             service, store, letters, clock=clock, attempts=settings.handler_attempts
         )
         bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
-        # On SQLite a service runs once, so its name is name enough for its one consumer.
-        bus.subscribe(service.topics, self._engine, instance=f"{service.name}-1")
+        # On SQLite a service runs once, so its name is name enough for its one consumer. On
+        # PostgreSQL there may be several, and two of one name would drive each other out.
+        alone = settings.database_url is None
+        instance = f"{service.name}-1" if alone else None
+        bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
         await self._until_it_answers(bootstrap, lambda: ensure_topics(bootstrap))
         await self._until_it_answers(bootstrap, bus.start)
         # Publishing and unfinished work go on at once; joining the group may take its time.
-        holder, lease = f"{service.name}-{os.getpid()}", settings.lease_seconds
+        holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
+        lease = settings.lease_seconds
         self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))

@@ -8,9 +8,10 @@ which every consumer's inbox knows. One relay per store, by lease.
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import insert, select
+from sqlalchemy import Select, insert, select
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
@@ -29,6 +30,9 @@ log = get_logger()
 
 BATCH = 500
 IDLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.02
+"""How soon to look again for what is committed, but behind a transaction that still runs."""
+
 HEAD_SECONDS = 0.25
 """A head tells how far everything before it has come, so there is no need of one per event."""
 
@@ -51,6 +55,7 @@ class Relay:
         self._head = 0
         self._next_head = clock.now()
         self._wake = asyncio.Event()
+        self._unsettled = False
         self.healthy = False
         """Whether the last attempt to publish went through."""
         store.on_commit(self._on_commit)
@@ -63,6 +68,7 @@ class Relay:
                 while await self.step():
                     self.healthy = True
                 self.healthy = True
+                self._unsettled = await self._store.unsettled()
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
                 log.warning("publish_failed", error=type(error).__name__, again_in_seconds=1)
@@ -122,35 +128,25 @@ class Relay:
     async def _news(self) -> bool:
         async with self._store.reading() as tx:
             position, _, _ = await _last(tx)
-            found = await tx.execute(
-                select(tables.events.c.position)
-                .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
-                .limit(1)
-            )
+            found = await tx.execute(_to_publish(tx, after=position).limit(1))
             return found.first() is not None
 
     async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:
         await tx.tasks.hold(self._held())
         position, sequence, digest = await _last(tx)
-        rows = await tx.execute(
-            select(tables.events)
-            .where(tables.events.c.position > position, tables.events.c.topic.is_not(None))
-            .order_by(tables.events.c.position)
-            .limit(BATCH)
-        )
+        rows = await tx.execute(_to_publish(tx, after=position).limit(BATCH))
         stamped: list[tuple[StoredEvent, int, str]] = []
         for row in rows:
             event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
             sequence += 1
             digest = _link(digest, event, self._store.service, sequence)
             stamped.append((event, sequence, digest))
-        await tx.execute(
-            insert(tables.sequences),
-            [
-                {"sequence": number, "position": event.position, "digest": link}
-                for event, number, link in stamped
-            ],
-        )
+        numbered = [
+            {"sequence": number, "position": event.position, "digest": link}
+            for event, number, link in stamped
+        ]
+        if numbered:
+            await tx.execute(insert(tables.sequences), numbered)
         # Something stamped earlier is still unpublished: that goes first, in order.
         return stamped if sequence - len(stamped) == self._published else []
 
@@ -213,12 +209,17 @@ class Relay:
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             owing = self._published > self._head
-            async with asyncio.timeout(HEAD_SECONDS if owing else IDLE_SECONDS):
+            wait = HEAD_SECONDS if owing else IDLE_SECONDS
+            async with asyncio.timeout(SETTLE_SECONDS if self._unsettled else wait):
                 await self._wake.wait()
 
 
 async def _nothing(_tx: Transaction) -> None:
     """Only the fence matters."""
+
+
+def _to_publish(tx: Transaction, *, after: int) -> Select[Any]:
+    return tx.news(after=after).where(tables.events.c.topic.is_not(None))
 
 
 async def _last(tx: Transaction) -> tuple[int, int, str]:

@@ -26,6 +26,14 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "BUSBAR_KAFKA_BOOTSTRAP_SERVERS"),
         description="host:port, comma-separated. Unset: `busbar up` starts a broker of its own.",
     )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://role:password@host/database. Unset: a SQLite file a service.",
+    )
+    database_owner_url: SecretStr | None = Field(
+        default=None,
+        description="The same database as the role that owns the tables; only migrating reads it.",
+    )
     promises: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Folders of promise files, separated by ':'; replaces the shipped ones.",

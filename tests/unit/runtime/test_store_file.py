@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store, open_store
+from busbar.runtime.store.sqlite import SqliteDialect
 from support import eventually
 from support.runtime import ManualClock, append, facts_of
 
@@ -85,7 +86,14 @@ async def test_a_store_whose_database_cannot_be_opened_is_not_alive(
 ) -> None:
     assert await store.alive()
     nowhere = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/nowhere/policy.db")
-    lost = Store(service="policy", writer=nowhere, reader=nowhere, clock=ManualClock(), lock=None)
+    lost = Store(
+        service="policy",
+        writer=nowhere,
+        reader=nowhere,
+        clock=ManualClock(),
+        lock=None,
+        dialect=SqliteDialect(),
+    )
     assert not await lost.alive()
     await lost.close()
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict, Fenced
-from busbar.runtime.store import Cause, Claim, Transaction, open_store
+from busbar.runtime.store import Cause, Claim, Store, Transaction, open_store
 from support.runtime import NOTHING, SOURCE, ManualClock, collect, fact, facts_of, numbers
 
 T = TypeVar("T")
@@ -37,8 +37,11 @@ class Machine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.folder = TemporaryDirectory()
         self.clock = ManualClock()
+        self.store = self.run(self.open())
+
+    async def open(self) -> Store:
         path = Path(self.folder.name) / "policy.db"
-        self.store = self.run(open_store(path, service="policy", clock=self.clock))
+        return await open_store(path, service="policy", clock=self.clock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -12,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Fenced, Retry
-from busbar.runtime.store import Cause, Claim, Store, Transaction, open_store, tables
+from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
 from busbar.runtime.workers import CONCURRENT, LONGEST_BACKOFF, TaskRunner, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, fact, facts_of
@@ -23,13 +22,6 @@ LEASE = 6.0
 @pytest.fixture
 def clock() -> SteppedClock:
     return SteppedClock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Store]:
-    opened = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
-    yield opened
-    await opened.close()
 
 
 class Bench:

@@ -1,6 +1,8 @@
 """The event store: append-only events, inbox, offsets, tasks and documents in one transaction."""
 
-from busbar.runtime.store.database import STORE_AWAY, Store, open_store
+from busbar.runtime.store.database import STORE_AWAY, Store
+from busbar.runtime.store.dialect import Collision, StoreAwayError
+from busbar.runtime.store.opening import open_store
 from busbar.runtime.store.rows import Cause, Claim, Document, StoredEvent
 from busbar.runtime.store.transaction import Transaction
 
@@ -8,8 +10,10 @@ __all__ = [
     "STORE_AWAY",
     "Cause",
     "Claim",
+    "Collision",
     "Document",
     "Store",
+    "StoreAwayError",
     "StoredEvent",
     "Transaction",
     "open_store",

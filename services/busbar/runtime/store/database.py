@@ -1,20 +1,18 @@
-"""Opening a store and running transactions on it."""
+"""Running transactions on a store."""
 
 import asyncio
-import fcntl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
-from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import tables
+from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent, Written
 from busbar.runtime.store.transaction import Transaction
 
@@ -24,15 +22,28 @@ RELAY = "relay"
 """The task whose lease says who publishes a store's events."""
 Listener = Callable[[Written], None]
 
+ATTEMPTS = 5
+"""Tries of a transaction that met another one. From the second on its streams are locked first."""
+
 STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
-"""What says that the database is away. A statement that it refuses is the caller's fault."""
+"""What says that the database is away. A statement that it refuses is the caller's fault.
+
+PostgreSQL says so by ``StoreAwayError``, which is an ``OSError``.
+"""
 
 
 class Store:
-    """One service's event store. Writers queue up; readers see the last commit."""
+    """One service's event store. Readers see the last commit and hold nobody up."""
 
     def __init__(
-        self, *, service: str, writer: AsyncEngine, reader: AsyncEngine, clock: Clock, lock: Any
+        self,
+        *,
+        service: str,
+        writer: AsyncEngine,
+        reader: AsyncEngine,
+        clock: Clock,
+        lock: Any,
+        dialect: Dialect,
     ) -> None:
         """Use :func:`open_store`."""
         self.service = service
@@ -40,7 +51,9 @@ class Store:
         self._writer = writer
         self._reader = reader
         self._file_lock = lock
-        self._turn = asyncio.Lock()
+        self._dialect = dialect
+        one = dialect.one_writer
+        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
 
     def on_commit(self, listener: Listener) -> None:
@@ -48,28 +61,64 @@ class Store:
         self._listeners.append(listener)
 
     async def transact(
-        self, body: Callable[[Transaction], Awaitable[Result]], *, fence: Claim | None = None
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        *,
+        fence: Claim | None = None,
+        streams: Collection[str] = (),
     ) -> Result:
         """Run ``body`` in one transaction; ``fence`` has to be held still when it commits.
 
         A transaction that has begun is ended even if the caller is cancelled: a driver that is
         interrupted between two statements would keep the lock of the whole store.
 
+        With several writers, ``body`` runs again if another one was first, now with every stream
+        locked that it touched. ``streams`` are locked from the start.
+
         Raises:
-            Conflict: another writer was first; run it again.
+            Conflict: another writer was first, time and again; run it again.
             Fenced: ``fence`` is held by another process now.
         """
-        return await _to_its_end(asyncio.create_task(self._transact(body, fence)))
+        return await _to_its_end(asyncio.create_task(self._transact(body, fence, set(streams))))
 
     async def _transact(
-        self, body: Callable[[Transaction], Awaitable[Result]], fence: Claim | None
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        fence: Claim | None,
+        streams: set[str],
     ) -> Result:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._attempt(body, fence, streams)
+            except Collision:
+                if self._dialect.one_writer:
+                    raise
+        return await self._attempt(body, fence, streams)
+
+    async def _attempt(
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        fence: Claim | None,
+        streams: set[str],
+    ) -> Result:
+        """Try once; ``streams`` are locked, and those that the transaction touches are added."""
         async with self._turn, self._writer.connect() as connection, connection.begin():
-            transaction = Transaction(connection, service=self.service, now=self.clock.now())
-            if fence is not None:
-                await transaction.tasks.hold(fence)
-            result = await body(transaction)
-            await transaction.flush()
+            if streams:
+                await self._dialect.lock(connection, self.service, streams)
+            transaction = Transaction(
+                connection,
+                service=self.service,
+                now=await self._dialect.now(connection, self.clock),
+                dialect=self._dialect,
+                locked=frozenset(streams),
+            )
+            try:
+                if fence is not None:
+                    await transaction.tasks.hold(fence)
+                result = await body(transaction)
+                await transaction.flush()
+            finally:
+                streams |= transaction.streams
         for listener in self._listeners:
             listener(transaction.written)
         return result
@@ -78,7 +127,12 @@ class Store:
     async def reading(self) -> AsyncIterator[Transaction]:
         """A consistent view for reading; what is appended to it is forgotten."""
         async with self._reader.connect() as connection:
-            yield Transaction(connection, service=self.service, now=self.clock.now())
+            yield Transaction(
+                connection,
+                service=self.service,
+                now=await self._dialect.now(connection, self.clock),
+                dialect=self._dialect,
+            )
 
     async def events(
         self,
@@ -90,21 +144,34 @@ class Store:
     ) -> list[StoredEvent]:
         """Events in commit order, from the one after position ``after``.
 
-        ``key`` and ``correlation`` keep those of one resource or one operation.
+        ``key`` and ``correlation`` keep those of one resource or one operation. Give the
+        position of the last event of a page to get the next page; on PostgreSQL a position is a
+        name and no measure: a later event may have a lower one (ADR 12).
         """
-        query = select(tables.events).where(tables.events.c.position > after)
-        if key is not None:
-            query = query.where(tables.events.c.key == key)
-        if correlation is not None:
-            query = query.where(tables.events.c.correlation == correlation)
         async with self.reading() as transaction:
-            rows = await transaction.execute(query.order_by(tables.events.c.position).limit(limit))
+            query: Select[Any] = transaction.news(after=after).limit(limit)
+            if key is not None:
+                query = query.where(tables.events.c.key == key)
+            if correlation is not None:
+                query = query.where(tables.events.c.correlation == correlation)
+            rows = await transaction.execute(query)
         return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
-    async def last_position(self) -> int:
-        """The position of the newest event; 0 if there is none."""
+    async def unsettled(self) -> bool:
+        """Whether events are committed that :meth:`events` will give only in a moment."""
+        condition = self._dialect.unsettled()
+        if condition is None:
+            return False
         async with self.reading() as transaction:
-            found = await transaction.execute(select(func.max(tables.events.c.position)))
+            query = select(tables.events.c.position).where(condition).limit(1)
+            return (await transaction.execute(query)).first() is not None
+
+    async def last_position(self) -> int:
+        """The position of the newest event that :meth:`events` would give; 0 if there is none."""
+        async with self.reading() as transaction:
+            newest = (part.desc() for part in self._dialect.order())
+            query = transaction.news(after=0).with_only_columns(tables.events.c.position)
+            found = await transaction.execute(query.order_by(None).order_by(*newest).limit(1))
             return found.scalar() or 0
 
     async def alive(self) -> bool:
@@ -140,74 +207,3 @@ async def _to_its_end(task: asyncio.Task[Result]) -> Result:
         task.exception()  # seen, since the caller will not hear of it
         raise cancelled
     return task.result()
-
-
-async def open_store(path: Path, *, service: str, clock: Clock) -> Store:
-    """Open (and on first use make) the SQLite store of ``service`` at ``path``.
-
-    Raises:
-        ConfigurationError: another process has it open; on SQLite a service runs once.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _lock(path)
-    _make_private(path)
-    url = f"sqlite+aiosqlite:///{path}"
-    writer = create_async_engine(url, pool_size=1, max_overflow=0)
-    reader = create_async_engine(url, pool_size=4, max_overflow=4)
-    _prepare(writer, begin="BEGIN IMMEDIATE")
-    _prepare(reader, begin="BEGIN")
-    async with writer.begin() as connection:
-        await connection.run_sync(tables.metadata.create_all)
-        # The file is ours alone, so whoever published from it before is dead. (Sagas keep their
-        # leases: what a dead process asked a backend for may still be under way.)
-        await connection.execute(
-            update(tables.tasks)
-            .where(tables.tasks.c.kind == RELAY)
-            .values(holder=None, expires=None)
-        )
-    return Store(service=service, writer=writer, reader=reader, clock=clock, lock=lock)
-
-
-def _make_private(path: Path) -> None:
-    """Before SQLite opens it, as its -wal and -shm files take over the mode."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-
-
-def _lock(path: Path) -> Any:
-    place = path.with_suffix(".lock")
-    _make_private(place)
-    handle = place.open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise ConfigurationError(
-            f"Another process has the store {path} open.",
-            fix="On SQLite a service runs once: stop the other one, or give this one another home.",
-        ) from error
-    return handle
-
-
-def _prepare(engine: AsyncEngine, *, begin: str) -> None:
-    """Make SQLite keep its promises: WAL, full fsync, and transactions that really begin."""
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver must not begin or commit by itself
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=5000",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-
-__all__ = ["AsyncConnection", "Store", "open_store"]

@@ -9,6 +9,7 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.runtime.store import tables
+from busbar.runtime.store.dialect import Collision
 from busbar.runtime.store.rows import Document
 from busbar.runtime.store.upsert import upsert
 
@@ -16,14 +17,34 @@ from busbar.runtime.store.upsert import upsert
 class Documents:
     """Saves and finds documents."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        """Act on ``connection``, inside its transaction."""
+    def __init__(self, connection: AsyncConnection, *, writing: bool) -> None:
+        """Act on ``connection``, inside its transaction.
+
+        ``writing`` keeps what is read from being changed by others before the commit. (On SQLite
+        a writer has no others.)
+        """
         self._connection = connection
+        self._writing = writing
+        self._absent: set[tuple[str, str]] = set()
+        self.touched: set[str] = set()
+        """What to lock beforehand when the transaction is tried again."""
 
     async def put(self, document: Document) -> None:
-        """Save ``document``, replacing the one of the same kind and key."""
+        """Save ``document``, replacing the one of the same kind and key.
+
+        Raises:
+            Collision: another writer made it since :meth:`get` found nothing.
+        """
+        place = (document.kind, document.key)
+        self._touch(*place)
         row = {**asdict(document), "value": json.dumps(dict(document.value), ensure_ascii=False)}
         statement = upsert(self._connection, tables.documents).values(**row)
+        if place in self._absent:
+            self._absent.discard(place)
+            made = await self._connection.execute(statement.on_conflict_do_nothing())
+            if made.rowcount != 1:
+                raise Collision(f"another writer made the {document.kind} {document.key}")
+            return
         await self._connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["kind", "key"],
@@ -33,21 +54,30 @@ class Documents:
 
     async def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """The document of ``kind`` under ``key``."""
-        found = await self._connection.execute(
-            select(tables.documents.c.value).where(
-                tables.documents.c.kind == kind, tables.documents.c.key == key
-            )
+        query = select(tables.documents.c.value).where(
+            tables.documents.c.kind == kind, tables.documents.c.key == key
         )
-        value = found.scalar()
-        return None if value is None else dict(json.loads(value))
+        if self._writing:
+            self._touch(kind, key)
+            query = query.with_for_update()
+        value = (await self._connection.execute(query)).scalar()
+        if value is None:
+            if self._writing:
+                self._absent.add((kind, key))
+            return None
+        return dict(json.loads(value))
 
     async def remove(self, kind: str, key: str) -> None:
         """Forget the document of ``kind`` under ``key``."""
+        self._touch(kind, key)
         await self._connection.execute(
             delete(tables.documents).where(
                 tables.documents.c.kind == kind, tables.documents.c.key == key
             )
         )
+
+    def _touch(self, kind: str, key: str) -> None:
+        self.touched.add(f"document\n{kind}\n{key}")
 
     async def find(
         self,

@@ -39,7 +39,8 @@ class Inbox:
                 "digest": digest,
                 "recorded_time": now,
             }
-            for (source, id_), digest in identities.items()
+            # Sorted, so that two batches with the same events wait for each other in one order.
+            for (source, id_), digest in sorted(identities.items())
         ]
         statement = (
             upsert(self._connection, tables.inbox)

@@ -51,10 +51,12 @@ class Tasks:
             .where(task.kind == kind, task.due <= now, free)
             .order_by(task.due)
             .limit(limit)
+            .with_for_update(skip_locked=True)  # nothing on SQLite, where writers take turns
+            .cte("ready")
         )
         rows = await self._connection.execute(
             update(tables.tasks)
-            .where(task.kind == kind, task.name.in_(due.scalar_subquery()), free)
+            .where(task.kind == kind, task.name.in_(select(due.c.name)), free)
             .values(
                 epoch=task.epoch + 1,
                 attempts=task.attempts + 1,

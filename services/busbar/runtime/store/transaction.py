@@ -6,19 +6,20 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.decide import fold
-from busbar.kernel.errors import Conflict, Reject
+from busbar.kernel.errors import Reject
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.runtime.store import tables
+from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.rows import Cause, Written
@@ -37,18 +38,32 @@ def message_of(type_: str, data: str) -> Message | None:
 class Transaction:
     """The effects of one handler. Appends are kept back and written together at the commit."""
 
-    def __init__(self, connection: AsyncConnection, *, service: str, now: datetime) -> None:
-        """Wrap an open ``connection``; ``now`` is the recorded time of everything written."""
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        *,
+        service: str,
+        now: datetime,
+        dialect: Dialect,
+        locked: frozenset[str] | None = None,
+    ) -> None:
+        """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
+
+        The streams in ``locked`` were locked before anything was written; None only reads.
+        """
         self.now = now
         self.written = Written()
         self._connection = connection
         self.inbox = Inbox(connection, now=now)
         self.tasks = Tasks(connection, now=now, written=self.written)
-        self.documents = Documents(connection)
+        self.documents = Documents(connection, writing=locked is not None)
         self._service = service
+        self._dialect = dialect
+        self._locked = locked or frozenset()
         self._cause: Cause | None = None
         self._index = 0
         self._versions: dict[str, int] = {}
+        self._written_by: dict[str, int] = {}
         self._pending: list[dict[str, Any]] = []
 
     @property
@@ -63,6 +78,11 @@ class Transaction:
         self._cause = cause
         self._index = index
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Every stream and document that was touched, as names to lock."""
+        return frozenset(self._written_by) | self.documents.touched
+
     # -- events ---------------------------------------------------------------------------------
 
     async def load(
@@ -73,13 +93,18 @@ class Transaction:
             message_of(row["type"], row["data"]) for row in self._pending if row["stream"] == stream
         ]
         rows = await self._connection.execute(
-            select(tables.events.c.version, tables.events.c.type, tables.events.c.data)
+            select(
+                tables.events.c.version,
+                tables.events.c.type,
+                tables.events.c.data,
+                self._dialect.number().label("number"),
+            )
             .where(tables.events.c.stream == stream)
             .order_by(tables.events.c.version)
         )
         stored = rows.all()
         if stream not in self._versions:
-            self._versions[stream] = stored[-1].version if stored else 0
+            self._expect(stream, stored[-1] if stored else None)
         known = [message_of(row.type, row.data) for row in stored] + messages
         return fold(evolve, initial, (message for message in known if message is not None))
 
@@ -150,9 +175,12 @@ class Transaction:
         _check_size(topic, type_, data)
         if stream not in self._versions:
             found = await self._connection.execute(
-                select(func.max(tables.events.c.version)).where(tables.events.c.stream == stream)
+                select(tables.events.c.version, self._dialect.number().label("number"))
+                .where(tables.events.c.stream == stream)
+                .order_by(tables.events.c.version.desc())
+                .limit(1)
             )
-            self._versions[stream] = found.scalar() or 0
+            self._expect(stream, found.first())
         self._versions[stream] += 1
         now = format_time(self.now)
         self._pending.append(
@@ -186,11 +214,31 @@ class Transaction:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
+        streams = {row["stream"] for row in pending}
+        await self._enter(streams - self._locked)
         try:
             await self._connection.execute(insert(tables.events), pending)
         except IntegrityError as error:
-            streams = sorted({row["stream"] for row in pending})
-            raise Conflict(f"another writer appended to one of {streams}") from error
+            raise Collision(f"another writer appended to one of {sorted(streams)}") from error
+
+    async def _enter(self, streams: set[str]) -> None:
+        """Keep others off ``streams``, which were not locked before the first write.
+
+        Readers go by transaction numbers (ADR 12), and ours is as old as our first write. Whoever
+        appended to one of the streams since has a higher one: what we append now would be read
+        before what it follows. So does the version that we expect then, and it starts anew.
+        """
+        if not streams:
+            return
+        number = await self._dialect.enter(self._connection, self._service, streams)
+        late = sorted(name for name in streams if self._written_by.get(name, 0) > number)
+        if late:
+            raise Collision(f"a later transaction appended to {late} first")
+
+    def _expect(self, stream: str, newest: Any) -> None:
+        """Remember which event of ``stream`` the next one follows."""
+        self._versions[stream] = newest.version if newest is not None else 0
+        self._written_by[stream] = newest.number if newest is not None else 0
 
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
@@ -198,6 +246,11 @@ class Transaction:
         await self._connection.execute(
             statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
         )
+
+    def news(self, *, after: int) -> Select[Any]:
+        """The events after the one at position ``after``, in commit order; none is ever missed."""
+        order = self._dialect.order()
+        return select(tables.events).where(self._dialect.after(after)).order_by(*order)
 
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""

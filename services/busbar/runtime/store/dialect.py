@@ -1,0 +1,62 @@
+"""What differs between the databases, in one object each."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.errors import Conflict
+
+Condition = ColumnElement[bool] | TextClause
+
+
+class StoreAwayError(ConnectionError):
+    """The database does not answer, or ended the connection; the same may succeed later."""
+
+
+class Collision(Conflict):
+    """Two transactions met on a stream or a row: again, with the streams locked beforehand."""
+
+
+class Dialect(Protocol):
+    """What the store asks of its database beyond plain statements."""
+
+    one_writer: bool
+    """Whether write transactions have to take turns within this process."""
+
+    async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
+        """The time that leases and records of this transaction go by."""
+        ...
+
+    async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
+        """Wait until nobody else appends to ``streams``; call it before the first write."""
+        ...
+
+    async def enter(
+        self, connection: AsyncConnection, service: str, streams: Collection[str]
+    ) -> int:
+        """Lock ``streams`` without waiting, and tell the transaction's number.
+
+        Raises:
+            Collision: somebody else appends to one of them.
+        """
+        ...
+
+    def number(self) -> ColumnElement[int]:
+        """The number of the transaction that wrote an event; 0 where row order is commit order."""
+        ...
+
+    def after(self, position: int) -> Condition:
+        """Events that come after the one at ``position`` and before which none can appear."""
+        ...
+
+    def unsettled(self) -> Condition | None:
+        """Committed events that readers may not see yet; None where there are never any."""
+        ...
+
+    def order(self) -> tuple[Any, ...]:
+        """The order in which events were committed, oldest first."""
+        ...

@@ -1,0 +1,76 @@
+"""Making and changing the PostgreSQL schemas, as the role that owns them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from busbar.runtime.store import migrations
+from busbar.runtime.store.postgres import engine_of, schema_of
+
+GRANTS = {
+    "schema_version": "SELECT",
+    "events": "SELECT, INSERT",
+    "sequences": "SELECT, INSERT",
+    "inbox": "SELECT, INSERT",
+    "letters": "SELECT, INSERT",
+    "marks": "SELECT, INSERT, UPDATE",
+    "offsets": "SELECT, INSERT, UPDATE",
+    "tasks": "SELECT, INSERT, UPDATE, DELETE",
+    "documents": "SELECT, INSERT, UPDATE, DELETE",
+}
+"""What the role of a service may do: history is added to, never changed."""
+
+
+async def migrate(
+    owner_url: str, *, services: Iterable[str], role: str, phase: str = "pre"
+) -> dict[str, str | None]:
+    """Bring the schema of every service up, and let ``role`` use it.
+
+    ``phase`` is `pre` before a release is rolled out and `post` afterwards. Tells how far each
+    schema has come. It may be run again, and by two at a time.
+
+    Raises:
+        StoreAwayError: the database does not answer.
+    """
+    reached: dict[str, str | None] = {}
+    for service in services:
+        engine = engine_of(owner_url, service=service, pool_size=1)
+        try:
+            async with engine.begin() as connection:
+                reached[service] = await connection.run_sync(_upgrade, service, role, phase)
+        finally:
+            await engine.dispose()
+    return reached
+
+
+def _upgrade(connection: Connection, service: str, role: str, phase: str) -> str | None:
+    schema, quote = schema_of(service), connection.dialect.identifier_preparer.quote_identifier
+    # Whoever comes second waits, as long as the first one takes, and finds everything done.
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('busbar migrate'))")
+    connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+    context = MigrationContext.configure(
+        connection, opts={"version_table": "schema_version", "version_table_schema": schema}
+    )
+    current = context.get_current_revision()
+    goal = migrations.target(current, phase)
+    if goal is not None:
+        command.upgrade(_config(connection, schema), goal)
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}")
+    for table, rights in GRANTS.items():
+        place = f"{quote(schema)}.{quote(table)}"
+        connection.exec_driver_sql(f"GRANT {rights} ON {place} TO {quote(role)}")
+    return goal or current
+
+
+def _config(connection: Connection, schema: str) -> Config:
+    attributes: dict[str, Any] = {"connection": connection, "schema": schema}
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    return config

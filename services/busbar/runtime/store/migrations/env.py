@@ -1,0 +1,11 @@
+"""Alembic's way in: :mod:`busbar.runtime.store.migrate` hands over an open connection."""
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table="schema_version",
+    version_table_schema=context.config.attributes["schema"],
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,24 @@
+"""Opening a store: a SQLite file, or a schema of a PostgreSQL database."""
+
+from pathlib import Path
+
+from busbar.kernel.clock import Clock
+from busbar.runtime.store.database import Store
+from busbar.runtime.store.sqlite import open_sqlite
+
+
+async def open_store(
+    path: Path, *, service: str, clock: Clock, database_url: str | None = None
+) -> Store:
+    """Open the store of ``service``: in the database at ``database_url``, else in ``path``.
+
+    Raises:
+        ConfigurationError: it cannot be opened as things are; the error says what to change.
+        StoreAwayError: the database does not answer.
+    """
+    if database_url is None:
+        return await open_sqlite(path, service=service, clock=clock)
+    # Only who uses PostgreSQL pays for its driver.
+    from busbar.runtime.store.postgres import open_postgres  # noqa: PLC0415 - loaded when used
+
+    return await open_postgres(database_url, service=service, clock=clock)

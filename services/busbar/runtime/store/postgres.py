@@ -1,0 +1,243 @@
+"""The store in a schema of a PostgreSQL database: several processes, several writers (ADR 12)."""
+
+import hashlib
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    event,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from busbar.kernel.clock import Clock
+from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store import migrations, tables
+from busbar.runtime.store.database import Store
+from busbar.runtime.store.dialect import Collision, Condition, StoreAwayError
+
+CONNECT_SECONDS = 5.0
+SETTINGS = {
+    # A transaction that nobody ends stalls every reader of every service.
+    "idle_in_transaction_session_timeout": "5s",
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+OLDEST = 15
+"""The major version of PostgreSQL that is tested, at least."""
+
+AWAY = ("08", "53", "57", "58", "25P03", "25006")
+"""SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+COLLIDED = ("40001", "40P01", "55P03")
+"""SQLSTATEs of a serialization failure, a deadlock and a lock that was not to be had."""
+
+_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bindparams(
+    bindparam("keys", type_=ARRAY(BigInteger))
+)
+_ENTER = text(
+    "SELECT bool_and(pg_try_advisory_xact_lock(key)) AS free,"
+    " pg_current_xact_id()::text::bigint AS number FROM unnest(:keys) AS key"
+).bindparams(bindparam("keys", type_=ARRAY(BigInteger)))
+_SETTLED = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
+_UNSETTLED = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
+_AFTER = text(
+    "(events.xid, events.position) > ("
+    " COALESCE((SELECT e.xid FROM events e WHERE e.position <= :after"
+    " ORDER BY e.position DESC LIMIT 1), '0'::xid8),"
+    " COALESCE((SELECT e.position FROM events e WHERE e.position <= :after"
+    " ORDER BY e.position DESC LIMIT 1), 0))"
+)
+_AHEAD = text(
+    "SELECT 1 FROM events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"
+    " ORDER BY xid DESC LIMIT 1"
+)
+
+
+class PostgresDialect:
+    """Advisory locks on streams, transaction numbers for readers, the database's own clock."""
+
+    one_writer = False
+
+    def __init__(self, *, own_clock: bool = False) -> None:
+        """``own_clock`` goes by the process's clock, which is for tests that move it."""
+        self._own_clock = own_clock
+
+    async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
+        """The database's time, which all processes share."""
+        if self._own_clock:
+            return clock.now()
+        found = await connection.exec_driver_sql("SELECT clock_timestamp()")
+        moment: datetime = found.scalar_one()
+        return moment.astimezone(UTC)
+
+    async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
+        """Wait for every lock, in the one order that everybody keeps to."""
+        await connection.execute(_LOCK, {"keys": _keys(service, streams)})
+
+    async def enter(
+        self, connection: AsyncConnection, service: str, streams: Collection[str]
+    ) -> int:
+        """Lock without waiting: whoever waits here holds rows, and the other may want them.
+
+        Raises:
+            Collision: somebody else appends to one of ``streams``.
+        """
+        found = await connection.execute(_ENTER, {"keys": _keys(service, streams)})
+        row = found.one()
+        if not row.free:
+            raise Collision(f"another writer appends to one of {sorted(streams)}")
+        return int(row.number)
+
+    def number(self) -> ColumnElement[int]:
+        """The transaction's 64-bit id, which is given with its first write."""
+        return literal_column("events.xid::text::bigint", BigInteger)
+
+    def after(self, position: int) -> Condition:
+        """Later by transaction and position, and older than whatever is still running."""
+        if position <= 0:
+            return _SETTLED
+        return and_(_SETTLED, _AFTER.bindparams(after=position))
+
+    def unsettled(self) -> Condition | None:
+        """Whatever is not older than the oldest transaction that runs."""
+        return _UNSETTLED
+
+    def order(self) -> tuple[Any, ...]:
+        """By transaction, then by position inside it."""
+        return (literal_column("events.xid"), tables.events.c.position)
+
+
+def _keys(service: str, streams: Collection[str]) -> list[int]:
+    """The lock of each stream, sorted. Two streams with the same key merely wait for each other."""
+    return sorted(
+        {
+            int.from_bytes(
+                hashlib.sha256(f"{service}\n{stream}".encode()).digest()[:8], "big", signed=True
+            )
+            for stream in streams
+        }
+    )
+
+
+async def open_postgres(
+    url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = 10
+) -> Store:
+    """Open the store of ``service`` in the database at ``url``, whose schema is there already.
+
+    Raises:
+        ConfigurationError: the database is too old, has no such schema or refuses the role.
+        StoreAwayError: it does not answer.
+    """
+    writer = engine_of(url, service=service, pool_size=pool_size)
+    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    try:
+        async with reader.connect() as connection:
+            await _check(connection, service)
+    except BaseException:
+        await writer.dispose()
+        raise
+    return Store(
+        service=service,
+        writer=writer,
+        reader=reader,
+        clock=clock,
+        lock=None,
+        dialect=PostgresDialect(own_clock=own_clock),
+    )
+
+
+def engine_of(url: str, *, service: str, pool_size: int = 10) -> AsyncEngine:
+    """Connections to the schema of ``service``, with its limits and our errors."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=_connecting(url, service),
+        isolation_level="READ COMMITTED",  # a statement after a lock sees what was waited for
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=10,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _translate(context: ExceptionContext) -> None:
+        if not isinstance(context.original_exception, Exception):
+            return  # a cancellation, which is not the database's
+        state = str(getattr(context.original_exception, "sqlstate", None) or "")
+        if context.is_disconnect or state.startswith(AWAY):
+            raise StoreAwayError(f"the database is away ({state or 'no answer'})")
+        if state in COLLIDED:
+            raise Collision(f"another transaction is in the way ({state})")
+
+    return engine
+
+
+def _connecting(url: str, service: str) -> Callable[[], Any]:
+    async def connect() -> Any:
+        settings = SETTINGS | {
+            "search_path": schema_of(service),
+            "application_name": schema_of(service),
+        }
+        try:
+            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=settings)
+        except (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+            asyncpg.ClientConfigurationError,
+        ) as error:
+            raise ConfigurationError(
+                f"The database refuses {service}: {type(error).__name__}.",
+                fix="Check role, password and database in BUSBAR_DATABASE_URL.",
+            ) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise StoreAwayError(f"the database is away ({type(error).__name__})") from error
+
+    return connect
+
+
+def schema_of(service: str) -> str:
+    """The schema that holds the tables of ``service``."""
+    return f"busbar_{service}"
+
+
+async def _check(connection: AsyncConnection, service: str) -> None:
+    version = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
+    if version // 10_000 < OLDEST:
+        raise ConfigurationError(
+            f"The database is PostgreSQL {version // 10_000}.",
+            fix=f"Use PostgreSQL {OLDEST} or later.",
+        )
+    try:
+        found = await connection.exec_driver_sql("SELECT version_num FROM schema_version")
+    except DBAPIError as error:
+        raise ConfigurationError(
+            f"The database has no schema {schema_of(service)} that this role may use.",
+            fix="Run `busbar migrate` as the role that owns the tables.",
+        ) from error
+    current = found.scalar()
+    if migrations.is_before(str(current), migrations.NEEDED):
+        raise ConfigurationError(
+            f"The schema {schema_of(service)} is at {current}; this release needs "
+            f"{migrations.NEEDED}.",
+            fix="Run `busbar migrate` as the role that owns the tables.",
+        )
+    if (await connection.execute(_AHEAD)).first() is not None:
+        raise ConfigurationError(
+            "The database was loaded from a dump: events carry transaction numbers that this "
+            "cluster has not reached, so readers would wait for them.",
+            fix="Restore a physical backup, or raise the number with pg_resetwal (ADR 12).",
+        )

@@ -1,0 +1,36 @@
+"""The suite of the store, on PostgreSQL: the fixtures of the unit tests, with another store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store import Store
+from support.postgres import PostgresServer
+from support.postgres_store import StoreCluster
+from support.runtime import ManualClock
+from unit.runtime.conftest import clock, plain_logs, publisher, relay, toy
+
+__all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[StoreCluster]:
+    """A cluster in which nothing else writes: readers wait for whoever does."""
+    try:
+        server = PostgresServer(fsync=False, settings={"autovacuum": "off"})
+    except ConfigurationError as error:
+        pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
+    with server:
+        found = StoreCluster(server)
+        asyncio.run(found.prepare())
+        yield found
+
+
+@pytest.fixture
+async def store(cluster: StoreCluster, clock: ManualClock) -> AsyncIterator[Store]:
+    await cluster.clear()
+    opened = await cluster.open(clock)
+    yield opened
+    await opened.close()

@@ -1,0 +1,49 @@
+"""`busbar migrate`: every service's schema, and what it says where something is missing."""
+
+import asyncio
+
+import pytest
+from typer.testing import CliRunner
+
+from busbar.cli.app import app
+from busbar.messages.topics import SERVICES
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.store import migrations, open_store
+from support.postgres_store import StoreCluster
+
+
+def test_it_makes_what_every_service_needs(
+    cluster: StoreCluster, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("BUSBAR_DATABASE_OWNER_URL", cluster.owner_url)
+    monkeypatch.setenv("BUSBAR_DATABASE_URL", cluster.url)
+    done = CliRunner().invoke(app, ["migrate"])
+    assert done.exit_code == 0, done.output
+    said = done.output.splitlines()
+    assert said == [f"{service}: {migrations.REVISIONS[-1]}" for service in SERVICES]
+    folder = tmp_path_factory.mktemp("no-file")
+
+    async def look() -> None:
+        for service in SERVICES:
+            store = await open_store(
+                folder / f"{service}.db",
+                service=service,
+                clock=SystemClock(),
+                database_url=cluster.url,
+            )
+            assert await store.alive()
+            await store.close()
+
+    asyncio.run(look())
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["BUSBAR_DATABASE_OWNER_URL", "BUSBAR_DATABASE_URL"])
+def test_it_says_which_two_roles_it_takes(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BUSBAR_DATABASE_OWNER_URL", "BUSBAR_DATABASE_URL"):
+        monkeypatch.setenv(name, "postgresql://somebody:secret@127.0.0.1:1/busbar")
+    monkeypatch.delenv(missing)
+    done = CliRunner().invoke(app, ["migrate"])
+    assert done.exit_code != 0
+    assert "BUSBAR_DATABASE_OWNER_URL and BUSBAR_DATABASE_URL" in " ".join(done.output.split())
+    assert "secret" not in done.output

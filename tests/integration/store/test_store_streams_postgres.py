@@ -1,0 +1,23 @@
+"""The tests of `unit/runtime/test_store_streams.py` on PostgreSQL."""
+
+import asyncio
+
+from busbar.runtime.store import Document, Store, Transaction
+from unit.runtime.test_store_streams import *  # noqa: F403 - the same tests, with this folder's store
+
+# Here they do not.
+del test_transactions_take_turns  # noqa: F821 - it came with the star
+
+
+async def test_what_a_transaction_has_read_nobody_else_changes_before_it_commits(
+    store: Store,
+) -> None:
+    async def body(tx: Transaction) -> None:
+        before = await tx.documents.get("k", "count")
+        await asyncio.sleep(0)
+        count = before["n"] + 1 if before else 1
+        await tx.documents.put(Document(kind="k", key="count", value={"n": count}))
+
+    await asyncio.gather(*(store.transact(body) for _ in range(20)))
+    async with store.reading() as tx:
+        assert await tx.documents.get("k", "count") == {"n": 20}

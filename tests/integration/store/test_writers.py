@@ -1,0 +1,199 @@
+"""Writers on PostgreSQL: streams keep their order, nobody waits in a circle, leases are shared."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from busbar.kernel.errors import Conflict
+from busbar.runtime.store import Cause, Document, Store, Transaction
+from support.postgres_store import StoreCluster
+from support.runtime import BEGIN, SOURCE, ManualClock, append, fact, facts_of
+
+
+def cause(name: str) -> Cause:
+    return Cause(SOURCE, name, "c")
+
+
+async def test_a_stream_is_read_in_its_order_though_an_older_transaction_appended_later(
+    store: Store,
+) -> None:
+    """Its number is taken with the inbox row, the event follows a younger one: an inversion."""
+    marked, may_append = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def older(tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        await tx.inbox.first_seen("policy", {(SOURCE, "older"): ""})
+        marked.set()
+        await may_append.wait()
+        tx.caused_by(cause("older"))
+        await tx.append("s", [fact(2)], key="s")
+
+    writing = asyncio.create_task(store.transact(older))
+    await marked.wait()
+    await append(store, "s", 1)
+    may_append.set()
+    await writing
+    assert await facts_of(store, "s") == [1, 2]
+    assert [event.version for event in await store.events()] == [1, 2]
+    assert runs == 2
+
+
+async def test_batches_that_cross_the_same_streams_in_opposite_orders_both_commit(
+    store: Store, cluster: StoreCluster
+) -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def batch(name: str, streams: str) -> None:
+        first = True
+
+        async def body(tx: Transaction) -> None:
+            nonlocal first
+            tx.caused_by(cause(name))
+            for stream in streams:
+                await tx.append(stream, [fact(1)], key=stream)
+                await tx.flush()
+                if first:
+                    first = False
+                    await meeting.wait()
+
+        await store.transact(body)
+
+    await asyncio.gather(batch("there", "ab"), batch("back", "ba"))
+    assert await facts_of(store, "a") == await facts_of(store, "b") == [1, 1]
+    assert "deadlock detected" not in cluster.server.said()
+
+
+async def test_a_deadlock_on_documents_is_tried_again(store: Store) -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def batch(keys: str) -> None:
+        first = True
+
+        async def body(tx: Transaction) -> None:
+            nonlocal first
+            for key in keys:
+                before = await tx.documents.get("k", key) or {"n": 0}
+                count = {"n": before["n"] + 1}
+                await tx.documents.put(Document(kind="k", key=key, value=count))
+                if first:
+                    first = False
+                    await meeting.wait()
+
+        await store.transact(body)
+
+    await asyncio.gather(batch("ab"), batch("ba"))
+    async with store.reading() as tx:
+        assert [item.value for item in await tx.documents.find("k")] == [{"n": 2}, {"n": 2}]
+
+
+async def test_of_two_that_find_no_document_the_second_looks_again(store: Store) -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def count() -> None:
+        first = True
+
+        async def body(tx: Transaction) -> None:
+            nonlocal first
+            before = await tx.documents.get("k", "a") or {"n": 0}
+            if first:
+                first = False
+                await meeting.wait()
+            await tx.documents.put(Document(kind="k", key="a", value={"n": before["n"] + 1}))
+
+        await store.transact(body)
+
+    await asyncio.gather(count(), count())
+    async with store.reading() as tx:
+        assert await tx.documents.get("k", "a") == {"n": 2}
+
+
+async def test_eight_writers_of_one_stream_all_get_their_turn(store: Store) -> None:
+    async def writer(name: int) -> None:
+        for number in range(10):
+            await append(store, "s", name * 100 + number, index=name)
+
+    await asyncio.gather(*(writer(name) for name in range(8)))
+    events = await store.events(limit=1000)
+    assert [event.version for event in events] == list(range(1, 81))
+    told = await facts_of(store, "s")
+    for name in range(8):
+        own = [number for number in told if number // 100 == name]
+        assert own == [name * 100 + number for number in range(10)]
+
+
+async def test_what_cannot_be_resolved_is_a_conflict(store: Store) -> None:
+    await append(store, "s", 1)
+    runs = 0
+
+    async def again(tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        tx.caused_by(Cause(SOURCE, "s-1", "correlation"))
+        await tx.append("s", [fact(1)], key="s")
+
+    with pytest.raises(Conflict):
+        await store.transact(again)
+    assert 1 < runs < 10
+
+
+async def test_what_another_one_claims_is_passed_by_without_waiting(store: Store) -> None:
+    async def schedule(tx: Transaction) -> None:
+        for name in "ab":
+            await tx.tasks.schedule("k", name)
+
+    await store.transact(schedule)
+    meeting = asyncio.Barrier(2)
+
+    async def claim(tx: Transaction) -> list[str]:
+        claims = await tx.tasks.claim("k", holder="x", lease=timedelta(seconds=5), limit=1)
+        await meeting.wait()
+        return [claim.name for claim in claims]
+
+    both = await asyncio.gather(store.transact(claim), store.transact(claim))
+    assert sorted(both) == [["a"], ["b"]]
+
+
+async def test_leases_go_by_the_clock_of_the_database(cluster: StoreCluster) -> None:
+    await cluster.clear()
+    wrong = await cluster.open(ManualClock(BEGIN - timedelta(days=400)), own_clock=False)
+    try:
+        async with cluster.session() as other:
+            before = await other.fetchval("SELECT clock_timestamp()")
+
+        async def body(tx: Transaction) -> datetime:
+            await tx.tasks.schedule("k", "a")
+            (claim,) = await tx.tasks.claim("k", holder="x", lease=timedelta(seconds=5), limit=1)
+            assert claim.epoch == 1
+            return tx.now
+
+        now = await wrong.transact(body)
+        assert now.tzinfo is UTC
+        assert before <= now < before + timedelta(seconds=5)
+    finally:
+        await wrong.close()
+
+
+async def test_who_idles_in_a_transaction_is_ended(store: Store) -> None:
+    async with store.reading() as tx:
+        found = await tx.execute(text("SHOW idle_in_transaction_session_timeout"))
+        assert found.scalar() == "5s"
+        assert (await tx.execute(text("SHOW lock_timeout"))).scalar() == "5s"
+        assert (await tx.execute(text("SHOW statement_timeout"))).scalar() == "30s"
+
+
+@pytest.mark.parametrize("moment", range(0, 60, 3))
+async def test_a_cancelled_writer_leaves_nothing_locked(moment: int, store: Store) -> None:
+    async def write(tx: Transaction) -> None:
+        for number in range(3):
+            await tx.documents.put(Document(kind="k", key=str(number), value={}))
+
+    writer = asyncio.create_task(store.transact(write))
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    await asyncio.wait_for(store.transact(write), 4)

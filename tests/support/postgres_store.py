@@ -1,0 +1,68 @@
+"""The store's own cluster in tests: a schema as a release makes it, a role that may do little."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from busbar.kernel.clock import Clock
+from busbar.runtime.store import Store
+from busbar.runtime.store.migrate import GRANTS, migrate
+from busbar.runtime.store.postgres import open_postgres, schema_of
+from support.postgres import PostgresServer
+
+OWNER = "busbar_owner"
+SERVICE = "busbar_services"
+DATABASE = "busbar"
+PASSWORD = "for-this-test-only"  # noqa: S105 - of a cluster that lives as long as the test
+
+
+class StoreCluster:
+    """A cluster with the database that services share."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+
+    @property
+    def owner_url(self) -> str:
+        return self.server.url(DATABASE, user=OWNER, password=PASSWORD)
+
+    @property
+    def url(self) -> str:
+        return self.server.url(DATABASE, user=SERVICE, password=PASSWORD)
+
+    async def prepare(self) -> None:
+        """Make the roles and the database."""
+        async with self.session(self.server.url()) as admin:
+            for role in (OWNER, SERVICE):
+                await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+            await admin.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
+        await self.migrate()
+
+    async def migrate(self, *services: str, phase: str = "pre") -> dict[str, str | None]:
+        return await migrate(
+            self.owner_url, services=services or ("policy",), role=SERVICE, phase=phase
+        )
+
+    async def clear(self) -> None:
+        """Have no rows."""
+        schema = schema_of("policy")
+        names = [f"{schema}.{table}" for table in GRANTS if table != "schema_version"]
+        async with self.session(self.owner_url) as owner:
+            await owner.execute(f"TRUNCATE {', '.join(names)} RESTART IDENTITY")
+
+    async def open(self, clock: Clock, *, own_clock: bool = True, pool_size: int = 10) -> Store:
+        return await open_postgres(
+            self.url, service="policy", clock=clock, own_clock=own_clock, pool_size=pool_size
+        )
+
+    @asynccontextmanager
+    async def session(self, url: str | None = None) -> AsyncIterator[Any]:
+        """A connection of one's own, as a service unless told otherwise."""
+        settings = {"search_path": schema_of("policy")}
+        connection = await asyncpg.connect(url or self.url, server_settings=settings)
+        try:
+            yield connection
+        finally:
+            await connection.close()
