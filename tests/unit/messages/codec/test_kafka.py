@@ -1,7 +1,6 @@
 """Kafka records: what is read and what is written."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -177,10 +176,8 @@ def test_limits_are_the_last_value_that_is_read() -> None:
 
 def test_a_body_of_900_kb_is_read_in_either_mode() -> None:
     text = "x" * 900_000
-    began = time.perf_counter()
     assert kafka.read(GOOD, json.dumps(text).encode(), None).data == text
     assert kafka.read(STRUCTURED, event(data=text), None).data == text
-    assert time.perf_counter() - began < 1
 
 
 def test_a_key_that_is_not_utf_8_is_refused() -> None:
