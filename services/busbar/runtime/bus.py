@@ -1,6 +1,6 @@
 """The bus as the engine sees it: records in, records out. Kafka is one; a simulation another."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -51,6 +51,3 @@ class Publisher(Protocol):
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Publish ``records`` and return when all are acknowledged; raises what went wrong."""
         ...
-
-
-Wake = Callable[[], Awaitable[None]]
