@@ -1,0 +1,46 @@
+"""What a fault run found: ``build/faults.json``, a list of rows that stays as it is from now on."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One scenario under one seed: what was done to it, and what came of that.
+
+    ``awaits`` counts the places at which a process can be stopped, ``single_kills`` those at which
+    it was. The last four have to be zero.
+    """
+
+    scenario: str
+    seed: int
+    awaits: int = 0
+    single_kills: int = 0
+    double_kills: int = 0
+    process_kills: int = 0
+    lost: int = 0
+    """Intents without exactly one last fact, effects that were promised and are not there."""
+    duplicated: int = 0
+    """Effects carried out twice, last facts told twice."""
+    leaked: int = 0
+    """What is left in the world that no resource accounts for."""
+    stuck: int = 0
+    """Operations that neither ended nor said why."""
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing was lost, doubled or leaked, and nothing got stuck."""
+        return not (self.lost or self.duplicated or self.leaked or self.stuck)
+
+    def plus(self, **counts: int) -> "Row":
+        """This row with ``counts`` added."""
+        return replace(self, **{name: getattr(self, name) + n for name, n in counts.items()})
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """Write ``rows`` to ``path`` as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([asdict(row) for row in rows], indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
