@@ -150,18 +150,22 @@ def record(
     topic: str = DeleteSubscription.TOPIC,
     partition: int = 0,
     extensions: Mapping[str, str] | None = None,
+    key: str | None = None,
 ) -> Record:
-    """A record as the bus delivers it: by default, the intent with the number ``offset``."""
+    """A record as the bus delivers it: by default, the intent with the number ``offset``.
+
+    Each is a sequence of its own unless ``key`` says otherwise.
+    """
     envelope = Envelope(
         id=id_ or f"intent-{offset}",
         source=SOURCE,
         type=type_,
         extensions=extensions or {},
         data=intent(offset) if data is None else data,
-        key="payments",
+        key=key or f"payments/s{offset}",
     )
-    headers, value, key = codec.write(envelope)
-    return Record(topic, partition, offset, 0, key, value, headers)
+    headers, value, raw_key = codec.write(envelope)
+    return Record(topic, partition, offset, 0, raw_key, value, headers)
 
 
 def unreadable(offset: int, value: bytes = b"{", *, partition: int = 0) -> Record:
@@ -229,7 +233,12 @@ class Toy:
     def restarted(self) -> Engine:
         """The engine of a new process on the same store."""
         self.engine = Engine(
-            self.service, self.store, self.letters, clock=self.clock, attempts=self.attempts
+            self.service,
+            self.store,
+            self.letters,
+            clock=self.clock,
+            attempts=self.attempts,
+            chance=lambda: 1.0,
         )
         return self.engine
 
@@ -274,7 +283,7 @@ class Toy:
 def relay_of(
     store: Store, publisher: FakePublisher, clock: ManualClock, holder: str = "a"
 ) -> Relay:
-    return Relay(store, publisher, clock=clock, holder=holder, lease=5)
+    return Relay(store, publisher, clock=clock, holder=holder, lease=5, chance=lambda: 1.0)
 
 
 async def drain(relay: Relay) -> None:

@@ -26,6 +26,8 @@ PAGE = 1000
 CATCH_UP_SECONDS = 5.0
 CATCH_UP_LOOKS = 50
 UNREADABLE = "unreadable"
+RECORDS = "record/"
+"""What the streams of the copy start with; audit has some of its own, for its dead letters."""
 PASSES_ON = frozenset({"gateway"})
 """Services whose relay publishes intents, under the producer's own source and id."""
 
@@ -59,7 +61,7 @@ class Audit:
             known |= _identity(content)
         tx.caused_by(Cause(place, str(record.offset), operation or ""))
         await tx.append_raw(
-            f"record/{place}",
+            f"{RECORDS}{place}",
             id_=id_,
             type_=type_,
             data=json.dumps(data, ensure_ascii=False),
@@ -149,7 +151,9 @@ async def records(
 ) -> AsyncIterator[AuditRecord]:
     """Every record of the copy, in the order of its arrival, of one resource or operation."""
     after = 0
-    while page := await store.events(after=after, limit=PAGE, key=resource, correlation=operation):
+    while page := await store.events(
+        after=after, limit=PAGE, key=resource, correlation=operation, category=RECORDS
+    ):
         for event in page:
             yield record_of(event)
         after = page[-1].position
@@ -161,7 +165,7 @@ async def completeness(store: Store, log: Log) -> Report:
     What was stored before the bus is read must be on the bus; what the bus had must be stored
     once the consumer has come as far. So nothing that arrives meanwhile is called missing.
     """
-    before = await store.last_position()
+    before = await store.last_position(category=RECORDS)
     published = {place: digest async for place, digest in log.places()}
     await _caught_up(store, published)
     stored: dict[Place, str] = {}

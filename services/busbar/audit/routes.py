@@ -8,7 +8,7 @@ from fastapi import FastAPI, Query
 from fastapi.responses import JSONResponse
 
 from busbar.audit.domain import explain, states
-from busbar.audit.handlers import completeness, record_of, records
+from busbar.audit.handlers import RECORDS, completeness, record_of, records
 from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time, parse_time
 from busbar.runtime.problems import ProblemError, install
@@ -35,7 +35,9 @@ def _copy(app: FastAPI, store: Store, log: Log) -> None:
         resource: str | None = None,
         operation: str | None = None,
     ) -> dict[str, Any]:
-        page = await store.events(after=after, limit=limit, key=resource, correlation=operation)
+        page = await store.events(
+            after=after, limit=limit, key=resource, correlation=operation, category=RECORDS
+        )
         items = [asdict(record_of(event)) for event in page]
         return {"items": items, "next": items[-1]["cursor"] if len(items) == limit else None}
 

@@ -41,7 +41,9 @@ COMMANDS: dict[str, Entry] = {
     "state": Entry("state", "Show the resources as they were at a time.", PROVE),
     "replay": Entry("replay", "Rebuild the state from the audit log and compare.", PROVE),
     "audit": Entry("audit", "Check that the audit log is complete.", PROVE),
-    "dead-letters": Entry("dead_letters", "Look at what could not be handled; redrive it.", PROVE),
+    "dead-letters": Entry(
+        "dead_letters", "Look at what could not be handled, and have it tried again.", PROVE
+    ),
     "demo": Entry("demo", "See everything in six acts, on a real Kafka.", RUN),
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can work here, and what is missing.", RUN),

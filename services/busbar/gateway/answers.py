@@ -72,6 +72,11 @@ class DeadLetter(Part):
     intent: JsonObject | None = Field(description="The event's identity, where it could be read.")
     size: int = Field(description="Bytes of the record's value.")
     time: str
+    sequence: str | None = Field(default=None, description="What waits for it, if anything does.")
+    behind: str | None = Field(default=None, description="The letter that it waits for.")
+    recovered: str | None = Field(
+        default=None, description="When it was handled after all; null if it was not."
+    )
     redriven: list[Redriven] = Field(description="Oldest first.")
 
 

@@ -20,7 +20,13 @@ from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import FACTS
-from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, HeadPublished
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLettered,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+    HeadPublished,
+)
 from busbar.messages.envelope import Envelope
 from busbar.messages.views import (
     OperationView,
@@ -37,6 +43,8 @@ OPERATION = "operation"
 RESOURCE = "resource"
 LETTER = "letter"
 ACCEPTED = "accepted"
+
+LetterFact = DeadLettered | DeadLetterRedriven | DeadLetterRecovered | DeadLetterDiscarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Gateway:
             await _project_operation(operation, fact, time, tx)
         if resource is not None and received.record.topic == topics.FACTS_RESOURCE:
             await _project_resource(resource, fact, time, tx)
-        if isinstance(fact, DeadLettered | DeadLetterRedriven):
+        if isinstance(fact, LetterFact):
             await _project_letter(fact, time, tx)
 
 
@@ -211,17 +219,18 @@ async def _project_resource(resource: str, fact: Message, time: str, tx: Transac
     await tx.documents.put(Document(kind=RESOURCE, key=resource, rank=resource, value=value))
 
 
-async def _project_letter(
-    fact: DeadLettered | DeadLetterRedriven, time: str, tx: Transaction
-) -> None:
+async def _project_letter(fact: LetterFact, time: str, tx: Transaction) -> None:
     known = dict(await tx.documents.get(LETTER, fact.letter) or {})
-    if isinstance(fact, DeadLettered):
-        known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
-    elif known:
-        outcome = {"outcome": fact.outcome, "detail": fact.detail, "time": time}
-        known["redriven"] = [*known["redriven"], outcome]
-    else:
-        return  # somebody asked for a letter that there is not
+    match fact:
+        case DeadLettered():
+            known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
+        case _ if not known:
+            return  # somebody asked for a letter that there is not
+        case DeadLetterRecovered():
+            known["recovered"] = time
+        case _:
+            outcome = {"outcome": fact.outcome, "detail": fact.detail, "time": time}
+            known["redriven"] = [*known["redriven"], outcome]
     rank = f"{known['time']}/{fact.letter}"
     await tx.documents.put(
         Document(kind=LETTER, key=fact.letter, parent=fact.service, rank=rank, value=known)

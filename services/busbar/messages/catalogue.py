@@ -9,6 +9,7 @@ INTENTS: tuple[type[Intent], ...] = (
     notification.ApplySubscription,
     notification.DeleteSubscription,
     delivery.RedriveDeadLetter,
+    delivery.DiscardDeadLetter,
 )
 
 FACTS: tuple[type[Fact], ...] = (
@@ -32,6 +33,8 @@ FACTS: tuple[type[Fact], ...] = (
     notification.WebhookExhausted,
     delivery.DeadLettered,
     delivery.DeadLetterRedriven,
+    delivery.DeadLetterRecovered,
+    delivery.DeadLetterDiscarded,
     delivery.HeadPublished,
 )
 

@@ -33,6 +33,17 @@ class RedriveDeadLetter(Intent):
     letter: str = Field(description="The dead letter's id.")
 
 
+class DiscardDeadLetter(Intent):
+    """Give a dead letter up for good: what waits behind it goes on without it."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.discard.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_LETTER,)
+
+    service: Slug = Field(description="The service whose dead letter it is.")
+    letter: str = Field(description="The dead letter's id.")
+
+
 class DeadLettered(Fact):
     """A record could not be handled. It is kept whole, encrypted, with the reason."""
 
@@ -51,10 +62,32 @@ class DeadLettered(Fact):
             "size": 512,
             "sealed": "AAECAw==",
         },
+        {
+            **_LETTER,
+            "service": "provisioner",
+            "topic": "busbar.facts.policy",
+            "partition": 7,
+            "offset": 4,
+            "reason": "handler_failed",
+            "detail": "provisioner failed 5 times with KeyError",
+            "intent": EXAMPLE_INTENT,
+            "operation": EXAMPLE_OPERATION,
+            "sequence": "payments/dev/event-stream/orders",
+            "behind": None,
+            "size": 512,
+            "sealed": "AAECAw==",
+        },
     )
 
     operation: UUID | None = Field(
         default=None, description="The operation that cannot go on without the record."
+    )
+    sequence: str | None = Field(
+        default=None,
+        description="The sequence (a resource, mostly) that waits for this record; null if none.",
+    )
+    behind: str | None = Field(
+        default=None, description="The letter that this one waits for, if it did not fail itself."
     )
     letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
     service: Slug
@@ -88,6 +121,52 @@ class DeadLetterRedriven(Fact):
     service: Slug
     intent: IntentRef = Field(description="The redrive intent.")
     outcome: Literal["handled", "failed", "unknown_letter"]
+    detail: str
+
+
+class DeadLetterRecovered(Fact):
+    """A parked record was handled after all; nobody had to ask for that very one."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.recovered.v1"
+    TOPIC: ClassVar[str] = "busbar.dlq.{service}"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_LETTER,
+            "operation": EXAMPLE_OPERATION,
+            "sequence": "payments/dev/event-stream/orders",
+            "attempts": 2,
+        },
+    )
+
+    operation: UUID | None = Field(
+        default=None, description="The operation that can go on, if it waited for the record."
+    )
+    letter: str
+    service: Slug
+    sequence: str = Field(description="The sequence that waited for it.")
+    attempts: int = Field(description="How often its sequence was tried again before.")
+
+
+class DeadLetterDiscarded(Fact):
+    """Somebody gave a dead letter up; ``outcome`` tells how it went."""
+
+    TYPE: ClassVar[str] = "busbar.dead-letter.discarded.v1"
+    TOPIC: ClassVar[str] = "busbar.dlq.{service}"
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_LETTER,
+            "operation": EXAMPLE_OPERATION,
+            "intent": EXAMPLE_INTENT,
+            "outcome": "discarded",
+            "detail": "",
+        },
+    )
+
+    operation: UUID = Field(description="The operation of the discard intent.")
+    letter: str
+    service: Slug
+    intent: IntentRef = Field(description="The discard intent.")
+    outcome: Literal["discarded", "not_waiting", "unknown_letter"]
     detail: str
 
 

@@ -11,7 +11,12 @@ from uuid import UUID
 from pydantic import Field
 
 from busbar.messages.base import JsonObject, Message, Part
-from busbar.messages.delivery import DeadLettered, DeadLetterRedriven
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLettered,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+)
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -92,7 +97,9 @@ def evolve_operation(
     if change is None:
         return view
     known = view.model_dump() if view is not None else {"status": "received"}
-    if _is_behind(change, known):
+    if isinstance(fact, DeadLetterRecovered) and known["status"] != "stuck":
+        return view
+    if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
         change = {name: value for name, value in change.items() if name in _ALWAYS}
     operation = str(getattr(fact, "operation", known.get("id", "")))
     updated = max(time, known.get("updated", ""))
@@ -141,8 +148,10 @@ def _delivered(fact: Message) -> Mapping[str, Any] | None:
         case DeadLettered(operation=UUID()):
             detail = f"{fact.service} could not handle it: {fact.detail}"
             return {"status": "stuck", "reason": fact.reason, "detail": detail}
-        case DeadLetterRedriven():
-            status = "succeeded" if fact.outcome == "handled" else "failed"
+        case DeadLetterRecovered(operation=UUID()):
+            return {"status": "running", "reason": "", "detail": ""}
+        case DeadLetterRedriven() | DeadLetterDiscarded():
+            status = "succeeded" if fact.outcome in {"handled", "discarded"} else "failed"
             known = {"intent": fact.intent.model_dump(), "detail": fact.detail}
             return {**known, "status": status, "reason": fact.outcome}
         case _:

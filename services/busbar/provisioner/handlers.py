@@ -32,6 +32,7 @@ from busbar.provisioner.domain import (
     next_command,
 )
 from busbar.provisioner.ports import Adapters
+from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Received, Service
 from busbar.runtime.store import Cause, Transaction
@@ -44,7 +45,7 @@ CALL_SHARE = 0.8
 """A call may take this share of the lease: it is over before anybody else may act (law 5)."""
 LOOK_AGAIN = 0.2
 STUCK_SECONDS = 60.0
-LONGEST_BACKOFF = 30.0
+BACKOFF = Backoff(first=1.0, longest=30.0)
 
 Decide = Callable[[ResourceState], Sequence[OperationFact]]
 
@@ -52,8 +53,14 @@ Decide = Callable[[ResourceState], Sequence[OperationFact]]
 class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time."""
 
-    def __init__(self, adapters: Adapters, *, clock: Clock, lease: float) -> None:
-        """Act through ``adapters``; calls are kept well below ``lease`` seconds."""
+    def __init__(
+        self, adapters: Adapters, *, clock: Clock, lease: float, chance: Chance = chance
+    ) -> None:
+        """Act through ``adapters``; calls are kept well below ``lease`` seconds.
+
+        What failed waits for its next try; waits differ by ``chance``.
+        """
+        self._backoff = replace(BACKOFF, chance=chance)
         self._adapters = adapters
         self._clock = clock
         self._timeout = lease * CALL_SHARE
@@ -228,7 +235,7 @@ class Provisioner:
         return await work.record(body)
 
     async def _pause(self, work: Work, saga: Saga) -> None:
-        wait = STUCK_SECONDS if saga.stuck else _backoff(saga.failures)
+        wait = STUCK_SECONDS if saga.stuck else self._backoff.after(saga.failures)
 
         async def later(tx: Transaction) -> None:
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
@@ -252,10 +259,6 @@ async def _append(
     tx.caused_by(cause, index=saga.recorded)
     await tx.append(stream, facts, key=intent.resource)
     return fold(evolve, state, facts)
-
-
-def _backoff(failures: int) -> float:
-    return min(0.5 * 2.0 ** min(failures, 10), LONGEST_BACKOFF)
 
 
 def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:

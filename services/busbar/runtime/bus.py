@@ -36,12 +36,23 @@ class Outgoing:
 class Consumer(Protocol):
     """What the bus calls: the engine."""
 
-    async def process(self, records: Sequence[Record]) -> None:
-        """Handle ``records``; returns when everything of them is durable. Never raises."""
+    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+        """Handle ``records``; returns when everything of them is durable. Never raises.
+
+        Gives the next offsets of their partitions; what is not done of partitions that were
+        revoked meanwhile is left to whoever has them now.
+        """
         ...
 
     async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The next offsets of ``partitions`` as the store has them; unread ones are left out."""
+        ...
+
+    async def revoke(self, partitions: Collection[Partition]) -> None:
+        """Finish what is in hand of ``partitions``, and handle nothing more of them.
+
+        They are anybody's when this returns, until :meth:`positions` is asked about them again.
+        """
         ...
 
 

@@ -14,6 +14,7 @@ from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope
+from busbar.runtime import wire
 from busbar.runtime.bus import Record
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.store import Cause, Transaction, tables
@@ -73,11 +74,20 @@ class DeadLetters:
         self._cipher = cipher
 
     async def keep(
-        self, tx: Transaction, record: Record, why: Why, envelope: Envelope | None
+        self,
+        tx: Transaction,
+        record: Record,
+        why: Why,
+        envelope: Envelope | None,
+        *,
+        sequence: str | None = None,
+        behind: str | None = None,
     ) -> str:
-        """Keep ``record`` and publish that it is dead-lettered; returns the letter's id."""
-        place = f"{record.topic}/{record.partition}"
-        letter = str(event_id(self._service, place, str(record.offset), 0))
+        """Keep ``record`` and publish that it is dead-lettered; returns the letter's id.
+
+        ``sequence`` is what waits for it, ``behind`` the letter that it waits for itself.
+        """
+        letter = self._name(record)
         sealed = self._cipher.seal(pack(record), context=letter)
         await tx.execute(
             insert(tables.letters),
@@ -93,12 +103,11 @@ class DeadLetters:
                 }
             ],
         )
-        # A source with a space: no event that the codec lets in can have named the same events.
-        tx.caused_by(
-            Cause(f"dead letter {place}", str(record.offset), _correlation(envelope, letter))
-        )
+        tx.caused_by(self._cause(record, str(record.offset), envelope))
         fact = DeadLettered(
             operation=_blocked(self._service, record.topic, envelope),
+            sequence=sequence,
+            behind=behind,
             letter=letter,
             service=self._service,
             topic=record.topic,
@@ -114,6 +123,22 @@ class DeadLetters:
         await tx.append(f"letter/{letter}", [fact], key=letter, topic=topic)
         return letter
 
+    def blocked(self, record: Record) -> UUID | None:
+        """The operation that could not go on without ``record``."""
+        return _blocked(self._service, record.topic, _envelope(record))
+
+    def cause(self, record: Record, what: str) -> Cause:
+        """The cause of ``what`` happens to the letter of ``record`` once it is kept."""
+        return self._cause(record, f"{record.offset}/{what}", _envelope(record))
+
+    def _name(self, record: Record) -> str:
+        return str(event_id(self._service, _place(record), str(record.offset), 0))
+
+    def _cause(self, record: Record, id_: str, envelope: Envelope | None) -> Cause:
+        # A source with a space: no event that the codec lets in can have named the same events.
+        correlation = _correlation(envelope, self._name(record))
+        return Cause(f"dead letter {_place(record)}", id_, correlation)
+
     async def find(self, tx: Transaction, letter: str) -> Record | None:
         """The record that was dead-lettered as ``letter``."""
         found = await tx.execute(
@@ -123,6 +148,15 @@ class DeadLetters:
         if sealed is None:
             return None
         return unpack(self._cipher.open(sealed, context=letter))
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}/{record.partition}"
+
+
+def _envelope(record: Record) -> Envelope | None:
+    content = wire.read(record)
+    return content if isinstance(content, Envelope) else None
 
 
 def _identity(envelope: Envelope | None) -> IntentRef | None:
@@ -149,4 +183,5 @@ def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None
 def _correlation(envelope: Envelope | None, letter: str) -> str:
     if envelope is None:
         return letter
-    return str(operation_id(envelope.source, envelope.id))
+    operation = str(operation_id(envelope.source, envelope.id))
+    return envelope.extensions.get("correlationid", operation)

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from busbar.kernel.canonical import digest
-from busbar.kernel.errors import BusbarError, Conflict, Reject
+from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
-from busbar.messages.base import IntentRef, Message
+from busbar.messages.base import Message
 from busbar.messages.catalogue import belongs
-from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
 from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.logs import bind, get_logger
+from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.runtime.logs import bind
+from busbar.runtime.redriving import Redriving
 from busbar.runtime.service import Conflicting, Handler, Problem, Received, Service
-from busbar.runtime.store import STORE_AWAY, Cause, Transaction
-
-log = get_logger()
+from busbar.runtime.store import Cause, Transaction
 
 Identity = tuple[str, str]
+_ABOUT_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +37,19 @@ class Dispatcher:
     """Gives each event to its handler, once."""
 
     def __init__(self, service: Service, letters: DeadLetters) -> None:
-        """Dispatch to the handlers of ``service``; redrive from ``letters``."""
+        """Dispatch to the handlers of ``service``; handle again what is in ``letters``."""
         self._service = service
-        self._letters = letters
+        self._redriving = Redriving(service.name, letters, self.again)
         self._handlers: dict[str, tuple[type[Message], Handler]] = {
             **service.handlers,
-            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redrive),
+            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
+            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redriving.discard),
         }
         self.skipped = 0
         """Events of types that nobody here asked for."""
 
-    async def handle(self, tx: Transaction, items: Sequence[Readable]) -> None:
-        """Handle those of ``items`` that are wanted and new to the inbox, in order."""
+    async def handle(self, tx: Transaction, items: Sequence[Readable]) -> int:
+        """Handle those of ``items`` that are wanted and new to the inbox, in order; how many."""
         first_in_batch: dict[Identity, Readable] = {}
         repeated: list[Readable] = []
         for item in items:
@@ -71,6 +72,7 @@ class Dispatcher:
                 known.append(item)
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
+        return len(first_in_batch) - len(known)
 
     async def _dispatch(self, tx: Transaction, item: Readable) -> None:
         envelope = item.envelope
@@ -89,7 +91,7 @@ class Dispatcher:
             await handler(Received(message, envelope, item.record), tx)
 
     async def _answer(self, tx: Transaction, problem: Problem) -> None:
-        if self._service.invalid is not None:
+        if self._service.invalid is not None and problem.model not in _ABOUT_LETTERS:
             await self._service.invalid(problem, tx)
             return
         errors = problem.error.errors(include_input=False) if problem.error else []
@@ -110,9 +112,8 @@ class Dispatcher:
 
     def _wants(self, item: Readable) -> bool:
         known = self._handler(item)
-        if known is not None and known[0] is RedriveDeadLetter:
-            data = item.envelope.data
-            return isinstance(data, dict) and data.get("service") == self._service.name
+        if known is not None and known[0] in _ABOUT_LETTERS:
+            return self._redriving.is_asked(item.envelope.data)
         if known is not None:
             return True
         # Whoever answers invalid intents answers the unknown ones on its topics as well.
@@ -129,49 +130,58 @@ class Dispatcher:
             return ""
         return digest([envelope.type, envelope.subject, envelope.data])
 
-    # -- redrive --------------------------------------------------------------------------------
+    # -- what was kept --------------------------------------------------------------------------
 
-    async def _redrive(self, received: Received[RedriveDeadLetter], tx: Transaction) -> None:
-        """Handle a dead letter again, in the transaction of the intent that asks for it."""
-        intent, envelope = received.message, received.envelope
-        letter = await self._letters.find(tx, intent.letter)
-        fields: dict[str, str] = {"outcome": "unknown_letter", "detail": "there is no such letter"}
-        if letter is not None:
-            fields = await self._try_again(tx, letter)
-        tx.caused_by(_cause(envelope))
-        fact = DeadLetterRedriven.model_validate(
-            {
-                "operation": operation_id(envelope.source, envelope.id),
-                "letter": intent.letter,
-                "service": self._service.name,
-                "intent": IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
-                **fields,
-            }
-        )
-        topic = topics.dead_letters(self._service.name)
-        await tx.append(f"letter/{intent.letter}", [fact], key=intent.letter, topic=topic)
+    async def again(self, tx: Transaction, record: Record) -> str:
+        """Handle a record that was kept, as if it had just arrived; returns a remark.
 
-    async def _try_again(self, tx: Transaction, letter: Record) -> dict[str, str]:
-        envelope = wire.read(letter)
-        if isinstance(envelope, Unreadable):
-            return {"outcome": "failed", "detail": f"still unreadable: {envelope.detail}"}
-        identity = (envelope.source, envelope.id)
-        try:
-            async with tx.savepoint():
-                marks = {identity: self._digest(envelope)}
-                seen = await tx.inbox.first_seen(self._service.name, marks)
-                if seen[identity] is not None:
-                    return {"outcome": "handled", "detail": "its event was handled meanwhile"}
-                await self._dispatch(tx, Readable(letter, envelope))
-        except (Conflict, *STORE_AWAY):
-            raise
-        except BusbarError as error:
-            return {"outcome": "failed", "detail": str(error)}
-        except Exception as error:
-            log.exception("redrive_failed")
-            detail = f"{self._service.name} failed with {type(error).__name__}"
-            return {"outcome": "failed", "detail": detail}
-        return {"outcome": "handled", "detail": ""}
+        Raises:
+            Reject: it cannot be understood still.
+            Exception: whatever its handler raises.
+        """
+        content = wire.read(record)
+        if self._service.record is not None:
+            return await self._record_again(tx, record, content)
+        if isinstance(content, Unreadable):
+            raise Reject("unreadable", f"still not to be read: {content.detail}")
+        item = Readable(record, content)
+        if why := self.strange(item):
+            raise Reject(why.reason, why.detail)
+        identity = (content.source, content.id)
+        seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
+        if seen[identity] is not None:
+            return "its event was handled meanwhile"
+        await self._dispatch(tx, item)
+        return ""
+
+    async def _record_again(
+        self, tx: Transaction, record: Record, content: Envelope | Unreadable
+    ) -> str:
+        if self._service.record is None:
+            return ""
+        # A source that no event can have: the record has no other identity than its place.
+        place = (f"record {record.topic}/{record.partition}", str(record.offset))
+        seen = await tx.inbox.first_seen(self._service.name, {place: ""})
+        if seen[place] is not None:
+            return "its record was kept meanwhile"
+        await self._service.record(record, content, tx)
+        return ""
+
+    def strange(self, item: Readable) -> Why | None:
+        """Why this release cannot understand a fact, though it is of a kind that it handles."""
+        topic, type_ = item.record.topic, item.envelope.type
+        kind, _, version = type_.rpartition(".v")
+        if topic in topics.INTENTS or not version.isdecimal() or type_ in self._handlers:
+            return None
+        known = [
+            name
+            for name, (model, _) in self._handlers.items()
+            if name.rpartition(".v")[0] == kind and belongs(model, topic)
+        ]
+        if not known:
+            return None
+        detail = f"{self._service.name} knows {', '.join(sorted(known))}, not {type_}: deploy "
+        return Why("unknown_version", detail + "a release that knows it; it is then tried again")
 
 
 def _cause(envelope: Envelope, *more: str) -> Cause:

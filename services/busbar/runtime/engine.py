@@ -2,28 +2,39 @@
 
 Inbox marks, consumed offsets, appended events and whatever else a handler saves commit together
 (law 1), so a record that is delivered again changes nothing, and a process that lost its partition
-cannot commit. A record that can never be handled is dead-lettered; the partition moves on.
+cannot commit. A message that fails parks its own sequence; the partition moves on (law 8).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from busbar.kernel.clock import Clock
-from busbar.kernel.errors import Conflict, Reject, Retry
+from busbar.kernel.errors import BusbarError, Conflict, Reject, Retry
+from busbar.messages import topics
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
+from busbar.runtime.backoff import Backoff, Chance, chance
+from busbar.runtime.breaker import Breaker
 from busbar.runtime.bus import Partition, Record
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
+from busbar.runtime.parking import Parking, sequence_of
 from busbar.runtime.service import Service
 from busbar.runtime.store import STORE_AWAY, Store, Transaction
 
 log = get_logger()
 
-LONGEST_WAIT = 10.0
+STORE_BACKOFF = Backoff(first=0.1, longest=10.0)
+HANDLER_BACKOFF = Backoff(first=0.2, longest=10.0)
+"""A message that fails holds up its partition meanwhile; parking takes over from there."""
+
+DRAIN_SECONDS = 5.0
+"""How long a partition that is taken away waits for the transaction in hand."""
+
 Moved = dict[Partition, int]
 Result = TypeVar("Result")
 
@@ -35,73 +46,198 @@ class _Item:
     record: Record
     content: Envelope | Unreadable
 
+    @property
+    def partition(self) -> Partition:
+        return self.record.topic, self.record.partition
+
+    @property
+    def envelope(self) -> Envelope | None:
+        return self.content if isinstance(self.content, Envelope) else None
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a transaction came to: where partitions are now, what was handled, what failed."""
+
+    moved: Moved
+    handled: int = 0
+    failed: int = 0
+
+
+class _Stopped(BusbarError):
+    """Too much fails: the consumer stops here, before it takes one more failure."""
+
+
+class _Left(BusbarError):
+    """Nothing of what is waited for is ours any more."""
+
 
 class Engine:
     """Feeds one service from the bus."""
 
     def __init__(
-        self, service: Service, store: Store, letters: DeadLetters, *, clock: Clock, attempts: int
+        self,
+        service: Service,
+        store: Store,
+        letters: DeadLetters,
+        *,
+        clock: Clock,
+        attempts: int,
+        breaker: Breaker | None = None,
+        chance: Chance = chance,
     ) -> None:
-        """Handle records for ``service``; a failing one is tried ``attempts`` times."""
+        """Handle records for ``service``; a failing one is tried ``attempts`` times, then parked.
+
+        ``breaker`` says when so much fails that the consumer has to stop. Waits differ by
+        ``chance``.
+        """
         self._service = service
         self._store = store
         self._letters = letters
         self._clock = clock
         self._attempts = attempts
+        self._handler_backoff = replace(HANDLER_BACKOFF, chance=chance)
+        self._store_backoff = replace(STORE_BACKOFF, chance=chance)
+        self._breaker = breaker or Breaker()
         self._dispatcher = Dispatcher(service, letters)
-        self._offsets: dict[Partition, int] = {}
-        self.stalled: str | None = None
+        self.parking = Parking(service.name, letters, self._dispatcher.again, chance=chance)
+        self._offsets: Moved = {}
+        self._gone: set[Partition] = set()
+        self._stopping = False
+        self._turn = asyncio.Lock()
+        self._leaving = asyncio.Event()
+        self._stopped: str | None = None
+        self._away: str | None = None
+
+    @property
+    def stalled(self) -> str | None:
         """Why nothing moves just now, for readiness; None while all is well."""
+        return self._stopped or self._away
+
+    @property
+    def skipped(self) -> int:
+        """How many events were of types that nobody here asked for."""
+        return self._dispatcher.skipped
+
+    # -- what the bus calls ---------------------------------------------------------------------
 
     async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The stored offsets of ``partitions``; called when they are assigned."""
         await self._reload()
+        self._gone.difference_update(partitions)
         return {p: self._offsets[p] for p in partitions if p in self._offsets}
 
-    async def process(self, records: Sequence[Record]) -> None:
-        """Handle ``records``; returns when each is committed, dead-lettered or known already."""
-        await self._settle([_Item(record, wire.read(record)) for record in records])
+    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+        """Handle ``records``; returns when each is committed, kept or known already.
+
+        What is not done when its partition is taken away is left to whoever has it then. Tells
+        how far the partitions of ``records`` have come.
+        """
+        items = [_Item(record, wire.read(record)) for record in records]
+        await self._settle(items)
+        return {
+            item.partition: self._offsets[item.partition]
+            for item in items
+            if item.partition in self._offsets
+        }
+
+    async def revoke(self, partitions: Collection[Partition]) -> None:
+        """Finish the transaction in hand, and handle nothing more of ``partitions``.
+
+        A transaction that takes too long is left to the store: it can only commit if nobody else
+        has moved the offsets (law 1).
+        """
+        self._gone.update(partitions)
+        await self._drain()
+
+    async def stop(self) -> None:
+        """Finish the transaction in hand, and handle nothing more."""
+        self._stopping = True
+        await self._drain()
+
+    async def _drain(self) -> None:
+        self._leaving.set()  # wakes whoever waits now, and nobody who waits later
+        self._leaving.clear()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async with self._turn:
+                    return
+        except TimeoutError:
+            log.warning("drain_timed_out", seconds=DRAIN_SECONDS)
 
     # -- until it is settled --------------------------------------------------------------------
 
     async def _settle(self, items: Sequence[_Item]) -> None:
-        body: Callable[[Transaction], Awaitable[Moved]] = partial(self._handle, items)
+        why: Why | None = None
         failures = conflicts = 0
-        while True:
+        while items := self._ours(items):
             try:
-                self._offsets.update(await self._patiently(partial(self._store.transact, body)))
-            except Exception as error:
+                await self._transact(items, why)
+            except _Left:
+                return None
+            except _Stopped as stop:
+                if len(items) > 1:
+                    return await self._bisect(items)
+                await self._stand_still(str(stop))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is dealt with
                 if isinstance(error, Conflict) and conflicts < self._attempts:
                     conflicts += 1
                     await self._reload()
                     continue
                 if len(items) > 1:
-                    await self._bisect(items)
-                    return
+                    return await self._bisect(items)
                 failures += 1
-                why = self._verdict(error, failures)
+                why = why or self._verdict(error, failures)
                 if why is None or failures > self._attempts:
-                    await self._clock.sleep(_wait(error, failures))
-                if why is not None:
-                    log.exception("record_dead_lettered", reason=why.reason)
-                    body = self._burying(items[0], why)
+                    await self._rest(self._wait(error, failures))
             else:
-                return
+                return None
+        return None
 
-    async def _patiently(self, act: Callable[[], Awaitable[Result]]) -> Result:
-        """Do ``act`` when the store is there: nothing is given up because it is away."""
-        again_in = 0.1
+    async def _transact(self, items: Sequence[_Item], why: Why | None) -> None:
+        """Handle ``items``, or give the one of them up for ``why``."""
+        body = partial(self._handle, items) if why is None else self._giving_up(items[0], why)
+
+        async def act() -> _Done:
+            async with self._turn:
+                return await self._store.transact(body)
+
+        done = await self._patiently(act, lambda: bool(self._ours(items)))
+        self._offsets.update(done.moved)
+        now = self._clock.now().timestamp()
+        self._breaker.note(handled=done.handled, failed=done.failed, now=now)
+
+    def _ours(self, items: Sequence[_Item]) -> Sequence[_Item]:
+        """Those of ``items`` that are to be handled here still."""
+        if self._stopping:
+            return ()
+        if not self._gone:
+            return items
+        return [item for item in items if item.partition not in self._gone]
+
+    async def _patiently(
+        self, act: Callable[[], Awaitable[Result]], is_wanted: Callable[[], bool] = lambda: True
+    ) -> Result:
+        """Do ``act`` when the store is there: nothing is given up because it is away.
+
+        Raises:
+            _Left: it is not wanted any more.
+        """
+        failures = 0
         while True:
-            stalled = None
+            away = None
             try:
                 return await act()
             except STORE_AWAY as error:
-                stalled = f"store: {type(error).__name__}"
+                away = f"store: {type(error).__name__}"
             finally:
-                self.stalled = stalled
-            log.warning("store_unavailable", why=stalled, again_in=again_in)
-            await self._clock.sleep(again_in)
-            again_in = min(again_in * 2, LONGEST_WAIT)
+                self._away = away
+            failures += 1
+            wait = self._store_backoff.after(failures)
+            log.warning("store_unavailable", why=away, again_in=round(wait, 3))
+            await self._rest(wait)
+            if not is_wanted():
+                raise _Left("nobody waits for it here any more")
 
     async def _bisect(self, items: Sequence[_Item]) -> None:
         """Find the record that fails by handling each half alone, in order."""
@@ -116,33 +252,109 @@ class Engine:
         if failures < self._attempts:
             log.warning("handler_failed", error=type(error).__name__, attempt=failures)
             return None
+        log.error("handler_given_up", attempts=failures, exc_info=error)
         detail = f"{self._service.name} failed {failures} times with {type(error).__name__}"
         return Why("handler_failed", detail)
 
+    def _wait(self, error: Exception, failures: int) -> float:
+        return error.after if isinstance(error, Retry) else self._handler_backoff.after(failures)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, or less if partitions are taken away meanwhile."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._leaving.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    async def _stand_still(self, why: str) -> None:
+        """Handle nothing until partitions are taken away: somebody has to look at this."""
+        self._stopped = (
+            f"stopped, because {why}: see the log for why, mend it and start the service again"
+        )
+        log.error("consumer_stopped", why=why)
+        await self._leaving.wait()
+
     # -- one transaction ------------------------------------------------------------------------
 
-    async def _handle(self, items: Sequence[_Item], tx: Transaction) -> Moved:
+    async def _handle(self, items: Sequence[_Item], tx: Transaction) -> _Done:
         fresh = [item for item in items if not self._is_behind(item.record)]
-        moved = await self._advance(tx, fresh)
+        done = _Done(await self._advance(tx, fresh))
+        readable = await self._read(tx, fresh, done)
+        self._bear(done)
+        done.handled = await self._dispatcher.handle(tx, readable)
         if self._service.record is not None:
-            for item in fresh:
-                await self._service.record(item.record, item.content, tx)
-            return moved
+            done.handled += len(readable)
+        return done
+
+    async def _read(self, tx: Transaction, fresh: Sequence[_Item], done: _Done) -> list[Readable]:
+        """What can be dispatched; the rest is kept, each as it has to be."""
+        parked = set(await self.parking.among(tx, [item.record for item in fresh]))
         readable: list[Readable] = []
         for item in fresh:
-            if isinstance(item.content, Unreadable):
-                why = Why(item.content.code, item.content.detail)
-                await self._letters.keep(tx, item.record, why, None)
-                log.warning("record_dead_lettered", reason=why.reason, topic=item.record.topic)
-            else:
+            if parked and sequence_of(item.record) in parked:
+                await self.parking.keep_behind(tx, item.record, item.envelope)
+                continue
+            if self._service.record is not None:
+                await self._service.record(item.record, item.content, tx)
+            elif why := self._unhandleable(item):
+                if await self._give_up(tx, item, why):
+                    parked.add(sequence_of(item.record))
+                    done.failed += 1
+                continue
+            if isinstance(item.content, Envelope):
                 readable.append(Readable(item.record, item.content))
-        await self._dispatcher.handle(tx, readable)
-        return moved
+        return readable
+
+    def _unhandleable(self, item: _Item) -> Why | None:
+        if isinstance(item.content, Unreadable):
+            return Why(item.content.code, item.content.detail)
+        return self._dispatcher.strange(Readable(item.record, item.content))
+
+    async def _give_up(self, tx: Transaction, item: _Item, why: Why) -> bool:
+        """Keep what cannot be handled; whether its sequence has to wait for it.
+
+        What a producer got wrong says nothing about what it sends next. A fact is another thing:
+        whoever skips one goes by a state that never was.
+        """
+        is_theirs = item.record.topic in topics.INTENTS and why.reason != "handler_failed"
+        if is_theirs:
+            await self._letters.keep(tx, item.record, why, item.envelope)
+            log.warning("record_dead_lettered", reason=why.reason, topic=item.record.topic)
+            return False
+        await self.parking.park(tx, item.record, why, item.envelope)
+        return True
+
+    def _giving_up(self, item: _Item, why: Why) -> Callable[[Transaction], Awaitable[_Done]]:
+        async def give_up(tx: Transaction) -> _Done:
+            if self._is_behind(item.record):
+                return _Done({})
+            done = _Done(await self._advance(tx, [item]))
+            done.failed = int(await self._give_up(tx, item, why))
+            self._bear(done)
+            return done
+
+        return give_up
+
+    def _bear(self, done: _Done) -> None:
+        """Go on if so many failures can be borne.
+
+        Raises:
+            _Stopped: they cannot.
+        """
+        now = self._clock.now().timestamp()
+        why = self._breaker.verdict(handled=done.handled, failed=done.failed, now=now)
+        if why is not None:
+            raise _Stopped(why)
 
     async def _advance(self, tx: Transaction, items: Sequence[_Item]) -> Moved:
         reached: Moved = {}
         for item in items:
-            reached[item.record.topic, item.record.partition] = item.record.offset + 1
+            reached[item.partition] = item.record.offset + 1
         for (topic, partition), next_offset in sorted(reached.items()):
             await tx.inbox.advance(
                 self._service.name,
@@ -153,18 +365,6 @@ class Engine:
             )
         return reached
 
-    def _burying(self, item: _Item, why: Why) -> Callable[[Transaction], Awaitable[Moved]]:
-        envelope = item.content if isinstance(item.content, Envelope) else None
-
-        async def bury(tx: Transaction) -> Moved:
-            if self._is_behind(item.record):
-                return {}
-            moved = await self._advance(tx, [item])
-            await self._letters.keep(tx, item.record, why, envelope)
-            return moved
-
-        return bury
-
     def _is_behind(self, record: Record) -> bool:
         return record.offset < self._offsets.get((record.topic, record.partition), 0)
 
@@ -174,9 +374,3 @@ class Engine:
                 return await tx.inbox.offsets(self._service.name)
 
         self._offsets = await self._patiently(offsets)
-
-
-def _wait(error: Exception, failures: int) -> float:
-    return (
-        error.after if isinstance(error, Retry) else min(0.1 * 2 ** min(failures, 10), LONGEST_WAIT)
-    )

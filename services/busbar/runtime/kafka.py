@@ -89,8 +89,7 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                await consumer.process(batch)
-                await self._commit(batch)
+                await self._commit(await consumer.process(batch))
 
         self._subscriber(deliver)
 
@@ -188,9 +187,9 @@ class KafkaBus:
         found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
         return found
 
-    async def _commit(self, batch: Sequence[Record]) -> None:
+    async def _commit(self, positions: Mapping[Partition, int]) -> None:
         """Tell Kafka's tools how far we are; the store's offsets are the ones that count."""
-        reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in batch}
+        reached = {TopicPartition(*partition): offset for partition, offset in positions.items()}
         try:
             await self._subscriber.consumer.commit(reached)
         except KafkaError as error:
@@ -205,7 +204,8 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """A batch is finished before the next poll, and its offsets are fenced by the store."""
+        """Let go in this order: drain, then fence. What comes too late, the store refuses."""
+        await self._consumer.revoke([(tp.topic, tp.partition) for tp in revoked])
         self._bus.forget(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
+from busbar.runtime.backoff import Backoff
 from busbar.runtime.cipher import Cipher, load_cipher
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.dead_letters import DeadLetters
@@ -23,6 +24,7 @@ from busbar.runtime.engine import Engine
 from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen
 from busbar.runtime.kafka import KafkaBus, ensure_topics
 from busbar.runtime.logs import configure, get_logger
+from busbar.runtime.parking import PARKED
 from busbar.runtime.relay import Relay
 from busbar.runtime.service import Service
 from busbar.runtime.settings import Settings
@@ -31,8 +33,10 @@ from busbar.runtime.workers import TaskRunner
 
 log = get_logger()
 
-RECONNECT_SECONDS = 1.0
+RECONNECT = Backoff(first=0.5, longest=5.0)
 HEALTH_SECONDS = 2.0
+STOP_SECONDS = 4.0
+"""How long the parts of a service may take to end once the transaction in hand is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +163,22 @@ class ServiceProcess:
         log.info("stopping")
 
     async def stop(self) -> None:
-        """Stop consuming first, then working, then publishing."""
-        if self._bus is not None:
-            await self._bus.stop()
+        """Stop consuming first, then working and publishing: within 10 seconds, whatever hangs.
+
+        What is cut off then is found by the next process, as after a kill.
+        """
+        if self._engine is not None:
+            await self._engine.stop()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        ending = list(self._tasks)
+        if self._bus is not None:
+            ending.append(asyncio.create_task(self._bus.stop()))
+        if not ending:
+            return
+        _, late = await asyncio.wait(ending, timeout=STOP_SECONDS)
+        if late:
+            log.warning("stopped_hard", parts=len(late))
 
     async def _connect(self) -> None:
         """Start everything that needs the broker; keep trying while there is none."""
@@ -189,7 +203,8 @@ class ServiceProcess:
         self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))
-        for kind, worker in service.workers.items():
+        workers = {**service.workers, PARKED: self._engine.parking.resume}
+        for kind, worker in workers.items():
             runner = TaskRunner(kind, worker, store, clock=clock, holder=holder, lease=lease)
             self._spawn(runner.run())
         await self._until_it_answers(bootstrap, bus.consume)
@@ -199,12 +214,14 @@ class ServiceProcess:
         self, bootstrap: str, step: Callable[[], Awaitable[object]]
     ) -> None:
         """Take ``step``; while there is no broker, try again."""
+        failures = 0
         while True:
             try:
                 await step()
             except (KafkaError, OSError) as error:
                 log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
-                await self.context.clock.sleep(RECONNECT_SECONDS)
+                failures += 1
+                await self.context.clock.sleep(RECONNECT.after(failures))
             else:
                 return
 

@@ -7,6 +7,7 @@ which every consumer's inbox knows. One relay per store, by lease.
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.runtime import wire
+from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.bus import Outgoing, Publisher
 from busbar.runtime.events import GENESIS, chain, envelope_of
 from busbar.runtime.logs import get_logger
@@ -29,6 +31,7 @@ from busbar.runtime.store.rows import Written
 log = get_logger()
 
 BATCH = 500
+BACKOFF = Backoff(first=0.5, longest=5.0)
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 0.02
 """How soon to look again for what is committed, but behind a transaction that still runs."""
@@ -41,14 +44,25 @@ class Relay:
     """Publishes the events of one store."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, *, clock: Clock, holder: str, lease: float
+        self,
+        store: Store,
+        publisher: Publisher,
+        *,
+        clock: Clock,
+        holder: str,
+        lease: float,
+        chance: Chance = chance,
     ) -> None:
-        """Publish ``store``'s events to ``publisher``, holding a lease of ``lease`` seconds."""
+        """Publish ``store``'s events to ``publisher``, holding a lease of ``lease`` seconds.
+
+        A bus that does not answer is tried again; waits differ by ``chance``.
+        """
         self._store = store
         self._publisher = publisher
         self._clock = clock
         self._holder = holder
         self._lease = timedelta(seconds=lease)
+        self._backoff = replace(BACKOFF, chance=chance)
         self._claim: Claim | None = None
         self._extend_at = clock.now()
         self._published = 0
@@ -62,17 +76,20 @@ class Relay:
 
     async def run(self) -> None:
         """Publish until cancelled."""
+        failures = 0
         while True:
             self._wake.clear()
             try:
                 while await self.step():
-                    self.healthy = True
-                self.healthy = True
+                    self.healthy, failures = True, 0
+                self.healthy, failures = True, 0
                 self._unsettled = await self._store.unsettled()
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
-                log.warning("publish_failed", error=type(error).__name__, again_in_seconds=1)
-                await self._clock.sleep(1)
+                failures += 1
+                wait = self._backoff.after(failures)
+                log.warning("publish_failed", error=type(error).__name__, again_in=round(wait, 3))
+                await self._clock.sleep(wait)
                 continue
             except Fenced:
                 self._claim = None

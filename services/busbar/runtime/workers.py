@@ -7,12 +7,13 @@ process that was paused past its lease can no longer write.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
+from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import bind, get_logger
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.rows import Written
@@ -24,7 +25,7 @@ CONCURRENT = 32
 """Tasks of one kind that a process works on at a time."""
 
 IDLE_SECONDS = 1.0
-LONGEST_BACKOFF = 60.0
+BACKOFF = Backoff(first=2.0, longest=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +52,27 @@ class TaskRunner:
     """Runs the tasks of one kind."""
 
     def __init__(
-        self, kind: str, worker: Worker, store: Store, *, clock: Clock, holder: str, lease: float
+        self,
+        kind: str,
+        worker: Worker,
+        store: Store,
+        *,
+        clock: Clock,
+        holder: str,
+        lease: float,
+        chance: Chance = chance,
     ) -> None:
-        """Run ``worker`` on the tasks of ``kind``, each under a lease of ``lease`` seconds."""
+        """Run ``worker`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
+
+        What fails waits for its next try; waits differ by ``chance``.
+        """
         self._kind = kind
         self._worker = worker
         self._store = store
         self._clock = clock
         self._holder = holder
         self._lease = timedelta(seconds=lease)
+        self._backoff = replace(BACKOFF, chance=chance)
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         store.on_commit(self._on_commit)
@@ -121,7 +134,7 @@ class TaskRunner:
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
             except Exception:
                 log.exception("task_failed", attempts=claim.attempts)
-                await self._give_back(claim, after=_backoff(claim.attempts))
+                await self._give_back(claim, after=self._backoff.after(claim.attempts))
             finally:
                 heart.cancel()
 
@@ -171,7 +184,3 @@ class TaskRunner:
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._wake.wait()
-
-
-def _backoff(attempts: int) -> float:
-    return min(2.0 ** min(attempts, 10), LONGEST_BACKOFF)

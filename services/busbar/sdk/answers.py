@@ -45,6 +45,9 @@ class DeadLetter(Part):
     intent: JsonObject | None = None
     size: int = 0
     time: str = ""
+    sequence: str | None = Field(default=None, description="What waits for it, if anything does.")
+    behind: str | None = Field(default=None, description="The letter that it waits for.")
+    recovered: str | None = Field(default=None, description="When it was handled after all.")
     redriven: tuple[Any, ...] = Field(default=(), description="Outcomes, oldest first.")
     record: JsonObject | None = Field(default=None, repr=False)
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from busbar.kernel.clock import format_time
 from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Intent
-from busbar.messages.delivery import RedriveDeadLetter
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.messages.resource import ApplyResource, DeleteResource
@@ -172,6 +172,18 @@ class Client:
     ) -> Accepted:
         """Have ``service`` handle the dead letter ``letter`` again."""
         intent = events.intent_of(RedriveDeadLetter, {"service": service, "letter": letter})
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def discard(
+        self,
+        letter: str,
+        *,
+        service: str,
+        event_id: str | None = None,
+        key: str | None = None,
+    ) -> Accepted:
+        """Have ``service`` give the dead letter ``letter`` up: what waits behind it goes on."""
+        intent = events.intent_of(DiscardDeadLetter, {"service": service, "letter": letter})
         return await self.send(intent, event_id=event_id, key=key)
 
     # -- operations -----------------------------------------------------------------------------

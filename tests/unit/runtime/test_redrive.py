@@ -120,7 +120,7 @@ async def test_an_unreadable_letter_stays_unreadable(toy: Toy) -> None:
     await toy.engine.process([redrive(0, letter.letter)])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "failed"
-    assert outcome.detail.startswith("still unreadable")
+    assert outcome.detail.startswith("unreadable: still not to be read")
 
 
 async def test_a_letter_that_nobody_knows_is_said_to_be_unknown(toy: Toy) -> None:

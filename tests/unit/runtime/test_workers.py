@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
-from busbar.runtime.workers import CONCURRENT, LONGEST_BACKOFF, TaskRunner, Work
+from busbar.runtime.workers import BACKOFF, CONCURRENT, TaskRunner, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, fact, facts_of
 
@@ -33,7 +33,9 @@ class Bench:
         self.work: Callable[[Work], Awaitable[None]] = finish
         self.started: list[Claim] = []
         self.cancelled: list[str] = []
-        self.runner = TaskRunner("k", self._worker, store, clock=clock, holder="a", lease=LEASE)
+        self.runner = TaskRunner(
+            "k", self._worker, store, clock=clock, holder="a", lease=LEASE, chance=lambda: 1.0
+        )
 
     async def _worker(self, work: Work) -> None:
         self.started.append(work.claim)
@@ -162,7 +164,7 @@ async def test_a_task_that_fails_is_tried_again_with_a_growing_backoff(bench: Be
             bench.tick(0.1)
         await bench.ran(8)
     assert [claim.attempts for claim in bench.started] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert LONGEST_BACKOFF == 60
+    assert BACKOFF.longest == 60
 
 
 async def test_a_task_that_has_failed_for_days_still_waits_its_backoff(
@@ -179,7 +181,7 @@ async def test_a_task_that_has_failed_for_days_still_waits_its_backoff(
         await bench.ran(1)
         bench.tick(LEASE)
         assert await bench.claim() == []
-        bench.tick(LONGEST_BACKOFF - LEASE)
+        bench.tick(BACKOFF.longest - LEASE)
         await bench.ran(2)
 
 

@@ -7,7 +7,12 @@ from busbar.audit.domain.records import AuditRecord
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import INTENT_TYPES
-from busbar.messages.delivery import DeadLettered, DeadLetterRedriven
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLettered,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+)
 from busbar.messages.notification import (
     Subscribed,
     SubscriptionRefused,
@@ -147,6 +152,10 @@ def _say_end(fact: Message) -> str | None:
             return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
         case DeadLettered():
             return f"{fact.service} could not handle a record ({fact.reason}): {fact.detail}."
+        case DeadLetterRecovered():
+            return f"{fact.service} has handled dead letter {fact.letter} after all."
+        case DeadLetterDiscarded():
+            return f"{fact.service} was to give up dead letter {fact.letter}: {fact.outcome}."
         case DeadLetterRedriven():
             how = f"{fact.outcome} ({fact.detail})" if fact.detail else fact.outcome
             return f"{fact.service} was to handle dead letter {fact.letter} again: {how}."

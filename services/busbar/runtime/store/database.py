@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -141,15 +141,17 @@ class Store:
         limit: int = 500,
         key: str | None = None,
         correlation: str | None = None,
+        category: str = "",
     ) -> list[StoredEvent]:
         """Events in commit order, from the one after position ``after``.
 
-        ``key`` and ``correlation`` keep those of one resource or one operation. Give the
+        ``key`` and ``correlation`` keep those of one resource or one operation, ``category`` those
+        of the streams whose names begin with it. Give the
         position of the last event of a page to get the next page; on PostgreSQL a position is a
         name and no measure: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
-            query: Select[Any] = transaction.news(after=after).limit(limit)
+            query: Select[Any] = _of(category, transaction.news(after=after)).limit(limit)
             if key is not None:
                 query = query.where(tables.events.c.key == key)
             if correlation is not None:
@@ -166,11 +168,12 @@ class Store:
             query = select(tables.events.c.position).where(condition).limit(1)
             return (await transaction.execute(query)).first() is not None
 
-    async def last_position(self) -> int:
+    async def last_position(self, *, category: str = "") -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""
         async with self.reading() as transaction:
             newest = (part.desc() for part in self._dialect.order())
-            query = transaction.news(after=0).with_only_columns(tables.events.c.position)
+            news = _of(category, transaction.news(after=0))
+            query = news.with_only_columns(tables.events.c.position)
             found = await transaction.execute(query.order_by(None).order_by(*newest).limit(1))
             return found.scalar() or 0
 
@@ -189,6 +192,12 @@ class Store:
         await self._reader.dispose()
         if self._file_lock is not None:
             self._file_lock.close()
+
+
+def _of(category: str, query: Select[Any]) -> Select[Any]:
+    if not category:
+        return query
+    return query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
 
 
 async def _to_its_end(task: asyncio.Task[Result]) -> Result:

@@ -22,6 +22,8 @@ GRANTS = {
     "offsets": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE, DELETE",
     "documents": "SELECT, INSERT, UPDATE, DELETE",
+    "parked": "SELECT, INSERT, UPDATE, DELETE",
+    "waiting": "SELECT, INSERT, DELETE",
 }
 """What the role of a service may do: history is added to, never changed."""
 

@@ -120,3 +120,25 @@ letters = Table(
     Column("recorded_time", String, nullable=False),
 )
 """Records that could not be handled, whole and encrypted, for redrive."""
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("sequence", String, primary_key=True),
+    Column("since", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("requests", Text, nullable=False),
+)
+"""Sequences whose messages wait because one of them failed; ``requests`` are who wants it tried."""
+
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("sequence", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("letter", String, nullable=False),
+    Index("waiting_letter", "letter", unique=True),
+)
+"""The letters of a parked sequence in their order; the first is the one that failed."""

@@ -22,6 +22,7 @@ from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
+from busbar.runtime.store.parked import Parked
 from busbar.runtime.store.rows import Cause, Written
 from busbar.runtime.store.tasks import Tasks
 from busbar.runtime.store.upsert import upsert
@@ -55,6 +56,7 @@ class Transaction:
         self.written = Written()
         self._connection = connection
         self.inbox = Inbox(connection, now=now)
+        self.parked = Parked(connection, now=now)
         self.tasks = Tasks(connection, now=now, written=self.written)
         self.documents = Documents(connection, writing=locked is not None)
         self._service = service

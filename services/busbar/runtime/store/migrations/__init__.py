@@ -4,10 +4,10 @@ A `pre_` step only adds, so that the release before still works on it. A `post_`
 away what no running release uses any more.
 """
 
-REVISIONS = ("pre_0001",)
+REVISIONS = ("pre_0001", "pre_0002")
 """Every step, oldest first. A step that is not here is a later release's."""
 
-NEEDED = "pre_0001"
+NEEDED = "pre_0002"
 """The step that this release cannot run without."""
 
 

@@ -1,0 +1,85 @@
+"""What people may ask about dead letters, on the bus: to handle one again, or to give it up."""
+
+from typing import Any, Literal
+
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
+from busbar.messages.base import IntentRef
+from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, RedriveDeadLetter
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.parking import PARKED, Again, answer, append, asked, attempt
+from busbar.runtime.service import Received
+from busbar.runtime.store import Transaction
+
+
+class Redriving:
+    """Answers for the dead letters of one service."""
+
+    def __init__(self, service: str, letters: DeadLetters, again: Again) -> None:
+        """Look into ``letters`` and handle them by ``again``."""
+        self._service = service
+        self._letters = letters
+        self._again = again
+
+    def is_asked(self, data: Any) -> bool:
+        """Whether an intent with ``data`` is for this service to answer."""
+        named = data.get("service") if isinstance(data, dict) else None
+        # Somebody has to answer for services that there are not.
+        return named == self._service or (
+            self._service == topics.SERVICES[0] and named not in topics.SERVICES
+        )
+
+    async def redrive(self, received: Received[RedriveDeadLetter], tx: Transaction) -> None:
+        """Handle a dead letter again; if it waits in a sequence, all that comes before it first."""
+        cause, letter = tx.cause, received.message.letter
+        request = asked(received.envelope, letter, cause)
+        sequence = await tx.parked.sequence_of(letter)
+        if sequence is not None:
+            await tx.tasks.schedule(PARKED, sequence)
+            await tx.parked.ask(self._service, sequence, request)
+            return
+        record = await self._letters.find(tx, letter)
+        if record is None:
+            await answer(tx, self._service, request, "unknown_letter", self._unknown(received))
+            return
+        remark, problem = await attempt(self._service, self._again, tx, record)
+        outcome = "handled" if problem is None else "failed"
+        await answer(tx, self._service, request, outcome, remark if problem is None else problem)
+
+    async def discard(self, received: Received[DiscardDeadLetter], tx: Transaction) -> None:
+        """Give a dead letter up; what waits behind it is tried at once."""
+        envelope, letter = received.envelope, received.message.letter
+        outcome: Literal["discarded", "not_waiting", "unknown_letter"] = "discarded"
+        detail = ""
+        if await self._let_go(tx, letter):
+            pass
+        elif await self._letters.find(tx, letter) is None:
+            outcome, detail = "unknown_letter", self._unknown(received)
+        else:
+            outcome, detail = "not_waiting", "nothing waits for it; it stays where it is"
+        fact = DeadLetterDiscarded(
+            operation=operation_id(envelope.source, envelope.id),
+            letter=letter,
+            service=self._service,
+            intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            outcome=outcome,
+            detail=detail,
+        )
+        await append(tx, self._service, fact)
+
+    async def _let_go(self, tx: Transaction, letter: str) -> bool:
+        sequence = await tx.parked.sequence_of(letter)
+        if sequence is None:
+            return False
+        await tx.tasks.schedule(PARKED, sequence)
+        await tx.parked.among(self._service, [sequence])
+        # It may have been handled while we waited for whoever tried the sequence.
+        if await tx.parked.sequence_of(letter) is None:
+            return False
+        await tx.parked.take_out(letter)
+        return True
+
+    def _unknown(self, received: Received[Any]) -> str:
+        if received.message.service != self._service:
+            return f"there is no service called {received.message.service}"
+        return "there is no such letter"

@@ -1,0 +1,98 @@
+"""Partitions that are taken away are drained first, then fenced; stopping is the same for all."""
+
+import asyncio
+from typing import Any
+
+from busbar.kernel.errors import Retry
+from busbar.messages.notification import DeleteSubscription
+from busbar.runtime.service import Received
+from busbar.runtime.store import Store, Transaction
+from support import eventually
+from support.runtime import ManualClock, SteppedClock, Toy, record
+
+MINE = (DeleteSubscription.TOPIC, 0)
+OTHER = (DeleteSubscription.TOPIC, 1)
+
+
+class Held:
+    """Keeps a handler from going on until it is let go."""
+
+    def __init__(self, toy: Toy, name: str) -> None:
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+        handle = toy.handle
+
+        async def held(received: Received[Any], tx: Transaction) -> None:
+            await handle(received, tx)
+            if received.message.name == name:
+                self.reached.set()
+                await self.go_on.wait()
+
+        kind = toy.service.handlers[DeleteSubscription.TYPE][0]
+        toy.service.handlers[DeleteSubscription.TYPE] = (kind, held)
+        toy.restarted()
+
+
+async def test_a_partition_is_given_up_when_the_transaction_in_hand_is_done(toy: Toy) -> None:
+    held = Held(toy, "s1")
+    working = asyncio.create_task(toy.engine.process([record(0), record(1), record(2)]))
+    await held.reached.wait()
+    giving_up = asyncio.create_task(toy.engine.revoke([MINE]))
+    await asyncio.sleep(0)
+    assert not giving_up.done()
+    held.go_on.set()
+    await giving_up
+    assert await toy.done() == [0, 1, 2]
+    assert await working == {MINE: 3}
+
+
+async def test_nothing_of_a_partition_that_was_taken_away_is_handled_any_more(toy: Toy) -> None:
+    await toy.engine.process([record(0)])
+    await toy.engine.revoke([MINE])
+    reached = await toy.engine.process([record(1), record(8, partition=1)])
+    assert await toy.done() == [0, 8]
+    assert reached == {MINE: 1, OTHER: 9}
+    assert await toy.engine.positions([MINE]) == {MINE: 1}
+    await toy.engine.process([record(1)])
+    assert await toy.done() == [0, 8, 1]
+
+
+async def test_a_message_that_is_being_tried_again_is_left_to_the_next_owner(
+    store: Store,
+) -> None:
+    clock = SteppedClock()
+    toy = Toy(store, clock)
+    toy.failing["s0"] = [Retry("later", after=3600)]
+    working = asyncio.create_task(toy.engine.process([record(0)]))
+    await eventually(lambda: clock.slept, what="the wait for the next try")
+    await toy.engine.revoke([MINE])
+    assert await working == {}
+    assert await toy.done() == []
+    assert await toy.dead() == []
+    await toy.restarted().process([record(0)])
+    assert await toy.done() == [0]
+
+
+async def test_what_is_left_of_a_failing_batch_goes_on_for_partitions_that_stay(
+    store: Store,
+) -> None:
+    clock = SteppedClock()
+    toy = Toy(store, clock)
+    toy.failing["s0"] = [Retry("later", after=3600)] * 2
+    batch = [record(0), record(7, partition=1)]
+    working = asyncio.create_task(toy.engine.process(batch))
+    await eventually(lambda: clock.slept, what="the wait for the next try")
+    await toy.engine.revoke([MINE])
+    await working
+    assert await toy.done() == [7]
+
+
+async def test_stopping_ends_every_wait(store: Store, clock: ManualClock) -> None:
+    stepped = SteppedClock(clock.now())
+    toy = Toy(store, stepped)
+    toy.failing["s0"] = [Retry("later", after=3600)] * 2
+    working = asyncio.create_task(toy.engine.process([record(0), record(1)]))
+    await eventually(lambda: stepped.slept, what="the wait for the next try")
+    await toy.engine.stop()
+    await working
+    assert await toy.done() == []

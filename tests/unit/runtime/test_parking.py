@@ -1,0 +1,297 @@
+"""A message that fails parks its own sequence: others go on, and what waits is handled in order."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import select
+
+from busbar.kernel.errors import Conflict, Fenced, Reject
+from busbar.messages import topics
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+    DiscardDeadLetter,
+    RedriveDeadLetter,
+)
+from busbar.messages.notification import DeleteSubscription
+from busbar.runtime.bus import Record
+from busbar.runtime.parking import PARKED, sequence_of
+from busbar.runtime.store import Claim, Store, Transaction, tables
+from busbar.runtime.workers import Work
+from support.runtime import ManualClock, Toy, intent, record
+
+Result = TypeVar("Result")
+OWN, OTHER = "payments/dev/stream/own", "payments/dev/stream/other"
+
+
+def of(sequence: str, *offsets: int) -> list[Record]:
+    return [record(offset, key=sequence) for offset in offsets]
+
+
+def asking(offset: int, letter: str, type_: str = RedriveDeadLetter.TYPE) -> Record:
+    return record(
+        offset,
+        {"service": "policy", "letter": letter},
+        id_=f"ask-{offset}",
+        type_=type_,
+        topic=topics.INTENTS_DEAD_LETTER,
+    )
+
+
+async def claimed(store: Store) -> list[Claim]:
+    async def take(tx: Transaction) -> list[Claim]:
+        lease = timedelta(seconds=5)
+        return list(await tx.tasks.claim(PARKED, holder="a", lease=lease, limit=10))
+
+    return await store.transact(take)
+
+
+async def resume(toy: Toy) -> int:
+    """Try what is due; how many sequences were."""
+    claims = await claimed(toy.store)
+    for claim in claims:
+        await toy.engine.parking.resume(Work(claim, toy.store))
+    return len(claims)
+
+
+async def facts(toy: Toy, *types: type[DeadLetterRecovered | DeadLetterRedriven]) -> list[object]:
+    known = {one.TYPE: one for one in types}
+    return [
+        known[event.type].model_validate_json(event.data)
+        for event in await toy.store.events(limit=10_000)
+        if event.type in known
+    ]
+
+
+async def parked(toy: Toy) -> list[str]:
+    async with toy.store.reading() as tx:
+        return list((await tx.execute(select(tables.parked.c.sequence))).scalars())
+
+
+async def fail_once(toy: Toy, *records: Record, broken: int = 0) -> list[str]:
+    """Handle ``records`` while number ``broken`` fails; the letters, and the handler is mended."""
+    toy.broken[f"s{broken}"] = ArithmeticError("no")
+    await toy.engine.process(records)
+    toy.broken.clear()
+    return [letter.letter for letter in await toy.dead()]
+
+
+async def test_what_comes_behind_a_failed_message_waits_and_other_sequences_go_on(
+    toy: Toy,
+) -> None:
+    toy.broken["s0"] = ArithmeticError("no")
+    await toy.engine.process([*of(OWN, 0), *of(OTHER, 1), *of(OWN, 2, 3), *of(OTHER, 4)])
+    await toy.engine.process([*of(OWN, 5), *of(OTHER, 6)])
+    assert await toy.done() == [1, 4, 6]
+    letters = await toy.dead()
+    assert [letter.offset for letter in letters] == [0, 2, 3, 5]
+    assert [letter.reason for letter in letters] == ["handler_failed", *["parked"] * 3]
+    assert [letter.sequence for letter in letters] == [OWN] * 4
+    assert [letter.behind for letter in letters] == [None, *[letters[0].letter] * 3]
+    assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 7}
+
+
+async def test_a_parked_sequence_is_handled_in_its_order_once_the_handler_is_mended(
+    toy: Toy, clock: ManualClock
+) -> None:
+    letters = await fail_once(toy, *of(OWN, 0, 1, 2))
+    clock.advance(60)
+    assert await resume(toy) == 1
+    assert await toy.done() == [0, 1, 2]
+    recovered = await facts(toy, DeadLetterRecovered)
+    assert [one.letter for one in recovered if isinstance(one, DeadLetterRecovered)] == letters
+    assert await parked(toy) == []
+    await toy.engine.process(of(OWN, 3))
+    assert await toy.done() == [0, 1, 2, 3]
+
+
+async def test_a_sequence_is_tried_again_by_itself_less_and_less_often(
+    toy: Toy, clock: ManualClock
+) -> None:
+    toy.broken["s0"] = ArithmeticError("no")
+    await toy.engine.process(of(OWN, 0))
+    waits = []
+    for _ in range(4):
+        async with toy.store.reading() as tx:
+            due = await tx.execute(select(tables.tasks.c.due).where(tables.tasks.c.kind == PARKED))
+            at = str(due.scalar_one())
+        before = clock.now()
+        while not await resume(toy):
+            clock.advance(1)
+        waits.append(round((clock.now() - before).total_seconds()))
+        assert at
+    assert waits == [20, 40, 80, 160]
+    assert await toy.done() == []
+    assert len(await toy.dead()) == 1
+    assert await facts(toy, DeadLetterRecovered, DeadLetterRedriven) == []
+
+
+async def test_what_fails_again_in_a_resumed_sequence_holds_up_what_is_behind_it(
+    toy: Toy, clock: ManualClock
+) -> None:
+    await fail_once(toy, *of(OWN, 0, 1, 2))
+    toy.broken["s1"] = ArithmeticError("no")
+    clock.advance(60)
+    await resume(toy)
+    assert await toy.done() == [0]
+    await toy.engine.process(of(OWN, 3))
+    toy.broken.clear()
+    clock.advance(3600)
+    await resume(toy)
+    assert await toy.done() == [0, 1, 2, 3]
+
+
+async def test_redriving_any_letter_of_a_sequence_handles_the_whole_sequence_in_order(
+    toy: Toy,
+) -> None:
+    letters = await fail_once(toy, *of(OWN, 0, 1, 2))
+    await toy.engine.process([asking(0, letters[1])])
+    assert await resume(toy) == 1
+    assert await toy.done() == [0, 1, 2]
+    (told,) = await facts(toy, DeadLetterRedriven)
+    assert isinstance(told, DeadLetterRedriven)
+    assert (told.letter, told.outcome, told.intent.id) == (letters[1], "handled", "ask-0")
+
+
+async def test_who_asked_hears_that_the_sequence_failed_again_and_where(toy: Toy) -> None:
+    toy.broken["s0"] = ArithmeticError("no")
+    await toy.engine.process(of(OWN, 0, 1))
+    head, behind = [letter.letter for letter in await toy.dead()]
+    await toy.engine.process([asking(0, behind), asking(1, head)])
+    await resume(toy)
+    told = [
+        one for one in await facts(toy, DeadLetterRedriven) if isinstance(one, DeadLetterRedriven)
+    ]
+    assert [(one.letter, one.outcome) for one in told] == [(behind, "failed"), (head, "failed")]
+    assert told[0].detail == f"it waits behind {head}: policy failed with ArithmeticError"
+    assert told[1].detail == "policy failed with ArithmeticError"
+    assert await toy.done() == []
+    await resume(toy)
+    assert len(await facts(toy, DeadLetterRedriven)) == 2
+
+
+async def test_a_discarded_letter_is_given_up_and_what_waits_behind_it_goes_on(toy: Toy) -> None:
+    toy.broken["s0"] = ArithmeticError("no")
+    await toy.engine.process(of(OWN, 0, 1))
+    head = (await toy.dead())[0].letter
+    await toy.engine.process([asking(0, head, DiscardDeadLetter.TYPE)])
+    await resume(toy)
+    assert await toy.done() == [1]
+    assert await parked(toy) == []
+    await toy.engine.process([asking(1, head, DiscardDeadLetter.TYPE)])
+    await toy.engine.process([asking(2, "nobody", DiscardDeadLetter.TYPE)])
+    outcomes = [
+        DeadLetterDiscarded.model_validate_json(event.data).outcome
+        for event in await toy.store.events()
+        if event.type == DeadLetterDiscarded.TYPE
+    ]
+    assert outcomes == ["discarded", "not_waiting", "unknown_letter"]
+
+
+async def test_a_rejected_intent_holds_up_nothing(toy: Toy) -> None:
+    toy.broken["s0"] = Reject("no_use", "it is of no use")
+    await toy.engine.process(of(OWN, 0, 1))
+    assert await toy.done() == [1]
+    assert [letter.sequence for letter in await toy.dead()] == [None]
+    assert await parked(toy) == []
+
+
+async def test_a_record_without_a_key_waits_alone(toy: Toy) -> None:
+    keyless = [Record(r.topic, 0, r.offset, 0, None, r.value, r.headers) for r in of("x", 0, 1)]
+    await fail_once(toy, *keyless)
+    assert await toy.done() == [1]
+    assert await parked(toy) == [f"{DeleteSubscription.TOPIC}/0/0"]
+
+
+async def test_an_event_that_comes_again_while_its_sequence_waits_is_handled_once(
+    toy: Toy, clock: ManualClock
+) -> None:
+    again = record(2, intent(0), id_="intent-0", key=OWN)
+    await fail_once(toy, *of(OWN, 0, 1), again)
+    clock.advance(60)
+    await resume(toy)
+    assert await toy.done() == [0, 1]
+    assert await parked(toy) == []
+
+
+async def test_a_process_that_dies_between_two_letters_leaves_the_rest_to_the_next_one(
+    toy: Toy, clock: ManualClock
+) -> None:
+    await fail_once(toy, *of(OWN, 0, 1, 2))
+    clock.advance(60)
+    (claim,) = await claimed(toy.store)
+    with pytest.raises(Died):
+        await toy.engine.parking.resume(MortalWork(claim, toy.store, [1, 2]))
+    assert await toy.done() == [0, 1]
+    clock.advance(6)
+    toy.restarted()
+    await resume(toy)
+    assert await toy.done() == [0, 1, 2]
+
+
+class Died(BaseException):
+    """The process is gone."""
+
+
+@dataclass(frozen=True)
+class MortalWork(Work):
+    """Work of a process that dies after some transactions."""
+
+    left: list[int]
+
+    async def record(self, body: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        if not self.left:
+            raise Died
+        self.left.pop()
+        return await Work.record(self, body)
+
+
+async def test_a_worker_that_lost_its_lease_handles_nothing_of_the_sequence(
+    toy: Toy, clock: ManualClock
+) -> None:
+    await fail_once(toy, *of(OWN, 0))
+    clock.advance(60)
+    (old,) = await claimed(toy.store)
+    clock.advance(6)
+    (new,) = await claimed(toy.store)
+    with pytest.raises(Fenced):
+        await toy.engine.parking.resume(Work(old, toy.store))
+    assert await toy.done() == []
+    await toy.engine.parking.resume(Work(new, toy.store))
+    assert await toy.done() == [0]
+
+
+async def test_a_conflict_while_resuming_is_no_failure_of_the_message(
+    toy: Toy, clock: ManualClock
+) -> None:
+    await fail_once(toy, *of(OWN, 0))
+    toy.failing["s0"] = [Conflict("somebody was first")]
+    clock.advance(60)
+    (claim,) = await claimed(toy.store)
+    with pytest.raises(Conflict):
+        await toy.engine.parking.resume(Work(claim, toy.store))
+    await toy.engine.parking.resume(Work(claim, toy.store))
+    assert await toy.done() == [0]
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        (b"payments/dev/stream/own", "payments/dev/stream/own"),
+        (b"", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (b"with a pa55word", "sha256:"),
+        (b"\xff", "sha256:"),
+        (b"x" * 201, "sha256:"),
+    ],
+)
+def test_a_sequence_is_named_after_its_key_if_that_is_a_plain_name(key: bytes, name: str) -> None:
+    assert sequence_of(Record("t", 1, 2, 0, key, None, [])).startswith(name)
+
+
+def test_two_keys_that_are_no_plain_names_are_two_sequences() -> None:
+    names = {sequence_of(Record("t", 1, 2, 0, key, None, [])) for key in (b"\xff", b"\xfe", b" ")}
+    assert len(names) == 3
