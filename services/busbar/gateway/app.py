@@ -4,6 +4,7 @@ import busbar
 from busbar.gateway.audit_client import HttpAuditReader
 from busbar.gateway.auth import load_token
 from busbar.gateway.handlers import Gateway
+from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
 from busbar.runtime.process import App, Context
 
@@ -14,6 +15,11 @@ def create(context: Context) -> App:
     audit = HttpAuditReader(settings.audit_url)
     token = load_token(settings.home, settings.token)
     app = routes(
-        context.store, audit, token=token, cipher=context.cipher, version=busbar.__version__
+        context.store,
+        audit,
+        token=token,
+        cipher=context.cipher,
+        version=busbar.__version__,
+        limits=Limits(intents=settings.intake_backlog, seconds=settings.intake_lag_seconds),
     )
     return App(service=Gateway().service(), http=app, close=audit.close)

@@ -36,7 +36,7 @@ class Accepted:
 class Refused:
     """The event is not let in: ``code`` for programs, ``detail`` and ``fix`` for people."""
 
-    code: Literal["unknown_type", "reserved_source", "conflict", "unpublishable"]
+    code: Literal["unknown_type", "reserved_source", "conflict", "unpublishable", "busy"]
     detail: str
     fix: str
 
@@ -96,6 +96,15 @@ def trace_of(header: str | None) -> str | None:
     Source: https://www.w3.org/TR/trace-context/#traceparent-header (version 00).
     """
     return header if header and _TRACEPARENT.fullmatch(header) else None
+
+
+def busy(lag: float) -> Refused:
+    """Nothing new is let in while what was let in before is not decided."""
+    return Refused(
+        "busy",
+        f"intents have waited for a decision for {lag:.0f} seconds, and many do",
+        "send the event again in a while, under the same id; it counts once",
+    )
 
 
 def unpublishable(why: str) -> Refused:

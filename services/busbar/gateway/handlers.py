@@ -11,10 +11,12 @@ from busbar.gateway.domain import (
     admit,
     already,
     body_digest,
+    busy,
     passed_on,
     trace_of,
     unpublishable,
 )
+from busbar.gateway.pressure import answered, let_in
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
@@ -96,9 +98,17 @@ class Gateway:
 
 
 async def take(
-    store: Store, envelope: Envelope, *, principal: str, traceparent: str | None
+    store: Store,
+    envelope: Envelope,
+    *,
+    principal: str,
+    traceparent: str | None,
+    lag: float | None = None,
 ) -> Taken | Refused:
-    """Store an intent for the relay to publish; the same one again changes nothing."""
+    """Store an intent for the relay to publish; the same one again changes nothing.
+
+    While the platform has a ``lag`` (seconds) of undecided intents, no new one is let in.
+    """
     admitted = admit(envelope)
     if isinstance(admitted, Refused):
         return admitted
@@ -110,6 +120,8 @@ async def take(
         if before is not None:
             refused = already(before["digest"], body_digest(envelope))
             return refused or Taken(operation, accepted.resource, again=True)
+        if lag is not None:
+            return busy(lag)
         metadata = _metadata(tx, envelope, principal=principal, traceparent=traceparent)
         if why := _why_not_publishable(tx, envelope, accepted, metadata):
             return unpublishable(why)
@@ -185,6 +197,7 @@ async def _store(
             updated=format_time(tx.now),
         )
         await _put_operation(view, tx)
+        await let_in(tx, operation, time=format_time(tx.now))
 
 
 def _named(fact: Message, field: str) -> str | None:
@@ -196,6 +209,8 @@ async def _project_operation(operation: str, fact: Message, time: str, tx: Trans
     known = await tx.documents.get(OPERATION, operation)
     before = OperationView.model_validate(known["view"]) if known else None
     after = evolve_operation(before, fact, time=time)
+    if before is not None and before.status == "received":
+        await answered(tx, operation)
     if after is not None and after != before:
         await _put_operation(after, tx, rank=known["rank"] if known else None)
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 import busbar
 from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.store import Store
@@ -38,6 +39,7 @@ def document() -> dict[str, Any]:
         token=SecretStr("none"),
         cipher=Cipher(bytes(32)),
         version=busbar.__version__,
+        limits=Limits(),
     )
     return app.openapi()
 

@@ -23,6 +23,7 @@ from busbar.gateway.domain import Refused
 from busbar.gateway.handlers import take
 from busbar.gateway.intake import read_event
 from busbar.gateway.ports import AuditReader, AuditUnavailable
+from busbar.gateway.pressure import Limits, Pressure
 from busbar.gateway.reading import Reader
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
@@ -31,6 +32,9 @@ from busbar.runtime.cipher import Cipher
 from busbar.runtime.dead_letters import unpack
 from busbar.runtime.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
 from busbar.runtime.store import Store
+
+RETRY_AFTER = "5"
+"""Seconds after which it is worth to ask again while the platform catches up."""
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at the most.")]
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for news.")]
@@ -46,9 +50,15 @@ def _slug(what: str) -> Any:
 
 
 def routes(
-    store: Store, audit: AuditReader, *, token: SecretStr, cipher: Cipher, version: str
+    store: Store,
+    audit: AuditReader,
+    *,
+    token: SecretStr,
+    cipher: Cipher,
+    version: str,
+    limits: Limits,
 ) -> DocumentedApp:
-    """The application."""
+    """The application; it lets intents in within ``limits``."""
     app = DocumentedApp(
         title="busbar",
         summary="Publish an intent, get a resource, see what happened.",
@@ -63,7 +73,7 @@ def routes(
     authenticate = authenticator(token)
     reader = Reader(store)
     secured = APIRouter(prefix="/v1", dependencies=[Depends(authenticate)], redirect_slashes=False)
-    _intake(secured, store, authenticate)
+    _intake(secured, store, Pressure(store, limits), authenticate)
     _operations(secured, reader)
     _resources(secured, reader)
     _facts(secured, reader)
@@ -83,7 +93,7 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _intake(router: APIRouter, store: Store, authenticate: Any) -> None:
+def _intake(router: APIRouter, store: Store, pressure: Pressure, authenticate: Any) -> None:
     @router.post(
         "/events",
         tags=["intents"],
@@ -96,6 +106,7 @@ def _intake(router: APIRouter, store: Store, authenticate: Any) -> None:
                 _409="An event with this source and id came before, with another body.",
                 _413="It is too large.",
                 _422="It is an event, but none that can be let in as an intent.",
+                _429="Too many intents wait for a decision already; try again.",
             ),
         },
         openapi_extra=event_request(),
@@ -110,11 +121,13 @@ def _intake(router: APIRouter, store: Store, authenticate: Any) -> None:
             envelope,
             principal=principal,
             traceparent=request.headers.get("traceparent"),
+            lag=await pressure.lag(),
         )
         if isinstance(taken, Refused):
-            known = {"conflict": HTTPStatus.CONFLICT}
+            known = {"conflict": HTTPStatus.CONFLICT, "busy": HTTPStatus.TOO_MANY_REQUESTS}
             status = known.get(taken.code, HTTPStatus.UNPROCESSABLE_ENTITY)
-            raise ProblemError(status, taken.code, taken.detail, fix=taken.fix)
+            headers = {"Retry-After": RETRY_AFTER} if taken.code == "busy" else None
+            raise ProblemError(status, taken.code, taken.detail, fix=taken.fix, headers=headers)
         place = f"/v1/operations/{taken.operation}"
         headers = {"Location": place, "Operation-Location": place}
         if taken.again:

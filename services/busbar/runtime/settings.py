@@ -67,7 +67,17 @@ class Settings(BaseSettings):
         default=5,
         ge=1,
         le=100,
-        description="Tries of a failing message before it is dead-lettered.",
+        description="Tries of a failing message before its sequence is parked.",
+    )
+    intake_backlog: int = Field(
+        default=1000,
+        ge=0,
+        description="Undecided intents from which on the gateway looks at their lag.",
+    )
+    intake_lag_seconds: float = Field(
+        default=60.0,
+        ge=0,
+        description="With so many, and the oldest older than this, new intents get a 429.",
     )
     webhook_allow_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.0/8", "::1/128"),

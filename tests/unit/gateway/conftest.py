@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from busbar.gateway.handlers import Gateway
 from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
@@ -191,9 +192,21 @@ class Platform:
 
 
 def app_over(
-    store: Store, audit: FakeAudit, *, key: Cipher | None = None, token: str = TOKEN
+    store: Store,
+    audit: FakeAudit,
+    *,
+    key: Cipher | None = None,
+    token: str = TOKEN,
+    limits: Limits | None = None,
 ) -> FastAPI:
-    return routes(store, audit, token=SecretStr(token), cipher=key or cipher(), version="1.2.3")
+    return routes(
+        store,
+        audit,
+        token=SecretStr(token),
+        cipher=key or cipher(),
+        version="1.2.3",
+        limits=limits or Limits(),
+    )
 
 
 def event(number: int = 1, *, name: str = "orders", **attributes: Any) -> dict[str, Any]:

@@ -76,6 +76,12 @@ class Documents:
             )
         )
 
+    async def count(self, kind: str, *, most: int) -> int:
+        """How many documents of ``kind`` there are, counted up to ``most``."""
+        some = select(tables.documents.c.rank).where(tables.documents.c.kind == kind).limit(most)
+        found = await self._connection.execute(select(func.count()).select_from(some.subquery()))
+        return int(found.scalar_one())
+
     def _touch(self, kind: str, key: str) -> None:
         self.touched.add(f"document\n{kind}\n{key}")
 
