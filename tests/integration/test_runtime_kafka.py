@@ -228,7 +228,10 @@ async def test_headers_that_are_no_text_do_not_lose_later_records(line: Line) ->
         [("ce_source", None)],
         [],
     ]
-    odd = [Record("", 0, 0, 0, good.key, good.value, headers) for headers in bad]
+    odd = [
+        Record("", 0, 0, 0, f"key-{number}".encode(), good.value, headers)
+        for number, headers in enumerate(bad)
+    ]
     async with line.running():
         await line.send(*odd, record(3), Record("", 0, 0, 0, b"k", None, []), record(6))
         await line.done(1, 3, 6)
