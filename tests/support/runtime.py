@@ -174,7 +174,7 @@ def subscription_fact(received: Received[DeleteSubscription]) -> Unsubscribed:
     envelope = received.envelope
     return Unsubscribed(
         operation=operation_id(envelope.source, envelope.id),
-        intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+        intent=IntentRef.of(envelope),
         subscription=f"{received.message.team}/{received.message.name}",
     )
 

@@ -95,7 +95,7 @@ class Notifier:
             state,
             intent,
             operation=operation_id(envelope.source, envelope.id),
-            intent_ref=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            intent_ref=IntentRef.of(envelope),
             secret_known=applying is not None
             and self._secrets.webhook_secrets(applying.secret) is not None,
             url_problem=self._url_problem(applying.url) if applying else None,
@@ -116,7 +116,7 @@ class Notifier:
         operation = operation_id(envelope.source, envelope.id)
         fact = SubscriptionRefused(
             operation=operation,
-            intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            intent=IntentRef.of(envelope),
             reason="invalid_intent",
             detail=f"the intent's data do not fit its type at {places}",
             fix="mend what is named, then send the intent again under a new id",

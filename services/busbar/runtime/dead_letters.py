@@ -106,7 +106,7 @@ class DeadLetters:
             offset=record.offset,
             reason=why.reason,
             detail=why.detail,
-            intent=_identity(envelope),
+            intent=IntentRef.of(envelope) if envelope else None,
             size=len(record.value or b""),
             sealed=base64.b64encode(sealed).decode(),
         )
@@ -123,12 +123,6 @@ class DeadLetters:
         if sealed is None:
             return None
         return unpack(self._cipher.open(sealed, context=letter))
-
-
-def _identity(envelope: Envelope | None) -> IntentRef | None:
-    if envelope is None:
-        return None
-    return IntentRef(source=envelope.source, id=envelope.id, type=envelope.type)
 
 
 def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None:

@@ -144,7 +144,7 @@ class Dispatcher:
                 "operation": operation_id(envelope.source, envelope.id),
                 "letter": intent.letter,
                 "service": self._service.name,
-                "intent": IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+                "intent": IntentRef.of(envelope),
                 **fields,
             }
         )
