@@ -47,6 +47,8 @@ log = get_logger()
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
 PAGE = 500
+MAX_PLACES = 10
+MAX_PLACE_CHARS = 80
 
 
 class Notifier:
@@ -220,7 +222,13 @@ async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscripti
 
 def _places(problem: Problem) -> str:
     errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
-    return "; ".join(f"/{'/'.join(map(str, item['loc']))}: {item['msg']}" for item in errors)
+    told = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
+    return "; ".join(told)
+
+
+def _place(parts: tuple[str | int, ...]) -> str:
+    """Where it is; a producer's own names may be as long as the whole event."""
+    return "".join(f"/{part}"[:MAX_PLACE_CHARS] for part in parts)
 
 
 def _told(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:

@@ -15,7 +15,7 @@ from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
 from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.dead_letters import DeadLetters, shortened
 from busbar.runtime.logs import bind, get_logger
 from busbar.runtime.service import Conflicting, Handler, Problem, Received, Service
 from busbar.runtime.store import STORE_AWAY, Cause, Transaction
@@ -23,6 +23,9 @@ from busbar.runtime.store import STORE_AWAY, Cause, Transaction
 log = get_logger()
 
 Identity = tuple[str, str]
+
+MAX_PLACES = 10
+"""How many of the places where data do not fit are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Dispatcher:
             await self._service.invalid(problem, tx)
             return
         errors = problem.error.errors(include_input=False) if problem.error else []
-        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors)
+        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors[:MAX_PLACES])
         raise Reject("invalid_data", f"{problem.envelope.type} does not fit its schema at {places}")
 
     async def _repeat(self, tx: Transaction, item: Readable, first: str) -> None:
@@ -166,7 +169,7 @@ class Dispatcher:
         except (Conflict, *STORE_AWAY):
             raise
         except BusbarError as error:
-            return {"outcome": "failed", "detail": str(error)}
+            return {"outcome": "failed", "detail": shortened(str(error))}
         except Exception as error:
             log.exception("redrive_failed")
             detail = f"{self._service.name} failed with {type(error).__name__}"

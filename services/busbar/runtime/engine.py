@@ -14,7 +14,7 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Conflict, Reject, Retry
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
-from busbar.runtime.bus import Partition, Record
+from busbar.runtime.bus import Partition, Record, in_parts
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
@@ -60,7 +60,8 @@ class Engine:
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle ``records``; returns when each is committed, dead-lettered or known already."""
-        await self._settle([_Item(record, wire.read(record)) for record in records])
+        for part in in_parts(records):
+            await self._settle([_Item(record, wire.read(record)) for record in part])
 
     # -- until it is settled --------------------------------------------------------------------
 

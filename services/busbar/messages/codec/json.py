@@ -74,11 +74,15 @@ def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
         raise ValueError(f"The data cannot be written as JSON: {error}.") from error
     if b"null" in data:
         _refuse_not_a_number(value)
-    if data.count(b"[") + data.count(b"{") > levels and _deeper_than(
-        _outside_strings(data), levels
-    ):
+    if nests_deeper(data, levels):
         raise ValueError(f"The data nests deeper than {levels} levels; write a flatter document.")
     return data
+
+
+def nests_deeper(data: bytes, levels: int = MAX_LEVELS) -> bool:
+    """Whether ``data``, which is JSON, nests deeper than :func:`load_json` reads."""
+    brackets = data.count(b"[") + data.count(b"{")
+    return brackets > levels and _deeper_than(_outside_strings(data), levels)
 
 
 def _why_not_json(data: bytes, what: str, error: orjson.JSONDecodeError) -> str:
