@@ -17,6 +17,7 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered, HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
+from busbar.runtime import wire
 from busbar.runtime.bus import Outgoing, Partition, Record
 from busbar.runtime.cipher import Cipher
 from busbar.runtime.dead_letters import DeadLetters
@@ -93,7 +94,15 @@ class FakePublisher:
 
     @property
     def envelopes(self) -> list[Envelope]:
-        return [codec.read(record.headers, record.value, record.key) for record in self.records]
+        return [self._read(record) for record in self.records]
+
+    @staticmethod
+    def _read(record: Outgoing) -> Envelope:
+        found = wire.read(
+            Record(record.topic, 0, 0, 0, record.key, record.value, list(record.headers))
+        )
+        assert isinstance(found, Envelope), found
+        return found
 
     def of(self, *types: str) -> list[Envelope]:
         return [envelope for envelope in self.envelopes if envelope.type in types]
@@ -178,7 +187,7 @@ def subscription_fact(received: Received[DeleteSubscription]) -> Unsubscribed:
     envelope = received.envelope
     return Unsubscribed(
         operation=operation_id(envelope.source, envelope.id),
-        intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+        intent=IntentRef.of(envelope),
         subscription=f"{received.message.team}/{received.message.name}",
     )
 

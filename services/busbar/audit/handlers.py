@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
 from busbar.audit.ports import Log
@@ -100,7 +101,7 @@ def _operation(topic: str, envelope: Envelope) -> str | None:
     data = envelope.data if isinstance(envelope.data, dict) else {}
     named = data.get("operation")
     if isinstance(named, str):
-        return named
+        return _as_operation(named)
     intent = data.get("intent")
     if isinstance(intent, dict):
         return str(operation_id(str(intent.get("source")), str(intent.get("id"))))
@@ -111,9 +112,24 @@ def _resource(envelope: Envelope) -> str | None:
     data = envelope.data if isinstance(envelope.data, dict) else {}
     stated = data.get("resource")
     if isinstance(stated, str):
-        return stated
+        return _as_resource(stated)
     named = ResourceId.named_in(data)
     return str(named) if named else None
+
+
+def _as_operation(text: str) -> str | None:
+    """``text``, if it is the id of an operation: whoever wrote it, the copy can be looked up."""
+    try:
+        return text if str(UUID(text)) == text else None
+    except ValueError:
+        return None
+
+
+def _as_resource(text: str) -> str | None:
+    try:
+        return str(ResourceId.parse(text))
+    except ValueError:
+        return None
 
 
 def record_of(event: StoredEvent) -> AuditRecord:
@@ -141,9 +157,15 @@ def record_of(event: StoredEvent) -> AuditRecord:
     )
 
 
-def _published(timestamp: int) -> str:
-    """When a record without a time of its own was published, as Kafka has it (ms since 1970)."""
-    return format_time(datetime.fromtimestamp(timestamp / 1000, UTC))
+def _published(timestamp: int) -> str | None:
+    """When a record without a time of its own was published, as Kafka has it (ms since 1970).
+
+    It is the producer's to say: a time that no calendar has is none.
+    """
+    try:
+        return format_time(datetime.fromtimestamp(timestamp / 1000, UTC))
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 async def records(

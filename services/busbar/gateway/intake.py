@@ -26,6 +26,10 @@ _FIXES: Final = {
     "too_many_headers": "send fewer headers, or the event as application/cloudevents+json",
     "batch_not_supported": "send each event in a request of its own",
 }
+_STATUSES: Final = {
+    "bad_content_type": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "batch_not_supported": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+}
 _OTHERWISE: Final = "send one CloudEvent 1.0 in JSON, structured or binary"
 
 
@@ -33,7 +37,8 @@ async def read_event(request: Request) -> Envelope:
     """The event in ``request``.
 
     Raises:
-        ProblemError: there is none, or it is too large (413); at most a chunk too much is read.
+        ProblemError: there is none (400), its format is none of ours (415), or it is too large
+            (413); at most a chunk too much is read.
     """
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > MAX_BYTES:
@@ -47,7 +52,7 @@ async def read_event(request: Request) -> Envelope:
         return codec.read(request.headers.items(), bytes(body))
     except Unreadable as error:
         raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
+            _STATUSES.get(error.code, HTTPStatus.BAD_REQUEST),
             error.code,
             error.detail,
             fix=_FIXES.get(error.code, _OTHERWISE),

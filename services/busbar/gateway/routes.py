@@ -105,6 +105,7 @@ def _intake(router: APIRouter, store: Store, pressure: Pressure, authenticate: A
                 _400="It is no CloudEvent in JSON; the code says what is wrong.",
                 _409="An event with this source and id came before, with another body.",
                 _413="It is too large.",
+                _415="It is a batch, or in another format than JSON.",
                 _422="It is an event, but none that can be let in as an intent.",
                 _429="Too many intents wait for a decision already; try again.",
             ),
@@ -271,6 +272,14 @@ def _letters(router: APIRouter, reader: Reader, cipher: Cipher) -> None:
 
 
 def _open(letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
+    if not sealed:
+        raise ProblemError(
+            HTTPStatus.CONFLICT,
+            "not_published",
+            "the record is too large to be published; only the service that could not handle it"
+            " has it",
+            fix="redrive the letter, or have its producer send it again, smaller",
+        )
     try:
         record = unpack(cipher.open(base64.b64decode(sealed), context=letter))
     except ConfigurationError as error:
@@ -284,9 +293,14 @@ def _open(letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
         ) from error
     return {
         "key": _text(record.key),
-        "headers": [[name, _text(value)] for name, value in record.headers],
+        "headers": [[_text(_raw(name)), _text(value)] for name, value in record.headers],
         "value": _text(record.value),
     }
+
+
+def _raw(name: str) -> bytes:
+    """The bytes of a header's name: what was no UTF-8 in them came as surrogates (PEP 383)."""
+    return name.encode(errors="surrogateescape")
 
 
 def _text(value: bytes | None) -> str | None:

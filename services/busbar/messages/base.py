@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from busbar.kernel.resource import SLUG
+from busbar.messages.envelope import Envelope
 
 Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
 """A DNS label: lower-case letters, digits and inner hyphens, at most 63 characters."""
@@ -58,6 +59,11 @@ class IntentRef(Part):
     source: str
     id: str
     type: str
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "IntentRef":
+        """The identity of the event in ``envelope``."""
+        return cls(source=envelope.source, id=envelope.id, type=envelope.type)
 
 
 class OperationFact(Fact):

@@ -98,7 +98,10 @@ class DeadLettered(Fact):
     detail: str
     intent: IntentRef | None = Field(description="The event's identity, where it could be read.")
     size: int = Field(description="Bytes of the original value.")
-    sealed: str = Field(description="The whole record (key, headers, value), encrypted, base64.")
+    sealed: str = Field(
+        description="The whole record (key, headers, value), encrypted, base64; empty if that is "
+        "too large to be published: then the service's own store has it."
+    )
 
 
 class DeadLetterRedriven(Fact):

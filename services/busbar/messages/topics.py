@@ -31,6 +31,9 @@ PARTITIONS = 12
 INTENT_RETENTION_MS = 7 * 24 * 3600 * 1000
 """Intents are kept 7 days; facts and dead letters for ever (-1)."""
 
+RECORD_MAX_BYTES = 1024 * 1024 + 12
+"""The longest batch that topics take: Kafka's own default, whatever a broker's may be."""
+
 DEAD_LETTER_MAX_BYTES = 4 * 1024 * 1024
 """Dead-letter topics take larger records than intents do, since they carry one whole."""
 
@@ -42,4 +45,6 @@ def configuration(topic: str) -> dict[str, str]:
         settings["retention.ms"] = str(INTENT_RETENTION_MS)
     if topic in DEAD_LETTERS:
         settings["max.message.bytes"] = str(DEAD_LETTER_MAX_BYTES)
+    else:
+        settings["max.message.bytes"] = str(RECORD_MAX_BYTES)
     return settings

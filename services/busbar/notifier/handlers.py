@@ -47,6 +47,8 @@ log = get_logger()
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
 PAGE = 500
+MAX_PLACES = 10
+MAX_PLACE_CHARS = 80
 
 
 class Notifier:
@@ -95,7 +97,7 @@ class Notifier:
             state,
             intent,
             operation=operation_id(envelope.source, envelope.id),
-            intent_ref=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            intent_ref=IntentRef.of(envelope),
             secret_known=applying is not None
             and self._secrets.webhook_secrets(applying.secret) is not None,
             url_problem=self._url_problem(applying.url) if applying else None,
@@ -116,7 +118,7 @@ class Notifier:
         operation = operation_id(envelope.source, envelope.id)
         fact = SubscriptionRefused(
             operation=operation,
-            intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            intent=IntentRef.of(envelope),
             reason="invalid_intent",
             detail=f"the intent's data do not fit its type at {places}",
             fix="mend what is named, then send the intent again under a new id",
@@ -220,7 +222,13 @@ async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscripti
 
 def _places(problem: Problem) -> str:
     errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
-    return "; ".join(f"/{'/'.join(map(str, item['loc']))}: {item['msg']}" for item in errors)
+    told = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
+    return "; ".join(told)
+
+
+def _place(parts: tuple[str | int, ...]) -> str:
+    """Where it is; a producer's own names may be as long as the whole event."""
+    return "".join(f"/{part}"[:MAX_PLACE_CHARS] for part in parts)
 
 
 def _told(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:

@@ -61,7 +61,7 @@ class Policy:
             return
         intent = ReceivedIntent(
             operation=operation_id(envelope.source, envelope.id),
-            intent=_ref(envelope),
+            intent=IntentRef.of(envelope),
             message=received.message,
             data=envelope.data,
             now=tx.now,
@@ -75,7 +75,7 @@ class Policy:
     async def refuse(self, problem: Problem, tx: Transaction) -> None:
         """Answer an intent of unknown type, or with data that does not fit its type."""
         envelope = problem.envelope
-        operation, intent = operation_id(envelope.source, envelope.id), _ref(envelope)
+        operation, intent = operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
         resource = ResourceId.named_in(envelope.data)
         requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
         if problem.error is None or problem.model is None:
@@ -98,7 +98,7 @@ class Policy:
         resource = ResourceId.named_in(envelope.data)
         fact = IntentConflicted(
             operation=operation_id(envelope.source, envelope.id),
-            intent=_ref(envelope),
+            intent=IntentRef.of(envelope),
             resource=str(resource) if resource else None,
             first=conflict.first,
             again=conflict.again,
@@ -138,7 +138,7 @@ def _bad_expiry(envelope: Envelope) -> list[Fact]:
 def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> list[Fact]:
     return deny_invalid(
         operation=operation_id(envelope.source, envelope.id),
-        intent=_ref(envelope),
+        intent=IntentRef.of(envelope),
         resource=ResourceId.named_in(envelope.data),
         requested=requested,
         violations=[violation],
@@ -148,10 +148,6 @@ def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> 
 def _expiry(envelope: Envelope) -> datetime | None:
     text = envelope.extensions.get("expirytime")
     return parse_time(text) if text is not None else None
-
-
-def _ref(envelope: Envelope) -> IntentRef:
-    return IntentRef(source=envelope.source, id=envelope.id, type=envelope.type)
 
 
 def _stream(resource: object) -> str:

@@ -1,6 +1,6 @@
 """The bus as the engine sees it: records in, records out. Kafka is one; a simulation another."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +31,23 @@ class Outgoing:
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     headers: Sequence[tuple[str, bytes]] = field(repr=False)
+
+
+PART_BYTES = 8 * 1024 * 1024
+"""How much of a batch is handled in one transaction, which holds it several times over."""
+
+
+def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """``records`` in order, in parts that are not too large; a part has at least one."""
+    start = size = 0
+    for index, record in enumerate(records):
+        own = len(record.value or b"") + len(record.key or b"")
+        if size and size + own > PART_BYTES:
+            yield records[start:index]
+            start, size = index, 0
+        size += own
+    if records:
+        yield records[start:]
 
 
 class Consumer(Protocol):

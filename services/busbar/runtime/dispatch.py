@@ -24,6 +24,9 @@ from busbar.runtime.store import Cause, Transaction
 Identity = tuple[str, str]
 _ABOUT_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
 
+MAX_PLACES = 10
+"""How many of the places where data do not fit are named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Readable:
@@ -95,7 +98,7 @@ class Dispatcher:
             await self._service.invalid(problem, tx)
             return
         errors = problem.error.errors(include_input=False) if problem.error else []
-        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors)
+        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors[:MAX_PLACES])
         raise Reject("invalid_data", f"{problem.envelope.type} does not fit its schema at {places}")
 
     async def _repeat(self, tx: Transaction, item: Readable, first: str) -> None:

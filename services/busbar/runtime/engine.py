@@ -18,7 +18,7 @@ from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import wire
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.breaker import Breaker
-from busbar.runtime.bus import Partition, Record
+from busbar.runtime.bus import Partition, Record, in_parts
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
@@ -133,13 +133,10 @@ class Engine:
         What is not done when its partition is taken away is left to whoever has it then. Tells
         how far the partitions of ``records`` have come.
         """
-        items = [_Item(record, wire.read(record)) for record in records]
-        await self._settle(items)
-        return {
-            item.partition: self._offsets[item.partition]
-            for item in items
-            if item.partition in self._offsets
-        }
+        for part in in_parts(records):
+            await self._settle([_Item(record, wire.read(record)) for record in part])
+        touched = {(record.topic, record.partition) for record in records}
+        return {p: self._offsets[p] for p in touched if p in self._offsets}
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
         """Finish the transaction in hand, and handle nothing more of ``partitions``.

@@ -23,11 +23,13 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
+from busbar.runtime import header_names
 from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
 from busbar.runtime.positions import Positions
 
 log = get_logger()
+header_names.install()
 
 POLL_MS = 10
 """FastStream sleeps this long after an empty poll, so it bounds the latency of an idle hop."""

@@ -25,7 +25,7 @@ from busbar.messages.delivery import (
 from busbar.messages.envelope import Envelope
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.runtime.dead_letters import DeadLetters, Why, shortened
 from busbar.runtime.logs import get_logger
 from busbar.runtime.store import STORE_AWAY, Cause, Claim, Transaction
 from busbar.runtime.store.parked import Request, Wait
@@ -203,7 +203,7 @@ async def attempt(
     except Retry as error:
         return "", f"{service} wants to wait: {error}"
     except BusbarError as error:
-        return "", str(error)
+        return "", shortened(str(error))
     except Exception as error:
         log.exception("redrive_failed")
         return "", f"{service} failed with {type(error).__name__}"

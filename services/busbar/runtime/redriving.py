@@ -61,7 +61,7 @@ class Redriving:
             operation=operation_id(envelope.source, envelope.id),
             letter=letter,
             service=self._service,
-            intent=IntentRef(source=envelope.source, id=envelope.id, type=envelope.type),
+            intent=IntentRef.of(envelope),
             outcome=outcome,
             detail=detail,
         )

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, func, insert, select
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
@@ -32,6 +32,9 @@ log = get_logger()
 
 BATCH = 500
 BACKOFF = Backoff(first=0.5, longest=5.0)
+BATCH_CHARS = 8_000_000
+"""How much is held at once; dead letters may have megabytes each."""
+
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 0.02
 """How soon to look again for what is committed, but behind a transaction that still runs."""
@@ -151,7 +154,8 @@ class Relay:
     async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:
         await tx.tasks.hold(self._held())
         position, sequence, digest = await _last(tx)
-        rows = await tx.execute(_to_publish(tx, after=position).limit(BATCH))
+        news = _to_publish(tx, after=position)
+        rows = await tx.execute(news.limit(await _fitting(tx, news)))
         stamped: list[tuple[StoredEvent, int, str]] = []
         for row in rows:
             event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
@@ -169,13 +173,13 @@ class Relay:
 
     async def _unpublished(self) -> list[tuple[StoredEvent, int, str]]:
         async with self._store.reading() as tx:
-            rows = await tx.execute(
+            owed = (
                 select(tables.events, tables.sequences.c.sequence, tables.sequences.c.digest)
                 .join(tables.sequences, tables.sequences.c.position == tables.events.c.position)
                 .where(tables.sequences.c.sequence > self._published)
                 .order_by(tables.sequences.c.sequence)
-                .limit(BATCH)
             )
+            rows = await tx.execute(owed.limit(await _fitting(tx, owed)))
             found = []
             for row in rows:
                 columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
@@ -237,6 +241,18 @@ async def _nothing(_tx: Transaction) -> None:
 
 def _to_publish(tx: Transaction, *, after: int) -> Select[Any]:
     return tx.news(after=after).where(tables.events.c.topic.is_not(None))
+
+
+async def _fitting(tx: Transaction, found: Select[Any]) -> int:
+    """How many of the events that ``found`` begins with may be held at once; one always may."""
+    lengths = found.with_only_columns(func.length(tables.events.c.data)).limit(BATCH)
+    count = total = 0
+    for length in (await tx.execute(lengths)).scalars():
+        total += length
+        if count and total > BATCH_CHARS:
+            break
+        count += 1
+    return count
 
 
 async def _last(tx: Transaction) -> tuple[int, int, str]:

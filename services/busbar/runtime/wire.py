@@ -37,8 +37,8 @@ def _check_source(topic: str, source: str) -> None:
     if topic in topics.INTENTS and source.startswith(topics.OWN_SOURCES):
         raise Unreadable(
             "bad_attribute",
-            f"the source starts with {topics.OWN_SOURCES}, which is the platform's own: name "
-            "yourself as the source, as in urn:team:payments",
+            f"The source starts with {topics.OWN_SOURCES}, which is the platform's own; name "
+            "yourself as the source, as in urn:team:payments.",
         )
 
 

@@ -2,7 +2,10 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from busbar.kernel.ids import event_id, operation_id
 from busbar.messages import topics
@@ -10,6 +13,7 @@ from busbar.messages.delivery import RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
+from busbar.runtime.dead_letters import unpack
 from busbar.runtime.store import Store
 from support.runtime import BEGIN, cipher
 from unit.audit.conftest import SOURCE, Bus
@@ -87,9 +91,8 @@ async def test_what_nobody_can_read_is_kept_sealed_and_whole(
     data = json.loads(first.data)
     assert data["reason"] == "not_a_cloudevent"
     id_ = str(event_id("audit", f"{topics.FACTS_POLICY}/0", "0", 0))
-    opened = json.loads(cipher().open(base64.b64decode(data["sealed"]), context=id_))
-    whole = [opened["value"], opened["key"], opened["headers"][0][1]]
-    assert [base64.b64decode(part) for part in whole] == list(secrets)
+    opened = unpack(cipher().open(base64.b64decode(data["sealed"]), context=id_))
+    assert (opened.value, opened.key, opened.headers[0][1]) == secrets
     assert b"not_a_cloudevent" in on_disk(tmp_path)
     assert b"swordfish" not in on_disk(tmp_path)
 
@@ -135,3 +138,23 @@ async def test_every_topic_is_kept_requests_for_redrives_included(bus: Bus) -> N
     await bus.consume()
     assert {kept.topic for kept in await bus.copy()} == set(topics.ALL)
     assert len(await bus.copy()) == len(topics.ALL) + 1
+
+
+@pytest.mark.parametrize("timestamp", [-1, -(10**15), 2**62])
+async def test_a_time_that_no_calendar_has_hides_no_record(bus: Bus, timestamp: int) -> None:
+    raw = bus.raw(topics.INTENTS_RESOURCE, b"?")
+    await bus.consume(replace(raw, timestamp=timestamp))
+    bus.message(INTENT, "1")
+    await bus.consume()
+    assert [kept.readable for kept in await bus.copy()] == [False, True]
+
+
+async def test_names_that_are_none_are_kept_but_nothing_is_found_under_them(bus: Bus) -> None:
+    for number, name in enumerate(("x" * 400_000, "\x00", "payments/dev", "")):
+        data = {"resource": name, "operation": name}
+        bus.event(Envelope(id=str(number), source=SOURCE, type="t", data=data), topics.FACTS_POLICY)
+    await bus.consume()
+    kept = await bus.copy()
+    assert [(one.id, one.resource, one.operation) for one in kept] == [
+        (str(number), None, None) for number in range(4)
+    ]

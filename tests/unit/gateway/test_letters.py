@@ -81,10 +81,31 @@ async def test_a_letter_that_is_no_sealed_record_stays_shut(
     api: Api, platform: Platform, store: Store
 ) -> None:
     fact = await letter(store, unreadable(1))
-    for forged in ("", "AAEC", "no base64!"):
+    sealed = cipher().seal(b"xyz", context=fact.letter)
+    for forged in ("AAEC", "no base64!", base64.b64encode(sealed).decode()):
         await arrive(platform, fact.model_copy(update={"sealed": forged}))
         reply = await api.get(f"/v1/dead-letters/{fact.letter}")
         assert (reply.status, reply.problem()["code"]) == (409, "sealed"), forged
+
+
+async def test_a_letter_whose_record_was_too_large_says_who_has_it(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await letter(store, unreadable(1))
+    await arrive(platform, fact.model_copy(update={"sealed": ""}))
+    reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+    assert (reply.status, reply.problem()["code"]) == (409, "not_published")
+    assert "redrive" in reply.problem()["fix"]
+
+
+async def test_a_header_whose_name_is_not_utf_8_is_shown(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await letter(store, Record("t", 3, 42, 0, None, None, [("a\udcff", b"1")]))
+    await arrive(platform, fact)
+    opened = await api.get(f"/v1/dead-letters/{fact.letter}")
+    name = "base64:" + base64.b64encode(b"a\xff").decode()
+    assert opened.json["record"]["headers"] == [[name, "1"]]
 
 
 async def test_a_letter_remembers_how_often_it_was_redriven(

@@ -1,5 +1,6 @@
 """Policy's handlers over a real store, the shipped catalogue and the shipped rules."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from busbar.runtime.bus import Record
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
 from busbar.runtime.store import Store, StoredEvent, open_store
-from support.runtime import ManualClock, cipher
+from support.runtime import FakePublisher, ManualClock, cipher, drain, relay_of
 
 SOURCE = "urn:team:payments"
 NAMED = {"team": "payments", "environment": "dev", "promise": "event-stream", "name": "orders"}
@@ -281,3 +282,20 @@ async def test_the_verdict_is_linked_to_its_intent(bench: Bench) -> None:
     (event,) = await bench.store.events()
     assert (event.correlation, event.causation) == ("c-1", "1")
     assert trace in event.metadata
+
+
+@pytest.mark.parametrize("levels", [50, 57, 63])
+@pytest.mark.parametrize("type_", [ApplyResource.TYPE, "somebody.else.v1"])
+async def test_a_refusal_can_be_published_however_deep_the_intent_is(
+    bench: Bench, levels: int, type_: str
+) -> None:
+    deep: Any = "bottom"
+    for _ in range(levels):
+        deep = [deep]
+    fact = await bench.denied(type_=type_, note=deep)
+    assert "bottom" in json.dumps(fact.requested)
+    publisher = FakePublisher()
+    await drain(relay_of(bench.store, publisher, bench.clock))
+    assert [envelope.data["reason"] for envelope in publisher.of(IntentDenied.TYPE)] == [
+        fact.reason
+    ]

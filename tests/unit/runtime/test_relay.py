@@ -1,17 +1,15 @@
 """The relay: commit order, gapless numbers, heads anybody can check."""
 
 import asyncio
-import base64
 from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from busbar.messages.delivery import DeadLettered, HeadPublished
+from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
-from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, FACTS_HEAD
-from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.messages.topics import FACTS_HEAD
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Store, Transaction
@@ -23,7 +21,6 @@ from support.runtime import (
     ManualClock,
     SteppedClock,
     append,
-    cipher,
     drain,
     facts_on,
     heads_on,
@@ -31,7 +28,6 @@ from support.runtime import (
     relay_of,
     relaying,
     told,
-    unreadable,
 )
 
 
@@ -251,30 +247,6 @@ async def test_a_commit_wakes_it(
         await eventually(lambda: relay.healthy)
         await append(store, "a", 1)
         await eventually(lambda: facts_on(publisher) == told(1))
-
-
-async def test_the_largest_dead_letter_is_published_whole(
-    store: Store, relay: Relay, publisher: FakePublisher
-) -> None:
-    record = unreadable(7, b"\xff" * 1_000_000)
-
-    async def body(tx: Transaction) -> None:
-        await DeadLetters("policy", cipher()).keep(tx, record, Why("bad_json", "it is"), None)
-
-    await store.transact(body)
-    await append(store, "a", 1)
-    await drain(relay)
-    letter = publisher.records[0]
-    assert letter.topic == "busbar.dlq.policy"
-    assert letter.value is not None
-    assert 1_000_000 < len(letter.value) < DEAD_LETTER_MAX_BYTES
-    headers = dict(letter.headers)
-    assert headers["ce_type"] == DeadLettered.TYPE.encode()
-    assert headers["content-type"] == b"application/json"
-    fact = DeadLettered.model_validate_json(letter.value)
-    opened = cipher().open(base64.b64decode(fact.sealed), context=fact.letter)
-    assert base64.b64encode(record.value or b"") in opened
-    assert publisher.records[1].topic == Unsubscribed.TOPIC
 
 
 async def test_a_relay_that_is_cancelled_while_it_is_woken_stops(relay: Relay) -> None:

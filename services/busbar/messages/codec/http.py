@@ -15,8 +15,9 @@ from busbar.messages.envelope import Envelope, Unreadable
 
 __all__ = ["CONTENT_TYPE", "read", "structured"]
 
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"')
-_ESCAPED = re.compile(r"\\(.)")
+# To the end if nothing closes it, so that no text is looked at twice.
+_QUOTED = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*+)(?:(?P<closed>")|\\?\Z)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -39,9 +40,7 @@ def _decode(header: str, value: str) -> str:
     if not value.isascii():
         raise _bad(header, "has characters outside ASCII; percent-encode them")
     if '"' in value:
-        if '"' in _QUOTED.sub("", value):
-            raise _bad(header, 'has a double quote without its partner; write it as "%22"')
-        value = _QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), value)
+        value = _QUOTED.sub(lambda quoted: _unquoted(header, quoted), value)
     if "%" not in value:
         return value
     if _HALF_ESCAPE.search(value):
@@ -50,6 +49,12 @@ def _decode(header: str, value: str) -> str:
         return unquote(value, errors="strict")
     except UnicodeDecodeError as error:
         raise _bad(header, "is not UTF-8 after percent-decoding; encode UTF-8 bytes") from error
+
+
+def _unquoted(header: str, quoted: re.Match[str]) -> str:
+    if not quoted["closed"]:
+        raise _bad(header, 'has a double quote without its partner; write it as "%22"')
+    return _ESCAPED.sub(r"\1", quoted["text"])
 
 
 def _bad(header: str, why: str) -> Unreadable:

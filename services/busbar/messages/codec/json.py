@@ -28,11 +28,15 @@ _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
 _ARRAYS_ONLY = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _MAX_SHOWN = 40
+_MAX_SPELLED = 80
 
 
 def shown(name: str) -> str:
     """``name`` quoted for an error sentence: ASCII, on one line and short."""
-    return json.dumps(name if len(name) <= _MAX_SHOWN else name[:_MAX_SHOWN] + "...")
+    start = name[:_MAX_SHOWN]
+    while len(json.dumps(start)) > _MAX_SPELLED:  # outside ASCII a letter takes up to 12 characters
+        start = start[:-1]
+    return json.dumps(name if start == name else start + "...")
 
 
 def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> Any:
@@ -70,11 +74,15 @@ def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
         raise ValueError(f"The data cannot be written as JSON: {error}.") from error
     if b"null" in data:
         _refuse_not_a_number(value)
-    if data.count(b"[") + data.count(b"{") > levels and _deeper_than(
-        _outside_strings(data), levels
-    ):
+    if nests_deeper(data, levels):
         raise ValueError(f"The data nests deeper than {levels} levels; write a flatter document.")
     return data
+
+
+def nests_deeper(data: bytes, levels: int = MAX_LEVELS) -> bool:
+    """Whether ``data``, which is JSON, nests deeper than :func:`load_json` reads."""
+    brackets = data.count(b"[") + data.count(b"{")
+    return brackets > levels and _deeper_than(_outside_strings(data), levels)
 
 
 def _why_not_json(data: bytes, what: str, error: orjson.JSONDecodeError) -> str:

@@ -7,12 +7,20 @@ The record's key is kept beside the event and never becomes an attribute, nor an
 from collections.abc import Sequence
 
 from busbar.messages.codec import content, structured
-from busbar.messages.codec.attributes import DATA_TYPE, attributes_of
+from busbar.messages.codec.attributes import DATA_TYPE, MAX_VALUE_BYTES, attributes_of
 from busbar.messages.codec.json import dump_json, shown
 from busbar.messages.codec.structured import MAX_BYTES, within_limit
 from busbar.messages.envelope import Envelope, Unreadable
 
 __all__ = ["MAX_BYTES", "Record", "read", "write", "write_structured"]
+
+MAX_RECORD_BYTES = 1024 * 1024
+"""The longest record in bytes, with its headers and key: what a broker takes by default."""
+
+MAX_KEY_BYTES = MAX_VALUE_BYTES
+"""The longest key in bytes: it becomes an attribute (partitionkey) where it is passed on."""
+
+_FRAME_BYTES = 12  # at the most, for each header and for the record itself
 
 Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
 """Headers, value and key of a record."""
@@ -44,7 +52,13 @@ def write(envelope: Envelope) -> Record:
     if envelope.data is None:
         return headers, None, _write_key(envelope.key)
     headers.append(("content-type", DATA_TYPE.encode()))
-    return headers, within_limit(dump_json(envelope.data)), _write_key(envelope.key)
+    record = headers, within_limit(dump_json(envelope.data)), _write_key(envelope.key)
+    if (size := _size(record)) > MAX_RECORD_BYTES:
+        raise ValueError(
+            f"The event takes {size} bytes with its attributes; at most {MAX_RECORD_BYTES} can be"
+            " sent."
+        )
+    return record
 
 
 def write_structured(envelope: Envelope) -> Record:
@@ -55,6 +69,13 @@ def write_structured(envelope: Envelope) -> Record:
     """
     headers = [("content-type", structured.CONTENT_TYPE.encode())]
     return headers, structured.write(envelope), _write_key(envelope.key)
+
+
+def _size(record: Record) -> int:
+    """At the most, what ``record`` takes in the log."""
+    headers, value, key = record
+    named = sum(len(name) + len(text) + _FRAME_BYTES for name, text in headers)
+    return named + len(value or b"") + len(key or b"") + 10 * _FRAME_BYTES
 
 
 def _text(header: str, value: bytes | None) -> str:
@@ -77,6 +98,12 @@ _BINDING: content.Binding[bytes | None] = content.Binding(prefix="ce_", plain=_t
 def _read_key(key: bytes | None) -> str | None:
     if key is None:
         return None
+    if len(key) > MAX_KEY_BYTES:
+        raise Unreadable(
+            "bad_key",
+            f"The record's key has {len(key)} bytes; send at most {MAX_KEY_BYTES}, as in"
+            " team/environment/promise/name.",
+        )
     try:
         return key.decode()
     except UnicodeDecodeError as error:
@@ -89,6 +116,11 @@ def _write_key(key: str | None) -> bytes | None:
     if key is None:
         return None
     try:
-        return key.encode()
+        written = key.encode()
     except UnicodeEncodeError as error:
         raise ValueError("The key has a lone surrogate, which UTF-8 cannot hold.") from error
+    if len(written) > MAX_KEY_BYTES:
+        raise ValueError(
+            f"The key takes {len(written)} bytes; at most {MAX_KEY_BYTES} can be sent."
+        )
+    return written

@@ -19,6 +19,9 @@ from busbar.policy.domain.words import listed, pointer, shorten
 
 Requested = JsonObject | list[JsonObject] | str | int | float | bool | None
 
+MAX_REQUESTED_LEVELS: Final = 56
+"""How deep a fact repeats what was asked for; the fact's own levels come on top."""
+
 TYPES: Final = tuple(
     sorted(type_ for type_ in INTENT_TYPES if BY_TYPE[type_].TOPIC == INTENTS_RESOURCE)
 )
@@ -107,7 +110,24 @@ def _denied(
 
 
 def as_requested(data: Any) -> Requested:
-    """``data`` as a fact can hold them; a list of anything but objects is kept as its text."""
-    if isinstance(data, list) and not all(isinstance(item, dict) for item in data):
+    """``data`` as a fact can hold them.
+
+    A list of anything but objects is kept as its text, and so is what nests so deep that nobody
+    could read a fact around it.
+    """
+    is_other_list = isinstance(data, list) and not all(isinstance(item, dict) for item in data)
+    if is_other_list or _is_deep(data):
         return json.dumps(data, ensure_ascii=False)
     return data  # type: ignore[no-any-return] # JSON, and not such a list: one of Requested
+
+
+def _is_deep(data: Any) -> bool:
+    level = [data]
+    for _ in range(MAX_REQUESTED_LEVELS):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return any(isinstance(item, dict | list) for item in level)

@@ -17,6 +17,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.codec.json import MAX_LEVELS, nests_deeper
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
@@ -124,7 +125,7 @@ class Transaction:
         ``topic`` replaces the message's own, for families whose topic depends on the service.
 
         Raises:
-            Reject: one is larger than its topic takes.
+            Reject: one is larger than its topic takes, or nests deeper than anybody reads.
         """
         ids: list[str] = []
         for message in messages:
@@ -174,7 +175,7 @@ class Transaction:
         data: str,
         metadata: Mapping[str, Any],
     ) -> None:
-        _check_size(topic, type_, data)
+        _check(topic, type_, data)
         if stream not in self._versions:
             found = await self._connection.execute(
                 select(tables.events.c.version, self._dialect.number().label("number"))
@@ -275,15 +276,19 @@ class Transaction:
             raise
 
 
-def _check_size(topic: str | None, type_: str, data: str) -> None:
+def _check(topic: str | None, type_: str, data: str) -> None:
     """Refuse what the relay could not publish: it would come no further than this event.
 
     Raises:
-        Reject: the event is too large for its topic.
+        Reject: the event is too large for its topic, or nests too deep.
     """
-    if topic is None or topic in topics.DEAD_LETTERS or len(data) * 4 <= MAX_BYTES:
+    if topic is None or topic in topics.DEAD_LETTERS:
         return
-    size = len(data.encode())
+    written = data.encode()
+    if nests_deeper(written):
+        detail = f"{type_} would nest deeper than the {MAX_LEVELS} levels that an event may have"
+        raise Reject("event_too_deep", detail)
+    size = len(written)
     if size > MAX_BYTES:
         detail = f"{type_} would have {size} bytes of {MAX_BYTES} that an event may have"
         raise Reject("event_too_large", detail)

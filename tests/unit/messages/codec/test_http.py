@@ -105,6 +105,13 @@ def test_a_header_value_that_does_not_decode_is_refused_by_name(header: str, why
     assert why in refused.detail
 
 
+@pytest.mark.timeout(60)  # by the square of its length, each would take hours
+@pytest.mark.parametrize("end", ["", "\\", '"', "%", '" "'])
+def test_a_header_of_200_000_quotes_is_refused_at_once(end: str) -> None:
+    for piece in ('\\"', '"', "%", "\\\\", '""'):
+        refusal([*GOOD, ("ce-note", '"' + piece * 200_000 + "x" * 5_000 + end)], b"")
+
+
 @pytest.mark.parametrize("header", ["%00", "a%0d%0aSet-Cookie: b", "%7F", "%EF%BF%BE", "a\x00"])
 def test_control_characters_cannot_be_smuggled_in(header: str) -> None:
     refused = refusal([*GOOD, ("ce-note", header)], b"")

@@ -1,59 +1,17 @@
 """Kafka records: what is read and what is written."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 
 from busbar.messages.codec import kafka
-from busbar.messages.envelope import CODES, Envelope, Unreadable
+from busbar.messages.envelope import Envelope, Unreadable
+from support.records import EVENT, GOOD, REQUIRED, STRUCTURED, Headers, event, having, lacking
+from unit.messages.codec.refusals import refusal
 
-Headers = list[tuple[str, bytes | None]]
-
-REQUIRED = ["specversion", "id", "source", "type"]
-GOOD: Headers = [
-    ("ce_specversion", b"1.0"),
-    ("ce_id", b"a1"),
-    ("ce_source", b"/shop"),
-    ("ce_type", b"busbar.resource.apply.v1"),
-    ("content-type", b"application/json"),
-]
-EVENT: dict[str, Any] = {
-    "specversion": "1.0",
-    "id": "a1",
-    "source": "/shop",
-    "type": "busbar.resource.apply.v1",
-    "data": {"n": 1},
-}
-STRUCTURED: Headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 ENVELOPE = Envelope(id="a1", source="/shop", type="busbar.resource.apply.v1", data={"n": 1})
-
-
-def having(*headers: tuple[str, bytes | None]) -> Headers:
-    """The good headers, with these instead of or beside them."""
-    names = {name for name, _ in headers}
-    return [pair for pair in GOOD if pair[0] not in names] + list(headers)
-
-
-def lacking(name: str) -> Headers:
-    return [pair for pair in GOOD if pair[0] != name]
-
-
-def event(**members: Any) -> bytes:
-    return json.dumps(EVENT | members).encode()
-
-
-def refusal(headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> Unreadable:
-    with pytest.raises(Unreadable) as refused:
-        kafka.read(headers, value, None)
-    assert refused.value.code in CODES
-    assert refused.value.detail.endswith(".")
-    assert refused.value.detail.isprintable()
-    assert len(refused.value.detail) < 250
-    return refused.value
 
 
 def test_a_binary_record_is_read() -> None:

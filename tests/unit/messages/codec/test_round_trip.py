@@ -1,5 +1,6 @@
 """Any event survives every mode and binding; any garbage is an event or unreadable."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from busbar.messages.codec import http, kafka
 from busbar.messages.codec.json import dump_json
-from busbar.messages.envelope import CODES, Envelope, Unreadable
+from busbar.messages.envelope import Envelope, Unreadable
+from unit.messages.codec.refusals import assert_helpful
 
 # A shared machine may pause: no deadline for one example.
 relaxed = settings(deadline=None)
@@ -116,12 +118,6 @@ def test_writing_is_deterministic_whatever_the_order_of_the_extensions(envelope:
     assert kafka.write_structured(turned) == kafka.write_structured(envelope)
 
 
-def assert_helpful(refused: Unreadable) -> None:
-    assert refused.code in CODES
-    assert refused.detail.endswith(".")
-    assert refused.detail.isascii()
-
-
 def event_or_unreadable(read: Callable[[], Envelope]) -> Envelope | None:
     """The event, checked to be whole; or nothing, when it was refused as promised."""
     try:
@@ -203,6 +199,9 @@ def test_any_http_message_is_an_event_or_unreadable(
 Headers = list[tuple[str, bytes | None]]
 
 
+SPOILS = ["drop", "twice", "null", "case", "rename", "bytes", "value", "cut", "flip", "tree"]
+
+
 @st.composite
 def spoiled_records(draw: st.DrawFn) -> tuple[Headers, bytes | None, bytes | None]:
     """A good record of either mode with one to three things done to it."""
@@ -211,21 +210,47 @@ def spoiled_records(draw: st.DrawFn) -> tuple[Headers, bytes | None, bytes | Non
     headers: Headers = list(written)
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(headers) - 1)) if headers else None
-        spoil = draw(st.sampled_from(["drop", "twice", "null", "case", "bytes", "value", "cut"]))
-        if spoil in {"value", "cut"}:
-            value = _spoil_bytes(draw, value, cut=spoil == "cut")
+        spoil = draw(st.sampled_from(SPOILS))
+        if spoil in {"value", "cut", "flip"}:
+            value = _spoil_bytes(draw, value, spoil)
+        elif spoil == "tree":
+            value = _spoil_tree(draw, value)
         elif place is not None:
             _spoil_header(draw, headers, place, spoil)
     return headers, value, key
 
 
-def _spoil_bytes(draw: st.DrawFn, data: bytes | None, *, cut: bool) -> bytes | None:
+def _spoil_bytes(draw: st.DrawFn, data: bytes | None, spoil: str) -> bytes | None:
     if not data:
         return draw(st.sampled_from([None, b"", b"{}"]))
     place = draw(st.integers(0, len(data) - 1))
-    if cut:
+    if spoil == "cut":
         return data[:place]
+    if spoil == "flip":
+        flipped = data[place] ^ 1 << draw(st.integers(0, 7))
+        return data[:place] + bytes([flipped]) + data[place + 1 :]
     return data[:place] + draw(st.binary(max_size=2)) + data[place + 1 :]
+
+
+def _spoil_tree(draw: st.DrawFn, data: bytes | None) -> bytes | None:
+    """The same JSON with one of its members renamed, removed, replaced, doubled or wrapped."""
+    try:
+        tree = json.loads(data or b"")
+    except ValueError:
+        return data
+    spoil = draw(st.sampled_from(["wrap", "replace", "remove", "rename", "double"]))
+    if not isinstance(tree, dict) or not tree or spoil == "wrap":
+        return json.dumps([tree]).encode()
+    name = draw(st.sampled_from(sorted(tree)))
+    other = draw(st.sampled_from([*sorted(tree), "data_base64", "ID", "", "data"]) | unicode_text)
+    if spoil == "double":
+        return json.dumps(tree).encode()[:-1] + f",{json.dumps(name)}:1}}".encode()
+    kept = tree.pop(name)
+    if spoil == "rename":
+        tree[other] = kept
+    elif spoil == "replace":
+        tree[name] = draw(json_values)
+    return json.dumps(tree).encode()
 
 
 def _spoil_header(draw: st.DrawFn, headers: Headers, place: int, spoil: str) -> None:
@@ -236,13 +261,15 @@ def _spoil_header(draw: st.DrawFn, headers: Headers, place: int, spoil: str) -> 
         headers.append((name, value))
     elif spoil == "null":
         headers[place] = (name, None)
+    elif spoil == "rename":
+        headers[place] = (draw(header_names), value)
     elif spoil == "case":
         headers[place] = (name.swapcase(), value)
     else:
-        headers[place] = (name, _spoil_bytes(draw, value, cut=False))
+        headers[place] = (name, _spoil_bytes(draw, value, "flip"))
 
 
-@settings(relaxed, max_examples=150)
+@settings(relaxed, max_examples=400)
 @given(spoiled_records())
 def test_a_spoiled_record_is_another_event_or_unreadable(
     record: tuple[Headers, bytes | None, bytes | None],

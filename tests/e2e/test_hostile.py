@@ -1,0 +1,195 @@
+"""Hostile records between good ones, on topics of intents and of facts, at the whole platform."""
+
+import base64
+import json
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
+
+from busbar.cli.exits import ExitCode
+from busbar.cli.up import Platform
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
+from busbar.messages.codec.kafka import MAX_RECORD_BYTES
+from busbar.sdk import Client
+from busbar.sdk.answers import DeadLetter
+from e2e.test_commands import busbar
+from support import eventually
+from support.hostile import HOSTILE, LARGEST, Hostile
+from support.odd_names import ODD, send_odd_name
+
+pytestmark = pytest.mark.timeout(400)
+
+INTENTS = topics.INTENTS_RESOURCE
+SENDABLE = {name: one for name, one in HOSTILE.items() if len(one.value or b"") < MAX_RECORD_BYTES}
+EVERY = 12
+"""After so many hostile records comes a good one."""
+
+RSS_BYTES = 1024**3
+"""No service takes as much, whatever it is sent; idle ones take a tenth of it."""
+
+NOISE = random.Random(7).randbytes(200_000)
+PARTITION = 3
+
+
+def good_headers(id_: str) -> list[tuple[str, bytes]]:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id_.encode()),
+        ("ce_source", b"urn:test"),
+        ("ce_type", b"busbar.resource.apply.v1"),
+    ]
+
+
+def good_value(team: str, name: str) -> bytes:
+    named = {"team": team, "environment": "dev", "promise": "event-stream", "name": name}
+    return json.dumps({**named, "spec": {"partitions": 1}}).encode()
+
+
+async def send(producer: AIOKafkaProducer, topic: str, partition: int, hostile: Hostile) -> int:
+    """Produce it; its offset."""
+    # This producer wants a value or a key.
+    key = b"k" if hostile.value is None and hostile.key is None else hostile.key
+    sent = await producer.send_and_wait(
+        topic, hostile.value, key=key, headers=hostile.headers, partition=partition
+    )
+    return int(sent.offset)
+
+
+async def letters_of(
+    client: Client, service: str, topic: str, offsets: Sequence[int]
+) -> Mapping[int, DeadLetter]:
+    """The dead letters of ``service`` about these records of ``topic``, once all are there."""
+
+    async def found() -> dict[int, DeadLetter] | None:
+        letters = {
+            letter.offset: letter
+            async for letter in client.dead_letters(service=service)
+            if letter.topic == topic and letter.offset in wanted
+        }
+        return letters if len(letters) == len(wanted) else None
+
+    wanted = set(offsets)
+    letters = await eventually(
+        found, within=120, every=1, what=f"{len(wanted)} letters of {service}"
+    )
+    assert letters is not None
+    return letters
+
+
+async def ended(client: Client, operations: Sequence[str]) -> bool:
+    return all([(await client.operation(one)).status == "succeeded" for one in operations])
+
+
+def assert_memory(platform: Platform) -> None:
+    for service, pid in platform.pids.items():
+        assert psutil.Process(pid).memory_info().rss < RSS_BYTES, service
+
+
+async def test_every_hostile_record_is_a_dead_letter_and_every_good_intent_between_them_ends(
+    platform: Platform, client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    sent: dict[str, int] = {}
+    operations: list[str] = []
+    for number, (name, hostile) in enumerate(SENDABLE.items()):
+        sent[name] = await send(producer, INTENTS, PARTITION, hostile)
+        if number % EVERY == 0 or number == len(SENDABLE) - 1:
+            id_ = secrets.token_hex(8)
+            await producer.send_and_wait(
+                INTENTS,
+                good_value(team, f"s{number}"),
+                headers=good_headers(id_),
+                partition=PARTITION,
+            )
+            operations.append(str(operation_id("urn:test", id_)))
+    await eventually(
+        lambda: ended(client, operations), within=120, every=0.5, what="the good intents"
+    )
+    letters = await letters_of(client, "policy", INTENTS, list(sent.values()))
+    for name, offset in sent.items():
+        letter = letters[offset]
+        assert letter.reason == SENDABLE[name].code, name
+        assert SENDABLE[name].named in letter.detail, name
+        assert letter.size == len(SENDABLE[name].value or b""), name
+    assert_memory(platform)
+
+
+async def test_hostile_records_among_facts_are_dead_letters_of_everybody_who_reads_them(
+    platform: Platform, client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    resource = f"{team}/dev/event-stream/behind"
+    partitions = list(range(topics.PARTITIONS))
+    partition = DefaultPartitioner()(resource.encode(), partitions, partitions)
+    offsets = [
+        await send(producer, topics.FACTS_POLICY, partition, hostile)
+        for hostile in SENDABLE.values()
+    ]
+    operation = (await client.apply(resource, {"partitions": 1})).operation
+    await eventually(lambda: ended(client, [operation]), within=120, what="the intent behind them")
+    for service in ("provisioner", "notifier", "gateway"):
+        letters = await letters_of(client, service, topics.FACTS_POLICY, offsets)
+        reasons = [letters[offset].reason for offset in offsets]
+        assert reasons == [hostile.code for hostile in SENDABLE.values()]
+    assert_memory(platform)
+
+
+async def test_the_largest_record_is_kept_whole_and_its_letter_is_redriven(
+    platform: Platform, client: Client, producer: AIOKafkaProducer
+) -> None:
+    offset = await send(producer, INTENTS, PARTITION, LARGEST)
+    letter = (await letters_of(client, "policy", INTENTS, [offset]))[offset]
+    record = (await client.dead_letter(letter.letter)).record
+    assert record is not None
+    assert record["value"] == (LARGEST.value or b"").decode()
+    assert record["headers"] == [[name, (text or b"").decode()] for name, text in LARGEST.headers]
+    arguments = ("--home", str(platform.home), "dead-letters", "redrive", letter.letter)
+    code, out, errors = await busbar(*arguments)
+    assert code == ExitCode.FAILED, out + errors
+    assert "still unreadable: 1005 headers came" in out
+
+
+async def test_a_record_that_only_compression_made_small_stops_nothing(
+    platform: Platform, client: Client, team: str
+) -> None:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=platform.bootstrap, max_request_size=20_000_000, compression_type="zstd"
+    )
+    await producer.start()
+    try:
+        sent = await producer.send_and_wait(INTENTS, NOISE * 60, partition=PARTITION)
+    finally:
+        await producer.stop()
+    letter = (await letters_of(client, "policy", INTENTS, [sent.offset]))[sent.offset]
+    assert (letter.size, letter.reason) == (12_000_000, "too_large")
+    assert "the store of policy has it" in letter.detail
+    operation = (await client.apply(f"{team}/dev/event-stream/s", {"partitions": 1})).operation
+    await eventually(lambda: ended(client, [operation]), within=60, what="the next intent")
+    assert_memory(platform)
+
+
+async def test_a_header_whose_name_is_not_utf_8_stops_nobody(
+    client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    id_ = secrets.token_hex(8)
+    offset = await send_odd_name(producer, INTENTS, PARTITION, [b"beside", b"odd"])
+    await producer.send_and_wait(
+        INTENTS, good_value(team, "s"), headers=good_headers(id_), partition=PARTITION
+    )
+    operation = str(operation_id("urn:test", id_))
+    await eventually(lambda: ended(client, [operation]), within=60, what="the intent behind it")
+    letters = await letters_of(client, "policy", INTENTS, [offset - 1, offset])
+    assert {letter.reason for letter in letters.values()} == {"not_a_cloudevent"}
+    record = (await client.dead_letter(letters[offset].letter)).record
+    assert record is not None
+    name = "base64:" + base64.b64encode(ODD.encode(errors="surrogateescape")).decode()
+    assert record["headers"] == [[name, "1"]]
+
+
+async def test_nothing_of_all_that_is_missing_from_the_audit_log(client: Client) -> None:
+    report = await client.completeness()
+    assert report.complete, report.problems
