@@ -1,7 +1,9 @@
 """Puts, finds and removes sealed secrets. Whoever writes has written durably on return."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
@@ -27,7 +29,10 @@ READING, WRITING = "BEGIN", "BEGIN IMMEDIATE"
 Result = TypeVar("Result")
 Opening = Callable[[], Awaitable[AsyncEngine]]
 
-_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, Collision)
+_AWAY = (
+    *(OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError),
+    *(Collision, OSError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,17 +210,15 @@ class SecretStore:
         self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
     ) -> Result:
         engine = (await self._opened_engine()).execution_options(**{BEGIN: begin})
-        try:
+        with _away_said():
             async with engine.begin() as connection:
                 return await body(connection)
-        except _AWAY as error:
-            problem = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-            raise StoreAwayError(f"the secret table is away ({problem})") from error
 
     async def _opened_engine(self) -> AsyncEngine:
         async with self._turn:
             if self._engine is None:
-                self._engine = await self._opening()
+                with _away_said():
+                    self._engine = await self._opening()
             return self._engine
 
     async def _refuse_another_key(self, connection: AsyncConnection) -> None:
@@ -244,6 +247,16 @@ class SecretStore:
                 " the table was changed from outside.",
                 fix="Store it again, and find out who can write to the table.",
             ) from error
+
+
+@contextmanager
+def _away_said() -> Iterator[None]:
+    """Say of every database in the same way that it is away."""
+    try:
+        yield
+    except _AWAY as error:
+        problem = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+        raise StoreAwayError(f"the secret table is away ({problem})") from error
 
 
 def context_of(name: str, team: str | None) -> str:
