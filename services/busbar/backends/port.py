@@ -147,6 +147,10 @@ async def _cannot_remove(reference: str) -> None:
     )
 
 
+async def _in_files() -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What an adapter may know of where it runs.
@@ -163,6 +167,9 @@ class Environment:
     had there; durable on return."""
     remove_secret: Callable[[str], Awaitable[None]] = _cannot_remove
     """Removes ``secret:<name>``; absent already is fine."""
+    store_server: Callable[[], Awaitable[Mapping[str, str]]] = _in_files
+    """What tells the server with busbar's own events from others (``postgres/apart.py``), and
+    nothing if they are in files: no adapter makes anything there. Raises ``OSError``."""
 
 
 AdapterFactory = Callable[[Environment], Backend]

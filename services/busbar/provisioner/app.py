@@ -1,5 +1,7 @@
 """Wires the provisioner."""
 
+from collections.abc import Mapping
+
 from pydantic import SecretStr
 
 from busbar.backends.port import Environment
@@ -7,13 +9,14 @@ from busbar.provisioner.adapters import InstalledAdapters
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.process import App, Context
 from busbar.runtime.secrets import SecretStore, secrets_of
+from busbar.runtime.settings import Settings
 
 
 def create(context: Context) -> App:
     """The provisioner over the installed adapters."""
     settings = context.settings
     secrets = secrets_of(settings, cipher=context.cipher, clock=context.clock)
-    adapters = InstalledAdapters(environment_of(settings.bootstrap(), secrets))
+    adapters = InstalledAdapters(environment_of(settings, secrets))
     provisioner = Provisioner(adapters, clock=context.clock, lease=settings.lease_seconds)
 
     async def close() -> None:
@@ -23,7 +26,7 @@ def create(context: Context) -> App:
     return App(service=provisioner.service(), open=secrets.open, close=close)
 
 
-def environment_of(bootstrap: str, secrets: SecretStore) -> Environment:
+def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
     """What adapters get to know, with ``secrets`` as the place for secrets."""
 
     async def store(reference: str, value: SecretStr, team: str | None) -> None:
@@ -32,9 +35,18 @@ def environment_of(bootstrap: str, secrets: SecretStore) -> Environment:
     async def remove(reference: str) -> None:
         await secrets.remove(reference)
 
+    async def store_server() -> Mapping[str, str]:
+        if settings.database_url is None:
+            return {}
+        # Only who has a server pays for its driver.
+        from busbar.backends.postgres.apart import store_server_at  # noqa: PLC0415 - when used
+
+        return await store_server_at(settings.database_url)
+
     return Environment(
-        kafka_bootstrap=bootstrap,
+        kafka_bootstrap=settings.bootstrap(),
         secret=secrets.get,
         store_secret=store,
         remove_secret=remove,
+        store_server=store_server,
     )

@@ -14,6 +14,7 @@ from busbar.backends.port import (
     Presence,
 )
 from busbar.backends.postgres.answers import AnswerLost, Refused
+from busbar.backends.postgres.apart import require_apart
 from busbar.backends.postgres.credentials import Credentials, lookup
 from busbar.backends.postgres.inputs import (
     DatabaseInputs,
@@ -88,6 +89,7 @@ class PostgresDatabaseBackend:
         inputs = read_inputs(call.inputs)
         cluster = await self._cluster(inputs)
         async with opened(cluster, until=until) as session:
+            await require_apart(session, self._environment, until=until)
             await session.lock(inputs.database)
             seen = await look(session, inputs, owner=call.owner)
             _refuse(call, inputs, seen)
