@@ -15,7 +15,7 @@ from support import eventually
 
 
 async def busbar(
-    *arguments: str, environment: Mapping[str, str] | None = None
+    *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = ""
 ) -> tuple[int, str, str]:
     """Run the command; its exit code, output and errors."""
     process = await asyncio.create_subprocess_exec(
@@ -24,10 +24,11 @@ async def busbar(
         "busbar",
         *arguments,
         env={**os.environ, **(environment or {})},  # noqa: TID251 - what a shell would pass on
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, errors = await process.communicate()
+    out, errors = await process.communicate(stdin.encode())
     return process.returncode or 0, out.decode(), errors.decode()
 
 

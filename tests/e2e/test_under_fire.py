@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from busbar.cli.up import Platform
 from busbar.cli.up.home import read_notice
-from busbar.runtime.secrets import SecretFolder
+from busbar.runtime.secrets import secrets_of
 from busbar.runtime.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of
@@ -128,7 +128,8 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     secret = "whsec_" + secrets.token_urlsafe(32).replace("-", "A").replace("_", "B") + "="
-    SecretFolder(own.home / "secrets").put(f"secret:{team}", SecretStr(secret))
+    async with secrets_of(load_settings(home=own.home)) as store:
+        await store.put(f"secret:{team}", SecretStr(secret), team=team)
     try:
         async with client_of(own) as client:
             accepted = await client.subscribe(

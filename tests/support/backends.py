@@ -12,11 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from busbar.backends.port import (
     Backend,
     BackendUnavailable,
     Call,
+    Environment,
     Observation,
     Outcome,
     Presence,
@@ -28,6 +30,16 @@ Inputs = Mapping[str, Any]
 
 OWNER = "payments/prod/thing/orders#step"
 STRANGER = "checkout/prod/thing/orders#step"
+
+
+async def no_secret(_reference: str) -> SecretStr | None:
+    """The place for secrets holds none."""
+    return None
+
+
+def environment(*, bootstrap: str = "") -> Environment:
+    """What an adapter knows that needs no secrets."""
+    return Environment(kafka_bootstrap=bootstrap, secret=no_secret)
 
 
 class Subject(ABC):

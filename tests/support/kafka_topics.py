@@ -20,9 +20,9 @@ from aiokafka.protocol.admin import (
 
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
-from busbar.backends.port import Backend, Environment
+from busbar.backends.port import Backend
 from support import eventually
-from support.backends import Inputs, Subject
+from support.backends import Inputs, Subject, environment
 
 RUN = secrets.token_hex(4)
 """The broker may be somebody's own and outlive the session: names are never used twice."""
@@ -33,7 +33,7 @@ SETTINGS = ("flush.messages", "retention.ms", "cleanup.policy", "max.message.byt
 
 
 def adapter(bootstrap: str) -> KafkaTopicBackend:
-    return KafkaTopicBackend(Environment(kafka_bootstrap=bootstrap, secret=lambda _: None))
+    return KafkaTopicBackend(environment(bootstrap=bootstrap))
 
 
 class KafkaSubject(Subject):

@@ -1,7 +1,7 @@
 """The PostgreSQL databases adapter as a subject of the conformance suite, and what tests share."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -26,17 +26,27 @@ LAST = ("ALTER ROLE", "DROP ROLE")
 
 
 class Vault(dict[str, SecretStr]):
-    """A place for secrets in this process."""
+    """A place for secrets in this process, which knows whose each is."""
+
+    def __init__(self, *held: Mapping[str, SecretStr]) -> None:
+        super().__init__(*held)
+        self.teams: dict[str, str | None] = {}
 
     def environment(self) -> Environment:
         return Environment(
             kafka_bootstrap="",
-            secret=self.get,
-            store_secret=self.__setitem__,
+            secret=self.find,
+            store_secret=self.store,
             remove_secret=self.remove,
         )
 
-    def remove(self, reference: str) -> None:
+    async def find(self, reference: str) -> SecretStr | None:
+        return self.get(reference)
+
+    async def store(self, reference: str, value: SecretStr, team: str | None) -> None:
+        self[reference], self.teams[reference] = value, team
+
+    async def remove(self, reference: str) -> None:
         self.pop(reference, None)
 
 

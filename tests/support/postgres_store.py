@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 
 from busbar.kernel.clock import Clock
+from busbar.runtime.secrets.migrate import migrate_secrets
 from busbar.runtime.store import Store
 from busbar.runtime.store.migrate import GRANTS, migrate
 from busbar.runtime.store.postgres import open_postgres, schema_of
@@ -40,6 +41,11 @@ class StoreCluster:
             await admin.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
         await self.migrate()
 
+        await self.migrate_secrets()
+
+    async def migrate_secrets(self) -> dict[str, str | None]:
+        return await migrate_secrets(self.owner_url, role=SERVICE)
+
     async def migrate(self, *services: str, phase: str = "pre") -> dict[str, str | None]:
         return await migrate(
             self.owner_url, services=services or ("policy",), role=SERVICE, phase=phase
@@ -58,9 +64,11 @@ class StoreCluster:
         )
 
     @asynccontextmanager
-    async def session(self, url: str | None = None) -> AsyncIterator[Any]:
+    async def session(
+        self, url: str | None = None, *, service: str = "policy"
+    ) -> AsyncIterator[Any]:
         """A connection of one's own, as a service unless told otherwise."""
-        settings = {"search_path": schema_of("policy")}
+        settings = {"search_path": schema_of(service)}
         connection = await asyncpg.connect(url or self.url, server_settings=settings)
         try:
             yield connection

@@ -6,7 +6,7 @@ operation key and its lease's epoch, and never guesses: what an adapter cannot t
 and is established by observing again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -47,6 +47,11 @@ class Call:
     epoch: int
     timeout: float
     """Seconds within which the call has to be over."""
+
+    @property
+    def team(self) -> str:
+        """The team whose resource it is."""
+        return self.owner.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,29 +135,41 @@ class BackendUnavailable(Exception):
     """The backend does not answer; nothing was changed."""
 
 
-def _cannot_store(reference: str, _: SecretStr) -> None:
+async def _cannot_store(reference: str, _value: SecretStr, _team: str | None) -> None:
     raise ConfigurationError(
         f"Nothing here can store {reference}.", fix="Give the provisioner a place for secrets."
     )
 
 
-def _cannot_remove(reference: str) -> None:
+async def _cannot_remove(reference: str) -> None:
     raise ConfigurationError(
         f"Nothing here can remove {reference}.", fix="Give the provisioner a place for secrets."
     )
 
 
+async def _in_files() -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What an adapter may know of where it runs."""
+    """What an adapter may know of where it runs.
+
+    The callables for secrets raise ``ConfigurationError`` for what people have to mend, and
+    ``OSError`` if the place for secrets does not answer.
+    """
 
     kafka_bootstrap: str
-    secret: Callable[[str], SecretStr | None]
+    secret: Callable[[str], Awaitable[SecretStr | None]]
     """Looks up ``secret:<name>``."""
-    store_secret: Callable[[str, SecretStr], None] = _cannot_store
-    """Stores a value under ``secret:<name>``, replacing what was there; durable on return."""
-    remove_secret: Callable[[str], None] = _cannot_remove
+    store_secret: Callable[[str, SecretStr, str | None], Awaitable[None]] = _cannot_store
+    """Stores a value under ``secret:<name>`` for a team (None: the platform), replacing what it
+    had there; durable on return."""
+    remove_secret: Callable[[str], Awaitable[None]] = _cannot_remove
     """Removes ``secret:<name>``; absent already is fine."""
+    store_server: Callable[[], Awaitable[Mapping[str, str]]] = _in_files
+    """What tells the server with busbar's own events from others (``postgres/apart.py``), and
+    nothing if they are in files: no adapter makes anything there. Raises ``OSError``."""
 
 
 AdapterFactory = Callable[[Environment], Backend]

@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo", "See everything in six acts, on a real Kafka.", RUN),
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can work here, and what is missing.", RUN),
+    "secrets": Entry("secrets", "Store, list, show and remove secrets, by name.", RUN),
     "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),
     "schema": Entry("schema", "Generate, check and list the contracts of every message.", RUN),

@@ -46,12 +46,12 @@ OutputOption = Annotated[
 
 def console() -> Console:
     """Standard output."""
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, emoji=False)
 
 
 def errors() -> Console:
     """Standard error: errors and progress."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def plain(value: object) -> str:
@@ -95,7 +95,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(column, overflow="fold", no_wrap=column == columns[0])
     for row in rows:
         table.add_row(*row)
-    out = Console(highlight=False)
+    out = Console(highlight=False, emoji=False)
     if not out.is_terminal:
         out.width = _UNBOUNDED  # a file or a pipe has no edge
     out.print(table)

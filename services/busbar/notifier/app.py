@@ -2,47 +2,70 @@
 
 from functools import partial
 
-from busbar.kernel.errors import ConfigurationError, Reject
-from busbar.notifier.domain import RetryPolicy, WebhookSecret, parse_networks
+from busbar.kernel.errors import ConfigurationError
+from busbar.notifier.domain import (
+    RetryPolicy,
+    SecretProblem,
+    WebhookSecret,
+    parse_networks,
+    unknown_secret,
+)
 from busbar.notifier.handlers import Notifier
 from busbar.notifier.sender import AiohttpSender, url_problem
 from busbar.runtime.logs import get_logger
 from busbar.runtime.process import App, Context
-from busbar.runtime.secrets import SecretFolder
+from busbar.runtime.secrets import SecretStore, secrets_of
 
 log = get_logger()
 
+_WRITE = "store whsec_ and base64, one secret a line"
 
-class FolderSecrets:
-    """Webhook secrets from the secret folder: one a line, the current one first."""
 
-    def __init__(self, folder: SecretFolder) -> None:
-        """Read from ``folder``."""
-        self._folder = folder
+class StoredSecrets:
+    """Webhook secrets from the secret table: one a line, the current one first."""
 
-    def webhook_secrets(self, ref: str) -> tuple[WebhookSecret, ...] | None:
-        """The secrets of ``ref``, or None if there are none that can be used."""
+    def __init__(self, store: SecretStore) -> None:
+        """Read from ``store``."""
+        self._store = store
+
+    async def webhook_secrets(
+        self, ref: str, *, team: str
+    ) -> tuple[WebhookSecret, ...] | SecretProblem:
+        """The secrets of ``ref`` if they are ``team``'s own and can be used.
+
+        Raises:
+            StoreAwayError: the secret table does not answer.
+        """
         try:
-            stored = self._folder.get(ref)
-            if stored is None:
-                return None
-            lines = stored.get_secret_value().split()
-            return tuple(WebhookSecret.parse(line) for line in lines) or None
-        except (ConfigurationError, Reject, ValueError) as error:
-            log.warning("webhook_secret_unusable", reference=ref, error=type(error).__name__)
-            return None
+            stored = await self._store.find(ref)
+            if stored is None or stored.team != team:
+                return unknown_secret(ref, team=team)
+            lines = stored.value.get_secret_value().split()
+            found = tuple(WebhookSecret.parse(line) for line in lines)
+        except ConfigurationError as error:
+            log.warning("webhook_secret_unusable", reference=ref, problem=error.problem)
+            return SecretProblem(
+                "unusable_secret", f"{ref} cannot be used: {error.problem}", error.fix
+            )
+        return found or SecretProblem("unusable_secret", f"{ref} holds nothing", _WRITE)
 
 
 def create(context: Context) -> App:
     """The notifier with its guarded sender."""
     settings = context.settings
     networks = parse_networks(settings.webhook_allow_networks)
+    secrets = secrets_of(settings, cipher=context.cipher, clock=context.clock)
     sender = AiohttpSender(allow_networks=networks)
     notifier = Notifier(
         sender,
-        FolderSecrets(SecretFolder(settings.home / "secrets")),
+        StoredSecrets(secrets),
         url_problem=partial(url_problem, allow_networks=networks),
         policy=RetryPolicy(delays=tuple(settings.webhook_retry_seconds)),
         clock=context.clock,
     )
-    return App(service=notifier.service(), close=sender.close)
+
+    async def close() -> None:
+        await sender.close()
+        await secrets.close()
+
+    return App(service=notifier.service(), open=secrets.open, close=close)

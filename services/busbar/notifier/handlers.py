@@ -27,6 +27,7 @@ from busbar.notifier.domain import (
     GiveUp,
     Retry,
     RetryPolicy,
+    SecretProblem,
     Subscription,
     SubscriptionState,
     decide_subscription,
@@ -98,13 +99,16 @@ class Notifier:
             intent,
             operation=operation_id(envelope.source, envelope.id),
             intent_ref=IntentRef.of(envelope),
-            secret_known=applying is not None
-            and self._secrets.webhook_secrets(applying.secret) is not None,
+            secret_problem=await self._secret_problem(applying) if applying else None,
             url_problem=self._url_problem(applying.url) if applying else None,
         )
         await tx.append(stream, facts, key=f"{intent.team}/{intent.name}")
         for fact in facts:
             await self._project(fact, intent.team, tx)
+
+    async def _secret_problem(self, intent: ApplySubscription) -> SecretProblem | None:
+        found = await self._secrets.webhook_secrets(intent.secret, team=intent.team)
+        return found if isinstance(found, SecretProblem) else None
 
     async def refuse(self, problem: Problem, tx: Transaction) -> None:
         """Answer a subscription intent whose data do not fit: somebody waits for its operation.
@@ -199,10 +203,10 @@ class Notifier:
         await work.record(record)
 
     async def _attempt(self, data: Any) -> Attempt:
-        keys = self._secrets.webhook_secrets(data["secret"])
-        if keys is None:
-            detail = f"no secret is called {data['secret']} any more: store it again"
-            return Attempt(error="no_secret", detail=detail)
+        team = data["subscription"].partition("/")[0]
+        keys = await self._secrets.webhook_secrets(data["secret"], team=team)
+        if isinstance(keys, SecretProblem):
+            return Attempt(error="no_secret", detail=f"{keys.detail}: {keys.fix}")
         body = data["body"].encode()
         timestamp = int(self._clock.now().timestamp())
         signed = headers(keys, data["event"], timestamp, body)

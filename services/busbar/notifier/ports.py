@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from busbar.notifier.domain import Attempt, WebhookSecret
+from busbar.notifier.domain import Attempt, SecretProblem, WebhookSecret
 
 __all__ = ["DEFAULT_TIMEOUT", "Attempt", "Secrets", "Sender", "UrlCheck", "WebhookRequest"]
 
@@ -33,8 +33,13 @@ class Sender(Protocol):
 class Secrets(Protocol):
     """Knows the secrets that subscriptions refer to."""
 
-    def webhook_secrets(self, ref: str) -> tuple[WebhookSecret, ...] | None:
-        """The secrets of ``ref``, the current one first and then those that rotate out, or None."""
+    async def webhook_secrets(
+        self, ref: str, *, team: str
+    ) -> tuple[WebhookSecret, ...] | SecretProblem:
+        """The secrets of ``ref``, the current one first and then those that rotate out.
+
+        They have to be ``team``'s own: who names another team's would sign in its name.
+        """
         ...
 
 

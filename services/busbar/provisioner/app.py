@@ -1,23 +1,52 @@
 """Wires the provisioner."""
 
+from collections.abc import Mapping
+
+from pydantic import SecretStr
+
 from busbar.backends.port import Environment
 from busbar.provisioner.adapters import InstalledAdapters
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.process import App, Context
-from busbar.runtime.secrets import SecretFolder
+from busbar.runtime.secrets import SecretStore, secrets_of
+from busbar.runtime.settings import Settings
 
 
 def create(context: Context) -> App:
     """The provisioner over the installed adapters."""
     settings = context.settings
-    secrets = SecretFolder(settings.home / "secrets")
-    adapters = InstalledAdapters(
-        Environment(
-            kafka_bootstrap=settings.bootstrap(),
-            secret=secrets.get,
-            store_secret=secrets.put,
-            remove_secret=secrets.remove,
-        )
-    )
+    secrets = secrets_of(settings, cipher=context.cipher, clock=context.clock)
+    adapters = InstalledAdapters(environment_of(settings, secrets))
     provisioner = Provisioner(adapters, clock=context.clock, lease=settings.lease_seconds)
-    return App(service=provisioner.service(), close=adapters.close)
+
+    async def close() -> None:
+        await adapters.close()
+        await secrets.close()
+
+    return App(service=provisioner.service(), open=secrets.open, close=close)
+
+
+def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
+    """What adapters get to know, with ``secrets`` as the place for secrets."""
+
+    async def store(reference: str, value: SecretStr, team: str | None) -> None:
+        await secrets.put(reference, value, team=team)
+
+    async def remove(reference: str) -> None:
+        await secrets.remove(reference)
+
+    async def store_server() -> Mapping[str, str]:
+        if settings.database_url is None:
+            return {}
+        # Only who has a server pays for its driver.
+        from busbar.backends.postgres.apart import store_server_at  # noqa: PLC0415 - when used
+
+        return await store_server_at(settings.database_url)
+
+    return Environment(
+        kafka_bootstrap=settings.bootstrap(),
+        secret=secrets.get,
+        store_secret=store,
+        remove_secret=remove,
+        store_server=store_server,
+    )

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -14,6 +15,7 @@ from busbar.kernel.errors import ConfigurationError
 
 _NONCE = 12
 _KEY = 32
+_KEY_ID_DIGITS = 12
 
 
 class Cipher:
@@ -22,6 +24,8 @@ class Cipher:
     def __init__(self, key: bytes) -> None:
         """Use a 32-byte ``key``."""
         self._aead = AESGCM(key)
+        self.key_id = hashlib.sha256(b"busbar:v1:data-key:" + key).hexdigest()[:_KEY_ID_DIGITS]
+        """Names the key beside what it sealed; a digest of 256 random bits tells nothing of it."""
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt ``plain``; it opens only under the same ``context``."""
@@ -51,6 +55,15 @@ def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
     """
     if key is None:
         key = SecretStr(private_file(home / "data.key", secrets.token_bytes(_KEY)))
+    return read_cipher(key)
+
+
+def read_cipher(key: SecretStr) -> Cipher:
+    """The cipher of ``key``, 32 bytes in base64.
+
+    Raises:
+        ConfigurationError: it is something else; the sentence does not quote it.
+    """
     try:
         raw = base64.b64decode(key.get_secret_value().strip(), validate=True)
     except binascii.Error:

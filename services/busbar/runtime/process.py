@@ -55,6 +55,8 @@ class App:
 
     service: Service
     http: AsgiApp | None = None
+    open: Callable[[], Awaitable[None]] | None = None
+    """Called once before the service runs; :attr:`close` after it, or after a failure of this."""
     close: Callable[[], Awaitable[None]] | None = None
 
 
@@ -105,6 +107,8 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
         app = create(context)
         if app.close is not None:
             stack.push_async_callback(app.close)
+        if app.open is not None:
+            await app.open()
         process = ServiceProcess(app, context)
         server = _serve(name, process, app, settings)
         stack.push_async_callback(server.stop)

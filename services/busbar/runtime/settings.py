@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     data_key: SecretStr | None = Field(
         default=None,
-        description="32 bytes, base64: encrypts dead letters. Unset: <home>/data.key (0600).",
+        description="32 bytes, base64: seals secrets and dead letters. Unset: <home>/data.key.",
     )
     lease_seconds: float = Field(
         default=5.0, gt=0, le=60, description="How long a worker owns a task between heartbeats."

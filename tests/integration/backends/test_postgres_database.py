@@ -624,7 +624,7 @@ async def test_a_lock_that_somebody_keeps_is_not_waited_for_too_long(
 async def test_a_process_that_was_paused_has_lost_its_session(subject: PostgresSubject) -> None:
     """The server ends a session that is silent for longer than the call may take."""
     call = replace(call_of(subject.inputs()), timeout=0.5)
-    cluster = subject.backend._cluster(read_target(call.inputs))
+    cluster = await subject.backend._cluster(read_target(call.inputs))
     session = Session(cluster, until=asyncio.get_running_loop().time() + 0.3)
     await session.lock("something")
     session._until += 3600  # the pause: this process does not know how late it is
@@ -771,7 +771,7 @@ async def test_a_place_for_secrets_that_takes_none_is_refused_and_leaves_nothing
     subject: PostgresSubject,
 ) -> None:
     call = call_of(subject.inputs())
-    backend = PostgresDatabaseBackend(Environment(kafka_bootstrap="", secret=subject.vault.get))
+    backend = PostgresDatabaseBackend(Environment(kafka_bootstrap="", secret=subject.vault.find))
     outcome = await backend.apply(call)
     assert is_refused(outcome, "refused")
     assert "place for secrets" in outcome.detail

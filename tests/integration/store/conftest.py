@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from busbar.runtime.store import Store
 from support.postgres import PostgresServer
 from support.postgres_store import StoreCluster
 from support.runtime import ManualClock
+from support.secrets import InPostgres, SecretPlace
 from unit.runtime.conftest import clock, plain_logs, publisher, relay, toy
 
 __all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
@@ -26,6 +28,14 @@ def cluster() -> Iterator[StoreCluster]:
         found = StoreCluster(server)
         asyncio.run(found.prepare())
         yield found
+
+
+@pytest.fixture
+async def place(cluster: StoreCluster, tmp_path: Path) -> SecretPlace:
+    """Where secrets are kept, with none in it."""
+    async with cluster.session(cluster.owner_url, service="secrets") as owner:
+        await owner.execute("TRUNCATE secrets")
+    return InPostgres(cluster, tmp_path / "home")
 
 
 @pytest.fixture

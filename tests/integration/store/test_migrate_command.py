@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from busbar.cli.app import app
 from busbar.messages.topics import SERVICES
 from busbar.runtime.clock import SystemClock
+from busbar.runtime.secrets import migrations as secret_migrations
 from busbar.runtime.store import migrations, open_store
 from support.postgres_store import StoreCluster
 
@@ -20,7 +21,9 @@ def test_it_makes_what_every_service_needs(
     done = CliRunner().invoke(app, ["migrate"])
     assert done.exit_code == 0, done.output
     said = done.output.splitlines()
-    assert said == [f"{service}: {migrations.REVISIONS[-1]}" for service in SERVICES]
+    expected = dict.fromkeys(SERVICES, migrations.REVISIONS[-1])
+    expected["secrets"] = secret_migrations.REVISIONS[-1]
+    assert said == [f"{service}: {revision}" for service, revision in expected.items()]
     folder = tmp_path_factory.mktemp("no-file")
 
     async def look() -> None:

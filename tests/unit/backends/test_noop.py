@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from busbar.backends.noop import NoopBackend
-from busbar.backends.port import Environment, Outcome, Presence
-from support.backends import STRANGER, applied, call_of
+from busbar.backends.port import Outcome, Presence
+from support.backends import STRANGER, applied, call_of, environment
 
 CALL = call_of({"size": 1})
 
 
 @pytest.fixture
 def backend() -> NoopBackend:
-    return NoopBackend(Environment(kafka_bootstrap="", secret=lambda _: None))
+    return NoopBackend(environment())
 
 
 async def test_nothing_is_there_before_it_is_applied(backend: NoopBackend) -> None:

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from busbar.backends.port import Environment, Result
+from busbar.backends.port import Result
 from busbar.backends.postgres.answers import Refused, is_lost, judge, words
 from busbar.backends.postgres.inputs import (
     EXTENSIONS,
@@ -30,6 +30,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
 from busbar.policy.files import load_promise
+from support.backends import environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)
 resources = st.lists(slugs, min_size=1, max_size=4)
@@ -63,7 +64,7 @@ def test_every_resource_has_a_legal_name_and_reference(parts: list[str]) -> None
     assert len(target.database.encode()) <= LONGEST_NAME
     # The same rules as for a name that is given.
     assert read_target({"name": target.database}).database == target.database
-    # A reference that SecretFolder takes.
+    # A reference that SecretStore takes.
     name = target.reference.removeprefix("secret:")
     assert 1 <= len(name) <= 63
     assert name.startswith("database-")
@@ -251,10 +252,10 @@ def test_no_url_is_ever_quoted(url: str) -> None:
     assert "secret:postgres-cluster" in said
 
 
-def test_an_environment_without_a_place_for_secrets_says_so() -> None:
-    environment = Environment(kafka_bootstrap="", secret=lambda _: None)
+async def test_an_environment_without_a_place_for_secrets_says_so() -> None:
+    bare = environment()
     with pytest.raises(ConfigurationError, match="secret:x") as raised:
-        environment.store_secret("secret:x", SecretStr("hush"))
+        await bare.store_secret("secret:x", SecretStr("hush"), None)
     assert "hush" not in str(raised.value)
     with pytest.raises(ConfigurationError, match="secret:x"):
-        environment.remove_secret("secret:x")
+        await bare.remove_secret("secret:x")

@@ -1,9 +1,12 @@
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from busbar.cli import connect
+from busbar.runtime.secrets import Secret, secrets_of
+from busbar.runtime.settings import load_settings
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, operation, problem, resource
 from unit.sdk.running import Run
@@ -235,6 +238,17 @@ def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeG
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
 
 
+def kept(home: Path) -> list[Secret]:
+    """Every secret of the platform in ``home``."""
+
+    async def look() -> list[Secret]:
+        async with secrets_of(load_settings(home=home)) as store:
+            found = [await store.find(entry.reference) for entry in await store.entries()]
+            return [secret for secret in found if secret is not None]
+
+    return asyncio.run(look())
+
+
 def test_subscribing_makes_a_secret_and_never_sends_it(
     busbar: Run, gateway: FakeGateway, home: Path
 ) -> None:
@@ -242,24 +256,26 @@ def test_subscribing_makes_a_secret_and_never_sends_it(
     arguments = ("subscribe", "https://x.example/", "--team", "payments", "--name", "done")
     result = busbar(*arguments, "--type", "busbar.resource.*", "--type", "busbar.policy.denied.v1")
     assert result.exit_code == 0
-    (stored,) = (home / "secrets").iterdir()
-    secret = stored.read_text().strip()
-    assert stored.stat().st_mode & 0o777 == 0o600
+    (stored,) = kept(home)
+    secret = stored.value.get_secret_value()
+    assert stored.team == "payments"
     assert secret.startswith("whsec_")
     assert secret in result.stderr
     (event,) = gateway.published
-    assert event.data["secret"] == f"secret:{stored.name}"
+    assert event.data["secret"] == stored.reference
     assert event.data["types"] == ["busbar.resource.*", "busbar.policy.denied.v1"]
     assert secret not in json.dumps(event.data)
     again = busbar(*arguments, "--type", "busbar.*")
     assert "whsec_" not in again.output
-    assert stored.read_text().strip() == secret
+    assert [one.value.get_secret_value() for one in kept(home)] == [secret]
+    assert "whsec_" in busbar(*arguments, "--type", "busbar.*", "--new-secret").stderr
+    assert [one.value.get_secret_value() for one in kept(home)] != [secret]
 
 
 def test_a_subscription_that_is_wrong_makes_no_secret(busbar: Run, home: Path) -> None:
     arguments = ("subscribe", "ftp://x", "--team", "payments", "--name", "done", "--type", "x")
     assert busbar(*arguments).exit_code == 2
-    assert not (home / "secrets").exists()
+    assert kept(home) == []
 
 
 def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway) -> None:

@@ -28,9 +28,9 @@ from busbar.messages.notification import (
 )
 from busbar.messages.policy import IntentDenied
 from busbar.messages.resource import ResourceProvisioned
-from busbar.notifier.domain import RetryPolicy, WebhookSecret, verify
+from busbar.notifier.domain import RetryPolicy, SecretProblem, WebhookSecret, unknown_secret, verify
 from busbar.notifier.handlers import PAGE, WEBHOOK, Notifier
-from busbar.notifier.ports import Attempt, WebhookRequest
+from busbar.notifier.ports import Attempt, Secrets, WebhookRequest
 from busbar.runtime.bus import Record
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
@@ -70,8 +70,10 @@ class FakeSecrets:
     def __init__(self) -> None:
         self.known: dict[str, tuple[WebhookSecret, ...]] = {REF: (OLD,)}
 
-    def webhook_secrets(self, ref: str) -> tuple[WebhookSecret, ...] | None:
-        return self.known.get(ref)
+    async def webhook_secrets(
+        self, ref: str, *, team: str
+    ) -> tuple[WebhookSecret, ...] | SecretProblem:
+        return self.known.get(ref) or unknown_secret(ref, team=team)
 
 
 class Killed(BaseException):
@@ -81,12 +83,12 @@ class Killed(BaseException):
 class Bench:
     """The notifier's engine fed by hand, and its tasks worked on by hand."""
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock, *, secrets: Secrets | None = None) -> None:
         self.store, self.clock = store, clock
         self.sender, self.secrets = FakeSender(), FakeSecrets()
         self.notifier = Notifier(
             self.sender,
-            self.secrets,
+            secrets or self.secrets,
             url_problem=lambda url: "it is refused" if "evil" in url else None,
             policy=RetryPolicy(delays=(5, 30), spread=0),
             clock=clock,

@@ -21,6 +21,7 @@ from busbar.messages.notification import (
 )
 from busbar.notifier.domain import (
     NEVER_DELIVERED,
+    SecretProblem,
     Subscription,
     SubscriptionState,
     decide_subscription,
@@ -28,6 +29,7 @@ from busbar.notifier.domain import (
     matches,
     team_of,
     type_matches,
+    unknown_secret,
 )
 
 OPERATION = UUID(EXAMPLE_OPERATION)
@@ -40,12 +42,14 @@ IN_FORCE = Subscription(
     team="payments", name="orders-done", url=APPLY.url, types=APPLY.types, secret=APPLY.secret
 )
 
+UNKNOWN = unknown_secret(APPLY.secret, team=APPLY.team)
+
 
 def decide(
     intent: ApplySubscription | DeleteSubscription,
     state: SubscriptionState | None = None,
     *,
-    secret_known: bool = True,
+    secret_problem: SecretProblem | None = None,
     url_problem: str | None = None,
 ) -> list[Fact]:
     return decide_subscription(
@@ -53,7 +57,7 @@ def decide(
         intent,
         operation=OPERATION,
         intent_ref=INTENT,
-        secret_known=secret_known,
+        secret_problem=secret_problem,
         url_problem=url_problem,
     )
 
@@ -101,9 +105,10 @@ def test_a_changed_subscription_replaces_the_one_before() -> None:
 
 
 def test_an_unknown_secret_is_refused_by_its_name() -> None:
-    fact = refusal(decide(APPLY, secret_known=False))
+    fact = refusal(decide(APPLY, secret_problem=UNKNOWN))
     assert fact.reason == "unknown_secret"
-    assert fact.detail == "no secret is called payments-orders-done"
+    assert fact.detail == "the team payments has no secret called payments-orders-done"
+    assert "`busbar secrets put payments-orders-done --team payments`; then send" in fact.fix
 
 
 def test_a_url_with_a_problem_is_refused_with_that_problem() -> None:
@@ -122,11 +127,11 @@ def test_a_type_that_would_never_be_delivered_is_refused(pattern: str) -> None:
 
 def test_a_refusal_changes_nothing() -> None:
     state = SubscriptionState(IN_FORCE)
-    assert fold(evolve, state, decide(APPLY, state, secret_known=False)) == state
+    assert fold(evolve, state, decide(APPLY, state, secret_problem=UNKNOWN)) == state
 
 
 def test_a_subscription_in_force_can_be_ended() -> None:
-    facts = decide(DELETE, SubscriptionState(IN_FORCE), secret_known=False, url_problem="bad")
+    facts = decide(DELETE, SubscriptionState(IN_FORCE), secret_problem=UNKNOWN, url_problem="bad")
     assert facts == [
         Unsubscribed(operation=OPERATION, intent=INTENT, subscription="payments/orders-done")
     ]
@@ -153,7 +158,7 @@ def test_the_history_alone_tells_whether_a_subscription_is_in_force(
 ) -> None:
     state, expected = SubscriptionState(), False
     for intent, known in steps:
-        facts = decide(intent, state, secret_known=known)
+        facts = decide(intent, state, secret_problem=None if known else UNKNOWN)
         assert len(facts) == 1
         state = fold(evolve, state, facts)
         expected = (known or expected) if isinstance(intent, ApplySubscription) else False

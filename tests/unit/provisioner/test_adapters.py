@@ -3,12 +3,11 @@
 from importlib.metadata import EntryPoint
 
 import pytest
-from pydantic import SecretStr
 
 from busbar.backends.memory import MemoryBackend
-from busbar.backends.port import Environment
 from busbar.provisioner import adapters
 from busbar.provisioner.adapters import GROUP, InstalledAdapters
+from support.backends import environment
 
 CLOSED: list[str] = []
 
@@ -20,11 +19,7 @@ class Closing(MemoryBackend):
         CLOSED.append("closed")
 
 
-def no_secret(_name: str) -> SecretStr | None:
-    return None
-
-
-ENVIRONMENT = Environment(kafka_bootstrap="127.0.0.1:1", secret=no_secret)
+ENVIRONMENT = environment(bootstrap="127.0.0.1:1")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import structlog
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support.runtime import FakePublisher, ManualClock, Toy, relay_of
+from support.secrets import InSqlite, SecretPlace
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,11 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
     opened = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> SecretPlace:
+    return InSqlite(tmp_path / "home")
 
 
 @pytest.fixture

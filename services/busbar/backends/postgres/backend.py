@@ -14,6 +14,7 @@ from busbar.backends.port import (
     Presence,
 )
 from busbar.backends.postgres.answers import AnswerLost, Refused
+from busbar.backends.postgres.apart import require_apart
 from busbar.backends.postgres.credentials import Credentials, lookup
 from busbar.backends.postgres.inputs import (
     DatabaseInputs,
@@ -65,7 +66,7 @@ class PostgresDatabaseBackend:
         except InvalidInputs as error:
             return Observation(presence=Presence.ABSENT, detail=str(error))
         try:
-            cluster = self._cluster(target)
+            cluster = await self._cluster(target)
             async with opened(cluster, until=_deadline(call)) as session:
                 return await self._observation(call, target, session)
         except Refused as error:
@@ -86,18 +87,19 @@ class PostgresDatabaseBackend:
 
     async def _apply(self, call: Call, until: float) -> Outcome:
         inputs = read_inputs(call.inputs)
-        cluster = self._cluster(inputs)
+        cluster = await self._cluster(inputs)
         async with opened(cluster, until=until) as session:
+            await require_apart(session, self._environment, until=until)
             await session.lock(inputs.database)
             seen = await look(session, inputs, owner=call.owner)
             _refuse(call, inputs, seen)
-            credentials = self._credentials(cluster, inputs)
+            credentials = self._credentials(call, cluster, inputs)
             await Making(session, credentials, call, inputs).run(seen)
         return Outcome.done()
 
     async def _remove(self, call: Call, until: float) -> Outcome:
         target = read_target(call.inputs)
-        cluster = self._cluster(target)
+        cluster = await self._cluster(target)
         async with opened(cluster, until=until) as session:
             await session.lock(target.database)
             seen = await look(session, target, owner=call.owner)
@@ -105,22 +107,27 @@ class PostgresDatabaseBackend:
                 return Outcome.done()
             _refuse_foreign_or_late(call, seen)
             await raise_epoch(session, seen, call.epoch)
-            credentials = self._credentials(cluster, target, seen)
+            credentials = self._credentials(call, cluster, target, seen)
             await take_down(session, credentials, call, target)
         return Outcome.done()
 
-    def _cluster(self, target: Target) -> Cluster:
-        return read_cluster(target.cluster, lookup(self._environment, target.cluster))
+    async def _cluster(self, target: Target) -> Cluster:
+        return read_cluster(target.cluster, await lookup(self._environment, target.cluster))
 
     def _credentials(
-        self, cluster: Cluster, target: Target, seen: Seen | None = None
+        self, call: Call, cluster: Cluster, target: Target, seen: Seen | None = None
     ) -> Credentials:
         """Where they are kept; ``seen`` knows better than ``target`` how they were asked for."""
         role, reference = target.role, target.reference
         if seen is not None and seen.mark is not None:
             role, reference = seen.holder or role, seen.mark.credentials
         return Credentials(
-            self._environment, cluster, reference, role=role, database=target.database
+            self._environment,
+            cluster,
+            reference,
+            role=role,
+            database=target.database,
+            team=call.team,
         )
 
     async def _observation(self, call: Call, target: Target, session: Session) -> Observation:
@@ -145,15 +152,19 @@ class PostgresDatabaseBackend:
             "owner": seen.holder == inputs.role and not seen.public,
             "connection_limit": seen.connection_limit == inputs.connection_limit,
             "extensions": await _extensions_as_asked(session, inputs, seen),
-            "credentials": seen.login and self._credentials_as_asked(session.cluster, inputs, seen),
+            "credentials": seen.login
+            and await self._credentials_as_asked(call, session.cluster, inputs, seen),
         }
         return tuple(field for field, equal in same.items() if not equal)
 
-    def _credentials_as_asked(self, cluster: Cluster, inputs: Target, seen: Seen) -> bool:
+    async def _credentials_as_asked(
+        self, call: Call, cluster: Cluster, inputs: Target, seen: Seen
+    ) -> bool:
         if seen.mark is None or seen.mark.credentials != inputs.reference:
             return False
         try:
-            return self._credentials(cluster, inputs).are_stored(seen.mark.fingerprint)
+            credentials = self._credentials(call, cluster, inputs)
+            return await credentials.are_stored(seen.mark.fingerprint)
         except Refused:
             return False  # apply() says why
 

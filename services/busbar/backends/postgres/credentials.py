@@ -31,21 +31,23 @@ class Credentials:
         *,
         role: str,
         database: str,
+        team: str,
     ) -> None:
-        """Keep the URL of ``role``, for ``database``, under ``reference``."""
+        """Keep the URL of ``role``, for ``database``, under ``reference``, as ``team``'s."""
         self._environment = environment
         self._cluster = cluster
         self._role = role
         self._database = database
+        self._team = team
         self.reference = reference
 
-    def password(self) -> SecretStr | None:
+    async def password(self) -> SecretStr | None:
         """The password that is stored for the role; None if nothing is stored.
 
         Raises:
             Refused: what is stored belongs to something else, or cannot be read.
         """
-        stored = self._stored()
+        stored = await self._stored()
         if stored is None:
             return None
         password: str | None = None
@@ -62,13 +64,13 @@ class Credentials:
             )
         return SecretStr(password)
 
-    def are_stored(self, fingerprint: str | None) -> bool:
+    async def are_stored(self, fingerprint: str | None) -> bool:
         """Whether the URL is stored as it has to be, with the password of ``fingerprint``.
 
         Raises:
             Refused: as :meth:`password`.
         """
-        password, stored = self.password(), self._stored()
+        password, stored = await self.password(), await self._stored()
         if password is None or stored is None:
             return False
         value = password.get_secret_value()
@@ -76,44 +78,44 @@ class Credentials:
             value
         )
 
-    def keep(self) -> SecretStr:
+    async def keep(self) -> SecretStr:
         """Store the URL, with the password that was stored before if there is one; return that.
 
         Raises:
             Refused: it cannot be stored.
         """
-        password = self.password() or SecretStr(new_password())
+        password = await self.password() or SecretStr(new_password())
         url = SecretStr(self._url(password.get_secret_value()))
-        stored = self._stored()
+        stored = await self._stored()
         if stored is None or stored.get_secret_value() != url.get_secret_value():
             try:
-                self._environment.store_secret(self.reference, url)
+                await self._environment.store_secret(self.reference, url, self._team)
             except ConfigurationError as error:
                 raise refused(str(error)) from error
             except OSError as error:
                 raise self._failed("stored", error) from error
         return password
 
-    def forget(self) -> None:
+    async def forget(self) -> None:
         """Remove what is stored, unless it belongs to something else.
 
         Raises:
             Refused: it cannot be removed.
         """
         try:
-            if self.password() is None:
+            if await self.password() is None:
                 return
         except Refused:
             return  # not ours to remove
         try:
-            self._environment.remove_secret(self.reference)
+            await self._environment.remove_secret(self.reference)
         except ConfigurationError as error:
             raise refused(str(error)) from error
         except OSError as error:
             raise self._failed("removed", error) from error
 
-    def _stored(self) -> SecretStr | None:
-        return lookup(self._environment, self.reference)
+    async def _stored(self) -> SecretStr | None:
+        return await lookup(self._environment, self.reference)
 
     def _url(self, password: str) -> str:
         cluster = self._cluster
@@ -128,14 +130,14 @@ class Credentials:
         return Refused(Outcome.not_done("unavailable", detail, permanent=False))
 
 
-def lookup(environment: Environment, reference: str) -> SecretStr | None:
+async def lookup(environment: Environment, reference: str) -> SecretStr | None:
     """The secret under ``reference``, or None.
 
     Raises:
         Refused: it is there and cannot be read.
     """
     try:
-        return environment.secret(reference)
+        return await environment.secret(reference)
     except ConfigurationError as error:
         raise refused(str(error)) from error
     except OSError as error:

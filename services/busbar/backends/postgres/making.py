@@ -43,7 +43,7 @@ class Making:
         has = await self._installed(seen)
         wanted = frozenset(inputs.extensions)
         _refuse_removal(seen, has - wanted, inputs.database)
-        self._credentials.password()  # refuses what is not ours before anything is made
+        await self._credentials.password()  # refuses what is not ours before anything is made
         await require_available(self._session, wanted - has)
         try:
             mark = await self._role(seen)
@@ -123,10 +123,10 @@ class Making:
     async def _seal(self, seen: Seen, mark: Mark) -> None:
         """Store the password, then give it to the role, with the right to log in."""
         inputs = self._inputs
-        stored = self._credentials.are_stored(mark.fingerprint)
+        stored = await self._credentials.are_stored(mark.fingerprint)
         if stored and seen.login and seen.connection_limit == inputs.connection_limit:
             return
-        password = self._credentials.keep().get_secret_value()
+        password = (await self._credentials.keep()).get_secret_value()
         limit = str(inputs.connection_limit)
         login: Change = ("ALTER ROLE %I LOGIN CONNECTION LIMIT %s", (inputs.role, limit))
         changes = [login]
@@ -159,7 +159,7 @@ async def take_down(session: Session, credentials: Credentials, call: Call, targ
         role = target.role
         if await own_role(session, target, owner=call.owner) is None:
             return
-    credentials.forget()
+    await credentials.forget()
     await session.change(("DROP ROLE %I", (role or "",)), doing=f"drop the role {role}")
 
 

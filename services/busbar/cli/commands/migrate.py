@@ -27,11 +27,12 @@ def command(
         Phase, typer.Option(help="Before a release is rolled out, or after it.")
     ] = Phase.PRE,
 ) -> None:
-    """Make or change the tables in PostgreSQL, a schema for each service.
+    """Make or change the tables in PostgreSQL, a schema for each service and one for secrets.
 
     It acts as the role in BUSBAR_DATABASE_OWNER_URL, and lets the role in BUSBAR_DATABASE_URL use
     the tables. It may be run again at any time.
     """
+    from busbar.runtime.secrets.migrate import migrate_secrets  # noqa: PLC0415 - loads Alembic
     from busbar.runtime.store.migrate import migrate  # noqa: PLC0415 - loads Alembic
 
     settings = options_of(context).settings()
@@ -46,6 +47,11 @@ def command(
             "BUSBAR_DATABASE_URL names no role.", fix="Write postgresql://role:password@host/db."
         )
     owner = settings.database_owner_url.get_secret_value()
-    reached = asyncio.run(migrate(owner, services=SERVICES, role=role, phase=phase.value))
+
+    async def everything() -> dict[str, str | None]:
+        reached = await migrate(owner, services=SERVICES, role=role, phase=phase.value)
+        return reached | await migrate_secrets(owner, role=role, phase=phase.value)
+
+    reached = asyncio.run(everything())
     for service, revision in reached.items():
         typer.echo(f"{service}: {revision}")

@@ -1,7 +1,8 @@
 """``busbar subscribe``."""
 
+import asyncio
 import base64
-import secrets
+import secrets as randomness
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from busbar.cli.outcome import follow_all
 from busbar.cli.output import Output, OutputOption
 from busbar.kernel.canonical import digest
 from busbar.messages.notification import ApplySubscription
-from busbar.runtime.secrets import SecretFolder
+from busbar.runtime.secrets import secrets_of
+from busbar.runtime.settings import Settings
 from busbar.sdk import Client
 from busbar.sdk.events import intent_of
 
@@ -39,7 +41,10 @@ def command(
         list[str], typer.Option("--type", help="A type; * stands for anything. Repeatable.")
     ],
     secret: Annotated[
-        str | None, typer.Option(help="A stored secret (secret:<name>), not one of its own.")
+        str | None,
+        typer.Option(
+            help="A stored secret of the team (secret:<name>) in place of one that is made."
+        ),
     ] = None,
     new_secret: Annotated[
         bool, typer.Option("--new-secret", help="Replace the secret that is there.")
@@ -49,9 +54,9 @@ def command(
 ) -> None:
     """Have facts about a team delivered to a URL, signed.
 
-    The signing secret (Standard Webhooks, whsec_…) is made here, kept in <home>/secrets and shown
-    once, on standard error. Subscribing again under the same name changes the subscription and
-    keeps its secret.
+    The signing secret (Standard Webhooks, whsec_…) is made here, kept as the team's own among the
+    secrets of the platform and shown once, on standard error. Subscribing again under the same
+    name changes the subscription and keeps its secret.
     """
     options = options_of(context)
     reference = secret or _reference(team, name)
@@ -60,17 +65,31 @@ def command(
         ApplySubscription,
         {"team": team, "name": name, "url": url, "types": types, "secret": reference},
     )
-    folder = SecretFolder(options.settings().private_home() / "secrets")
-    if secret is None and (new_secret or folder.get(reference) is None):
-        value = "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
-        folder.put(reference, SecretStr(value))
-        typer.echo(f"secret  {value}  (shown once; kept as {reference})", err=True)
+    made = None
+    if secret is None:
+        made = asyncio.run(_keep(options.settings(), reference, team=team, anew=new_secret))
+    if made is not None:
+        typer.echo(
+            f"secret  {made.get_secret_value()}  (shown once; kept as {reference})", err=True
+        )
 
     async def body(client: Client) -> ExitCode:
         accepted = await client.send(intent)
         return await follow_all(client, [accepted], within=timeout, output=output)
 
     raise typer.Exit(call(options, body))
+
+
+async def _keep(settings: Settings, reference: str, *, team: str, anew: bool) -> SecretStr | None:
+    """A new secret, stored as ``team``'s own; None if there is one already."""
+    async with secrets_of(settings) as store:
+        if not anew and await store.find(reference) is not None:
+            return None
+        value = SecretStr(
+            "whsec_" + base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode()
+        )
+        await store.put(reference, value, team=team)
+    return value
 
 
 def _reference(team: str, name: str) -> str:

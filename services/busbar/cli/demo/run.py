@@ -24,8 +24,8 @@ from busbar.cli.up import Platform
 from busbar.cli.up.home import read_notice
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.clock import SystemClock
-from busbar.runtime.secrets import SecretFolder
-from busbar.runtime.settings import Settings
+from busbar.runtime.secrets import secrets_of
+from busbar.runtime.settings import Settings, load_settings
 from busbar.sdk import Client
 
 ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
@@ -119,7 +119,8 @@ async def _subscribe(scene: Scene, home: Path, secret: str) -> None:
     """Have what ends an operation delivered to the demo's receiver."""
     since = time.monotonic()
     reference = f"secret:{scene.team}"
-    SecretFolder(home / "secrets").put(reference, SecretStr(secret))
+    async with secrets_of(load_settings(home=home)) as store:
+        await store.put(reference, SecretStr(secret), team=scene.team)
     accepted = await scene.stage.client.subscribe(
         f"{scene.team}/demo", url=scene.stage.receiver.url, types=TOLD, secret=reference
     )

@@ -158,11 +158,11 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
+        Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
             f"[red]error:[/] {escape(str(error))}"
         )
         raise typer.Exit(1) from error
 
 
 def _console() -> Console:
-    return Console(soft_wrap=True, highlight=False)
+    return Console(soft_wrap=True, highlight=False, emoji=False)

@@ -24,6 +24,7 @@ from busbar.notifier.domain.signing import (
 from busbar.notifier.domain.subscriptions import (
     DELIVERABLE,
     NEVER_DELIVERED,
+    SecretProblem,
     Subscription,
     SubscriptionState,
     decide_subscription,
@@ -31,6 +32,7 @@ from busbar.notifier.domain.subscriptions import (
     matches,
     team_of,
     type_matches,
+    unknown_secret,
 )
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "Network",
     "Retry",
     "RetryPolicy",
+    "SecretProblem",
     "Subscription",
     "SubscriptionState",
     "Unverified",
@@ -62,5 +65,6 @@ __all__ = [
     "sign",
     "team_of",
     "type_matches",
+    "unknown_secret",
     "verify",
 ]

@@ -47,6 +47,25 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretProblem:
+    """Why a secret cannot sign: a code, and sentences for people without the value."""
+
+    reason: str
+    detail: str
+    fix: str
+
+
+def unknown_secret(reference: str, *, team: str) -> SecretProblem:
+    """``team`` has no such secret. Another team's is not told apart: its name is its affair."""
+    name = reference.removeprefix("secret:")
+    return SecretProblem(
+        "unknown_secret",
+        f"the team {team} has no secret called {name}",
+        f"store it as the team's own: `busbar secrets put {name} --team {team}`",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionState:
     """One subscription as its facts tell it; None before it began and after it ended."""
 
@@ -70,17 +89,17 @@ def decide_subscription(
     *,
     operation: UUID,
     intent_ref: IntentRef,
-    secret_known: bool,
+    secret_problem: SecretProblem | None,
     url_problem: str | None,
 ) -> list[Fact]:
     """The one fact that ends the operation; a refusal changes nothing.
 
-    ``secret_known`` and ``url_problem`` are what the shell found out about an
+    ``secret_problem`` and ``url_problem`` are what the shell found out about an
     ``ApplySubscription``; a ``DeleteSubscription`` does not look at them. An unchanged
     subscription is told again, because somebody waits for the operation to end.
     """
     refusal = (
-        _why_not_apply(intent, secret_known=secret_known, url_problem=url_problem)
+        _why_not_apply(intent, secret_problem=secret_problem, url_problem=url_problem)
         if isinstance(intent, ApplySubscription)
         else _why_not_delete(state, intent)
     )
@@ -113,7 +132,7 @@ _AGAIN = "then send the intent again under a new id"
 
 
 def _why_not_apply(
-    intent: ApplySubscription, *, secret_known: bool, url_problem: str | None
+    intent: ApplySubscription, *, secret_problem: SecretProblem | None, url_problem: str | None
 ) -> _Refusal | None:
     if url_problem is not None:
         return (
@@ -128,12 +147,9 @@ def _why_not_apply(
                 f"no fact that is delivered has a type like {pattern}",
                 f"use a type of the catalogue, or a pattern such as busbar.resource.*, {_AGAIN}",
             )
-    if not secret_known:
-        return (
-            "unknown_secret",
-            f"no secret is called {intent.secret.removeprefix('secret:')}",
-            f"store it first, {_AGAIN}",
-        )
+    if secret_problem is not None:
+        fix = f"{secret_problem.fix.rstrip('.')}; {_AGAIN}"
+        return secret_problem.reason, secret_problem.detail, fix
     return None
 
 

@@ -1,6 +1,7 @@
 """Making and changing the PostgreSQL schemas, as the role that owns them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,30 @@ GRANTS = {
 """What the role of a service may do: history is added to, never changed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The steps of one kind of schema, and what services may do with its tables."""
+
+    steps: Path
+    """The folder of the files, one a step."""
+    revisions: tuple[str, ...]
+    grants: Mapping[str, str]
+
+
+STORE = History(
+    steps=Path(migrations.__file__).parent / "versions",
+    revisions=migrations.REVISIONS,
+    grants=GRANTS,
+)
+
+
 async def migrate(
-    owner_url: str, *, services: Iterable[str], role: str, phase: str = "pre"
+    owner_url: str,
+    *,
+    services: Iterable[str],
+    role: str,
+    phase: str = "pre",
+    history: History = STORE,
 ) -> dict[str, str | None]:
     """Bring the schema of every service up, and let ``role`` use it.
 
@@ -44,13 +67,17 @@ async def migrate(
         engine = engine_of(owner_url, service=service, pool_size=1)
         try:
             async with engine.begin() as connection:
-                reached[service] = await connection.run_sync(_upgrade, service, role, phase)
+                reached[service] = await connection.run_sync(
+                    _upgrade, service, role, phase, history
+                )
         finally:
             await engine.dispose()
     return reached
 
 
-def _upgrade(connection: Connection, service: str, role: str, phase: str) -> str | None:
+def _upgrade(
+    connection: Connection, service: str, role: str, phase: str, history: History
+) -> str | None:
     schema, quote = schema_of(service), connection.dialect.identifier_preparer.quote_identifier
     # Whoever comes second waits, as long as the first one takes, and finds everything done.
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
@@ -61,18 +88,25 @@ def _upgrade(connection: Connection, service: str, role: str, phase: str) -> str
         connection, opts={"version_table": "schema_version", "version_table_schema": schema}
     )
     current = context.get_current_revision()
-    goal = migrations.target(current, phase)
+    goal = migrations.target(current, phase, history.revisions)
     if goal is not None:
-        command.upgrade(_config(connection, schema), goal)
+        command.upgrade(_config(connection, schema, history), goal)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}")
-    for table, rights in GRANTS.items():
+    for table, rights in history.grants.items():
         place = f"{quote(schema)}.{quote(table)}"
         connection.exec_driver_sql(f"GRANT {rights} ON {place} TO {quote(role)}")
     return goal or current
 
 
-def _config(connection: Connection, schema: str) -> Config:
+def _config(connection: Connection, schema: str, history: History) -> Config:
     attributes: dict[str, Any] = {"connection": connection, "schema": schema}
     config = Config(attributes=attributes)
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.set_main_option("script_location", _option(Path(migrations.__file__).parent))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", _option(history.steps))
     return config
+
+
+def _option(path: Path) -> str:
+    """``path`` as a value that the parser of options reads back."""
+    return str(path).replace("%", "%%")

@@ -11,10 +11,10 @@ NEEDED = "pre_0002"
 """The step that this release cannot run without."""
 
 
-def is_before(current: str, needed: str) -> bool:
+def is_before(current: str, needed: str, revisions: tuple[str, ...] = REVISIONS) -> bool:
     """Whether ``current`` is a known step that comes before ``needed``, or no step at all."""
-    if current in REVISIONS:
-        return REVISIONS.index(current) < REVISIONS.index(needed)
+    if current in revisions:
+        return revisions.index(current) < revisions.index(needed)
     return current in {"", "None"}
 
 

@@ -1,0 +1,136 @@
+"""No database is made in the cluster of the store, by whatever name it is reached."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from busbar.backends.port import Outcome, Result
+from busbar.backends.postgres import PostgresDatabaseBackend
+from busbar.backends.postgres.apart import OID, STARTED, SYSTEM, store_server_at
+from support.backends import applied, call_of
+from support.postgres import HOST, PostgresServer, free_port
+from support.postgres_databases import CLUSTER, PostgresSubject
+
+pytestmark = pytest.mark.timeout(60)
+
+STORE = "store_of_events"
+HARDENED = "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"
+AS_BEFORE = "GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC"
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[PostgresServer]:
+    """Another cluster, where the store may be."""
+    with PostgresServer(fsync=False) as server:
+        yield server
+
+
+@pytest.fixture
+async def subject(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[PostgresSubject]:
+    subject = PostgresSubject(postgres, monkeypatch)
+    await subject.begin()
+    await subject.run(f"CREATE DATABASE {STORE}", f"CREATE ROLE {STORE} LOGIN PASSWORD 'x'")
+    yield subject
+    await subject.run(f"DROP DATABASE {STORE}", f"DROP ROLE {STORE}", AS_BEFORE)
+    await subject.end()
+
+
+def beside(subject: PostgresSubject, url: str) -> PostgresDatabaseBackend:
+    """The adapter on a platform whose store is at ``url``."""
+
+    async def store_server() -> Mapping[str, str]:
+        return await store_server_at(SecretStr(url))
+
+    environment = replace(subject.vault.environment(), store_server=store_server)
+    return PostgresDatabaseBackend(environment)
+
+
+def store_url(subject: PostgresSubject, host: str = HOST) -> str:
+    url = subject.server.url(STORE, user=STORE, password="x")  # noqa: S106 - ends with the test
+    return url.replace(HOST, host)
+
+
+async def refused(subject: PostgresSubject, url: str) -> Outcome:
+    """The answer to a database that is asked for; nothing of it may be there afterwards."""
+    call = call_of(subject.inputs())
+    outcome = await beside(subject, url).apply(call)
+    assert outcome.result is Result.NOT_DONE
+    assert await subject.look(call.inputs) is None
+    return outcome
+
+
+@pytest.mark.parametrize("host", [HOST, "localhost"])
+async def test_the_cluster_of_the_store_is_refused_by_whatever_name(
+    subject: PostgresSubject, host: str
+) -> None:
+    outcome = await refused(subject, store_url(subject, host))
+    assert outcome.permanent
+    (system,) = await subject.query("SELECT system_identifier FROM pg_control_system()")
+    assert f"system identifier {system[0]}" in outcome.detail
+    assert "make another cluster" in outcome.detail
+    assert CLUSTER in outcome.detail
+
+
+@pytest.mark.parametrize("database", ["postgres", STORE])
+async def test_it_is_refused_too_where_a_role_may_not_ask_for_the_identifier(
+    subject: PostgresSubject, database: str
+) -> None:
+    """``postgres`` is where the administrator asks, the other one where the store does."""
+    connection = await asyncpg.connect(subject.server.url(database))
+    try:
+        await connection.execute(HARDENED)
+    finally:
+        await connection.close()
+    facts = await store_server_at(SecretStr(store_url(subject)))
+    assert (SYSTEM in facts) == (database == "postgres")
+    outcome = await refused(subject, store_url(subject))
+    assert outcome.permanent
+    assert f"the database {STORE} in it" in outcome.detail
+
+
+async def test_another_cluster_is_taken_although_the_store_is_on_a_server_too(
+    subject: PostgresSubject, other_server: PostgresServer
+) -> None:
+    for hardened in (False, True):
+        if hardened:
+            await subject.run(HARDENED)
+        backend = beside(subject, other_server.url())
+        call = call_of(subject.inputs())
+        await applied(backend, call)
+        assert await backend.remove(call) == Outcome.done()
+
+
+@pytest.mark.parametrize("changed", [STARTED, OID])
+async def test_servers_that_agree_in_part_are_two(
+    subject: PostgresSubject, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    facts = dict(await store_server_at(SecretStr(store_url(subject))))
+    del facts[SYSTEM]
+    facts[changed] += "1"
+
+    async def others() -> Mapping[str, str]:
+        return facts
+
+    environment = replace(subject.vault.environment(), store_server=others)
+    backend = PostgresDatabaseBackend(environment)
+    monkeypatch.setattr(subject, "backend", backend)
+    await applied(backend, call_of(subject.inputs()))
+
+
+async def test_what_is_there_already_can_be_removed(subject: PostgresSubject) -> None:
+    call = call_of(subject.inputs())
+    await applied(subject.backend, call)
+    assert await beside(subject, store_url(subject)).remove(call) == Outcome.done()
+    assert await subject.look(call.inputs) is None
+
+
+async def test_nothing_is_made_while_nobody_can_tell(subject: PostgresSubject) -> None:
+    away = f"postgresql://somebody:hush@{HOST}:{free_port()}/busbar"
+    outcome = await refused(subject, away)
+    assert (outcome.reason, outcome.permanent) == ("unavailable", False)
+    assert "hush" not in outcome.detail

@@ -1,0 +1,121 @@
+"""`busbar secrets`: values come in by files and pipes, and go out when somebody insists."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from unit.sdk.running import Run
+
+HUSH = "hush-hush"
+
+
+def test_a_secret_goes_in_by_standard_input_and_out_by_reveal(busbar: Run) -> None:
+    stored = busbar("secrets", "put", "a", "--team", "payments", stdin=f"{HUSH}\n")
+    assert stored.exit_code == 0
+    assert "secret:a" in stored.stdout
+    shown = busbar("secrets", "show", "secret:a", "--reveal")
+    assert shown.stdout == f"{HUSH}\n"
+    assert "warning" in shown.stderr
+    assert HUSH not in stored.output + shown.stderr
+
+
+def test_without_reveal_nobody_sees_a_value(busbar: Run) -> None:
+    busbar("secrets", "put", "a", "--team", "payments", stdin=HUSH)
+    shown, listed = busbar("secrets", "show", "a"), busbar("secrets", "list")
+    assert HUSH not in shown.output + listed.output
+    assert "--reveal" in shown.stderr
+    for said in (shown.stdout, listed.stdout):
+        assert "secret:a" in said
+        assert "payments" in said
+
+
+def test_a_secret_comes_from_a_file_of_several_lines(busbar: Run, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_text("one\ntwo\n", encoding="utf-8")
+    assert busbar("secrets", "put", "a", "--from-file", str(file)).exit_code == 0
+    assert busbar("secrets", "show", "a", "--reveal").stdout == "one\ntwo\n"
+
+
+def test_the_list_is_json_for_programs_and_empty_to_begin_with(busbar: Run) -> None:
+    assert "no secrets" in busbar("secrets", "list").stdout
+    busbar("secrets", "put", "a", stdin=HUSH)
+    (entry,) = json.loads(busbar("secrets", "list", "-o", "json").stdout)
+    assert (entry["secret"], entry["team"], entry["opens"]) == ("secret:a", None, "yes")
+
+
+def test_what_was_removed_is_not_there_any_more(busbar: Run) -> None:
+    busbar("secrets", "put", "a", stdin=HUSH)
+    assert busbar("secrets", "remove", "a").exit_code == 0
+    for again in (busbar("secrets", "remove", "a"), busbar("secrets", "show", "a")):
+        assert again.exit_code == 6
+        assert "busbar secrets list" in again.stderr
+
+
+def test_another_owner_is_refused_with_what_to_do(busbar: Run) -> None:
+    busbar("secrets", "put", "a", "--team", "payments", stdin=HUSH)
+    refused = busbar("secrets", "put", "a", stdin="other")
+    assert refused.exit_code == 9
+    assert "belongs to the team payments" in refused.stderr
+    assert "--team payments" in refused.stderr
+    assert busbar("secrets", "show", "a", "--reveal").stdout == f"{HUSH}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "sentence"),
+    [
+        (("put", "A b"), HUSH, "no reference to a secret"),
+        (("put", "a", "--team", "X"), HUSH, "no team"),
+        (("put", "a"), "", "empty"),
+        (("put", "a", "--from-file", "not-there"), None, "cannot be read"),
+        (("rekey", "--old-key", "not-there"), None, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_explained(
+    busbar: Run, arguments: tuple[str, ...], stdin: str | None, sentence: str
+) -> None:
+    refused = busbar("secrets", *arguments, stdin=stdin)
+    assert refused.exit_code == 9
+    assert sentence in refused.stderr
+    assert "fix:" in refused.stderr
+    assert HUSH not in refused.output
+
+
+def test_bytes_that_are_no_text_are_refused_and_not_shown(busbar: Run, tmp_path: Path) -> None:
+    file = tmp_path / "value"
+    file.write_bytes(HUSH.encode() + b"\xff\xfe")
+    refused = busbar("--debug", "secrets", "put", "a", "--from-file", str(file))
+    assert refused.exit_code == 9
+    assert "base64" in refused.stderr
+    assert HUSH not in refused.output
+
+
+def test_a_value_is_no_argument(busbar: Run) -> None:
+    assert busbar("secrets", "put", "a", HUSH).exit_code == 2
+
+
+def test_a_new_data_key_takes_over_by_rekeying(
+    busbar: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busbar("secrets", "put", "a", stdin=HUSH)
+    old = tmp_path / "old.key"
+    (home / "data.key").rename(old)
+    monkeypatch.setenv("BUSBAR_DATA_KEY", base64.b64encode(b"n" * 32).decode())
+    locked = busbar("secrets", "show", "a", "--reveal")
+    assert locked.exit_code == 9
+    assert "another data key" in locked.stderr
+    assert "busbar secrets rekey --old-key" in locked.stderr
+    assert "another data key" in busbar("secrets", "list").stdout
+    assert "1 secret" in busbar("secrets", "rekey", "--old-key", str(old)).stdout
+    assert busbar("secrets", "show", "a", "--reveal").stdout == f"{HUSH}\n"
+
+
+def test_a_database_that_is_away_is_said_to_be(
+    busbar: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUSBAR_DATABASE_URL", f"postgresql://u:{HUSH}@127.0.0.1:1/d")
+    away = busbar("secrets", "list")
+    assert away.exit_code == 7
+    assert "BUSBAR_DATABASE_URL" in away.stderr
+    assert HUSH not in away.output
