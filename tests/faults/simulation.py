@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 import structlog
-from pydantic import SecretStr
-
 from busbar.audit.handlers import Audit
 from busbar.gateway.handlers import Gateway, take
 from busbar.notifier.domain import RetryPolicy
@@ -29,6 +27,7 @@ from busbar.runtime.cipher import Cipher
 from busbar.runtime.process import App, Context, ServiceProcess
 from busbar.runtime.settings import Settings
 from busbar.runtime.store import Store, open_store
+from busbar.runtime.workers import TaskRunner
 from faults.bus import Broker, SimulatedBus
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, wait
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
@@ -38,6 +37,9 @@ from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strang
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 IDLE_SECONDS = 7 * 24 * 3600.0
 """Nobody looks merely because time went by: everything has to be woken by what it waits for."""
+
+LOOK_SECONDS = workers.IDLE_SECONDS
+"""How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
 
 MOST_AWAITS = 60_000
 JUMP_SECONDS = 3600.0
@@ -64,6 +66,8 @@ class Simulation:
         self.deaths: list[str] = []
         """Parts of the platform that ended by an error."""
         self.jumps = 0
+        self.runners: list[TaskRunner] = []
+        """Who works on tasks in this life."""
         self.wanted: tuple[Asked, ...] = ()
         self.harmed: Callable[[], list[str]] = list
         """What of other people's things was touched."""
@@ -105,7 +109,7 @@ class Simulation:
         self.life += 1
         home = self.root / str(self.life)
         copy_as_killed(self._home, home)
-        self._home, self.stores = home, {}
+        self._home, self.stores, self.runners = home, {}, []
         self.broker.forget_members()
         self.loop = self._new_loop()
         if self.scenario.jumps:
@@ -128,6 +132,12 @@ class Simulation:
         choices = [d for d in (-JUMP_SECONDS, JUMP_SECONDS) if abs(late + d) <= JUMP_SECONDS]
         self.clock.jump(self._dice.choice(choices))
         self.jumps += 1
+        self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Have everybody see what the clock says now, as they do once a second in production."""
+        for runner in self.runners:
+            runner._wake.set()
 
     # -- one life -------------------------------------------------------------------------------
 
@@ -199,6 +209,11 @@ def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
     def bus(_bootstrap: str, **named: Any) -> SimulatedBus:
         return SimulatedBus(simulation().broker, **named)
 
+    def runner(*given: Any, **named: Any) -> TaskRunner:
+        made = TaskRunner(*given, **named)
+        simulation().runners.append(made)
+        return made
+
     async def no_topics(_bootstrap: str) -> list[str]:
         await wait(0)
         return []
@@ -207,6 +222,7 @@ def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
     with without_threads(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(process, "KafkaBus", bus)
         patch.setattr(process, "ensure_topics", no_topics)
+        patch.setattr(process, "TaskRunner", runner)
         patch.setattr(process, "HEALTH_SECONDS", IDLE_SECONDS)
         patch.setattr(relay, "IDLE_SECONDS", IDLE_SECONDS)
         patch.setattr(workers, "IDLE_SECONDS", IDLE_SECONDS)
@@ -224,6 +240,3 @@ def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
 
 def _drop(_logger: object, _name: str, _event: Any) -> Any:
     raise structlog.DropEvent
-
-
-__all__ = ["SERVICES", "SecretStr", "Simulation", "simulated"]

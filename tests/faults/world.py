@@ -20,6 +20,8 @@ from busbar.notifier.ports import WebhookRequest
 from faults.loop import latency
 
 SECRET = WebhookSecret(bytes(range(32)))
+UNSEEN = 2
+"""How many looks do not find yet what is new on the shelf."""
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class ShelfBackend:
     async def apply(self, call: Call) -> Outcome:
         if call.operation_key in self._shelf.keys:
             return Outcome.done()
-        item = Item(owner=call.owner, inputs=dict(call.inputs), unseen=1)
+        item = Item(owner=call.owner, inputs=dict(call.inputs), unseen=UNSEEN)
         self._shelf.items.append(item)
         self._note(call, "create")
         return Outcome.done()
