@@ -5,11 +5,11 @@ what did not hold in each. Nothing of this is a switch in the product.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
 from busbar.provisioner.domain import commands
 from busbar.provisioner.domain.state import Saga
+from busbar.runtime.store import tables
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.tasks import Tasks
 from faults.bus import Loss
@@ -57,20 +58,11 @@ def _no_epochs(patch: pytest.MonkeyPatch) -> None:
 
     async def if_held(tasks: Tasks, statement: Any, claim: Any) -> bool:
         await tasks._connection.execute(
-            statement.where(
-                commands_tasks().c.kind == claim.kind, commands_tasks().c.name == claim.name
-            )
+            statement.where(tables.tasks.c.kind == claim.kind, tables.tasks.c.name == claim.name)
         )
         return True
 
     patch.setattr(Tasks, "_if_held", if_held)
-
-
-def commands_tasks() -> Any:
-    """The table of tasks."""
-    from busbar.runtime.store import tables  # noqa: PLC0415 - only this sabotage needs it
-
-    return tables.tasks
 
 
 def _no_marks(patch: pytest.MonkeyPatch) -> None:
@@ -114,7 +106,7 @@ SABOTAGES = {
 }
 
 
-def run(sabotage: Sabotage, patch: AbstractContextManager[object] | None = None) -> Found:
+def run(sabotage: Sabotage) -> Found:
     """What does not hold when the scenario runs under each of the seeds."""
     found: dict[str, list[str]] = {}
     for seed in sabotage.seeds:
@@ -147,4 +139,4 @@ if __name__ == "__main__":
     sys.stdout.write(json.dumps({name: both(name) for name in chosen}, indent=2) + "\n")
     sys.stdout.flush()
     # The loops of the simulated processes are left as they are: nothing of them may run on.
-    __import__("os")._exit(0)
+    os._exit(0)

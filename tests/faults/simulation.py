@@ -41,7 +41,8 @@ IDLE_SECONDS = 7 * 24 * 3600.0
 LOOK_SECONDS = workers.IDLE_SECONDS
 """How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
 
-MOST_AWAITS = 60_000
+MOST_AWAITS = 8_000
+"""More than any life needs, by far: whoever goes on is going round in circles."""
 JUMP_SECONDS = 3600.0
 JUMP_CHANCE = 0.003
 
