@@ -8,7 +8,7 @@ which every consumer's inbox knows. One relay per store, by lease.
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -109,7 +109,7 @@ class Relay:
             await self._publisher.publish([self._outgoing(event, n) for event, n, _ in pending])
             self._published = pending[-1][1]
             await self._store.transact(self._acknowledge, fence=claim)
-        elif self._clock.now() >= self._extend_at:
+        elif self._is_due(self._extend_at, self._lease / 2):
             await self._store.transact(_nothing, fence=claim)
             self._extend_at = self._clock.now() + self._lease / 2
         if len(pending) < BATCH:
@@ -196,8 +196,8 @@ class Relay:
 
     async def _publish_head(self) -> None:
         """Tell how far it is, if that is news and the last time is a while ago."""
-        now = self._clock.now()
-        if self._published == self._head or now < self._next_head:
+        every = timedelta(seconds=HEAD_SECONDS)
+        if self._published == self._head or not self._is_due(self._next_head, every):
             return
         async with self._store.reading() as tx:
             _, sequence, digest = await _last(tx)
@@ -218,7 +218,14 @@ class Relay:
         )
         await self._publisher.publish([wire.write(head.TOPIC, envelope)])
         self._head = sequence
-        self._next_head = now + timedelta(seconds=HEAD_SECONDS)
+        self._next_head = self._clock.now() + every
+
+    def _is_due(self, moment: datetime, after: timedelta) -> bool:
+        """Whether ``moment`` has come, which was to be ``after`` from some time ago.
+
+        It is further away than that if the clock was set back: then nobody knows, and it is due.
+        """
+        return not timedelta() < moment - self._clock.now() <= after
 
     # -- waking up ------------------------------------------------------------------------------
 

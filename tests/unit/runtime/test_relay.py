@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Literal
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
+from busbar.kernel.clock import parse_time
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.topics import FACTS_HEAD
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.relay import Relay
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import Store, Transaction, tables
 from support import eventually
 from support.runtime import (
     CAUSE,
@@ -149,6 +152,29 @@ async def test_the_digest_changes_with_every_part_of_every_event(
     assert len({links([first])[-1], *forged}) == 5
     for other in ([first, third], [second, first, third], [first, second, third, third]):
         assert links(other)[-1] != whole
+
+
+async def test_a_clock_that_is_set_back_holds_no_head_up(
+    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    await append(store, "s", 1)
+    await drain(relay)
+    clock.advance(-3600)
+    await append(store, "s", 2)
+    await drain(relay)
+    assert [head.sequence for head in heads_on(publisher)] == [1, 2]
+
+
+async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
+    store: Store, relay: Relay, clock: ManualClock
+) -> None:
+    await append(store, "s", 1)
+    await drain(relay)
+    clock.advance(-3600)
+    await relay.step()
+    async with store.reading() as tx:
+        expires = await tx.execute(select(tables.tasks.c.expires))
+    assert parse_time(str(expires.scalar())) <= clock.now() + timedelta(seconds=5)
 
 
 async def test_no_head_is_published_before_everything_it_counts(

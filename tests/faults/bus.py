@@ -1,0 +1,283 @@
+"""A bus in this process with the surface of :class:`busbar.runtime.kafka.KafkaBus`.
+
+Topics have partitions and offsets, a key always comes to the same partition, a group's partitions
+are shared out among its members, and reading starts where the consumer's store says. It passes the
+suite that the real one passes (``integration/test_bus_suite.py``) and serves the kill sweeps only.
+"""
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from aiokafka.errors import KafkaConnectionError
+
+from busbar.messages import topics
+from busbar.runtime.bus import Consumer, Headers, Outgoing, Partition, Record
+
+
+class Loss(Enum):
+    """How publishing goes wrong, once."""
+
+    REQUEST = "the records never arrived"
+    ANSWER = "the records arrived, and the answer was lost"
+    HALF = "half of the records arrived, and the answer was lost"
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Who reads what. A partition is given on when its reader has let go of it."""
+
+    members: list["SimulatedBus"] = field(default_factory=list)
+    owner: dict[Partition, "SimulatedBus"] = field(default_factory=dict)
+    target: dict[Partition, "SimulatedBus"] = field(default_factory=dict)
+
+
+class Broker:
+    """What outlives every process: the records."""
+
+    def __init__(self, *, partitions: int = topics.PARTITIONS) -> None:
+        self.partitions = partitions
+        self.logs: dict[Partition, list[Record]] = defaultdict(list)
+        self.losses: list[Loss | None] = []
+        """Used up in order, one for each call that publishes; None goes well."""
+        self.told_at: Callable[[], int] = lambda: 0
+        """The timestamp of what is published now, in ms."""
+        self.latency: Callable[[], Awaitable[None]] = _turn
+        """How long a record is on its way."""
+        self.poll: Callable[[], Awaitable[None]] = _turn
+        """How long a consumer that found nothing waits before it looks again."""
+        self._begin: dict[Partition, int] = {}
+        self._groups: dict[str, _Group] = {}
+
+    def partition_of(self, key: bytes | None) -> int:
+        """The same for the same key, for ever."""
+        digest = hashlib.sha256(key or b"").digest()
+        return int.from_bytes(digest[:4], "big") % self.partitions
+
+    def append(
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        partition: int | None = None,
+    ) -> Record:
+        number = self.partition_of(key) if partition is None else partition
+        log = self.logs[topic, number]
+        record = Record(topic, number, len(log), self.told_at(), key, value, headers)
+        log.append(record)
+        for group in self._groups.values():
+            reader = group.owner.get((topic, number))
+            if reader is not None:
+                reader.wake()
+        return record
+
+    def begin(self, partition: Partition) -> int:
+        return self._begin.get(partition, 0)
+
+    def end(self, partition: Partition) -> int:
+        return len(self.logs[partition])
+
+    def forget_before(self, partition: Partition, offset: int) -> None:
+        """Retention: what is older is gone."""
+        self._begin[partition] = offset
+
+    def forget_members(self) -> None:
+        """Whoever consumed is dead, and their sessions are over."""
+        self._groups.clear()
+
+    def join(self, group: str, member: "SimulatedBus") -> None:
+        self._groups.setdefault(group, _Group()).members.append(member)
+        self._share_out(group)
+
+    def leave(self, group: str, member: "SimulatedBus") -> None:
+        found = self._groups.get(group)
+        if found is None or member not in found.members:
+            return
+        found.members.remove(member)
+        for partition, owner in list(found.owner.items()):
+            if owner is member:
+                del found.owner[partition]
+        self._share_out(group)
+
+    def _share_out(self, name: str) -> None:
+        group = self._groups[name]
+        wanted = sorted({topic for member in group.members for topic in member.topics})
+        group.target = {}
+        for topic in wanted:
+            readers = [member for member in group.members if topic in member.topics]
+            for number in range(self.partitions):
+                group.target[topic, number] = readers[number % len(readers)]
+        for member in group.members:
+            member.wake()
+
+    def lost(self, name: str, member: "SimulatedBus") -> set[Partition]:
+        """What ``member`` has to let go of."""
+        group = self._groups.get(name, _Group())
+        held = {p for p, owner in group.owner.items() if owner is member}
+        return held - {p for p, target in group.target.items() if target is member}
+
+    def let_go(self, name: str, partitions: set[Partition]) -> None:
+        """Nobody has ``partitions`` until somebody takes them."""
+        group = self._groups.get(name, _Group())
+        for partition in partitions:
+            group.owner.pop(partition, None)
+        for other in group.members:
+            other.wake()
+
+    def take(self, name: str, member: "SimulatedBus") -> set[Partition]:
+        """What is free and ``member``'s to have; it has it now."""
+        group = self._groups.get(name, _Group())
+        got = {p for p, target in group.target.items() if target is member} - group.owner.keys()
+        group.owner.update(dict.fromkeys(got, member))
+        return got
+
+
+class SimulatedBus:
+    """The bus of one service: its consumer in the group ``busbar.<service>``, and its producer."""
+
+    def __init__(self, broker: Broker, *, service: str, batch_records: int = 500) -> None:
+        self._broker = broker
+        self._group = f"busbar.{service}"
+        self._batch_records = batch_records
+        self._consumer: Consumer | None = None
+        self._loop: asyncio.Task[None] | None = None
+        self._busy = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._placed = asyncio.Event()
+        self._next: dict[Partition, int] = {}
+        self._lost: str | None = None
+        self._started = False
+        self.topics: tuple[str, ...] = ()
+
+    def wake(self) -> None:
+        """There may be something to read, or to let go of."""
+        self._woken.set()
+
+    def subscribe(
+        self,
+        topic_names: Sequence[str],
+        consumer: Consumer,
+        *,
+        instance: str | None = None,  # noqa: ARG002 - sessions end at once here
+    ) -> None:
+        self.topics = tuple(topic_names)
+        self._consumer = consumer
+
+    async def start(self) -> None:
+        self._started = True
+
+    async def consume(self) -> None:
+        if self._consumer is None:
+            return
+        self._broker.join(self._group, self)
+        self._loop = asyncio.create_task(self._deliver(self._consumer))
+        placed = asyncio.create_task(self._placed.wait())
+        await asyncio.wait({placed, self._loop}, return_when=asyncio.FIRST_COMPLETED)
+        placed.cancel()
+
+    async def stop(self) -> None:
+        """What is being handled is finished first."""
+        async with self._busy:
+            if self._loop is not None:
+                self._loop.cancel()
+        self._broker.leave(self._group, self)
+        if self._loop is not None:
+            await asyncio.gather(self._loop, return_exceptions=True)
+
+    async def answers(self) -> bool:
+        return self._started
+
+    def problem(self) -> str | None:
+        if self._consumer is None:
+            return None
+        if self._loop is None or self._loop.done():
+            return "the consumer has died"
+        if self._lost:
+            return self._lost
+        return None if self._placed.is_set() else "the consumer is still finding its place"
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Publish in order; returns when all are acknowledged.
+
+        Raises:
+            KafkaConnectionError: something was lost on the way.
+        """
+        if not self._started:
+            raise RuntimeError("the bus has not been started")
+        loss = self._broker.losses.pop(0) if self._broker.losses else None
+        half = len(records) // 2
+        for number, record in enumerate(records):
+            await self._broker.latency()
+            if loss is Loss.REQUEST or (loss is Loss.HALF and number >= half):
+                break
+            self._broker.append(
+                record.topic, key=record.key, value=record.value, headers=record.headers
+            )
+        await self._broker.latency()
+        if loss is not None:
+            raise KafkaConnectionError(loss.value)
+
+    # -- consuming ------------------------------------------------------------------------------
+
+    async def _deliver(self, consumer: Consumer) -> None:
+        while True:
+            self._woken.clear()
+            async with self._busy:
+                await self._place(consumer)
+                batch = self._take()
+                if batch:
+                    await consumer.process(batch)
+                    continue
+            await self._woken.wait()
+            await self._broker.poll()
+
+    async def _place(self, consumer: Consumer) -> None:
+        """Go on where the store says; start unread partitions at their beginning."""
+        if lost := self._broker.lost(self._group, self):
+            await consumer.revoke(sorted(lost))
+            for partition in lost:
+                self._next.pop(partition, None)
+            self._broker.let_go(self._group, lost)
+        if got := self._broker.take(self._group, self):
+            await self._broker.latency()
+            positions = await consumer.positions(sorted(got))
+            for partition in sorted(got):
+                self._seek(partition, positions.get(partition))
+        self._placed.set()
+
+    def _seek(self, partition: Partition, stored: int | None) -> None:
+        begin, end = self._broker.begin(partition), self._broker.end(partition)
+        wanted = begin if stored is None else stored
+        if begin <= wanted <= end:
+            self._next[partition] = wanted
+        else:
+            self._lose(partition, wanted)
+
+    def _lose(self, partition: Partition, wanted: int) -> None:
+        self._next.pop(partition, None)
+        begin, end = self._broker.begin(partition), self._broker.end(partition)
+        self._lost = (
+            f"{partition[0]}/{partition[1]}: offset {wanted} was to be read next, but the broker "
+            f"has {begin} to {end}"
+        )
+
+    def _take(self) -> list[Record]:
+        batch: list[Record] = []
+        for partition, wanted in list(self._next.items()):
+            if wanted < self._broker.begin(partition):
+                self._lose(partition, wanted)
+                continue
+            room = self._batch_records - len(batch)
+            found = self._broker.logs[partition][wanted : wanted + room] if room else []
+            self._next[partition] = wanted + len(found)
+            batch.extend(found)
+        return batch

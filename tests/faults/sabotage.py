@@ -1,0 +1,142 @@
+"""What keeps effects from being lost or doubled, taken away one by one: the harness has to see it.
+
+``python -m faults.sabotage inbox`` runs a scenario as it is and then without the inbox, and tells
+what did not hold in each. Nothing of this is a switch in the product.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from busbar.backends.memory import MemoryBackend
+from busbar.backends.port import Call
+from busbar.kernel.ids import operation_key
+from busbar.provisioner.domain import commands
+from busbar.provisioner.domain.state import Saga
+from busbar.runtime.store import tables
+from busbar.runtime.store.inbox import Inbox
+from busbar.runtime.store.tasks import Tasks
+from faults.bus import Loss
+from faults.scenarios import ALL
+from faults.simulation import Simulation, simulated
+from faults.verdict import judge
+
+Found = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sabotage:
+    """What is taken away, and where that has to show."""
+
+    scenario: str
+    seeds: Sequence[int]
+    take_away: Callable[[pytest.MonkeyPatch], None]
+    disturb: Callable[[Simulation], None] = lambda _: None
+
+
+def _no_inbox(patch: pytest.MonkeyPatch) -> None:
+    """Every event is new, however often it came."""
+
+    async def first_seen(
+        _inbox: Inbox, _consumer: str, identities: Mapping[tuple[str, str], str]
+    ) -> dict[tuple[str, str], str | None]:
+        return dict.fromkeys(identities)
+
+    patch.setattr(Inbox, "first_seen", first_seen)
+
+
+def _no_epochs(patch: pytest.MonkeyPatch) -> None:
+    """Whoever had a lease once may write for ever."""
+
+    async def if_held(tasks: Tasks, statement: Any, claim: Any) -> bool:
+        await tasks._connection.execute(
+            statement.where(tables.tasks.c.kind == claim.kind, tables.tasks.c.name == claim.name)
+        )
+        return True
+
+    patch.setattr(Tasks, "_if_held", if_held)
+
+
+def _no_marks(patch: pytest.MonkeyPatch) -> None:
+    """Whatever bears the name is taken for ours."""
+
+    def claiming(
+        act: Callable[[MemoryBackend, Call], Awaitable[Any]],
+    ) -> Callable[[MemoryBackend, Call], Awaitable[Any]]:
+        async def claimed(backend: MemoryBackend, call: Call) -> Any:
+            thing = backend.world.things.get(str(call.inputs.get("name")))
+            if thing is not None:
+                thing.owner = call.owner
+            return await act(backend, call)
+
+        return claimed
+
+    for name in ("observe", "apply", "remove"):
+        patch.setattr(MemoryBackend, name, claiming(getattr(MemoryBackend, name)))
+
+
+def _no_key(patch: pytest.MonkeyPatch) -> None:
+    """Each attempt calls itself something else."""
+
+    def key(saga: Saga, step: str, action: str) -> str:
+        attempt = f"{action}/{saga.failures}"
+        return operation_key(saga.intent.resource, step, saga.intent.generation, attempt)
+
+    patch.setattr(commands, "_key", key)
+
+
+def _lose_answers(simulation: Simulation) -> None:
+    """The bus takes everything twice."""
+    simulation.broker.losses = [Loss.ANSWER, None] * 20
+
+
+SABOTAGES = {
+    "inbox": Sabotage("apply", (1,), _no_inbox, _lose_answers),
+    "epoch": Sabotage("clock-jumps", (1, 2, 3, 4), _no_epochs),
+    "mark": Sabotage("occupied-apply", (1,), _no_marks),
+    "key": Sabotage("late-apply", (1,), _no_key),
+}
+
+
+def run(sabotage: Sabotage) -> Found:
+    """What does not hold when the scenario runs under each of the seeds."""
+    found: dict[str, list[str]] = {}
+    for seed in sabotage.seeds:
+        root = Path(tempfile.mkdtemp(prefix="busbar-sabotage-"))
+        try:
+            simulation = Simulation(ALL[sabotage.scenario], seed=seed, root=root)
+            with simulated(lambda this=simulation: this):  # type: ignore[misc]  # bound at once
+                simulation.prepare()
+                sabotage.disturb(simulation)
+                simulation.run(simulation.scenario.asked)
+                for column, sentences in judge(simulation).sentences().items():
+                    if sentences:
+                        found.setdefault(column, []).extend(sentences)
+        finally:
+            shutil.rmtree(root, ignore_errors=True)
+    return found
+
+
+def both(name: str) -> dict[str, Found]:
+    """The same runs as they are, and with the thing taken away."""
+    sabotage = SABOTAGES[name]
+    as_it_is = run(sabotage)
+    with pytest.MonkeyPatch.context() as patch:
+        sabotage.take_away(patch)
+        return {"as_it_is": as_it_is, "sabotaged": run(sabotage)}
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(SABOTAGES)
+    sys.stdout.write(json.dumps({name: both(name) for name in chosen}, indent=2) + "\n")
+    sys.stdout.flush()
+    # The loops of the simulated processes are left as they are: nothing of them may run on.
+    os._exit(0)

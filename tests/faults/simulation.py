@@ -1,0 +1,244 @@
+"""The whole platform in one process of its own time, which can be stopped and started anew.
+
+Engine, relay, workers, stores and services are the product's own, wired by the product's own
+:class:`~busbar.runtime.process.ServiceProcess`. Simulated are Kafka, the clock, the world, and the
+threads of the SQLite driver.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from busbar.audit.handlers import Audit
+from busbar.gateway.handlers import Gateway, take
+from busbar.notifier.domain import RetryPolicy
+from busbar.notifier.handlers import Notifier
+from busbar.policy.files import load_promises, load_rules
+from busbar.policy.handlers import Policy
+from busbar.provisioner.handlers import Provisioner
+from busbar.runtime import process, relay, workers
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.process import App, Context, ServiceProcess
+from busbar.runtime.settings import Settings
+from busbar.runtime.store import Store, open_store
+from busbar.runtime.workers import TaskRunner
+from faults.bus import Broker, SimulatedBus
+from faults.loop import VirtualClock, VirtualLoop, latency, polling, wait
+from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
+from faults.sqlite import copy_as_killed, without_threads
+from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strangers
+
+SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
+IDLE_SECONDS = 7 * 24 * 3600.0
+"""Nobody looks merely because time went by: everything has to be woken by what it waits for."""
+
+LOOK_SECONDS = workers.IDLE_SECONDS
+"""How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
+
+MOST_AWAITS = 8_000
+"""More than any life needs, by far: whoever goes on is going round in circles."""
+JUMP_SECONDS = 3600.0
+JUMP_CHANCE = 0.003
+
+_STOPPED: list[object] = []
+"""Loops of processes that were stopped. Nothing of them may run, not even when it is collected."""
+
+
+class Simulation:
+    """A platform and what is outside of it, through as many lives as it takes."""
+
+    def __init__(self, scenario: Scenario, *, seed: int, root: Path) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.clock = VirtualClock()
+        self.outside = Outside()
+        self.broker = Broker()
+        self.broker.latency = latency
+        self.broker.poll = polling
+        self.broker.told_at = lambda: int(self.clock.now().timestamp() * 1000)
+        self.life = 0
+        self.stores: dict[str, Store] = {}
+        self.deaths: list[str] = []
+        """Parts of the platform that ended by an error."""
+        self.jumps = 0
+        self.runners: list[TaskRunner] = []
+        """Who works on tasks in this life."""
+        self.wanted: tuple[Asked, ...] = ()
+        self.harmed: Callable[[], list[str]] = list
+        """What of other people's things was touched."""
+        self.kill: Callable[[int], None] | None = None
+        """Called at every await of the process, by its number."""
+        self.root = root
+        self._home = root / "0"
+        self._home.mkdir(mode=0o700)
+        self._promises = root / "promises"
+        self._promises.mkdir()
+        (self._promises / "thing.yaml").write_text(PROMISE, encoding="utf-8")
+        (root / "policies").mkdir()
+        self._judge = (load_promises([self._promises]), load_rules([root / "policies"]))
+        self._settings = Settings(
+            home=self._home, kafka_bootstrap_servers="simulated:9092", batch_records=500
+        )
+        self.loop = self._new_loop()
+
+    # -- lives ----------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Have everything that is there before the scenario begins."""
+        self.scenario.prepare(self.outside)
+        self.harmed = strangers(self.outside.world, STRANGER)
+        self.run(self.scenario.before)
+        self.restart()
+
+    def run(self, wanted: tuple[Asked, ...]) -> None:
+        """Live until nothing is left to do, with a client that wants ``wanted``."""
+        self.wanted = wanted
+        self.loop.limit(MOST_AWAITS)
+        self.loop.on_await = self._on_await
+        self._tasks = [self.loop.create_task(self._service(name)) for name in SERVICES]
+        self.loop.run_until_quiet()
+
+    def restart(self) -> None:
+        """Stop as by ``kill -9``, and be ready to run on what is durable."""
+        _STOPPED.append((self.loop, self._tasks, self.stores))
+        self.life += 1
+        home = self.root / str(self.life)
+        copy_as_killed(self._home, home)
+        self._home, self.stores, self.runners = home, {}, []
+        self.broker.forget_members()
+        self.loop = self._new_loop()
+        if self.scenario.jumps:
+            self._jump()
+
+    def _new_loop(self) -> VirtualLoop:
+        name = f"{self.scenario.name}/{self.seed}/{self.life}"
+        self._dice = random.Random(f"jumps/{name}")
+        return VirtualLoop(self.clock, name)
+
+    def _on_await(self, number: int) -> None:
+        if self.scenario.jumps and self.life and self._dice.random() < JUMP_CHANCE:
+            self._jump()
+        if self.kill is not None:
+            self.kill(number)
+
+    def _jump(self) -> None:
+        """By an hour; never further off than one, so that the longest wait is known."""
+        late = self.clock.offset.total_seconds()
+        choices = [d for d in (-JUMP_SECONDS, JUMP_SECONDS) if abs(late + d) <= JUMP_SECONDS]
+        self.clock.jump(self._dice.choice(choices))
+        self.jumps += 1
+        self.loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Have everybody see what the clock says now, as they do once a second in production."""
+        for runner in self.runners:
+            runner._wake.set()
+
+    # -- one life -------------------------------------------------------------------------------
+
+    async def _service(self, name: str) -> None:
+        """Run a service as ``busbar run`` does; if it ends, something is wrong."""
+        settings = self._settings.model_copy(update={"home": self._home})
+        store = await open_store(self._home / f"{name}.db", service=name, clock=self.clock)
+        self.stores[name] = store
+        context = Context(settings, store, self.clock, Cipher(bytes(32)))
+        running = ServiceProcess(self._wire(name), context)
+        client = self._client(store) if name == "gateway" else None
+        asking = asyncio.create_task(client) if client else None
+        try:
+            await running.run(asyncio.Event())
+        except Exception as error:  # noqa: BLE001 - whatever ends a service is a finding
+            self.deaths.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            self.deaths.append(f"{name} ended")
+        if asking is not None:
+            await asking
+
+    async def _client(self, store: Store) -> None:
+        """Send what is wanted, again and again until it is answered."""
+        for asked in self.wanted:
+            if asked.id in self.outside.answered:
+                continue
+            await latency()
+            await take(store, asked.envelope, principal="somebody", traceparent=None)
+            await latency()
+            self.outside.answered.add(asked.id)
+
+    def _wire(self, name: str) -> App:
+        """The service over what is outside; otherwise as in its ``app.py``."""
+        clock, lease = self.clock, self._settings.lease_seconds
+        match name:
+            case "policy":
+                return App(Policy(*self._judge).service())
+            case "provisioner":
+                adapters = SimulatedAdapters(self.outside, clock)
+                return App(Provisioner(adapters, clock=clock, lease=lease).service())
+            case "audit":
+                return App(Audit(Cipher(bytes(32))).service())
+            case "gateway":
+                return App(Gateway().service())
+            case _:
+                return App(
+                    Notifier(
+                        Receiver(self.outside),
+                        OneSecret(),
+                        url_problem=lambda _: None,
+                        policy=RetryPolicy(delays=(5.0, 30.0, 120.0)),
+                        clock=clock,
+                    ).service()
+                )
+
+
+class _Dice:
+    """The jitter of webhooks, from the seed."""
+
+    @staticmethod
+    def randbelow(below: int) -> int:
+        return asyncio.get_running_loop().dice.randrange(below)  # type: ignore[attr-defined,no-any-return]  # the simulation's loop
+
+
+@contextmanager
+def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
+    """Put the simulated bus in Kafka's place, and have nobody look at the time."""
+
+    def bus(_bootstrap: str, **named: Any) -> SimulatedBus:
+        return SimulatedBus(simulation().broker, **named)
+
+    def runner(*given: Any, **named: Any) -> TaskRunner:
+        made = TaskRunner(*given, **named)
+        simulation().runners.append(made)
+        return made
+
+    async def no_topics(_bootstrap: str) -> list[str]:
+        await wait(0)
+        return []
+
+    quiet = structlog.testing.CapturingLoggerFactory()
+    with without_threads(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "KafkaBus", bus)
+        patch.setattr(process, "ensure_topics", no_topics)
+        patch.setattr(process, "TaskRunner", runner)
+        patch.setattr(process, "HEALTH_SECONDS", IDLE_SECONDS)
+        patch.setattr(relay, "IDLE_SECONDS", IDLE_SECONDS)
+        patch.setattr(workers, "IDLE_SECONDS", IDLE_SECONDS)
+        patch.setattr("busbar.notifier.handlers.randomness", _Dice)
+        logging.disable(logging.CRITICAL)
+        structlog.configure(
+            processors=[_drop], logger_factory=quiet, cache_logger_on_first_use=False
+        )
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+            structlog.reset_defaults()
+
+
+def _drop(_logger: object, _name: str, _event: Any) -> Any:
+    raise structlog.DropEvent

@@ -1,0 +1,269 @@
+"""Stopping the platform at every await, and once more while it recovers.
+
+The scenario runs once; at every await the process forks. The child is what comes after the kill:
+it leaves everything behind that was in memory and starts anew on what is durable, while the parent
+goes on to the next await. So no kill costs more than its own recovery, and each can be repeated
+alone: the same scenario, seed and awaits give the same run.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import random
+import selectors
+import shutil
+import signal
+import tempfile
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from busbar.backends.memory import Fault, LoseAnswer, LoseRequest, Refuse
+from faults.bus import Loss
+from faults.scenarios import ALL
+from faults.simulation import Simulation, simulated
+from faults.verdict import judge
+
+Kills = tuple[int, ...]
+"""The awaits at which the process is stopped: of its first life, of its second, …"""
+
+LONGEST_SECONDS = 120
+"""A recovery that takes longer than this on the machine's own clock is given up."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made below it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one run ended. ``awaits`` are those of the last life."""
+
+    kills: Kills
+    done: int
+    """How many of the kills came about: a life may be over before."""
+    awaits: int
+    print: str
+    """The same for the same run."""
+    findings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+Plan = Callable[[int], Sequence[Kills]]
+"""Which kills begin with the await of this number."""
+
+
+# -- one run ------------------------------------------------------------------------------------
+
+
+def _outcome(simulation: Simulation, kills: Kills) -> Outcome:
+    awaits, done = simulation.loop.awaits, simulation.life - 1
+    found = judge(simulation)
+    logs = sorted(simulation.broker.logs.items())
+    seen = repr((simulation.clock.elapsed, awaits, simulation.outside, logs)).encode()
+    return Outcome(
+        kills=kills,
+        done=done,
+        awaits=awaits,
+        print=hashlib.sha256(seen).hexdigest()[:16],
+        findings={column: found for column, found in found.sentences().items() if found},
+    )
+
+
+def _recover(simulation: Simulation, kills: Kills, later: Kills) -> None:
+    """Be stopped here, start anew, and live to the end, or to the next kill."""
+    simulation.restart()
+    if later:
+        trouble(simulation, kills)
+
+    def kill(number: int) -> None:
+        if later and number == later[0]:
+            _recover(simulation, kills, later[1:])
+
+    simulation.kill = kill
+    simulation.run(simulation.scenario.asked)
+    _leave(_outcome(simulation, kills))
+
+
+def trouble(simulation: Simulation, kills: Kills) -> None:
+    """Whoever is killed twice also meets a world and a bus that lose requests and answers."""
+    name = f"{simulation.scenario.name}/{simulation.seed}/{kills}"
+    dice = random.Random(f"trouble/{name}")
+    faults: Sequence[Fault] = (LoseAnswer(), LoseRequest(), Refuse())
+    simulation.outside.world.fail(*dice.choices(faults, k=dice.randrange(3)))
+    simulation.outside.silences = dice.randrange(3)
+    simulation.outside.refusals = dice.randrange(2)
+    losses = (None, None, *Loss)
+    simulation.broker.losses = dice.choices(losses, k=dice.randrange(8))
+
+
+_answer: int = -1
+"""Where a forked process writes what came of it."""
+
+
+def _leave(outcome: Outcome) -> None:
+    """Tell the outcome and be gone, with nothing of what is in memory having a say."""
+    os.write(_answer, json.dumps(asdict(outcome)).encode())
+    os._exit(0)
+
+
+def _forked(body: Callable[[], object]) -> bytes:
+    """What a fork of this process tells while it does ``body``."""
+    global _answer  # noqa: PLW0603 - it belongs to the process, as does standard output
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _answer = writing
+        signal.alarm(LONGEST_SECONDS)
+        with suppress(BaseException):
+            try:
+                body()
+            except BaseException:  # noqa: BLE001 - it is told, and the process ends in any case
+                os.write(writing, b"!" + traceback.format_exc().encode())
+        os._exit(1)
+    os.close(writing)
+    told = b""
+    while piece := os.read(reading, 65536):
+        told += piece
+    os.close(reading)
+    os.waitpid(child, 0)
+    return told
+
+
+def _kill(simulation: Simulation, kills: Kills) -> Outcome:
+    """Fork, and have the child be killed here."""
+    root = simulation.root / "-".join(map(str, kills))
+    root.mkdir()
+    simulation.root, before = root, simulation.root
+    told = _forked(lambda: _recover(simulation, kills, kills[1:]))
+    simulation.root = before
+    shutil.rmtree(root)
+    if told[:1] != b"{":
+        why = told.decode()[1:] or f"it was still busy after {LONGEST_SECONDS} seconds"
+        return Outcome(kills=kills, done=1, awaits=0, print="", findings={"stuck": [why]})
+    return _read(told)
+
+
+def _read(told: bytes) -> Outcome:
+    fields = json.loads(told)
+    return Outcome(**{**fields, "kills": tuple(fields["kills"])})
+
+
+# -- many runs ----------------------------------------------------------------------------------
+
+
+def play(name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
+    """Run the scenario to its end, killed at the awaits of ``plan`` in forks of this process.
+
+    The last outcome is that of the run that was not killed.
+    """
+    place = MEMORY if MEMORY.is_dir() else None
+    root = Path(tempfile.mkdtemp(prefix="busbar-faults-", dir=place))
+    outcomes: list[Outcome] = []
+    try:
+        simulation = Simulation(ALL[name], seed=seed, root=root)
+        with simulated(lambda: simulation):
+            simulation.prepare()
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+
+            def kill(number: int) -> None:
+                for kills in plan(number):
+                    outcomes.append(_kill(simulation, kills))
+                    _tell(outcomes[-1])
+
+            simulation.kill = kill
+            simulation.run(simulation.scenario.asked)
+            outcomes.append(_outcome(simulation, ()))
+            _tell(outcomes[-1])
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return iter(outcomes)
+
+
+def _tell(outcome: Outcome) -> None:
+    if _answer >= 0:
+        os.write(_answer, json.dumps(asdict(outcome)).encode() + b"\n")
+
+
+def spread(
+    name: str, *, seed: int, plans: Sequence[Plan], progress: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Carry out each of ``plans`` in a process of its own, side by side."""
+    outcomes: list[Outcome] = []
+    with selectors.DefaultSelector() as waiting:
+        children = [_worker(name, seed, plan) for plan in plans]
+        for child, reading in children:
+            waiting.register(reading, selectors.EVENT_READ, [child, b""])
+        while waiting.get_map():
+            for key, _ in waiting.select():
+                piece = os.read(key.fd, 65536)
+                if not piece:
+                    waiting.unregister(key.fd)
+                    os.close(key.fd)
+                    _check(key.data)
+                    continue
+                *lines, key.data[1] = (key.data[1] + piece).split(b"\n")
+                for line in lines:
+                    outcomes.append(_read(line))
+                    progress(outcomes[-1])
+    return outcomes
+
+
+def _worker(name: str, seed: int, plan: Plan) -> tuple[int, int]:
+    global _answer  # noqa: PLW0603 - it belongs to the process, as does standard output
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(writing)
+        return child, reading
+    os.close(reading)
+    _answer = writing
+    status = 1
+    with suppress(BaseException):
+        try:
+            play(name, seed=seed, plan=plan)
+            status = 0
+        except BaseException:  # noqa: BLE001 - it is told, and the process ends in any case
+            os.write(2, traceback.format_exc().encode())
+    os._exit(status)
+
+
+def _check(worker: Sequence[Any]) -> None:
+    child, rest = worker
+    _, status = os.waitpid(child, 0)
+    if status or rest:
+        raise RuntimeError("a worker of the sweep died; what it said is above")
+
+
+def every(step: int, *, worker: int, workers: int) -> Plan:
+    """One kill at each ``step``-th await, shared out among ``workers``."""
+
+    def plan(number: int) -> Sequence[Kills]:
+        nth, rest = divmod(number, step)
+        return [(number,)] if not rest and nth % workers == worker else []
+
+    return plan
+
+
+def exactly(kills: Iterable[Kills]) -> Plan:
+    """These kills."""
+    by_first: dict[int, list[Kills]] = defaultdict(list)
+    for one in kills:
+        by_first[one[0]].append(one)
+    return lambda number: by_first.get(number, [])
+
+
+def doubles(name: str, *, seed: int, singles: Sequence[Outcome], number: int) -> list[Kills]:
+    """``number`` different pairs of awaits: anywhere, and anywhere in the recovery from there."""
+    dice = random.Random(f"doubles/{name}/{seed}")
+    recoveries = sorted((one.kills[0], one.awaits) for one in singles if one.kills and one.awaits)
+    chosen: set[Kills] = set()
+    while recoveries and len(chosen) < number:
+        first, awaits = dice.choice(recoveries)
+        chosen.add((first, dice.randint(1, awaits)))
+    return sorted(chosen)

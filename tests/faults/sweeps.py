@@ -1,0 +1,110 @@
+"""The sweeps as scenarios of ``python -m faults``: every await once, and random pairs."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from faults.report import Row
+from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, spread
+
+Say = Callable[[str], None]
+SHOWN = 10
+"""How many failures are told one by one."""
+
+TELL_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Kills one scenario at each await, and ``doubles`` times twice."""
+
+    scenario: str
+    doubles: int = 0
+    step: int = 1
+    """Every how many awaits; 1 leaves none out."""
+    workers: int = 2
+    say: Say = print
+
+    def __call__(self, seed: int) -> Row:
+        """Sweep it under ``seed``."""
+        plans = [every(self.step, worker=n, workers=self.workers) for n in range(self.workers)]
+        singles = self._carry_out("single kills", seed, plans)
+        row = _counted(Row(scenario=self.scenario, seed=seed), singles)
+        pairs = doubles(self.scenario, seed=seed, singles=singles, number=self.doubles)
+        shares = [exactly(pairs[n :: self.workers]) for n in range(self.workers)]
+        twice = self._carry_out("double kills", seed, shares) if pairs else []
+        row = _counted(row, twice)
+        self._explain(seed, [*singles, *twice])
+        return row
+
+    def _carry_out(self, what: str, seed: int, plans: Sequence[Plan]) -> list[Outcome]:
+        told, failed, number = time.monotonic(), 0, 0
+
+        def progress(outcome: Outcome) -> None:
+            nonlocal told, failed, number
+            number, failed = number + bool(outcome.kills), failed + bool(outcome.findings)
+            if time.monotonic() >= told + TELL_SECONDS:
+                told = time.monotonic()
+                self.say(f"  {self.scenario}: {number} {what}, {failed} did not hold")
+
+        outcomes = spread(self.scenario, seed=seed, plans=plans, progress=progress)
+        whole = [one for one in outcomes if not one.kills]
+        if len({one.print for one in whole}) != 1:
+            raise RuntimeError(f"{self.scenario} did not run the same way twice under seed {seed}")
+        return [*whole[:1], *(one for one in outcomes if one.kills)]
+
+    def _explain(self, seed: int, outcomes: Sequence[Outcome]) -> None:
+        failures = [one for one in outcomes if one.findings]
+        for one in failures[:SHOWN]:
+            self.say(explanation(self.scenario, seed, one))
+        if len(failures) > SHOWN:
+            self.say(f"  … and {len(failures) - SHOWN} more of {self.scenario}")
+
+
+def _counted(row: Row, outcomes: Sequence[Outcome]) -> Row:
+    for one in outcomes:
+        if not one.kills and not row.awaits:
+            row = row.plus(awaits=one.awaits)
+        elif not one.kills:
+            continue  # the run without a kill is counted with the single ones
+        row = row.plus(
+            single_kills=len(one.kills) == 1 and one.done == 1,
+            double_kills=len(one.kills) > 1 and one.done == len(one.kills),
+            **{column: len(sentences) for column, sentences in one.findings.items()},
+        )
+    return row
+
+
+def replayed(scenario: str, *, seed: int, kills: Kills) -> Outcome:
+    """One run alone, with these kills."""
+    return next(
+        one for one in play(scenario, seed=seed, plan=exactly([kills])) if one.kills == kills
+    )
+
+
+def command(scenario: str, seed: int, kills: Kills) -> str:
+    """What repeats the run."""
+    killed = f" --kill {','.join(map(str, kills))}" if kills else ""
+    return f"python -m faults --scenario {scenario} --seed {seed}{killed}"
+
+
+def explanation(scenario: str, seed: int, outcome: Outcome) -> str:
+    """What did not hold, and how to see it again."""
+    sentences = [
+        f"    {column}: {sentence}"
+        for column, found in outcome.findings.items()
+        for sentence in found
+    ]
+    return "\n".join(["  " + command(scenario, seed, outcome.kills), *sentences])
+
+
+def share(sweeps: Sequence[Sweep], total: int) -> None:
+    """Share ``total`` double kills out among ``sweeps``."""
+    for number, sweep in enumerate(sweeps):
+        sweep.doubles = total // len(sweeps) + (number < total % len(sweeps))
+
+
+def cores() -> int:
+    """How many processes can work at once."""
+    return len(os.sched_getaffinity(0))
