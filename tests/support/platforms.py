@@ -34,7 +34,7 @@ def running(platform: Platform) -> Iterator[Platform]:
 def store_cluster() -> Iterator[StoreCluster]:
     """A cluster for the services' state, with the two roles and no schemas yet."""
     try:
-        server = PostgresServer(fsync=False)
+        server = PostgresServer(fsync=False, settings={"max_connections": "100"})
     except ConfigurationError as error:
         pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
     with server:

@@ -96,7 +96,13 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
     home = settings.private_home()
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value() if settings.database_url else None
-        store = await open_store(home / f"{name}.db", service=name, clock=clock, database_url=url)
+        store = await open_store(
+            home / f"{name}.db",
+            service=name,
+            clock=clock,
+            database_url=url,
+            connections=settings.database_connections,
+        )
         stack.push_async_callback(store.close)
         context = Context(settings, store, clock, load_cipher(home, settings.data_key))
         app = create(context)

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         default=None,
         description="The same database as the role that owns the tables; only migrating reads it.",
     )
+    database_connections: int = Field(
+        default=8,
+        ge=2,
+        le=100,
+        description="Connections that a process may have to PostgreSQL at once.",
+    )
     promises: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Folders of promise files, separated by ':'; replaces the shipped ones.",
