@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from busbar.cli.up import Database, Platform
+from busbar.cli.up import Database, Platform, Tell
+from busbar.cli.up.platform import quiet
 from busbar.kernel.errors import BusbarError, ConfigurationError
 from busbar.runtime.settings import load_settings
 from support.postgres import PostgresServer
@@ -49,13 +50,11 @@ def database_of(cluster: StoreCluster) -> Database:
 
 
 @contextmanager
-def on_postgres(home: Path, *, copies: int) -> Iterator[Platform]:
+def on_postgres(home: Path, *, copies: int, tell: Tell = quiet) -> Iterator[Platform]:
     """A platform in ``copies`` copies on a cluster of its own."""
     bootstrap = load_settings().kafka_bootstrap_servers
-    with (
-        store_cluster() as cluster,
-        running(
-            Platform(home, bootstrap=bootstrap, database=database_of(cluster), copies=copies)
-        ) as platform,
-    ):
-        yield platform
+    with store_cluster() as cluster:
+        database = database_of(cluster)
+        made = Platform(home, bootstrap=bootstrap, database=database, copies=copies, tell=tell)
+        with running(made) as platform:
+            yield platform

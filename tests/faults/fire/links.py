@@ -59,7 +59,7 @@ async def _noticed(here: Scene, name: str) -> None:
     """Wait until those who need the link say that it is gone."""
     if name == "databases":
         # Only the sagas of databases notice; those of topics have to go on meanwhile.
-        await here.watcher.more(20)
+        await here.watcher.more(8)
         return
 
     async def unready() -> bool:

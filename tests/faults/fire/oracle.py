@@ -188,6 +188,11 @@ async def digest(stage: Stage) -> str:
     return hashlib.sha256(b"\n".join(ordered)).hexdigest()
 
 
+async def things(stage: Stage) -> tuple[dict[str, Any], dict[str, int]]:
+    """What is there, and how often it was made."""
+    return await outside.world(stage), dict(outside.made(stage))
+
+
 async def after(stage: Stage, findings: Findings) -> None:
     """What is left when the platform was stopped."""
     await asyncio.to_thread(stage.platform.stop)

@@ -47,6 +47,8 @@ async def _round(here: Scene, number: int) -> None:
     link.flowing.clear()
     async with load.running(longest=1):
         frozen = await eventually(lambda: _stop_one(stage), within=60, what="a worker to stop")
+    if frozen is None:
+        raise RuntimeError("nobody was stopped")
     late = stage.rng.random() < 0.5
     held = _hold(stage, frozen.pid) if late else []
     link.flowing.set()
@@ -69,7 +71,8 @@ async def _round(here: Scene, number: int) -> None:
 
 def _batch(here: Scene, number: int) -> list[Script]:
     """Resources of this round alone; the load remembers them for the verdict."""
-    made = scripts(here.stage.seed, f"{here.stage.team}r{number}", streams=6, databases=4)
+    stage = here.stage
+    made = scripts(stage.seed, stage.team, streams=6, databases=4, first=number * 10)
     here.load.scripts += made
     return made
 

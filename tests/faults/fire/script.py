@@ -107,8 +107,8 @@ class Script:
         return [topic, *more]
 
 
-def scripts(seed: int, team: str, *, streams: int, databases: int) -> list[Script]:
-    """A script for each of so many resources."""
-    names = [f"{team}/dev/event-stream/s{number}" for number in range(streams)]
-    names += [f"{team}/dev/postgres-database/d{number}" for number in range(databases)]
+def scripts(seed: int, team: str, *, streams: int, databases: int, first: int = 0) -> list[Script]:
+    """A script for each of so many resources, numbered from ``first``."""
+    names = [f"{team}/dev/event-stream/s{first + number}" for number in range(streams)]
+    names += [f"{team}/dev/postgres-database/d{first + number}" for number in range(databases)]
     return [Script(name, random.Random(f"{seed}/{name}")) for name in names]
