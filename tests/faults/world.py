@@ -189,7 +189,7 @@ class OneSecret:
 
     async def webhook_secrets(
         self,
-        ref: str,
+        ref: str,  # noqa: ARG002 - the port's
         *,
         team: str,  # noqa: ARG002 - the port's
     ) -> tuple[WebhookSecret, ...] | SecretProblem:

@@ -34,12 +34,16 @@ class StoreCluster:
         return self.server.url(DATABASE, user=SERVICE, password=PASSWORD)
 
     async def prepare(self) -> None:
+        """Make the roles, the database and a schema in it."""
+        await self.make_roles()
+        await self.migrate()
+
+    async def make_roles(self) -> None:
         """Make the roles and the database."""
         async with self.session(self.server.url()) as admin:
             for role in (OWNER, SERVICE):
                 await admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
             await admin.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
-        await self.migrate()
 
         await self.migrate_secrets()
 

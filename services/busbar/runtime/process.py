@@ -19,6 +19,7 @@ from busbar.messages import topics
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.cipher import Cipher, load_cipher
 from busbar.runtime.clock import SystemClock
+from busbar.runtime.copies import member_name, process_name
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
 from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen
@@ -101,7 +102,13 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
     home = settings.private_home()
     async with AsyncExitStack() as stack:
         url = settings.database_url.get_secret_value() if settings.database_url else None
-        store = await open_store(home / f"{name}.db", service=name, clock=clock, database_url=url)
+        store = await open_store(
+            home / f"{name}.db",
+            service=name,
+            clock=clock,
+            database_url=url,
+            connections=settings.database_connections,
+        )
         stack.push_async_callback(store.close)
         context = Context(settings, store, clock, load_cipher(home, settings.data_key))
         app = create(context)
@@ -122,7 +129,7 @@ def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -
     server = HttpServer(
         HealthApp(name, process.problems, app.http), listen(settings.http_host, port)
     )
-    place = settings.home / "run" / f"{name}.json"
+    place = settings.home / "run" / f"{process_name(name, settings.copy_number)}.json"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     address = {"pid": os.getpid(), "url": f"http://{settings.http_host}:{server.port}"}
     place.write_text(json.dumps(address), encoding="utf-8")
@@ -193,10 +200,12 @@ class ServiceProcess:
             service, store, letters, clock=clock, attempts=settings.handler_attempts
         )
         bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
-        # On SQLite a service runs once, so its name is name enough for its one consumer. On
-        # PostgreSQL there may be several, and two of one name would drive each other out.
-        alone = settings.database_url is None
-        instance = f"{service.name}-1" if alone else None
+        instance = member_name(
+            service.name,
+            settings.copy_number,
+            home=settings.home,
+            alone=settings.database_url is None,
+        )
         bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
         await self._until_it_answers(bootstrap, lambda: ensure_topics(bootstrap))

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
         default=None,
         description="The same database as the role that owns the tables; only migrating reads it.",
     )
+    database_connections: int = Field(
+        default=8,
+        ge=2,
+        le=100,
+        description="Connections that a process may have to PostgreSQL at once.",
+    )
     promises: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Folders of promise files, separated by ':'; replaces the shipped ones.",
@@ -48,6 +54,22 @@ class Settings(BaseSettings):
     )
     gateway_port: int = Field(
         default=8642, ge=0, le=65535, description="Port of the gateway under `busbar up`."
+    )
+    copies: int = Field(
+        default=1,
+        ge=1,
+        le=12,
+        description=(
+            "How often `busbar up` runs each service but the gateway; above 1 on PostgreSQL only."
+        ),
+    )
+    copy_number: int | None = Field(
+        default=None,
+        ge=1,
+        description=(
+            "Which copy of the service this process is; no two of one home may be the same. "
+            "`busbar up` sets it, so that a copy that comes again has its partitions back at once."
+        ),
     )
     audit_url: str | None = Field(default=None, description="Where the gateway reaches audit.")
     token: SecretStr | None = Field(
@@ -93,6 +115,11 @@ class Settings(BaseSettings):
     log_format: str = Field(
         default="json", pattern="^(json|console)$", description="One JSON object a line, or text."
     )
+
+    @field_validator("database_url", "database_owner_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value or None
 
     @field_validator("promises", "policies", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import STORE_AWAY, StoreAwayError, Transaction, migrations, tables
 from busbar.runtime.store.migrate import GRANTS, migrate
-from busbar.runtime.store.postgres import open_postgres
+from busbar.runtime.store.postgres import open_postgres, schema_of
 from support import eventually
 from support.postgres import HOST, free_port
 from support.postgres_store import SERVICE, StoreCluster
@@ -52,6 +52,22 @@ async def test_a_server_that_is_restarted_at_once_loses_nothing_committed(
         assert len(await store.events(limit=10_000)) == BATCHES * SIZE
     finally:
         consuming.cancel()
+        await store.close()
+
+
+async def test_a_busy_process_has_no_more_connections_than_it_may(cluster: StoreCluster) -> None:
+    await cluster.clear()
+    store = await cluster.open(SystemClock(), pool_size=3)
+    try:
+
+        async def count(transaction: Transaction) -> int:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
+            found = await transaction.execute(text(query).bindparams(name=schema_of("policy")))
+            return int(found.scalar_one())
+
+        counts = await asyncio.gather(*(store.transact(count) for _ in range(40)))
+        assert max(counts) == 3
+    finally:
         await store.close()
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from busbar.cli.app import app
@@ -23,6 +24,7 @@ from busbar.cli.up.backoff import Backoff
 from busbar.cli.up.logs import last_words, open_log
 from busbar.cli.up.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.copies import member_name
 
 T = TypeVar("T")
 
@@ -113,7 +115,9 @@ class Stage:
         self.brokers: list[StubBroker] = []
         self.platforms: list[Platform] = []
 
-    def platform(self, *names: str, gateway_port: int = 0, grace: float = 10) -> Platform:
+    def platform(
+        self, *names: str, gateway_port: int = 0, grace: float = 10, copies: int = 1
+    ) -> Platform:
         def start_broker(home: Path, _port: int, _progress: Progress) -> StubBroker:
             self.brokers.append(StubBroker(home))
             return self.brokers[-1]
@@ -125,6 +129,7 @@ class Stage:
             services=stubs(*(names or ("policy", "audit"))),
             tell=self.told.append,
             grace=grace,
+            copies=copies,
         )
         self.platforms.append(made)
         return made
@@ -391,6 +396,55 @@ def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
     ports = {name: plan.environment["BUSBAR_HTTP_PORT"] for name, plan in plans.items()}
     assert ports.pop("audit") == "20001"
     assert set(ports.values()) == {"0"}
+
+
+def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_copies_as_asked(
+    tmp_path: Path,
+) -> None:
+    url = "postgresql://somebody@127.0.0.1/busbar"
+    wiring = Wiring(
+        home=tmp_path,
+        bootstrap="127.0.0.1:9092",
+        host="127.0.0.1",
+        gateway_port=8642,
+        audit_port=20001,
+        database_url=SecretStr(url),
+        copies=3,
+    )
+    plans = {plan.name: plan for plan in plan_services(wiring)}
+    several = ("policy", "provisioner", "audit", "notifier")
+    assert set(plans) == {
+        "gateway",
+        *several,
+        *(f"{name}.{copy}" for name in several for copy in (2, 3)),
+    }
+    assert plans["policy.3"].command == plans["policy"].command
+    numbers = {name: plan.environment["BUSBAR_COPY_NUMBER"] for name, plan in plans.items()}
+    assert (numbers["policy"], numbers["policy.3"]) == ("1", "3")
+    with_port = [name for name, p in plans.items() if p.environment["BUSBAR_HTTP_PORT"] != "0"]
+    assert with_port == ["audit"]
+    for plan in plans.values():
+        assert plan.environment["BUSBAR_DATABASE_URL"] == url
+        assert plan.environment["BUSBAR_DATABASE_OWNER_URL"] == ""
+
+
+def test_several_copies_without_postgresql_are_refused_before_anything_starts(
+    stage: Stage,
+) -> None:
+    with pytest.raises(ConfigurationError, match="on SQLite it runs once") as caught:
+        stage.platform(copies=2).start()
+    assert "BUSBAR_DATABASE_URL" in caught.value.fix
+    assert stage.brokers == []
+
+
+def test_copies_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Path) -> None:
+    def name(copy: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
+        return member_name("policy", copy, home=home, alone=alone)
+
+    assert name(1) == name(1)
+    assert len({name(1), name(2), name(1, home=tmp_path / "other")}) == 3
+    assert name(None) is None
+    assert name(None, alone=True) == name(1, alone=True) == "policy-1"
 
 
 def test_pauses_grow_to_ten_seconds_and_start_over_after_a_healthy_life() -> None:

@@ -16,10 +16,14 @@ import typer
 from busbar.cli.exits import CommandError, ExitCode
 from busbar.cli.options import options_of
 from busbar.cli.output import console, plain
-from busbar.cli.up import NotReady, Platform, Tell
+from busbar.cli.up import Database, NotReady, Platform, Tell
 from busbar.runtime.settings import Settings
 
-EXAMPLES = ("busbar up", "busbar up --home /var/lib/busbar --gateway-port 9000")
+EXAMPLES = (
+    "busbar up",
+    "busbar up --home /var/lib/busbar --gateway-port 9000",
+    "busbar up --copies 2",
+)
 
 
 class _Stop(BaseException):
@@ -34,13 +38,24 @@ def command(
             min=0, max=65535, help="The gateway's port; 0 takes a free one.", show_default="8642"
         ),
     ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=12,
+            help="How often each service but the gateway runs; above 1 on PostgreSQL only.",
+            show_default="1",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Run the whole platform on this machine.
 
-    Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and one process for each
+    Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and the processes of each
     service, starts again what dies, and stops everything in order on Ctrl-C. State, logs, secrets
-    and the token are kept in the folder that --home names (.busbar by default).
+    and the token are kept in the folder that --home names (.busbar by default); with
+    BUSBAR_DATABASE_URL, state is kept in that PostgreSQL database, whose schemas are brought up
+    first if BUSBAR_DATABASE_OWNER_URL names their owner.
     """
     settings = options_of(context).settings()
     out = console()
@@ -54,6 +69,8 @@ def command(
         gateway_port=settings.gateway_port if gateway_port is None else gateway_port,
         host=settings.http_host,
         bootstrap=settings.kafka_bootstrap_servers,
+        database=Database.of(settings),
+        copies=settings.copies if copies is None else copies,
         tell=tell,
     )
     with _stopping_on_signals(platform, tell):

@@ -3,6 +3,7 @@
 Settings: https://kafka.apache.org/documentation/#brokerconfigs
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from busbar.cli.kafka.ports import LOOPBACK
@@ -59,14 +60,31 @@ def topic_rules() -> dict[str, str]:
     return dict(_TOPIC_RULES)
 
 
-def server_properties(*, port: int, controller_port: int, logs: Path) -> str:
-    """The broker's settings: it listens on loopback only and keeps its records in ``logs``."""
+def server_properties(
+    *, port: int, controller_port: int, logs: Path, listeners: Mapping[int, int] = {}
+) -> str:
+    """The broker's settings: it listens on loopback only and keeps its records in ``logs``.
+
+    ``listeners`` are further ports, each with the one that clients who come by it are sent to.
+    """
+    names = [f"MORE{number}" for number in range(len(listeners))]
+    protocols = [_NODE["listener.security.protocol.map"], *(f"{name}:PLAINTEXT" for name in names)]
+    listening = [f"{name}://{LOOPBACK}:{own}" for name, own in zip(names, listeners, strict=True)]
+    told = zip(names, listeners.values(), strict=True)
+    advertised = [f"{name}://{LOOPBACK}:{other}" for name, other in told]
     settings = {
         **_NODE,
         **_TOPIC_RULES,
+        "listener.security.protocol.map": ",".join(protocols),
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listeners": ",".join(
+            (
+                f"PLAINTEXT://{LOOPBACK}:{port}",
+                f"CONTROLLER://{LOOPBACK}:{controller_port}",
+                *listening,
+            )
+        ),
+        "advertised.listeners": ",".join((f"PLAINTEXT://{LOOPBACK}:{port}", *advertised)),
         "log.dirs": str(logs),
     }
     return "".join(f"{name}={_escape(value)}\n" for name, value in settings.items())

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -68,6 +68,7 @@ class KafkaServer:
 
     ``port`` 0 takes a free one at the first start and stays on it. With ``retain`` the records
     outlive :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and win.
+    ``listeners`` are further ports, each with the one that its clients are sent to: a proxy's.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class KafkaServer:
         port: int = 0,
         retain: bool = True,
         jvm_options: tuple[str, ...] = (),
+        listeners: Mapping[int, int] = {},
         on_progress: Progress = quiet,
         timeout: float = 90.0,
         monotonic: Callable[[], float] = time.monotonic,
@@ -90,6 +92,7 @@ class KafkaServer:
         self._port = port
         self._retain = retain
         self._jvm_options = jvm_options
+        self._listeners = dict(listeners)
         self._tell = on_progress
         self._timeout = timeout
         self._monotonic = monotonic
@@ -205,7 +208,10 @@ class KafkaServer:
     def _launch(self, controller: int, started: float) -> None:
         self._files.properties.write_text(
             config.server_properties(
-                port=self._port, controller_port=controller, logs=self._files.records
+                port=self._port,
+                controller_port=controller,
+                logs=self._files.records,
+                listeners=self._listeners,
             ),
             encoding="ascii",
         )

@@ -7,7 +7,8 @@
         ...
 """
 
+from busbar.cli.up.database import Database
 from busbar.cli.up.plan import ServicePlan, plan_services
 from busbar.cli.up.platform import NotReady, Platform, Tell
 
-__all__ = ["NotReady", "Platform", "ServicePlan", "Tell", "plan_services"]
+__all__ = ["Database", "NotReady", "Platform", "ServicePlan", "Tell", "plan_services"]

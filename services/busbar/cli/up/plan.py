@@ -1,18 +1,27 @@
-"""What runs: one process for each service, told by its environment where everything is."""
+"""What runs: processes of each service, told by their environment where everything is."""
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from busbar.messages.topics import SERVICES
+from busbar.runtime.copies import process_name
+
+ONCE = frozenset({"gateway"})
+"""Services that clients reach at one port, so they run once."""
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognized, not bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlan:
-    """One process: its name, its command, and what is added to the environment."""
+    """One process: its name, its command, and what is added to the environment.
+
+    The first copy of a service is called like it, the second ``<service>.2``.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -21,13 +30,18 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """Where everything is. ``host`` is the address that the services listen on."""
+    """Where everything is. ``host`` is the address that the services listen on.
+
+    ``copies`` is how often a service runs; without ``database_url`` it keeps a file and runs once.
+    """
 
     home: Path
     bootstrap: str
     host: str
     gateway_port: int
     audit_port: int
+    database_url: SecretStr | None = None
+    copies: int = 1
 
     @property
     def gateway_url(self) -> str:
@@ -46,26 +60,32 @@ class Wiring:
 
 
 def plan_services(wiring: Wiring) -> tuple[ServicePlan, ...]:
-    """Every service of the platform."""
+    """Every service of the platform, as often as it runs."""
     return tuple(
         ServicePlan(
-            name=name,
+            name=process_name(name, copy),
             command=(sys.executable, "-m", "busbar", "run", name),
-            environment=_environment(wiring, name),
+            environment=_environment(wiring, name, copy),
         )
         for name in SERVICES
+        for copy in range(1, 2 if name in ONCE else wiring.copies + 1)
     )
 
 
-def _environment(wiring: Wiring, name: str) -> dict[str, str]:
+def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
+    url = wiring.database_url
     return {
         "BUSBAR_HOME": str(wiring.home),
         "KAFKA_BOOTSTRAP_SERVERS": wiring.bootstrap,
         "BUSBAR_HTTP_HOST": wiring.host,
         "BUSBAR_GATEWAY_PORT": str(wiring.gateway_port),
         "BUSBAR_AUDIT_URL": wiring.audit_url,
-        # Only audit needs a port that others know; a setting of the user's own would be taken
-        # by all services at once.
-        "BUSBAR_HTTP_PORT": str(wiring.audit_port if name == "audit" else 0),
+        # Only audit needs a port that others know, its first copy's; a setting of the user's own
+        # would be taken by all services at once.
+        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, copy) == ("audit", 1) else 0),
+        "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
+        # Services may not change their history, and so do not learn who may.
+        "BUSBAR_DATABASE_OWNER_URL": "",
+        "BUSBAR_COPY_NUMBER": str(copy),
         "PYTHONUNBUFFERED": "1",
     }

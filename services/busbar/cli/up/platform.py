@@ -15,6 +15,7 @@ from busbar.cli.kafka.wire import split_address
 from busbar.cli.token import ensure_token
 from busbar.cli.up import home as folder
 from busbar.cli.up.backoff import Backoff
+from busbar.cli.up.database import Database
 from busbar.cli.up.keeper import GaveUp, Keeper
 from busbar.cli.up.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.up.ready import Readiness, listening, readiness
@@ -41,9 +42,11 @@ def quiet(_text: str) -> None:
 
 
 class Platform:
-    """One broker and one process for each service, kept running until :meth:`stop`.
+    """One broker and the processes of each service, kept running until :meth:`stop`.
 
     ``bootstrap`` names a broker that somebody else runs; else ``start_broker`` gets one.
+    ``database`` is where services keep their state, else each has a file; it lets every service
+    but the gateway run ``copies`` times. If its owner is known, its schemas are brought up first.
     ``gateway_port`` 0 takes a free one, and keeps it over restarts of the gateway. ``tell`` hears
     sentences about what happens. As a context manager it starts, and stops at the end; once
     stopped it stays so.
@@ -56,6 +59,8 @@ class Platform:
         gateway_port: int = 0,
         host: str = "127.0.0.1",
         bootstrap: str | None = None,
+        database: Database | None = None,
+        copies: int = 1,
         start_broker: StartBroker | None = None,
         services: Services = plan_services,
         tell: Tell = quiet,
@@ -66,6 +71,8 @@ class Platform:
         self._gateway_port = gateway_port
         self._host = host
         self._given = bootstrap
+        self._database = database
+        self._copies = copies
         self._start_broker = start_broker or self._provide
         self._services = services
         self._tell = tell
@@ -109,7 +116,7 @@ class Platform:
 
     @property
     def pids(self) -> dict[str, int | None]:
-        """The process of each service; None while it is not running."""
+        """Each process, by its service and the number of the copy; None while it is not running."""
         return {keeper.name: keeper.pid for keeper in self._keepers}
 
     @property
@@ -140,10 +147,12 @@ class Platform:
             raise
 
     def _start(self) -> None:
+        self._check_copies()
         self._check_gateway_port()
         ensure_token(self.token_file)
         for left_over in (self.home / "run").glob("*.json"):
             left_over.unlink()
+        self._migrate()
         self._broker = self._start_broker(self.home, self._known_port(), self._tell_broker)
         gateway_port, audit_port = ports.choose(2)
         self._wiring = Wiring(
@@ -152,6 +161,8 @@ class Platform:
             host=self._host,
             gateway_port=self._gateway_port or gateway_port,
             audit_port=audit_port,
+            database_url=self._database.url if self._database is not None else None,
+            copies=self._copies,
         )
         self._keepers = tuple(
             Keeper(
@@ -166,6 +177,18 @@ class Platform:
             keeper.start()
         self._watcher = threading.Thread(target=self._watch, name="watch-platform", daemon=True)
         self._watcher.start()
+
+    def _check_copies(self) -> None:
+        if self._copies > 1 and self._database is None:
+            raise ConfigurationError(
+                f"{self._copies} copies of a service cannot share a file: on SQLite it runs once.",
+                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --copies at 1.",
+            )
+
+    def _migrate(self) -> None:
+        if self._database is not None and self._database.owner_url is not None:
+            self._database.migrate()
+            self._tell("the database has the schemas of this release")
 
     def _check_gateway_port(self) -> None:
         if not self._gateway_port:

@@ -8,9 +8,16 @@ from busbar.runtime.store.sqlite import open_sqlite
 
 
 async def open_store(
-    path: Path, *, service: str, clock: Clock, database_url: str | None = None
+    path: Path,
+    *,
+    service: str,
+    clock: Clock,
+    database_url: str | None = None,
+    connections: int | None = None,
 ) -> Store:
     """Open the store of ``service``: in the database at ``database_url``, else in ``path``.
+
+    ``connections`` is how many it may have to the database at once.
 
     Raises:
         ConfigurationError: it cannot be opened as things are; the error says what to change.
@@ -19,6 +26,10 @@ async def open_store(
     if database_url is None:
         return await open_sqlite(path, service=service, clock=clock)
     # Only who uses PostgreSQL pays for its driver.
-    from busbar.runtime.store.postgres import open_postgres  # noqa: PLC0415 - loaded when used
+    from busbar.runtime.store.postgres import (  # noqa: PLC0415 - loaded when used
+        POOL_SIZE,
+        open_postgres,
+    )
 
-    return await open_postgres(database_url, service=service, clock=clock)
+    size = connections or POOL_SIZE
+    return await open_postgres(database_url, service=service, clock=clock, pool_size=size)

@@ -27,6 +27,9 @@ from busbar.runtime.store.database import Store
 from busbar.runtime.store.dialect import Collision, Condition, StoreAwayError
 
 CONNECT_SECONDS = 5.0
+POOL_SIZE = 8
+"""Connections of a process at the most: twelve of them fit into a server's default of 100."""
+
 SETTINGS = {
     # A transaction that nobody ends stalls every reader of every service.
     "idle_in_transaction_session_timeout": "5s",
@@ -135,7 +138,7 @@ def _keys(service: str, streams: Collection[str]) -> list[int]:
 
 
 async def open_postgres(
-    url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = 10
+    url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = POOL_SIZE
 ) -> Store:
     """Open the store of ``service`` in the database at ``url``, whose schema is there already.
 
@@ -161,14 +164,14 @@ async def open_postgres(
     )
 
 
-def engine_of(url: str, *, service: str, pool_size: int = 10) -> AsyncEngine:
-    """Connections to the schema of ``service``, with its limits and our errors."""
+def engine_of(url: str, *, service: str, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    """Up to ``pool_size`` connections to the schema of ``service``, and our errors."""
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=_connecting(url, service),
         isolation_level="READ COMMITTED",  # a statement after a lock sees what was waited for
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=0,
         pool_timeout=10,
         hide_parameters=True,
     )

@@ -1,0 +1,21 @@
+"""The platform as it runs in production: on PostgreSQL, each service in two copies."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from busbar.cli.up import Platform
+from support.platforms import on_postgres
+
+
+@pytest.fixture(scope="package")
+def told() -> list[str]:
+    """What the platform's supervisor says."""
+    return []
+
+
+@pytest.fixture(scope="package")
+def platform(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[Platform]:
+    """One for the tests of this folder."""
+    with on_postgres(tmp_path_factory.mktemp("home"), copies=2, tell=told.append) as found:
+        yield found

@@ -1,0 +1,13 @@
+"""A short fault scenario for every day; the long ones are behind `make faults`."""
+
+import pytest
+
+from faults.fire.kills import kill_nine
+from faults.fire.run import scenario
+
+
+@pytest.mark.timeout(600)
+def test_services_in_two_copies_are_killed_and_nothing_is_lost_doubled_leaked_or_stuck() -> None:
+    row = scenario("kill-9", kill_nine(5), streams=4, databases=2)(7)
+    assert row.process_kills == 5
+    assert row.held, row

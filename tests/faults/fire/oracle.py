@@ -1,0 +1,199 @@
+"""The verdict on a run: everything that was asked for happened, once, and nothing else is there."""
+
+import asyncio
+import hashlib
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from faults.fire import outside
+from faults.fire.load import Hook, Load
+from faults.fire.script import ENDINGS
+from faults.fire.stage import Stage, survivors
+from faults.report import Row
+from support import eventually
+
+TERMINAL = frozenset({*ENDINGS, "busbar.policy.denied.v1", "busbar.policy.expired.v1"})
+STUCK = "busbar.resource.stuck.v1"
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong, by the column of the report, in sentences."""
+
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+    def row(self, scenario: str, stage: Stage) -> Row:
+        """The row; the sentences go to standard error, where whoever runs it reads them."""
+        for name in ("lost", "duplicated", "leaked", "stuck"):
+            for sentence in getattr(self, name):
+                sys.stderr.write(f"{scenario} (seed {stage.seed}): {name}: {sentence}\n")
+        return Row(
+            scenario=scenario,
+            seed=stage.seed,
+            process_kills=stage.kills,
+            lost=len(self.lost),
+            duplicated=len(self.duplicated),
+            leaked=len(self.leaked),
+            stuck=len(self.stuck),
+        )
+
+
+async def settle(stage: Stage, load: Load, findings: Findings) -> None:
+    """Wait until nothing goes on any more; what does not end is found stuck."""
+    if not await load.settled():
+        findings.stuck += [f"{ask.id} has not ended" for ask in load.open()]
+    for what, check in (
+        ("a process that is ready", stage.unready),
+        ("a task that is done", lambda: outside.due_tasks(stage)),
+        ("a consumer that has read everything", lambda: outside.lag(stage.kafka.bootstrap)),
+    ):
+        try:
+            await eventually(_none(check), within=40, every=0.2, what=what)
+        except AssertionError as error:
+            findings.stuck.append(f"{error}: {await check()}")
+
+
+def _none(check: Any) -> Any:
+    async def none() -> bool:
+        return not await check()
+
+    return none
+
+
+async def judge(stage: Stage, load: Load, hook: Hook, findings: Findings) -> None:
+    """Compare what was asked for with what is there."""
+    facts = await outside.facts(stage.kafka.bootstrap)
+    _judge_ends(load, facts, findings)
+    _judge_epochs(facts, findings)
+    await _judge_states(stage, load, findings)
+    await _judge_world(stage, load, findings)
+    await _judge_hooks(load, hook, findings)
+    await _judge_log(stage, findings)
+
+
+def _judge_ends(load: Load, facts: Iterable[outside.Fact], findings: Findings) -> None:
+    ends: dict[str, list[str]] = defaultdict(list)
+    for fact in facts:
+        if fact.type in TERMINAL:
+            ends[str(fact.data["operation"])].append(fact.type)
+    for ask in load.asked:
+        found = ends.pop(load.operation(ask), [])
+        if not found:
+            findings.lost.append(f"{ask.id} has no last fact")
+        elif len(found) > 1:
+            findings.duplicated.append(f"{ask.id} has {len(found)} last facts: {found}")
+        elif ENDINGS.get(found[0]) != ask.ends:
+            findings.lost.append(f"{ask.id} ended as {found[0]}, not as {ask.ends}")
+    findings.leaked += [f"{operation} ended, and nobody asked for it" for operation in ends]
+
+
+def _judge_epochs(facts: Iterable[outside.Fact], findings: Findings) -> None:
+    """Nobody records a step under an epoch after somebody else did under a later one."""
+    newest: dict[str, int] = {}
+    for fact in facts:
+        epoch, resource = fact.data.get("epoch"), str(fact.data.get("resource"))
+        if not isinstance(epoch, int):
+            continue
+        if epoch < newest.get(resource, 0):
+            findings.duplicated.append(
+                f"{resource}: {fact.type} under epoch {epoch} after {newest[resource]}"
+            )
+        newest[resource] = max(epoch, newest.get(resource, 0))
+
+
+async def _judge_states(stage: Stage, load: Load, findings: Findings) -> None:
+    views = {view.id: view async for view in stage.client.resources()}
+    for script in load.scripts:
+        view = views.pop(script.resource, None)
+        if not script.asked:
+            continue
+        if view is None:
+            findings.lost.append(f"{script.resource} is not known")
+        elif script.now is None and view.status not in {"deleted", "failed"}:
+            findings.leaked.append(f"{script.resource} is {view.status}, and should not be")
+        elif script.now is not None and view.status != "ready":
+            findings.lost.append(f"{script.resource} is {view.status}, not ready")
+        elif script.now is not None and not _is_like(view.spec, script.now):
+            findings.lost.append(f"{script.resource} is {view.spec}, not {script.now}")
+    findings.leaked += [f"{name} is known, and nobody asked for it" for name in views]
+
+
+def _is_like(spec: Any, asked: Any) -> bool:
+    """Whether ``spec`` says everything that was asked for; defaults come on top."""
+    if isinstance(asked, dict):
+        return all(_is_like(spec.get(name), value) for name, value in asked.items())
+    return bool(spec == asked)
+
+
+async def _judge_world(stage: Stage, load: Load, findings: Findings) -> None:
+    seen, wanted = await outside.world(stage), dict[str, dict[str, Any]]()
+    for script in load.scripts:
+        for thing in script.things(script.now):
+            wanted[thing] = outside.expected(script.resource, script.now or {}, thing)
+    for thing, like in wanted.items():
+        if thing not in seen:
+            findings.lost.append(f"{thing} is not there")
+        elif seen[thing] != like:
+            findings.lost.append(f"{thing} is {seen[thing]}, not {like}")
+    findings.leaked += [f"{thing} is there: {seen[thing]}" for thing in seen.keys() - wanted.keys()]
+    made = outside.made(stage)
+    for script in load.scripts:
+        for thing, count in script.made.items():
+            if made[thing] > count:
+                findings.duplicated.append(f"{thing} was made {made[thing]} times, not {count}")
+            elif made[thing] < count:
+                findings.lost.append(f"{thing} was made {made[thing]} times, not {count}")
+
+
+async def _judge_hooks(load: Load, hook: Hook, findings: Findings) -> None:
+    """Every end was told to who subscribed; a delivery may come again, but under the same id."""
+    kinds = {kind: type_ for type_, kind in ENDINGS.items()}
+    wanted = {f"{load.operation(ask)} {kinds[ask.ends]}" for ask in load.asked}
+    try:
+        await eventually(lambda: wanted <= hook.told.keys(), within=30, what="every webhook")
+    except AssertionError:
+        missing = wanted - hook.told.keys()
+        findings.lost += [f"the webhook of {about}" for about in sorted(missing)]
+    findings.duplicated += [
+        f"the webhook of {about} came as {sorted(ids)}"
+        for about, ids in hook.told.items()
+        if len(ids) > 1
+    ]
+
+
+async def _judge_log(stage: Stage, findings: Findings) -> None:
+    async def complete() -> bool:
+        return (await stage.client.completeness()).complete
+
+    try:
+        await eventually(complete, within=20, every=0.5, what="a complete log")
+    except AssertionError as error:
+        report = await stage.client.completeness()
+        findings.lost.append(f"audit: {report.problems or error}")
+
+
+async def digest(stage: Stage) -> str:
+    """The state of every resource and operation, in one value."""
+    views = [view.model_dump(mode="json") async for view in stage.client.resources()]
+    views += [view.model_dump(mode="json") async for view in stage.client.operations()]
+    ordered = sorted(orjson.dumps(view, option=orjson.OPT_SORT_KEYS) for view in views)
+    return hashlib.sha256(b"\n".join(ordered)).hexdigest()
+
+
+async def things(stage: Stage) -> tuple[dict[str, Any], dict[str, int]]:
+    """What is there, and how often it was made."""
+    return await outside.world(stage), dict(outside.made(stage))
+
+
+async def after(stage: Stage, findings: Findings) -> None:
+    """What is left when the platform was stopped."""
+    await asyncio.to_thread(stage.platform.stop)
+    findings.leaked += [f"process {pid} still runs" for pid in survivors(stage.pids)]

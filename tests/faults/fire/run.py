@@ -1,0 +1,80 @@
+"""What every scenario has in common: a stage, load, something that goes wrong, the verdict."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from faults.fire import oracle
+from faults.fire.load import Hook, Load, Watcher
+from faults.fire.script import ENDINGS, scripts
+from faults.fire.stage import Stage, stage
+from faults.report import Row
+
+STREAMS = 8
+DATABASES = 3
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a fault can act on."""
+
+    stage: Stage
+    load: Load
+    watcher: Watcher
+    hook: Hook
+    findings: oracle.Findings
+
+
+Fault = Callable[[Scene], Awaitable[None]]
+
+
+@asynccontextmanager
+async def scene(
+    seed: int, *, links: tuple[str, ...], streams: int, databases: int
+) -> AsyncIterator[Scene]:
+    """Everything in place, and a subscription to what is to come."""
+    hook = Hook()
+    async with stage(seed, links=links) as here, hook.listening() as url:
+        await _subscribe(here, url)
+        watcher = Watcher(here.kafka.bootstrap)
+        async with watcher.watching():
+            work = scripts(seed, here.team, streams=streams, databases=databases)
+            yield Scene(here, Load(here, watcher, work), watcher, hook, oracle.Findings())
+
+
+async def _subscribe(here: Stage, url: str) -> None:
+    secret = "whsec_" + secrets.token_hex(32)
+    reference = "secret:hook"
+    await here.put_secret(reference, SecretStr(secret), team=here.team)
+    accepted = await here.client.subscribe(
+        f"{here.team}/hook", url=url, types=tuple(ENDINGS), secret=reference
+    )
+    await here.client.wait(accepted.operation, timeout=30)
+
+
+def scenario(
+    name: str,
+    fault: Fault,
+    *,
+    links: tuple[str, ...] = (),
+    streams: int = STREAMS,
+    databases: int = DATABASES,
+) -> Callable[[int], Row]:
+    """``fault`` under load, as a function from seed to row."""
+
+    async def play(seed: int) -> Row:
+        async with scene(seed, links=links, streams=streams, databases=databases) as here:
+            await fault(here)
+            await oracle.settle(here.stage, here.load, here.findings)
+            await oracle.judge(here.stage, here.load, here.hook, here.findings)
+            await oracle.after(here.stage, here.findings)
+            return here.findings.row(name, here.stage)
+
+    def run(seed: int) -> Row:
+        return asyncio.run(play(seed))
+
+    return run

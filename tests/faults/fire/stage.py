@@ -1,0 +1,202 @@
+"""The platform with real processes: Kafka, two PostgreSQL clusters, two copies of services."""
+
+import asyncio
+import random
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import asyncpg
+import psutil
+from pydantic import SecretStr
+
+from busbar.cli.kafka import KafkaServer, jars, ports
+from busbar.cli.kafka.probe import find_java, find_maven
+from busbar.cli.up import Database, Platform, ServicePlan, plan_services
+from busbar.cli.up.plan import Wiring
+from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.secrets import secrets_of
+from busbar.runtime.settings import Settings
+from busbar.sdk import Client
+from faults.fire.proxy import Proxy
+from support.postgres import PostgresServer
+from support.postgres_store import DATABASE, PASSWORD, SERVICE, StoreCluster
+
+LEASE = "3"
+OPERATOR = "operator"
+OPERATOR_PASSWORD = "for-this-run-only"  # noqa: S105 - of a cluster that lives as long as the run
+COPIES = 2
+
+
+@dataclass(slots=True)
+class Stage:
+    """What runs, and what is to be harmed."""
+
+    seed: int
+    rng: random.Random
+    home: Path
+    kafka: KafkaServer
+    store: StoreCluster
+    databases: PostgresServer
+    platform: Platform
+    client: Client
+    links: Mapping[str, Proxy]
+    kills: int = 0
+    pids: set[int] = field(default_factory=set)
+    broker_log: list[str] = field(default_factory=list)
+
+    @property
+    def team(self) -> str:
+        """Whose resources these are."""
+        return f"fire{self.seed}"
+
+    async def put_secret(
+        self, reference: str, value: SecretStr, *, team: str | None = None
+    ) -> None:
+        """Store a secret as ``busbar secrets put`` does."""
+        url = SecretStr(self.store.url)
+        settings = Settings(_env_file=None, home=self.home, database_url=url)
+        async with secrets_of(settings) as store:
+            await store.put(reference, value, team=team)
+
+    def alive(self) -> dict[str, int]:
+        """The processes of services that run now."""
+        found = {name: pid for name, pid in self.platform.pids.items() if pid is not None}
+        self.pids.update(found.values())
+        return found
+
+    async def ready(self) -> bool:
+        """Whether every process is ready."""
+        states = await asyncio.to_thread(self.platform.readiness)
+        self.alive()
+        return all(state.ready for state in states.values())
+
+    async def unready(self) -> dict[str, str]:
+        """Who is not, and why."""
+        states = await asyncio.to_thread(self.platform.readiness)
+        return {name: state.problem for name, state in states.items() if not state.ready}
+
+    def keep_broker_log(self) -> None:
+        """Keep what the broker has logged so far: a start writes a new log."""
+        if self.kafka.log.exists():
+            text = self.kafka.log.read_text(encoding="utf-8", errors="replace")
+            self.broker_log += text.splitlines()
+
+
+def survivors(pids: set[int]) -> set[int]:
+    """Those of ``pids`` that still run."""
+    left = set()
+    for pid in pids:
+        try:
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                left.add(pid)
+        except psutil.NoSuchProcess:
+            continue
+    return left
+
+
+@asynccontextmanager
+async def stage(seed: int, *, links: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
+    """Start everything; ``links`` go through proxies: ``store``, ``broker``, ``databases``."""
+    folder = Path(tempfile.mkdtemp(prefix="busbar-fire-"))
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        store, databases = PostgresServer(settings={"max_connections": "100"}), _world()
+        stack.callback(store.close)
+        stack.callback(databases.close)
+        proxies = {
+            "store": Proxy(lambda: store.port),
+            "databases": Proxy(lambda: databases.port),
+        }
+        own = ports.choose(1)[0]
+        proxies["broker"] = Proxy(lambda: own)
+        for proxy in proxies.values():
+            await stack.enter_async_context(proxy)
+        kafka = _kafka(folder, {own: proxies["broker"].port})
+        stack.callback(kafka.stop)
+        for server in (store, databases):
+            server.start()  # not from a thread: it ends with who started it
+        await asyncio.to_thread(kafka.start)
+        cluster = StoreCluster(store)
+        await cluster.make_roles()
+        await _make_operator(databases)
+        used = {name: proxy.port for name, proxy in proxies.items() if name in links}
+        platform = _platform(folder / "home", kafka, cluster, used)
+        stack.callback(platform.stop)
+        await asyncio.to_thread(platform.start)
+        await asyncio.to_thread(platform.wait_ready)
+        token = SecretStr(platform.token_file.read_text(encoding="ascii").strip())
+        client = Client(platform.url, token, source=f"urn:fire:{seed}")
+        await stack.enter_async_context(client)
+        rng = random.Random(seed)
+        made = Stage(seed, rng, platform.home, kafka, cluster, databases, platform, client, proxies)
+        made.alive()
+        url = _operator_url(used.get("databases", databases.port))
+        await made.put_secret("secret:postgres-cluster", url)
+        yield made
+        await asyncio.to_thread(platform.stop)
+
+
+def _world() -> PostgresServer:
+    return PostgresServer(fsync=False, settings={"log_statement": "all"})
+
+
+def _kafka(folder: Path, listeners: Mapping[int, int]) -> KafkaServer:
+    source = jars.locate(folder)
+    found = jars.present(source)
+    if found is None:
+        maven = find_maven()
+        if maven.path is None:
+            raise ConfigurationError("The fault harness needs Kafka's jars.", fix=maven.fix)
+        found = jars.ensure(source, maven=maven.path)
+    return KafkaServer(folder / "kafka", jars=found, java=find_java(), listeners=listeners)
+
+
+async def _make_operator(databases: PostgresServer) -> None:
+    connection = await asyncpg.connect(databases.url())
+    try:
+        await connection.execute(
+            f"CREATE ROLE {OPERATOR} LOGIN CREATEDB CREATEROLE PASSWORD '{OPERATOR_PASSWORD}'"
+        )
+    finally:
+        await connection.close()
+
+
+def _operator_url(port: int) -> SecretStr:
+    return SecretStr(f"postgresql://{OPERATOR}:{OPERATOR_PASSWORD}@127.0.0.1:{port}/postgres")
+
+
+def _platform(
+    home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int]
+) -> Platform:
+    more = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
+    if "broker" in used:
+        more["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{used['broker']}"
+    if "store" in used:
+        place = f"127.0.0.1:{used['store']}/{DATABASE}"
+        more["BUSBAR_DATABASE_URL"] = f"postgresql://{SERVICE}:{PASSWORD}@{place}"
+    return Platform(
+        home,
+        bootstrap=kafka.bootstrap,
+        database=Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url)),
+        copies=COPIES,
+        services=_with(more),
+    )
+
+
+def _with(more: Mapping[str, str]) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
+    def plan(wiring: Wiring) -> tuple[ServicePlan, ...]:
+        return tuple(
+            replace(one, environment={**one.environment, **more}) for one in plan_services(wiring)
+        )
+
+    return plan
+
+
+def fresh(prefix: str) -> str:
+    """A name that nobody else uses."""
+    return f"{prefix}-{secrets.token_hex(3)}"

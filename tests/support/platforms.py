@@ -1,0 +1,60 @@
+"""Whole platforms in tests: on SQLite as a developer has it, on PostgreSQL in several copies."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from busbar.cli.up import Database, Platform, Tell
+from busbar.cli.up.platform import quiet
+from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.settings import load_settings
+from support.postgres import PostgresServer
+from support.postgres_store import StoreCluster
+
+
+@contextmanager
+def running(platform: Platform) -> Iterator[Platform]:
+    """``platform``, ready, and stopped at the end."""
+    try:
+        platform.start()
+        platform.wait_ready()
+    except BusbarError as error:
+        platform.stop()
+        pytest.fail(f"the platform does not start: {error}", pytrace=False)
+    try:
+        yield platform
+    finally:
+        platform.stop()
+
+
+@contextmanager
+def store_cluster() -> Iterator[StoreCluster]:
+    """A cluster for the services' state, with the two roles and no schemas yet."""
+    try:
+        server = PostgresServer(fsync=False, settings={"max_connections": "100"})
+    except ConfigurationError as error:
+        pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
+    with server:
+        found = StoreCluster(server)
+        asyncio.run(found.make_roles())
+        yield found
+
+
+def database_of(cluster: StoreCluster) -> Database:
+    """What services, and who migrates, are told of ``cluster``."""
+    return Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url))
+
+
+@contextmanager
+def on_postgres(home: Path, *, copies: int, tell: Tell = quiet) -> Iterator[Platform]:
+    """A platform in ``copies`` copies on a cluster of its own."""
+    bootstrap = load_settings().kafka_bootstrap_servers
+    with store_cluster() as cluster:
+        database = database_of(cluster)
+        made = Platform(home, bootstrap=bootstrap, database=database, copies=copies, tell=tell)
+        with running(made) as platform:
+            yield platform
