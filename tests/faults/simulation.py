@@ -30,7 +30,7 @@ from busbar.runtime.settings import Settings
 from busbar.runtime.store import Store, open_store
 from busbar.runtime.workers import TaskRunner
 from faults.bus import Broker, SimulatedBus
-from faults.loop import VirtualClock, VirtualLoop, latency, polling, wait
+from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
 from faults.sqlite import copy_as_killed, without_threads
 from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strangers
@@ -149,11 +149,11 @@ class Simulation:
         store = await open_store(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
         context = Context(settings, store, self.clock, Cipher(bytes(32)))
-        running = ServiceProcess(self._wire(name), context)
+        service = ServiceProcess(self._wire(name), context)
         client = self._client(store) if name == "gateway" else None
         asking = asyncio.create_task(client) if client else None
         try:
-            await running.run(asyncio.Event())
+            await service.run(asyncio.Event())
         except Exception as error:  # noqa: BLE001 - whatever ends a service is a finding
             self.deaths.append(f"{name}: {type(error).__name__}: {error}")
         else:
@@ -197,11 +197,15 @@ class Simulation:
 
 
 class _Dice:
-    """The jitter of webhooks, from the seed."""
+    """The jitter of whatever waits, from the seed."""
 
     @staticmethod
     def randbelow(below: int) -> int:
-        return asyncio.get_running_loop().dice.randrange(below)  # type: ignore[attr-defined,no-any-return]  # the simulation's loop
+        return running().dice.randrange(below)
+
+    @staticmethod
+    def random() -> float:
+        return running().dice.random()
 
 
 @contextmanager
@@ -229,6 +233,7 @@ def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
         patch.setattr(relay, "IDLE_SECONDS", IDLE_SECONDS)
         patch.setattr(workers, "IDLE_SECONDS", IDLE_SECONDS)
         patch.setattr("busbar.notifier.handlers.randomness", _Dice)
+        patch.setattr("busbar.runtime.backoff._dice", _Dice)
         logging.disable(logging.CRITICAL)
         structlog.configure(
             processors=[_drop], logger_factory=quiet, cache_logger_on_first_use=False

@@ -7,7 +7,12 @@ from random import SystemRandom
 Chance = Callable[[], float]
 """Gives a number from 0 up to 1."""
 
-chance: Chance = SystemRandom().random
+_dice = SystemRandom()
+
+
+def chance() -> float:
+    """What nobody can foretell."""
+    return _dice.random()
 
 
 @dataclass(frozen=True, slots=True)
