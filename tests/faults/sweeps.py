@@ -10,7 +10,7 @@ from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, sp
 
 Say = Callable[[str], None]
 SHOWN = 10
-"""How many failures are told one by one."""
+"""How many failures of a kind of kill are told one by one."""
 
 TELL_SECONDS = 5.0
 
@@ -35,7 +35,6 @@ class Sweep:
         shares = [exactly(pairs[n :: self.workers]) for n in range(self.workers)]
         twice = self._carry_out("double kills", seed, shares) if pairs else []
         row = _counted(row, twice)
-        self._explain(seed, [*singles, *twice])
         return row
 
     def _carry_out(self, what: str, seed: int, plans: Sequence[Plan]) -> list[Outcome]:
@@ -44,6 +43,8 @@ class Sweep:
         def progress(outcome: Outcome) -> None:
             nonlocal told, failed, number
             number, failed = number + bool(outcome.kills), failed + bool(outcome.findings)
+            if outcome.findings and failed <= SHOWN:
+                self.say(explanation(self.scenario, seed, outcome))
             if time.monotonic() >= told + TELL_SECONDS:
                 told = time.monotonic()
                 self.say(f"  {self.scenario}: {number} {what}, {failed} did not hold")
@@ -53,13 +54,6 @@ class Sweep:
         if len({one.print for one in whole}) != 1:
             raise RuntimeError(f"{self.scenario} did not run the same way twice under seed {seed}")
         return [*whole[:1], *(one for one in outcomes if one.kills)]
-
-    def _explain(self, seed: int, outcomes: Sequence[Outcome]) -> None:
-        failures = [one for one in outcomes if one.findings]
-        for one in failures[:SHOWN]:
-            self.say(explanation(self.scenario, seed, one))
-        if len(failures) > SHOWN:
-            self.say(f"  … and {len(failures) - SHOWN} more of {self.scenario}")
 
 
 def _counted(row: Row, outcomes: Sequence[Outcome]) -> Row:

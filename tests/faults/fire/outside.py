@@ -108,8 +108,9 @@ async def _databases(stage: Stage) -> dict[str, Any]:
             "login": row["rolcanlogin"],
             "secret": mark.credentials.removeprefix("secret:") if mark else None,
         }
-    folder = stage.home / "secrets"
-    kept = {path.name for path in folder.glob("database-*")}
+    async with stage.stored_secrets() as store:
+        names = [entry.reference.removeprefix("secret:") for entry in await store.entries()]
+    kept = {name for name in names if name.startswith("database-")}
     used = {seen["secret"] for seen in found.values()}
     found |= {f"secret {name}": {} for name in kept - used}
     for seen in found.values():

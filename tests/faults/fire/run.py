@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from faults.fire import oracle
 from faults.fire.load import Hook, Load, Watcher
 from faults.fire.script import ENDINGS, scripts
-from faults.fire.stage import Stage, stage
+from faults.fire.stage import COPIES, Stage, stage
 from faults.report import Row
 
 STREAMS = 8
@@ -34,11 +34,11 @@ Fault = Callable[[Scene], Awaitable[None]]
 
 @asynccontextmanager
 async def scene(
-    seed: int, *, links: tuple[str, ...], streams: int, databases: int
+    seed: int, *, links: tuple[str, ...], copies: int, streams: int, databases: int
 ) -> AsyncIterator[Scene]:
     """Everything in place, and a subscription to what is to come."""
     hook = Hook()
-    async with stage(seed, links=links) as here, hook.listening() as url:
+    async with stage(seed, links=links, copies=copies) as here, hook.listening() as url:
         await _subscribe(here, url)
         watcher = Watcher(here.kafka.bootstrap)
         async with watcher.watching():
@@ -61,13 +61,16 @@ def scenario(
     fault: Fault,
     *,
     links: tuple[str, ...] = (),
+    copies: int = COPIES,
     streams: int = STREAMS,
     databases: int = DATABASES,
 ) -> Callable[[int], Row]:
     """``fault`` under load, as a function from seed to row."""
 
     async def play(seed: int) -> Row:
-        async with scene(seed, links=links, streams=streams, databases=databases) as here:
+        async with scene(
+            seed, links=links, copies=copies, streams=streams, databases=databases
+        ) as here:
             await fault(here)
             await oracle.settle(here.stage, here.load, here.findings)
             await oracle.judge(here.stage, here.load, here.hook, here.findings)

@@ -19,7 +19,7 @@ from busbar.cli.kafka.probe import find_java, find_maven
 from busbar.cli.up import Database, Platform, ServicePlan, plan_services
 from busbar.cli.up.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.secrets import secrets_of
+from busbar.runtime.secrets import SecretStore, secrets_of
 from busbar.runtime.settings import Settings
 from busbar.sdk import Client
 from faults.fire.proxy import Proxy
@@ -48,19 +48,25 @@ class Stage:
     kills: int = 0
     pids: set[int] = field(default_factory=set)
     broker_log: list[str] = field(default_factory=list)
+    secrets: dict[str, SecretStr] = field(default_factory=dict)
+    """Those that were put, by their references."""
 
     @property
     def team(self) -> str:
         """Whose resources these are."""
         return f"fire{self.seed}"
 
+    def stored_secrets(self) -> SecretStore:
+        """The platform's secrets, to be opened by ``async with``."""
+        url = SecretStr(self.store.url)
+        return secrets_of(Settings(_env_file=None, home=self.home, database_url=url))
+
     async def put_secret(
         self, reference: str, value: SecretStr, *, team: str | None = None
     ) -> None:
         """Store a secret as ``busbar secrets put`` does."""
-        url = SecretStr(self.store.url)
-        settings = Settings(_env_file=None, home=self.home, database_url=url)
-        async with secrets_of(settings) as store:
+        self.secrets[reference] = value
+        async with self.stored_secrets() as store:
             await store.put(reference, value, team=team)
 
     def alive(self) -> dict[str, int]:
@@ -100,7 +106,9 @@ def survivors(pids: set[int]) -> set[int]:
 
 
 @asynccontextmanager
-async def stage(seed: int, *, links: tuple[str, ...] = ()) -> AsyncIterator[Stage]:
+async def stage(
+    seed: int, *, links: tuple[str, ...] = (), copies: int = COPIES
+) -> AsyncIterator[Stage]:
     """Start everything; ``links`` go through proxies: ``store``, ``broker``, ``databases``."""
     folder = Path(tempfile.mkdtemp(prefix="busbar-fire-"))
     async with AsyncExitStack() as stack:
@@ -125,7 +133,7 @@ async def stage(seed: int, *, links: tuple[str, ...] = ()) -> AsyncIterator[Stag
         await cluster.make_roles()
         await _make_operator(databases)
         used = {name: proxy.port for name, proxy in proxies.items() if name in links}
-        platform = _platform(folder / "home", kafka, cluster, used)
+        platform = _platform(folder / "home", kafka, cluster, used, copies)
         stack.callback(platform.stop)
         await asyncio.to_thread(platform.start)
         await asyncio.to_thread(platform.wait_ready)
@@ -171,7 +179,7 @@ def _operator_url(port: int) -> SecretStr:
 
 
 def _platform(
-    home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int]
+    home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int], copies: int
 ) -> Platform:
     more = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
     if "broker" in used:
@@ -183,7 +191,7 @@ def _platform(
         home,
         bootstrap=kafka.bootstrap,
         database=Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url)),
-        copies=COPIES,
+        copies=copies,
         services=_with(more),
     )
 

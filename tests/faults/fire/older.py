@@ -1,0 +1,101 @@
+"""A rollout: the release before still runs, on the new schemas and topics, beside the new one."""
+
+import asyncio
+import shutil
+import tarfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from busbar.cli.up.keeper import Keeper
+from busbar.cli.up.plan import Wiring, plan_services
+from faults.fire.run import Fault, Scene
+from faults.fire.stage import LEASE, Stage
+from support import eventually
+
+BUILD = Path(__file__).parents[1] / "older" / "busbar-before-pre_0002.tar.xz"
+"""The package as it was before the schema step ``pre_0002``, and before sequences were parked."""
+
+JOINED = "partitions_assigned"
+STOP_SECONDS = 15.0
+
+
+def side_by_side() -> Fault:
+    """Every service of the release before joins the new ones, works with them, and leaves."""
+
+    async def fault(here: Scene) -> None:
+        with _older(here.stage) as older:
+            async with here.load.running(longest=60):
+                await eventually(
+                    lambda: all(JOINED in log.read_text(encoding="utf-8") for log in older),
+                    within=120,
+                    every=0.2,
+                    what="partitions for every service of the release before",
+                )
+                await here.watcher.more(150, within=150)
+                for log, keeper in older.items():
+                    if keeper.starts != 1:
+                        here.findings.stuck.append(
+                            f"the older {keeper.name} ended {keeper.starts - 1} times: "
+                            f"{log.read_text(encoding='utf-8')[-2000:]}"
+                        )
+                await asyncio.to_thread(_stop, older.values())
+                await here.watcher.more(30)
+
+    return fault
+
+
+@contextmanager
+def _older(stage: Stage) -> Iterator[dict[Path, Keeper]]:
+    """Every service of the release before, with a home of its own, until the end of the block."""
+    home = stage.home.with_name("older")
+    _furnish(home, stage)
+    wiring = Wiring(
+        home=home,
+        bootstrap=stage.kafka.bootstrap,
+        host="127.0.0.1",
+        gateway_port=0,
+        audit_port=0,
+        database_url=SecretStr(stage.store.url),
+    )
+    more = {"PYTHONPATH": str(home / "build" / "services"), "BUSBAR_LEASE_SECONDS": LEASE}
+    older: dict[Path, Keeper] = {}
+    try:
+        for plan in plan_services(wiring):
+            log = home / f"{plan.name}.log"
+            log.touch()
+            older[log] = Keeper(
+                replace(plan, environment={**plan.environment, **more}),
+                log,
+                tell=lambda _: None,
+                give_up=lambda _: None,
+            )
+            older[log].start()
+        yield older
+    finally:
+        _stop(older.values())
+
+
+def _stop(keepers: Collection[Keeper]) -> None:
+    for keeper in keepers:
+        keeper.ask_to_stop()
+    for keeper in keepers:
+        keeper.end(within=STOP_SECONDS)
+
+
+def _furnish(home: Path, stage: Stage) -> None:
+    """Unpack the build; it shares the data key, and keeps secrets in files."""
+    home.mkdir(mode=0o700)
+    shutil.copy2(stage.home / "data.key", home)
+    shutil.copy2(stage.home / "token", home)
+    folder = home / "secrets"
+    folder.mkdir(mode=0o700)
+    for reference, value in stage.secrets.items():
+        file = folder / reference.removeprefix("secret:")
+        file.touch(mode=0o600)
+        file.write_text(value.get_secret_value(), encoding="utf-8")
+    with tarfile.open(BUILD) as build:
+        build.extractall(home / "build", filter="data")
