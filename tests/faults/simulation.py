@@ -145,21 +145,22 @@ class Simulation:
 
     async def _service(self, name: str) -> None:
         """Run a service as ``busbar run`` does; if it ends, something is wrong."""
+        try:
+            await self._lives(name)
+        except Exception as error:  # noqa: BLE001 - whatever ends a service is a finding
+            self.deaths.append(f"{name}: {type(error).__name__}: {error}")
+        else:
+            self.deaths.append(f"{name} ended")
+
+    async def _lives(self, name: str) -> None:
         settings = self._settings.model_copy(update={"home": self._home})
         store = await open_store(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
         context = Context(settings, store, self.clock, Cipher(bytes(32)))
         service = ServiceProcess(self._wire(name), context)
-        client = self._client(store) if name == "gateway" else None
-        asking = asyncio.create_task(client) if client else None
-        try:
-            await service.run(asyncio.Event())
-        except Exception as error:  # noqa: BLE001 - whatever ends a service is a finding
-            self.deaths.append(f"{name}: {type(error).__name__}: {error}")
-        else:
-            self.deaths.append(f"{name} ended")
-        if asking is not None:
-            await asking
+        if name == "gateway":
+            self._asking = asyncio.create_task(self._client(store))
+        await service.run(asyncio.Event())
 
     async def _client(self, store: Store) -> None:
         """Send what is wanted, again and again until it is answered."""

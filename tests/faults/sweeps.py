@@ -34,8 +34,7 @@ class Sweep:
         pairs = doubles(self.scenario, seed=seed, singles=singles, number=self.doubles)
         shares = [exactly(pairs[n :: self.workers]) for n in range(self.workers)]
         twice = self._carry_out("double kills", seed, shares) if pairs else []
-        row = _counted(row, twice)
-        return row
+        return _counted(row, twice)
 
     def _carry_out(self, what: str, seed: int, plans: Sequence[Plan]) -> list[Outcome]:
         told, failed, number = time.monotonic(), 0, 0
