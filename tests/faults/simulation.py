@@ -75,6 +75,8 @@ class Simulation:
         """What of other people's things was touched."""
         self.kill: Callable[[int], None] | None = None
         """Called at every await of the process, by its number."""
+        self.broken: Exception | None = None
+        """Why a kill could not be carried out."""
         self.root = root
         self._home = root / "0"
         self._home.mkdir(mode=0o700)
@@ -104,6 +106,8 @@ class Simulation:
         self.loop.on_await = self._on_await
         self._tasks = [self.loop.create_task(self._service(name)) for name in SERVICES]
         self.loop.run_until_quiet()
+        if self.broken is not None:
+            raise self.broken
 
     def restart(self) -> None:
         """Stop as by ``kill -9``, and be ready to run on what is durable."""
@@ -125,8 +129,13 @@ class Simulation:
     def _on_await(self, number: int) -> None:
         if self.scenario.jumps and self.life and self._dice.random() < JUMP_CHANCE:
             self._jump()
-        if self.kill is not None:
+        if self.kill is None or self.broken is not None:
+            return
+        try:
             self.kill(number)
+        except Exception as error:  # noqa: BLE001 - raised where no service can take it for its own
+            self.broken = error
+            self.loop.stop()
 
     def _jump(self) -> None:
         """By an hour; never further off than one, so that the longest wait is known."""

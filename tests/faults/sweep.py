@@ -135,7 +135,7 @@ def _forked(body: Callable[[], object]) -> bytes:
 
 def _kill(simulation: Simulation, kills: Kills) -> Outcome:
     """Fork, and have the child be killed here."""
-    root = simulation.root / "-".join(map(str, kills))
+    root = simulation.root / f"kill-{'-'.join(map(str, kills))}"
     root.mkdir()
     simulation.root, before = root, simulation.root
     told = _forked(lambda: _recover(simulation, kills, kills[1:]))
