@@ -16,32 +16,6 @@ def cause(name: str) -> Cause:
     return Cause(SOURCE, name, "c")
 
 
-async def test_a_stream_is_read_in_its_order_though_an_older_transaction_appended_later(
-    store: Store,
-) -> None:
-    """Its number is taken with the inbox row, the event follows a younger one: an inversion."""
-    marked, may_append = asyncio.Event(), asyncio.Event()
-    runs = 0
-
-    async def older(tx: Transaction) -> None:
-        nonlocal runs
-        runs += 1
-        await tx.inbox.first_seen("policy", {(SOURCE, "older"): ""})
-        marked.set()
-        await may_append.wait()
-        tx.caused_by(cause("older"))
-        await tx.append("s", [fact(2)], key="s")
-
-    writing = asyncio.create_task(store.transact(older))
-    await marked.wait()
-    await append(store, "s", 1)
-    may_append.set()
-    await writing
-    assert await facts_of(store, "s") == [1, 2]
-    assert [event.version for event in await store.events()] == [1, 2]
-    assert runs == 2
-
-
 async def test_batches_that_cross_the_same_streams_in_opposite_orders_both_commit(
     store: Store, cluster: StoreCluster
 ) -> None:

@@ -1,0 +1,51 @@
+"""What the lock on streams is for: without it, readers see a stream turned round (ADR 12)."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store.postgres import PostgresDialect
+from support.runtime import SOURCE, append, fact, facts_of
+
+
+async def crossed(store: Store) -> tuple[list[int], int]:
+    """A stream as it is read, to which an older transaction appended after a younger one.
+
+    The number of a transaction is given with its first write, here of its inbox. Tells besides how
+    often the older one ran.
+    """
+    marked, may_append = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def older(tx: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        await tx.inbox.first_seen("policy", {(SOURCE, "older"): ""})
+        marked.set()
+        await may_append.wait()
+        tx.caused_by(Cause(SOURCE, "older", "c"))
+        await tx.append("s", [fact(2)], key="s")
+
+    writing = asyncio.create_task(store.transact(older))
+    await marked.wait()
+    await append(store, "s", 1)
+    may_append.set()
+    await writing
+    return await facts_of(store, "s"), runs
+
+
+async def test_with_the_lock_a_stream_is_read_in_its_order(store: Store) -> None:
+    assert await crossed(store) == ([1, 2], 2)
+
+
+async def test_without_the_lock_a_stream_is_read_the_wrong_way_round(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unlocked(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(Transaction, "_enter", unlocked)
+    monkeypatch.setattr(PostgresDialect, "lock", unlocked)
+    assert await crossed(store) == ([2, 1], 1)
