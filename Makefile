@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help demo up test check lint format lock generate doctor clean
+.PHONY: help demo up test check faults lint format lock generate doctor clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ doctor: $(VENV)/.runtime ## what is missing on this machine, and how to get it
 
 test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 	$(BIN)/pytest
+
+faults: $(VENV)/.dev ## everything that can break, broken; an hour on two cores; build/faults.json
+	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
 
 check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas
 	$(BIN)/ruff check
