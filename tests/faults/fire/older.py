@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,23 +29,36 @@ def side_by_side() -> Fault:
     async def fault(here: Scene) -> None:
         with _older(here.stage) as older:
             async with here.load.running(longest=60):
-                await eventually(
-                    lambda: all(JOINED in log.read_text(encoding="utf-8") for log in older),
-                    within=120,
-                    every=0.2,
-                    what="partitions for every service of the release before",
-                )
+                await _joined(older)
                 await here.watcher.more(150, within=150)
                 for log, keeper in older.items():
                     if keeper.starts != 1:
                         here.findings.stuck.append(
                             f"the older {keeper.name} ended {keeper.starts - 1} times: "
-                            f"{log.read_text(encoding='utf-8')[-2000:]}"
+                            f"{_end_of(log)}"
                         )
                 await asyncio.to_thread(_stop, older.values())
                 await here.watcher.more(30)
 
     return fault
+
+
+async def _joined(older: Mapping[Path, Keeper]) -> None:
+    """Return when each of them has partitions to read."""
+    try:
+        await eventually(
+            lambda: all(JOINED in log.read_text(encoding="utf-8") for log in older),
+            within=120,
+            every=0.2,
+            what="partitions for every service of the release before",
+        )
+    except AssertionError as error:
+        logs = "\n".join(f"{keeper.name}: {_end_of(log)}" for log, keeper in older.items())
+        raise RuntimeError(f"{error}\n{logs}") from error
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 @contextmanager
