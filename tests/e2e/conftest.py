@@ -9,24 +9,18 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from busbar.cli.up import Platform
-from busbar.kernel.errors import BusbarError
 from busbar.runtime.settings import load_settings
 from busbar.sdk import Client
+from support.platforms import running
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform of its own, stopped at the end."""
     settings = load_settings()
-    found = Platform(tmp_path_factory.mktemp("home"), bootstrap=settings.kafka_bootstrap_servers)
-    try:
-        found.start()
-        found.wait_ready()
-    except BusbarError as error:
-        found.stop()
-        pytest.fail(f"the platform does not start: {error}", pytrace=False)
-    yield found
-    found.stop()
+    home = tmp_path_factory.mktemp("home")
+    with running(Platform(home, bootstrap=settings.kafka_bootstrap_servers)) as found:
+        yield found
 
 
 @pytest.fixture

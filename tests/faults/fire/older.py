@@ -23,14 +23,14 @@ JOINED = "partitions_assigned"
 STOP_SECONDS = 15.0
 
 
-def side_by_side() -> Fault:
-    """Every service of the release before joins the new ones, works with them, and leaves."""
+def side_by_side(facts: int) -> Fault:
+    """Every service of the release before joins the new ones, stays for ``facts``, and leaves."""
 
     async def fault(here: Scene) -> None:
         with _older(here.stage) as older:
             async with here.load.running(longest=60):
                 await _joined(older)
-                await here.watcher.more(150, within=150)
+                await here.watcher.more(facts, within=150)
                 for log, keeper in older.items():
                     if keeper.starts != 1:
                         here.findings.stuck.append(
