@@ -5,6 +5,7 @@ import os
 import signal
 
 from faults.fire.run import Fault, Scene
+from support import eventually
 
 ENDLESS = 200
 """Asks of one resource while a fault goes on."""
@@ -39,6 +40,7 @@ def broker_restart(count: int) -> Fault:
                 if pid is None:
                     raise RuntimeError("the broker ended by itself")
                 os.kill(pid, signal.SIGKILL)
+                await eventually(lambda: stage.kafka.pid is None, what="the broker's end")
                 stage.kills += 1
                 stage.keep_broker_log()
                 await asyncio.to_thread(stage.kafka.start)

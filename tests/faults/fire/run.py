@@ -14,6 +14,9 @@ from faults.fire.script import ENDINGS, scripts
 from faults.fire.stage import COPIES, Stage, stage
 from faults.report import Row
 
+LONGEST_SECONDS = 900
+"""Whatever takes longer than this has come to a stop."""
+
 STREAMS = 8
 DATABASES = 3
 
@@ -68,9 +71,10 @@ def scenario(
     """``fault`` under load, as a function from seed to row."""
 
     async def play(seed: int) -> Row:
-        async with scene(
-            seed, links=links, copies=copies, streams=streams, databases=databases
-        ) as here:
+        async with (
+            asyncio.timeout(LONGEST_SECONDS),
+            scene(seed, links=links, copies=copies, streams=streams, databases=databases) as here,
+        ):
             await fault(here)
             await oracle.settle(here.stage, here.load, here.findings)
             await oracle.judge(here.stage, here.load, here.hook, here.findings)
