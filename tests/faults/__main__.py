@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 0 if everything held."""
     options = _options(arguments)
     if options.kill:
-        return _replay(options.scenario, options.seed, options.kill)
+        return _replay(options.scenario or (), options.seed, options.kill)
     chosen = {name: SCENARIOS[name] for name in options.scenario or SCENARIOS}
     simulated = [one for one in chosen.values() if isinstance(one, Sweep)]
     sweeps.share(simulated, options.double)

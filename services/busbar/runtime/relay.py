@@ -8,7 +8,7 @@ which every consumer's inbox knows. One relay per store, by lease.
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -32,6 +32,9 @@ log = get_logger()
 
 BATCH = 500
 BACKOFF = Backoff(first=0.5, longest=5.0)
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""When publishing is due: a clock that was set back must not keep it waiting."""
+
 BATCH_CHARS = 8_000_000
 """How much is held at once; dead letters may have megabytes each."""
 
@@ -73,6 +76,7 @@ class Relay:
         self._next_head = clock.now()
         self._wake = asyncio.Event()
         self._unsettled = False
+        self._is_scheduled = False
         self.healthy = False
         """Whether the last attempt to publish went through."""
         store.on_commit(self._on_commit)
@@ -120,13 +124,14 @@ class Relay:
 
     async def _take(self) -> bool:
         async def take(tx: Transaction) -> list[Claim]:
-            if await tx.tasks.next_due(RELAY) is None:
-                await tx.tasks.schedule(RELAY, self._store.service)
+            if not self._is_scheduled:
+                await tx.tasks.schedule(RELAY, self._store.service, due=ALWAYS)
             return list(
                 await tx.tasks.claim(RELAY, holder=self._holder, lease=self._lease, limit=1)
             )
 
         claims = await self._store.transact(take)
+        self._is_scheduled = True
         if not claims:
             return False
         self._claim = claims[0]

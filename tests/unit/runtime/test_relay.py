@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.clock import parse_time
@@ -175,6 +175,24 @@ async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
     async with store.reading() as tx:
         expires = await tx.execute(select(tables.tasks.c.expires))
     assert parse_time(str(expires.scalar())) <= clock.now() + timedelta(seconds=5)
+
+
+async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
+    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    await append(store, "s", 1)
+    await drain(relay)
+    successor = relay_of(store, publisher, clock, holder="successor")
+    assert not await successor.step()
+
+    async def end_lease(tx: Transaction) -> None:
+        await tx.execute(update(tables.tasks).values(holder=None, expires=None))
+
+    await store.transact(end_lease)
+    clock.advance(-3600)
+    await append(store, "s", 2)
+    await drain(successor)
+    assert facts_on(publisher) == told(1, 2)
 
 
 async def test_no_head_is_published_before_everything_it_counts(
