@@ -81,9 +81,12 @@ async def judge(stage: Stage, load: Load, hook: Hook, findings: Findings) -> Non
 
 def _judge_ends(load: Load, facts: Iterable[outside.Fact], findings: Findings) -> None:
     ends: dict[str, list[str]] = defaultdict(list)
+    why: dict[str, object] = {}
     for fact in facts:
         if fact.type in TERMINAL:
-            ends[str(fact.data["operation"])].append(fact.type)
+            operation = str(fact.data["operation"])
+            ends[operation].append(fact.type)
+            why[operation] = fact.data.get("detail") or fact.data.get("reason")
     for ask in load.asked:
         found = ends.pop(load.operation(ask), [])
         if not found:
@@ -91,7 +94,8 @@ def _judge_ends(load: Load, facts: Iterable[outside.Fact], findings: Findings) -
         elif len(found) > 1:
             findings.duplicated.append(f"{ask.id} has {len(found)} last facts: {found}")
         elif ENDINGS.get(found[0]) != ask.ends:
-            findings.lost.append(f"{ask.id} ended as {found[0]}, not as {ask.ends}")
+            said = why[load.operation(ask)]
+            findings.lost.append(f"{ask.id} ended as {found[0]} ({said}), not as {ask.ends}")
     findings.leaked += [f"{operation} ended, and nobody asked for it" for operation in ends]
 
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import secrets
+import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -17,6 +20,7 @@ from faults.report import Row
 LONGEST_SECONDS = 900
 """Whatever takes longer than this has come to a stop."""
 
+LOGS = Path(__file__).parents[3] / "build" / "faults"
 STREAMS = 8
 DATABASES = 3
 
@@ -59,6 +63,13 @@ async def _subscribe(here: Stage, url: str) -> None:
     await here.client.wait(accepted.operation, timeout=30)
 
 
+def _keep_logs(here: Stage, name: str) -> None:
+    """What the processes said, for whoever finds out why it did not hold."""
+    kept = LOGS / f"{name}-{here.seed}"
+    shutil.copytree(here.home / "logs", kept, dirs_exist_ok=True)
+    sys.stderr.write(f"{name} (seed {here.seed}): the logs are in {kept}\n")
+
+
 def scenario(
     name: str,
     fault: Fault,
@@ -79,7 +90,10 @@ def scenario(
             await oracle.settle(here.stage, here.load, here.findings)
             await oracle.judge(here.stage, here.load, here.hook, here.findings)
             await oracle.after(here.stage, here.findings)
-            return here.findings.row(name, here.stage)
+            row = here.findings.row(name, here.stage)
+            if not row.held:
+                _keep_logs(here.stage, name)
+            return row
 
     def run(seed: int) -> Row:
         return asyncio.run(play(seed))
