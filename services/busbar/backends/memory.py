@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from busbar.backends.port import (
+    UNAVAILABLE,
     BackendUnavailable,
     Call,
     Environment,
@@ -153,7 +154,7 @@ class MemoryBackend:
     def _before(self, call: Call, thing: Thing | None) -> Outcome | None:
         """What ends a call before anything changes, or None."""
         if self.world.unavailable:
-            return Outcome.not_done("unavailable", "the world is unavailable", permanent=False)
+            return Outcome.not_done(UNAVAILABLE, "the world is unavailable", permanent=False)
         highest = self.world.epochs.get(call.owner, call.epoch)
         if call.epoch < highest:
             detail = f"epoch {call.epoch} is over, the owner's is {highest}"

@@ -9,7 +9,7 @@ and is established by observing again.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
@@ -76,6 +76,10 @@ class Result(Enum):
     DONE = "done"
     NOT_DONE = "not_done"
     UNKNOWN = "unknown"
+
+
+UNAVAILABLE: Final = "unavailable"
+"""The reason of an outcome when the backend does not answer at all: it is given minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

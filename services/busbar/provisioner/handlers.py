@@ -10,7 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from busbar.backends.port import Backend, BackendUnavailable, Call, Observation, Outcome, Presence
+from busbar.backends.port import (
+    UNAVAILABLE,
+    Backend,
+    BackendUnavailable,
+    Call,
+    Observation,
+    Outcome,
+    Presence,
+)
 from busbar.kernel.clock import Clock
 from busbar.kernel.decide import fold
 from busbar.kernel.template import TemplateError
@@ -164,7 +172,7 @@ class Provisioner:
             async with asyncio.timeout(call.timeout):
                 return await backend.observe(call)
         except (BackendUnavailable, TimeoutError, OSError) as error:
-            return Outcome.not_done("unavailable", str(error) or "no answer", permanent=False)
+            return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
         except Exception as error:
             log.exception("adapter_failed", owner=call.owner)
             detail = f"the adapter could not look: {type(error).__name__}"

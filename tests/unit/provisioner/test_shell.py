@@ -6,7 +6,7 @@ from busbar.backends.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from busbar.kernel.errors import Fenced
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed
-from busbar.provisioner.domain.decisions import ATTEMPTS
+from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_AWAY
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, allowed, plan, step
 
@@ -154,11 +154,19 @@ async def test_a_world_that_stays_away_fails_the_operation_untouched() -> None:
     platform.world.unavailable = True
     told = await platform.settle()
     assert told[1:] == [
-        *["failed a unavailable"] * (ATTEMPTS - 1),
+        *["failed a unavailable"] * (ATTEMPTS_AWAY - 1),
         "failed a unavailable!",
         "gave up 1, left absent",
     ]
     assert platform.world.effects == []
+
+
+async def test_a_world_that_is_away_is_given_minutes() -> None:
+    platform = await began("create")
+    platform.world.unavailable = True
+    began_at = platform.clock.now()
+    await platform.settle()
+    assert (platform.clock.now() - began_at).total_seconds() > 120
 
 
 async def test_waits_grow_from_try_to_try() -> None:

@@ -15,6 +15,7 @@ from busbar.backends.kafka_topic.inputs import (
     read_name,
 )
 from busbar.backends.port import (
+    UNAVAILABLE,
     BackendUnavailable,
     Call,
     Environment,
@@ -160,7 +161,7 @@ async def _answered(act: _Act, call: Call) -> Outcome:
     except InvalidInputs as error:
         return Outcome.not_done("invalid_inputs", str(error), permanent=True)
     except BackendUnavailable as error:
-        return Outcome.not_done("unavailable", str(error), permanent=False)
+        return Outcome.not_done(UNAVAILABLE, str(error), permanent=False)
     except AnswerLost as error:
         return Outcome.unknown("answer_lost", str(error))
 

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 from pydantic import SecretStr
 
-from busbar.backends.port import BackendUnavailable, Environment, Outcome
+from busbar.backends.port import UNAVAILABLE, BackendUnavailable, Environment, Outcome
 from busbar.backends.postgres.answers import TROUBLE, Refused, code_of, refused, words
 from busbar.backends.postgres.session import Session
 
@@ -66,7 +66,7 @@ async def require_apart(session: Session, environment: Environment, *, until: fl
             store = await environment.store_server()
     except OSError as error:  # TimeoutError is one
         detail = f"{str(error) or 'no answer in time'}; it is tried again"
-        raise Refused(Outcome.not_done("unavailable", detail, permanent=False)) from error
+        raise Refused(Outcome.not_done(UNAVAILABLE, detail, permanent=False)) from error
     if not store:
         return
     proof = await _same(session, store)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from busbar.backends.port import (
+    UNAVAILABLE,
     BackendUnavailable,
     Call,
     Environment,
@@ -177,7 +178,7 @@ async def _answered(act: _Act, call: Call) -> Outcome:
     except Refused as error:
         return error.outcome
     except BackendUnavailable as error:
-        return Outcome.not_done("unavailable", str(error), permanent=False)
+        return Outcome.not_done(UNAVAILABLE, str(error), permanent=False)
     except AnswerLost as error:
         return Outcome.unknown("answer_lost", str(error))
 

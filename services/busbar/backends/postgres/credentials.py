@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from busbar.backends.port import Environment, Outcome
+from busbar.backends.port import UNAVAILABLE, Environment, Outcome
 from busbar.backends.postgres.answers import Refused, refused
 from busbar.backends.postgres.mark import fingerprint_of
 from busbar.backends.postgres.session import Cluster
@@ -127,7 +127,7 @@ class Credentials:
 
     def _failed(self, done: str, error: OSError) -> Refused:
         detail = f"{self.reference} could not be {done}: {error.strerror or type(error).__name__}"
-        return Refused(Outcome.not_done("unavailable", detail, permanent=False))
+        return Refused(Outcome.not_done(UNAVAILABLE, detail, permanent=False))
 
 
 async def lookup(environment: Environment, reference: str) -> SecretStr | None:
@@ -142,4 +142,4 @@ async def lookup(environment: Environment, reference: str) -> SecretStr | None:
         raise refused(str(error)) from error
     except OSError as error:
         detail = f"{reference} cannot be read: {error.strerror or type(error).__name__}"
-        raise Refused(Outcome.not_done("unavailable", detail, permanent=False)) from error
+        raise Refused(Outcome.not_done(UNAVAILABLE, detail, permanent=False)) from error

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from busbar.backends.port import Observation, Outcome, Presence, Result
+from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
 from busbar.kernel.template import TemplateError, resolve_outputs, truthy
 from busbar.messages.base import IntentRef, OperationFact
 from busbar.messages.plan import PlanStep
@@ -24,6 +24,9 @@ from busbar.provisioner.domain.state import ResourceState, Saga
 
 ATTEMPTS = 5
 """Tries of a step before it counts as failed for good, or its undoing as stuck."""
+
+ATTEMPTS_AWAY = 15
+"""The same while the backend does not answer: minutes, as it may be starting again."""
 
 Facts = Sequence[OperationFact]
 
@@ -153,7 +156,8 @@ def decide_outcome(
     saga = _running(state)
     attempt = saga.failures + 1
     taking_back = isinstance(command, Remove) or command.restoring
-    permanent = outcome.permanent or attempt >= ATTEMPTS
+    limit = ATTEMPTS_AWAY if outcome.reason == UNAVAILABLE else ATTEMPTS
+    permanent = outcome.permanent or attempt >= limit
     facts: list[OperationFact] = [
         _failure(
             saga,
