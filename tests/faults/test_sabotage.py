@@ -1,4 +1,7 @@
-"""The harness can fail: it turns red when what keeps effects from being doubled is taken away."""
+"""The harness can fail: it turns red when what keeps effects from being doubled is taken away.
+
+The lock on streams needs writers that cross: ``integration/store/test_stream_lock.py``.
+"""
 
 import json
 import subprocess
@@ -10,19 +13,6 @@ import pytest
 from faults.sabotage import SABOTAGES
 
 TESTS = Path(__file__).parents[1]
-
-SEEN = {
-    "inbox": "duplicated",
-    "epoch": "duplicated",
-    "mark": "lost",
-    "key": "duplicated",
-}
-"""Which column of the report shows that it is gone. The stream lock needs writers that cross: see
-``integration/store/test_stream_lock.py``."""
-
-
-def test_each_sabotage_says_where_it_shows() -> None:
-    assert SEEN.keys() == SABOTAGES.keys()
 
 
 @pytest.mark.timeout(170)
@@ -40,4 +30,4 @@ def test_without_it_the_harness_turns_red_and_with_it_nothing_is_found(name: str
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)[name]
     assert found["as_it_is"] == {}
-    assert found["sabotaged"].get(SEEN[name]), found["sabotaged"]
+    assert any(found["sabotaged"].values())
