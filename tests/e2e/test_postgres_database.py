@@ -288,7 +288,7 @@ async def test_a_subscription_cannot_sign_with_the_secret_of_another_team(
 ) -> None:
     for owner in (team, f"{team}-b"):
         await stage.secrets("put", owner, "--team", owner, stdin=whsec())
-    for subscriber, status in ((f"{team}-b", "failed"), (team, "succeeded")):
+    for subscriber, status in ((f"{team}-b", "denied"), (team, "succeeded")):
         accepted = await client.subscribe(
             f"{subscriber}/hook",
             url="http://127.0.0.1:9/hook",
@@ -297,7 +297,7 @@ async def test_a_subscription_cannot_sign_with_the_secret_of_another_team(
         )
         view = await client.wait(accepted.operation, timeout=30)
         assert view.status == status, view
-        if status == "failed":
+        if status == "denied":
             assert f"busbar secrets put {team} --team {subscriber}" in view.model_dump_json()
 
 

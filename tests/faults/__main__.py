@@ -13,6 +13,7 @@ to build/faults.json; the exit code is 1 if one of them did not hold.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -129,5 +130,14 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+def _repeatable() -> None:
+    """Start anew with a fixed seed for hashes: sets of texts have an order that shows."""
+    if sys.flags.hash_randomization:
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}  # noqa: TID251 - handed on, not read
+        command = [sys.executable, "-m", "faults", *sys.argv[1:]]
+        os.execve(sys.executable, command, environment)  # noqa: S606 - ourselves, no shell
+
+
 if __name__ == "__main__":
+    _repeatable()
     sys.exit(main())
