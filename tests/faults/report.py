@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 
@@ -37,6 +37,27 @@ class Row:
     def plus(self, **counts: int) -> "Row":
         """This row with ``counts`` added."""
         return replace(self, **{name: getattr(self, name) + n for name, n in counts.items()})
+
+
+@dataclass(slots=True)
+class Findings:
+    """What did not hold, a sentence each, by the column of the report that counts it."""
+
+    lost: list[str] = field(default_factory=list)
+    duplicated: list[str] = field(default_factory=list)
+    leaked: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(self.sentences().values())
+
+    def sentences(self) -> dict[str, list[str]]:
+        """All of them, by their columns."""
+        return asdict(self)
+
+    def counts(self) -> dict[str, int]:
+        """How many there are in each column."""
+        return {column: len(found) for column, found in self.sentences().items()}
 
 
 def write(rows: Iterable[Row], path: Path) -> None:

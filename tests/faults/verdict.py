@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,33 +26,13 @@ from busbar.provisioner.handlers import SAGA
 from busbar.runtime import wire
 from busbar.runtime.store import Store, StoredEvent, tables
 from faults.bus import Broker
+from faults.report import Findings
 from faults.scenarios import APPLIED, RESOURCE, STRANGER, Asked
 from faults.simulation import Simulation
 
 LAST = (ResourceProvisioned, ResourceDeleted, ResourceFailed)
 WEBHOOKS = (ResourceProvisioned.TYPE, ResourceFailed.TYPE)
 PAGE = 10_000
-
-
-@dataclass(slots=True)
-class Findings:
-    """What did not hold, a sentence each, by the column of the report that counts it."""
-
-    lost: list[str] = field(default_factory=list)
-    duplicated: list[str] = field(default_factory=list)
-    leaked: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-
-    def sentences(self) -> dict[str, list[str]]:
-        return {
-            "lost": self.lost,
-            "duplicated": self.duplicated,
-            "leaked": self.leaked,
-            "stuck": self.stuck,
-        }
-
-    def __bool__(self) -> bool:
-        return any(self.sentences().values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from busbar.cli.up import Database, Platform, Tell
 from busbar.cli.up.platform import quiet
-from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.kernel.errors import BusbarError
 from busbar.runtime.settings import load_settings
-from support.postgres import PostgresServer
+from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
 
 
@@ -34,11 +34,7 @@ def running(platform: Platform) -> Iterator[Platform]:
 @contextmanager
 def store_cluster() -> Iterator[StoreCluster]:
     """A cluster for the services' state, with the two roles and no schemas yet."""
-    try:
-        server = PostgresServer(fsync=False, settings={"max_connections": "100"})
-    except ConfigurationError as error:
-        pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
-    with server:
+    with running_postgres(max_connections="100") as server:
         found = StoreCluster(server)
         asyncio.run(found.make_roles())
         yield found

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -244,17 +245,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A cluster for the whole session that logs every statement; not durable, for speed."""
+@contextmanager
+def running_postgres(**settings: str) -> Iterator[PostgresServer]:
+    """A cluster that is not durable, for speed; without PostgreSQL the test fails."""
     try:
-        server = PostgresServer(
-            fsync=False, settings={"log_statement": "all", "log_min_duration_statement": "0"}
-        )
+        server = PostgresServer(fsync=False, settings=settings)
     except ConfigurationError as error:
         pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
-    try:
-        server.start()
+    with server:
         yield server
-    finally:
-        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A cluster for the whole session that logs every statement."""
+    with running_postgres(log_statement="all", log_min_duration_statement="0") as server:
+        yield server

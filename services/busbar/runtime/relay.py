@@ -184,7 +184,10 @@ class Relay:
                 .where(tables.sequences.c.sequence > self._published)
                 .order_by(tables.sequences.c.sequence)
             )
-            rows = await tx.execute(owed.limit(await _fitting(tx, owed)))
+            count = await _fitting(tx, owed)
+            if not count:
+                return []
+            rows = await tx.execute(owed.limit(count))
             found = []
             for row in rows:
                 columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name

@@ -5,7 +5,6 @@ import hashlib
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -14,36 +13,19 @@ from faults.fire import outside
 from faults.fire.load import Hook, Load
 from faults.fire.script import ENDINGS
 from faults.fire.stage import Stage, survivors
-from faults.report import Row
+from faults.report import Findings, Row
 from support import eventually
 
 TERMINAL = frozenset({*ENDINGS, "busbar.policy.denied.v1", "busbar.policy.expired.v1"})
-STUCK = "busbar.resource.stuck.v1"
 
 
-@dataclass(slots=True)
-class Findings:
-    """What is wrong, by the column of the report, in sentences."""
-
-    lost: list[str] = field(default_factory=list)
-    duplicated: list[str] = field(default_factory=list)
-    leaked: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
-
-    def row(self, scenario: str, stage: Stage) -> Row:
-        """The row; the sentences go to standard error, where whoever runs it reads them."""
-        for name in ("lost", "duplicated", "leaked", "stuck"):
-            for sentence in getattr(self, name):
-                sys.stderr.write(f"{scenario} (seed {stage.seed}): {name}: {sentence}\n")
-        return Row(
-            scenario=scenario,
-            seed=stage.seed,
-            process_kills=stage.kills,
-            lost=len(self.lost),
-            duplicated=len(self.duplicated),
-            leaked=len(self.leaked),
-            stuck=len(self.stuck),
-        )
+def row_of(findings: Findings, scenario: str, stage: Stage) -> Row:
+    """The row; the sentences go to standard error, where whoever runs it reads them."""
+    for column, found in findings.sentences().items():
+        for sentence in found:
+            sys.stderr.write(f"{scenario} (seed {stage.seed}): {column}: {sentence}\n")
+    row = Row(scenario=scenario, seed=stage.seed, process_kills=stage.kills)
+    return row.plus(**findings.counts())
 
 
 async def settle(stage: Stage, load: Load, findings: Findings) -> None:

@@ -15,7 +15,7 @@ from faults.fire import oracle
 from faults.fire.load import Hook, Load, Watcher
 from faults.fire.script import ENDINGS, scripts
 from faults.fire.stage import COPIES, Stage, stage
-from faults.report import Row
+from faults.report import Findings, Row
 
 LONGEST_SECONDS = 900
 """Whatever takes longer than this has come to a stop."""
@@ -33,7 +33,7 @@ class Scene:
     load: Load
     watcher: Watcher
     hook: Hook
-    findings: oracle.Findings
+    findings: Findings
 
 
 Fault = Callable[[Scene], Awaitable[None]]
@@ -50,7 +50,7 @@ async def scene(
         watcher = Watcher(here.kafka.bootstrap)
         async with watcher.watching():
             work = scripts(seed, here.team, streams=streams, databases=databases)
-            yield Scene(here, Load(here, watcher, work), watcher, hook, oracle.Findings())
+            yield Scene(here, Load(here, watcher, work), watcher, hook, Findings())
 
 
 async def _subscribe(here: Stage, url: str) -> None:
@@ -90,7 +90,7 @@ def scenario(
             await oracle.settle(here.stage, here.load, here.findings)
             await oracle.judge(here.stage, here.load, here.hook, here.findings)
             await oracle.after(here.stage, here.findings)
-            row = here.findings.row(name, here.stage)
+            row = oracle.row_of(here.findings, name, here.stage)
             if not row.held:
                 _keep_logs(here.stage, name)
             return row

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store
-from support.postgres import PostgresServer
+from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
 from support.runtime import ManualClock
 from support.secrets import InPostgres, SecretPlace
@@ -20,11 +19,7 @@ __all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[StoreCluster]:
     """A cluster in which nothing else writes: readers wait for whoever does."""
-    try:
-        server = PostgresServer(fsync=False, settings={"autovacuum": "off"})
-    except ConfigurationError as error:
-        pytest.fail(f"These tests need a real PostgreSQL. {error}", pytrace=False)
-    with server:
+    with running_postgres(autovacuum="off") as server:
         found = StoreCluster(server)
         asyncio.run(found.prepare())
         yield found
