@@ -275,7 +275,7 @@ async def test_offsets_that_the_broker_does_not_have_stop_the_consumer(
         await line.done(0, 3)
 
     async def restored(tx: Any) -> None:
-        await tx.inbox.advance("policy", line.intents, 0, expected=2, next_offset=50)
+        await tx.inbox.advance("policy", {(line.intents, 0): (2, 50)})
 
     await store.transact(restored)
     async with line.running() as bus:

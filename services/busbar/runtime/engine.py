@@ -352,14 +352,8 @@ class Engine:
         reached: Moved = {}
         for item in items:
             reached[item.partition] = item.record.offset + 1
-        for (topic, partition), next_offset in sorted(reached.items()):
-            await tx.inbox.advance(
-                self._service.name,
-                topic,
-                partition,
-                expected=self._offsets.get((topic, partition)),
-                next_offset=next_offset,
-            )
+        moves = {place: (self._offsets.get(place), offset) for place, offset in reached.items()}
+        await tx.inbox.advance(self._service.name, moves)
         return reached
 
     def _is_behind(self, record: Record) -> bool:

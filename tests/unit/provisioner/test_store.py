@@ -20,7 +20,7 @@ from busbar.provisioner.domain.decisions import ATTEMPTS
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, open_store
-from busbar.runtime.store.transaction import message_of
+from busbar.runtime.store.streams import message_of
 from busbar.runtime.workers import TaskRunner, Work
 from support import eventually
 from support.runtime import ManualClock

@@ -31,9 +31,7 @@ async def main():
             await tx.append("a", [fact(number), fact(number)])
             await tx.append("b", [fact(number)])
             await tx.documents.put(Document(kind="k", key="last", value={"n": number}))
-            await tx.inbox.advance(
-                "policy", "t", 0, expected=number - 1 or None, next_offset=number
-            )
+            await tx.inbox.advance("policy", {("t", 0): (number - 1 or None, number)})
         await store.transact(body)
         print(number, flush=True)
 

@@ -20,7 +20,7 @@ async def seen(store: Store, consumer: str = "policy", **digests: str) -> dict[s
 
 async def advance(store: Store, expected: int | None, next_offset: int) -> None:
     async def body(tx: Transaction) -> None:
-        await tx.inbox.advance("policy", "t", 3, expected=expected, next_offset=next_offset)
+        await tx.inbox.advance("policy", {("t", 3): (expected, next_offset)})
 
     await store.transact(body)
 

@@ -146,7 +146,7 @@ async def test_an_append_after_a_load_expects_the_version_that_was_loaded(store:
         await stale.load("a", NOTHING, collect)
         await append(store, "a", 2)
         await stale.append("a", [fact(3)])
-        assert stale._pending[0]["version"] == 2  # the version that is taken by now
+        assert stale._pending[0][1] == 2  # the version that is taken by now
 
     async def body(tx: Transaction) -> None:
         tx._pending = stale._pending
@@ -173,7 +173,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
         await tx.append("a", [fact()])
         await tx.flush()
         await tx.inbox.first_seen("policy", {(SOURCE, "x"): "d"})
-        await tx.inbox.advance("policy", "t", 0, expected=None, next_offset=7)
+        await tx.inbox.advance("policy", {("t", 0): (None, 7)})
         await tx.tasks.schedule("kind", "name")
         await tx.documents.put(Document(kind="k", key="1", value={}))
         await tx.mark("m", 1)

@@ -14,6 +14,7 @@ from busbar.kernel.clock import Clock
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent, Written
+from busbar.runtime.store.states import States
 from busbar.runtime.store.transaction import Transaction
 
 Result = TypeVar("Result")
@@ -55,6 +56,7 @@ class Store:
         one = dialect.one_writer
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
+        self._states = States()
 
     def on_commit(self, listener: Listener) -> None:
         """Have ``listener`` called after every commit."""
@@ -110,6 +112,7 @@ class Store:
                 service=self.service,
                 now=await self._dialect.now(connection, self.clock),
                 dialect=self._dialect,
+                states=self._states,
                 locked=frozenset(streams),
             )
             try:
@@ -119,6 +122,7 @@ class Store:
                 await transaction.flush()
             finally:
                 streams |= transaction.streams
+        transaction.committed()
         for listener in self._listeners:
             listener(transaction.written)
         return result
@@ -132,6 +136,7 @@ class Store:
                 service=self.service,
                 now=await self._dialect.now(connection, self.clock),
                 dialect=self._dialect,
+                states=self._states,
             )
 
     async def events(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Conflict
+from busbar.runtime.store.bulk import Bulk
 
 Condition = ColumnElement[bool] | TextClause
 
@@ -26,6 +27,9 @@ class Dialect(Protocol):
 
     one_writer: bool
     """Whether write transactions have to take turns within this process."""
+
+    bulk: Bulk
+    """Statements over many rows."""
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
         """The time that leases and records of this transaction go by."""

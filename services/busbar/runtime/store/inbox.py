@@ -2,23 +2,24 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store import tables
+from busbar.runtime.store.bulk import Bulk, Move
 from busbar.runtime.store.upsert import upsert
 
 
 class Inbox:
     """Inbox marks and consumed offsets, written in the transaction of their effects."""
 
-    def __init__(self, connection: AsyncConnection, *, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, bulk: Bulk, *, now: datetime) -> None:
         """Act on ``connection``, inside its transaction."""
         self._connection = connection
+        self._bulk = bulk
         self._now = now
 
     async def first_seen(
@@ -31,24 +32,9 @@ class Inbox:
         if not identities:
             return {}
         now = format_time(self._now)
-        rows = [
-            {
-                "consumer": consumer,
-                "source": source,
-                "id": id_,
-                "digest": digest,
-                "recorded_time": now,
-            }
-            # Sorted, so that two batches with the same events wait for each other in one order.
-            for (source, id_), digest in sorted(identities.items())
-        ]
-        statement = (
-            upsert(self._connection, tables.inbox)
-            .on_conflict_do_nothing()
-            .returning(tables.inbox.c.source, tables.inbox.c.id)
-        )
-        added = await self._connection.execute(statement, rows)
-        new = {(row.source, row.id) for row in added}
+        # Sorted, so that two batches with the same events wait for each other in one order.
+        rows = [(consumer, *key, digest, now) for key, digest in sorted(identities.items())]
+        new = await self._bulk.mark_inbox(self._connection, rows)
         result: dict[tuple[str, str], str | None] = {}
         for identity in identities:
             result[identity] = None if identity in new else await self._digest(consumer, identity)
@@ -71,32 +57,28 @@ class Inbox:
         return {(row.topic, row.partition): row.next_offset for row in rows}
 
     async def advance(
-        self, consumer: str, topic: str, partition: int, *, expected: int | None, next_offset: int
+        self, consumer: str, moves: Mapping[tuple[str, int], tuple[int | None, int]]
     ) -> None:
-        """Move a partition's offset from ``expected`` (None: never read) by compare-and-set.
+        """Move the offsets of partitions from the first (None: never read) to the second one.
 
         Raises:
-            Conflict: the stored offset is another one; somebody else reads this partition.
+            Conflict: a stored offset is another one; somebody else reads that partition.
         """
-        where = and_(
-            tables.offsets.c.consumer == consumer,
-            tables.offsets.c.topic == topic,
-            tables.offsets.c.partition == partition,
+        known: list[Move] = []
+        for (topic, partition), (expected, next_offset) in sorted(moves.items()):
+            if expected is None:
+                await self._begin(consumer, topic, partition, next_offset)
+            else:
+                known.append(Move(topic, partition, expected, next_offset))
+        if known and await self._bulk.move_offsets(self._connection, consumer, known) != len(known):
+            places = ", ".join(f"{move.topic}/{move.partition}" for move in known)
+            raise Conflict(f"not every offset of {places} is what it was")
+
+    async def _begin(self, consumer: str, topic: str, partition: int, next_offset: int) -> None:
+        made = await self._connection.execute(
+            upsert(self._connection, tables.offsets)
+            .values(consumer=consumer, topic=topic, partition=partition, next_offset=next_offset)
+            .on_conflict_do_nothing()
         )
-        if expected is None:
-            statement: Any = (
-                upsert(self._connection, tables.offsets)
-                .values(
-                    consumer=consumer, topic=topic, partition=partition, next_offset=next_offset
-                )
-                .on_conflict_do_nothing()
-            )
-        else:
-            statement = (
-                update(tables.offsets)
-                .where(where, tables.offsets.c.next_offset == expected)
-                .values(next_offset=next_offset)
-            )
-        moved = await self._connection.execute(statement)
-        if moved.rowcount != 1:
-            raise Conflict(f"the offset of {topic}/{partition} is no longer {expected}")
+        if made.rowcount != 1:
+            raise Conflict(f"{topic}/{partition} has been read before")

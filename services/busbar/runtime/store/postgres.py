@@ -23,6 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import migrations, tables
+from busbar.runtime.store.bulk import Bulk
+from busbar.runtime.store.bulk_postgres import PostgresBulk
 from busbar.runtime.store.database import Store
 from busbar.runtime.store.dialect import Collision, Condition, StoreAwayError
 
@@ -75,6 +77,7 @@ class PostgresDialect:
     """Advisory locks on streams, transaction numbers for readers, the database's own clock."""
 
     one_writer = False
+    bulk: Bulk = PostgresBulk()
 
     def __init__(self, *, own_clock: bool = False) -> None:
         """``own_clock`` goes by the process's clock, which is for tests that move it."""

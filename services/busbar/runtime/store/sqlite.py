@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import tables
+from busbar.runtime.store.bulk import Bulk
+from busbar.runtime.store.bulk_sqlite import SqliteBulk
 from busbar.runtime.store.database import RELAY, Store
 from busbar.runtime.store.dialect import Condition
 
@@ -20,6 +22,7 @@ class SqliteDialect:
     """SQLite locks the whole file for whoever writes, so most of this is nothing."""
 
     one_writer = True
+    bulk: Bulk = SqliteBulk()
 
     async def now(self, _connection: AsyncConnection, clock: Clock) -> datetime:
         """The process's own time: there is no other process."""

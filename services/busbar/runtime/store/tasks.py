@@ -1,7 +1,7 @@
 """Durable tasks: due work under a lease whose epoch grows with every claim."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,39 +11,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import tables
+from busbar.runtime.store.bulk import Bulk, Release
 from busbar.runtime.store.rows import Claim, Written
-from busbar.runtime.store.upsert import upsert
 
 
 class Tasks:
     """Schedules, claims, extends and finishes tasks."""
 
-    def __init__(self, connection: AsyncConnection, *, now: datetime, written: Written) -> None:
+    def __init__(
+        self, connection: AsyncConnection, bulk: Bulk, *, now: datetime, written: Written
+    ) -> None:
         """Act on ``connection``, inside its transaction."""
         self._connection = connection
+        self._bulk = bulk
         self._now = now
         self._written = written
+        self._scheduled: dict[tuple[str, str], tuple[str, str]] = {}
+        self._released: dict[tuple[str, str], Release] = {}
 
     async def schedule(
         self, kind: str, name: str, *, due: datetime | None = None, data: Mapping[str, Any] = {}
     ) -> None:
         """Have the task run at ``due`` (now, if left out); a task that exists is moved there."""
-        values = {"due": format_time(due or self._now), "data": json.dumps(dict(data))}
-        statement = upsert(self._connection, tables.tasks).values(
-            kind=kind, name=name, revision=1, attempts=0, epoch=0, **values
-        )
-        await self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["kind", "name"],
-                set_={**values, "revision": tables.tasks.c.revision + 1, "attempts": 0},
-            )
-        )
+        self._scheduled[kind, name] = (format_time(due or self._now), json.dumps(dict(data)))
         self._written.scheduled.add(kind)
 
     async def claim(
         self, kind: str, *, holder: str, lease: timedelta, limit: int
     ) -> Sequence[Claim]:
         """Take up to ``limit`` due tasks that nobody holds, for the length of ``lease``."""
+        await self.flush()
         now, task = format_time(self._now), tables.tasks.c
         free = or_(task.expires.is_(None), task.expires <= now)
         due = (
@@ -81,6 +78,7 @@ class Tasks:
 
     async def next_due(self, kind: str) -> str | None:
         """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
+        await self.flush()
         task = tables.tasks.c
         claimable = case((task.expires > task.due, task.expires), else_=task.due)
         found = await self._connection.execute(
@@ -95,25 +93,32 @@ class Tasks:
         Raises:
             Fenced: another process claimed the task under a higher epoch.
         """
-        expires = format_time(self._now + claim.lease)
-        await self._fenced(update(tables.tasks).values(expires=expires), claim)
+        if claim not in await self.held([claim]):
+            raise _fenced([claim])
+
+    async def held(self, claims: Collection[Claim]) -> list[Claim]:
+        """Those of ``claims`` that are still ours; their leases are extended from now."""
+        await self.flush()
+        ours: list[Claim] = []
+        for lease in sorted({claim.lease for claim in claims}):
+            alike = [claim for claim in claims if claim.lease == lease]
+            expires = format_time(self._now + lease)
+            names = await self._bulk.hold(self._connection, alike, expires)
+            ours += [claim for claim in alike if (claim.kind, claim.name) in names]
+        return ours
 
     async def finish(self, claim: Claim, *, again: datetime | None = None) -> None:
         """Release ``claim``; the task runs again at ``again``, or when it was scheduled meanwhile.
 
-        Raises:
-            Fenced: another process claimed the task under a higher epoch.
+        It is written with everything else, and :meth:`flush` raises what is wrong with it.
         """
-        task = tables.tasks.c
-        due = format_time(again) if again else None
-        await self._fenced(
-            update(tables.tasks)
-            .values(holder=None, expires=None)
-            .values(
-                due=_case_revision(task, claim.revision, due),
-                attempts=0 if again is None else task.attempts,
-            ),
-            claim,
+        self._released[claim.kind, claim.name] = Release(
+            kind=claim.kind,
+            name=claim.name,
+            epoch=claim.epoch,
+            holder=claim.holder,
+            revision=claim.revision,
+            again=format_time(again) if again else None,
         )
         self._written.scheduled.add(claim.kind)
 
@@ -125,13 +130,31 @@ class Tasks:
         Raises:
             Fenced: another process claimed the task under a higher epoch.
         """
+        await self.flush()
         unchanged = tables.tasks.c.revision == claim.revision
         if not await self._if_held(delete(tables.tasks).where(unchanged), claim):
             await self.finish(claim)
 
-    async def _fenced(self, statement: Any, claim: Claim) -> None:
-        if not await self._if_held(statement, claim):
-            raise Fenced(f"{claim.kind} {claim.name}: epoch {claim.epoch} is no longer ours")
+    async def flush(self) -> None:
+        """Write what has been kept back, in the order of names.
+
+        Raises:
+            Fenced: a task that is finished was claimed by another process.
+        """
+        released, self._released = self._released, {}
+        if released:
+            releases = [released[place] for place in sorted(released)]
+            if await self._bulk.release(self._connection, releases) != len(releases):
+                raise _fenced(releases)
+        scheduled, self._scheduled = self._scheduled, {}
+        if scheduled:
+            rows = [(*place, *scheduled[place]) for place in sorted(scheduled)]
+            await self._bulk.schedule(self._connection, rows)
+
+    def undone(self) -> None:
+        """Forget what has been kept back."""
+        self._released.clear()
+        self._scheduled.clear()
 
     async def _if_held(self, statement: Any, claim: Claim) -> bool:
         task = tables.tasks.c
@@ -146,6 +169,6 @@ class Tasks:
         return bool(done.rowcount == 1)
 
 
-def _case_revision(task: Any, revision: int, due: str | None) -> Any:
-    """``due`` unless the task was scheduled anew since it was claimed."""
-    return case((task.revision == revision, due), else_=task.due)
+def _fenced(claims: Sequence[Claim | Release]) -> Fenced:
+    names = ", ".join(f"{claim.kind} {claim.name}: epoch {claim.epoch}" for claim in claims)
+    return Fenced(f"no longer ours: {names}")

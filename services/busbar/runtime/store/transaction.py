@@ -1,40 +1,35 @@
 """One transaction: load streams, append events, schedule tasks, save documents, all or nothing."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
-from busbar.kernel.decide import fold
 from busbar.kernel.errors import Reject
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec.json import MAX_LEVELS, nests_deeper
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.runtime.store import tables
+from busbar.runtime.store.bulk import EventRow
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.parked import Parked
 from busbar.runtime.store.rows import Cause, Written
+from busbar.runtime.store.states import States
+from busbar.runtime.store.streams import Streams
 from busbar.runtime.store.tasks import Tasks
 from busbar.runtime.store.upsert import upsert
 
 State = TypeVar("State")
-
-
-def message_of(type_: str, data: str) -> Message | None:
-    """The typed message that was stored, or None if this release does not know the type."""
-    model = BY_TYPE.get(type_)
-    return model.model_validate_json(data) if model else None
 
 
 class Transaction:
@@ -47,6 +42,7 @@ class Transaction:
         service: str,
         now: datetime,
         dialect: Dialect,
+        states: States,
         locked: frozenset[str] | None = None,
     ) -> None:
         """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
@@ -56,10 +52,12 @@ class Transaction:
         self.now = now
         self.written = Written()
         self._connection = connection
-        self.inbox = Inbox(connection, now=now)
+        bulk = dialect.bulk
+        self.inbox = Inbox(connection, bulk, now=now)
         self.parked = Parked(connection, now=now)
-        self.tasks = Tasks(connection, now=now, written=self.written)
+        self.tasks = Tasks(connection, bulk, now=now, written=self.written)
         self.documents = Documents(connection, writing=locked is not None)
+        self._streams = Streams(connection, bulk, states)
         self._service = service
         self._dialect = dialect
         self._locked = locked or frozenset()
@@ -67,7 +65,8 @@ class Transaction:
         self._index = 0
         self._versions: dict[str, int] = {}
         self._written_by: dict[str, int] = {}
-        self._pending: list[dict[str, Any]] = []
+        self._pending: list[EventRow] = []
+        self._stamp = format_time(now)
 
     @property
     def cause(self) -> Cause:
@@ -88,28 +87,19 @@ class Transaction:
 
     # -- events ---------------------------------------------------------------------------------
 
+    async def fetch(self, streams: Collection[str]) -> None:
+        """Read ``streams`` in one go: whoever loads or appends to them then waits no more."""
+        await self._streams.fetch(streams)
+
     async def load(
         self, stream: str, initial: State, evolve: Callable[[State, Any], State]
     ) -> State:
         """The state of ``stream``; a later :meth:`append` expects that nobody else has written."""
-        messages = [
-            message_of(row["type"], row["data"]) for row in self._pending if row["stream"] == stream
-        ]
-        rows = await self._connection.execute(
-            select(
-                tables.events.c.version,
-                tables.events.c.type,
-                tables.events.c.data,
-                self._dialect.number().label("number"),
-            )
-            .where(tables.events.c.stream == stream)
-            .order_by(tables.events.c.version)
-        )
-        stored = rows.all()
+        loaded, state = await self._streams.load(stream, initial, evolve)
         if stream not in self._versions:
-            self._expect(stream, stored[-1] if stored else None)
-        known = [message_of(row.type, row.data) for row in stored] + messages
-        return fold(evolve, initial, (message for message in known if message is not None))
+            self._expect(stream, loaded.version, loaded.number)
+        found: State = state
+        return found
 
     async def append(
         self,
@@ -177,36 +167,42 @@ class Transaction:
     ) -> None:
         _check(topic, type_, data)
         if stream not in self._versions:
-            found = await self._connection.execute(
-                select(tables.events.c.version, self._dialect.number().label("number"))
-                .where(tables.events.c.stream == stream)
-                .order_by(tables.events.c.version.desc())
-                .limit(1)
-            )
-            self._expect(stream, found.first())
+            self._expect(stream, *await self._newest(stream))
         self._versions[stream] += 1
-        now = format_time(self.now)
+        version = self._versions[stream]
+        known = {name: value for name, value in metadata.items() if value is not None}
         self._pending.append(
-            {
-                "stream": stream,
-                "version": self._versions[stream],
-                "id": id_,
-                "type": type_,
-                "time": now,
-                "recorded_time": now,
-                "correlation": self.cause.correlation,
-                "causation": self.cause.id,
-                "topic": topic,
-                "key": key,
-                "data": data,
-                "metadata": json.dumps(
-                    {name: value for name, value in metadata.items() if value is not None},
-                    ensure_ascii=False,
-                ),
-            }
+            (
+                stream,
+                version,
+                id_,
+                type_,
+                self._stamp,
+                self._stamp,
+                self.cause.correlation,
+                self.cause.id,
+                topic,
+                key,
+                data,
+                json.dumps(known, ensure_ascii=False),
+            )
         )
+        self._streams.append(stream, version=version, id_=id_, type_=type_, data=data)
         if topic is not None:
             self.written.published += 1
+
+    async def _newest(self, stream: str) -> tuple[int, int]:
+        """Version and transaction number of the newest event of ``stream``."""
+        if (fetched := self._streams.newest(stream)) is not None:
+            return fetched
+        found = await self._connection.execute(
+            select(tables.events.c.version, self._dialect.number().label("number"))
+            .where(tables.events.c.stream == stream)
+            .order_by(tables.events.c.version.desc())
+            .limit(1)
+        )
+        row = found.first()
+        return (0, 0) if row is None else (row.version, row.number)
 
     async def flush(self) -> None:
         """Write what has been kept back.
@@ -214,15 +210,20 @@ class Transaction:
         Raises:
             Conflict: another writer appended to one of the streams first.
         """
-        if not self._pending:
-            return
-        pending, self._pending = self._pending, []
-        streams = {row["stream"] for row in pending}
-        await self._enter(streams - self._locked)
-        try:
-            await self._connection.execute(insert(tables.events), pending)
-        except IntegrityError as error:
-            raise Collision(f"another writer appended to one of {sorted(streams)}") from error
+        if self._pending:
+            pending, self._pending = self._pending, []
+            streams = {str(row[0]) for row in pending}
+            await self._enter(streams - self._locked)
+            try:
+                await self._dialect.bulk.insert_events(self._connection, pending)
+            except IntegrityError as error:
+                raise Collision(f"another writer appended to one of {sorted(streams)}") from error
+            self._streams.written()
+        await self.tasks.flush()
+
+    def committed(self) -> None:
+        """Leave the states that were read for the next transaction to go on from."""
+        self._streams.leave()
 
     async def _enter(self, streams: set[str]) -> None:
         """Keep others off ``streams``, which were not locked before the first write.
@@ -238,10 +239,10 @@ class Transaction:
         if late:
             raise Collision(f"a later transaction appended to {late} first")
 
-    def _expect(self, stream: str, newest: Any) -> None:
+    def _expect(self, stream: str, version: int, number: int) -> None:
         """Remember which event of ``stream`` the next one follows."""
-        self._versions[stream] = newest.version if newest is not None else 0
-        self._written_by[stream] = newest.number if newest is not None else 0
+        self._versions[stream] = version
+        self._written_by[stream] = number
 
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
@@ -272,6 +273,8 @@ class Transaction:
                 await self.flush()
         except BaseException:
             self._versions, self._index, self._pending = versions, index, []
+            self._streams.undone()
+            self.tasks.undone()
             self.written.published = published
             raise
 

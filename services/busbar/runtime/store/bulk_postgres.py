@@ -1,0 +1,127 @@
+"""Many rows at once on PostgreSQL: arrays in, one statement, the driver's own parameters.
+
+A statement with an array a column costs one parse and one plan however many rows there are.
+Rows that others may want as well are locked in the order of their keys, so that nobody waits in
+a circle.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.runtime.store.bulk import EVENT_COLUMNS, EventRow, Move, Release, StreamRow
+from busbar.runtime.store.rows import Claim
+
+_NUMBERS = {"version": "int[]"}
+_INSERT_EVENTS = (
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
+    f" SELECT {', '.join(EVENT_COLUMNS)} FROM unnest("
+    + ", ".join(f"${n}::{_NUMBERS.get(c, 'text[]')}" for n, c in enumerate(EVENT_COLUMNS, 1))
+    + f") WITH ORDINALITY AS r({', '.join(EVENT_COLUMNS)}, place) ORDER BY place"
+)
+_READ_STREAMS = (
+    "SELECT e.stream, e.version, e.id, e.type, e.data, e.xid::text::bigint"
+    " FROM unnest($1::text[], $2::int[]) AS w(stream, since)"
+    " JOIN events e ON e.stream = w.stream AND e.version >= w.since"
+    " ORDER BY e.stream, e.version"
+)
+_MARK_INBOX = (
+    "INSERT INTO inbox (consumer, source, id, digest, recorded_time)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
+    " ON CONFLICT DO NOTHING RETURNING source, id"
+)
+_MOVE_OFFSETS = (
+    "WITH moves AS (SELECT o.consumer, o.topic, o.partition, m.next_offset"
+    " FROM unnest($2::text[], $3::int[], $4::bigint[], $5::bigint[])"
+    " AS m(topic, partition, expected, next_offset)"
+    " JOIN offsets o ON o.consumer = $1 AND o.topic = m.topic AND o.partition = m.partition"
+    " AND o.next_offset = m.expected"
+    " ORDER BY o.topic, o.partition FOR UPDATE OF o)"
+    " UPDATE offsets o SET next_offset = moves.next_offset FROM moves"
+    " WHERE o.consumer = moves.consumer AND o.topic = moves.topic"
+    " AND o.partition = moves.partition"
+)
+_SCHEDULE = (
+    "INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch)"
+    " SELECT r.*, 1, 0, 0 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r"
+    " ON CONFLICT (kind, name) DO UPDATE SET due = EXCLUDED.due, data = EXCLUDED.data,"
+    " revision = tasks.revision + 1, attempts = 0"
+)
+_HOLD = (
+    "WITH held AS (SELECT t.kind, t.name FROM unnest($1::text[], $2::text[], $3::int[], $4::text[])"
+    " AS c(kind, name, epoch, holder) JOIN tasks t ON t.kind = c.kind AND t.name = c.name"
+    " AND t.epoch = c.epoch AND t.holder = c.holder"
+    " ORDER BY t.kind, t.name FOR UPDATE OF t)"
+    " UPDATE tasks t SET expires = $5 FROM held"
+    " WHERE t.kind = held.kind AND t.name = held.name RETURNING t.kind, t.name"
+)
+_RELEASE = (
+    "UPDATE tasks t SET holder = NULL, expires = NULL,"
+    " due = CASE WHEN t.revision = r.revision THEN r.again ELSE t.due END,"
+    " attempts = CASE WHEN r.again IS NULL THEN 0 ELSE t.attempts END"
+    " FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[])"
+    " AS r(kind, name, epoch, holder, revision, again)"
+    " WHERE t.kind = r.kind AND t.name = r.name AND t.epoch = r.epoch AND t.holder = r.holder"
+)
+
+
+class PostgresBulk:
+    """Arrays in, one statement."""
+
+    async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
+        """Append ``rows`` in their order."""
+        await connection.exec_driver_sql(_INSERT_EVENTS, _columns(rows))
+
+    async def read_streams(
+        self, connection: AsyncConnection, since: Mapping[str, int]
+    ) -> list[StreamRow]:
+        """The events of each stream from the given version on."""
+        wanted = (list(since), list(since.values()))
+        found = await _rows(connection, _READ_STREAMS, wanted)
+        return [StreamRow(*row) for row in found]
+
+    async def mark_inbox(
+        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
+    ) -> set[tuple[str, str]]:
+        """Insert what is new."""
+        found = await _rows(connection, _MARK_INBOX, _columns(rows))
+        return {(row[0], row[1]) for row in found}
+
+    async def move_offsets(
+        self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
+    ) -> int:
+        """Move those that are as expected."""
+        columns = _columns([(m.topic, m.partition, m.expected, m.next_offset) for m in moves])
+        moved = await connection.exec_driver_sql(_MOVE_OFFSETS, (consumer, *columns))
+        return moved.rowcount
+
+    async def schedule(
+        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str]]
+    ) -> None:
+        """Insert or move tasks."""
+        await connection.exec_driver_sql(_SCHEDULE, _columns(rows))
+
+    async def hold(
+        self, connection: AsyncConnection, claims: Collection[Claim], expires: str
+    ) -> set[tuple[str, str]]:
+        """Extend the leases that are held still."""
+        rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
+        found = await _rows(connection, _HOLD, (*_columns(rows), expires))
+        return {(row[0], row[1]) for row in found}
+
+    async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
+        """Give back those that are held still."""
+        rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
+        released = await connection.exec_driver_sql(_RELEASE, _columns(rows))
+        return released.rowcount
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
+    return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+async def _rows(
+    connection: AsyncConnection, statement: str, parameters: tuple[Any, ...]
+) -> Sequence[Any]:
+    return (await connection.exec_driver_sql(statement, parameters)).all()

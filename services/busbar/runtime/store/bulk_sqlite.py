@@ -1,0 +1,112 @@
+"""Many rows at once on SQLite: one trip to the driver's thread, however many rows there are."""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.runtime.store.bulk import EVENT_COLUMNS, EventRow, Move, Release, StreamRow
+from busbar.runtime.store.rows import Claim
+
+AT_ONCE = 500
+"""Rows of one statement: SQLite takes 32,766 values at the most (SQLITE_MAX_VARIABLE_NUMBER)."""
+
+_INSERT_EVENTS = (
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
+    f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
+)
+_READ_STREAMS = (
+    "WITH w(stream, since) AS (VALUES {values})"
+    " SELECT e.stream, e.version, e.id, e.type, e.data, 0"
+    " FROM w JOIN events e ON e.stream = w.stream AND e.version >= w.since"
+    " ORDER BY e.stream, e.version"
+)
+_MARK_INBOX = (
+    "INSERT INTO inbox (consumer, source, id, digest, recorded_time) VALUES {values}"
+    " ON CONFLICT DO NOTHING RETURNING source, id"
+)
+_MOVE_OFFSETS = (
+    "UPDATE offsets SET next_offset = ?"
+    ' WHERE consumer = ? AND topic = ? AND "partition" = ? AND next_offset = ?'
+)
+_SCHEDULE = (
+    "INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch)"
+    " VALUES (?, ?, ?, ?, 1, 0, 0)"
+    " ON CONFLICT (kind, name) DO UPDATE SET due = excluded.due, data = excluded.data,"
+    " revision = tasks.revision + 1, attempts = 0"
+)
+_HOLD = (
+    "WITH c(kind, name, epoch, holder) AS (VALUES {values})"
+    " UPDATE tasks SET expires = ? FROM c"
+    " WHERE tasks.kind = c.kind AND tasks.name = c.name AND tasks.epoch = c.epoch"
+    " AND tasks.holder = c.holder RETURNING tasks.kind, tasks.name"
+)
+_RELEASE = (
+    "UPDATE tasks SET holder = NULL, expires = NULL,"
+    " due = CASE WHEN revision = ? THEN ? ELSE due END,"
+    " attempts = CASE WHEN ? IS NULL THEN 0 ELSE attempts END"
+    " WHERE kind = ? AND name = ? AND epoch = ? AND holder = ?"
+)
+
+
+class SqliteBulk:
+    """Lists of values in, or a statement that is repeated inside the driver."""
+
+    async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
+        """Append ``rows`` in their order."""
+        await connection.exec_driver_sql(_INSERT_EVENTS, list(rows))
+
+    async def read_streams(
+        self, connection: AsyncConnection, since: Mapping[str, int]
+    ) -> list[StreamRow]:
+        """The events of each stream from the given version on."""
+        found = await _listed(connection, _READ_STREAMS, list(since.items()))
+        return [StreamRow(*row) for row in found]
+
+    async def mark_inbox(
+        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
+    ) -> set[tuple[str, str]]:
+        """Insert what is new."""
+        return {(row[0], row[1]) for row in await _listed(connection, _MARK_INBOX, rows)}
+
+    async def move_offsets(
+        self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
+    ) -> int:
+        """Move those that are as expected."""
+        rows = [(m.next_offset, consumer, m.topic, m.partition, m.expected) for m in moves]
+        return (await connection.exec_driver_sql(_MOVE_OFFSETS, rows)).rowcount
+
+    async def schedule(
+        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str]]
+    ) -> None:
+        """Insert or move tasks."""
+        await connection.exec_driver_sql(_SCHEDULE, list(rows))
+
+    async def hold(
+        self, connection: AsyncConnection, claims: Collection[Claim], expires: str
+    ) -> set[tuple[str, str]]:
+        """Extend the leases that are held still."""
+        rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
+        return {(row[0], row[1]) for row in await _listed(connection, _HOLD, rows, expires)}
+
+    async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
+        """Give back those that are held still."""
+        rows = [(r.revision, r.again, r.again, r.kind, r.name, r.epoch, r.holder) for r in releases]
+        return (await connection.exec_driver_sql(_RELEASE, rows)).rowcount
+
+
+async def _listed(
+    connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]], *more: Any
+) -> list[Any]:
+    """Execute ``statement`` with ``rows`` as the list of values that it has a place for."""
+    found: list[Any] = []
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        row = f"({', '.join('?' * len(part[0]))})"
+        values = ", ".join([row] * len(part))
+        result = await connection.exec_driver_sql(
+            statement.format(values=values), (*chain.from_iterable(part), *more)
+        )
+        found.extend(result)
+    return found

@@ -1,0 +1,53 @@
+"""States that were folded before, so that a long stream is not read again from its beginning.
+
+Streams are append-only: what was folded up to an event stays right for as long as that event is
+there under its version. Whoever uses an entry reads that event again, with all that follow, so a
+database that was set back to a backup is noticed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+AT_MOST = 2000
+"""States that a process keeps; a few kilobytes each."""
+
+Evolve = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The state of a stream after the event with this ``version`` and ``id``."""
+
+    evolve: Evolve
+    version: int
+    id: str
+    state: Any
+
+
+class States:
+    """The states that were used last."""
+
+    def __init__(self, at_most: int = AT_MOST) -> None:
+        """Keep ``at_most`` of them."""
+        self._at_most = at_most
+        self._known: OrderedDict[str, Folded] = OrderedDict()
+
+    def get(self, stream: str) -> Folded | None:
+        """What is known of ``stream``."""
+        found = self._known.get(stream)
+        if found is not None:
+            self._known.move_to_end(stream)
+        return found
+
+    def keep(self, stream: str, folded: Folded) -> None:
+        """Remember ``folded``, and forget what was not used for the longest time."""
+        self._known[stream] = folded
+        self._known.move_to_end(stream)
+        if len(self._known) > self._at_most:
+            self._known.popitem(last=False)
+
+    def forget(self, stream: str) -> None:
+        """Know nothing of ``stream`` any more."""
+        self._known.pop(stream, None)

@@ -1,0 +1,150 @@
+"""What a transaction has read of streams, and the states that it leaves behind."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.kernel.decide import fold
+from busbar.messages.base import Message
+from busbar.messages.catalogue import BY_TYPE
+from busbar.runtime.store.bulk import Bulk, StreamRow
+from busbar.runtime.store.states import Folded, States
+
+Evolve = Callable[[Any, Any], Any]
+
+
+def message_of(type_: str, data: str) -> Message | None:
+    """The typed message that was stored, or None if this release does not know the type."""
+    model = BY_TYPE.get(type_)
+    return model.model_validate_json(data) if model else None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A stream as it is in the database, as far as this transaction knows."""
+
+    evolve: Evolve
+    version: int
+    id: str
+    number: int
+    state: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """What is appended, but not written yet."""
+
+    version: int
+    id: str
+    type: str
+    data: str
+
+
+class Streams:
+    """Reads streams, many at a time if they are known beforehand, and each event once."""
+
+    def __init__(self, connection: AsyncConnection, bulk: Bulk, states: States) -> None:
+        """Read on ``connection``; begin where ``states`` has come to."""
+        self._connection = connection
+        self._bulk = bulk
+        self._states = states
+        self._fetched: dict[str, list[StreamRow]] = {}
+        self._loaded: dict[str, Loaded] = {}
+        self._appended: dict[str, list[_Appended]] = {}
+
+    async def fetch(self, streams: Collection[str]) -> None:
+        """Read ``streams`` in one go, for :meth:`load` to use."""
+        missing = sorted({stream for stream in streams if stream not in self._fetched})
+        if not missing:
+            return
+        known = {stream: self._states.get(stream) for stream in missing}
+        since = {stream: 0 if one is None else one.version for stream, one in known.items()}
+        self._fetched |= {stream: [] for stream in missing}
+        for row in await self._bulk.read_streams(self._connection, since):
+            self._fetched[row.stream].append(row)
+
+    async def load(self, stream: str, initial: Any, evolve: Evolve) -> tuple[Loaded, Any]:
+        """``stream`` as it is stored, and its state with what is appended but not written yet."""
+        loaded = self._loaded.get(stream)
+        if loaded is None or stream not in self._fetched or loaded.evolve is not evolve:
+            loaded = self._loaded[stream] = await self._read(stream, initial, evolve)
+        return loaded, _with(loaded.state, evolve, self._appended.get(stream, ()))
+
+    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> Loaded:
+        await self.fetch([stream])
+        known = self._states.get(stream)
+        if known is None:
+            return _fold(self._fetched[stream], initial, evolve)
+        if _continues(known, self._fetched[stream], evolve):
+            return _go_on(known, self._fetched[stream])
+        self._states.forget(stream)
+        self._fetched.pop(stream)
+        await self.fetch([stream])
+        return _fold(self._fetched[stream], initial, evolve)
+
+    def newest(self, stream: str) -> tuple[int, int] | None:
+        """Version and transaction number of the newest event; None if it was not fetched."""
+        rows = self._fetched.get(stream)
+        if rows is None:
+            return None
+        if rows:
+            return rows[-1].version, rows[-1].number
+        return (0, 0) if self._states.get(stream) is None else None
+
+    def append(self, stream: str, *, version: int, id_: str, type_: str, data: str) -> None:
+        """Note what is appended to ``stream``."""
+        self._appended.setdefault(stream, []).append(_Appended(version, id_, type_, data))
+
+    def written(self) -> None:
+        """What was appended is in the database now; whoever asks again reads it there."""
+        for stream, added in self._appended.items():
+            self._fetched.pop(stream, None)
+            loaded = self._loaded.pop(stream, None)
+            if loaded is not None:
+                state = _with(loaded.state, loaded.evolve, added)
+                newest = added[-1]
+                self._loaded[stream] = replace(
+                    loaded, version=newest.version, id=newest.id, state=state
+                )
+        self._appended.clear()
+
+    def undone(self) -> None:
+        """Leave nothing behind: some of what was read or appended was undone."""
+        for everything in (self._fetched, self._loaded, self._appended):
+            everything.clear()
+
+    def leave(self) -> None:
+        """Keep the states for the next transaction; call it once this one is committed."""
+        for stream, loaded in self._loaded.items():
+            if loaded.version:
+                folded = Folded(loaded.evolve, loaded.version, loaded.id, loaded.state)
+                self._states.keep(stream, folded)
+
+
+def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -> Any:
+    """``state`` after ``events``, which are read as they are stored: replaying gives the same."""
+    messages = (message_of(event.type, event.data) for event in events)
+    return fold(evolve, state, (message for message in messages if message is not None))
+
+
+def _continues(known: Folded, rows: Sequence[StreamRow], evolve: Evolve) -> bool:
+    """Whether ``rows`` begin with the event up to which ``known`` was folded."""
+    if known.evolve is not evolve or not rows:
+        return False
+    return (rows[0].version, rows[0].id) == (known.version, known.id)
+
+
+def _fold(rows: Sequence[StreamRow], initial: Any, evolve: Evolve) -> Loaded:
+    state = _with(initial, evolve, rows)
+    if not rows:
+        return Loaded(evolve, 0, "", 0, state)
+    return Loaded(evolve, rows[-1].version, rows[-1].id, rows[-1].number, state)
+
+
+def _go_on(known: Folded, rows: Sequence[StreamRow]) -> Loaded:
+    more = _fold(rows[1:], known.state, known.evolve)
+    if more.version:
+        return more
+    return replace(more, version=known.version, id=known.id, number=rows[0].number)
