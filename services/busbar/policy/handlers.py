@@ -40,8 +40,8 @@ class Policy:
     def service(self) -> Service:
         """The service, wired."""
         service = Service("policy")
-        service.on(ApplyResource)(self.judge)
-        service.on(DeleteResource)(self.judge)
+        service.on(ApplyResource, stream=_stream_of)(self.judge)
+        service.on(DeleteResource, stream=_stream_of)(self.judge)
         service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)
         service.on_conflict(self.record_conflict)
         return service
@@ -152,3 +152,7 @@ def _expiry(envelope: Envelope) -> datetime | None:
 
 def _stream(resource: object) -> str:
     return f"resource/{resource}"
+
+
+def _stream_of(intent: ApplyResource | DeleteResource) -> str:
+    return _stream(f"{intent.team}/{intent.environment}/{intent.promise}/{intent.name}")

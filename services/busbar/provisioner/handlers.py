@@ -76,7 +76,7 @@ class Provisioner:
     def service(self) -> Service:
         """The service, wired."""
         service = Service("provisioner")
-        service.on(IntentAllowed)(self.take_over)
+        service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
         service.task(SAGA)(self.run)
         return service
 
@@ -240,7 +240,7 @@ class Provisioner:
                 await tx.tasks.finish(work.claim)
             return state
 
-        return await work.record(body)
+        return await work.record(body, reads=[_stream(work.claim.name)])
 
     async def _pause(self, work: Work, saga: Saga) -> None:
         wait = STUCK_SECONDS if saga.stuck else self._backoff.after(saga.failures)

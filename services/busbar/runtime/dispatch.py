@@ -65,33 +65,50 @@ class Dispatcher:
                 first_in_batch[identity] = item
         digests = {key: self._digest(item.envelope) for key, item in first_in_batch.items()}
         seen = await tx.inbox.first_seen(self._service.name, digests)
+        new = [item for identity, item in first_in_batch.items() if seen[identity] is None]
+        await self._dispatch(tx, [(item, self._parse(item)) for item in new])
         known: list[Readable] = []
         for identity, item in first_in_batch.items():
             before = seen[identity]
-            if before is None:
-                await self._dispatch(tx, item)
-            else:
+            if before is not None:
                 digests[identity] = before
                 known.append(item)
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
-        return len(first_in_batch) - len(known)
+        return len(new)
 
-    async def _dispatch(self, tx: Transaction, item: Readable) -> None:
-        envelope = item.envelope
-        with bind(operation=envelope.extensions.get("correlationid"), event=envelope.id):
-            tx.caused_by(_cause(envelope))
-            known = self._handler(item)
-            if known is None:
-                await self._answer(tx, Problem(envelope, item.record))
-                return
-            model, handler = known
-            try:
-                message = model.model_validate(envelope.data)
-            except ValidationError as error:
-                await self._answer(tx, Problem(envelope, item.record, error, model))
-                return
-            await handler(Received(message, envelope, item.record), tx)
+    def _parse(self, item: Readable) -> Message | Problem:
+        """What is in the event for its handler, or why there is nothing."""
+        known = self._handler(item)
+        if known is None:
+            return Problem(item.envelope, item.record)
+        model, _ = known
+        try:
+            return model.model_validate(item.envelope.data)
+        except ValidationError as error:
+            return Problem(item.envelope, item.record, error, model)
+
+    async def _dispatch(
+        self, tx: Transaction, items: Sequence[tuple[Readable, Message | Problem]]
+    ) -> None:
+        """Give each of ``items`` to its handler, after all their streams have been read in one."""
+        named = self._service.streams
+        await tx.fetch(
+            {
+                named[parsed.TYPE](parsed)
+                for _, parsed in items
+                if isinstance(parsed, Message) and parsed.TYPE in named
+            }
+        )
+        for item, parsed in items:
+            envelope = item.envelope
+            with bind(operation=envelope.extensions.get("correlationid"), event=envelope.id):
+                tx.caused_by(_cause(envelope))
+                if isinstance(parsed, Problem):
+                    await self._answer(tx, parsed)
+                    continue
+                _, handler = self._handlers[parsed.TYPE]
+                await handler(Received(parsed, envelope, item.record), tx)
 
     async def _answer(self, tx: Transaction, problem: Problem) -> None:
         if self._service.invalid is not None and problem.model not in _ABOUT_LETTERS:
@@ -154,7 +171,7 @@ class Dispatcher:
         seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
         if seen[identity] is not None:
             return "its event was handled meanwhile"
-        await self._dispatch(tx, item)
+        await self._dispatch(tx, [(item, self._parse(item))])
         return ""
 
     async def _record_again(

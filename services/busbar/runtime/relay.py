@@ -90,7 +90,6 @@ class Relay:
                 while await self.step():
                     self.healthy, failures = True, 0
                 self.healthy, failures = True, 0
-                self._unsettled = await self._store.unsettled()
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
                 failures += 1
@@ -105,6 +104,7 @@ class Relay:
     async def step(self) -> bool:
         """Stamp and publish one batch; whether there was one."""
         if self._claim is None and not await self._take():
+            self._unsettled = False
             return False
         claim = self._held()
         pending = await self._store.transact(self._stamp) if await self._news() else []
@@ -151,9 +151,14 @@ class Relay:
     # -- stamping and publishing ----------------------------------------------------------------
 
     async def _news(self) -> bool:
+        """Whether there is something to stamp; notes whether there will be in a moment.
+
+        Both in one view: what is settled between two looks would be seen by neither.
+        """
         async with self._store.reading() as tx:
             position, _, _ = await _last(tx)
             found = await tx.execute(_to_publish(tx, after=position).limit(1))
+            self._unsettled = await tx.unsettled()
             return found.first() is not None
 
     async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:

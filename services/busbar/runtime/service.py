@@ -49,6 +49,7 @@ class Conflicting:
 
 
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
+StreamOf = Callable[[Any], str]
 InvalidHandler = Callable[[Problem, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[Conflicting, Transaction], Awaitable[None]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
@@ -61,6 +62,7 @@ class Service:
         """Make the service ``name``; its group is ``busbar.<name>``."""
         self.name = name
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
+        self.streams: dict[str, StreamOf] = {}
         self.workers: dict[str, Worker] = {}
         self.invalid: InvalidHandler | None = None
         self.answers: frozenset[str] = frozenset()
@@ -74,12 +76,15 @@ class Service:
         return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
 
     def on(
-        self, message: type[M]
+        self, message: type[M], *, stream: Callable[[M], str] | None = None
     ) -> Callable[
         [Callable[[Received[M], Transaction], Awaitable[None]]],
         Callable[[Received[M], Transaction], Awaitable[None]],
     ]:
-        """Have the decorated function handle events of this type."""
+        """Have the decorated function handle events of this type.
+
+        ``stream`` names what it loads for a message, so that a batch reads its streams in one go.
+        """
 
         def register(
             handler: Callable[[Received[M], Transaction], Awaitable[None]],
@@ -87,6 +92,8 @@ class Service:
             if message.TYPE in self.handlers:
                 raise ValueError(f"{self.name} handles {message.TYPE} twice")
             self.handlers[message.TYPE] = (message, handler)
+            if stream is not None:
+                self.streams[message.TYPE] = stream
             if "{service}" in message.TOPIC:
                 self._topics.update(topics.DEAD_LETTERS)
             else:

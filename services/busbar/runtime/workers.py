@@ -5,11 +5,11 @@ process that was paused past its lease can no longer write.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
@@ -17,6 +17,7 @@ from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import bind, get_logger
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.rows import Written
+from busbar.runtime.together import Together
 
 log = get_logger()
 Result = TypeVar("Result")
@@ -28,24 +29,54 @@ IDLE_SECONDS = 1.0
 BACKOFF = Backoff(first=2.0, longest=60.0)
 
 
+class Recording(Protocol):
+    """Where a worker records: a store, or what has several workers share its transactions."""
+
+    async def transact(
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        *,
+        fence: Claim,
+        reads: Collection[str] = (),
+    ) -> Result:
+        """Run ``body`` in a transaction that commits only while ``fence`` is held.
+
+        ``reads`` are the streams that it will read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One claimed task, in the hands of its worker."""
 
     claim: Claim
-    store: Store
+    recording: Recording
 
-    async def record(self, body: Callable[[Transaction], Awaitable[Result]]) -> Result:
+    async def record(
+        self, body: Callable[[Transaction], Awaitable[Result]], *, reads: Collection[str] = ()
+    ) -> Result:
         """Run ``body`` in a transaction that commits only while the lease is ours.
+
+        It may be one with that of other workers. ``reads`` are the streams that it will read;
+        whoever names them does not wait for each.
 
         Raises:
             Fenced: it no longer is.
         """
-        return await self.store.transact(body, fence=self.claim)
+        return await self.recording.transact(body, fence=self.claim, reads=reads)
 
 
 Worker = Callable[[Work], Awaitable[None]]
 """Does the work and ends with ``tx.tasks.finish(work.claim)`` inside :meth:`Work.record`."""
+
+
+@dataclass(slots=True)
+class _Hand:
+    """A task in hand: who works on it, and until when it is ours if nothing extends the lease."""
+
+    claim: Claim
+    ends: datetime
 
 
 class TaskRunner:
@@ -74,11 +105,14 @@ class TaskRunner:
         self._lease = timedelta(seconds=lease)
         self._backoff = replace(BACKOFF, chance=chance)
         self._wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], _Hand] = {}
+        self._occupied = asyncio.Event()
+        self._together = Together(store)
         store.on_commit(self._on_commit)
 
     async def run(self) -> None:
         """Claim and work until cancelled; what is running then is given up at once."""
+        heart = asyncio.create_task(self._beat())
         try:
             while True:
                 self._wake.clear()
@@ -89,26 +123,36 @@ class TaskRunner:
                     log.warning("store_unavailable", error=type(error).__name__)
                     await self._clock.sleep(IDLE_SECONDS)
         finally:
+            heart.cancel()
             for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.gather(heart, *self._running, return_exceptions=True)
+            await self._together.idle()
 
     async def _start(self) -> bool:
         """Start to work on what is due; whether there was something."""
+        asked = self._clock.now()
         claimed = await self._claim()
         for claim in claimed:
             task = asyncio.create_task(self._work(claim))
-            self._running.add(task)
+            self._running[task] = _Hand(claim, asked + self._lease)
             task.add_done_callback(self._done)
+            self._occupied.set()
         return bool(claimed)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._wake.set()
+        self._running.pop(task)
+        if self._room():
+            self._wake.set()
+
+    def _room(self) -> int:
+        """How many more to take: many at a time, or none yet."""
+        room = CONCURRENT - len(self._running)
+        return room if room >= CONCURRENT // 4 else 0
 
     async def _claim(self) -> list[Claim]:
-        room = CONCURRENT - len(self._running)
-        if room <= 0:
+        room = self._room()
+        if not room:
             return []
         async with self._store.reading() as tx:
             due = await tx.tasks.next_due(self._kind)
@@ -125,9 +169,8 @@ class TaskRunner:
 
     async def _work(self, claim: Claim) -> None:
         with bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch):
-            heart = asyncio.create_task(self._heartbeat(claim, asyncio.current_task()))
             try:
-                await self._worker(Work(claim, self._store))
+                await self._worker(Work(claim, self._together))
             except Fenced:
                 log.warning("task_fenced")
             except (Retry, Conflict) as error:
@@ -135,32 +178,35 @@ class TaskRunner:
             except Exception:
                 log.exception("task_failed", attempts=claim.attempts)
                 await self._give_back(claim, after=self._backoff.after(claim.attempts))
-            finally:
-                heart.cancel()
 
-    async def _heartbeat(self, claim: Claim, work: asyncio.Task[None] | None) -> None:
-        """Extend the lease while the work goes on; stop the work if the lease is lost."""
-
-        async def extend(tx: Transaction) -> None:
-            await tx.tasks.hold(claim)
-
-        ends = self._clock.now() + self._lease
+    async def _beat(self) -> None:
+        """Extend the leases while the work goes on; stop the work whose lease is lost."""
         while True:
+            await self._occupied.wait()
             await self._clock.sleep(self._lease.total_seconds() / 3)
-            beat = self._clock.now()
-            try:
-                await self._store.transact(extend)
-            except Fenced:
-                ends = beat
-            except STORE_AWAY as error:
-                log.warning("heartbeat_failed", error=type(error).__name__)
-            else:
-                ends = beat + self._lease
-            if ends <= beat:
-                break
-        log.warning("lease_lost")
-        if work is not None:
-            work.cancel()
+            if not self._running:
+                self._occupied.clear()
+                continue
+            beat, hands = self._clock.now(), dict(self._running)
+            held = await self._hold([hand.claim for hand in hands.values()])
+            for task, hand in hands.items():
+                if held is not None:
+                    hand.ends = beat + self._lease if hand.claim.name in held else beat
+                if hand.ends <= beat and task in self._running:
+                    log.warning("lease_lost", task=hand.claim.kind, task_name=hand.claim.name)
+                    task.cancel()
+
+    async def _hold(self, claims: Sequence[Claim]) -> set[str] | None:
+        """The names of the tasks that are ours still; None if the store cannot tell."""
+
+        async def extend(tx: Transaction) -> set[str]:
+            return {claim.name for claim in await tx.tasks.held(claims)}
+
+        try:
+            return await self._store.transact(extend)
+        except (Conflict, *STORE_AWAY) as error:
+            log.warning("heartbeat_failed", error=type(error).__name__)
+            return None
 
     async def _give_back(self, claim: Claim, *, after: float) -> None:
         async def release(tx: Transaction) -> None:
@@ -178,7 +224,7 @@ class TaskRunner:
         wait = IDLE_SECONDS
         async with self._store.reading() as tx:
             due = await tx.tasks.next_due(self._kind)
-            if due is not None and len(self._running) < CONCURRENT:
+            if due is not None and self._room():
                 wait = min(wait, max(0.005, (parse_time(due) - tx.now).total_seconds()))
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):

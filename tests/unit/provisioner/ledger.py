@@ -4,7 +4,7 @@ Every await of the two suspends, so that a test can stop the shell before and af
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -69,7 +69,11 @@ class Ledger:
     """How many there were under this lease."""
 
     async def transact(
-        self, body: Callable[[Transaction], Awaitable[Result]], *, fence: Claim | None = None
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        *,
+        fence: Claim | None = None,
+        reads: Collection[str] = (),
     ) -> Result:
         await pause()
         self.transactions += 1
@@ -77,6 +81,7 @@ class Ledger:
         tx = LedgerTransaction(self)
         result = await body(cast("Transaction", tx))
         await pause()
+        assert set(reads) <= {f"resource/{RESOURCE}"}
         if fence is not None and fence.epoch != self.epoch:
             raise Fenced(f"epoch {fence.epoch} is over")
         self.messages += tx.pending

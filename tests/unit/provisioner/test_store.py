@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -82,10 +82,14 @@ class Mortal:
         self._store = store
 
     async def transact(
-        self, body: Callable[[Transaction], Awaitable[Any]], *, fence: Claim | None = None
+        self,
+        body: Callable[[Transaction], Awaitable[Any]],
+        *,
+        fence: Claim,
+        reads: Collection[str] = (),
     ) -> Any:
         await pause()
-        result = await self._store.transact(body, fence=fence)
+        result = await self._store.transact(body, fence=fence, reads=reads)
         await pause()
         return result
 
@@ -122,7 +126,7 @@ class Real:
             return list(await tx.tasks.claim(SAGA, holder=holder, lease=lease, limit=1))
 
         claims = await self.store.transact(take)
-        return Work(claims[0], cast("Store", Mortal(self.store))) if claims else None
+        return Work(claims[0], Mortal(self.store)) if claims else None
 
     async def work(self) -> bool:
         """Work once, if anything is due."""

@@ -1,6 +1,6 @@
 """A message that fails parks its own sequence: others go on, and what waits is handled in order."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -243,11 +243,13 @@ class MortalWork(Work):
 
     left: list[int]
 
-    async def record(self, body: Callable[[Transaction], Awaitable[Result]]) -> Result:
+    async def record(
+        self, body: Callable[[Transaction], Awaitable[Result]], *, reads: Collection[str] = ()
+    ) -> Result:
         if not self.left:
             raise Died
         self.left.pop()
-        return await Work.record(self, body)
+        return await Work.record(self, body, reads=reads)
 
 
 async def test_a_worker_that_lost_its_lease_handles_nothing_of_the_sequence(

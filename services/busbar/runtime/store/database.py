@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
@@ -31,6 +32,15 @@ STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 
 PostgreSQL says so by ``StoreAwayError``, which is an ``OSError``.
 """
+
+
+@dataclass(slots=True)
+class _Beginning:
+    """What a transaction begins with: the claim to hold, what to read, and what to lock."""
+
+    fence: Claim | None
+    reads: Collection[str]
+    streams: set[str]
 
 
 class Store:
@@ -67,9 +77,12 @@ class Store:
         body: Callable[[Transaction], Awaitable[Result]],
         *,
         fence: Claim | None = None,
+        reads: Collection[str] = (),
         streams: Collection[str] = (),
     ) -> Result:
         """Run ``body`` in one transaction; ``fence`` has to be held still when it commits.
+
+        ``reads`` are streams that it will read, in one go.
 
         A transaction that has begun is ended even if the caller is cancelled: a driver that is
         interrupted between two statements would keep the lock of the whole store.
@@ -81,29 +94,29 @@ class Store:
             Conflict: another writer was first, time and again; run it again.
             Fenced: ``fence`` is held by another process now.
         """
-        return await _to_its_end(asyncio.create_task(self._transact(body, fence, set(streams))))
+        beginning = _Beginning(fence, reads, set(streams))
+        return await _to_its_end(asyncio.create_task(self._transact(body, beginning)))
 
     async def _transact(
         self,
         body: Callable[[Transaction], Awaitable[Result]],
-        fence: Claim | None,
-        streams: set[str],
+        beginning: _Beginning,
     ) -> Result:
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, fence, streams)
+                return await self._attempt(body, beginning)
             except Collision:
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, fence, streams)
+        return await self._attempt(body, beginning)
 
     async def _attempt(
         self,
         body: Callable[[Transaction], Awaitable[Result]],
-        fence: Claim | None,
-        streams: set[str],
+        beginning: _Beginning,
     ) -> Result:
-        """Try once; ``streams`` are locked, and those that the transaction touches are added."""
+        """Try once; the streams that the transaction touches are locked the next time."""
+        streams = beginning.streams
         async with self._turn, self._writer.connect() as connection, connection.begin():
             if streams:
                 await self._dialect.lock(connection, self.service, streams)
@@ -116,8 +129,9 @@ class Store:
                 locked=frozenset(streams),
             )
             try:
-                if fence is not None:
-                    await transaction.tasks.hold(fence)
+                if beginning.fence is not None:
+                    await transaction.tasks.hold(beginning.fence)
+                await transaction.fetch(beginning.reads)
                 result = await body(transaction)
                 await transaction.flush()
             finally:
@@ -163,15 +177,6 @@ class Store:
                 query = query.where(tables.events.c.correlation == correlation)
             rows = await transaction.execute(query)
         return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
-
-    async def unsettled(self) -> bool:
-        """Whether events are committed that :meth:`events` will give only in a moment."""
-        condition = self._dialect.unsettled()
-        if condition is None:
-            return False
-        async with self.reading() as transaction:
-            query = select(tables.events.c.position).where(condition).limit(1)
-            return (await transaction.execute(query)).first() is not None
 
     async def last_position(self, *, category: str = "") -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""

@@ -75,8 +75,11 @@ class Transaction:
             raise RuntimeError("nothing may be appended before caused_by() was called")
         return self._cause
 
-    def caused_by(self, cause: Cause, *, index: int = 0) -> None:
-        """Name ``cause`` for what is appended from now on, numbering events from ``index``."""
+    def caused_by(self, cause: Cause | None, *, index: int = 0) -> None:
+        """Name ``cause`` for what is appended from now on, numbering events from ``index``.
+
+        None is what it is in the beginning: nothing may be appended.
+        """
         self._cause = cause
         self._index = index
 
@@ -255,6 +258,14 @@ class Transaction:
         """The events after the one at position ``after``, in commit order; none is ever missed."""
         order = self._dialect.order()
         return select(tables.events).where(self._dialect.after(after)).order_by(*order)
+
+    async def unsettled(self) -> bool:
+        """Whether events are committed that :meth:`news` will give only in a moment."""
+        condition = self._dialect.unsettled()
+        if condition is None:
+            return False
+        query = select(tables.events.c.position).where(condition).limit(1)
+        return (await self._connection.execute(query)).first() is not None
 
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""
