@@ -10,7 +10,7 @@ from bench import work
 from bench.raw_loop import raw_loop
 from bench.report import Row
 from bench.run import Run, beside
-from bench.stage import On, Stage, Watcher, audited, count_audited, stage
+from bench.stage import AuditCopy, On, Watcher, audited, stage
 from busbar.messages.resource import ResourceProvisioned
 
 
@@ -29,7 +29,7 @@ async def _measure(run: Run, on: On) -> list[Row]:
     async with (
         stage(run, on) as platform,
         raw_loop(run, platform.bootstrap) as limit,
-        bursting(platform) as bursts,
+        bursting(platform.bootstrap, platform.copy) as bursts,
     ):
         await bursts.turn(run.size(500, quick=100))
 
@@ -53,10 +53,10 @@ class Bursts:
     """Intents that come all at once."""
 
     def __init__(
-        self, platform: Stage, producer: AIOKafkaProducer, watcher: Watcher, *, teams: int
+        self, copy: AuditCopy, producer: AIOKafkaProducer, watcher: Watcher, *, teams: int
     ) -> None:
         """Use :func:`bursting`."""
-        self._platform = platform
+        self._copy = copy
         self._producer = producer
         self._watcher = watcher
         self._teams = teams
@@ -71,18 +71,20 @@ class Bursts:
         begun = perf_counter()
         await work.publish(self._producer, records)
         await self._watcher.until(self._asked)
-        await audited(self._platform, self._watcher)
+        await audited(self._copy, self._watcher)
         rate = count / (perf_counter() - begun)
-        kept = await count_audited(self._platform, ResourceProvisioned.TYPE)
+        kept = await self._copy.count(ResourceProvisioned.TYPE)
         assert kept == self._asked, f"audit has {kept} of {self._asked}"
         return rate
 
 
 @asynccontextmanager
-async def bursting(platform: Stage, *, teams: int = work.TEAMS) -> AsyncIterator[Bursts]:
+async def bursting(
+    bootstrap: str, copy: AuditCopy, *, teams: int = work.TEAMS
+) -> AsyncIterator[Bursts]:
     """One idempotent producer, and somebody who watches what comes of it."""
     async with (
-        work.producing(platform.bootstrap) as producer,
-        Watcher(platform.bootstrap).watching() as watcher,
+        work.producing(bootstrap) as producer,
+        Watcher(bootstrap).watching() as watcher,
     ):
-        yield Bursts(platform, producer, watcher, teams=teams)
+        yield Bursts(copy, producer, watcher, teams=teams)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bench import end_to_end, engine_noop, store_append, store_replay
+from bench import end_to_end, engine_noop, latency, pipeline, saga, store_append, store_replay
 from bench.run import Measure
 
 MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
@@ -13,5 +13,8 @@ MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
     ("store-replay-sqlite",): store_replay.measure_sqlite,
     ("end-to-end-postgres",): end_to_end.measure_postgres,
     ("end-to-end-sqlite",): end_to_end.measure_sqlite,
+    ("pipeline-bare",): pipeline.measure,
+    ("latency-p50", "latency-p99"): latency.measure,
+    ("saga-bare",): saga.measure,
 }
 """In the order in which they are taken."""

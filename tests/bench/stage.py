@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import SecretStr
 
@@ -32,7 +31,32 @@ PATIENCE = 600.0
 _LEFT_OUT = frozenset({"gateway"})
 _ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.backends.noop:NoopBackend\n"
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
-_OFFSETS = "SELECT topic, partition, next_offset FROM {} WHERE consumer = 'audit'"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCopy:
+    """What audit has stored: in a schema of ``cluster``, else in ``file``."""
+
+    file: Path
+    cluster: StoreCluster | None = None
+
+    async def has(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether it has every record before ``ends``: its offsets say so (law 1)."""
+        rows = await self._rows("SELECT topic, partition, next_offset FROM offsets")
+        reached = {(topic, partition): offset for topic, partition, offset in rows}
+        return all(reached.get(partition, 0) >= end for partition, end in ends.items())
+
+    async def count(self, type_: str) -> int:
+        """How many events of ``type_`` it has."""
+        rows = await self._rows(f"SELECT count(*) FROM events WHERE type = '{type_}'")  # noqa: S608 - our own names
+        return int(rows[0][0])
+
+    async def _rows(self, query: str) -> Any:
+        if self.cluster is None:
+            with closing(sqlite3.connect(self.file)) as session:
+                return session.execute(query).fetchall()
+        async with self.cluster.session(service="audit") as session:
+            return await session.fetch(query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +68,10 @@ class Stage:
     platform: Platform
     cluster: StoreCluster | None
 
-    async def audit_has(self, ends: Mapping[Partition, int]) -> bool:
-        """Whether audit has stored every record before ``ends``: its offsets say so (law 1)."""
-        reached = await self._reached()
-        return all(reached.get(partition, 0) >= end for partition, end in ends.items())
-
-    async def _reached(self) -> dict[Partition, int]:
-        if self.cluster is None:
-            with closing(sqlite3.connect(self.platform.home / "audit.db")) as session:
-                rows: Any = session.execute(_OFFSETS.format("offsets")).fetchall()
-        else:
-            async with self.cluster.session(service="audit") as session:
-                rows = await session.fetch(_OFFSETS.format("busbar_audit.offsets"))
-        return {(topic, partition): offset for topic, partition, offset in rows}
+    @property
+    def copy(self) -> AuditCopy:
+        """What audit has."""
+        return AuditCopy(self.platform.home / "audit.db", self.cluster)
 
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
@@ -193,24 +208,9 @@ class Watcher:
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
 
-async def audited(stage: Stage, watcher: Watcher) -> None:
-    """Return when audit has stored everything that was published until now."""
+async def audited(copy: AuditCopy, watcher: Watcher) -> None:
+    """Return when ``copy`` has everything that was published until now."""
     ends = await watcher.ends()
     await eventually(
-        lambda: stage.audit_has(ends), within=PATIENCE, every=0.01, what="the audit of everything"
+        lambda: copy.has(ends), within=PATIENCE, every=0.01, what="the audit of everything"
     )
-
-
-async def count_audited(stage: Stage, type_: str) -> int:
-    """How many events of ``type_`` audit has."""
-    query = f"SELECT count(*) FROM events WHERE type = '{type_}'"  # noqa: S608 - our own names
-    if stage.cluster is None:
-        with closing(sqlite3.connect(stage.platform.home / "audit.db")) as session:
-            return int(session.execute(query).fetchone()[0])
-    connection = await asyncpg.connect(
-        stage.cluster.url, server_settings={"search_path": "busbar_audit"}
-    )
-    try:
-        return int(await connection.fetchval(query))
-    finally:
-        await connection.close()
