@@ -1,0 +1,137 @@
+"""``python -m bench``: what the platform reaches, each figure beside its limit in the same run.
+
+A limit is what the same machine does with the same input and output and nothing else, written as
+well as we know; ours and the limit take turns, so that noise hits both alike. Believe ratios:
+figures in seconds say as much about the machine. A missed goal is told and is no error.
+
+  python -m bench                                  everything; half an hour on two cores
+  python -m bench --quick                          small sizes, to see that it works
+  python -m bench --only engine-noop,latency-p99   only these
+  python -m bench --profile engine-noop            where the processor's time goes in that one
+  python -m bench growth                           how cost grows: docs/growth.md and .svg
+
+The rows go to build/bench.json; durability is the same on both sides (fsync and synchronous_commit
+on, SQLite synchronous=FULL, acks=all). The exit code is 0 unless something broke.
+"""
+
+import argparse
+import asyncio
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from bench import report
+from bench.figures import MEASUREMENTS
+from bench.goals import GOALS
+from bench.profiles import Profiles
+from bench.report import Row
+from bench.run import Run
+from busbar.runtime.logs import configure
+
+REPORT = Path("build/bench.json")
+ROUNDS, QUICK_ROUNDS = 5, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what was asked for; 0 unless something broke."""
+    options = _options(arguments)
+    configure(service="bench", level="ERROR", form="console")
+    logging.getLogger().setLevel(logging.ERROR)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if options.profile:
+            return runner.run(_profiled(options))
+        rows = runner.run(_measured(options))
+    sys.stdout.write(report.table(rows) + "\n")
+    return 0
+
+
+async def _measured(options: argparse.Namespace) -> list[Row]:
+    run = _run(options)
+    rows: list[Row] = []
+    for names, measure in MEASUREMENTS.items():
+        wanted = [name for name in names if name in options.only]
+        if wanted:
+            _say(", ".join(wanted))
+            rows += [row for row in await measure(run) if row.name in wanted]
+            report.write(rows, options.report)
+    return rows
+
+
+async def _profiled(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="busbar-bench-profile-") as folder:
+        profiles = Profiles(Path(folder))
+        run = _run(options, profiles)
+        measure = next(found for names, found in MEASUREMENTS.items() if options.profile in names)
+        _say(f"profiling {options.profile}")
+        await measure(run)
+        for process, table in profiles.tables().items():
+            sys.stdout.write(f"\n{process}\n{table}\n")
+    return 0
+
+
+def _run(options: argparse.Namespace, profiles: Profiles | None = None) -> Run:
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    return Run(
+        quick=options.quick, rounds=rounds, seed=options.seed, say=_say, profiles=profiles
+    )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only",
+        type=_names,
+        default=tuple(GOALS),
+        metavar="NAME[,NAME]",
+        help=f"measure only these of {', '.join(GOALS)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it work at all?")
+    parser.add_argument(
+        "--rounds",
+        type=_positive,
+        metavar="N",
+        help=f"turns of each side ({ROUNDS}, or {QUICK_ROUNDS} when quick)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="gives what is drawn by chance (1)")
+    parser.add_argument(
+        "--report", type=Path, default=REPORT, help=f"where the rows are written ({REPORT})"
+    )
+    parser.add_argument(
+        "--profile",
+        choices=tuple(GOALS),
+        metavar="NAME",
+        help="measure this one alone, and show where its own side spends the processor's time",
+    )
+    return parser.parse_args(arguments)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in GOALS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(GOALS)}")
+    return names
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least one")
+    return number
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""``end-to-end-*``: intents in, decided, made real by nothing, told and audited, by real processes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from aiokafka import AIOKafkaProducer
+
+from bench import work
+from bench.raw_loop import raw_loop
+from bench.report import Row
+from bench.run import Run, beside
+from bench.stage import AuditCopy, On, Watcher, audited, stage
+from busbar.messages.resource import ResourceProvisioned
+
+
+async def measure_postgres(run: Run) -> list[Row]:
+    """Every service once, on PostgreSQL."""
+    return await _measure(run, "postgres")
+
+
+async def measure_sqlite(run: Run) -> list[Row]:
+    """Every service once, a file each."""
+    return await _measure(run, "sqlite")
+
+
+async def _measure(run: Run, on: On) -> list[Row]:
+    count = run.size(3_000, quick=300)
+    async with (
+        stage(run, on) as platform,
+        raw_loop(run, platform.bootstrap) as limit,
+        bursting(platform.bootstrap, platform.copy) as bursts,
+    ):
+        await bursts.turn(run.size(500, quick=100))
+
+        async def ours() -> float:
+            async with platform.own_side():
+                return await bursts.turn(count)
+
+        return [
+            await beside(
+                run,
+                f"end-to-end-{on}",
+                "intents/s",
+                ours=ours,
+                limit=limit.turn,
+                called="raw-loop",
+            )
+        ]
+
+
+class Bursts:
+    """Intents that come all at once."""
+
+    def __init__(
+        self, copy: AuditCopy, producer: AIOKafkaProducer, watcher: Watcher, *, teams: int
+    ) -> None:
+        """Use :func:`bursting`."""
+        self._copy = copy
+        self._producer = producer
+        self._watcher = watcher
+        self._teams = teams
+        self._turns = 0
+        self._asked = 0
+
+    async def turn(self, count: int) -> float:
+        """Intents a second, from the first that is sent until the last fact is audited."""
+        self._turns += 1
+        records = work.intents(count, f"burst-{self._turns}", teams=self._teams)
+        self._asked += count
+        begun = perf_counter()
+        await work.publish(self._producer, records)
+        await self._watcher.until(self._asked)
+        await audited(self._copy, self._watcher)
+        rate = count / (perf_counter() - begun)
+        kept = await self._copy.count(ResourceProvisioned.TYPE)
+        assert kept == self._asked, f"audit has {kept} of {self._asked}"
+        return rate
+
+
+@asynccontextmanager
+async def bursting(
+    bootstrap: str, copy: AuditCopy, *, teams: int = work.TEAMS
+) -> AsyncIterator[Bursts]:
+    """One idempotent producer, and somebody who watches what comes of it."""
+    async with (
+        work.producing(bootstrap) as producer,
+        Watcher(bootstrap).watching() as watcher,
+    ):
+        yield Bursts(copy, producer, watcher, teams=teams)

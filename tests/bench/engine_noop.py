@@ -1,0 +1,181 @@
+"""``engine-noop``: what delivery itself costs, with a handler that does nothing."""
+
+import asyncio
+import json
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+
+from bench import servers, work
+from bench.report import Row
+from bench.run import Run, beside
+from busbar.messages import topics
+from busbar.messages.resource import ApplyResource
+from busbar.runtime.bus import Partition, Record
+from busbar.runtime.cipher import Cipher
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.dead_letters import DeadLetters
+from busbar.runtime.engine import Engine
+from busbar.runtime.kafka import KafkaBus, ensure_topics
+from busbar.runtime.service import Received, Service
+from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store.postgres import open_postgres
+from support.postgres_store import StoreCluster
+
+SERVICE = "policy"
+BARE = "bare"
+BATCH = 500
+PATIENCE = 300.0
+
+_INBOX = """INSERT INTO inbox (consumer, source, id, digest, recorded_time)
+SELECT $1, source, id, '', $4 FROM unnest($2::text[], $3::text[]) AS new (source, id)
+ON CONFLICT DO NOTHING RETURNING source, id"""
+_OFFSETS = """INSERT INTO offsets (consumer, topic, partition, next_offset)
+SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])
+ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"""
+
+
+@dataclass(slots=True)
+class Gauge:
+    """An engine, and how long it takes from its first batch until ``count`` records are durable."""
+
+    engine: Engine
+    count: int
+    seen: int = 0
+    begun: float = 0.0
+    ended: float = 0.0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+        self.begun = self.begun or perf_counter()
+        moved = await self.engine.process(records)
+        self.seen += len(records)
+        if self.seen >= self.count:
+            self.ended = perf_counter()
+            self.done.set()
+        return moved
+
+    async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        return await self.engine.positions(partitions)
+
+    async def revoke(self, partitions: Collection[Partition]) -> None:
+        await self.engine.revoke(partitions)
+
+
+async def measure(run: Run) -> list[Row]:
+    """Both sides read the same records from Kafka, and write into the same tables."""
+    count = run.size(20_000, quick=3_000)
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(servers.postgres(run, SERVICE))
+        bootstrap = await stack.enter_async_context(servers.kafka(run))
+        await ensure_topics(bootstrap)
+        bench = _Bench(run, bootstrap, cluster)
+        await bench.fill(BATCH)
+        await bench.bare()
+        await bench.engine()
+        return [await bench.compared(count)]
+
+
+class _Bench:
+    def __init__(self, run: Run, bootstrap: str, cluster: StoreCluster) -> None:
+        self._run = run
+        self._bootstrap = bootstrap
+        self._cluster = cluster
+        self._count = 0
+        self._filled = 0
+
+    async def fill(self, count: int) -> None:
+        """Publish ``count`` more intents."""
+        self._filled += 1
+        self._count = count
+        async with work.producing(self._bootstrap) as producer:
+            await work.publish(producer, work.intents(count, f"noop-{self._filled}"))
+
+    async def compared(self, count: int) -> Row:
+        async def limit() -> float:
+            await self.fill(count)
+            return await self.bare()
+
+        return await beside(
+            self._run,
+            "engine-noop",
+            "events/s",
+            ours=self.engine,
+            limit=limit,
+            called="bare-loop",
+        )
+
+    async def engine(self) -> float:
+        """The product's engine over its own bus and its own store."""
+        service = Service(SERVICE)
+        service.on(ApplyResource)(_nothing)
+        clock = SystemClock()
+        store: Store = await open_postgres(self._cluster.url, service=SERVICE, clock=clock)
+        letters = DeadLetters(SERVICE, Cipher(bytes(32)))
+        engine = Engine(service, store, letters, clock=clock, attempts=5)
+        gauge = Gauge(engine, self._count)
+        bus = KafkaBus(self._bootstrap, service=SERVICE, batch_records=BATCH)
+        bus.subscribe(service.topics, gauge)
+        await bus.start()
+        try:
+            async with self._run.own_side(), asyncio.timeout(PATIENCE):
+                await bus.consume()
+                await gauge.done.wait()
+        finally:
+            await engine.stop()
+            await bus.stop()
+            await store.close()
+        return self._count / (gauge.ended - gauge.begun)
+
+    async def bare(self) -> float:
+        """The same input and output, written by hand for nothing else."""
+        connection = await asyncpg.connect(
+            self._cluster.url, server_settings={"search_path": f"busbar_{SERVICE}"}
+        )
+        consumer = AIOKafkaConsumer(
+            topics.INTENTS_RESOURCE,
+            bootstrap_servers=self._bootstrap,
+            group_id="bench.bare",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        await consumer.start()
+        seen, begun = 0, 0.0
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while seen < self._count:
+                    found = await consumer.getmany(timeout_ms=1000, max_records=BATCH)
+                    begun = begun or (perf_counter() if found else 0.0)
+                    if found:
+                        seen += await _kept(connection, found)
+                        await consumer.commit()
+            return seen / (perf_counter() - begun)
+        finally:
+            await consumer.stop()
+            await connection.close()
+
+
+async def _kept(connection: Any, found: Mapping[Any, Sequence[Any]]) -> int:
+    """Mark one batch as handled, and how far it came, in one transaction."""
+    sources, ids, parsed = [], [], []
+    for records in found.values():
+        for record in records:
+            headers = dict(record.headers)
+            sources.append(headers["ce_source"].decode())
+            ids.append(headers["ce_id"].decode())
+            parsed.append(json.loads(record.value))
+    places = [(tp.topic, tp.partition, records[-1].offset + 1) for tp, records in found.items()]
+    async with connection.transaction():
+        new = await connection.fetch(_INBOX, BARE, sources, ids, "2026-01-01T00:00:00.000000Z")
+        await connection.execute(_OFFSETS, BARE, *map(list, zip(*places, strict=True)))
+    assert len(new) == len(parsed), "a record came twice"
+    return len(parsed)
+
+
+async def _nothing(_received: Received[ApplyResource], _tx: Transaction) -> None:
+    """Whatever it costs now, delivery costs."""

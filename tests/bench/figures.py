@@ -1,0 +1,20 @@
+"""Every measurement, by the figures that it gives."""
+
+from collections.abc import Mapping
+
+from bench import end_to_end, engine_noop, latency, pipeline, saga, store_append, store_replay
+from bench.run import Measure
+
+MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
+    ("engine-noop",): engine_noop.measure,
+    ("store-append-postgres",): store_append.measure_postgres,
+    ("store-append-sqlite",): store_append.measure_sqlite,
+    ("store-replay-postgres",): store_replay.measure_postgres,
+    ("store-replay-sqlite",): store_replay.measure_sqlite,
+    ("end-to-end-postgres",): end_to_end.measure_postgres,
+    ("end-to-end-sqlite",): end_to_end.measure_sqlite,
+    ("pipeline-bare",): pipeline.measure,
+    ("latency-p50", "latency-p99"): latency.measure,
+    ("saga-bare",): saga.measure,
+}
+"""In the order in which they are taken."""

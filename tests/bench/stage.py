@@ -1,0 +1,216 @@
+"""The platform as ``busbar up`` runs it, real processes on a real Kafka, for something to measure."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import SecretStr
+
+from bench import servers, work
+from bench.run import Run
+from busbar.cli.up import Database, Platform, ServicePlan, plan_services
+from busbar.cli.up.plan import Wiring
+from busbar.messages import topics
+from busbar.runtime.bus import Partition
+from support import eventually
+from support.postgres_store import StoreCluster
+
+On = Literal["postgres", "sqlite"]
+HOPS = (topics.INTENTS_RESOURCE, topics.FACTS_POLICY, topics.FACTS_RESOURCE)
+"""Where an intent and its facts are published."""
+
+PATIENCE = 600.0
+_LEFT_OUT = frozenset({"gateway"})
+_ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.backends.noop:NoopBackend\n"
+_METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCopy:
+    """What audit has stored: in a schema of ``cluster``, else in ``file``."""
+
+    file: Path
+    cluster: StoreCluster | None = None
+
+    async def has(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether it has every record before ``ends``: its offsets say so (law 1)."""
+        rows = await self._rows("SELECT topic, partition, next_offset FROM offsets")
+        reached = {(topic, partition): offset for topic, partition, offset in rows}
+        return all(reached.get(partition, 0) >= end for partition, end in ends.items())
+
+    async def count(self, type_: str) -> int:
+        """How many events of ``type_`` it has."""
+        rows = await self._rows(f"SELECT count(*) FROM events WHERE type = '{type_}'")  # noqa: S608 - our own names
+        return int(rows[0][0])
+
+    async def _rows(self, query: str) -> Any:
+        if self.cluster is None:
+            with closing(sqlite3.connect(self.file)) as session:
+                return session.execute(query).fetchall()
+        async with self.cluster.session(service="audit") as session:
+            return await session.fetch(query)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What runs."""
+
+    run: Run
+    bootstrap: str
+    platform: Platform
+    cluster: StoreCluster | None
+
+    @property
+    def copy(self) -> AuditCopy:
+        """What audit has."""
+        return AuditCopy(self.platform.home / "audit.db", self.cluster)
+
+    @asynccontextmanager
+    async def own_side(self) -> AsyncIterator[None]:
+        """What happens inside is what gets profiled, in every service."""
+        self._signal()
+        try:
+            yield
+        finally:
+            self._signal()
+
+    def _signal(self) -> None:
+        if self.run.profiles is not None:
+            for pid in self.platform.pids.values():
+                if pid is not None:
+                    os.kill(pid, signal.SIGUSR2)
+
+
+@asynccontextmanager
+async def stage(run: Run, on: On, *, copies: int = 1, whole: bool = False) -> AsyncIterator[Stage]:
+    """Start the platform; ``whole`` has the gateway as well, which publishing to Kafka needs not."""
+    async with AsyncExitStack() as stack:
+        home = stack.enter_context(servers.folder("home"))
+        cluster = None
+        if on == "postgres":
+            cluster = await stack.enter_async_context(servers.postgres(run))
+        bootstrap = await stack.enter_async_context(servers.kafka(run))
+        run.say(f"  starting the platform on {on}")
+        platform = Platform(
+            home / "busbar",
+            bootstrap=bootstrap,
+            database=_database(cluster) if cluster is not None else None,
+            copies=copies,
+            services=_planner(run, _offering(home), () if whole else _LEFT_OUT),
+        )
+        stack.push_async_callback(asyncio.to_thread, platform.stop)
+        await asyncio.to_thread(platform.start)
+        await asyncio.to_thread(platform.wait_ready)
+        yield Stage(run, bootstrap, platform, cluster)
+
+
+def _database(cluster: StoreCluster) -> Database:
+    return Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url))
+
+
+def _offering(home: Path) -> str:
+    """A folder for PYTHONPATH that offers the adapter ``noop``, as an installed package would."""
+    package = home / "offering" / "busbar_bench-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text(_METADATA, encoding="utf-8")
+    (package / "entry_points.txt").write_text(_ENTRY_POINTS, encoding="utf-8")
+    return str(package.parent)
+
+
+def _planner(run: Run, offering: str, left_out: Any) -> Any:
+    tests = str(Path(__file__).parents[1])
+    more = {"BUSBAR_PROMISES": str(work.PROMISES), "PYTHONPATH": f"{offering}{os.pathsep}{tests}"}
+
+    def plan(wiring: Wiring) -> tuple[ServicePlan, ...]:
+        return tuple(
+            replace(
+                one,
+                environment={**one.environment, **more},
+                command=_command(run, one),
+            )
+            for one in plan_services(wiring)
+            if one.name not in left_out
+        )
+
+    return plan
+
+
+def _command(run: Run, plan: ServicePlan) -> tuple[str, ...]:
+    """The service's own command, or the same under the sampler."""
+    if run.profiles is None:
+        return plan.command
+    place = run.profiles.folder / f"{plan.name}.json"
+    return (sys.executable, "-m", "bench.sampled", str(place), *plan.command[3:])
+
+
+class Watcher:
+    """Counts the resources that are provisioned, as anybody could who reads Kafka."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Read from where the facts end now."""
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._reading: asyncio.Task[None] | None = None
+        self._more = asyncio.Event()
+        self.seen: dict[str, float] = {}
+        """When the fact about each operation was seen, by the event loop's clock."""
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator["Watcher"]:
+        """Read until the end of the block."""
+        await self._consumer.start()
+        try:
+            partitions = [
+                TopicPartition(topics.FACTS_RESOURCE, number) for number in range(topics.PARTITIONS)
+            ]
+            self._consumer.assign(partitions)
+            await self._consumer.seek_to_end(*partitions)
+            self._reading = asyncio.create_task(self._read())
+            yield self
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
+                await asyncio.gather(self._reading, return_exceptions=True)
+            await self._consumer.stop()
+
+    async def _read(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            found = await self._consumer.getmany(timeout_ms=1000)
+            now = loop.time()
+            for records in found.values():
+                for record in records:
+                    headers = dict(record.headers)
+                    if headers["ce_type"] == b"busbar.resource.provisioned.v1":
+                        self.seen.setdefault(headers["ce_correlationid"].decode(), now)
+            self._more.set()
+
+    async def until(self, count: int) -> None:
+        """Return when ``count`` operations have succeeded."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.seen) < count:
+                self._more.clear()
+                await self._more.wait()
+
+    async def ends(self) -> dict[Partition, int]:
+        """Where the topics that an intent passes through end now."""
+        partitions = [
+            TopicPartition(name, number) for name in HOPS for number in range(topics.PARTITIONS)
+        ]
+        found = await self._consumer.end_offsets(partitions)
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
+
+async def audited(copy: AuditCopy, watcher: Watcher) -> None:
+    """Return when ``copy`` has everything that was published until now."""
+    ends = await watcher.ends()
+    await eventually(
+        lambda: copy.has(ends), within=PATIENCE, every=0.01, what="the audit of everything"
+    )
