@@ -75,9 +75,7 @@ async def _profiled(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, profiles: Profiles | None = None) -> Run:
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    return Run(
-        quick=options.quick, rounds=rounds, seed=options.seed, say=_say, profiles=profiles
-    )
+    return Run(quick=options.quick, rounds=rounds, seed=options.seed, say=_say, profiles=profiles)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

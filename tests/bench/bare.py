@@ -119,9 +119,7 @@ class Hop:
                 _INBOX, self.role, *map(list, zip(*identities, strict=True)), rows.NOW
             )
         places = [(tp.topic, tp.partition, batch[-1].offset + 1) for tp, batch in found.items()]
-        await self._connection.execute(
-            _OFFSETS, self.role, *map(list, zip(*places, strict=True))
-        )
+        await self._connection.execute(_OFFSETS, self.role, *map(list, zip(*places, strict=True)))
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Publish ``events`` in order."""

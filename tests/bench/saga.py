@@ -17,8 +17,7 @@ from busbar.messages.resource import ResourceQueued
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import Cause, Store, Transaction, open_store
-from busbar.runtime.store.rows import Written
-from busbar.runtime.workers import TaskRunner
+from busbar.runtime.workers import TaskRunner, Work, Worker
 from support.postgres_store import StoreCluster
 
 SERVICE = "provisioner"
@@ -94,7 +93,6 @@ class _Sagas:
         self._turns = 0
         self._left = 0
         self._done = asyncio.Event()
-        store.on_commit(self._on_commit)
 
     async def turn(self, count: int) -> float:
         """Sagas a second, queued beforehand."""
@@ -102,9 +100,8 @@ class _Sagas:
         await self._queue(count)
         clock = SystemClock()
         service = Provisioner(_Adapters(), clock=clock, lease=LEASE).service()
-        runner = TaskRunner(
-            SAGA, service.workers[SAGA], self._store, clock=clock, holder="bench", lease=LEASE
-        )
+        worker = self._counted(service.workers[SAGA])
+        runner = TaskRunner(SAGA, worker, self._store, clock=clock, holder="bench", lease=LEASE)
         self._left = count
         self._done.clear()
         begun = perf_counter()
@@ -139,9 +136,11 @@ class _Sagas:
 
         await self._store.transact(body)
 
-    def _on_commit(self, written: Written) -> None:
-        """A saga that is finished says so; nothing else of its kind is written meanwhile."""
-        if self._left and SAGA in written.scheduled:
+    def _counted(self, worker: Worker) -> Worker:
+        async def counted(work: Work) -> None:
+            await worker(work)
             self._left -= 1
             if not self._left:
                 self._done.set()
+
+        return counted

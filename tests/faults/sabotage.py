@@ -9,19 +9,22 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.backends.memory import MemoryBackend
 from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
 from busbar.provisioner.domain import commands
 from busbar.provisioner.domain.state import Saga
-from busbar.runtime.store import tables
+from busbar.runtime.store import Claim, tables
+from busbar.runtime.store.bulk import Release
+from busbar.runtime.store.bulk_sqlite import SqliteBulk
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.tasks import Tasks
 from faults.bus import Loss
@@ -29,6 +32,7 @@ from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated
 from faults.verdict import judge
 
+_RELEASE = "UPDATE tasks SET holder = NULL, expires = NULL, due = ? WHERE kind = ? AND name = ?"
 Found = Mapping[str, Sequence[str]]
 
 
@@ -62,7 +66,20 @@ def _no_epochs(patch: pytest.MonkeyPatch) -> None:
         )
         return True
 
+    async def held(_tasks: Tasks, claims: Collection[Claim]) -> list[Claim]:
+        return list(claims)
+
+    async def release(
+        _bulk: SqliteBulk, connection: AsyncConnection, releases: Sequence[Release]
+    ) -> int:
+        for one in releases:
+            row = one.again, one.kind, one.name
+            await connection.exec_driver_sql(_RELEASE, row)
+        return len(releases)
+
     patch.setattr(Tasks, "_if_held", if_held)
+    patch.setattr(Tasks, "held", held)
+    patch.setattr(SqliteBulk, "release", release)
 
 
 def _no_marks(patch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +21,7 @@ from busbar.runtime.dead_letters import pack
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.service import Service
 from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
+from busbar.runtime.store.text import dumps, loads
 
 PAGE = 1000
 CATCH_UP_SECONDS = 5.0
@@ -65,7 +65,7 @@ class Audit:
             f"{RECORDS}{place}",
             id_=id_,
             type_=type_,
-            data=json.dumps(data, ensure_ascii=False),
+            data=dumps(data),
             metadata=known,
             key=resource,
         )
@@ -134,7 +134,7 @@ def _as_resource(text: str) -> str | None:
 
 def record_of(event: StoredEvent) -> AuditRecord:
     """The audit record that was stored as ``event``."""
-    about: Mapping[str, Any] = json.loads(event.metadata)
+    about: Mapping[str, Any] = loads(event.metadata)
     readable = event.type != UNREADABLE
     return AuditRecord(
         cursor=event.position,
@@ -153,7 +153,7 @@ def record_of(event: StoredEvent) -> AuditRecord:
         sequence=about.get("sequence"),
         value_digest=about["value_digest"],
         readable=readable,
-        data=json.loads(event.data) if readable else None,
+        data=loads(event.data) if readable else None,
     )
 
 

@@ -4,6 +4,10 @@ import hashlib
 import json
 from typing import Any
 
+_spell = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode
+
 
 def canonical_json(value: Any) -> bytes:
     """``value`` as JSON with sorted keys and no white space.
@@ -11,9 +15,7 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON does not have.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _spell(value).encode()
 
 
 def digest(value: Any) -> str:

@@ -11,9 +11,12 @@ NAMESPACE = UUID("6b2f6a0e-1f5c-5d0e-9a53-0d6b8c2f7a11")
 """busbar's own UUIDv5 namespace (RFC 9562 section 5.5). Changing it renames everything."""
 
 
+_spell = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _name(*parts: str | int) -> UUID:
     # JSON keeps the parts apart: ("a", "bc") and ("ab", "c") must not meet.
-    return uuid5(NAMESPACE, json.dumps(parts, ensure_ascii=False, separators=(",", ":")))
+    return uuid5(NAMESPACE, _spell(parts))
 
 
 def operation_id(source: str, id_: str) -> UUID:

@@ -1,13 +1,14 @@
 """From stored rows to CloudEvents and back: what a service's event looks like on the wire."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from busbar.kernel.canonical import canonical_json
 from busbar.kernel.clock import parse_time
 from busbar.messages.envelope import Envelope
 from busbar.runtime.store.rows import StoredEvent
+from busbar.runtime.store.text import loads
 
 GENESIS = "0" * 64
 """The link before the first of every digest chain."""
@@ -18,7 +19,7 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
 
     An intent that a service passes on keeps the identity and the attributes its producer gave it.
     """
-    about: Mapping[str, Any] = json.loads(event.metadata)
+    about: Mapping[str, Any] = loads(event.metadata)
     extensions: dict[str, str] = {
         "correlationid": event.correlation,
         # An intent that is passed on has no cause but its producer's.
@@ -39,7 +40,7 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
         subject=about.get("subject"),
         time=parse_time(time) if time else None,
         extensions=extensions,
-        data=json.loads(event.data),
+        data=loads(event.data),
         body=event.data.encode(),
         key=event.key,
     )
@@ -47,8 +48,5 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
 
 def chain(previous: str, source: str, id_: str, type_: str, data: Any) -> str:
     """The next link of a digest chain: SHA-256 over the link before and the event's own digest."""
-    canonical = json.dumps(
-        [source, id_, type_, data], sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
-    own = hashlib.sha256(canonical.encode()).hexdigest()
+    own = hashlib.sha256(canonical_json([source, id_, type_, data])).hexdigest()
     return hashlib.sha256((previous + own).encode()).hexdigest()

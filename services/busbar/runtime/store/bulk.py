@@ -77,6 +77,12 @@ class Bulk(Protocol):
         """The events of each stream from the given version on, in the order of versions."""
         ...
 
+    async def newest(
+        self, connection: AsyncConnection, streams: Sequence[str]
+    ) -> list[tuple[str, int, int]]:
+        """Stream, version and transaction number of the newest event of each that has any."""
+        ...
+
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:

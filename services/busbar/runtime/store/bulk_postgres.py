@@ -26,6 +26,11 @@ _READ_STREAMS = (
     " JOIN events e ON e.stream = w.stream AND e.version >= w.since"
     " ORDER BY e.stream, e.version"
 )
+_NEWEST = (
+    "SELECT w.stream, e.version, e.xid::text::bigint FROM unnest($1::text[]) AS w(stream)"
+    " CROSS JOIN LATERAL (SELECT version, xid FROM events WHERE events.stream = w.stream"
+    " ORDER BY version DESC LIMIT 1) AS e"
+)
 _MARK_INBOX = (
     "INSERT INTO inbox (consumer, source, id, digest, recorded_time)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
@@ -80,6 +85,13 @@ class PostgresBulk:
         wanted = (list(since), list(since.values()))
         found = await _rows(connection, _READ_STREAMS, wanted)
         return [StreamRow(*row) for row in found]
+
+    async def newest(
+        self, connection: AsyncConnection, streams: Sequence[str]
+    ) -> list[tuple[str, int, int]]:
+        """The newest event of each stream."""
+        found = await _rows(connection, _NEWEST, (list(streams),))
+        return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]

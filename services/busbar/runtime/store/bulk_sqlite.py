@@ -22,6 +22,11 @@ _READ_STREAMS = (
     " FROM w JOIN events e ON e.stream = w.stream AND e.version >= w.since"
     " ORDER BY e.stream, e.version"
 )
+_NEWEST = (
+    "WITH w(stream) AS (VALUES {values})"
+    " SELECT w.stream, max(e.version), 0 FROM w JOIN events e ON e.stream = w.stream"
+    " GROUP BY w.stream"
+)
 _MARK_INBOX = (
     "INSERT INTO inbox (consumer, source, id, digest, recorded_time) VALUES {values}"
     " ON CONFLICT DO NOTHING RETURNING source, id"
@@ -63,6 +68,13 @@ class SqliteBulk:
         """The events of each stream from the given version on."""
         found = await _listed(connection, _READ_STREAMS, list(since.items()))
         return [StreamRow(*row) for row in found]
+
+    async def newest(
+        self, connection: AsyncConnection, streams: Sequence[str]
+    ) -> list[tuple[str, int, int]]:
+        """The newest event of each stream."""
+        found = await _listed(connection, _NEWEST, [(stream,) for stream in streams])
+        return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]

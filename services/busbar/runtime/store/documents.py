@@ -1,6 +1,5 @@
 """Projections: JSON documents by kind and key."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision
 from busbar.runtime.store.rows import Document
+from busbar.runtime.store.text import dumps, loads
 from busbar.runtime.store.upsert import upsert
 
 
@@ -37,7 +37,7 @@ class Documents:
         """
         place = (document.kind, document.key)
         self._touch(*place)
-        row = {**asdict(document), "value": json.dumps(dict(document.value), ensure_ascii=False)}
+        row = {**asdict(document), "value": dumps(dict(document.value))}
         statement = upsert(self._connection, tables.documents).values(**row)
         if place in self._absent:
             self._absent.discard(place)
@@ -65,7 +65,7 @@ class Documents:
             if self._writing:
                 self._absent.add((kind, key))
             return None
-        return dict(json.loads(value))
+        return dict(loads(value))
 
     async def remove(self, kind: str, key: str) -> None:
         """Forget the document of ``kind`` under ``key``."""
@@ -117,7 +117,7 @@ class Documents:
                 key=row.key,
                 parent=row.parent,
                 rank=row.rank,
-                value=json.loads(row.value),
+                value=loads(row.value),
             )
             for row in rows
         ]

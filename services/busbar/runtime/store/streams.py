@@ -1,6 +1,6 @@
 """What a transaction has read of streams, and the states that it leaves behind."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,7 +36,6 @@ class Loaded:
 class _Appended:
     """What is appended, but not written yet."""
 
-    version: int
     id: str
     type: str
     data: str
@@ -84,29 +83,22 @@ class Streams:
         await self.fetch([stream])
         return _fold(self._fetched[stream], initial, evolve)
 
-    def newest(self, stream: str) -> tuple[int, int] | None:
-        """Version and transaction number of the newest event; None if it was not fetched."""
-        rows = self._fetched.get(stream)
-        if rows is None:
-            return None
-        if rows:
-            return rows[-1].version, rows[-1].number
-        return (0, 0) if self._states.get(stream) is None else None
-
-    def append(self, stream: str, *, version: int, id_: str, type_: str, data: str) -> None:
+    def append(self, stream: str, *, id_: str, type_: str, data: str) -> None:
         """Note what is appended to ``stream``."""
-        self._appended.setdefault(stream, []).append(_Appended(version, id_, type_, data))
+        self._appended.setdefault(stream, []).append(_Appended(id_, type_, data))
 
-    def written(self) -> None:
-        """What was appended is in the database now; whoever asks again reads it there."""
+    def written(self, versions: Mapping[str, int]) -> None:
+        """What was appended is in the database now; whoever asks again reads it there.
+
+        ``versions`` are those that the streams have come to.
+        """
         for stream, added in self._appended.items():
             self._fetched.pop(stream, None)
             loaded = self._loaded.pop(stream, None)
             if loaded is not None:
                 state = _with(loaded.state, loaded.evolve, added)
-                newest = added[-1]
                 self._loaded[stream] = replace(
-                    loaded, version=newest.version, id=newest.id, state=state
+                    loaded, version=versions[stream], id=added[-1].id, state=state
                 )
         self._appended.clear()
 

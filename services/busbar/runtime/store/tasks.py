@@ -1,6 +1,5 @@
 """Durable tasks: due work under a lease whose epoch grows with every claim."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from busbar.kernel.errors import Fenced
 from busbar.runtime.store import tables
 from busbar.runtime.store.bulk import Bulk, Release
 from busbar.runtime.store.rows import Claim, Written
+from busbar.runtime.store.text import dumps, loads
 
 
 class Tasks:
@@ -33,7 +33,7 @@ class Tasks:
         self, kind: str, name: str, *, due: datetime | None = None, data: Mapping[str, Any] = {}
     ) -> None:
         """Have the task run at ``due`` (now, if left out); a task that exists is moved there."""
-        self._scheduled[kind, name] = (format_time(due or self._now), json.dumps(dict(data)))
+        self._scheduled[kind, name] = (format_time(due or self._now), dumps(dict(data)))
         self._written.scheduled.add(kind)
 
     async def claim(
@@ -66,7 +66,7 @@ class Tasks:
             Claim(
                 kind=row.kind,
                 name=row.name,
-                data=json.loads(row.data),
+                data=loads(row.data),
                 revision=row.revision,
                 attempts=row.attempts,
                 epoch=row.epoch,

@@ -1,7 +1,6 @@
 """One transaction: load streams, append events, schedule tasks, save documents, all or nothing."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,9 +26,12 @@ from busbar.runtime.store.rows import Cause, Written
 from busbar.runtime.store.states import States
 from busbar.runtime.store.streams import Streams
 from busbar.runtime.store.tasks import Tasks
+from busbar.runtime.store.text import dumps
 from busbar.runtime.store.upsert import upsert
 
 State = TypeVar("State")
+_Unnumbered = tuple[str, str, str, str, str, str, str, str | None, str | None, str, str]
+"""An event's values in the order of its columns, but for the version."""
 
 
 class Transaction:
@@ -65,7 +67,7 @@ class Transaction:
         self._index = 0
         self._versions: dict[str, int] = {}
         self._written_by: dict[str, int] = {}
-        self._pending: list[EventRow] = []
+        self._pending: list[_Unnumbered] = []
         self._stamp = format_time(now)
 
     @property
@@ -169,15 +171,10 @@ class Transaction:
         metadata: Mapping[str, Any],
     ) -> None:
         _check(topic, type_, data)
-        if stream not in self._versions:
-            self._expect(stream, *await self._newest(stream))
-        self._versions[stream] += 1
-        version = self._versions[stream]
         known = {name: value for name, value in metadata.items() if value is not None}
         self._pending.append(
             (
                 stream,
-                version,
                 id_,
                 type_,
                 self._stamp,
@@ -187,25 +184,27 @@ class Transaction:
                 topic,
                 key,
                 data,
-                json.dumps(known, ensure_ascii=False),
+                dumps(known),
             )
         )
-        self._streams.append(stream, version=version, id_=id_, type_=type_, data=data)
+        self._streams.append(stream, id_=id_, type_=type_, data=data)
         if topic is not None:
             self.written.published += 1
 
-    async def _newest(self, stream: str) -> tuple[int, int]:
-        """Version and transaction number of the newest event of ``stream``."""
-        if (fetched := self._streams.newest(stream)) is not None:
-            return fetched
-        found = await self._connection.execute(
-            select(tables.events.c.version, self._dialect.number().label("number"))
-            .where(tables.events.c.stream == stream)
-            .order_by(tables.events.c.version.desc())
-            .limit(1)
-        )
-        row = found.first()
-        return (0, 0) if row is None else (row.version, row.number)
+    async def _numbered(self, pending: Sequence[_Unnumbered]) -> list[EventRow]:
+        """``pending`` with the versions that follow what each stream has."""
+        streams = {row[0] for row in pending if row[0] not in self._versions}
+        if streams:
+            for stream in streams:
+                self._expect(stream, 0, 0)
+            newest = await self._dialect.bulk.newest(self._connection, sorted(streams))
+            for stream, version, number in newest:
+                self._expect(stream, version, number)
+        rows: list[EventRow] = []
+        for stream, *rest in pending:
+            self._versions[stream] += 1
+            rows.append((stream, self._versions[stream], *rest))
+        return rows
 
     async def flush(self) -> None:
         """Write what has been kept back.
@@ -214,14 +213,15 @@ class Transaction:
             Conflict: another writer appended to one of the streams first.
         """
         if self._pending:
-            pending, self._pending = self._pending, []
+            pending = await self._numbered(self._pending)
+            self._pending = []
             streams = {str(row[0]) for row in pending}
             await self._enter(streams - self._locked)
             try:
                 await self._dialect.bulk.insert_events(self._connection, pending)
             except IntegrityError as error:
                 raise Collision(f"another writer appended to one of {sorted(streams)}") from error
-            self._streams.written()
+            self._streams.written(self._versions)
         await self.tasks.flush()
 
     def committed(self) -> None:
