@@ -110,7 +110,10 @@ class Outcome:
 
 
 class Backend(Protocol):
-    """Makes one kind of thing. Every method is safe to repeat with the same call."""
+    """Makes one kind of thing. Every method is safe to repeat with the same call.
+
+    ``at_once``, if an adapter has it, says how many effects a process may work on in it at a time.
+    """
 
     fencing: Fencing
 

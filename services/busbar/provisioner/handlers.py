@@ -49,6 +49,10 @@ from busbar.runtime.workers import Work
 log = get_logger()
 
 SAGA = "saga"
+SAGAS = 256
+"""Operations that a process works on at a time."""
+CALLS = 32
+"""Effects that a process works on at a time in one adapter, unless the adapter takes more."""
 CALL_SHARE = 0.8
 """A call may take this share of the lease: it is over before anybody else may act (law 5)."""
 LOOK_AGAIN = 0.2
@@ -72,12 +76,13 @@ class Provisioner:
         self._adapters = adapters
         self._clock = clock
         self._timeout = lease * CALL_SHARE
+        self._room: dict[str, asyncio.Semaphore] = {}
 
     def service(self) -> Service:
         """The service, wired."""
         service = Service("provisioner")
         service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA)(self.run)
+        service.task(SAGA, at_once=SAGAS)(self.run)
         return service
 
     async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
@@ -120,10 +125,29 @@ class Provisioner:
     async def _perform(
         self, work: Work, state: ResourceState, command: Ensure | Remove, since: dict[str, float]
     ) -> ResourceState:
-        """Observe, and act if what is seen asks for it."""
+        """Observe, and act if what is seen asks for it, when the adapter has room for it.
+
+        It is waited for before anything is recorded: a call has to begin with a fresh lease.
+        """
         backend = self._find(command.adapter)
         if isinstance(backend, Outcome):
             return await self._answered(work, command, backend)
+        async with self._room_of(command.adapter, backend):
+            return await self._effect(work, state, command, since, backend)
+
+    def _room_of(self, adapter: str, backend: Backend) -> asyncio.Semaphore:
+        if adapter not in self._room:
+            self._room[adapter] = asyncio.Semaphore(getattr(backend, "at_once", CALLS))
+        return self._room[adapter]
+
+    async def _effect(
+        self,
+        work: Work,
+        state: ResourceState,
+        command: Ensure | Remove,
+        since: dict[str, float],
+        backend: Backend,
+    ) -> ResourceState:
         call = self._call(work, command)
         seen = await self._observe(backend, call)
         if isinstance(seen, Outcome):

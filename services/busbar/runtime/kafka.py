@@ -7,6 +7,7 @@ hand, a parser that never raises, offsets sought from the store on assignment.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import (
@@ -32,7 +33,10 @@ log = get_logger()
 header_names.install()
 
 POLL_MS = 10
-"""FastStream sleeps this long after an empty poll, so it bounds the latency of an idle hop."""
+"""FastStream sleeps this long after an empty poll; there is one a second (:class:`_Patient`)."""
+
+WAIT_MS = 1000
+"""How long a poll waits for the first record. A service that stops does not wait for it."""
 
 REPLICAS = 3
 """Replicas of every topic, or as many as there are brokers."""
@@ -122,6 +126,8 @@ class KafkaBus:
             KafkaError: no broker answers.
         """
         if self._subscriber is not None:
+            builder: Any = await self._broker.connect()
+            self._broker.config.broker_config.builder = partial(_Patient, **builder.keywords)
             await self._broker.start()
 
     async def stop(self) -> None:
@@ -196,6 +202,18 @@ class KafkaBus:
             await self._subscriber.consumer.commit(reached)
         except KafkaError as error:
             log.info("offset_commit_failed", error=type(error).__name__)
+
+
+class _Patient(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    """A consumer that waits for records where FastStream would poll a hundred times a second."""
+
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[TopicPartition, list[ConsumerRecord]]:
+        found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
+            *partitions, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records
+        )
+        return found
 
 
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

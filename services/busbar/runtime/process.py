@@ -30,7 +30,7 @@ from busbar.runtime.relay import Relay
 from busbar.runtime.service import Service
 from busbar.runtime.settings import Settings
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.workers import TaskRunner
+from busbar.runtime.workers import CONCURRENT, TaskRunner
 
 log = get_logger()
 
@@ -218,7 +218,15 @@ class ServiceProcess:
         self._spawn(self._watch_broker(bus))
         workers = {**service.workers, PARKED: self._engine.parking.resume}
         for kind, worker in workers.items():
-            runner = TaskRunner(kind, worker, store, clock=clock, holder=holder, lease=lease)
+            runner = TaskRunner(
+                kind,
+                worker,
+                store,
+                clock=clock,
+                holder=holder,
+                lease=lease,
+                at_once=service.at_once.get(kind, CONCURRENT),
+            )
             self._spawn(runner.run())
         await self._until_it_answers(bootstrap, bus.consume)
         self._connected = True

@@ -46,6 +46,12 @@ HEAD_SECONDS = 0.25
 """A head tells how far everything before it has come, so there is no need of one per event."""
 
 
+_Stamp = tuple[int, int, str]
+"""Position, sequence and digest of an event."""
+_Stamped = tuple[StoredEvent, int, str]
+"""An event, its sequence and its digest."""
+
+
 class Relay:
     """Publishes the events of one store."""
 
@@ -71,6 +77,7 @@ class Relay:
         self._backoff = replace(BACKOFF, chance=chance)
         self._claim: Claim | None = None
         self._extend_at = clock.now()
+        self._stamped: _Stamp | None = None
         self._published = 0
         self._head = 0
         self._next_head = clock.now()
@@ -92,6 +99,7 @@ class Relay:
                 self.healthy, failures = True, 0
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
+                self._stamped = None  # perhaps more is stamped than we were told
                 failures += 1
                 wait = self._backoff.after(failures)
                 log.warning("publish_failed", error=type(error).__name__, again_in=round(wait, 3))
@@ -107,8 +115,9 @@ class Relay:
             self._unsettled = False
             return False
         claim = self._held()
-        pending = await self._store.transact(self._stamp) if await self._news() else []
-        pending = pending or await self._unpublished()
+        pending = await self._stamp() if await self._news() else []
+        if not pending and await self._last() > self._published:
+            pending = await self._unpublished()
         if pending:
             await self._publisher.publish([self._outgoing(event, n) for event, n, _ in pending])
             self._published = pending[-1][1]
@@ -136,6 +145,7 @@ class Relay:
             return False
         self._claim = claims[0]
         self._extend_at = self._clock.now() + self._lease / 2
+        self._stamped = None
         async with self._store.reading() as tx:
             mark = await tx.execute(
                 select(tables.marks.c.value).where(tables.marks.c.name == "published")
@@ -156,17 +166,33 @@ class Relay:
         Both in one view: what is settled between two looks would be seen by neither.
         """
         async with self._store.reading() as tx:
-            position, _, _ = await _last(tx)
-            found = await tx.execute(_to_publish(tx, after=position).limit(1))
-            self._unsettled = await tx.unsettled()
-            return found.first() is not None
+            self._stamped = self._stamped or await _last(tx)
+            news, self._unsettled = await tx.expect_news(after=self._stamped[0])
+            return news
 
-    async def _stamp(self, tx: Transaction) -> list[tuple[StoredEvent, int, str]]:
+    async def _last(self) -> int:
+        """The sequence that was stamped last; nobody else stamps while the lease is ours."""
+        if self._stamped is None:
+            async with self._store.reading() as tx:
+                self._stamped = await _last(tx)
+        return self._stamped[1]
+
+    async def _stamp(self) -> list[_Stamped]:
+        """Give numbers to a batch; it is what comes next, unless older ones are owed."""
+        stamped = await self._store.transact(self._number)
+        if not stamped:
+            return []
+        event, sequence, digest = stamped[-1]
+        self._stamped = (event.position, sequence, digest)
+        # Something stamped earlier is still unpublished: that goes first, in order.
+        return stamped if sequence - len(stamped) == self._published else []
+
+    async def _number(self, tx: Transaction) -> list[_Stamped]:
         await tx.tasks.hold(self._held())
-        position, sequence, digest = await _last(tx)
+        position, sequence, digest = self._stamped or await _last(tx)
         news = _to_publish(tx, after=position)
         rows = await tx.execute(news.limit(await _fitting(tx, news)))
-        stamped: list[tuple[StoredEvent, int, str]] = []
+        stamped: list[_Stamped] = []
         for row in rows:
             event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
             sequence += 1
@@ -178,10 +204,9 @@ class Relay:
         ]
         if numbered:
             await tx.execute(insert(tables.sequences), numbered)
-        # Something stamped earlier is still unpublished: that goes first, in order.
-        return stamped if sequence - len(stamped) == self._published else []
+        return stamped
 
-    async def _unpublished(self) -> list[tuple[StoredEvent, int, str]]:
+    async def _unpublished(self) -> list[_Stamped]:
         async with self._store.reading() as tx:
             owed = (
                 select(tables.events, tables.sequences.c.sequence, tables.sequences.c.digest)
@@ -212,10 +237,10 @@ class Relay:
         every = timedelta(seconds=HEAD_SECONDS)
         if self._published == self._head or not self._is_due(self._next_head, every):
             return
-        async with self._store.reading() as tx:
-            _, sequence, digest = await _last(tx)
-        if sequence != self._published:
+        sequence = await self._last()
+        if self._stamped is None or sequence != self._published:
             return  # there is more to publish; its head follows
+        digest = self._stamped[2]
         service = self._store.service
         head = HeadPublished(relay=service, sequence=sequence, count=sequence, digest=digest)
         source = f"/busbar/{service}"
@@ -275,7 +300,7 @@ async def _fitting(tx: Transaction, found: Select[Any]) -> int:
     return count
 
 
-async def _last(tx: Transaction) -> tuple[int, int, str]:
+async def _last(tx: Transaction) -> _Stamp:
     """Position, sequence and digest of the event that was stamped last."""
     found = await tx.execute(
         select(tables.sequences).order_by(tables.sequences.c.sequence.desc()).limit(1)

@@ -11,7 +11,7 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.workers import Worker
+from busbar.runtime.workers import CONCURRENT, Worker
 
 M = TypeVar("M", bound=Message)
 
@@ -64,6 +64,7 @@ class Service:
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.workers: dict[str, Worker] = {}
+        self.at_once: dict[str, int] = {}
         self.invalid: InvalidHandler | None = None
         self.answers: frozenset[str] = frozenset()
         self.conflict: ConflictHandler | None = None
@@ -126,11 +127,12 @@ class Service:
         self._topics.update(topics.ALL)
         return handler
 
-    def task(self, kind: str) -> Callable[[Worker], Worker]:
-        """Have the decorated function work on the tasks of ``kind``."""
+    def task(self, kind: str, *, at_once: int = CONCURRENT) -> Callable[[Worker], Worker]:
+        """Have the decorated function work on the tasks of ``kind``, on so many at a time."""
 
         def register(worker: Worker) -> Worker:
             self.workers[kind] = worker
+            self.at_once[kind] = at_once
             return worker
 
         return register

@@ -91,11 +91,13 @@ class TaskRunner:
         clock: Clock,
         holder: str,
         lease: float,
+        at_once: int = CONCURRENT,
         chance: Chance = chance,
     ) -> None:
         """Run ``worker`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
 
-        What fails waits for its next try; waits differ by ``chance``.
+        It works on ``at_once`` tasks at a time. What fails waits for its next try; waits differ
+        by ``chance``.
         """
         self._kind = kind
         self._worker = worker
@@ -103,6 +105,7 @@ class TaskRunner:
         self._clock = clock
         self._holder = holder
         self._lease = timedelta(seconds=lease)
+        self._at_once = at_once
         self._backoff = replace(BACKOFF, chance=chance)
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], _Hand] = {}
@@ -147,8 +150,8 @@ class TaskRunner:
 
     def _room(self) -> int:
         """How many more to take: many at a time, or none yet."""
-        room = CONCURRENT - len(self._running)
-        return room if room >= CONCURRENT // 4 else 0
+        room = self._at_once - len(self._running)
+        return room if room >= self._at_once // 4 else 0
 
     async def _claim(self) -> list[Claim]:
         room = self._room()

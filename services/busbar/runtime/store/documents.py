@@ -26,6 +26,7 @@ class Documents:
         self._connection = connection
         self._writing = writing
         self._absent: set[tuple[str, str]] = set()
+        self._found: dict[str, dict[tuple[Any, ...], list[Document]]] = {}
         self.touched: set[str] = set()
         """What to lock beforehand when the transaction is tried again."""
 
@@ -37,6 +38,7 @@ class Documents:
         """
         place = (document.kind, document.key)
         self._touch(*place)
+        self._found.pop(document.kind, None)
         row = {**asdict(document), "value": dumps(dict(document.value))}
         statement = upsert(self._connection, tables.documents).values(**row)
         if place in self._absent:
@@ -70,6 +72,7 @@ class Documents:
     async def remove(self, kind: str, key: str) -> None:
         """Forget the document of ``kind`` under ``key``."""
         self._touch(kind, key)
+        self._found.pop(kind, None)
         await self._connection.execute(
             delete(tables.documents).where(
                 tables.documents.c.kind == kind, tables.documents.c.key == key
@@ -97,9 +100,26 @@ class Documents:
     ) -> list[Document]:
         """Documents of ``kind`` in the order of their rank.
 
+        A batch that asks the same again has no need of another query.
+
         ``parent`` keeps those under one parent, ``prefix`` those whose key starts so, ``after``
         those that come after a rank in the order asked for.
         """
+        asked = (parent, prefix, after, limit, newest_first)
+        known = self._found.setdefault(kind, {})
+        if asked not in known:
+            known[asked] = await self._find(kind, *asked)
+        return known[asked]
+
+    async def _find(  # noqa: PLR0917 - what find() was asked
+        self,
+        kind: str,
+        parent: str | None,
+        prefix: str | None,
+        after: str | None,
+        limit: int,
+        newest_first: bool,  # noqa: FBT001 - the same
+    ) -> list[Document]:
         column = tables.documents.c
         query: Select[Any] = select(tables.documents).where(column.kind == kind).limit(limit)
         if parent is not None:

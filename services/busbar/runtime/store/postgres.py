@@ -1,8 +1,9 @@
 """The store in a schema of a PostgreSQL database: several processes, several writers (ADR 12)."""
 
 import hashlib
+import time
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -40,6 +41,12 @@ SETTINGS = {
     "timezone": "UTC",
     "jit": "off",
 }
+CLOCK_SECONDS = 1.0
+"""How long the database's time is counted on before it is asked for again."""
+
+_UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Goes on while the machine or this process sleeps, where there is such a clock."""
+
 OLDEST = 15
 """The major version of PostgreSQL that is tested, at least."""
 
@@ -82,14 +89,24 @@ class PostgresDialect:
     def __init__(self, *, own_clock: bool = False) -> None:
         """``own_clock`` goes by the process's clock, which is for tests that move it."""
         self._own_clock = own_clock
+        self._told = datetime(1970, 1, 1, tzinfo=UTC)
+        self._told_at = -CLOCK_SECONDS
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
-        """The database's time, which all processes share."""
+        """The database's time, which all processes share.
+
+        It is asked for once a second, and counted on with a clock that nobody can set. What is
+        counted is never ahead: an answer is as old as the way back took.
+        """
         if self._own_clock:
             return clock.now()
-        found = await connection.exec_driver_sql("SELECT clock_timestamp()")
-        moment: datetime = found.scalar_one()
-        return moment.astimezone(UTC)
+        passed = time.clock_gettime(_UPTIME) - self._told_at
+        if passed >= CLOCK_SECONDS:
+            found = await connection.exec_driver_sql("SELECT clock_timestamp()")
+            moment: datetime = found.scalar_one()
+            self._told, self._told_at = moment.astimezone(UTC), time.clock_gettime(_UPTIME)
+            return self._told
+        return self._told + timedelta(seconds=passed)
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
         """Wait for every lock, in the one order that everybody keeps to."""

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -259,13 +259,20 @@ class Transaction:
         order = self._dialect.order()
         return select(tables.events).where(self._dialect.after(after)).order_by(*order)
 
-    async def unsettled(self) -> bool:
-        """Whether events are committed that :meth:`news` will give only in a moment."""
-        condition = self._dialect.unsettled()
-        if condition is None:
-            return False
-        query = select(tables.events.c.position).where(condition).limit(1)
-        return (await self._connection.execute(query)).first() is not None
+    async def expect_news(self, *, after: int) -> tuple[bool, bool]:
+        """Whether :meth:`news` gives anything to publish, and whether it will in a moment.
+
+        Both in one view: what is settled between two looks would be seen by neither.
+        """
+        published = tables.events.c.topic.is_not(None)
+        some = select(tables.events.c.position)
+        is_news = exists(some.where(self._dialect.after(after), published))
+        unsettled = self._dialect.unsettled()
+        if unsettled is None:
+            return bool((await self._connection.execute(select(is_news))).scalar()), False
+        found = await self._connection.execute(select(is_news, exists(some.where(unsettled))))
+        news, will_be = found.one()
+        return bool(news), bool(will_be)
 
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""
