@@ -6,6 +6,7 @@ import typer
 
 from busbar.cli.exits import CommandError, ExitCode
 from busbar.cli.options import options_of
+from busbar.cli.ready import answer, known
 
 EXAMPLES = ("busbar health", "busbar health policy")
 
@@ -21,8 +22,6 @@ def command(
     The exit code is 0 only if all that were asked are. A container has one
     service and a home of its own, so this is its health check.
     """
-    from busbar.cli.up.ready import answer, known  # noqa: PLC0415 - loads the supervisor
-
     options = options_of(context)
     home = options.home or options.settings().home
     names = (service,) if service is not None else known(home)

@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready."""
+"""Asks a service whether it is ready; kept apart so that asking loads no supervisor."""
 
 import http.client
 import json
