@@ -114,6 +114,7 @@ def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of(tmp_path: 
         "tests/conftest.py",
         "services/busbar/__pycache__/x.pyc",
         "infra/docker/.env",
+        "services/.env",
         "compose.yaml",
         "requirements/dev.txt",
     ],
