@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
+from busbar.runtime.meters import StoreMeter
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent, Written
@@ -55,6 +57,7 @@ class Store:
         one = dialect.one_writer
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
+        self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
         """Have ``listener`` called after every commit."""
@@ -87,19 +90,22 @@ class Store:
         fence: Claim | None,
         streams: set[str],
     ) -> Result:
+        begin = self._meter.now()
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, fence, streams)
+                return await self._attempt(body, fence, streams, begin)
             except Collision:
+                self._meter.met()
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, fence, streams)
+        return await self._attempt(body, fence, streams, begin)
 
     async def _attempt(
         self,
         body: Callable[[Transaction], Awaitable[Result]],
         fence: Claim | None,
         streams: set[str],
+        begin: datetime,
     ) -> Result:
         """Try once; ``streams`` are locked, and those that the transaction touches are added."""
         async with self._turn, self._writer.connect() as connection, connection.begin():
@@ -119,6 +125,8 @@ class Store:
                 await transaction.flush()
             finally:
                 streams |= transaction.streams
+        self._meter.committed(begin, transaction.written.events)
+        transaction.written.tell()
         for listener in self._listeners:
             listener(transaction.written)
         return result

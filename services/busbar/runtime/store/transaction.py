@@ -24,7 +24,7 @@ from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.parked import Parked
-from busbar.runtime.store.rows import Cause, Written
+from busbar.runtime.store.rows import Cause, Measure, Written
 from busbar.runtime.store.tasks import Tasks
 from busbar.runtime.store.upsert import upsert
 
@@ -205,6 +205,7 @@ class Transaction:
                 ),
             }
         )
+        self.written.events += 1
         if topic is not None:
             self.written.published += 1
 
@@ -243,6 +244,10 @@ class Transaction:
         self._versions[stream] = newest.version if newest is not None else 0
         self._written_by[stream] = newest.number if newest is not None else 0
 
+    def measure(self, measure: Measure, value: float) -> None:
+        """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
+        self.written.measured.append((measure, value))
+
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
         statement = upsert(self._connection, tables.marks).values(name=name, value=value)
@@ -255,6 +260,16 @@ class Transaction:
         order = self._dialect.order()
         return select(tables.events).where(self._dialect.after(after)).order_by(*order)
 
+    async def unsettled_since(self) -> str | None:
+        """When the first event was recorded that is committed and not to be read yet."""
+        condition = self._dialect.unsettled()
+        if condition is None:
+            return None
+        query = select(tables.events.c.recorded_time).where(condition)
+        found = await self._connection.execute(query.order_by(*self._dialect.order()).limit(1))
+        first: str | None = found.scalar()
+        return first
+
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""
         if parameters is None:
@@ -265,14 +280,14 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo everything done inside if it raises, and let the error through."""
         await self.flush()
-        versions, index, published = dict(self._versions), self._index, self.written.published
+        versions, index, written = dict(self._versions), self._index, self.written.so_far()
         try:
             async with self._connection.begin_nested():
                 yield
                 await self.flush()
         except BaseException:
             self._versions, self._index, self._pending = versions, index, []
-            self.written.published = published
+            self.written.back_to(written)
             raise
 
 
