@@ -15,6 +15,7 @@ from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import bind, get_logger
+from busbar.runtime.meters import TaskMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.rows import Written
 
@@ -73,6 +74,7 @@ class TaskRunner:
         self._holder = holder
         self._lease = timedelta(seconds=lease)
         self._backoff = replace(BACKOFF, chance=chance)
+        self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         store.on_commit(self._on_commit)
@@ -124,15 +126,19 @@ class TaskRunner:
         return await self._store.transact(take)
 
     async def _work(self, claim: Claim) -> None:
-        with bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch):
+        naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
+        with naming, self._meter.turn() as turn:
             heart = asyncio.create_task(self._heartbeat(claim, asyncio.current_task()))
             try:
                 await self._worker(Work(claim, self._store))
             except Fenced:
+                turn.outcome = "fenced"
                 log.warning("task_fenced")
             except (Retry, Conflict) as error:
+                turn.outcome = "again"
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
             except Exception:
+                turn.outcome = "failed"
                 log.exception("task_failed", attempts=claim.attempts)
                 await self._give_back(claim, after=self._backoff.after(claim.attempts))
             finally:
