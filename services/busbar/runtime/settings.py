@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         default=(5, 30, 120, 600, 3600, 10800, 21600, 43200),
         description="Waits between webhook attempts, comma-separated seconds.",
     )
+    metrics: bool = Field(
+        default=True,
+        description="Whether services give their metrics to whoever asks for /metrics.",
+    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
     )
