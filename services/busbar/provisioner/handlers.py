@@ -39,7 +39,9 @@ from busbar.provisioner.domain import (
     evolve,
     next_command,
 )
+from busbar.provisioner.measures import measure_ends
 from busbar.provisioner.ports import Adapters
+from busbar.provisioner.watched import WatchedBackend
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Received, Service
@@ -85,7 +87,11 @@ class Provisioner:
         allowed, cause = received.message, tx.cause
         state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
         facts = decide_queued(
-            state, allowed, correlation=cause.correlation, traceparent=cause.traceparent
+            state,
+            allowed,
+            correlation=cause.correlation,
+            traceparent=cause.traceparent,
+            allowed_at=received.envelope.time,
         )
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
@@ -165,7 +171,7 @@ class Provisioner:
                 "(entry point group busbar.adapters)"
             )
             return Outcome.not_done("no_adapter", detail, permanent=True)
-        return backend
+        return WatchedBackend(backend, name, clock=self._clock)
 
     async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
         try:
@@ -266,6 +272,7 @@ async def _append(
     )
     tx.caused_by(cause, index=saga.recorded)
     await tx.append(stream, facts, key=intent.resource)
+    measure_ends(tx, facts, intent)
     return fold(evolve, state, facts)
 
 
