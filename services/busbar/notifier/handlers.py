@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from busbar.kernel.clock import Clock
+from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
@@ -37,8 +37,10 @@ from busbar.notifier.domain import (
     next_attempt,
     team_of,
 )
+from busbar.notifier.measures import measure_attempt, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
 from busbar.runtime.logs import get_logger
+from busbar.runtime.meters import seconds_between
 from busbar.runtime.service import Problem, Received, Service
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.workers import Work
@@ -166,6 +168,7 @@ class Notifier:
                     "resource": resource,
                     "operation": _operation(message),
                     "correlation": tx.cause.correlation,
+                    "time": format_time(envelope.time) if envelope.time else None,
                     "body": codec.structured(envelope).decode(),
                 },
             )
@@ -173,7 +176,9 @@ class Notifier:
     async def deliver(self, work: Work) -> None:
         """Make one attempt at one delivery, and record what came of it."""
         data, attempt = work.claim.data, work.claim.attempts
+        begin = self._clock.now()
         outcome = await self._attempt(data)
+        measure_attempt(outcome, seconds_between(begin, self._clock.now()))
         verdict = next_attempt(
             attempt,
             outcome,
@@ -198,6 +203,8 @@ class Notifier:
             stream = f"delivery/{data['event']}/{data['subscription']}"
             fact = _told(data, attempt, verdict)
             await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
+            if isinstance(verdict, Delivered):
+                measure_delivery(tx, data.get("time"))
             await tx.tasks.remove(work.claim)
 
         await work.record(record)
