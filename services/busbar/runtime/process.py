@@ -13,9 +13,11 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+import busbar
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
+from busbar.runtime import tracing
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.cipher import Cipher, load_cipher
 from busbar.runtime.clock import SystemClock
@@ -102,6 +104,14 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
     clock = SystemClock()
     home = settings.private_home()
     async with AsyncExitStack() as stack:
+        if settings.otlp_endpoint is not None:
+            tracing.start(
+                service=name,
+                endpoint=settings.otlp_endpoint,
+                sample=settings.trace_sample,
+                version=busbar.__version__,
+            )
+            stack.push_async_callback(tracing.stop)
         url = settings.database_url.get_secret_value() if settings.database_url else None
         store = await open_store(
             home / f"{name}.db",
