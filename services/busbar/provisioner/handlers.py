@@ -127,7 +127,7 @@ class Provisioner:
         self, work: Work, state: ResourceState, command: Ensure | Remove, since: dict[str, float]
     ) -> ResourceState:
         """Observe, and act if what is seen asks for it."""
-        backend = self._find(command.adapter)
+        backend = self._find(command.adapter, state.saga)
         if isinstance(backend, Outcome):
             return await self._answered(work, command, backend)
         call = self._call(work, command)
@@ -158,7 +158,7 @@ class Provisioner:
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
         )
 
-    def _find(self, name: str) -> Backend | Outcome:
+    def _find(self, name: str, saga: Saga | None) -> Backend | Outcome:
         try:
             backend = self._adapters.find(name)
         except Exception as error:
@@ -171,7 +171,7 @@ class Provisioner:
                 "(entry point group busbar.adapters)"
             )
             return Outcome.not_done("no_adapter", detail, permanent=True)
-        return WatchedBackend(backend, name, clock=self._clock)
+        return WatchedBackend(backend, name, saga=saga, clock=self._clock)
 
     async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
         try:

@@ -1,11 +1,15 @@
-"""An adapter as the provisioner calls it: each call is counted and timed by what came of it."""
+"""An adapter as the provisioner calls it: each call is counted, timed and traced.
+
+Its span is below the operation's context, whichever process makes it and whenever.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
-from busbar.runtime import metrics
+from busbar.provisioner.domain import Saga
+from busbar.runtime import metrics, tracing
 from busbar.runtime.meters import seconds_between
 
 Answer = TypeVar("Answer", Observation, Outcome)
@@ -14,8 +18,9 @@ Answer = TypeVar("Answer", Observation, Outcome)
 class WatchedBackend:
     """Hands every call on to an adapter."""
 
-    def __init__(self, inner: Backend, name: str, *, clock: Clock) -> None:
-        """Watch ``inner``, which the plan calls ``name``."""
+    def __init__(self, inner: Backend, name: str, *, saga: Saga | None, clock: Clock) -> None:
+        """Watch ``inner``, which the plan calls ``name``, at work for ``saga``."""
+        self._intent = saga.intent if saga is not None else None
         self.fencing = inner.fencing
         self._inner = inner
         self._name = name
@@ -40,6 +45,17 @@ class WatchedBackend:
     async def _watch(
         self, action: str, act: Callable[[Call], Awaitable[Answer]], call: Call
     ) -> Answer:
+        intent, about = self._intent, {"busbar.adapter": self._name}
+        if intent is not None:
+            about["busbar.operation"] = str(intent.operation)
+        parent = intent.traceparent if intent is not None else None
+        name = f"{action} {self._name}"
+        with tracing.span(name, parent=parent, kind="client", attributes=about) as here:
+            return await self._count(action, act, call, here)
+
+    async def _count(
+        self, action: str, act: Callable[[Call], Awaitable[Answer]], call: Call, here: tracing.Here
+    ) -> Answer:
         begin = self._clock.now()
         # What a look without an answer leaves undone, an act without one leaves unknown.
         result = Result.NOT_DONE.value if action == "observe" else Result.UNKNOWN.value
@@ -48,6 +64,7 @@ class WatchedBackend:
             result = _named(answer)
         finally:
             seconds = seconds_between(begin, self._clock.now())
+            here.tell({"busbar.result": result})
             metrics.STEPS.labels(self._name, action, result).inc()
             metrics.STEP_SECONDS.labels(self._name, action).observe(seconds)
         return answer
