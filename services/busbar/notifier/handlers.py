@@ -21,6 +21,7 @@ from busbar.messages.notification import (
     WebhookDelivered,
     WebhookExhausted,
 )
+from busbar.messages.trace import valid
 from busbar.notifier.domain import (
     DELIVERABLE,
     Delivered,
@@ -37,10 +38,9 @@ from busbar.notifier.domain import (
     next_attempt,
     team_of,
 )
-from busbar.notifier.measures import measure_attempt, measure_delivery
+from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
 from busbar.runtime.logs import get_logger
-from busbar.runtime.meters import seconds_between
 from busbar.runtime.service import Problem, Received, Service
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.workers import Work
@@ -169,6 +169,7 @@ class Notifier:
                     "operation": _operation(message),
                     "correlation": tx.cause.correlation,
                     "time": format_time(envelope.time) if envelope.time else None,
+                    "traceparent": tx.cause.traceparent,
                     "body": codec.structured(envelope).decode(),
                 },
             )
@@ -176,9 +177,10 @@ class Notifier:
     async def deliver(self, work: Work) -> None:
         """Make one attempt at one delivery, and record what came of it."""
         data, attempt = work.claim.data, work.claim.attempts
-        begin = self._clock.now()
-        outcome = await self._attempt(data)
-        measure_attempt(outcome, seconds_between(begin, self._clock.now()))
+        parent = valid(data.get("traceparent"))
+        with attempting(parent, attempt, clock=self._clock) as trying:
+            trying.outcome = outcome = await self._attempt(data, trying.traceparent)
+        trace = trying.traceparent
         verdict = next_attempt(
             attempt,
             outcome,
@@ -199,7 +201,8 @@ class Notifier:
                 again = tx.now + timedelta(seconds=verdict.after_seconds)
                 await tx.tasks.finish(work.claim, again=again)
                 return
-            tx.caused_by(Cause(data["subscription"], data["event"], data["correlation"]))
+            cause = Cause(data["subscription"], data["event"], data["correlation"], trace)
+            tx.caused_by(cause)
             stream = f"delivery/{data['event']}/{data['subscription']}"
             fact = _told(data, attempt, verdict)
             await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
@@ -209,7 +212,7 @@ class Notifier:
 
         await work.record(record)
 
-    async def _attempt(self, data: Any) -> Attempt:
+    async def _attempt(self, data: Any, traceparent: str | None) -> Attempt:
         team = data["subscription"].partition("/")[0]
         keys = await self._secrets.webhook_secrets(data["secret"], team=team)
         if isinstance(keys, SecretProblem):
@@ -218,7 +221,8 @@ class Notifier:
         timestamp = int(self._clock.now().timestamp())
         signed = headers(keys, data["event"], timestamp, body)
         content = {"content-type": codec.CONTENT_TYPE, "user-agent": "busbar-notifier"}
-        request = WebhookRequest(url=data["url"], headers={**content, **signed}, body=body)
+        trace = {"traceparent": traceparent} if traceparent else {}
+        request = WebhookRequest(url=data["url"], headers={**content, **trace, **signed}, body=body)
         return await self._sender.send(request)
 
 
