@@ -1,9 +1,12 @@
-"""Requests as they are seen from outside: how many, how they were answered, how long it took."""
+"""Requests as they are seen from outside: how many, how they were answered, how long it took.
+
+Each is a span below the ``traceparent`` of its request. A path is not told, as it may name things.
+"""
 
 from typing import Any, Final
 
 from busbar.kernel.clock import Clock
-from busbar.runtime import metrics
+from busbar.runtime import metrics, tracing
 from busbar.runtime.http import AsgiApp, Receive, Scope, Send
 from busbar.runtime.meters import seconds_between
 
@@ -25,6 +28,14 @@ class Observed:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
+        headers = dict(scope["headers"])
+        parent = headers.get(b"traceparent") or headers.get(b"ce-traceparent") or b""
+        with tracing.span(
+            _method(scope), parent=parent.decode("latin-1"), kind="server", attributes={}
+        ) as here:
+            await self._answer(scope, receive, send, here)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, here: tracing.Here) -> None:
         begin, status = self._clock.now(), BROKEN
 
         async def sending(message: Any) -> None:
@@ -36,10 +47,17 @@ class Observed:
         try:
             await self._inner(scope, receive, sending)
         finally:
-            route = _route(scope)
-            metrics.REQUESTS.labels(_method(scope), route, status).inc()
+            method, route = _method(scope), _route(scope)
+            metrics.REQUESTS.labels(method, route, status).inc()
             seconds = seconds_between(begin, self._clock.now())
             metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+            here.rename(f"{method} {route}")
+            about: tracing.Attributes = {
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            }
+            here.tell(about, failed=str(status) if status >= BROKEN else None)
 
 
 def _method(scope: Scope) -> str:
