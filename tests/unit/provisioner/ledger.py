@@ -36,9 +36,11 @@ async def pause() -> None:
     await asyncio.sleep(0)
 
 
-def received(message: IntentAllowed) -> Received[IntentAllowed]:
+def received(message: IntentAllowed, *, time: datetime | None = None) -> Received[IntentAllowed]:
     """The message as it comes off the bus."""
-    envelope = Envelope(id=str(message.generation), source=SOURCE, type=message.TYPE, data={})
+    envelope = Envelope(
+        id=str(message.generation), source=SOURCE, type=message.TYPE, time=time, data={}
+    )
     record = Record(message.TOPIC, 0, message.generation, 0, b"", b"", [])
     return Received(message, envelope, record)
 
