@@ -49,6 +49,17 @@ async def test_whatever_a_process_gives_is_documented(platform: Platform, servic
     assert f'busbar_store_up{{service="{service}"}} 1.0' in found
 
 
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.usefixtures("_lived")
+async def test_nobodys_names_and_nothing_secret_are_in_metrics(
+    platform: Platform, service: str, team: str
+) -> None:
+    found = await scrape(platform, service)
+    token = platform.token_file.read_text(encoding="ascii").strip()
+    for word in (team, token, "orders", "no-such-letter"):
+        assert word not in found
+
+
 @pytest.mark.usefixtures("_lived")
 async def test_what_happened_is_counted_where_it_happened(platform: Platform) -> None:
     for service, name, labels in (

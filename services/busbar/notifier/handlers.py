@@ -180,6 +180,13 @@ class Notifier:
         parent = valid(data.get("traceparent"))
         with attempting(parent, attempt, clock=self._clock) as trying:
             trying.outcome = outcome = await self._attempt(data, trying.traceparent)
+            log.info(
+                "webhook_attempted",
+                subscription=data["subscription"],
+                event_id=data["event"],
+                attempt=attempt,
+                outcome=outcome.reason,
+            )
         trace = trying.traceparent
         verdict = next_attempt(
             attempt,
@@ -187,13 +194,6 @@ class Notifier:
             jitter=randomness.randbelow(1_000_000) / 1_000_000,
             now=self._clock.now(),
             policy=self._policy,
-        )
-        log.info(
-            "webhook_attempted",
-            subscription=data["subscription"],
-            event_id=data["event"],
-            attempt=attempt,
-            outcome=outcome.reason,
         )
 
         async def record(tx: Transaction) -> None:

@@ -211,9 +211,6 @@ class Provisioner:
             # An adapter's bug tells nothing about the world: observe it.
             log.exception("adapter_failed", adapter=command.adapter)
             outcome = Outcome.unknown("adapter_failed", type(error).__name__)
-        log.info(
-            "step_acted", step=command.step, adapter=command.adapter, result=outcome.result.value
-        )
         return outcome
 
     def _call(self, work: Work, command: Ensure | Remove) -> Call:

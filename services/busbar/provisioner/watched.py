@@ -10,8 +10,10 @@ from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
 from busbar.provisioner.domain import Saga
 from busbar.runtime import metrics, tracing
+from busbar.runtime.logs import get_logger
 from busbar.runtime.meters import seconds_between
 
+log = get_logger()
 Answer = TypeVar("Answer", Observation, Outcome)
 
 
@@ -65,6 +67,9 @@ class WatchedBackend:
         finally:
             seconds = seconds_between(begin, self._clock.now())
             here.tell({"busbar.result": result})
+            if action != "observe":
+                step = call.owner.rpartition("#")[2]
+                log.info("step_acted", step=step, adapter=self._name, action=action, result=result)
             metrics.STEPS.labels(self._name, action, result).inc()
             metrics.STEP_SECONDS.labels(self._name, action).observe(seconds)
         return answer

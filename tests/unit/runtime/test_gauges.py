@@ -153,7 +153,8 @@ async def test_a_store_that_hangs_holds_no_scrape_up(
 
     monkeypatch.setattr(gauges, "PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(store, "reading", Hanging)
-    first, again = await asyncio.gather(looking.scrape(), looking.scrape())
+    async with asyncio.timeout(2):
+        first, again = await asyncio.gather(looking.scrape(), looking.scrape())
     assert first["busbar_store_up"] == again["busbar_store_up"] == 0
     goes_on.set()
 
