@@ -196,6 +196,11 @@ class SimulatedBus:
     async def answers(self) -> bool:
         return self._started
 
+    async def behind(self) -> int:
+        return sum(
+            max(0, self._broker.end(partition) - wanted) for partition, wanted in self._next.items()
+        )
+
     def problem(self) -> str | None:
         if self._consumer is None:
             return None

@@ -42,7 +42,9 @@ def default(name: str, field: FieldInfo) -> str:
 
 
 def plain(value: object) -> str:
-    """5.0 as 5: what people write."""
+    """5.0 as 5, True as true: what people write."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

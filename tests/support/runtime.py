@@ -160,6 +160,7 @@ def record(
     partition: int = 0,
     extensions: Mapping[str, str] | None = None,
     key: str | None = None,
+    timestamp: int = 0,
 ) -> Record:
     """A record as the bus delivers it: by default, the intent with the number ``offset``.
 
@@ -174,7 +175,7 @@ def record(
         key=key or f"payments/s{offset}",
     )
     headers, value, raw_key = codec.write(envelope)
-    return Record(topic, partition, offset, 0, raw_key, value, headers)
+    return Record(topic, partition, offset, timestamp, raw_key, value, headers)
 
 
 def unreadable(offset: int, value: bytes = b"{", *, partition: int = 0) -> Record:

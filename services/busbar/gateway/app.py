@@ -4,6 +4,7 @@ import busbar
 from busbar.gateway.audit_client import HttpAuditReader
 from busbar.gateway.auth import load_token
 from busbar.gateway.handlers import Gateway
+from busbar.gateway.observed import Observed
 from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
 from busbar.runtime.process import App, Context
@@ -22,4 +23,5 @@ def create(context: Context) -> App:
         version=busbar.__version__,
         limits=Limits(intents=settings.intake_backlog, seconds=settings.intake_lag_seconds),
     )
-    return App(service=Gateway().service(), http=app, close=audit.close)
+    observed = Observed(app, clock=context.clock)
+    return App(service=Gateway().service(), http=observed, close=audit.close)

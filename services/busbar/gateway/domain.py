@@ -1,6 +1,5 @@
 """What the gateway decides about an event that somebody posts."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -12,13 +11,10 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
+from busbar.messages.trace import TraceContext, valid
 
 OURS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
 """Extensions that the platform sets; what a client says there is not believed."""
-
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +86,16 @@ def passed_on(extensions: Mapping[str, str], *, principal: str) -> dict[str, str
     return {**kept, "authtype": "api_key", "authid": principal}
 
 
-def trace_of(header: str | None) -> str | None:
-    """The trace context that a ``traceparent`` header gives; an invalid one is ignored.
+def trace_of(event: str | None, header: str | None, span: TraceContext | None) -> str | None:
+    """The ``traceparent`` that an intent is published with; an invalid one is ignored.
 
-    Source: https://www.w3.org/TR/trace-context/#traceparent-header (version 00).
+    An event that belongs to a trace stays in it, whatever the ``header`` of its request says. Of
+    the same trace, our own ``span`` comes last before the next service.
     """
-    return header if header and _TRACEPARENT.fullmatch(header) else None
+    own = TraceContext.parse(event)
+    if own is not None and (span is None or own.trace_id != span.trace_id):
+        return event
+    return str(span) if span is not None else valid(header)
 
 
 def busy(lag: float) -> Refused:

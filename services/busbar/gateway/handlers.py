@@ -36,7 +36,7 @@ from busbar.messages.views import (
     evolve_operation,
     evolve_resource,
 )
-from busbar.runtime import wire
+from busbar.runtime import tracing, wire
 from busbar.runtime.events import envelope_of
 from busbar.runtime.service import Received, Service
 from busbar.runtime.store import Cause, Document, Store, StoredEvent, Transaction
@@ -134,12 +134,13 @@ async def take(
 def _metadata(
     tx: Transaction, envelope: Envelope, *, principal: str, traceparent: str | None
 ) -> dict[str, Any]:
+    given = envelope.extensions.get("traceparent")
     return {
         "source": envelope.source,
         "id": envelope.id,
         "subject": envelope.subject,
         "time": format_time(envelope.time or tx.now),
-        "traceparent": envelope.extensions.get("traceparent", trace_of(traceparent)),
+        "traceparent": trace_of(given, traceparent, tracing.current()),
         "extensions": passed_on(envelope.extensions, principal=principal),
     }
 

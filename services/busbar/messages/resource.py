@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import AwareDatetime, Field, StrictInt
 
 from busbar.messages import topics
 from busbar.messages.base import (
@@ -118,6 +118,9 @@ class ResourceQueued(OperationFact):
     plan: Plan
     correlation: str = Field(description="The correlationid of everything that follows.")
     traceparent: str | None = Field(default=None, description="W3C trace context of the intent.")
+    allowed_at: AwareDatetime | None = Field(
+        default=None, description="When the decision that allowed the operation was recorded."
+    )
 
 
 class StepFact(OperationFact):

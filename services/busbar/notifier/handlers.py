@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-from busbar.kernel.clock import Clock
+from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
@@ -21,6 +21,7 @@ from busbar.messages.notification import (
     WebhookDelivered,
     WebhookExhausted,
 )
+from busbar.messages.trace import valid
 from busbar.notifier.domain import (
     DELIVERABLE,
     Delivered,
@@ -37,6 +38,7 @@ from busbar.notifier.domain import (
     next_attempt,
     team_of,
 )
+from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Problem, Received, Service
@@ -166,6 +168,8 @@ class Notifier:
                     "resource": resource,
                     "operation": _operation(message),
                     "correlation": tx.cause.correlation,
+                    "time": format_time(envelope.time) if envelope.time else None,
+                    "traceparent": tx.cause.traceparent,
                     "body": codec.structured(envelope).decode(),
                 },
             )
@@ -173,7 +177,17 @@ class Notifier:
     async def deliver(self, work: Work) -> None:
         """Make one attempt at one delivery, and record what came of it."""
         data, attempt = work.claim.data, work.claim.attempts
-        outcome = await self._attempt(data)
+        parent = valid(data.get("traceparent"))
+        with attempting(parent, attempt, clock=self._clock) as trying:
+            trying.outcome = outcome = await self._attempt(data, trying.traceparent)
+            log.info(
+                "webhook_attempted",
+                subscription=data["subscription"],
+                event_id=data["event"],
+                attempt=attempt,
+                outcome=outcome.reason,
+            )
+        trace = trying.traceparent
         verdict = next_attempt(
             attempt,
             outcome,
@@ -181,28 +195,24 @@ class Notifier:
             now=self._clock.now(),
             policy=self._policy,
         )
-        log.info(
-            "webhook_attempted",
-            subscription=data["subscription"],
-            event_id=data["event"],
-            attempt=attempt,
-            outcome=outcome.reason,
-        )
 
         async def record(tx: Transaction) -> None:
             if isinstance(verdict, Retry):
                 again = tx.now + timedelta(seconds=verdict.after_seconds)
                 await tx.tasks.finish(work.claim, again=again)
                 return
-            tx.caused_by(Cause(data["subscription"], data["event"], data["correlation"]))
+            cause = Cause(data["subscription"], data["event"], data["correlation"], trace)
+            tx.caused_by(cause)
             stream = f"delivery/{data['event']}/{data['subscription']}"
             fact = _told(data, attempt, verdict)
             await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
+            if isinstance(verdict, Delivered):
+                measure_delivery(tx, data.get("time"))
             await tx.tasks.remove(work.claim)
 
         await work.record(record)
 
-    async def _attempt(self, data: Any) -> Attempt:
+    async def _attempt(self, data: Any, traceparent: str | None) -> Attempt:
         team = data["subscription"].partition("/")[0]
         keys = await self._secrets.webhook_secrets(data["secret"], team=team)
         if isinstance(keys, SecretProblem):
@@ -211,7 +221,8 @@ class Notifier:
         timestamp = int(self._clock.now().timestamp())
         signed = headers(keys, data["event"], timestamp, body)
         content = {"content-type": codec.CONTENT_TYPE, "user-agent": "busbar-notifier"}
-        request = WebhookRequest(url=data["url"], headers={**content, **signed}, body=body)
+        trace = {"traceparent": traceparent} if traceparent else {}
+        request = WebhookRequest(url=data["url"], headers={**content, **trace, **signed}, body=body)
         return await self._sender.send(request)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, Final
 
 from busbar.kernel.clock import parse_time
 from busbar.kernel.ids import operation_id
@@ -9,7 +10,13 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.envelope import Envelope
-from busbar.messages.policy import IntentConflicted, Violation
+from busbar.messages.policy import (
+    IntentAllowed,
+    IntentConflicted,
+    IntentDenied,
+    IntentExpired,
+    Violation,
+)
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import (
     Promises,
@@ -22,11 +29,21 @@ from busbar.policy.domain import (
     violations_of,
 )
 from busbar.policy.ports import PolicyEngine
+from busbar.runtime import metrics
+from busbar.runtime.bus import Record
 from busbar.runtime.service import Conflicting, Problem, Received, Service
 from busbar.runtime.store import Transaction
 
 INTENT_MAX_BYTES = 256 * 1024
 """Larger intents are refused: every fact about them repeats what they asked for."""
+
+
+OUTCOMES: Final[dict[type[Fact], str]] = {
+    IntentAllowed: "allowed",
+    IntentDenied: "denied",
+    IntentExpired: "expired",
+    IntentConflicted: "conflicted",
+}
 
 
 class Policy:
@@ -52,12 +69,12 @@ class Policy:
         """Decide about an intent that fits its message."""
         envelope = received.envelope
         if len(envelope.body) > INTENT_MAX_BYTES:
-            await self._append(tx, envelope, _too_large(envelope))
+            await self._append(tx, received, _too_large(envelope))
             return
         try:
             expiry = _expiry(envelope)
         except (ValueError, OverflowError):
-            await self._append(tx, envelope, _bad_expiry(envelope))
+            await self._append(tx, received, _bad_expiry(envelope))
             return
         intent = ReceivedIntent(
             operation=operation_id(envelope.source, envelope.id),
@@ -71,6 +88,7 @@ class Policy:
         state = await tx.load(_stream(intent.resource), ResourcePolicyState(), evolve)
         facts = decide(state, intent, self._promises, self._engine)
         await tx.append(_stream(intent.resource), facts, key=str(intent.resource))
+        _measure(tx, facts, received.record)
 
     async def refuse(self, problem: Problem, tx: Transaction) -> None:
         """Answer an intent of unknown type, or with data that does not fit its type."""
@@ -90,7 +108,7 @@ class Policy:
                 requested=requested,
                 violations=violations_of(problem.error, problem.model),
             )
-        await self._append(tx, envelope, facts)
+        await self._append(tx, problem, facts)
 
     async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
         """Record that an intent came again with another body; it is not acted on."""
@@ -103,10 +121,13 @@ class Policy:
             first=conflict.first,
             again=conflict.again,
         )
-        await self._append(tx, envelope, [fact])
+        await self._append(tx, conflict, [fact])
 
-    async def _append(self, tx: Transaction, envelope: Envelope, facts: Sequence[Fact]) -> None:
+    async def _append(
+        self, tx: Transaction, about: Received[Any] | Problem | Conflicting, facts: Sequence[Fact]
+    ) -> None:
         """Append what says nothing about a resource's state to the operation's own stream."""
+        envelope = about.envelope
         operation = str(operation_id(envelope.source, envelope.id))
         resource = ResourceId.named_in(envelope.data)
         await tx.append(
@@ -115,6 +136,15 @@ class Policy:
             key=str(resource) if resource else operation,
             subject=str(resource) if resource else operation,
         )
+        _measure(tx, facts, about.record)
+
+
+def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
+    """Count decisions, and the time since the intent's record was made."""
+    seconds = max(0.0, tx.now.timestamp() - record.timestamp / 1000)
+    for fact in facts:
+        tx.measure(metrics.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
+        tx.measure(metrics.DECISION_SECONDS.observe, seconds)
 
 
 def _too_large(envelope: Envelope) -> list[Fact]:

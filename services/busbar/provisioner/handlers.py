@@ -39,7 +39,9 @@ from busbar.provisioner.domain import (
     evolve,
     next_command,
 )
+from busbar.provisioner.measures import measure_ends
 from busbar.provisioner.ports import Adapters
+from busbar.provisioner.watched import WatchedBackend
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Received, Service
@@ -51,8 +53,6 @@ log = get_logger()
 SAGA = "saga"
 SAGAS = 256
 """Operations that a process works on at a time."""
-CALLS = 32
-"""Effects that a process works on at a time in one adapter, unless the adapter takes more."""
 CALL_SHARE = 0.8
 """A call may take this share of the lease: it is over before anybody else may act (law 5)."""
 LOOK_AGAIN = 0.2
@@ -90,7 +90,11 @@ class Provisioner:
         allowed, cause = received.message, tx.cause
         state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
         facts = decide_queued(
-            state, allowed, correlation=cause.correlation, traceparent=cause.traceparent
+            state,
+            allowed,
+            correlation=cause.correlation,
+            traceparent=cause.traceparent,
+            allowed_at=received.envelope.time,
         )
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
@@ -129,15 +133,15 @@ class Provisioner:
 
         It is waited for before anything is recorded: a call has to begin with a fresh lease.
         """
-        backend = self._find(command.adapter)
+        backend = self._find(command.adapter, state.saga)
         if isinstance(backend, Outcome):
             return await self._answered(work, command, backend)
         async with self._room_of(command.adapter, backend):
             return await self._effect(work, state, command, since, backend)
 
-    def _room_of(self, adapter: str, backend: Backend) -> asyncio.Semaphore:
+    def _room_of(self, adapter: str, backend: WatchedBackend) -> asyncio.Semaphore:
         if adapter not in self._room:
-            self._room[adapter] = asyncio.Semaphore(getattr(backend, "at_once", CALLS))
+            self._room[adapter] = asyncio.Semaphore(backend.at_once)
         return self._room[adapter]
 
     async def _effect(
@@ -176,7 +180,7 @@ class Provisioner:
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
         )
 
-    def _find(self, name: str) -> Backend | Outcome:
+    def _find(self, name: str, saga: Saga | None) -> WatchedBackend | Outcome:
         try:
             backend = self._adapters.find(name)
         except Exception as error:
@@ -189,7 +193,7 @@ class Provisioner:
                 "(entry point group busbar.adapters)"
             )
             return Outcome.not_done("no_adapter", detail, permanent=True)
-        return backend
+        return WatchedBackend(backend, name, saga=saga, clock=self._clock)
 
     async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
         try:
@@ -229,9 +233,6 @@ class Provisioner:
             # An adapter's bug tells nothing about the world: observe it.
             log.exception("adapter_failed", adapter=command.adapter)
             outcome = Outcome.unknown("adapter_failed", type(error).__name__)
-        log.info(
-            "step_acted", step=command.step, adapter=command.adapter, result=outcome.result.value
-        )
         return outcome
 
     def _call(self, work: Work, command: Ensure | Remove) -> Call:
@@ -290,6 +291,7 @@ async def _append(
     )
     tx.caused_by(cause, index=saga.recorded)
     await tx.append(stream, facts, key=intent.resource)
+    measure_ends(tx, facts, intent)
     return fold(evolve, state, facts)
 
 

@@ -13,7 +13,7 @@ from busbar.messages.base import Message
 from busbar.messages.catalogue import belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime import wire
+from busbar.runtime import tracing, wire
 from busbar.runtime.bus import Record
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.logs import bind
@@ -102,8 +102,12 @@ class Dispatcher:
         )
         for item, parsed in items:
             envelope = item.envelope
-            with bind(operation=envelope.extensions.get("correlationid"), event=envelope.id):
-                tx.caused_by(_cause(envelope))
+            naming = bind(operation=envelope.extensions.get("correlationid"), event=envelope.id)
+            model = parsed.model if isinstance(parsed, Problem) else parsed
+            type_ = model.TYPE if model is not None else "unknown"
+            parent = envelope.extensions.get("traceparent")
+            with tracing.processing(self._service.name, item.record, type_, parent) as here, naming:
+                tx.caused_by(_cause(envelope, here.traceparent or parent))
                 if isinstance(parsed, Problem):
                     await self._answer(tx, parsed)
                     continue
@@ -127,7 +131,8 @@ class Dispatcher:
         seen = await tx.inbox.first_seen(self._service.name, {identity: again})
         if seen[identity] is not None:
             return
-        tx.caused_by(_cause(item.envelope, again))
+        parent = item.envelope.extensions.get("traceparent")
+        tx.caused_by(_cause(item.envelope, parent, again))
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
 
     def _wants(self, item: Readable) -> bool:
@@ -204,11 +209,11 @@ class Dispatcher:
         return Why("unknown_version", detail + "a release that knows it; it is then tried again")
 
 
-def _cause(envelope: Envelope, *more: str) -> Cause:
+def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
     operation = str(operation_id(envelope.source, envelope.id))
     return Cause(
         envelope.source,
         "|".join((envelope.id, *more)),
         envelope.extensions.get("correlationid", operation),
-        envelope.extensions.get("traceparent"),
+        traceparent,
     )

@@ -6,8 +6,9 @@ cannot commit. A message that fails parks its own sequence; the partition moves 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from busbar.runtime.bus import Partition, Record, in_parts
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
+from busbar.runtime.meters import ConsumerMeter
 from busbar.runtime.parking import Parking, sequence_of
 from busbar.runtime.service import Service
 from busbar.runtime.store import STORE_AWAY, Store, Transaction
@@ -62,6 +64,8 @@ class _Done:
     moved: Moved
     handled: int = 0
     failed: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How many records went how, as :data:`~busbar.runtime.metrics.RECORD_OUTCOMES` has it."""
 
 
 class _Stopped(BusbarError):
@@ -100,6 +104,7 @@ class Engine:
         self._store_backoff = replace(STORE_BACKOFF, chance=chance)
         self._breaker = breaker or Breaker()
         self._dispatcher = Dispatcher(service, letters)
+        self.meter = ConsumerMeter(service.name, clock)
         self.parking = Parking(service.name, letters, self._dispatcher.again, chance=chance)
         self._offsets: Moved = {}
         self._gone: set[Partition] = set()
@@ -113,6 +118,11 @@ class Engine:
     def stalled(self) -> str | None:
         """Why nothing moves just now, for readiness; None while all is well."""
         return self._stopped or self._away
+
+    @property
+    def stopped(self) -> bool:
+        """Whether so much failed that it stopped for good."""
+        return self._stopped is not None
 
     @property
     def skipped(self) -> int:
@@ -133,8 +143,9 @@ class Engine:
         What is not done when its partition is taken away is left to whoever has it then. Tells
         how far the partitions of ``records`` have come.
         """
-        for part in in_parts(records):
-            await self._settle([_Item(record, wire.read(record)) for record in part])
+        with self.meter.batch(records):
+            for part in in_parts(records):
+                await self._settle([_Item(record, wire.read(record)) for record in part])
         touched = {(record.topic, record.partition) for record in records}
         return {p: self._offsets[p] for p in touched if p in self._offsets}
 
@@ -179,6 +190,7 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is dealt with
                 if isinstance(error, Conflict) and conflicts < self._attempts:
                     conflicts += 1
+                    self.meter.retried("conflict")
                     await self._reload()
                     continue
                 if len(items) > 1:
@@ -186,6 +198,7 @@ class Engine:
                 failures += 1
                 why = why or self._verdict(error, failures)
                 if why is None or failures > self._attempts:
+                    self.meter.retried("handler")
                     await self._rest(self._wait(error, failures))
             else:
                 return None
@@ -203,6 +216,7 @@ class Engine:
         self._offsets.update(done.moved)
         now = self._clock.now().timestamp()
         self._breaker.note(handled=done.handled, failed=done.failed, now=now)
+        self.meter.settled(done.outcomes)
 
     def _ours(self, items: Sequence[_Item]) -> Sequence[_Item]:
         """Those of ``items`` that are to be handled here still."""
@@ -230,6 +244,7 @@ class Engine:
             finally:
                 self._away = away
             failures += 1
+            self.meter.retried("store_away")
             wait = self._store_backoff.after(failures)
             log.warning("store_unavailable", why=away, again_in=round(wait, 3))
             await self._rest(wait)
@@ -283,9 +298,15 @@ class Engine:
         done = _Done(await self._advance(tx, fresh))
         readable = await self._read(tx, fresh, done)
         self._bear(done)
+        skipped = self._dispatcher.skipped
         done.handled = await self._dispatcher.handle(tx, readable)
         if self._service.record is not None:
+            done.outcomes["handled"] = len(fresh) - done.outcomes.total()
             done.handled += len(readable)
+            return done
+        skipped = self._dispatcher.skipped - skipped
+        repeated = len(readable) - done.handled - skipped
+        done.outcomes.update(handled=done.handled, skipped=skipped, repeated=repeated)
         return done
 
     async def _read(self, tx: Transaction, fresh: Sequence[_Item], done: _Done) -> list[Readable]:
@@ -295,11 +316,12 @@ class Engine:
         for item in fresh:
             if parked and sequence_of(item.record) in parked:
                 await self.parking.keep_behind(tx, item.record, item.envelope)
+                done.outcomes["waiting"] += 1
                 continue
             if self._service.record is not None:
                 await self._service.record(item.record, item.content, tx)
             elif why := self._unhandleable(item):
-                if await self._give_up(tx, item, why):
+                if await self._give_up(tx, item, why, done):
                     parked.add(sequence_of(item.record))
                     done.failed += 1
                 continue
@@ -312,7 +334,7 @@ class Engine:
             return Why(item.content.code, item.content.detail)
         return self._dispatcher.strange(Readable(item.record, item.content))
 
-    async def _give_up(self, tx: Transaction, item: _Item, why: Why) -> bool:
+    async def _give_up(self, tx: Transaction, item: _Item, why: Why, done: _Done) -> bool:
         """Keep what cannot be handled; whether its sequence has to wait for it.
 
         What a producer got wrong says nothing about what it sends next. A fact is another thing:
@@ -322,8 +344,10 @@ class Engine:
         if is_theirs:
             await self._letters.keep(tx, item.record, why, item.envelope)
             log.warning("record_dead_lettered", reason=why.reason, topic=item.record.topic)
+            done.outcomes["dead_lettered"] += 1
             return False
         await self.parking.park(tx, item.record, why, item.envelope)
+        done.outcomes["parked"] += 1
         return True
 
     def _giving_up(self, item: _Item, why: Why) -> Callable[[Transaction], Awaitable[_Done]]:
@@ -331,7 +355,7 @@ class Engine:
             if self._is_behind(item.record):
                 return _Done({})
             done = _Done(await self._advance(tx, [item]))
-            done.failed = int(await self._give_up(tx, item, why))
+            done.failed = int(await self._give_up(tx, item, why, done))
             self._bear(done)
             return done
 

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.metrics import CONTENT_TYPE as METRICS_TYPE
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -17,13 +18,21 @@ Send = Callable[[Any], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 Checks = Callable[[], Awaitable[Mapping[str, str]]]
 """What keeps the service from being ready: a sentence by name of the part; empty if nothing."""
+Expose = Callable[[], Awaitable[bytes]]
+"""Gives all metrics as text."""
 
 
 class HealthApp:
-    """Answers ``/healthz`` and ``/readyz``, and hands everything else on."""
+    """Answers ``/healthz``, ``/readyz`` and ``/metrics``, and hands everything else on."""
 
-    def __init__(self, service: str, checks: Checks, inner: AsgiApp | None) -> None:
-        """Be ready while ``checks`` finds nothing; serve ``inner`` besides."""
+    def __init__(
+        self, service: str, checks: Checks, inner: AsgiApp | None, *, expose: Expose | None = None
+    ) -> None:
+        """Be ready while ``checks`` finds nothing; serve ``inner`` besides.
+
+        ``expose`` gives the metrics; without it there is no ``/metrics``.
+        """
+        self._expose = expose
         self._service = service
         self._checks = checks
         self._inner = inner
@@ -38,6 +47,9 @@ class HealthApp:
             body = {"service": self._service, "ready": not problems, "problems": dict(problems)}
             await respond(send, 503 if problems else 200, body)
             return
+        if scope["type"] == "http" and scope["path"] == "/metrics" and self._expose is not None:
+            await _send(send, 200, await self._expose(), media_type=METRICS_TYPE)
+            return
         if self._inner is not None:
             await self._inner(scope, receive, send)
             return
@@ -49,7 +61,10 @@ async def respond(
     send: Send, status: int, body: Any, *, media_type: str = "application/json"
 ) -> None:
     """Send ``body`` as JSON."""
-    raw = json.dumps(body).encode()
+    await _send(send, status, json.dumps(body).encode(), media_type=media_type)
+
+
+async def _send(send: Send, status: int, raw: bytes, *, media_type: str) -> None:
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(raw)).encode()),

@@ -24,7 +24,7 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
-from busbar.runtime import header_names
+from busbar.runtime import header_names, metrics
 from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
 from busbar.runtime.positions import Positions
@@ -173,6 +173,22 @@ class KafkaBus:
             return "the consumer is still finding its place"
         return None
 
+    async def behind(self) -> int:
+        """How many records the broker is known to have that were not delivered here yet."""
+        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        if consumer is None:
+            return 0
+        count = 0
+        # Placed partitions have a position, so this does not wait, and none of them is lost here.
+        for tp in filter(self._positions.known, consumer.assignment()):
+            end = consumer.last_stable_offset(tp)
+            count += 0 if end is None else max(0, end - await consumer.position(tp))
+        return count
+
+    def assigned(self) -> None:
+        """Count that partitions were assigned anew."""
+        metrics.CONSUMER_REBALANCES.labels(self._service).inc()
+
     async def place(
         self, assigned: set[TopicPartition], positions: Mapping[Partition, int]
     ) -> None:
@@ -238,6 +254,7 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
                 log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
                 await asyncio.sleep(1)
                 continue
+            self._bus.assigned()
             log.info("partitions_assigned", partitions=len(assigned))
             return
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from busbar.runtime import tracing
+
 SECRET_NAMES = re.compile(
     r"(secret|password|passwd|token|authorization|api[_-]?key|data_key|credential)", re.IGNORECASE
 )
@@ -79,6 +81,7 @@ def configure(*, service: str, level: str, form: str) -> None:
         exceptions = []
     shared: list[Any] = [
         _merge,
+        _traced,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(service),
@@ -100,6 +103,14 @@ def configure(*, service: str, level: str, form: str) -> None:
     root.setLevel(logging.WARNING)
     # aiokafka reports every reconnect attempt as an error; readiness already tells that story.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _traced(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Any:
+    """Name the span that is going on, so that a line and its trace lead to each other."""
+    here = tracing.current()
+    if here is not None:
+        fields["trace_id"], fields["span_id"] = here.trace_id, here.span_id
+    return fields
 
 
 def _named(service: str) -> Any:

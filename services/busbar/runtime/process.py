@@ -13,15 +13,18 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
+import busbar
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
+from busbar.runtime import tracing
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.cipher import Cipher, load_cipher
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.copies import member_name, process_name
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
+from busbar.runtime.gauges import Gauges
 from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen
 from busbar.runtime.kafka import KafkaBus, ensure_topics
 from busbar.runtime.logs import configure, get_logger
@@ -101,6 +104,14 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
     clock = SystemClock()
     home = settings.private_home()
     async with AsyncExitStack() as stack:
+        if settings.otlp_endpoint is not None:
+            tracing.start(
+                service=name,
+                endpoint=settings.otlp_endpoint,
+                sample=settings.trace_sample,
+                version=busbar.__version__,
+            )
+            stack.push_async_callback(tracing.stop)
         url = settings.database_url.get_secret_value() if settings.database_url else None
         store = await open_store(
             home / f"{name}.db",
@@ -126,9 +137,9 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
 
 def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -> HttpServer:
     port = settings.gateway_port if name == "gateway" else settings.http_port
-    server = HttpServer(
-        HealthApp(name, process.problems, app.http), listen(settings.http_host, port)
-    )
+    expose = process.gauges.expose if settings.metrics else None
+    health = HealthApp(name, process.problems, app.http, expose=expose)
+    server = HttpServer(health, listen(settings.http_host, port))
     place = settings.home / "run" / f"{process_name(name, settings.copy_number)}.json"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     address = {"pid": os.getpid(), "url": f"http://{settings.http_host}:{server.port}"}
@@ -150,6 +161,11 @@ class ServiceProcess:
     _engine: Engine | None = None
     _broker_answers: bool = False
     _connected: bool = False
+    gauges: Gauges = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at the store from the start."""
+        self.gauges = Gauges(self.context.store, clock=self.context.clock)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Connect and run until ``stopping`` is set, or a part dies.
@@ -214,9 +230,12 @@ class ServiceProcess:
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
         self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
+        workers = {**service.workers, PARKED: self._engine.parking.resume}
+        self.gauges.watch(
+            engine=self._engine, relay=self._relay, behind=bus.behind, kinds=workers.keys()
+        )
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))
-        workers = {**service.workers, PARKED: self._engine.parking.resume}
         for kind, worker in workers.items():
             runner = TaskRunner(
                 kind,
@@ -257,6 +276,7 @@ class ServiceProcess:
             if answers != self._broker_answers:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
+            await self.gauges.look()
             await self.context.clock.sleep(HEALTH_SECONDS)
 
     async def problems(self) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.bus import Outgoing, Publisher
 from busbar.runtime.events import GENESIS, chain, envelope_of
 from busbar.runtime.logs import get_logger
+from busbar.runtime.meters import RelayMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
 from busbar.runtime.store.database import RELAY
 from busbar.runtime.store.rows import Written
@@ -75,6 +76,7 @@ class Relay:
         self._holder = holder
         self._lease = timedelta(seconds=lease)
         self._backoff = replace(BACKOFF, chance=chance)
+        self._meter = RelayMeter(store.service, clock)
         self._claim: Claim | None = None
         self._extend_at = clock.now()
         self._stamped: _Stamp | None = None
@@ -101,6 +103,7 @@ class Relay:
                 self.healthy = False
                 self._stamped = None  # perhaps more is stamped than we were told
                 failures += 1
+                self._meter.failed()
                 wait = self._backoff.after(failures)
                 log.warning("publish_failed", error=type(error).__name__, again_in=round(wait, 3))
                 await self._clock.sleep(wait)
@@ -121,6 +124,7 @@ class Relay:
         if pending:
             await self._publisher.publish([self._outgoing(event, n) for event, n, _ in pending])
             self._published = pending[-1][1]
+            self._meter.published([event.recorded_time for event, _, _ in pending])
             await self._store.transact(self._acknowledge, fence=claim)
         elif self._is_due(self._extend_at, self._lease / 2):
             await self._store.transact(_nothing, fence=claim)
@@ -128,6 +132,11 @@ class Relay:
         if len(pending) < BATCH:
             await self._publish_head()
         return bool(pending)
+
+    @property
+    def leads(self) -> bool:
+        """Whether it holds the lease, as far as it knows."""
+        return self._claim is not None
 
     # -- the lease ------------------------------------------------------------------------------
 
@@ -298,6 +307,17 @@ async def _fitting(tx: Transaction, found: Select[Any]) -> int:
             break
         count += 1
     return count
+
+
+async def backlog(tx: Transaction, *, most: int) -> int:
+    """How many events are recorded and not known to be published; ``most`` are counted."""
+    position, sequence, _ = await _last(tx)
+    mark = await tx.execute(select(tables.marks.c.value).where(tables.marks.c.name == "published"))
+    news = _to_publish(tx, after=position).with_only_columns(tables.events.c.position)
+    some = news.order_by(None).limit(most).subquery()
+    unstamped: int = (await tx.execute(select(func.count()).select_from(some))).scalar() or 0
+    unacknowledged: int = sequence - (mark.scalar() or 0)
+    return min(most, unstamped + unacknowledged)
 
 
 async def _last(tx: Transaction) -> _Stamp:

@@ -109,6 +109,22 @@ class Settings(BaseSettings):
         default=(5, 30, 120, 600, 3600, 10800, 21600, 43200),
         description="Waits between webhook attempts, comma-separated seconds.",
     )
+    metrics: bool = Field(
+        default=True,
+        description="Whether services give their metrics to whoever asks for /metrics.",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("BUSBAR_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Collector that traces are sent to over HTTP, as http://127.0.0.1:4318. "
+        "Unset: no traces.",
+    )
+    trace_sample: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of traces that is kept where the producer has not decided.",
+    )
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
     )
@@ -116,7 +132,7 @@ class Settings(BaseSettings):
         default="json", pattern="^(json|console)$", description="One JSON object a line, or text."
     )
 
-    @field_validator("database_url", "database_owner_url", mode="before")
+    @field_validator("database_url", "database_owner_url", "otlp_endpoint", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
@@ -182,4 +198,4 @@ def load_settings(**overrides: object) -> Settings:
 
 def _variable(field: int | str) -> str:
     name = str(field).upper()
-    return name if name.startswith(("BUSBAR_", "KAFKA_")) else f"BUSBAR_{name}"
+    return name if name.startswith(("BUSBAR_", "KAFKA_", "OTEL_")) else f"BUSBAR_{name}"

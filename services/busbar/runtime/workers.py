@@ -15,6 +15,7 @@ from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import bind, get_logger
+from busbar.runtime.meters import TaskMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.rows import Written
 from busbar.runtime.together import Together
@@ -107,6 +108,7 @@ class TaskRunner:
         self._lease = timedelta(seconds=lease)
         self._at_once = at_once
         self._backoff = replace(BACKOFF, chance=chance)
+        self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], _Hand] = {}
         self._occupied = asyncio.Event()
@@ -171,14 +173,18 @@ class TaskRunner:
         return await self._store.transact(take)
 
     async def _work(self, claim: Claim) -> None:
-        with bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch):
+        naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
+        with naming, self._meter.turn() as turn:
             try:
                 await self._worker(Work(claim, self._together))
             except Fenced:
+                turn.outcome = "fenced"
                 log.warning("task_fenced")
             except (Retry, Conflict) as error:
+                turn.outcome = "again"
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
             except Exception:
+                turn.outcome = "failed"
                 log.exception("task_failed", attempts=claim.attempts)
                 await self._give_back(claim, after=self._backoff.after(claim.attempts))
 

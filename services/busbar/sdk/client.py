@@ -16,6 +16,7 @@ from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
 from busbar.sdk.answers import (
@@ -30,6 +31,7 @@ from busbar.sdk.answers import (
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.reading import items_of, pages, present, stream, typed
 from busbar.sdk.retry import Retrying
+from busbar.sdk.trace import active_traceparent
 from busbar.sdk.transport import Answer, Request, Sleep, Transport
 
 LONGEST_POLL = 30.0
@@ -42,7 +44,8 @@ class Client:
     """Talks to a gateway. Use it as an async context manager; it is safe for concurrent calls.
 
     ``source`` names the producer of everything this client publishes (a URI). ``now`` stamps
-    events with a time; without it they carry none, and the platform's own record counts.
+    events with a time; without it they carry none, and the platform's own record counts. A program
+    that is in a trace of OpenTelemetry's has what it asks for become part of it.
     """
 
     def __init__(
@@ -79,17 +82,24 @@ class Client:
     async def publish(self, event: Envelope) -> Accepted:
         """Publish ``event`` as it is. The same source and id again is the same intent.
 
+        The request says in its ``traceparent`` which trace it is of: the event's, else the one
+        that is going on in this program, if it uses OpenTelemetry.
+
         Raises:
             InvalidIntent: it is no valid CloudEvent; nothing was sent.
             Problem: it was refused; 409 means that the id was used for another body.
             Unreachable: no answer came. Publish the same event again to be sure.
         """
+        trace = valid(event.extensions.get("traceparent")) or active_traceparent()
         answer = await self._transport.send(
             Request(
                 method="POST",
                 path="/v1/events",
                 body=events.write(event),
-                headers={"Content-Type": events.CONTENT_TYPE},
+                headers={
+                    "Content-Type": events.CONTENT_TYPE,
+                    **({"traceparent": trace} if trace else {}),
+                },
             )
         )
         replayed = answer.headers.get("Idempotent-Replayed", "").lower() == "true"

@@ -13,6 +13,7 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.sdk.errors import InvalidIntent
 from busbar.sdk.ids import derived_id, fresh_id
+from busbar.sdk.trace import active_traceparent
 
 
 def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
@@ -65,8 +66,15 @@ def event_of(
     data = intent.model_dump(mode="json", exclude_none=True)
     if event_id is None:
         event_id = derived_id(key, intent.TYPE, data) if key else fresh_id(intent.TYPE, data)
+    trace = active_traceparent()
     return Envelope(
-        id=event_id, source=source, type=intent.TYPE, subject=_subject(intent), time=time, data=data
+        id=event_id,
+        source=source,
+        type=intent.TYPE,
+        subject=_subject(intent),
+        time=time,
+        extensions={"traceparent": trace} if trace else {},
+        data=data,
     )
 
 

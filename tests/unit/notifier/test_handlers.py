@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ from busbar.runtime.engine import Engine
 from busbar.runtime.store import Claim, Store, open_store
 from busbar.runtime.store.transaction import Transaction
 from busbar.runtime.workers import Work
+from support.metrics import counted
 from support.runtime import SOURCE, ManualClock, cipher
+from support.tracing import PARENT, TRACE, traced
 
 URL = "https://payments.example/hook"
 REF = "secret:s"
@@ -58,6 +60,10 @@ class FakeSender:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    @property
+    def signatures(self) -> list[str]:
+        return [request.headers["webhook-signature"] for request in self.requests]
 
     @property
     def ids(self) -> list[str]:
@@ -106,13 +112,21 @@ class Bench:
         topic: str | None = None,
         type_: str = "",
         data: Any = None,
+        trace: str | None = None,
+        time: datetime | None = None,
     ) -> Record:
         self._offset += 1
         if message is not None:
             type_, data = message.TYPE, message.model_dump(mode="json")
             topic = topic or message.TOPIC
         envelope = Envelope(
-            id=id_ or f"event-{self._offset}", source=SOURCE, type=type_, data=data, key="k"
+            id=id_ or f"event-{self._offset}",
+            source=SOURCE,
+            type=type_,
+            time=time,
+            extensions={"traceparent": trace} if trace else {},
+            data=data,
+            key="k",
         )
         headers, value, key = codec.write(envelope)
         return Record(topic or "", 0, self._offset, 0, key, value, headers)
@@ -334,6 +348,55 @@ async def test_a_delivery_is_signed_sent_and_recorded(bench: Bench, clock: Manua
         "payments/dev/event-stream/orders",
         topics.FACTS_NOTIFICATION,
     )
+
+
+async def test_an_attempt_is_a_span_and_the_receiver_gets_its_context(bench: Bench) -> None:
+    await bench.subscribe()
+    async with traced() as spans:
+        await bench.handle(bench.record(provisioned(), id_="f", trace=PARENT))
+        bench.sender.outcomes = [Attempt(status=503)]
+        assert await bench.work() == []
+        bench.clock.advance(6)
+        await bench.work()
+    heard, failed, delivered = spans.all()
+    assert [span.name for span in (failed, delivered)] == ["POST webhook", "POST webhook"]
+    assert {span.trace_id for span in spans.all()} == {TRACE}
+    assert (failed.parent_id, delivered.parent_id) == (heard.span_id, heard.span_id)
+    assert (failed.error, delivered.error) == ("503", None)
+    sent = [request.headers["traceparent"] for request in bench.sender.requests]
+    assert sent == [failed.traceparent, delivered.traceparent]
+    (stored,) = [e for e in await bench.store.events() if e.type == WebhookDelivered.TYPE]
+    assert json.loads(stored.metadata)["traceparent"] == delivered.traceparent
+    for word in (URL, "whsec", "orders", *bench.sender.signatures):
+        assert word not in spans.words()
+
+
+@pytest.mark.parametrize(("trace", "sent"), [(PARENT, PARENT), ("nonsense", None), (None, None)])
+async def test_while_tracing_is_off_the_receiver_gets_the_context_of_the_fact(
+    bench: Bench, trace: str | None, sent: str | None
+) -> None:
+    await bench.subscribe()
+    await bench.handle(bench.record(provisioned(), id_="f", trace=trace))
+    await bench.work()
+    (request,) = bench.sender.requests
+    assert request.headers.get("traceparent") == sent
+
+
+async def test_attempts_are_counted_by_class_and_deliveries_timed_from_the_fact(
+    bench: Bench,
+) -> None:
+    names = [("outcome", "5xx"), ("outcome", "timeout"), ("outcome", "2xx")]
+    before = [counted("busbar_notifier_attempts_total", **dict([name])) for name in names]
+    seconds = counted("busbar_notifier_delivery_seconds_sum")
+    await bench.subscribe()
+    bench.sender.outcomes = [Attempt(status=503), Attempt(error="timeout")]
+    await bench.handle(bench.record(provisioned(), id_="f", time=bench.clock.now()))
+    for _ in range(3):
+        await bench.work()
+        bench.clock.advance(40)
+    after = [counted("busbar_notifier_attempts_total", **dict([name])) for name in names]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [1, 1, 1]
+    assert counted("busbar_notifier_delivery_seconds_sum") - seconds == 80
 
 
 async def test_a_failed_attempt_is_repeated_later_under_the_same_id(

@@ -36,9 +36,11 @@ async def pause() -> None:
     await asyncio.sleep(0)
 
 
-def received(message: IntentAllowed) -> Received[IntentAllowed]:
+def received(message: IntentAllowed, *, time: datetime | None = None) -> Received[IntentAllowed]:
     """The message as it comes off the bus."""
-    envelope = Envelope(id=str(message.generation), source=SOURCE, type=message.TYPE, data={})
+    envelope = Envelope(
+        id=str(message.generation), source=SOURCE, type=message.TYPE, time=time, data={}
+    )
     record = Record(message.TOPIC, 0, message.generation, 0, b"", b"", [])
     return Received(message, envelope, record)
 
@@ -112,6 +114,9 @@ class LedgerTransaction:
 
     def caused_by(self, cause: Cause, *, index: int = 0) -> None:
         """Told by the shell; the real store's tests look at it."""
+
+    def measure(self, _measure: Callable[[float], None], _value: float) -> None:
+        """Nobody counts here; the real store's tests do."""
 
     async def load(
         self, _stream: str, initial: Result, evolve: Callable[[Result, Any], Result]

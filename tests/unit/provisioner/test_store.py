@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, 
 from busbar.runtime.store.streams import message_of
 from busbar.runtime.workers import TaskRunner, Work
 from support import eventually
+from support.metrics import counted
 from support.runtime import ManualClock
+from support.tracing import traced
 from unit.provisioner.ledger import LEASE, die_at, pause, received
 from unit.provisioner.scenario import CORRELATION, RESOURCE, TRACE, allowed, plan, tale
 
@@ -109,14 +111,14 @@ class Real:
             raise ImportError("no module named broken")
         return self.backend if name == "memory" else None
 
-    async def ask(self, *asked: IntentAllowed) -> None:
+    async def ask(self, *asked: IntentAllowed, allowed_at: datetime | None = None) -> None:
         for one in asked:
 
             async def take_over(tx: Transaction, message: IntentAllowed = one) -> None:
                 tx.caused_by(
                     Cause("/busbar/policy", f"allowed-{message.generation}", CORRELATION, TRACE)
                 )
-                await self.provisioner.take_over(received(message), tx)
+                await self.provisioner.take_over(received(message, time=allowed_at), tx)
 
             await self.store.transact(take_over)
 
@@ -266,6 +268,46 @@ async def test_every_fact_is_published_with_its_correlation_and_trace(real: Real
     queued, *others = events
     assert queued.causation == "allowed-1"
     assert {event.causation for event in others} == {str(allowed(1).operation)}
+
+
+async def test_calls_of_adapters_are_spans_below_their_operation(real: Real) -> None:
+    async with traced() as spans:
+        await real.ask(allowed(1, plan("a")))
+        await real.settle()
+    names = [span.name for span in spans.all()]
+    assert names == ["observe memory", "apply memory", "observe memory"]
+    assert {(span.trace_id, span.parent_id, span.kind) for span in spans.all()} == {
+        (*TRACE.split("-")[1:3], "client")
+    }
+    assert spans.one("apply memory").attributes == {
+        "busbar.adapter": "memory",
+        "busbar.operation": str(allowed(1).operation),
+        "busbar.result": "done",
+    }
+
+
+async def test_calls_of_adapters_are_counted_by_their_results(real: Real) -> None:
+    about = {"adapter": "memory", "action": "apply"}
+    before = {
+        result: counted("busbar_provisioner_steps_total", **about, result=result)
+        for result in ("done", "unknown")
+    }
+    real.backend.raises = [("after", RuntimeError("a bug"))]
+    await real.ask(allowed(1, plan("a")))
+    await real.settle()
+    assert counted("busbar_provisioner_steps_total", **about, result="unknown") == (
+        before["unknown"] + 1
+    )
+
+
+async def test_an_operation_is_timed_from_the_decision_that_allowed_it(real: Real) -> None:
+    name = "busbar_provisioner_operation_seconds_sum"
+    before = counted(name), counted("busbar_provisioner_operations_total", outcome="succeeded")
+    await real.ask(allowed(1, plan("a")), allowed_at=real.clock.now() - timedelta(seconds=90))
+    await real.settle()
+    assert counted(name) - before[0] == 90
+    after = counted("busbar_provisioner_operations_total", outcome="succeeded")
+    assert after - before[1] == 1
 
 
 async def test_the_next_operation_of_a_lease_has_its_own_correlation(real: Real) -> None:

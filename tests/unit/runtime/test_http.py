@@ -69,6 +69,30 @@ async def test_everything_else_is_handed_on() -> None:
     assert (await asked(app, "/healthz"))[2]["alive"]
 
 
+async def test_metrics_are_served_as_text_where_they_are_wanted() -> None:
+    async def expose() -> bytes:
+        return b"busbar_store_up 1\n"
+
+    server = HttpServer(
+        HealthApp("policy", health({})._checks, None, expose=expose), listen("127.0.0.1", 0)
+    )
+    server.start()
+    url = f"http://127.0.0.1:{server.port}/metrics"
+
+    async def told() -> tuple[str, str]:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return response.headers["content-type"], await response.text()
+
+    kind, text = await eventually(told)
+    await server.stop()
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+    assert text == "busbar_store_up 1\n"
+
+
+async def test_without_metrics_there_is_no_such_path() -> None:
+    assert (await asked(health({}), "/metrics"))[0] == 404
+
+
 def test_a_port_that_is_taken_is_said_to_be_taken() -> None:
     with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]

@@ -51,6 +51,8 @@ class FakeGateway:
 
     published: list[Envelope] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
+    """The header ``traceparent`` of each request."""
     failures: list[web.Response | None] = field(default_factory=list)
     """Answers to give first, one a request; None drops the connection."""
     outcomes: list[JsonObject] = field(default_factory=list)
@@ -84,6 +86,7 @@ class FakeGateway:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
+        self.traces.append(request.headers.get("traceparent"))
         if self.failures:
             failure = self.failures.pop(0)
             if failure is not None:

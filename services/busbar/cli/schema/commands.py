@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from busbar.cli.schema import metrics_page
 from busbar.cli.schema.check import Finding, Report
 from busbar.cli.schema.check import check as run_check
 from busbar.cli.schema.generate import write
@@ -47,6 +48,11 @@ _STALE_OPENAPI = Finding(
     what="is not what the gateway serves.",
     fix="Run `busbar schema generate`.",
 )
+_STALE_METRICS = Finding(
+    path=str(metrics_page.PATH),
+    what="does not list the metrics that there are.",
+    fix="Run `busbar schema generate`.",
+)
 
 
 class Output(StrEnum):
@@ -58,16 +64,17 @@ class Output(StrEnum):
 
 @app.command()
 def generate(root: Root = None) -> None:
-    """Write schemas/, contracts/asyncapi.yaml and contracts/openapi.json from the code.
+    """Write schemas/, contracts/asyncapi.yaml, contracts/openapi.json and docs/metrics.md.
 
-    Only files that differ are written. What a draft left behind is removed; a published schema
-    that lost its message is an error, and then nothing is written.
+    All of them come from the code. Only files that differ are written. What a draft left behind is
+    removed; a published schema that lost its message is an error, and then nothing is written.
     """
     out = _console()
     with _explained():
         place = find_root(root)
         changes = write(place, MESSAGES)
         written = [*changes.written, *([str(openapi.PATH)] if openapi.write(place) else [])]
+        written += [str(metrics_page.PATH)] if metrics_page.write(place) else []
     for path in written:
         out.print(f"[green]wrote[/]   {escape(path)}")
     for path in changes.removed:
@@ -99,6 +106,8 @@ def check(
         report = run_check(place, MESSAGES, against=against)
         if not openapi.is_current(place):
             report = replace(report, findings=(*report.findings, _STALE_OPENAPI))
+        if not metrics_page.is_current(place):
+            report = replace(report, findings=(*report.findings, _STALE_METRICS))
     _show(report, _console())
     if report.findings:
         raise typer.Exit(1)

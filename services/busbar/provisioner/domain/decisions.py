@@ -1,6 +1,7 @@
 """What an observation or an answer means for the running operation. Same input, same facts."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
@@ -32,7 +33,12 @@ Facts = Sequence[OperationFact]
 
 
 def decide_queued(
-    state: ResourceState, allowed: IntentAllowed, *, correlation: str, traceparent: str | None
+    state: ResourceState,
+    allowed: IntentAllowed,
+    *,
+    correlation: str,
+    traceparent: str | None,
+    allowed_at: datetime | None = None,
 ) -> Facts:
     """Take an allowed intent over, once."""
     waiting = [*state.queue, *([state.saga.intent] if state.saga else [])]
@@ -51,6 +57,7 @@ def decide_queued(
             plan=allowed.plan,
             correlation=correlation,
             traceparent=traceparent,
+            allowed_at=allowed_at,
         )
     ]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, func, select
@@ -12,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
+from busbar.runtime.meters import StoreMeter
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent, Written
@@ -67,6 +69,7 @@ class Store:
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
         self._states = States()
+        self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
         """Have ``listener`` called after every commit."""
@@ -102,18 +105,21 @@ class Store:
         body: Callable[[Transaction], Awaitable[Result]],
         beginning: _Beginning,
     ) -> Result:
+        begin = self._meter.now()
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, beginning)
+                return await self._attempt(body, beginning, begin)
             except Collision:
+                self._meter.met()
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, beginning)
+        return await self._attempt(body, beginning, begin)
 
     async def _attempt(
         self,
         body: Callable[[Transaction], Awaitable[Result]],
         beginning: _Beginning,
+        begin: datetime,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
         streams = beginning.streams
@@ -137,6 +143,8 @@ class Store:
             finally:
                 streams |= transaction.streams
         transaction.committed()
+        self._meter.committed(begin, transaction.written.events)
+        transaction.written.tell()
         for listener in self._listeners:
             listener(transaction.written)
         return result

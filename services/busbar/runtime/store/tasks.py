@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Select, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
@@ -75,6 +75,12 @@ class Tasks:
             )
             for row in sorted(rows, key=lambda row: (row.due, row.name))
         ]
+
+    def due(self, kind: str) -> Select[tuple[str]]:
+        """When the tasks of ``kind`` were due that could be claimed now, the longest ago first."""
+        now, task = format_time(self._now), tables.tasks.c
+        free = or_(task.expires.is_(None), task.expires <= now)
+        return select(task.due).where(task.kind == kind, task.due <= now, free).order_by(task.due)
 
     async def next_due(self, kind: str) -> str | None:
         """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""

@@ -22,7 +22,7 @@ from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.parked import Parked
-from busbar.runtime.store.rows import Cause, Written
+from busbar.runtime.store.rows import Cause, Measure, Written
 from busbar.runtime.store.states import States
 from busbar.runtime.store.streams import Streams
 from busbar.runtime.store.tasks import Tasks
@@ -188,6 +188,7 @@ class Transaction:
             )
         )
         self._streams.append(stream, id_=id_, type_=type_, data=data)
+        self.written.events += 1
         if topic is not None:
             self.written.published += 1
 
@@ -247,6 +248,10 @@ class Transaction:
         self._versions[stream] = version
         self._written_by[stream] = number
 
+    def measure(self, measure: Measure, value: float) -> None:
+        """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
+        self.written.measured.append((measure, value))
+
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
         statement = upsert(self._connection, tables.marks).values(name=name, value=value)
@@ -274,6 +279,16 @@ class Transaction:
         news, will_be = found.one()
         return bool(news), bool(will_be)
 
+    async def unsettled_since(self) -> str | None:
+        """When the first event was recorded that is committed and not to be read yet."""
+        condition = self._dialect.unsettled()
+        if condition is None:
+            return None
+        query = select(tables.events.c.recorded_time).where(condition)
+        found = await self._connection.execute(query.order_by(*self._dialect.order()).limit(1))
+        first: str | None = found.scalar()
+        return first
+
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""
         if parameters is None:
@@ -284,7 +299,7 @@ class Transaction:
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo everything done inside if it raises, and let the error through."""
         await self.flush()
-        versions, index, published = dict(self._versions), self._index, self.written.published
+        versions, index, written = dict(self._versions), self._index, self.written.so_far()
         try:
             async with self._connection.begin_nested():
                 yield
@@ -293,7 +308,7 @@ class Transaction:
             self._versions, self._index, self._pending = versions, index, []
             self._streams.undone()
             self.tasks.undone()
-            self.written.published = published
+            self.written.back_to(written)
             raise
 
 

@@ -1,0 +1,126 @@
+"""What is only known by looking: refreshed when somebody scrapes, and never in their way.
+
+The database is asked for what can be counted within limits, at most once a second. If it does not
+answer soon, the scrape goes without it and says so (``busbar_store_up``).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from busbar.kernel.clock import Clock, parse_time
+from busbar.runtime import metrics
+from busbar.runtime.engine import Engine
+from busbar.runtime.meters import seconds_between
+from busbar.runtime.relay import Relay, backlog
+from busbar.runtime.store import STORE_AWAY, Store, Transaction, tables
+
+MOST = 10_000
+"""More than this is not counted."""
+
+EVERY = timedelta(seconds=1)
+PATIENCE_SECONDS = 1.0
+
+Behind = Callable[[], Awaitable[int]]
+"""How many records are on the broker that were not delivered yet."""
+
+
+class Gauges:
+    """The gauges of one service's process."""
+
+    def __init__(self, store: Store, *, clock: Clock) -> None:
+        """Look at ``store``; what else there is to look at comes with :meth:`watch`."""
+        self._store = store
+        self._clock = clock
+        self._engine: Engine | None = None
+        self._relay: Relay | None = None
+        self._behind: Behind | None = None
+        self._kinds: tuple[str, ...] = ()
+        self._looked: datetime | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def watch(
+        self, *, engine: Engine, relay: Relay, behind: Behind, kinds: Collection[str]
+    ) -> None:
+        """Look at these as well from now on."""
+        self._engine, self._relay, self._behind = engine, relay, behind
+        self._kinds = tuple(kinds)
+
+    async def expose(self) -> bytes:
+        """Everything there is, for a scrape."""
+        await self.look()
+        await self._ask()
+        return metrics.exposition()
+
+    # -- at the process -------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Look at the process itself; the lag needs that every few seconds."""
+        service = self._store.service
+        if self._relay is not None:
+            metrics.RELAY_LEADER.labels(service).set(self._relay.leads)
+        if self._engine is None or self._behind is None:
+            return
+        metrics.CONSUMER_STOPPED.labels(service).set(self._engine.stopped)
+        seconds, records = self._engine.meter.look(await self._behind())
+        metrics.CONSUMER_LAG_SECONDS.labels(service).set(seconds)
+        metrics.CONSUMER_LAG_RECORDS.labels(service).set(records)
+
+    # -- at the database ------------------------------------------------------------------------
+
+    async def _ask(self) -> None:
+        """Ask the database, unless somebody did so just now or still waits for its answer."""
+        now = self._clock.now()
+        if self._looking is None or self._looking.done():
+            if self._looked is not None and timedelta() <= now - self._looked < EVERY:
+                return
+            self._looked = now
+            self._looking = asyncio.create_task(self._refresh())
+        await asyncio.wait([self._looking], timeout=PATIENCE_SECONDS)
+        if not self._looking.done():
+            self._leave_out()
+
+    async def _refresh(self) -> None:
+        try:
+            async with self._store.reading() as tx:
+                await self._count(tx)
+        except STORE_AWAY:
+            self._leave_out()
+            return
+        metrics.STORE_UP.labels(self._store.service).set(1)
+
+    async def _count(self, tx: Transaction) -> None:
+        service = self._store.service
+        parked = select(tables.parked.c.sequence).where(tables.parked.c.consumer == service)
+        metrics.CONSUMER_PARKED.labels(service).set(await _counted(tx, parked))
+        metrics.RELAY_BACKLOG.labels(service).set(await backlog(tx, most=MOST))
+        since = await tx.unsettled_since()
+        lag = 0.0 if since is None else seconds_between(parse_time(since), tx.now)
+        metrics.STORE_GUARD_LAG.labels(service).set(lag)
+        for kind in self._kinds:
+            due = tx.tasks.due(kind)
+            metrics.TASKS_DUE.labels(service, kind).set(await _counted(tx, due))
+            first = (await tx.execute(due.limit(1))).scalar()
+            late = 0.0 if first is None else seconds_between(parse_time(first), tx.now)
+            metrics.TASKS_OLDEST.labels(service, kind).set(late)
+
+    def _leave_out(self) -> None:
+        """Nobody knows these now, and what was known before would be taken for news."""
+        service = self._store.service
+        metrics.STORE_UP.labels(service).set(0)
+        alone = (metrics.CONSUMER_PARKED, metrics.RELAY_BACKLOG, metrics.STORE_GUARD_LAG)
+        for gauge in alone:
+            gauge.remove(service)
+        for kind in self._kinds:
+            metrics.TASKS_DUE.remove(service, kind)
+            metrics.TASKS_OLDEST.remove(service, kind)
+
+
+async def _counted(tx: Transaction, found: Select[Any]) -> int:
+    """How many rows ``found`` has, up to :data:`MOST`."""
+    some = found.limit(MOST).subquery()
+    count: int = (await tx.execute(select(func.count()).select_from(some))).scalar() or 0
+    return count

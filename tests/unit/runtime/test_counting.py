@@ -1,0 +1,140 @@
+"""Each record is counted once, by what became of it, and only when that is committed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from busbar.messages.notification import ApplySubscription
+from busbar.runtime.engine import Engine
+from busbar.runtime.service import Service
+from busbar.runtime.store import Cause, Store, Transaction
+from support.metrics import counted
+from support.runtime import (
+    SOURCE,
+    FakePublisher,
+    ManualClock,
+    Toy,
+    append,
+    drain,
+    fact,
+    intent,
+    record,
+    relay_of,
+    unreadable,
+)
+
+OWN = "payments/dev/stream/own"
+
+
+@contextmanager
+def counting(name: str, label: str, service: str = "policy") -> Iterator[dict[str, float]]:
+    """By how much the samples of ``name`` grow during the block, by ``label``."""
+    found: dict[str, float] = {}
+    known = {
+        "outcome": ("handled", "repeated", "skipped", "parked", "waiting", "dead_lettered"),
+        "reason": ("conflict", "handler", "store_away"),
+    }[label]
+    before = {value: counted(name, service=service, **{label: value}) for value in known}
+    yield found
+    for value in known:
+        grown = counted(name, service=service, **{label: value}) - before[value]
+        if grown:
+            found[value] = grown
+
+
+async def test_records_are_counted_by_what_became_of_them(toy: Toy) -> None:
+    toy.broken["s4"] = ArithmeticError("no")
+    batch = [
+        record(0),
+        record(1, intent(0), id_="intent-0"),
+        record(2, {}, type_=ApplySubscription.TYPE),
+        unreadable(3),
+        record(4, key=OWN),
+        record(5, key=OWN),
+    ]
+    with counting("busbar_consumer_records_total", "outcome") as found:
+        await toy.engine.process(batch)
+    assert found == {
+        "handled": 1,
+        "repeated": 1,
+        "skipped": 1,
+        "dead_lettered": 1,
+        "parked": 1,
+        "waiting": 1,
+    }
+
+
+async def test_records_that_come_again_are_not_counted_again(toy: Toy) -> None:
+    batch = [record(offset) for offset in range(3)]
+    await toy.engine.process(batch)
+    with counting("busbar_consumer_records_total", "outcome") as found:
+        await toy.restarted().process(batch)
+    assert found == {}
+
+
+async def test_a_batch_that_is_cut_in_halves_is_counted_once(toy: Toy) -> None:
+    toy.failing["s2"] = [ArithmeticError("no") for _ in range(3)]
+    with (
+        counting("busbar_consumer_records_total", "outcome") as found,
+        counting("busbar_consumer_retries_total", "reason") as retries,
+    ):
+        await toy.engine.process([record(offset) for offset in range(4)])
+    assert found == {"handled": 4}
+    assert retries == {"handler": 1}
+
+
+async def test_who_takes_every_record_handles_every_record(
+    store: Store, toy: Toy, clock: ManualClock
+) -> None:
+    service = Service("audit")
+
+    @service.on_record
+    async def take(found: object, content: object, tx: Transaction) -> None:
+        """Keep nothing."""
+
+    engine = Engine(service, store, toy.letters, clock=clock, attempts=3)
+    with counting("busbar_consumer_records_total", "outcome", "audit") as found:
+        await engine.process([record(0), unreadable(1), record(2)])
+    assert found == {"handled": 3}
+
+
+async def test_what_a_transaction_measures_counts_when_it_is_committed(store: Store) -> None:
+    seen: list[float] = []
+
+    async def body(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, "1", "c"))
+        await tx.append("s", [fact()])
+        tx.measure(seen.append, 1)
+        with suppress(ArithmeticError):
+            async with tx.savepoint():
+                tx.measure(seen.append, 2)
+                await tx.append("s", [fact(2)])
+                raise ArithmeticError
+        assert seen == []
+
+    before = counted("busbar_store_events_total", service="policy")
+    await store.transact(body)
+    assert seen == [1]
+    assert counted("busbar_store_events_total", service="policy") == before + 1
+
+
+async def test_what_a_transaction_measures_is_forgotten_when_it_fails(store: Store) -> None:
+    seen: list[float] = []
+
+    async def body(tx: Transaction) -> None:
+        tx.measure(seen.append, 1)
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        await store.transact(body)
+    assert seen == []
+
+
+async def test_events_are_counted_when_they_are_published(
+    store: Store, publisher: FakePublisher, clock: ManualClock
+) -> None:
+    before = counted("busbar_relay_events_total", service="policy")
+    await append(store, "s", 1, 2, 3)
+    await drain(relay_of(store, publisher, clock))
+    assert counted("busbar_relay_events_total", service="policy") == before + 3

@@ -1,0 +1,172 @@
+"""What is only known by looking: a scrape looks, and waits for nobody."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from sqlalchemy.exc import OperationalError
+
+from busbar.runtime import gauges
+from busbar.runtime.gauges import Gauges
+from busbar.runtime.store import Store, Transaction
+from meta.checkout import ROOT, text
+from support.metrics import samples, undocumented
+from support.runtime import FakePublisher, ManualClock, Toy, append, drain, record, relay_of
+
+SERVICE = {"service": "policy"}
+
+
+class Looking:
+    """The gauges of a toy service, and what a scrape tells of it."""
+
+    def __init__(self, toy: Toy, publisher: FakePublisher, clock: ManualClock) -> None:
+        self.waiting = 0
+        self.relay = relay_of(toy.store, publisher, clock)
+        self.gauges = Gauges(toy.store, clock=clock)
+        self.gauges.watch(
+            engine=toy.engine, relay=self.relay, behind=self._behind, kinds=("k", "parked")
+        )
+
+    async def _behind(self) -> int:
+        return self.waiting
+
+    async def scrape(self) -> dict[str, float]:
+        """What is told of the service, by name and kind."""
+        return {
+            f"{one.name}/{one.labels['kind']}" if "kind" in one.labels else one.name: one.value
+            for one in samples((await self.gauges.expose()).decode())
+            if one.labels.items() >= SERVICE.items()
+        }
+
+
+@pytest.fixture
+def looking(toy: Toy, publisher: FakePublisher, clock: ManualClock) -> Iterator[Looking]:
+    found = Looking(toy, publisher, clock)
+    yield found
+    found.gauges._leave_out()
+
+
+async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
+    store: Store, clock: ManualClock, looking: Looking
+) -> None:
+    async def body(tx: Transaction) -> None:
+        for name, late in (("a", 30), ("b", 7), ("c", -5)):
+            await tx.tasks.schedule("k", name, due=tx.now - timedelta(seconds=late))
+
+    await store.transact(body)
+    found = await looking.scrape()
+    assert (found["busbar_tasks_due/k"], found["busbar_tasks_oldest_due_seconds/k"]) == (2, 30)
+    assert (found["busbar_tasks_due/parked"], found["busbar_store_up"]) == (0, 1)
+
+    async def take(tx: Transaction) -> None:
+        await tx.tasks.claim("k", holder="a", lease=timedelta(seconds=60), limit=1)
+
+    await store.transact(take)
+    clock.advance(2)
+    found = await looking.scrape()
+    assert (found["busbar_tasks_due/k"], found["busbar_tasks_oldest_due_seconds/k"]) == (1, 9)
+
+
+async def test_events_that_are_not_published_are_counted(store: Store, looking: Looking) -> None:
+    await append(store, "s", 1, 2, 3)
+    found = await looking.scrape()
+    assert (found["busbar_relay_backlog_events"], found["busbar_relay_leader"]) == (3, 0)
+
+
+async def test_published_events_are_no_backlog(
+    store: Store, publisher: FakePublisher, looking: Looking
+) -> None:
+    await append(store, "s", 1, 2, 3)
+    publisher.fail = 1
+    with pytest.raises(KafkaConnectionError):
+        await drain(looking.relay)
+    assert (await looking.scrape())["busbar_relay_backlog_events"] == 3
+    looking.gauges._looked = None
+    await drain(looking.relay)
+    found = await looking.scrape()
+    assert (found["busbar_relay_backlog_events"], found["busbar_relay_leader"]) == (0, 1)
+
+
+async def test_parked_sequences_are_counted(toy: Toy, looking: Looking) -> None:
+    toy.broken["s1"] = ArithmeticError("no")
+    await toy.engine.process([record(0), record(1)])
+    found = await looking.scrape()
+    assert found["busbar_consumer_parked_sequences"] == 1
+    assert found["busbar_consumer_stopped"] == 0
+
+
+async def test_the_lag_is_looked_at_with_every_scrape(clock: ManualClock, looking: Looking) -> None:
+    await looking.scrape()
+    looking.waiting = 5
+    clock.advance(0.5)
+    found = await looking.scrape()
+    assert found["busbar_consumer_lag_records"] == 5
+    assert found["busbar_consumer_lag_seconds"] == 0.5
+
+
+async def test_the_database_is_asked_once_a_second_at_the_most(
+    store: Store, clock: ManualClock, looking: Looking
+) -> None:
+    await looking.scrape()
+    await append(store, "s", 1)
+    clock.advance(0.9)
+    assert (await looking.scrape())["busbar_relay_backlog_events"] == 0
+    clock.advance(0.1)
+    assert (await looking.scrape())["busbar_relay_backlog_events"] == 1
+
+
+async def test_a_store_that_is_away_is_said_to_be_and_what_it_knew_is_left_out(
+    store: Store, clock: ManualClock, looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await looking.scrape()
+
+    def away() -> None:
+        raise OperationalError("SELECT", {}, Exception("away"))
+
+    monkeypatch.setattr(store, "reading", away)
+    clock.advance(5)
+    found = await looking.scrape()
+    assert found["busbar_store_up"] == 0
+    assert "busbar_relay_backlog_events" not in found
+    assert "busbar_tasks_due/k" not in found
+    assert found["busbar_consumer_lag_seconds"] == 0
+    monkeypatch.undo()
+    clock.advance(5)
+    found = await looking.scrape()
+    assert (found["busbar_store_up"], found["busbar_relay_backlog_events"]) == (1, 0)
+
+
+async def test_a_store_that_hangs_holds_no_scrape_up(
+    store: Store, looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = asyncio.Event()
+
+    class Hanging:
+        async def __aenter__(self) -> None:
+            await goes_on.wait()
+            raise OperationalError("SELECT", {}, Exception("away"))
+
+        async def __aexit__(self, *_error: object) -> None:
+            """It is never entered."""
+
+    monkeypatch.setattr(gauges, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(store, "reading", Hanging)
+    async with asyncio.timeout(2):
+        first, again = await asyncio.gather(looking.scrape(), looking.scrape())
+    assert first["busbar_store_up"] == again["busbar_store_up"] == 0
+    goes_on.set()
+
+
+async def test_whatever_a_scrape_gives_is_documented(looking: Looking) -> None:
+    page = text(ROOT / "docs" / "metrics.md")
+    assert undocumented((await looking.gauges.expose()).decode(), page) == []
+    assert undocumented('busbar_tasks_due{service="x"} 1\n', page) == [
+        "busbar_tasks_due['service']"
+    ]
+
+
+async def test_no_reader_is_held_up_while_nobody_writes(store: Store, looking: Looking) -> None:
+    await append(store, "s", 1)
+    assert (await looking.scrape())["busbar_store_guard_lag_seconds"] == 0
