@@ -10,7 +10,7 @@ from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.catalogue import belongs
+from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime import tracing, wire
@@ -134,6 +134,19 @@ class Dispatcher:
         parent = item.envelope.extensions.get("traceparent")
         tx.caused_by(_cause(item.envelope, parent, again))
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
+
+    def passes_over(self, record: Record) -> bool:
+        """Whether ``record`` is a fact of a known type that nobody here asked for.
+
+        Nobody needs to read it then, and most of what a service sees are facts for others.
+        """
+        if self._service.record is not None or record.topic in topics.INTENTS:
+            return False
+        types = [value for name, value in record.headers if name == "ce_type"]
+        if len(types) != 1 or types[0] is None:
+            return False
+        type_ = types[0].decode(errors="replace")
+        return type_ in BY_TYPE and type_ not in self._handlers
 
     def _wants(self, item: Readable) -> bool:
         known = self._handler(item)

@@ -43,10 +43,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A record and what the codec made of it."""
+    """A record and what the codec made of it; None if it was passed over unread."""
 
     record: Record
-    content: Envelope | Unreadable
+    content: Envelope | Unreadable | None
 
     @property
     def partition(self) -> Partition:
@@ -145,9 +145,13 @@ class Engine:
         """
         with self.meter.batch(records):
             for part in in_parts(records):
-                await self._settle([_Item(record, wire.read(record)) for record in part])
+                await self._settle([self._item(record) for record in part])
         touched = {(record.topic, record.partition) for record in records}
         return {p: self._offsets[p] for p in touched if p in self._offsets}
+
+    def _item(self, record: Record) -> _Item:
+        unread = self._dispatcher.passes_over(record)
+        return _Item(record, None if unread else wire.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
         """Finish the transaction in hand, and handle nothing more of ``partitions``.
@@ -315,12 +319,17 @@ class Engine:
         readable: list[Readable] = []
         for item in fresh:
             if parked and sequence_of(item.record) in parked:
-                await self.parking.keep_behind(tx, item.record, item.envelope)
+                whole = item if item.content else _Item(item.record, wire.read(item.record))
+                await self.parking.keep_behind(tx, whole.record, whole.envelope)
                 done.outcomes["waiting"] += 1
+                continue
+            if item.content is None:
+                self._dispatcher.skipped += 1
+                done.outcomes["skipped"] += 1
                 continue
             if self._service.record is not None:
                 await self._service.record(item.record, item.content, tx)
-            elif why := self._unhandleable(item):
+            elif why := self._unhandleable(item.record, item.content):
                 if await self._give_up(tx, item, why, done):
                     parked.add(sequence_of(item.record))
                     done.failed += 1
@@ -329,10 +338,10 @@ class Engine:
                 readable.append(Readable(item.record, item.content))
         return readable
 
-    def _unhandleable(self, item: _Item) -> Why | None:
-        if isinstance(item.content, Unreadable):
-            return Why(item.content.code, item.content.detail)
-        return self._dispatcher.strange(Readable(item.record, item.content))
+    def _unhandleable(self, record: Record, content: Envelope | Unreadable) -> Why | None:
+        if isinstance(content, Unreadable):
+            return Why(content.code, content.detail)
+        return self._dispatcher.strange(Readable(record, content))
 
     async def _give_up(self, tx: Transaction, item: _Item, why: Why, done: _Done) -> bool:
         """Keep what cannot be handled; whether its sequence has to wait for it.

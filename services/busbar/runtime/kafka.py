@@ -38,6 +38,9 @@ POLL_MS = 10
 WAIT_MS = 1000
 """How long a poll waits for the first record. A service that stops does not wait for it."""
 
+COMMIT_SECONDS = 1.0
+"""How soon Kafka's tools are told how far we are: they look every few seconds at the most."""
+
 REPLICAS = 3
 """Replicas of every topic, or as many as there are brokers."""
 
@@ -56,6 +59,8 @@ class KafkaBus:
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
         self._positions = Positions()
+        self._uncommitted: dict[Partition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._broker = KafkaBroker(
             bootstrap.split(","),
             client_id=f"busbar-{service}",
@@ -95,7 +100,7 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                await self._commit(await consumer.process(batch))
+                self._reached(await consumer.process(batch))
 
         self._subscriber(deliver)
 
@@ -132,6 +137,9 @@ class KafkaBus:
 
     async def stop(self) -> None:
         """Leave the group and disconnect; what is being handled is finished first."""
+        if self._committing is not None:
+            self._committing.cancel()
+            await self._commit()
         await self._broker.stop()
         if self._producer is not None:
             await self._producer.stop()
@@ -211,11 +219,30 @@ class KafkaBus:
         found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
         return found
 
-    async def _commit(self, positions: Mapping[Partition, int]) -> None:
-        """Tell Kafka's tools how far we are; the store's offsets are the ones that count."""
-        reached = {TopicPartition(*partition): offset for partition, offset in positions.items()}
+    def _reached(self, positions: Mapping[Partition, int]) -> None:
+        """Tell Kafka's tools soon how far we are; the store's offsets are the ones that count."""
+        self._uncommitted.update(positions)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_later())
+
+    async def _commit_later(self) -> None:
+        await asyncio.sleep(COMMIT_SECONDS)
+        self._committing = None
+        await self._commit()
+
+    async def _commit(self) -> None:
+        consumer = self._subscriber.consumer
+        ours = consumer.assignment() if consumer is not None else ()
+        reached = {
+            TopicPartition(*partition): offset
+            for partition, offset in self._uncommitted.items()
+            if partition in ours
+        }
+        self._uncommitted.clear()
+        if not reached:
+            return
         try:
-            await self._subscriber.consumer.commit(reached)
+            await consumer.commit(reached)
         except KafkaError as error:
             log.info("offset_commit_failed", error=type(error).__name__)
 

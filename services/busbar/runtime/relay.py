@@ -21,7 +21,7 @@ from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.runtime import wire
 from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.bus import Outgoing, Publisher
+from busbar.runtime.bus import Publisher
 from busbar.runtime.events import GENESIS, chain, envelope_of
 from busbar.runtime.logs import get_logger
 from busbar.runtime.meters import RelayMeter
@@ -49,8 +49,8 @@ HEAD_SECONDS = 0.25
 
 _Stamp = tuple[int, int, str]
 """Position, sequence and digest of an event."""
-_Stamped = tuple[StoredEvent, int, str]
-"""An event, its sequence and its digest."""
+_Stamped = tuple[StoredEvent, Envelope, int, str]
+"""An event, as it is published, its sequence and its digest."""
 
 
 class Relay:
@@ -122,9 +122,10 @@ class Relay:
         if not pending and await self._last() > self._published:
             pending = await self._unpublished()
         if pending:
-            await self._publisher.publish([self._outgoing(event, n) for event, n, _ in pending])
-            self._published = pending[-1][1]
-            self._meter.published([event.recorded_time for event, _, _ in pending])
+            records = [wire.write(str(event.topic), envelope) for event, envelope, _, _ in pending]
+            await self._publisher.publish(records)
+            self._published = pending[-1][2]
+            self._meter.published([event.recorded_time for event, _, _, _ in pending])
             await self._store.transact(self._acknowledge, fence=claim)
         elif self._is_due(self._extend_at, self._lease / 2):
             await self._store.transact(_nothing, fence=claim)
@@ -191,7 +192,7 @@ class Relay:
         stamped = await self._store.transact(self._number)
         if not stamped:
             return []
-        event, sequence, digest = stamped[-1]
+        event, _, sequence, digest = stamped[-1]
         self._stamped = (event.position, sequence, digest)
         # Something stamped earlier is still unpublished: that goes first, in order.
         return stamped if sequence - len(stamped) == self._published else []
@@ -205,11 +206,12 @@ class Relay:
         for row in rows:
             event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
             sequence += 1
-            digest = _link(digest, event, self._store.service, sequence)
-            stamped.append((event, sequence, digest))
+            envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
+            digest = chain(digest, envelope.source, envelope.id, envelope.type, envelope.data)
+            stamped.append((event, envelope, sequence, digest))
         numbered = [
             {"sequence": number, "position": event.position, "digest": link}
-            for event, number, link in stamped
+            for event, _, number, link in stamped
         ]
         if numbered:
             await tx.execute(insert(tables.sequences), numbered)
@@ -227,19 +229,17 @@ class Relay:
             if not count:
                 return []
             rows = await tx.execute(owed.limit(count))
-            found = []
+            found: list[_Stamped] = []
             for row in rows:
                 columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
                 number, link = columns.pop("sequence"), columns.pop("digest")
-                found.append((StoredEvent(**columns), number, link))
+                event = StoredEvent(**columns)
+                envelope = envelope_of(event, relay=self._store.service, sequence=number)
+                found.append((event, envelope, number, link))
             return found
 
     async def _acknowledge(self, tx: Transaction) -> None:
         await tx.mark("published", self._published)
-
-    def _outgoing(self, event: StoredEvent, sequence: int) -> Outgoing:
-        envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
-        return wire.write(str(event.topic), envelope)
 
     async def _publish_head(self) -> None:
         """Tell how far it is, if that is news and the last time is a while ago."""
@@ -327,8 +327,3 @@ async def _last(tx: Transaction) -> _Stamp:
     )
     row = found.first()
     return (0, 0, GENESIS) if row is None else (row.position, row.sequence, row.digest)
-
-
-def _link(previous: str, event: StoredEvent, relay: str, sequence: int) -> str:
-    envelope = envelope_of(event, relay=relay, sequence=sequence)
-    return chain(previous, envelope.source, envelope.id, envelope.type, envelope.data)

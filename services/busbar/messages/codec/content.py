@@ -5,6 +5,7 @@ Kafka and HTTP differ only in how a header spells an attribute; a :class:`Bindin
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from busbar.messages.codec import structured
@@ -77,19 +78,11 @@ def _content_type(headers: Sequence[tuple[str, Value]], binding: Binding[Value])
 
 def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -> dict[str, str]:
     prefix = binding.prefix
-    start = len(prefix)
     attributes: dict[str, str] = {}
     for header, value in headers:
-        if header[:start].lower() != prefix:
+        name = _name(header, prefix)
+        if name is None:
             continue
-        name = header[start:]
-        # Lower-casing maps some letters outside ASCII into it; those names stay refused.
-        name = name.lower() if name.isascii() else name
-        check_name(name)
-        if name == "datacontenttype":
-            raise Unreadable(
-                "bad_attribute", f"The header {shown(header)} is refused; send content-type."
-            )
         if name in attributes:
             raise _twice(header)
         attributes[name] = check_text(name, binding.decode(header, value))
@@ -100,6 +93,26 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
             " send one or the other.",
         )
     return attributes
+
+
+@lru_cache(maxsize=1024)
+def _name(header: str, prefix: str) -> str | None:
+    """The attribute that ``header`` spells; None if CloudEvents does not define it.
+
+    Nearly all headers bear one of a few dozen names.
+    """
+    start = len(prefix)
+    if header[:start].lower() != prefix:
+        return None
+    name = header[start:]
+    # Lower-casing maps some letters outside ASCII into it; those names stay refused.
+    name = name.lower() if name.isascii() else name
+    check_name(name)
+    if name == "datacontenttype":
+        raise Unreadable(
+            "bad_attribute", f"The header {shown(header)} is refused; send content-type."
+        )
+    return name
 
 
 def _twice(header: str) -> Unreadable:
