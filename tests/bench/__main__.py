@@ -24,7 +24,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench import report
+from bench import growth, report
 from bench.figures import MEASUREMENTS
 from bench.goals import GOALS
 from bench.profiles import Profiles
@@ -33,6 +33,7 @@ from bench.run import Run
 from busbar.runtime.logs import configure
 
 REPORT = Path("build/bench.json")
+PAGE = Path(__file__).parents[2] / "docs" / "growth.md"
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(service="bench", level="ERROR", form="console")
     logging.getLogger().setLevel(logging.ERROR)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        if options.what == "growth":
+            growth.write(runner.run(growth.measure(_run(options))), options.page)
+            return 0
         if options.profile:
             return runner.run(_profiled(options))
         rows = runner.run(_measured(options))
@@ -68,16 +72,17 @@ async def _profiled(options: argparse.Namespace) -> int:
         measure = next(found for names, found in MEASUREMENTS.items() if options.profile in names)
         _say(f"profiling {options.profile}")
         await measure(run)
-        for process, table in profiles.tables().items():
+        tables = profiles.tables()
+        for process, table in tables.items():
             sys.stdout.write(f"\n{process}\n{table}\n")
+        if not tables:
+            _say(f"{options.profile} runs nothing under the sampler")
     return 0
 
 
 def _run(options: argparse.Namespace, profiles: Profiles | None = None) -> Run:
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
-    return Run(
-        quick=options.quick, rounds=rounds, seed=options.seed, say=_say, profiles=profiles
-    )
+    return Run(quick=options.quick, rounds=rounds, seed=options.seed, say=_say, profiles=profiles)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -85,6 +90,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=("growth",), help="how cost grows, instead of the figures"
+    )
+    parser.add_argument(
+        "--page", type=Path, default=PAGE, help=f"where the page about growth is written ({PAGE})"
     )
     parser.add_argument(
         "--only",

@@ -89,9 +89,7 @@ class FencedTable:
 
     async def _queue(self, names: Sequence[str]) -> None:
         await self._pool.execute(_QUEUE, KIND, list(names))
-        queued = [
-            self._row(name, 1, ResourceQueued, ResourceQueued.EXAMPLES[0]) for name in names
-        ]
+        queued = [self._row(name, 1, ResourceQueued, ResourceQueued.EXAMPLES[0]) for name in names]
         await self._pool.execute(rows.POSTGRES_INSERT, *rows.columns(queued))
 
     async def _claim(self, room: int) -> list[tuple[str, int]]:

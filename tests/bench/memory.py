@@ -24,9 +24,11 @@ FEW_EVENTS = 10_000
 _CHUNK = 100
 
 _MULTIPLY = f"""INSERT INTO events ({", ".join(rows.COLUMNS)})
-SELECT {", ".join(
-    f"{name} || '-' || number" if name in ("stream", "id") else name for name in rows.COLUMNS
-)}
+SELECT {
+    ", ".join(
+        f"{name} || '-' || number" if name in ("stream", "id") else name for name in rows.COLUMNS
+    )
+}
 FROM (SELECT * FROM events WHERE xid = (SELECT min(xid) FROM events)) AS first,
   generate_series($1::int, $2::int) AS number"""  # noqa: S608 - our own names
 

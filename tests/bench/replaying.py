@@ -32,9 +32,7 @@ async def replay(store: Store) -> int:
 
 async def main(database: str) -> None:
     """Replay, and tell what it took."""
-    store = await open_store(
-        Path(), service="policy", clock=SystemClock(), database_url=database
-    )
+    store = await open_store(Path(), service="policy", clock=SystemClock(), database_url=database)
     try:
         count = await replay(store)
     finally:
