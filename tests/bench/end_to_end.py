@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
 
 from aiokafka import AIOKafkaProducer
@@ -30,7 +30,7 @@ async def _measure(run: Run, on: On) -> list[Row]:
     async with (
         stage(run, on) as platform,
         raw_loop(run, platform.bootstrap) as limit,
-        bursting(platform.bootstrap, platform.copy) as bursts,
+        bursting(platform.bootstrap, platform.audit_copy()) as bursts,
     ):
         await bursts.turn(run.size(500, quick=100))
 
@@ -89,12 +89,13 @@ class Bursts:
 
 @asynccontextmanager
 async def bursting(
-    bootstrap: str, copy: AuditCopy, *, teams: int = work.TEAMS
+    bootstrap: str, audit: AbstractAsyncContextManager[AuditCopy], *, teams: int = work.TEAMS
 ) -> AsyncIterator[Bursts]:
     """One idempotent producer, and somebody who watches what comes of it."""
     async with (
         work.producing(bootstrap) as producer,
         Watcher(bootstrap).watching() as watcher,
+        audit as copy,
     ):
         before = await copy.count(ResourceProvisioned.TYPE)
         yield Bursts(copy, producer, watcher, before=before, teams=teams)

@@ -81,7 +81,7 @@ async def _resources(run: Run) -> AsyncIterator[Point]:
 
 @asynccontextmanager
 async def _bursts(found: Stage, *, teams: int = work.TEAMS) -> AsyncIterator[Bursts]:
-    async with bursting(found.bootstrap, found.copy, teams=teams) as bursts:
+    async with bursting(found.bootstrap, found.audit_copy(), teams=teams) as bursts:
         await bursts.turn(WARM)
         yield bursts
 

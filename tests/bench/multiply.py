@@ -68,7 +68,8 @@ async def up_to(cluster: StoreCluster, seeds: Mapping[str, Seed], have: int, wan
 
 async def _multiply(owner: Any, seed: Seed, first: int, last: int) -> None:
     async with owner.transaction():
-        await owner.execute(_events(seed), first, last)
+        newest = await owner.fetchval("SELECT coalesce(max(version), 0) FROM events")
+        await owner.execute(_events(seed, newest), first, last)
         await owner.execute(
             "INSERT INTO marks SELECT 'published', max(sequence) FROM sequences HAVING count(*) > 0"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -83,7 +84,7 @@ async def _multiply(owner: Any, seed: Seed, first: int, last: int) -> None:
             )
 
 
-def _events(seed: Seed) -> str:
+def _events(seed: Seed, newest: int) -> str:
     """What audit copies has few long streams, everything else has many short ones."""
     columns = ["topic", *(name for name in COLUMNS if name != "topic")]
     values = _renamed("events", columns)

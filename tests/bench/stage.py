@@ -5,8 +5,13 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,12 +38,12 @@ _ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.backends.noop:NoopBackend\n"
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
 
-@dataclass(frozen=True, slots=True)
 class AuditCopy:
-    """What audit has stored: in a schema of ``cluster``, else in ``file``."""
+    """What audit has stored."""
 
-    file: Path
-    cluster: StoreCluster | None = None
+    def __init__(self, rows: Callable[[str], Awaitable[Any]]) -> None:
+        """Use :func:`audit_copy`."""
+        self._rows = rows
 
     async def has(self, ends: Mapping[Partition, int]) -> bool:
         """Whether it has every record before ``ends``: its offsets say so (law 1)."""
@@ -51,12 +56,23 @@ class AuditCopy:
         query = f"SELECT count(*) FROM events WHERE type = '{type_}'"  # noqa: S608 - our own names
         return int((await self._rows(query))[0][0])
 
-    async def _rows(self, query: str) -> Any:
-        if self.cluster is None:
-            with closing(sqlite3.connect(self.file)) as session:
-                return session.execute(query).fetchall()
-        async with self.cluster.session(service="audit") as session:
-            return await session.fetch(query)
+
+@asynccontextmanager
+async def copy_in_cluster(cluster: StoreCluster) -> AsyncIterator[AuditCopy]:
+    """The copy in ``cluster``, over one connection that stays open."""
+    async with cluster.session(service="audit") as session:
+        yield AuditCopy(session.fetch)
+
+
+@asynccontextmanager
+async def copy_in_file(place: Path) -> AsyncIterator[AuditCopy]:
+    """The copy in a file."""
+    with closing(sqlite3.connect(place)) as session:
+
+        async def rows(query: str) -> Any:
+            return session.execute(query).fetchall()
+
+        yield AuditCopy(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,11 @@ class Stage:
     platform: Platform
     cluster: StoreCluster | None
 
-    @property
-    def copy(self) -> AuditCopy:
-        """What audit has."""
-        return AuditCopy(self.platform.home / "audit.db", self.cluster)
+    def audit_copy(self) -> AbstractAsyncContextManager[AuditCopy]:
+        """What audit has, to look into inside a block."""
+        if self.cluster is not None:
+            return copy_in_cluster(self.cluster)
+        return copy_in_file(self.platform.home / "audit.db")
 
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
