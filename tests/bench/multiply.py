@@ -92,7 +92,8 @@ def _events(seed: Seed, newest: int) -> str:
         "stream", "CASE WHEN stream LIKE 'record/%' THEN stream ELSE stream || '-' || number END", 1
     ).replace(
         "version",
-        f"CASE WHEN stream LIKE 'record/%' THEN version + number * {seed.version} ELSE version END",
+        f"CASE WHEN stream LIKE 'record/%' THEN version + {newest} + (number - $1) * {seed.version}"
+        " ELSE version END",
         1,
     )
     return f"""WITH new AS (
