@@ -82,7 +82,7 @@ def table(own: Counter[str], total: Counter[str], *, top: int = TOP) -> str:
     samples = sum(own.values()) or 1
     ours = Counter({name: count for name, count in total.items() if _is_ours(name)})
     lines = [f"{'own %':>6} {'total %':>8}  function ({samples} samples)"]
-    for name in _first(own, top) + ["", *_first(ours, top // 2)]:
+    for name in (*_first(own, top), "", *_first(ours, top // 2)):
         shares = f"{100 * own[name] / samples:6.1f} {100 * total[name] / samples:8.1f}"
         lines.append(f"{shares}  {name}" if name else "of the product, by all that they call:")
     return "\n".join(lines)
