@@ -1,7 +1,7 @@
 """``python -m bench growth``: how the cost of an intent grows with copies, resources and teams.
 
 Everything runs on PostgreSQL. Rates say how fast it went, beside the raw loop at the same time; the
-processor's time for an intent says what it cost, whatever else the machine did meanwhile.
+processor's time for an intent says what it cost, polling while it waits included.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -148,8 +148,8 @@ def _page(points: Sequence[Point], picture: str) -> str:
         "# How cost grows",
         "",
         "Written by `python -m bench growth` ([how to measure it](how-to/measure-it.md)): intents",
-        "end to end on PostgreSQL, all processes on one machine. The time of the processor that an",
-        "intent takes, in the services and in the database, does not depend on what else ran.",
+        "end to end on PostgreSQL, all processes on one machine. Cost is the processor's time that",
+        "an intent takes in services and database, what they spend on waiting included.",
         "",
         f"![Cost by copies, resources and teams]({picture})",
         "",

@@ -58,18 +58,18 @@ async def up_to(cluster: StoreCluster, seeds: Mapping[str, Seed], have: int, wan
     """Have everything ``wanted`` times over that is there ``have`` times."""
     for service in SERVICES:
         async with cluster.session(cluster.owner_url, service=service) as owner:
+            newest = await owner.fetchval("SELECT coalesce(max(version), 0) FROM events")
+            events = _events(seeds[service], have, newest)
             for first in range(have, wanted, CHUNK):
-                last = min(first + CHUNK, wanted) - 1
-                await _multiply(owner, seeds[service], first, last)
+                await _multiply(owner, events, first, min(first + CHUNK, wanted) - 1)
         if wanted > have:
             async with cluster.session(cluster.server.url("busbar"), service=service) as admin:
                 await admin.execute("VACUUM ANALYZE")
 
 
-async def _multiply(owner: Any, seed: Seed, first: int, last: int) -> None:
+async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
     async with owner.transaction():
-        newest = await owner.fetchval("SELECT coalesce(max(version), 0) FROM events")
-        await owner.execute(_events(seed, newest), first, last)
+        await owner.execute(events, first, last)
         await owner.execute(
             "INSERT INTO marks SELECT 'published', max(sequence) FROM sequences HAVING count(*) > 0"
             " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -84,16 +84,16 @@ async def _multiply(owner: Any, seed: Seed, first: int, last: int) -> None:
             )
 
 
-def _events(seed: Seed, newest: int) -> str:
-    """What audit copies has few long streams, everything else has many short ones."""
+def _events(seed: Seed, have: int, newest: int) -> str:
+    """What audit copies has few long streams, which go on; everything else has many short ones."""
     columns = ["topic", *(name for name in COLUMNS if name != "topic")]
     values = _renamed("events", columns)
     values = values.replace(
         "stream", "CASE WHEN stream LIKE 'record/%' THEN stream ELSE stream || '-' || number END", 1
     ).replace(
         "version",
-        f"CASE WHEN stream LIKE 'record/%' THEN version + {newest} + (number - $1) * {seed.version}"
-        " ELSE version END",
+        f"CASE WHEN stream LIKE 'record/%' THEN {newest} + (number - {have}) * {seed.version}"
+        " + version ELSE version END",
         1,
     )
     return f"""WITH new AS (
