@@ -118,7 +118,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "what", nargs="?", choices=("growth",), help="how cost grows, instead of the figures"
     )
     parser.add_argument(
-        "--page", type=Path, default=PAGE, help=f"where the page about growth is written ({PAGE})"
+        "--page", type=Path, default=PAGE, help="where growth is written (docs/growth.md)"
     )
     parser.add_argument(
         "--only",
