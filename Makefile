@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: help demo up test check faults lint format lock generate doctor clean
+.PHONY: help demo up test check faults bench lint format lock generate doctor clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 
 faults: $(VENV)/.dev ## everything that can break, broken; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
+
+bench: $(VENV)/.dev ## what it reaches beside what is possible; half an hour; build/bench.json
+	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
 
 check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas
 	$(BIN)/ruff check

@@ -17,14 +17,17 @@ on, SQLite synchronous=FULL, acks=all). The exit code is 0 unless something brok
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from bench import report
+from bench import growth, report
 from bench.figures import MEASUREMENTS
 from bench.goals import GOALS
 from bench.profiles import Profiles
@@ -33,6 +36,7 @@ from bench.run import Run
 from busbar.runtime.logs import configure
 
 REPORT = Path("build/bench.json")
+PAGE = Path(__file__).parents[2] / "docs" / "growth.md"
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
@@ -42,23 +46,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     configure(service="bench", level="ERROR", form="console")
     logging.getLogger().setLevel(logging.ERROR)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        if options.profile:
-            return runner.run(_profiled(options))
-        rows = runner.run(_measured(options))
-    sys.stdout.write(report.table(rows) + "\n")
-    return 0
+        try:
+            return runner.run(_stoppable(_chosen(options)))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            _say("stopped")
+            return 130
 
 
-async def _measured(options: argparse.Namespace) -> list[Row]:
+async def _stoppable(work: Coroutine[Any, Any, int]) -> int:
+    """Do ``work``; SIGTERM ends it as Ctrl-C does, so that nothing is left running."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+async def _chosen(options: argparse.Namespace) -> int:
+    if options.what == "growth":
+        growth.write(await growth.measure(_run(options)), options.page)
+        return 0
+    return await (_profiled(options) if options.profile else _measured(options))
+
+
+async def _measured(options: argparse.Namespace) -> int:
     run = _run(options)
     rows: list[Row] = []
+    broken: list[str] = []
     for names, measure in MEASUREMENTS.items():
         wanted = [name for name in names if name in options.only]
-        if wanted:
-            _say(", ".join(wanted))
+        if not wanted:
+            continue
+        _say(", ".join(wanted))
+        try:
             rows += [row for row in await measure(run) if row.name in wanted]
-            report.write(rows, options.report)
-    return rows
+        except Exception:  # noqa: BLE001 - whatever broke, the other figures are still wanted
+            _say(traceback.format_exc())
+            broken += wanted
+        report.write(rows, options.report)
+    sys.stdout.write(report.table(rows) + "\n")
+    if broken:
+        _say(f"broken: {', '.join(broken)}")
+    return 1 if broken else 0
 
 
 async def _profiled(options: argparse.Namespace) -> int:
@@ -68,8 +95,11 @@ async def _profiled(options: argparse.Namespace) -> int:
         measure = next(found for names, found in MEASUREMENTS.items() if options.profile in names)
         _say(f"profiling {options.profile}")
         await measure(run)
-        for process, table in profiles.tables().items():
+        tables = profiles.tables()
+        for process, table in tables.items():
             sys.stdout.write(f"\n{process}\n{table}\n")
+        if not tables:
+            _say(f"{options.profile} runs nothing under the sampler")
     return 0
 
 
@@ -83,6 +113,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=("growth",), help="how cost grows, instead of the figures"
+    )
+    parser.add_argument(
+        "--page", type=Path, default=PAGE, help="where growth is written (docs/growth.md)"
     )
     parser.add_argument(
         "--only",

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 import uvloop
@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from bench import rows
 from busbar.kernel.ids import event_id, operation_id
 from busbar.messages import topics
+from busbar.messages.base import Message
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import (
     ResourceProvisioned,
@@ -34,8 +35,6 @@ ON CONFLICT DO NOTHING"""
 _OFFSETS = """INSERT INTO offsets (consumer, topic, partition, next_offset)
 SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])
 ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.next_offset"""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,30 +177,29 @@ async def decide(hop: Hop, found: Any) -> None:
             "requested": asked,
             "spec": asked["spec"],
         }
-        events.append(_event(hop.role, IntentAllowed, resource, operation, id_, 1, data))
+        events.append(_event(hop.role, IntentAllowed, 1, cause=id_, data=data))
     await hop.store(events, found)
     await hop.publish(events)
 
 
 async def provision(hop: Hop, found: Any) -> None:
     """The provisioner: what is to be done is stored, done, and stored as done."""
-    begun, ended = [], []
+    begun: list[Event] = []
+    ended: list[Event] = []
     for record in _all(found):
         allowed = json.loads(record.value)
         resource, operation = allowed["resource"], allowed["operation"]
         about = {"operation": operation, "resource": resource}
         result = {**about, "intent": allowed["intent"], "spec": allowed["spec"]}
-        for number, (model, fields, into) in enumerate(
-            (
-                (ResourceQueued, {**result, "plan": allowed["plan"]}, begun),
-                (StepStarted, about, begun),
-                (StepSucceeded, about, ended),
-                (ResourceProvisioned, result, ended),
-            ),
-            start=1,
-        ):
+        facts: list[tuple[type[Message], Any, list[Event]]] = [
+            (ResourceQueued, {**result, "plan": allowed["plan"]}, begun),
+            (StepStarted, about, begun),
+            (StepSucceeded, about, ended),
+            (ResourceProvisioned, result, ended),
+        ]
+        for number, (model, fields, into) in enumerate(facts, start=1):
             data = {**model.EXAMPLES[0], **fields}
-            into.append(_event(hop.role, model, resource, operation, operation, number, data))
+            into.append(_event(hop.role, model, number, cause=operation, data=data))
     await hop.store(begun, found)
     for event in begun:
         _nothing(event)
@@ -247,9 +245,8 @@ def _nothing(_event: Event) -> None:
     """The effect."""
 
 
-def _event(
-    role: str, model: Any, resource: str, operation: str, cause: str, number: int, data: Any
-) -> Event:
+def _event(role: str, model: type[Message], number: int, *, cause: str, data: Any) -> Event:
+    resource, operation = data["resource"], data["operation"]
     return Event(
         id=str(event_id(role, operation, cause, number)),
         type=model.TYPE,

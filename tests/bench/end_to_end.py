@@ -1,7 +1,8 @@
-"""``end-to-end-*``: intents in, decided, made real by nothing, told and audited, by real processes."""
+"""``end-to-end-*``: intents in, decided, made real by nothing, told, audited; real processes."""
 
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import perf_counter
 
 from aiokafka import AIOKafkaProducer
@@ -29,7 +30,7 @@ async def _measure(run: Run, on: On) -> list[Row]:
     async with (
         stage(run, on) as platform,
         raw_loop(run, platform.bootstrap) as limit,
-        bursting(platform.bootstrap, platform.copy) as bursts,
+        bursting(platform.bootstrap, platform.audit_copy()) as bursts,
     ):
         await bursts.turn(run.size(500, quick=100))
 
@@ -53,38 +54,48 @@ class Bursts:
     """Intents that come all at once."""
 
     def __init__(
-        self, copy: AuditCopy, producer: AIOKafkaProducer, watcher: Watcher, *, teams: int
+        self,
+        copy: AuditCopy,
+        producer: AIOKafkaProducer,
+        watcher: Watcher,
+        *,
+        before: int,
+        teams: int,
     ) -> None:
         """Use :func:`bursting`."""
         self._copy = copy
         self._producer = producer
         self._watcher = watcher
         self._teams = teams
+        self._label = f"burst-{secrets.token_hex(3)}"  # nobody else's: these intents are new
         self._turns = 0
         self._asked = 0
+        self._before = before
 
     async def turn(self, count: int) -> float:
         """Intents a second, from the first that is sent until the last fact is audited."""
         self._turns += 1
-        records = work.intents(count, f"burst-{self._turns}", teams=self._teams)
+        records = work.intents(count, f"{self._label}-{self._turns}", teams=self._teams)
         self._asked += count
         begun = perf_counter()
         await work.publish(self._producer, records)
         await self._watcher.until(self._asked)
         await audited(self._copy, self._watcher)
         rate = count / (perf_counter() - begun)
-        kept = await self._copy.count(ResourceProvisioned.TYPE)
+        kept = await self._copy.count(ResourceProvisioned.TYPE) - self._before
         assert kept == self._asked, f"audit has {kept} of {self._asked}"
         return rate
 
 
 @asynccontextmanager
 async def bursting(
-    bootstrap: str, copy: AuditCopy, *, teams: int = work.TEAMS
+    bootstrap: str, audit: AbstractAsyncContextManager[AuditCopy], *, teams: int = work.TEAMS
 ) -> AsyncIterator[Bursts]:
     """One idempotent producer, and somebody who watches what comes of it."""
     async with (
         work.producing(bootstrap) as producer,
         Watcher(bootstrap).watching() as watcher,
+        audit as copy,
     ):
-        yield Bursts(copy, producer, watcher, teams=teams)
+        before = await copy.count(ResourceProvisioned.TYPE)
+        yield Bursts(copy, producer, watcher, before=before, teams=teams)

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -70,19 +70,43 @@ class Gauge:
 async def measure(run: Run) -> list[Row]:
     """Both sides read the same records from Kafka, and write into the same tables."""
     count = run.size(20_000, quick=3_000)
+    async with engine_bench(run) as bench:
+
+        async def limit() -> float:
+            await bench.fill(count)
+            return await bench.bare()
+
+        return [
+            await beside(
+                run,
+                "engine-noop",
+                "events/s",
+                ours=bench.engine,
+                limit=limit,
+                called="bare-loop",
+            )
+        ]
+
+
+@asynccontextmanager
+async def engine_bench(run: Run) -> AsyncIterator["EngineBench"]:
+    """Both sides, warm, for whatever is to be compared with whatever."""
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(servers.postgres(run, SERVICE))
         bootstrap = await stack.enter_async_context(servers.kafka(run))
         await ensure_topics(bootstrap)
-        bench = _Bench(run, bootstrap, cluster)
+        bench = EngineBench(run, bootstrap, cluster)
         await bench.fill(BATCH)
         await bench.bare()
         await bench.engine()
-        return [await bench.compared(count)]
+        yield bench
 
 
-class _Bench:
+class EngineBench:
+    """A topic with intents, and two ways to consume them: each reads what was filled in last."""
+
     def __init__(self, run: Run, bootstrap: str, cluster: StoreCluster) -> None:
+        """Use :func:`engine_bench`."""
         self._run = run
         self._bootstrap = bootstrap
         self._cluster = cluster
@@ -95,20 +119,6 @@ class _Bench:
         self._count = count
         async with work.producing(self._bootstrap) as producer:
             await work.publish(producer, work.intents(count, f"noop-{self._filled}"))
-
-    async def compared(self, count: int) -> Row:
-        async def limit() -> float:
-            await self.fill(count)
-            return await self.bare()
-
-        return await beside(
-            self._run,
-            "engine-noop",
-            "events/s",
-            ours=self.engine,
-            limit=limit,
-            called="bare-loop",
-        )
 
     async def engine(self) -> float:
         """The product's engine over its own bus and its own store."""

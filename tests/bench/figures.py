@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from bench import end_to_end, engine_noop, latency, pipeline, saga, store_append, store_replay
+from bench import (
+    end_to_end,
+    engine_noop,
+    latency,
+    memory,
+    pipeline,
+    saga,
+    store_append,
+    store_replay,
+)
 from bench.run import Measure
 
 MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
@@ -16,5 +25,7 @@ MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
     ("pipeline-bare",): pipeline.measure,
     ("latency-p50", "latency-p99"): latency.measure,
     ("saga-bare",): saga.measure,
+    ("rss-service", "rss-platform"): memory.measure_rest,
+    ("replay-1m-memory",): memory.measure_replay,
 }
 """In the order in which they are taken."""

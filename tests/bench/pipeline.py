@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from bench import bare, servers
 from bench.end_to_end import bursting
 from bench.raw_loop import raw_loop
 from bench.report import Row
 from bench.run import Run, beside
-from bench.stage import AuditCopy
+from bench.stage import copy_in_cluster
 from busbar.cli.kafka.jvm import OwnedProcess
 from busbar.runtime.kafka import ensure_topics
 from support.postgres_store import PASSWORD, SERVICE, StoreCluster
@@ -21,11 +20,10 @@ async def measure(run: Run) -> list[Row]:
     count = run.size(10_000, quick=500)
     async with servers.postgres(run, *bare.ROLES) as cluster, servers.kafka(run) as bootstrap:
         await ensure_topics(bootstrap)
-        copy = AuditCopy(Path(), cluster)
         with _processes(bootstrap, cluster):
             async with (
                 raw_loop(run, bootstrap) as limit,
-                bursting(bootstrap, copy) as bursts,
+                bursting(bootstrap, copy_in_cluster(cluster)) as bursts,
             ):
                 await bursts.turn(run.size(1_000, quick=100))
 

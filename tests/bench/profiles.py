@@ -72,17 +72,28 @@ def _file(frame: FrameType) -> str:
 
 def _name(frame: FrameType) -> str:
     code = frame.f_code
-    place = "/".join(Path(code.co_filename).parts[-3:])
+    parts = Path(code.co_filename).parts
+    place = "/".join(parts[parts.index("busbar") :] if "busbar" in parts else parts[-3:])
     return f"{place}:{code.co_firstlineno} {code.co_qualname}"
 
 
 def table(own: Counter[str], total: Counter[str], *, top: int = TOP) -> str:
-    """The functions with the most time of their own."""
+    """The functions with the most time of their own, then ours with the most in all they call."""
     samples = sum(own.values()) or 1
+    ours = Counter({name: count for name, count in total.items() if _is_ours(name)})
     lines = [f"{'own %':>6} {'total %':>8}  function ({samples} samples)"]
-    for name, count in own.most_common(top):
-        lines.append(f"{100 * count / samples:6.1f} {100 * total[name] / samples:8.1f}  {name}")
+    for name in (*_first(own, top), "", *_first(ours, top // 2)):
+        shares = f"{100 * own[name] / samples:6.1f} {100 * total[name] / samples:8.1f}"
+        lines.append(f"{shares}  {name}" if name else "of the product, by all that they call:")
     return "\n".join(lines)
+
+
+def _first(counter: Counter[str], most: int) -> list[str]:
+    return [name for name, _ in counter.most_common(most)]
+
+
+def _is_ours(name: str) -> bool:
+    return "busbar/" in name.partition(":")[0]
 
 
 class Profiles:

@@ -1,8 +1,19 @@
-"""Replaying a store through its API: the one place that says how."""
+"""Replaying a store through its API: the one place that says how.
 
+``python -m bench.replaying DATABASE`` replays policy's store there, and prints how many events it
+has and how many MB of memory that took at the most.
+"""
+
+import asyncio
 import json
+import re
+import sys
+from pathlib import Path
 
-from busbar.runtime.store import Store
+import uvloop
+
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.store import Store, open_store
 
 PAGE = 1000
 """As audit reads its copy."""
@@ -17,3 +28,26 @@ async def replay(store: Store) -> int:
         count += len(page)
         after = page[-1].position
     return count
+
+
+async def main(database: str) -> None:
+    """Replay, and tell what it took."""
+    store = await open_store(Path(), service="policy", clock=SystemClock(), database_url=database)
+    try:
+        count = await replay(store)
+    finally:
+        await store.close()
+    sys.stdout.write(f"{count} {_peak():.1f}\n")
+
+
+def _peak() -> float:
+    """Linux: of this program alone; the count of ``getrusage`` begins with the parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(?P<kilobytes>\d+) kB$", status, re.MULTILINE)
+    assert found is not None, "Linux says how much a process took"
+    return int(found["kilobytes"]) / 1024
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(sys.argv[1]))

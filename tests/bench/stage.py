@@ -1,12 +1,17 @@
-"""The platform as ``busbar up`` runs it, real processes on a real Kafka, for something to measure."""
+"""The platform as ``busbar up`` runs it, with real processes on a real Kafka."""
 
 import asyncio
 import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+)
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -33,12 +38,12 @@ _ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.backends.noop:NoopBackend\n"
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
 
-@dataclass(frozen=True, slots=True)
 class AuditCopy:
-    """What audit has stored: in a schema of ``cluster``, else in ``file``."""
+    """What audit has stored."""
 
-    file: Path
-    cluster: StoreCluster | None = None
+    def __init__(self, rows: Callable[[str], Awaitable[Any]]) -> None:
+        """Use :func:`audit_copy`."""
+        self._rows = rows
 
     async def has(self, ends: Mapping[Partition, int]) -> bool:
         """Whether it has every record before ``ends``: its offsets say so (law 1)."""
@@ -48,15 +53,26 @@ class AuditCopy:
 
     async def count(self, type_: str) -> int:
         """How many events of ``type_`` it has."""
-        rows = await self._rows(f"SELECT count(*) FROM events WHERE type = '{type_}'")  # noqa: S608 - our own names
-        return int(rows[0][0])
+        query = f"SELECT count(*) FROM events WHERE type = '{type_}'"  # noqa: S608 - our own names
+        return int((await self._rows(query))[0][0])
 
-    async def _rows(self, query: str) -> Any:
-        if self.cluster is None:
-            with closing(sqlite3.connect(self.file)) as session:
-                return session.execute(query).fetchall()
-        async with self.cluster.session(service="audit") as session:
-            return await session.fetch(query)
+
+@asynccontextmanager
+async def copy_in_cluster(cluster: StoreCluster) -> AsyncIterator[AuditCopy]:
+    """The copy in ``cluster``, over one connection that stays open."""
+    async with cluster.session(service="audit") as session:
+        yield AuditCopy(session.fetch)
+
+
+@asynccontextmanager
+async def copy_in_file(place: Path) -> AsyncIterator[AuditCopy]:
+    """The copy in a file."""
+    with closing(sqlite3.connect(place)) as session:
+
+        async def rows(query: str) -> Any:
+            return session.execute(query).fetchall()
+
+        yield AuditCopy(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +84,11 @@ class Stage:
     platform: Platform
     cluster: StoreCluster | None
 
-    @property
-    def copy(self) -> AuditCopy:
-        """What audit has."""
-        return AuditCopy(self.platform.home / "audit.db", self.cluster)
+    def audit_copy(self) -> AbstractAsyncContextManager[AuditCopy]:
+        """What audit has, to look into inside a block."""
+        if self.cluster is not None:
+            return copy_in_cluster(self.cluster)
+        return copy_in_file(self.platform.home / "audit.db")
 
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
@@ -90,26 +107,38 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(run: Run, on: On, *, copies: int = 1, whole: bool = False) -> AsyncIterator[Stage]:
-    """Start the platform; ``whole`` has the gateway as well, which publishing to Kafka needs not."""
+async def stage(run: Run, on: On, *, copies: int = 1) -> AsyncIterator[Stage]:
+    """Start servers and the platform on them, in so many ``copies``."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(servers.folder("home"))
         cluster = None
         if on == "postgres":
             cluster = await stack.enter_async_context(servers.postgres(run))
         bootstrap = await stack.enter_async_context(servers.kafka(run))
-        run.say(f"  starting the platform on {on}")
-        platform = Platform(
-            home / "busbar",
-            bootstrap=bootstrap,
-            database=_database(cluster) if cluster is not None else None,
-            copies=copies,
-            services=_planner(run, _offering(home), () if whole else _LEFT_OUT),
+        yield await stack.enter_async_context(
+            platform(run, home, bootstrap, cluster, copies=copies)
         )
-        stack.push_async_callback(asyncio.to_thread, platform.stop)
-        await asyncio.to_thread(platform.start)
-        await asyncio.to_thread(platform.wait_ready)
-        yield Stage(run, bootstrap, platform, cluster)
+
+
+@asynccontextmanager
+async def platform(
+    run: Run, home: Path, bootstrap: str, cluster: StoreCluster | None, *, copies: int = 1
+) -> AsyncIterator[Stage]:
+    """Start the platform on servers that run, all but the gateway: intents come by Kafka."""
+    run.say(f"  starting the platform on {'sqlite' if cluster is None else 'postgres'}")
+    found = Platform(
+        home / "busbar",
+        bootstrap=bootstrap,
+        database=_database(cluster) if cluster is not None else None,
+        copies=copies,
+        services=_planner(run, _offering(home)),
+    )
+    try:
+        await asyncio.to_thread(found.start)
+        await asyncio.to_thread(found.wait_ready)
+        yield Stage(run, bootstrap, found, cluster)
+    finally:
+        await asyncio.to_thread(found.stop)
 
 
 def _database(cluster: StoreCluster) -> Database:
@@ -119,13 +148,13 @@ def _database(cluster: StoreCluster) -> Database:
 def _offering(home: Path) -> str:
     """A folder for PYTHONPATH that offers the adapter ``noop``, as an installed package would."""
     package = home / "offering" / "busbar_bench-1.0.dist-info"
-    package.mkdir(parents=True)
+    package.mkdir(parents=True, exist_ok=True)
     (package / "METADATA").write_text(_METADATA, encoding="utf-8")
     (package / "entry_points.txt").write_text(_ENTRY_POINTS, encoding="utf-8")
     return str(package.parent)
 
 
-def _planner(run: Run, offering: str, left_out: Any) -> Any:
+def _planner(run: Run, offering: str) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
     tests = str(Path(__file__).parents[1])
     more = {"BUSBAR_PROMISES": str(work.PROMISES), "PYTHONPATH": f"{offering}{os.pathsep}{tests}"}
 
@@ -137,7 +166,7 @@ def _planner(run: Run, offering: str, left_out: Any) -> Any:
                 command=_command(run, one),
             )
             for one in plan_services(wiring)
-            if one.name not in left_out
+            if one.name not in _LEFT_OUT
         )
 
     return plan

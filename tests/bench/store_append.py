@@ -1,4 +1,4 @@
-"""``store-append-*``: events through a transaction of the store, beside the driver's best insert."""
+"""``store-append-*``: events through the store's transactions, beside the driver's best insert."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence

@@ -100,7 +100,7 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                self._reached(await consumer.process(batch))
+                self.reached(await consumer.process(batch))
 
         self._subscriber(deliver)
 
@@ -219,9 +219,10 @@ class KafkaBus:
         found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
         return found
 
-    def _reached(self, positions: Mapping[Partition, int]) -> None:
+    def reached(self, positions: Mapping[Partition, int]) -> None:
         """Tell Kafka's tools soon how far we are; the store's offsets are the ones that count."""
-        self._uncommitted.update(positions)
+        for partition, offset in positions.items():
+            self._uncommitted[partition] = max(offset, self._uncommitted.get(partition, 0))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_later())
 
@@ -245,6 +246,7 @@ class KafkaBus:
             await consumer.commit(reached)
         except KafkaError as error:
             log.info("offset_commit_failed", error=type(error).__name__)
+            self.reached({(tp.topic, tp.partition): offset for tp, offset in reached.items()})
 
 
 class _Patient(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
@@ -275,13 +277,16 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
         while assigned:
             partitions = [(tp.topic, tp.partition) for tp in assigned]
             try:
-                await self._bus.place(assigned, await self._consumer.positions(partitions))
+                positions = await self._consumer.positions(partitions)
+                await self._bus.place(assigned, positions)
             except (KafkaError, DBAPIError, OSError) as error:
                 # aiokafka would only log this, and go on from anywhere.
                 log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
                 await asyncio.sleep(1)
                 continue
             self._bus.assigned()
+            # Whoever had them before may have had no time to tell.
+            self._bus.reached(positions)
             log.info("partitions_assigned", partitions=len(assigned))
             return
 

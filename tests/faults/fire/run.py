@@ -86,14 +86,18 @@ def scenario(
             asyncio.timeout(LONGEST_SECONDS),
             scene(seed, links=links, copies=copies, streams=streams, databases=databases) as here,
         ):
-            await fault(here)
-            await oracle.settle(here.stage, here.load, here.findings)
-            await oracle.judge(here.stage, here.load, here.hook, here.findings)
-            await oracle.after(here.stage, here.findings)
-            row = oracle.row_of(here.findings, name, here.stage)
-            if not row.held:
-                _keep_logs(here.stage, name)
-            return row
+            held = False
+            try:
+                await fault(here)
+                await oracle.settle(here.stage, here.load, here.findings)
+                await oracle.judge(here.stage, here.load, here.hook, here.findings)
+                await oracle.after(here.stage, here.findings)
+                row = oracle.row_of(here.findings, name, here.stage)
+                held = row.held
+                return row
+            finally:
+                if not held:
+                    _keep_logs(here.stage, name)
 
     def run(seed: int) -> Row:
         return asyncio.run(play(seed))

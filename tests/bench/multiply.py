@@ -1,0 +1,113 @@
+"""More of what services have stored: the same rows over and over, under other names.
+
+The rows that are multiplied were made by the services themselves, so tables grow in the shape that
+they really have. Published events get their numbers, so that no relay takes them for news. It is
+done as the owner, while no service runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.rows import COLUMNS
+from support.postgres_store import StoreCluster
+
+SERVICES = ("policy", "provisioner", "audit", "notifier")
+CHUNK = 10
+"""How many times over one transaction goes."""
+
+_NAMED = {
+    "events": ("id", "correlation", "causation", "key"),
+    "inbox": ("id",),
+    "tasks": ("name",),
+    "documents": ("key", "rank"),
+}
+"""Columns whose values differ from one time to the next, but for streams and versions."""
+
+_OTHERS: Mapping[str, tuple[str, ...]] = {
+    "inbox": ("consumer", "source", "id", "digest", "recorded_time"),
+    "tasks": ("kind", "name", "due", "data", "revision", "attempts", "epoch", "holder", "expires"),
+    "documents": ("kind", "key", "parent", "rank", "value"),
+}
+_KEEP = {"inbox": "true", "tasks": "kind = 'saga'", "documents": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where the rows end that are multiplied: the last position, and the highest version."""
+
+    position: int
+    version: int
+
+
+async def marks(cluster: StoreCluster) -> dict[str, Seed]:
+    """What each service has now."""
+    found = {}
+    for service in SERVICES:
+        async with cluster.session(cluster.owner_url, service=service) as owner:
+            row = await owner.fetchrow(
+                "SELECT coalesce(max(position), 0), coalesce(max(version), 0) FROM events"
+            )
+            found[service] = Seed(*row)
+            for table in _OTHERS:
+                await owner.execute(f"CREATE TABLE seed_{table} AS TABLE {table}")
+    return found
+
+
+async def up_to(cluster: StoreCluster, seeds: Mapping[str, Seed], have: int, wanted: int) -> None:
+    """Have everything ``wanted`` times over that is there ``have`` times."""
+    for service in SERVICES:
+        async with cluster.session(cluster.owner_url, service=service) as owner:
+            newest = await owner.fetchval("SELECT coalesce(max(version), 0) FROM events")
+            events = _events(seeds[service], have, newest)
+            for first in range(have, wanted, CHUNK):
+                await _multiply(owner, events, first, min(first + CHUNK, wanted) - 1)
+        if wanted > have:
+            async with cluster.session(cluster.server.url("busbar"), service=service) as admin:
+                await admin.execute("VACUUM ANALYZE")
+
+
+async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
+    async with owner.transaction():
+        await owner.execute(events, first, last)
+        await owner.execute(
+            "INSERT INTO marks SELECT 'published', max(sequence) FROM sequences HAVING count(*) > 0"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        )
+        for table, columns in _OTHERS.items():
+            await owner.execute(
+                f"INSERT INTO {table} ({', '.join(columns)})"  # noqa: S608 - our own names
+                f" SELECT {_renamed(table, columns)} FROM seed_{table},"
+                f" generate_series($1::int, $2::int) AS number WHERE {_KEEP[table]}",
+                first,
+                last,
+            )
+
+
+def _events(seed: Seed, have: int, newest: int) -> str:
+    """What audit copies has few long streams, which go on; everything else has many short ones."""
+    columns = ["topic", *(name for name in COLUMNS if name != "topic")]
+    values = _renamed("events", columns)
+    values = values.replace(
+        "stream", "CASE WHEN stream LIKE 'record/%' THEN stream ELSE stream || '-' || number END", 1
+    ).replace(
+        "version",
+        f"CASE WHEN stream LIKE 'record/%' THEN {newest} + (number - {have}) * {seed.version}"
+        " + version ELSE version END",
+        1,
+    )
+    return f"""WITH new AS (
+  INSERT INTO events ({", ".join(columns)})
+  SELECT {values} FROM events, generate_series($1::int, $2::int) AS number
+  WHERE position <= {seed.position} ORDER BY number, position
+  RETURNING position, topic)
+INSERT INTO sequences (sequence, position, digest)
+SELECT (SELECT coalesce(max(sequence), 0) FROM sequences) + row_number() OVER (ORDER BY position),
+  position, md5(position::text) || md5(position::text)
+FROM new WHERE topic IS NOT NULL"""  # noqa: S608 - our own names
+
+
+def _renamed(table: str, columns: Any) -> str:
+    return ", ".join(
+        f"{name} || '-' || number" if name in _NAMED[table] else name for name in columns
+    )
