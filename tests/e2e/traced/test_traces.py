@@ -150,7 +150,10 @@ async def test_one_trace_goes_from_a_program_through_the_gateway(
         "source": SOURCE,
         "type": "busbar.resource.apply.v1",
         "data": {
-            "team": team, "environment": "dev", "promise": "event-stream", "name": "orders",
+            "team": team,
+            "environment": "dev",
+            "promise": "event-stream",
+            "name": "orders",
             "spec": {"partitions": 1},
         },
     }
