@@ -28,7 +28,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILED: "the operation failed and was compensated, or was cancelled",
     ExitCode.STUCK: "the operation is stuck, or did not end in time",
     ExitCode.NOT_FOUND: "there is no such thing",
-    ExitCode.UNREACHABLE: "the gateway does not answer",
+    ExitCode.UNREACHABLE: "the gateway does not answer, or a service is not ready",
     ExitCode.DIFFERENT: "differences were found (replay, audit check)",
     ExitCode.CONFIGURATION: "something has to be set up or changed first",
 }

@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry] = {
     "secrets": Entry("secrets", "Store, list, show and remove secrets, by name.", RUN),
     "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),
+    "health": Entry("health", "Ask services whether they are ready.", RUN),
     "schema": Entry("schema", "Generate, check and list the contracts of every message.", RUN),
     "version": Entry("version", "Show the version.", RUN),
 }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from busbar.cli.kafka import check_reachable, jars, ports
 from busbar.cli.kafka.probe import find_docker, find_java, find_maven
+from busbar.cli.ready import readiness
 from busbar.cli.running import holder
 from busbar.cli.up import home as folder
-from busbar.cli.up.ready import readiness
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.settings import Settings
 

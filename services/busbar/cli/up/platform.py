@@ -12,13 +12,13 @@ from typing import Any, Self
 
 from busbar.cli.kafka import Broker, Progress, ports, provide
 from busbar.cli.kafka.wire import split_address
+from busbar.cli.ready import Readiness, listening, readiness
 from busbar.cli.token import ensure_token
 from busbar.cli.up import home as folder
 from busbar.cli.up.backoff import Backoff
 from busbar.cli.up.database import Database
 from busbar.cli.up.keeper import GaveUp, Keeper
 from busbar.cli.up.plan import ServicePlan, Wiring, plan_services
-from busbar.cli.up.ready import Readiness, listening, readiness
 from busbar.kernel.errors import BusbarError, ConfigurationError
 
 GRACE_SECONDS = 10.0

@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready."""
+"""Asks a service whether it is ready; kept apart so that asking loads no supervisor."""
 
 import http.client
 import json
@@ -25,15 +25,36 @@ class Readiness:
 
 def listening(home: Path, name: str, *, pid: int | None) -> tuple[str, int] | None:
     """Where the service ``name`` listens, if process ``pid`` says that it does."""
+    found = _notice(home, name)
+    if pid is None or found is None or found[0] != pid:
+        return None
+    return found[1]
+
+
+def known(home: Path) -> tuple[str, ...]:
+    """The processes that have written down in ``home`` where they listen."""
+    return tuple(sorted(path.stem for path in (home / "run").glob("*.json")))
+
+
+def answer(home: Path, name: str) -> Readiness:
+    """How the service ``name`` is, whichever process runs it."""
+    found = _notice(home, name)
+    if found is None:
+        return Readiness("it does not listen yet")
+    return Readiness(_ask(*found[1]), found[1][1])
+
+
+def _notice(home: Path, name: str) -> tuple[object, tuple[str, int]] | None:
+    """Which process says that it is the service ``name``, and where it listens."""
     try:
         notice = json.loads((home / "run" / f"{name}.json").read_text(encoding="utf-8"))
         address = urlsplit(str(notice["url"]))
         host, port, owner = address.hostname, address.port, notice["pid"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if pid is None or owner != pid or host is None or port is None:
+    if host is None or port is None:
         return None
-    return host, port
+    return owner, (host, port)
 
 
 def readiness(home: Path, name: str, *, pid: int | None) -> Readiness:
