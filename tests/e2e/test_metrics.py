@@ -8,6 +8,7 @@ import pytest
 from busbar.cli.up import Platform
 from busbar.messages.topics import SERVICES
 from busbar.sdk import Client
+from e2e.test_commands import busbar
 from meta.checkout import ROOT, text
 from support import eventually
 from support.metrics import samples, undocumented
@@ -92,6 +93,22 @@ async def test_a_platform_at_rest_has_no_lag(platform: Platform, service: str) -
 
     await eventually(rests, what=f"the rest of {service}")
     assert await value(platform, service, "busbar_relay_leader") == 1
+
+
+@pytest.mark.usefixtures("_lived")
+async def test_the_status_shows_every_process_and_what_came_of_intents(platform: Platform) -> None:
+    command = ("--home", str(platform.home), "status", "--once")
+    code, out, errors = await busbar(*command, "-o", "json")
+    assert code == 0, errors
+    found = json.loads(out)
+    assert [process["name"] for process in found["processes"]] == sorted(SERVICES)
+    assert all(process["ready"] for process in found["processes"])
+    assert all(process["records_per_second"] is not None for process in found["processes"])
+    assert found["decisions"]["total"]["denied"] > 0
+    assert found["operations"]["total"]["succeeded"] > 0
+    code, out, errors = await busbar(*command)
+    assert code == 0, errors
+    assert all(any(line.startswith(name) for line in out.splitlines()) for name in SERVICES)
 
 
 async def test_paths_that_nobody_serves_are_counted_under_one_name(platform: Platform) -> None:

@@ -32,6 +32,7 @@ class Bus(Protocol):
     async def stop(self) -> None: ...
     async def publish(self, records: Sequence[Outgoing]) -> None: ...
     async def answers(self) -> bool: ...
+    async def behind(self) -> int: ...
     def problem(self) -> str | None: ...
 
 
@@ -179,6 +180,19 @@ class Suite:
         await bus.consume()
         await eventually(lambda: len(reader.got) >= 40, within=30)
         assert max(len(batch) for batch in reader.batches) <= BATCH
+
+    async def test_it_tells_how_much_has_not_been_delivered_yet(self, place: Place) -> None:
+        reader = Reader()
+        bus = await place.started(reader)
+        for number in range(10):
+            await place.send(3, str(number).encode())
+        reader.may_go_on.clear()
+        await bus.consume()
+        await eventually(lambda: reader.batches, within=30)
+        assert await bus.behind() == 10 - BATCH
+        reader.may_go_on.set()
+        await eventually(lambda: len(reader.got) >= 10, within=30)
+        assert await bus.behind() == 0
 
     async def test_publishing_returns_when_everything_is_there(self, place: Place) -> None:
         bus = await place.started()

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "demo": Entry("demo", "See everything in six acts, on a real Kafka.", RUN),
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
+    "status": Entry("status", "Show what the platform is doing, live.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can work here, and what is missing.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets, by name.", RUN),
     "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),

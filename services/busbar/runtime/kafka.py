@@ -44,6 +44,9 @@ COMMIT_SECONDS = 1.0
 REPLICAS = 3
 """Replicas of every topic, or as many as there are brokers."""
 
+BEHIND_SECONDS = 1.0
+"""How long to wait for a partition that has no position just now."""
+
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """What the producer lets through; the topics' own limits are narrower."""
 
@@ -187,10 +190,14 @@ class KafkaBus:
         if consumer is None:
             return 0
         count = 0
-        # Placed partitions have a position, so this does not wait, and none of them is lost here.
-        for tp in filter(self._positions.known, consumer.assignment()):
-            end = consumer.last_stable_offset(tp)
-            count += 0 if end is None else max(0, end - await consumer.position(tp))
+        try:
+            async with asyncio.timeout(BEHIND_SECONDS):
+                for tp in filter(self._positions.known, consumer.assignment()):
+                    end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None
+                    count += 0 if end is None else max(0, end - await consumer.position(tp))
+        except (TimeoutError, KafkaError):
+            # A partition is being moved or placed anew: readiness tells that, and a look follows.
+            return count
         return count
 
     def assigned(self) -> None:

@@ -80,6 +80,8 @@ class Relay:
         self._claim: Claim | None = None
         self._extend_at = clock.now()
         self._stamped: _Stamp | None = None
+        self._looked = 0
+        """The position up to which everything is stamped or stays private."""
         self._published = 0
         self._head = 0
         self._next_head = clock.now()
@@ -176,8 +178,13 @@ class Relay:
         Both in one view: what is settled between two looks would be seen by neither.
         """
         async with self._store.reading() as tx:
-            self._stamped = self._stamped or await _last(tx)
-            news, self._unsettled = await tx.expect_news(after=self._stamped[0])
+            if self._stamped is None:
+                self._stamped = await _last(tx)
+                self._looked = self._stamped[0]
+            news, self._unsettled = await tx.expect_news(after=self._looked)
+            if not news:
+                # What stays private is not looked at again: audit has nothing else.
+                self._looked = await tx.newest() or self._looked
             return news
 
     async def _last(self) -> int:
@@ -185,6 +192,7 @@ class Relay:
         if self._stamped is None:
             async with self._store.reading() as tx:
                 self._stamped = await _last(tx)
+                self._looked = self._stamped[0]
         return self._stamped[1]
 
     async def _stamp(self) -> list[_Stamped]:
@@ -194,13 +202,14 @@ class Relay:
             return []
         event, _, sequence, digest = stamped[-1]
         self._stamped = (event.position, sequence, digest)
+        self._looked = event.position
         # Something stamped earlier is still unpublished: that goes first, in order.
         return stamped if sequence - len(stamped) == self._published else []
 
     async def _number(self, tx: Transaction) -> list[_Stamped]:
         await tx.tasks.hold(self._held())
         position, sequence, digest = self._stamped or await _last(tx)
-        news = _to_publish(tx, after=position)
+        news = _to_publish(tx, after=self._looked if self._stamped else position)
         rows = await tx.execute(news.limit(await _fitting(tx, news)))
         stamped: list[_Stamped] = []
         for row in rows:

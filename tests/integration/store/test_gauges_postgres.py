@@ -1,3 +1,5 @@
+"""The tests of `unit/runtime/test_gauges.py` on PostgreSQL, and the guard that only it has."""
+
 import asyncio
 
 from busbar.runtime.store import Cause, Store, Transaction

@@ -41,7 +41,9 @@ def write(root: Path) -> bool:
     """Bring the page under ``root`` up to date; whether it had to be written."""
     if is_current(root):
         return False
-    (root / PATH).write_text(text(), encoding="utf-8", newline="\n")
+    target = root / PATH
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text(), encoding="utf-8", newline="\n")
     return True
 
 

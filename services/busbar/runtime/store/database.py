@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,7 +18,7 @@ from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent, Written
 from busbar.runtime.store.states import States
-from busbar.runtime.store.transaction import Transaction
+from busbar.runtime.store.transaction import Transaction, of
 
 Result = TypeVar("Result")
 
@@ -178,7 +178,7 @@ class Store:
         name and no measure: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
-            query: Select[Any] = _of(category, transaction.news(after=after)).limit(limit)
+            query: Select[Any] = of(category, transaction.news(after=after)).limit(limit)
             if key is not None:
                 query = query.where(tables.events.c.key == key)
             if correlation is not None:
@@ -189,11 +189,7 @@ class Store:
     async def last_position(self, *, category: str = "") -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""
         async with self.reading() as transaction:
-            newest = (part.desc() for part in self._dialect.order())
-            news = _of(category, transaction.news(after=0))
-            query = news.with_only_columns(tables.events.c.position)
-            found = await transaction.execute(query.order_by(None).order_by(*newest).limit(1))
-            return found.scalar() or 0
+            return await transaction.newest(category=category) or 0
 
     async def alive(self) -> bool:
         """Whether the database answers."""
@@ -210,12 +206,6 @@ class Store:
         await self._reader.dispose()
         if self._file_lock is not None:
             self._file_lock.close()
-
-
-def _of(category: str, query: Select[Any]) -> Select[Any]:
-    if not category:
-        return query
-    return query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
 
 
 async def _to_its_end(task: asyncio.Task[Result]) -> Result:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -279,6 +279,14 @@ class Transaction:
         news, will_be = found.one()
         return bool(news), bool(will_be)
 
+    async def newest(self, *, category: str = "") -> int | None:
+        """The position of the last event that :meth:`news` gives."""
+        query = of(category, self.news(after=0)).with_only_columns(tables.events.c.position)
+        latest = (part.desc() for part in self._dialect.order())
+        found = await self._connection.execute(query.order_by(None).order_by(*latest).limit(1))
+        position: int | None = found.scalar()
+        return position
+
     async def unsettled_since(self) -> str | None:
         """When the first event was recorded that is committed and not to be read yet."""
         condition = self._dialect.unsettled()
@@ -310,6 +318,13 @@ class Transaction:
             self.tasks.undone()
             self.written.back_to(written)
             raise
+
+
+def of(category: str, query: Select[Any]) -> Select[Any]:
+    """``query``, of the streams whose names begin with ``category``."""
+    if not category:
+        return query
+    return query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
 
 
 def _check(topic: str | None, type_: str, data: str) -> None:

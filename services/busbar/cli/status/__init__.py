@@ -1,0 +1,1 @@
+"""What ``busbar status`` shows: asked of every process, put side by side."""

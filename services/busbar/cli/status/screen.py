@@ -1,0 +1,120 @@
+"""Draws the picture for people, and writes it for programs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from busbar.cli.output import plain
+from busbar.cli.status.picture import Flow, Picture, Process
+
+UNKNOWN = "-"
+LAG_SECONDS, TASK_SECONDS, GUARD_SECONDS = 10.0, 60.0, 5.0
+"""From here on somebody should look; the numbers are drawn in yellow."""
+
+WIDE = 118
+"""Columns of the terminal from which on everything fits beside each other."""
+
+Cell = Callable[[Process], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column; one that is no ``must`` is left out where it does not fit."""
+
+    name: str
+    cell: Cell
+    must: bool = True
+
+
+_COLUMNS: Final = (
+    _Column("process", lambda one: f"[bold]{plain(one.name)}[/]"),
+    _Column("", lambda one: "[green]ready[/]" if one.ready else "[red]not ready[/]"),
+    _Column("records/s", lambda one: _number(one.records_per_second)),
+    _Column("lag", lambda one: _seconds(one.lag_seconds, warn=LAG_SECONDS)),
+    _Column("behind", lambda one: _count(one.lag_records), must=False),
+    _Column("parked", lambda one: _count(one.parked_sequences, bad=True)),
+    _Column("retries/s", lambda one: _number(one.retries_per_second, bad=True), must=False),
+    _Column("published/s", lambda one: _number(one.published_per_second), must=False),
+    _Column("unpublished", lambda one: _count(one.backlog_events)),
+    _Column("running", lambda one: _count(one.tasks_running), must=False),
+    _Column("due", lambda one: _count(one.tasks_due)),
+    _Column("oldest", lambda one: _seconds(one.oldest_due_seconds, warn=TASK_SECONDS)),
+    _Column("guard", lambda one: _seconds(one.guard_lag_seconds, warn=GUARD_SECONDS), must=False),
+)
+
+
+def drawn(found: Picture, *, width: int = WIDE) -> RenderableType:
+    """One screen, for a terminal of ``width`` columns."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    columns = [column for column in _COLUMNS if column.must or width >= WIDE]
+    for number, column in enumerate(columns):
+        table.add_column(column.name, justify="right" if number > 1 else "left", no_wrap=True)
+    for process in found.processes:
+        table.add_row(*(column.cell(process) for column in columns))
+    return Group(table, Text(""), _flows(found), *_notes(found))
+
+
+def as_json(found: Picture) -> dict[str, Any]:
+    """The same for programs; seconds and events a second, null for what is not known."""
+    return asdict(found)
+
+
+def _flows(found: Picture) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, flow in (
+        ("decisions", found.decisions),
+        ("operations", found.operations),
+        ("webhooks", found.webhooks),
+    ):
+        table.add_row(f"[dim]{name}[/]", _flow(flow))
+    return table
+
+
+def _flow(flow: Flow) -> str:
+    if not flow.total:
+        return "[dim]none yet[/]" if flow.known else UNKNOWN
+    return "   ".join(
+        f"{plain(outcome)} [bold]{_number(flow.per_second.get(outcome))}[/]/s"
+        f" [dim]({_count(total)} in all)[/]"
+        for outcome, total in sorted(flow.total.items())
+    )
+
+
+def _notes(found: Picture) -> Iterator[RenderableType]:
+    """What keeps processes from being ready, and what this screen cannot show."""
+    for one in found.processes:
+        if one.problem:
+            yield Text.from_markup(f"[red]{plain(one.name)}[/]: {plain(one.problem)}")
+        elif one.lag_seconds is None and one.records_per_second is None:
+            yield Text.from_markup(
+                f"[yellow]{plain(one.name)}[/]: it gives no metrics (BUSBAR_METRICS is false)"
+            )
+
+
+def _number(value: float | None, *, bad: bool = False) -> str:
+    if value is None:
+        return UNKNOWN
+    shown = f"{value:.1f}" if value < 100 else f"{value:,.0f}"  # noqa: PLR2004 - three digits
+    return f"[yellow]{shown}[/]" if bad and value else shown
+
+
+def _count(value: float | None, *, bad: bool = False) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"[yellow]{value:,.0f}[/]" if bad and value else f"{value:,.0f}"
+
+
+def _seconds(value: float | None, *, warn: float) -> str:
+    if value is None:
+        return UNKNOWN
+    minutes, hours = 60, 3600
+    shown = f"{value:.1f} s"
+    if value >= hours:
+        shown = f"{value / hours:.1f} h"
+    elif value >= 2 * minutes:
+        shown = f"{value / minutes:.1f} min"
+    return f"[yellow]{shown}[/]" if value >= warn else shown

@@ -1,0 +1,272 @@
+"""What `busbar status` shows, from what processes answer."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Counter, generate_latest  # noqa: TID251 - an oracle
+from rich.console import Console
+
+from busbar.cli.commands import status
+from busbar.cli.status import picture as pictures
+from busbar.cli.status.asking import addresses, look_at
+from busbar.cli.status.picture import Look, picture
+from busbar.cli.status.samples import parse
+from busbar.cli.status.screen import WIDE, as_json, drawn
+from unit.sdk.running import Run
+
+
+def told(service: str = "policy", records: float = 0, **more: float) -> str:
+    """What a process answers."""
+    lines = [f'busbar_consumer_records_total{{outcome="handled",service="{service}"}} {records}']
+    lines += [f'{name}{{service="{service}"}} {value}' for name, value in more.items()]
+    return "# HELP a b\n" + "\n".join(lines) + "\n"
+
+
+def look(text: str | None, at: float = 0, *, pid: int = 1, problem: str = "") -> Look:
+    return Look("policy", pid, at, problem, None if text is None else parse(text))
+
+
+def shown(found: pictures.Picture, width: int = WIDE) -> str:
+    console = Console(width=width, force_terminal=False, emoji=False)
+    with console.capture() as capture:
+        console.print(drawn(found, width=width))
+    return capture.get()
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+@given(st.text(), st.floats(min_value=0, allow_infinity=False))
+def test_samples_are_read_as_the_library_writes_them(label: str, value: float) -> None:
+    registry = CollectorRegistry()
+    counter = Counter("busbar_a", 'a "help"\nof lines', ["outcome", "b"], registry=registry)
+    counter.labels(label, "x").inc(value)
+    found = parse(generate_latest(registry).decode())
+    assert found.values("busbar_a_total", outcome=label, b="x") == [value]
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "a{", 'a{b="c} 1', "a b c d", "# a 1", "a one"])
+def test_what_is_no_sample_is_passed_over(text: str) -> None:
+    assert parse(text).found == ()
+
+
+def test_samples_are_summed_by_a_label_whatever_others_there_are() -> None:
+    found = parse('a{k="x",o="1"} 1\na{k="x",o="2"} 2\na{k="y",o="1"} 4\na 8\nb{k="x"} 16\n')
+    assert found.by("k", "a") == {"x": 3, "y": 4}
+    assert (found.total("a", k="x"), found.total("a"), found.total("c")) == (3, 15, None)
+    assert (found.most("a", k="x"), found.most("c")) == (2, None)
+
+
+# -- the picture --------------------------------------------------------------------------------
+
+
+def test_rates_are_what_counters_grew_by_between_two_looks() -> None:
+    before, now = look(told(records=100), 10), look(told(records=160), 12)
+    (found,) = picture({"policy": before}, {"policy": now}).processes
+    assert found.records_per_second == 30
+
+
+@pytest.mark.parametrize(
+    "before",
+    [None, look(None, 10), look(told(records=100), 10, pid=2), look(told(records=100), 12)],
+    ids=["no earlier look", "no metrics then", "another process", "no time between"],
+)
+def test_what_cannot_be_compared_has_no_rate(before: Look | None) -> None:
+    earlier = {"policy": before} if before else {}
+    (found,) = picture(earlier, {"policy": look(told(records=160), 12)}).processes
+    assert found.records_per_second is None
+
+
+def test_a_counter_that_began_anew_counts_from_nothing() -> None:
+    found = picture({"policy": look(told(records=100), 10)}, {"policy": look(told(records=4), 12)})
+    assert found.processes[0].records_per_second == 2
+
+
+def test_gauges_are_shown_as_they_are() -> None:
+    text = (
+        told(
+            busbar_consumer_lag_seconds=7.5,
+            busbar_consumer_stopped=1,
+            busbar_relay_backlog_events=3,
+        )
+        + 'busbar_tasks_due{kind="a"} 2\nbusbar_tasks_due{kind="b"} 3\n'
+    )
+    (found,) = picture({}, {"policy": look(text)}).processes
+    assert (found.lag_seconds, found.stopped, found.backlog_events) == (7.5, True, 3)
+    assert (found.tasks_due, found.guard_lag_seconds) == (5, None)
+
+
+def test_outcomes_of_all_copies_are_added_up() -> None:
+    def of(allowed: int, denied: int) -> str:
+        name = "busbar_policy_decisions_total"
+        return f'{name}{{outcome="allowed"}} {allowed}\n{name}{{outcome="denied"}} {denied}\n'
+
+    before = {"policy": look(of(10, 0), 1), "policy.2": look(of(5, 1), 1)}
+    now = {"policy": look(of(20, 0), 2), "policy.2": look(of(9, 3), 2)}
+    found = picture(before, now)
+    assert found.decisions.total == {"allowed": 29, "denied": 3}
+    assert found.decisions.per_second == {"allowed": 14, "denied": 2}
+    assert (found.decisions.known, found.webhooks.known) == (True, False)
+
+
+# -- the screen ---------------------------------------------------------------------------------
+
+
+def test_a_screen_tells_who_is_not_ready_and_why() -> None:
+    now = {
+        "policy": look(told(), problem="kafka: the broker does [not] answer"),
+        "policy.2": look(None),
+    }
+    text = shown(picture({}, now))
+    assert "policy    not ready" in text
+    assert "policy: kafka: the broker does [not] answer" in text
+    assert "policy.2: it gives no metrics (BUSBAR_METRICS is false)" in text
+
+
+def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
+    text = told(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
+    found = picture({}, {"provisioner": look(text)})
+    narrow = shown(found, 80)
+    assert max(map(len, narrow.splitlines())) <= 80
+    for word in ("process", "records/s", "lag", "parked", "unpublished", "due", "oldest"):
+        assert word in narrow.splitlines()[0]
+    assert "…" not in narrow
+    assert "guard" in shown(found).splitlines()[0]
+
+
+def test_long_times_are_told_in_minutes_and_hours() -> None:
+    for seconds, words in ((59.0, "59.0 s"), (600.0, "10.0 min"), (7200.0, "2.0 h")):
+        found = picture({}, {"policy": look(told(busbar_consumer_lag_seconds=seconds))})
+        assert words in shown(found)
+
+
+def test_programs_get_numbers_and_null_for_what_is_not_known() -> None:
+    found = as_json(picture({}, {"policy": look(told(busbar_consumer_lag_seconds=2))}))
+    (process,) = json.loads(json.dumps(found))["processes"]
+    assert (process["lag_seconds"], process["records_per_second"]) == (2, None)
+
+
+# -- asking -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def answering(pages: Mapping[str, tuple[int, str]]) -> Iterator[str]:
+    """A process that answers like this; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            code, text = pages.get(self.path, (404, ""))
+            self.send_response(code)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: object) -> None:
+            """Nobody reads it."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def ready(service: str = "policy", **problems: str) -> tuple[int, str]:
+    body = {"service": service, "ready": not problems, "problems": problems}
+    return (503 if problems else 200), json.dumps(body)
+
+
+def written(home: Path, name: str, url: str) -> None:
+    (home / "run").mkdir(exist_ok=True)
+    (home / "run" / f"{name}.json").write_text(json.dumps({"pid": 7, "url": url}))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Path) -> None:
+    pages = {"/readyz": ready(store="the database does not answer"), "/metrics": (200, told())}
+    with answering(pages) as url:
+        written(place, "policy", url)
+        written(place, "policy.2", url)
+        written(place, "audit", "http://127.0.0.1:1")
+        written(place, "gateway", url)
+        (place / "run" / "notifier.json").write_text("{half")
+        found = look_at(addresses(place))
+    assert sorted(found) == ["audit", "gateway", "policy", "policy.2"]
+    assert found["policy"].problem == "store: the database does not answer"
+    assert found["policy"].samples is not None
+    assert found["policy.2"].service == "policy"
+    assert found["audit"].problem == "it does not answer (ConnectionRefusedError)"
+    assert not found["audit"].answers
+    # Somebody else has the port by now.
+    assert not found["gateway"].answers
+
+
+def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> None:
+    with answering({"/readyz": ready()}) as url:
+        written(place, "policy", url)
+        (found,) = look_at(addresses(place)).values()
+    assert (found.problem, found.samples, found.answers) == ("", None, True)
+
+
+# -- the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "EVERY_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("_quick")
+def test_where_nothing_runs_it_says_how_to_start_a_platform(busbar: Run, home: Path) -> None:
+    (home / "run" / "gateway.json").unlink()
+    result = busbar("status")
+    assert result.exit_code == 7
+    assert "No platform runs in" in result.stderr
+    assert "busbar up" in result.stderr
+
+
+@pytest.mark.usefixtures("_quick")
+def test_one_screen_is_printed_and_one_document_for_programs(busbar: Run, home: Path) -> None:
+    with answering({"/readyz": ready(), "/metrics": (200, told(records=3))}) as url:
+        written(home, "policy", url)
+        screen = busbar("status", "--once")
+        document = busbar("status", "--once", "-o", "json")
+    assert screen.exit_code == document.exit_code == 0
+    assert "policy" in screen.stdout
+    assert "ready" in screen.stdout
+    names = [process["name"] for process in json.loads(document.stdout)["processes"]]
+    assert names == ["gateway", "policy"]
+
+
+@pytest.mark.usefixtures("_quick")
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_through_a_pipe_a_screen_follows_the_other_until_the_platform_is_gone(
+    busbar: Run, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    looks = iter([{"policy": look(told(records=1), 1)}, {"policy": look(told(records=3), 2)}])
+
+    def next_look(known: object) -> dict[str, Look]:  # noqa: ARG001 - asked in its place
+        return next(looks, {})
+
+    monkeypatch.setattr(status, "look_at", next_look)
+    result = busbar("status", "-o", output)
+    assert result.exit_code == 7
+    assert len([line for line in result.stdout.splitlines() if "policy" in line]) == 1
+    assert "2.0" in result.stdout
