@@ -101,7 +101,16 @@ class _Sagas:
         clock = SystemClock()
         service = Provisioner(_Adapters(), clock=clock, lease=LEASE).service()
         worker = self._counted(service.workers[SAGA])
-        runner = TaskRunner(SAGA, worker, self._store, clock=clock, holder="bench", lease=LEASE)
+        runner = TaskRunner(
+            SAGA,
+            worker,
+            self._store,
+            clock=clock,
+            holder="bench",
+            lease=LEASE,
+            at_once=service.at_once[SAGA],
+            opening=service.openings[SAGA],
+        )
         self._left = count
         self._done.clear()
         begun = perf_counter()

@@ -151,6 +151,7 @@ def _why_not_publishable(
     """What the relay would stumble over; it could not get past such an event, and must not."""
     now, operation = format_time(tx.now), str(accepted.operation)
     draft = StoredEvent(
+        position=0,
         stream="",
         version=1,
         id=operation,

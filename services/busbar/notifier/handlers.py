@@ -228,6 +228,8 @@ class Notifier:
 
 async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscription]:
     """Every subscription of ``team``, however many there are."""
+    if not await tx.documents.has_any(SUBSCRIPTION):
+        return
     after = None
     while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE):
         for document in page:

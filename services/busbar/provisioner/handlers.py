@@ -6,7 +6,7 @@ epoch. What is unknown is observed, never guessed.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ from busbar.backends.port import (
     Observation,
     Outcome,
     Presence,
+    Result,
 )
 from busbar.kernel.clock import Clock
 from busbar.kernel.decide import fold
@@ -82,7 +83,7 @@ class Provisioner:
         """The service, wired."""
         service = Service("provisioner")
         service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA, at_once=SAGAS)(self.run)
+        service.task(SAGA, at_once=SAGAS, opening=self.open)(self.run)
         return service
 
     async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
@@ -99,10 +100,20 @@ class Provisioner:
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
+    async def open(self, resources: Collection[str], tx: Transaction) -> dict[str, ResourceState]:
+        """The states of ``resources``: whoever claims them finds them so."""
+        await tx.fetch([_stream(resource) for resource in resources])
+        return {
+            resource: await tx.load(_stream(resource), ResourceState(), evolve)
+            for resource in resources
+        }
+
     async def run(self, work: Work) -> None:
         """Work on one resource until nothing is left to do, or something has to be waited for."""
         since: dict[str, float] = {}
-        state = await self._record(work, lambda _: [])
+        state: ResourceState | None = work.opened
+        if state is None or state.saga is None or _next_quietly(state) == Finish():
+            state = await self._record(work, lambda _: [])
         while state.saga is not None:
             before, state = state, await self._advance(work, state, since)
             if state.saga is not None and _has_to_wait(before, state):
@@ -135,7 +146,7 @@ class Provisioner:
         """
         backend = self._find(command.adapter, state.saga)
         if isinstance(backend, Outcome):
-            return await self._answered(work, command, backend)
+            return await self._answered(work, state, command, backend)
         async with self._room_of(command.adapter, backend):
             return await self._effect(work, state, command, since, backend)
 
@@ -155,10 +166,10 @@ class Provisioner:
         call = self._call(work, command)
         seen = await self._observe(backend, call)
         if isinstance(seen, Outcome):
-            return await self._answered(work, command, seen)
+            return await self._answered(work, state, command, seen)
         previous = await self._observe_previous(backend, call, state, command, seen)
         if isinstance(previous, Outcome):
-            return await self._answered(work, command, previous)
+            return await self._answered(work, state, command, previous)
         epoch, overdue = work.claim.epoch, self._overdue(command, since)
         after = await self._record(
             work,
@@ -167,14 +178,18 @@ class Provisioner:
             ),
         )
         if _is_started(state, after, command):
-            return await self._answered(work, command, await self._act(backend, command, call))
+            outcome = await self._act(backend, command, call)
+            return await self._answered(work, after, command, outcome)
         if _is_unchanged(state, after) and not _is_stuck(after):
             await self._clock.sleep(LOOK_AGAIN)
         return after
 
     async def _answered(
-        self, work: Work, command: Ensure | Remove, outcome: Outcome
+        self, work: Work, state: ResourceState, command: Ensure | Remove, outcome: Outcome
     ) -> ResourceState:
+        """Record what did not happen; anything else is only believed when it is seen."""
+        if outcome.result is not Result.NOT_DONE:
+            return state
         epoch = work.claim.epoch
         return await self._record(
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)

@@ -1,8 +1,7 @@
 """The bus as the engine sees it: records in, records out. Kafka is one; a simulation another."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -10,27 +9,33 @@ Partition = tuple[str, int]
 Headers = Sequence[tuple[str, bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record as it was consumed, whatever is in it. ``timestamp`` is in ms since 1970."""
 
     topic: str
     partition: int
     offset: int
     timestamp: int
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    headers: Headers = field(repr=False)
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def __repr__(self) -> str:
+        """Where it is, and never what is in it."""
+        return f"Record({self.topic}/{self.partition}@{self.offset})"
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One record to publish."""
 
     topic: str
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    headers: Sequence[tuple[str, bytes]] = field(repr=False)
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+    def __repr__(self) -> str:
+        """Where it goes, and never what is in it."""
+        return f"Outgoing({self.topic})"
 
 
 PART_BYTES = 8 * 1024 * 1024

@@ -1,7 +1,7 @@
 """From readable events to handlers: once each, in order, conflicts and strangers answered."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -28,8 +28,7 @@ MAX_PLACES = 10
 """How many of the places where data do not fit are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(NamedTuple):
     """A record that is a CloudEvent."""
 
     record: Record
@@ -223,10 +222,10 @@ class Dispatcher:
 
 
 def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
-    operation = str(operation_id(envelope.source, envelope.id))
+    correlation = envelope.extensions.get("correlationid")
     return Cause(
         envelope.source,
         "|".join((envelope.id, *more)),
-        envelope.extensions.get("correlationid", operation),
+        correlation or str(operation_id(envelope.source, envelope.id)),
         traceparent,
     )

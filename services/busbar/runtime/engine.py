@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import BusbarError, Conflict, Reject, Retry
@@ -41,8 +41,7 @@ Moved = dict[Partition, int]
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(NamedTuple):
     """A record and what the codec made of it; None if it was passed over unread."""
 
     record: Record

@@ -245,6 +245,7 @@ class ServiceProcess:
                 holder=holder,
                 lease=lease,
                 at_once=service.at_once.get(kind, CONCURRENT),
+                opening=service.openings.get(kind),
             )
             self._spawn(runner.run())
         await self._until_it_answers(bootstrap, bus.consume)

@@ -213,7 +213,7 @@ class Relay:
         rows = await tx.execute(news.limit(await _fitting(tx, news)))
         stamped: list[_Stamped] = []
         for row in rows:
-            event = StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+            event = StoredEvent._make(row)
             sequence += 1
             envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
             digest = chain(digest, envelope.source, envelope.id, envelope.type, envelope.data)
@@ -240,9 +240,8 @@ class Relay:
             rows = await tx.execute(owed.limit(count))
             found: list[_Stamped] = []
             for row in rows:
-                columns = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
-                number, link = columns.pop("sequence"), columns.pop("digest")
-                event = StoredEvent(**columns)
+                *columns, number, link = row
+                event = StoredEvent._make(columns)
                 envelope = envelope_of(event, relay=self._store.service, sequence=number)
                 found.append((event, envelope, number, link))
             return found

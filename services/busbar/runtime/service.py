@@ -11,7 +11,7 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.workers import CONCURRENT, Worker
+from busbar.runtime.workers import CONCURRENT, Opening, Worker
 
 M = TypeVar("M", bound=Message)
 
@@ -65,6 +65,7 @@ class Service:
         self.streams: dict[str, StreamOf] = {}
         self.workers: dict[str, Worker] = {}
         self.at_once: dict[str, int] = {}
+        self.openings: dict[str, Opening] = {}
         self.invalid: InvalidHandler | None = None
         self.answers: frozenset[str] = frozenset()
         self.conflict: ConflictHandler | None = None
@@ -127,12 +128,19 @@ class Service:
         self._topics.update(topics.ALL)
         return handler
 
-    def task(self, kind: str, *, at_once: int = CONCURRENT) -> Callable[[Worker], Worker]:
-        """Have the decorated function work on the tasks of ``kind``, on so many at a time."""
+    def task(
+        self, kind: str, *, at_once: int = CONCURRENT, opening: Opening | None = None
+    ) -> Callable[[Worker], Worker]:
+        """Have the decorated function work on the tasks of ``kind``, on so many at a time.
+
+        ``opening`` reads what they begin with.
+        """
 
         def register(worker: Worker) -> Worker:
             self.workers[kind] = worker
             self.at_once[kind] = at_once
+            if opening is not None:
+                self.openings[kind] = opening
             return worker
 
         return register

@@ -5,11 +5,11 @@ process that was paused past its lease can no longer write.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
@@ -53,6 +53,8 @@ class Work:
 
     claim: Claim
     recording: Recording
+    opened: Any = None
+    """What was read for it in the transaction that claimed it; None if that was nothing."""
 
     async def record(
         self, body: Callable[[Transaction], Awaitable[Result]], *, reads: Collection[str] = ()
@@ -70,6 +72,10 @@ class Work:
 
 Worker = Callable[[Work], Awaitable[None]]
 """Does the work and ends with ``tx.tasks.finish(work.claim)`` inside :meth:`Work.record`."""
+
+
+Opening = Callable[[Collection[str], Transaction], Awaitable[Mapping[str, Any]]]
+"""Reads what the tasks of these names begin with, in the transaction that claims them."""
 
 
 @dataclass(slots=True)
@@ -93,12 +99,13 @@ class TaskRunner:
         holder: str,
         lease: float,
         at_once: int = CONCURRENT,
+        opening: Opening | None = None,
         chance: Chance = chance,
     ) -> None:
         """Run ``worker`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
 
-        It works on ``at_once`` tasks at a time. What fails waits for its next try; waits differ
-        by ``chance``.
+        It works on ``at_once`` tasks at a time; ``opening`` reads what they begin with. What
+        fails waits for its next try; waits differ by ``chance``.
         """
         self._kind = kind
         self._worker = worker
@@ -107,6 +114,7 @@ class TaskRunner:
         self._holder = holder
         self._lease = timedelta(seconds=lease)
         self._at_once = at_once
+        self._opening = opening
         self._backoff = replace(BACKOFF, chance=chance)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
@@ -138,8 +146,8 @@ class TaskRunner:
         """Start to work on what is due; whether there was something."""
         asked = self._clock.now()
         claimed = await self._claim()
-        for claim in claimed:
-            task = asyncio.create_task(self._work(claim))
+        for claim, opened in claimed:
+            task = asyncio.create_task(self._work(claim, opened))
             self._running[task] = _Hand(claim, asked + self._lease)
             task.add_done_callback(self._done)
             self._occupied.set()
@@ -155,7 +163,7 @@ class TaskRunner:
         room = self._at_once - len(self._running)
         return room if room >= self._at_once // 4 else 0
 
-    async def _claim(self) -> list[Claim]:
+    async def _claim(self) -> list[tuple[Claim, Any]]:
         room = self._room()
         if not room:
             return []
@@ -164,19 +172,22 @@ class TaskRunner:
             if due is None or parse_time(due) > tx.now:
                 return []
 
-        async def take(tx: Transaction) -> list[Claim]:
+        async def take(tx: Transaction) -> list[tuple[Claim, Any]]:
             claims = await tx.tasks.claim(
                 self._kind, holder=self._holder, lease=self._lease, limit=room
             )
-            return list(claims)
+            opened: Mapping[str, Any] = {}
+            if self._opening is not None and claims:
+                opened = await self._opening([claim.name for claim in claims], tx)
+            return [(claim, opened.get(claim.name)) for claim in claims]
 
         return await self._store.transact(take)
 
-    async def _work(self, claim: Claim) -> None:
+    async def _work(self, claim: Claim, opened: Any) -> None:
         naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
         with naming, self._meter.turn() as turn:
             try:
-                await self._worker(Work(claim, self._together))
+                await self._worker(Work(claim, self._together, opened))
             except Fenced:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,7 +142,7 @@ async def test_every_topic_is_kept_requests_for_redrives_included(bus: Bus) -> N
 @pytest.mark.parametrize("timestamp", [-1, -(10**15), 2**62])
 async def test_a_time_that_no_calendar_has_hides_no_record(bus: Bus, timestamp: int) -> None:
     raw = bus.raw(topics.INTENTS_RESOURCE, b"?")
-    await bus.consume(replace(raw, timestamp=timestamp))
+    await bus.consume(raw._replace(timestamp=timestamp))
     bus.message(INTENT, "1")
     await bus.consume()
     assert [kept.readable for kept in await bus.copy()] == [False, True]

@@ -1,7 +1,7 @@
 """A message that fails parks its own sequence: others go on, and what waits is handled in order."""
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
@@ -225,7 +225,7 @@ async def test_a_process_that_dies_between_two_letters_leaves_the_rest_to_the_ne
     clock.advance(60)
     (claim,) = await claimed(toy.store)
     with pytest.raises(Died):
-        await toy.engine.parking.resume(MortalWork(claim, toy.store, [1, 2]))
+        await toy.engine.parking.resume(MortalWork(claim, toy.store, left=[1, 2]))
     assert await toy.done() == [0, 1]
     clock.advance(6)
     toy.restarted()
@@ -241,7 +241,7 @@ class Died(BaseException):
 class MortalWork(Work):
     """Work of a process that dies after some transactions."""
 
-    left: list[int]
+    left: list[int] = field(kw_only=True)
 
     async def record(
         self, body: Callable[[Transaction], Awaitable[Result]], *, reads: Collection[str] = ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,8 +26,7 @@ EventRow = tuple[Any, ...]
 """An event's values in the order of :data:`EVENT_COLUMNS`."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRow:
+class StreamRow(NamedTuple):
     """An event as it is loaded. ``number`` is that of the transaction that wrote it, or 0."""
 
     stream: str

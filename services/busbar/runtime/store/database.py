@@ -184,7 +184,7 @@ class Store:
             if correlation is not None:
                 query = query.where(tables.events.c.correlation == correlation)
             rows = await transaction.execute(query)
-        return [StoredEvent(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
+        return [StoredEvent._make(row) for row in rows]
 
     async def last_position(self, *, category: str = "") -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""

@@ -111,6 +111,10 @@ class Documents:
             known[asked] = await self._find(kind, *asked)
         return known[asked]
 
+    async def has_any(self, kind: str) -> bool:
+        """Whether there is any document of ``kind``."""
+        return bool(await self.find(kind, limit=1))
+
     async def _find(  # noqa: PLR0917 - what find() was asked
         self,
         kind: str,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,13 @@ class Cause:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEvent:
-    """One row of the event table. ``data`` and ``metadata`` are JSON text."""
+class StoredEvent(NamedTuple):
+    """One row of the event table, in the order of its columns.
 
+    ``data`` and ``metadata`` are JSON text.
+    """
+
+    position: int
     stream: str
     version: int
     id: str
@@ -32,7 +35,6 @@ class StoredEvent:
     key: str | None
     data: str
     metadata: str
-    position: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
