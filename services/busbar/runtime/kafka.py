@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
 from busbar.runtime import header_names, metrics
+from busbar.runtime.aiokafka_parts import PatientConsumer, partition_of
 from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
 from busbar.runtime.positions import Positions
@@ -33,10 +34,7 @@ log = get_logger()
 header_names.install()
 
 POLL_MS = 10
-"""FastStream sleeps this long after an empty poll; there is one a second (:class:`_Patient`)."""
-
-WAIT_MS = 1000
-"""How long a poll waits for the first record. A service that stops does not wait for it."""
+"""FastStream sleeps this long after an empty poll; there is one a second."""
 
 COMMIT_SECONDS = 1.0
 """How soon Kafka's tools are told how far we are: they look every few seconds at the most."""
@@ -119,6 +117,7 @@ class KafkaBus:
             enable_idempotence=True,
             max_request_size=MAX_RECORD_BYTES,
             linger_ms=2,
+            partitioner=partition_of,
         )
         try:
             await producer.start()
@@ -135,7 +134,7 @@ class KafkaBus:
         """
         if self._subscriber is not None:
             builder: Any = await self._broker.connect()
-            self._broker.config.broker_config.builder = partial(_Patient, **builder.keywords)
+            self._broker.config.broker_config.builder = partial(PatientConsumer, **builder.keywords)
             await self._broker.start()
 
     async def stop(self) -> None:
@@ -254,18 +253,6 @@ class KafkaBus:
         except KafkaError as error:
             log.info("offset_commit_failed", error=type(error).__name__)
             self.reached({(tp.topic, tp.partition): offset for tp, offset in reached.items()})
-
-
-class _Patient(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
-    """A consumer that waits for records where FastStream would poll a hundred times a second."""
-
-    async def getmany(
-        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
-            *partitions, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records
-        )
-        return found
 
 
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

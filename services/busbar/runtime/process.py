@@ -21,6 +21,7 @@ from busbar.runtime import tracing
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.cipher import Cipher, load_cipher
 from busbar.runtime.clock import SystemClock
+from busbar.runtime.collector import settle
 from busbar.runtime.copies import member_name, process_name
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
@@ -179,6 +180,7 @@ class ServiceProcess:
         await asyncio.wait({stopped, ended, connecting}, return_when=asyncio.FIRST_COMPLETED)
         if connecting.done():
             connecting.result()
+            settle()
             log.info("running")
             await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
         for task in (connecting, ended, stopped):

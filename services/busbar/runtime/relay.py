@@ -39,6 +39,9 @@ ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 BATCH_CHARS = 8_000_000
 """How much is held at once; dead letters may have megabytes each."""
 
+LINGER_SECONDS = 0.01
+"""How long to gather after a small batch: two transactions a batch are dear under load."""
+
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 0.02
 """How soon to look again for what is committed, but behind a transaction that still runs."""
@@ -98,8 +101,10 @@ class Relay:
         while True:
             self._wake.clear()
             try:
-                while await self.step():
+                while count := await self.step():
                     self.healthy, failures = True, 0
+                    if count < BATCH // 4:
+                        await self._clock.sleep(LINGER_SECONDS)
                 self.healthy, failures = True, 0
             except (KafkaError, *STORE_AWAY) as error:
                 self.healthy = False
@@ -114,11 +119,11 @@ class Relay:
                 self._claim = None
             await self._idle()
 
-    async def step(self) -> bool:
-        """Stamp and publish one batch; whether there was one."""
+    async def step(self) -> int:
+        """Stamp and publish one batch; how many events there were."""
         if self._claim is None and not await self._take():
             self._unsettled = False
-            return False
+            return 0
         claim = self._held()
         pending = await self._stamp() if await self._news() else []
         if not pending and await self._last() > self._published:
@@ -134,7 +139,7 @@ class Relay:
             self._extend_at = self._clock.now() + self._lease / 2
         if len(pending) < BATCH:
             await self._publish_head()
-        return bool(pending)
+        return len(pending)
 
     @property
     def leads(self) -> bool:

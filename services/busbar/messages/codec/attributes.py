@@ -128,9 +128,7 @@ def envelope_of(
     Raises:
         Unreadable: an attribute is missing, empty or has the wrong form.
     """
-    _check_present(attributes)
-    _check_uri(attributes, "source")
-    _check_uri(attributes, "dataschema")
+    _check(attributes)
     time = attributes.get("time")
     return Envelope(
         id=attributes["id"],
@@ -144,6 +142,13 @@ def envelope_of(
         body=body,
         key=key,
     )
+
+
+def _check(attributes: dict[str, str]) -> None:
+    """Everything but the time, which is checked by being read."""
+    _check_present(attributes)
+    _check_uri(attributes, "source")
+    _check_uri(attributes, "dataschema")
 
 
 def _check_present(attributes: dict[str, str]) -> None:
@@ -199,7 +204,7 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
         for name, value in present.items():
             check_name(name)
             check_text(name, value)
-        envelope_of(present)
+        _check(present)
     except Unreadable as error:
         raise ValueError(error.detail) from error
     return present

@@ -6,7 +6,7 @@ database that was set back to a backup is noticed.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,17 @@ Evolve = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The state of a stream after the event with this ``version`` and ``id``."""
+    """The state of a stream after the event with this ``version`` and ``id``.
+
+    It is ``state`` with the ``tail`` folded in, which is done when somebody asks for it: mostly
+    nobody does any more.
+    """
 
     evolve: Evolve
     version: int
     id: str
     state: Any
+    tail: Sequence[Any] = ()
 
 
 class States:

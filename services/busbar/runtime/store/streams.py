@@ -30,6 +30,8 @@ class Loaded:
     id: str
     number: int
     state: Any
+    tail: Sequence[Any] = ()
+    """What this transaction has written since; it is in the version, but not in the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,13 @@ class Streams:
         """
         for stream, added in self._appended.items():
             self._fetched.pop(stream, None)
-            loaded = self._loaded.pop(stream, None)
+            loaded = self._loaded.get(stream)
             if loaded is not None:
-                state = _with(loaded.state, loaded.evolve, added)
                 self._loaded[stream] = replace(
-                    loaded, version=versions[stream], id=added[-1].id, state=state
+                    loaded,
+                    version=versions[stream],
+                    id=added[-1].id,
+                    tail=(*loaded.tail, *added),
                 )
         self._appended.clear()
 
@@ -111,7 +115,7 @@ class Streams:
         """Keep the states for the next transaction; call it once this one is committed."""
         for stream, loaded in self._loaded.items():
             if loaded.version:
-                folded = Folded(loaded.evolve, loaded.version, loaded.id, loaded.state)
+                folded = Folded(loaded.evolve, loaded.version, loaded.id, loaded.state, loaded.tail)
                 self._states.keep(stream, folded)
 
 
@@ -136,7 +140,7 @@ def _fold(rows: Sequence[StreamRow], initial: Any, evolve: Evolve) -> Loaded:
 
 
 def _go_on(known: Folded, rows: Sequence[StreamRow]) -> Loaded:
-    more = _fold(rows[1:], known.state, known.evolve)
+    more = _fold(rows[1:], _with(known.state, known.evolve, known.tail), known.evolve)
     if more.version:
         return more
     return replace(more, version=known.version, id=known.id, number=rows[0].number)
