@@ -66,6 +66,7 @@ class KafkaBus:
             bootstrap.split(","),
             client_id=f"busbar-{service}",
             consumer_only=True,
+            apply_types=False,  # a batch is ours: nobody has to validate it again
             allow_auto_create_topics=False,
             logger=logging.getLogger("busbar.faststream"),
             log_level=logging.DEBUG,

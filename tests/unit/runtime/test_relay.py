@@ -232,6 +232,8 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
             clock.advance(clock.slept[-1])
         await eventually(lambda: relay.healthy)
         assert facts_on(publisher) == told(1, 2)
+        await eventually(_times(clock, 4), what="a relay that gathers after a small batch")
+        clock.advance(clock.slept[-1])
         publisher.fail = 1
         await append(store, "a", 3)
         await eventually(lambda: not relay.healthy)
