@@ -168,6 +168,46 @@ async def test_a_restart_goes_on_where_the_store_is_whatever_kafka_remembers(
     assert len(line.toy.handled) == 16
 
 
+async def told(line: Line) -> dict[Partition, int]:
+    """The offsets that Kafka has for the group, as its tools show them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=line.bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(line.group)
+    finally:
+        await admin.close()
+    return {(place.topic, place.partition): one.offset for place, one in found.items()}
+
+
+async def test_the_tools_of_kafka_are_told_how_far_the_store_has_come(line: Line) -> None:
+    await line.intend(*range(9))
+    async with line.running():
+        await line.done(*range(9))
+
+        async def level() -> bool:
+            return await told(line) == await line.toy.offsets()
+
+        await eventually(level, what="Kafka's own offsets")
+        await line.intend(9, 10, 11)
+        await line.done(*range(12))
+    assert await told(line) == await line.toy.offsets()  # the last are told on the way out
+
+
+async def test_the_tools_of_kafka_are_told_what_a_life_before_had_no_time_to_tell(
+    line: Line,
+) -> None:
+    await line.intend(*range(9))
+    async with line.running():
+        await line.done(*range(9))
+    await line.commit(dict.fromkeys(await line.toy.offsets(), 1))
+    async with line.running():
+
+        async def level() -> bool:
+            return await told(line) == await line.toy.offsets()
+
+        await eventually(level, what="Kafka's own offsets")
+
+
 async def test_a_restart_goes_on_where_the_store_is_when_kafka_has_forgotten_the_group(
     line: Line,
 ) -> None:

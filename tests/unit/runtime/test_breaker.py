@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busbar.messages import topics
-from busbar.messages.notification import DeleteSubscription
+from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.breaker import Breaker
 from busbar.runtime.bus import Record
@@ -74,6 +74,33 @@ async def test_types_that_nobody_asked_for_are_skipped_and_counted(reader: Toy, 
     assert await reader.done() == [1]
     assert await reader.dead() == []
     assert reader.engine.skipped == 1
+
+
+def for_others(offset: int, key: str, *, types: int = 1) -> Record:
+    """A fact of a known type that the reader does not handle, and that nobody could read."""
+    headers: list[tuple[str, bytes | None]] = [("ce_type", Unsubscribed.TYPE.encode())] * types
+    return Record(FACTS, 0, offset, 0, key.encode(), b"{", headers)
+
+
+async def test_facts_for_others_are_passed_over_whatever_is_in_them(reader: Toy) -> None:
+    await reader.engine.process([for_others(0, "payments/one"), record(1, topic=FACTS)])
+    assert await reader.done() == [1]
+    assert await reader.dead() == []
+    assert reader.engine.skipped == 1
+
+
+async def test_a_fact_whose_type_is_not_plain_is_read(reader: Toy) -> None:
+    """It could be for us, so it parks its key as whatever is unreadable does."""
+    await reader.engine.process([for_others(0, "payments/one", types=2)])
+    assert [one.sequence for one in await reader.dead()] == ["payments/one"]
+
+
+async def test_facts_for_others_wait_behind_what_is_parked(reader: Toy) -> None:
+    await reader.engine.process([broken_fact(0), for_others(1, "payments/one")])
+    assert [(one.offset, one.sequence) for one in await reader.dead()] == [
+        (0, "payments/one"),
+        (1, "payments/one"),
+    ]
 
 
 async def test_a_consumer_that_fails_at_everything_stops_after_a_hundred(toy: Toy) -> None:

@@ -65,6 +65,26 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
     assert [len(batch) for batch in publisher.batches] == [3, 3, 1, 1]  # the last is the head
 
 
+async def test_what_stays_private_is_looked_at_once(
+    store: Store, relay: Relay, publisher: FakePublisher
+) -> None:
+    """Audit has millions of private events: a look must not begin with the first of them."""
+
+    async def private(tx: Transaction) -> None:
+        tx.caused_by(CAUSE)
+        for number in range(5):
+            await tx.append_raw("p", id_=f"p{number}", type_="private", data="{}", metadata={})
+
+    await append(store, "a", 1)
+    await store.transact(private)
+    await drain(relay)
+    assert relay._looked == await store.last_position()
+    await append(store, "a", 2)
+    await drain(relay)
+    assert facts_on(publisher) == told(1, 2)
+    assert relay._looked == await store.last_position()
+
+
 async def test_a_record_says_all_that_is_known_about_its_event(
     store: Store, relay: Relay, publisher: FakePublisher
 ) -> None:

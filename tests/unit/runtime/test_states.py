@@ -1,0 +1,173 @@
+"""States that are kept between transactions: whoever asks gets what a whole reading would give."""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, update
+
+from busbar.messages.base import Fact
+from busbar.runtime.store import Cause, Store, Transaction, tables
+from busbar.runtime.store.states import Folded, States
+from support.runtime import NOTHING, SOURCE, append, collect, fact, facts_of, numbers
+
+STREAMS = ("a", "b")
+_numbers = count()
+Step = tuple[str, str, int]
+
+
+def same(state: tuple[Fact, ...], event: Fact) -> tuple[Fact, ...]:
+    """Folds as `collect` does, and is another function."""
+    return collect(state, event)
+
+
+async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) -> None:
+    """One transaction of loads, appends and writes; it is undone if it ``fails``."""
+
+    async def body(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, str(number), "c"))
+        for what, stream, value in steps:
+            match what:
+                case "load":
+                    await tx.load(stream, NOTHING, collect)
+                case "append":
+                    await tx.append(stream, [fact(value)])
+                case "flush":
+                    await tx.flush()
+                case _:
+                    await tx.fetch(STREAMS)
+        if fails:
+            raise ArithmeticError
+
+    try:
+        await store.transact(body)
+    except ArithmeticError:
+        return
+
+
+async def whole(store: Store, stream: str) -> list[int]:
+    """What a reader without memory finds."""
+    store._states, kept = States(), store._states
+    try:
+        return await facts_of(store, stream)
+    finally:
+        store._states = kept
+
+
+STEP = st.tuples(
+    st.sampled_from(["load", "append", "flush", "fetch"]),
+    st.sampled_from(STREAMS),
+    st.integers(1, 9),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(lives=st.lists(st.tuples(st.lists(STEP, max_size=6), st.booleans()), max_size=6))
+async def test_a_kept_state_is_what_reading_everything_gives(
+    store: Store, lives: list[tuple[list[Step], bool]]
+) -> None:
+    for steps, fails in lives:
+        await act(store, next(_numbers), steps, fails=fails)
+        for stream in STREAMS:
+            assert await facts_of(store, stream) == await whole(store, stream)
+
+
+async def test_only_what_is_new_is_read_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await append(store, "a", *range(1, 50))
+    assert await facts_of(store, "a") == list(range(1, 50))
+    asked: list[dict[str, int]] = []
+    bulk = store._dialect.bulk
+    read_streams = bulk.read_streams
+
+    async def watched(connection: Any, since: Any) -> Any:
+        asked.append(dict(since))
+        return await read_streams(connection, since)
+
+    monkeypatch.setattr(bulk, "read_streams", watched)
+
+    async def more(tx: Transaction) -> list[int]:
+        return numbers(await tx.load("a", NOTHING, collect))
+
+    assert await store.transact(more) == list(range(1, 50))
+    assert await store.transact(more) == list(range(1, 50))
+    assert asked[-1] == {"a": 49}
+
+
+@pytest.mark.parametrize("flushes", [0, 1, 2])
+async def test_what_a_transaction_appends_is_in_the_state_that_it_leaves(
+    store: Store, flushes: int
+) -> None:
+    async def load_and_append(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, "one", "c"))
+        await tx.load("a", NOTHING, collect)
+        for number in range(3):
+            await tx.append("a", [fact(number)])
+            if number < flushes:
+                await tx.flush()
+
+    await store.transact(load_and_append)
+    kept = store._states.get("a")
+    assert kept is not None
+    assert kept.version == 3
+    (newest,) = (event for event in await store.events() if event.version == 3)
+    assert kept.id == newest.id
+    assert await facts_of(store, "a") == [0, 1, 2]
+
+
+async def test_a_database_that_was_set_back_is_noticed(store: Store) -> None:
+    """A backup was restored under a running process: what it remembers never happened."""
+    await append(store, "a", 1, 2, 3)
+
+    async def load(tx: Transaction) -> list[int]:
+        return numbers(await tx.load("a", NOTHING, collect))
+
+    async def set_back(tx: Transaction) -> None:
+        await tx.execute(delete(tables.events).where(tables.events.c.version > 1))
+
+    assert await store.transact(load) == [1, 2, 3]
+    await store.transact(set_back)
+    assert await store.transact(load) == [1]
+
+
+async def test_another_event_under_the_same_version_is_noticed(store: Store) -> None:
+    await append(store, "a", 1, 2)
+
+    async def load(tx: Transaction) -> list[int]:
+        return numbers(await tx.load("a", NOTHING, collect))
+
+    async def rewrite(tx: Transaction) -> None:
+        theirs = {"id": "theirs", "data": fact(7).model_dump_json()}
+        await tx.execute(update(tables.events).where(tables.events.c.version == 2).values(**theirs))
+
+    assert await store.transact(load) == [1, 2]
+    await store.transact(rewrite)
+    assert await store.transact(load) == [1, 7]
+
+
+async def test_each_way_of_folding_has_its_own_state(store: Store) -> None:
+    await append(store, "a", 1)
+
+    async def both(tx: Transaction) -> list[list[int]]:
+        first = numbers(await tx.load("a", NOTHING, collect))
+        return [first, numbers(await tx.load("a", (*NOTHING, fact(9)), same))]
+
+    assert await store.transact(both) == [[1], [9, 1]]
+    assert await store.transact(both) == [[1], [9, 1]]
+
+
+def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
+    states = States(at_most=2)
+    for stream in ("a", "b"):
+        states.keep(stream, Folded(collect, 1, stream, ()))
+    assert states.get("a") is not None
+    states.keep("c", Folded(collect, 1, "c", ()))
+    assert states.get("b") is None
+    assert states.get("a") is not None
+    assert states.get("c") is not None

@@ -1,0 +1,212 @@
+"""Group commit: one transaction for what comes meanwhile, and each part as if it were alone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+
+from busbar.kernel.errors import Fenced
+from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
+from busbar.runtime.together import AT_ONCE, Together
+from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
+
+Body = Callable[[Transaction], Awaitable[Any]]
+
+
+class Group:
+    """Claims to record under, and how often the store was asked."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = store
+        self.together = Together(store)
+        self.transactions = 0
+        transact = store.transact
+
+        async def counted(*args: Any, **more: Any) -> Any:
+            self.transactions += 1
+            return await transact(*args, **more)
+
+        monkeypatch.setattr(store, "transact", counted)
+
+    async def claims(self, count: int) -> list[Claim]:
+        async def take(tx: Transaction) -> list[Claim]:
+            for number in range(count):
+                await tx.tasks.schedule("k", f"t{number:03}")
+            lease = timedelta(seconds=5)
+            return list(await tx.tasks.claim("k", holder="me", lease=lease, limit=count))
+
+        claimed = await self.store.transact(take)
+        self.transactions = 0
+        return claimed
+
+    def record(self, claim: Claim, body: Body | None = None) -> asyncio.Task[Any]:
+        async def tell(tx: Transaction) -> str:
+            tx.caused_by(Cause(SOURCE, claim.name, "c"))
+            await tx.append(claim.name, [fact(1)])
+            await tx.tasks.finish(claim)
+            return claim.name
+
+        return asyncio.create_task(
+            self.together.transact(body or tell, fence=claim, reads=[claim.name])
+        )
+
+
+@pytest.fixture
+def group(store: Store, monkeypatch: pytest.MonkeyPatch) -> Group:
+    return Group(store, monkeypatch)
+
+
+async def fail(_tx: Transaction) -> None:
+    raise ArithmeticError("no")
+
+
+async def test_what_comes_at_the_same_time_is_one_transaction(group: Group) -> None:
+    claims = await group.claims(20)
+    told = await asyncio.gather(*(group.record(claim) for claim in claims))
+    assert told == [claim.name for claim in claims]
+    assert group.transactions == 1
+    for claim in claims:
+        assert await facts_of(group.store, claim.name) == [1]
+    async with group.store.reading() as tx:
+        assert await tx.tasks.next_due("k") is None
+
+
+async def test_what_comes_while_another_is_recorded_is_the_next_one(group: Group) -> None:
+    first, second, third = await group.claims(3)
+    meanwhile: list[asyncio.Task[Any]] = []
+
+    async def slow(tx: Transaction) -> None:
+        meanwhile.extend((group.record(second), group.record(third)))
+        tx.caused_by(Cause(SOURCE, "slow", "c"))
+        await tx.append("slow", [fact(1)])
+
+    await group.record(first, slow)
+    await asyncio.gather(*meanwhile)
+    assert group.transactions == 2
+
+
+async def test_a_group_is_not_larger_than_others_can_wait_for(group: Group) -> None:
+    claims = await group.claims(AT_ONCE + 1)
+    await asyncio.gather(*(group.record(claim) for claim in claims))
+    assert group.transactions == 2
+
+
+async def test_one_that_fails_takes_nobody_with_it(group: Group) -> None:
+    claims = await group.claims(5)
+    told = await asyncio.gather(
+        *(group.record(claim, fail if claim.name == "t002" else None) for claim in claims),
+        return_exceptions=True,
+    )
+    assert isinstance(told.pop(2), ArithmeticError)
+    assert told == ["t000", "t001", "t003", "t004"]
+    assert [await facts_of(group.store, claim.name) for claim in claims] == [[1], [1], [], [1], [1]]
+
+
+async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
+    claims = await group.claims(3)
+
+    async def steal(tx: Transaction) -> None:
+        epoch = {"epoch": tables.tasks.c.epoch + 1}
+        await tx.execute(update(tables.tasks).where(tables.tasks.c.name == "t001").values(**epoch))
+
+    await group.store.transact(steal)
+
+    async def go_on(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, "t001", "c"))
+        await tx.append("t001", [fact(1)])
+
+    told = await asyncio.gather(
+        *(group.record(claim, go_on if claim.name == "t001" else None) for claim in claims),
+        return_exceptions=True,
+    )
+    assert isinstance(told.pop(1), Fenced)
+    assert told == ["t000", "t002"]
+    assert await facts_of(group.store, "t001") == []
+
+
+async def test_when_the_store_is_away_everybody_looks_again(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Perhaps it was committed: nobody's body may run a second time without having looked."""
+    claims = await group.claims(3)
+    ran: list[str] = []
+    transact = group.store.transact
+
+    async def lost(body: Body, **more: Any) -> Any:
+        await transact(body, **more)
+        raise OperationalError("COMMIT", {}, Exception("connection lost"))
+
+    monkeypatch.setattr(group.store, "transact", lost)
+
+    def noting(claim: Claim) -> Body:
+        async def note(_tx: Transaction) -> None:
+            ran.append(claim.name)
+
+        return note
+
+    told = await asyncio.gather(
+        *(group.record(claim, noting(claim)) for claim in claims), return_exceptions=True
+    )
+    assert all(isinstance(one, OperationalError) for one in told)
+    assert ran == [claim.name for claim in claims]
+
+
+async def test_who_is_cancelled_before_its_turn_records_nothing(group: Group) -> None:
+    first, second = await group.claims(2)
+    gone: list[asyncio.Task[Any]] = []
+
+    async def slow(_tx: Transaction) -> None:
+        gone.append(group.record(second))
+        await asyncio.sleep(0)  # it waits now
+        gone[0].cancel()
+        await asyncio.sleep(0)
+
+    await group.record(first, slow)
+    await asyncio.gather(*gone, return_exceptions=True)
+    await group.together.idle()
+    assert gone[0].cancelled()
+    assert await facts_of(group.store, second.name) == []
+
+
+async def test_nobody_appends_in_the_name_of_who_recorded_before(group: Group) -> None:
+    first, second = await group.claims(2)
+
+    async def nameless(tx: Transaction) -> None:
+        await tx.append("nameless", [fact(1)])
+
+    told = await asyncio.gather(
+        group.record(first), group.record(second, nameless), return_exceptions=True
+    )
+    assert isinstance(told[1], RuntimeError)
+    assert await facts_of(group.store, "nameless") == []
+
+
+async def test_what_will_be_read_is_fetched_for_all_at_once(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = await group.claims(4)
+    await asyncio.gather(*(group.record(claim) for claim in claims))
+    asked: list[set[str]] = []
+    bulk = group.store._dialect.bulk
+    read_streams = bulk.read_streams
+
+    async def watched(connection: Any, since: Any) -> Any:
+        asked.append(set(since))
+        return await read_streams(connection, since)
+
+    monkeypatch.setattr(bulk, "read_streams", watched)
+
+    def loading(claim: Claim) -> Body:
+        async def load(tx: Transaction) -> list[int]:
+            return numbers(await tx.load(claim.name, NOTHING, collect))
+
+        return load
+
+    again = await group.claims(4)
+    told = await asyncio.gather(*(group.record(claim, loading(claim)) for claim in again))
+    assert told == [[1]] * 4
+    assert asked == [{claim.name for claim in claims}]
