@@ -11,6 +11,7 @@ from bench import (
     saga,
     store_append,
     store_replay,
+    telemetry_cost,
 )
 from bench.run import Measure
 
@@ -25,6 +26,7 @@ MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
     ("pipeline-bare",): pipeline.measure,
     ("latency-p50", "latency-p99"): latency.measure,
     ("saga-bare",): saga.measure,
+    ("telemetry-cost",): telemetry_cost.measure,
     ("rss-service", "rss-platform"): memory.measure_rest,
     ("replay-1m-memory",): memory.measure_replay,
 }

@@ -42,6 +42,7 @@ GOALS: Mapping[str, Goal] = {
     "latency-p50": Goal(most=60),
     "latency-p99": Goal(most=250),
     "saga-bare": Goal(share=0.6),
+    "telemetry-cost": Goal(),
     "rss-service": Goal(most=130),
     "rss-platform": Goal(most=1024),
     "replay-1m-memory": Goal(most=20),
