@@ -135,7 +135,7 @@ class Dispatcher:
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
 
     def passes_over(self, record: Record) -> bool:
-        """Whether ``record`` is a fact of a known type that nobody here asked for.
+        """Whether ``record`` is a fact of a type of its topic that nobody here asked for.
 
         Nobody needs to read it then, and most of what a service sees are facts for others.
         """
@@ -145,7 +145,8 @@ class Dispatcher:
         if len(types) != 1 or types[0] is None:
             return False
         type_ = types[0].decode(errors="replace")
-        return type_ in BY_TYPE and type_ not in self._handlers
+        model = BY_TYPE.get(type_)
+        return model is not None and type_ not in self._handlers and belongs(model, record.topic)
 
     def _wants(self, item: Readable) -> bool:
         known = self._handler(item)

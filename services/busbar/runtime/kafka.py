@@ -60,8 +60,8 @@ class KafkaBus:
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
         self._positions = Positions()
-        self._uncommitted: dict[Partition, int] = {}
-        self._committing: asyncio.Task[None] | None = None
+        self._untold: dict[Partition, int] = {}
+        self._telling: asyncio.Task[None] | None = None
         self._broker = KafkaBroker(
             bootstrap.split(","),
             client_id=f"busbar-{service}",
@@ -140,9 +140,9 @@ class KafkaBus:
 
     async def stop(self) -> None:
         """Leave the group and disconnect; what is being handled is finished first."""
-        if self._committing is not None:
-            self._committing.cancel()
-            await self._commit()
+        if self._telling is not None:
+            self._telling.cancel()
+            await self._tell()
         await self._broker.stop()
         if self._producer is not None:
             await self._producer.stop()
@@ -228,32 +228,31 @@ class KafkaBus:
 
     def reached(self, positions: Mapping[Partition, int]) -> None:
         """Tell Kafka's tools soon how far we are; the store's offsets are the ones that count."""
-        for partition, offset in positions.items():
-            self._uncommitted[partition] = max(offset, self._uncommitted.get(partition, 0))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_later())
+        self._untold.update(positions)
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell_later())
 
-    async def _commit_later(self) -> None:
-        await asyncio.sleep(COMMIT_SECONDS)
-        self._committing = None
-        await self._commit()
+    async def _tell_later(self) -> None:
+        """One commit after the other: an older one that has to wait must not come last."""
+        while self._untold:
+            await asyncio.sleep(COMMIT_SECONDS)
+            await self._tell()
+        self._telling = None
 
-    async def _commit(self) -> None:
+    async def _tell(self) -> None:
         consumer = self._subscriber.consumer
         ours = consumer.assignment() if consumer is not None else ()
-        reached = {
-            TopicPartition(*partition): offset
-            for partition, offset in self._uncommitted.items()
-            if partition in ours
-        }
-        self._uncommitted.clear()
-        if not reached:
-            return
+        self._untold = {place: offset for place, offset in self._untold.items() if place in ours}
+        told = dict(self._untold)
         try:
-            await consumer.commit(reached)
+            if told:
+                await consumer.commit({TopicPartition(*place): n for place, n in told.items()})
         except KafkaError as error:
             log.info("offset_commit_failed", error=type(error).__name__)
-            self.reached({(tp.topic, tp.partition): offset for tp, offset in reached.items()})
+            return
+        for place, offset in told.items():
+            if self._untold.get(place) == offset:
+                del self._untold[place]
 
 
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped

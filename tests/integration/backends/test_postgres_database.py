@@ -618,7 +618,11 @@ async def test_a_lock_that_somebody_keeps_is_not_waited_for_too_long(
     assert not outcome.permanent
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    assert await eventually(lambda: subject.backend.apply(call), what="an end") == Outcome.done()
+
+    async def done() -> bool:
+        return await subject.backend.apply(call) == Outcome.done()
+
+    await eventually(done, what="an end")
 
 
 async def test_a_process_that_was_paused_has_lost_its_session(subject: PostgresSubject) -> None:

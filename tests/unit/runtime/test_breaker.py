@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from busbar.messages import topics
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
+from busbar.messages.resource import ResourceDeleted
 from busbar.runtime.backoff import Backoff
 from busbar.runtime.breaker import Breaker
 from busbar.runtime.bus import Record
@@ -77,8 +78,8 @@ async def test_types_that_nobody_asked_for_are_skipped_and_counted(reader: Toy, 
 
 
 def for_others(offset: int, key: str, *, types: int = 1) -> Record:
-    """A fact of a known type that the reader does not handle, and that nobody could read."""
-    headers: list[tuple[str, bytes | None]] = [("ce_type", Unsubscribed.TYPE.encode())] * types
+    """A fact of the topic's that the reader does not handle, and that nobody could read."""
+    headers: list[tuple[str, bytes | None]] = [("ce_type", ResourceDeleted.TYPE.encode())] * types
     return Record(FACTS, 0, offset, 0, key.encode(), b"{", headers)
 
 
@@ -87,6 +88,15 @@ async def test_facts_for_others_are_passed_over_whatever_is_in_them(reader: Toy)
     assert await reader.done() == [1]
     assert await reader.dead() == []
     assert reader.engine.skipped == 1
+
+
+async def test_a_type_of_another_topic_is_read(reader: Toy) -> None:
+    """Whoever sends it there has something wrong, and gets to know."""
+    theirs = Record(
+        FACTS, 0, 0, 0, b"payments/one", b"{", [("ce_type", Unsubscribed.TYPE.encode())]
+    )
+    await reader.engine.process([theirs])
+    assert [one.sequence for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_a_fact_whose_type_is_not_plain_is_read(reader: Toy) -> None:

@@ -150,7 +150,7 @@ async def test_an_append_after_a_load_expects_the_version_that_was_loaded(store:
         assert stale._versions == {"a": 1}  # so it gets a version that is taken by now
 
     async def body(tx: Transaction) -> None:
-        tx._versions, tx._pending = stale._versions, stale._pending
+        tx._versions, tx._pending = dict(stale._versions), list(stale._pending)
         await tx.flush()
 
     with pytest.raises(Conflict):
