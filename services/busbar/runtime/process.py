@@ -128,7 +128,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
             stack.push_async_callback(app.close)
         if app.open is not None:
             await app.open()
-        process = ServiceProcess(app, context)
+        process = ServiceProcess(app, context, when_running=settle)
         server = _serve(name, process, app, settings)
         stack.push_async_callback(server.stop)
         server.start()
@@ -155,6 +155,8 @@ class ServiceProcess:
 
     app: App
     context: Context
+    when_running: Callable[[], None] = lambda: None
+    """Called once, when all parts run."""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _part_ended: asyncio.Event = field(default_factory=asyncio.Event)
     _bus: KafkaBus | None = None
@@ -180,7 +182,7 @@ class ServiceProcess:
         await asyncio.wait({stopped, ended, connecting}, return_when=asyncio.FIRST_COMPLETED)
         if connecting.done():
             connecting.result()
-            settle()
+            self.when_running()
             log.info("running")
             await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
         for task in (connecting, ended, stopped):

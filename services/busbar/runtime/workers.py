@@ -224,7 +224,7 @@ class TaskRunner:
 
         try:
             return await self._store.transact(extend)
-        except (Conflict, *STORE_AWAY) as error:
+        except Exception as error:  # noqa: BLE001 - a heart that stops would lose every lease
             log.warning("heartbeat_failed", error=type(error).__name__)
             return None
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from busbar.kernel.errors import Fenced, Retry
+from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
 from busbar.runtime.workers import BACKOFF, CONCURRENT, TaskRunner, Work
 from support import eventually
@@ -279,8 +279,17 @@ async def test_losing_the_lease_cancels_the_work(bench: Bench) -> None:
     assert bench.cancelled == ["a"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("UPDATE", {}, Exception("disk I/O error")),
+        Conflict("met"),
+        ArithmeticError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     bench.work = hang
     await bench.schedule("a")
@@ -288,7 +297,7 @@ async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
         await bench.heartbeats(1)
 
         async def away(*_args: Any, **_more: Any) -> None:
-            raise OperationalError("UPDATE", {}, Exception("disk I/O error"))
+            raise error
 
         with monkeypatch.context() as patch:
             patch.setattr(bench.store, "transact", away)
