@@ -132,7 +132,7 @@ class TaskRunner:
                 try:
                     if not await self._start():
                         await self._idle()
-                except STORE_AWAY as error:
+                except (Conflict, *STORE_AWAY) as error:
                     log.warning("store_unavailable", error=type(error).__name__)
                     await self._clock.sleep(IDLE_SECONDS)
         finally:
