@@ -74,6 +74,11 @@ async def _send(send: Send, status: int, raw: bytes, *, media_type: str) -> None
     await send({"type": "http.response.body", "body": raw})
 
 
+def url_of(host: str, port: int) -> str:
+    """Where to reach what listens on ``host``; an IPv6 address goes into brackets (RFC 3986)."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket on ``host``:``port`` (0: any free one).
 

@@ -26,7 +26,7 @@ from busbar.runtime.copies import member_name, process_name
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
 from busbar.runtime.gauges import Gauges
-from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen
+from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen, url_of
 from busbar.runtime.kafka import KafkaBus, ensure_topics
 from busbar.runtime.logs import configure, get_logger
 from busbar.runtime.parking import PARKED
@@ -143,7 +143,7 @@ def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -
     server = HttpServer(health, listen(settings.http_host, port))
     place = settings.home / "run" / f"{process_name(name, settings.copy_number)}.json"
     place.parent.mkdir(mode=0o700, exist_ok=True)
-    address = {"pid": os.getpid(), "url": f"http://{settings.http_host}:{server.port}"}
+    address = {"pid": os.getpid(), "url": url_of(settings.http_host, server.port)}
     place.write_text(json.dumps(address), encoding="utf-8")
     log.info("listening", url=address["url"])
     return server

@@ -50,10 +50,16 @@ class Settings(BaseSettings):
     )
     http_host: str = Field(default="127.0.0.1", description="Address the service listens on.")
     http_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of `busbar run`; 0 takes a free one."
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of `busbar run`, but for the gateway; 0 takes a free one.",
     )
     gateway_port: int = Field(
-        default=8642, ge=0, le=65535, description="Port of the gateway under `busbar up`."
+        default=8642,
+        ge=0,
+        le=65535,
+        description="Port of the gateway, however it is started.",
     )
     copies: int = Field(
         default=1,

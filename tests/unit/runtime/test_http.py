@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.http import HealthApp, HttpServer, Receive, Scope, Send, listen, respond
+from busbar.runtime.http import HealthApp, HttpServer, Receive, Scope, Send, listen, respond, url_of
 from support import eventually
 
 
@@ -119,3 +119,11 @@ async def test_it_serves_over_a_real_socket_and_stops() -> None:
     await server.stop()
     with listen("127.0.0.1", port) as again:
         assert again.getsockname()[1] == port
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:80"), ("::1", "http://[::1]:80"), ("a.b", "http://a.b:80")],
+)
+def test_an_address_can_be_asked_at_its_url(host: str, url: str) -> None:
+    assert url_of(host, 80) == url
