@@ -17,6 +17,9 @@ from faults.fire.script import Script, scripts
 from faults.fire.stage import Stage
 from support import eventually
 
+TAKEN_OVER = 180.0
+"""Seconds at the most: a lease and a session have to end, and who failed waits for up to 30."""
+
 PROVISIONERS = ("provisioner", "provisioner.2")
 
 
@@ -55,7 +58,7 @@ async def _round(here: Scene, number: int) -> None:
     try:
         stage.kills += 1
         await eventually(
-            lambda: not load.open(), within=90, what=f"others who do the work of {frozen}"
+            lambda: not load.open(), within=TAKEN_OVER, what=f"others who do the work of {frozen}"
         )
         before = await _seen(here, load)
     finally:
