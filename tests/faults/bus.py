@@ -201,6 +201,11 @@ class SimulatedBus:
             max(0, self._broker.end(partition) - wanted) for partition, wanted in self._next.items()
         )
 
+    @property
+    def is_dead(self) -> bool:
+        """A simulated consumer dies with its process."""
+        return False
+
     def problem(self) -> str | None:
         if self._consumer is None:
             return None

@@ -1,13 +1,19 @@
-"""What busbar has aiokafka do otherwise: wait longer, and hash a key once."""
+"""What busbar has aiokafka do otherwise: wait longer, hash a key once, and survive uvloop."""
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition, conn
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner, murmur2
 
 WAIT_MS = 1000
 """How long a poll waits for the first record. A service that stops does not wait for it."""
+
+MOST_FAILURES = 3
+"""Polls in a row that fail, five seconds apart, until the consumer counts as dead."""
 
 _default = DefaultPartitioner()
 _hash = lru_cache(maxsize=4096)(murmur2)
@@ -16,14 +22,53 @@ _hash = lru_cache(maxsize=4096)(murmur2)
 class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
     """A consumer that waits for records where FastStream would poll a hundred times a second."""
 
+    failed = 0
+    """Polls in a row that raised: a broker that is away raises nothing, so this is for good."""
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether polling it makes no sense any more; FastStream would go on for ever."""
+        return self.failed >= MOST_FAILURES
+
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
         """What there is; nothing if there is nothing for a second."""
-        found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
-            *partitions, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records
-        )
+        try:
+            found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
+                *partitions, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records
+            )
+        except KafkaError:
+            self.failed += 1
+            raise
+        self.failed = 0
         return found
+
+
+class SturdyConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
+    """A connection whose end is an end, whatever the event loop calls it.
+
+    Writing to a closed transport is an ``OSError`` or nothing at all with asyncio, and a
+    ``RuntimeError`` with uvloop. That one aiokafka does not expect: it ends the task that keeps
+    the consumer in its group, for good.
+    """
+
+    def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - its
+        """Send ``request``.
+
+        Raises:
+            KafkaConnectionError: the connection is not there any more.
+        """
+        try:
+            return super().send(request, expect_response)
+        except RuntimeError as error:
+            self.close(reason=CloseReason.CONNECTION_BROKEN)
+            raise KafkaConnectionError(f"{self.host}:{self.port} is closed: {error}") from error
+
+
+def install() -> None:
+    """Have every client of this process use such connections."""
+    conn.AIOKafkaConnection = SturdyConnection
 
 
 def partition_of(key: bytes | None, everything: Sequence[int], available: Sequence[int]) -> int:

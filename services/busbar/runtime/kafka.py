@@ -24,7 +24,7 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
-from busbar.runtime import header_names, metrics
+from busbar.runtime import aiokafka_parts, header_names, metrics
 from busbar.runtime.aiokafka_parts import PatientConsumer, partition_of
 from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
@@ -32,12 +32,16 @@ from busbar.runtime.positions import Positions
 
 log = get_logger()
 header_names.install()
+aiokafka_parts.install()
 
 POLL_MS = 10
 """FastStream sleeps this long after an empty poll; there is one a second."""
 
 COMMIT_SECONDS = 1.0
 """How soon Kafka's tools are told how far we are: they look every few seconds at the most."""
+
+COMMIT_TIMEOUT_SECONDS = 2.0
+"""A commit that a broker took with it is never answered, and never ends by itself."""
 
 REPLICAS = 3
 """Replicas of every topic, or as many as there are brokers."""
@@ -174,7 +178,7 @@ class KafkaBus:
         if self._subscriber is None:
             return None
         consumer, loops = self._subscriber.consumer, self._subscriber.tasks
-        if not loops or all(task.done() for task in loops):
+        if not loops or all(task.done() for task in loops) or self.is_dead:
             return "the consumer has died"
         if self._positions.lost:
             return self._positions.lost
@@ -183,6 +187,12 @@ class KafkaBus:
         if not all(self._positions.known(tp) for tp in consumer.assignment()):
             return "the consumer is still finding its place"
         return None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the consumer cannot go on: only another process can."""
+        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        return isinstance(consumer, PatientConsumer) and consumer.is_dead
 
     async def behind(self) -> int:
         """How many records the broker is known to have that were not delivered here yet."""
@@ -246,8 +256,9 @@ class KafkaBus:
         told = dict(self._untold)
         try:
             if told:
-                await consumer.commit({TopicPartition(*place): n for place, n in told.items()})
-        except KafkaError as error:
+                async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
+                    await consumer.commit({TopicPartition(*place): n for place, n in told.items()})
+        except (KafkaError, TimeoutError) as error:
             log.info("offset_commit_failed", error=type(error).__name__)
             return
         for place, offset in told.items():

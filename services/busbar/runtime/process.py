@@ -278,6 +278,8 @@ class ServiceProcess:
     async def _watch_broker(self, bus: KafkaBus) -> None:
         while True:
             answers = await bus.answers()
+            if bus.is_dead:
+                raise RuntimeError("the consumer has died: see what Kafka said above")
             if answers != self._broker_answers:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers

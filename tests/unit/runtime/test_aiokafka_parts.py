@@ -1,10 +1,17 @@
 """What busbar has aiokafka do otherwise."""
 
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, conn
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.runtime.aiokafka_parts import partition_of
+import busbar.runtime.kafka  # noqa: F401 - it installs them
+from busbar.runtime.aiokafka_parts import PatientConsumer, SturdyConnection, partition_of
 
 
 @given(keys=st.lists(st.binary(max_size=40), min_size=1), count=st.integers(1, 24))
@@ -20,3 +27,55 @@ def test_a_key_has_the_partition_that_other_clients_would_choose(
 
 def test_a_record_without_a_key_goes_to_a_partition_that_has_a_leader() -> None:
     assert {partition_of(None, [0, 1, 2, 3], [1, 3]) for _ in range(200)} == {1, 3}
+
+
+async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> None:
+    """aiokafka expects an OSError; anything else ends its consumer for good."""
+
+    class Closed:
+        def write(self, _data: bytes) -> None:
+            raise RuntimeError("the handler is closed")
+
+    class Request:
+        def prepare(self, _versions: Any) -> "Request":
+            return self
+
+        def build_request_header(self, **_: Any) -> "Request":
+            return self
+
+        def encode(self) -> bytes:
+            return b""
+
+    assert conn.AIOKafkaConnection is SturdyConnection
+    connection = SturdyConnection("127.0.0.1", 1)
+    connection._writer = Closed()
+    closed: list[Any] = []
+
+    def close(*, reason: Any) -> None:
+        closed.append(reason)
+
+    connection.close = close
+    with pytest.raises(KafkaConnectionError, match="closed"):
+        connection.send(Request())
+    assert closed == [conn.CloseReason.CONNECTION_BROKEN]
+
+
+async def test_a_consumer_that_fails_at_every_poll_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastStream would ask it every five seconds for ever, and nobody would notice."""
+    outcomes: list[Any] = [KafkaError(), KafkaError(), {}, KafkaError(), KafkaError(), KafkaError()]
+
+    async def getmany(_consumer: Any, *_partitions: Any, **_options: Any) -> Any:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    consumer = PatientConsumer()
+    dead = []
+    while outcomes:
+        with suppress(KafkaError):
+            await consumer.getmany()
+        dead.append(consumer.is_dead)
+    await consumer.stop()
+    assert dead == [False, False, False, False, False, True]
