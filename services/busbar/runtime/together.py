@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from busbar.kernel.errors import Fenced
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
+from busbar.runtime.store.tasks import fenced
 
 Result = TypeVar("Result")
 Body = Callable[[Transaction], Awaitable[Any]]
@@ -103,19 +103,12 @@ class Together:
 
 
 async def _all(parts: Sequence[_Part], tx: Transaction) -> list[Any]:
-    ours = set(map(_identity, await tx.tasks.held([part.fence for part in parts])))
+    held = await tx.tasks.held([part.fence for part in parts])
+    ours = {claim.identity for claim in held}
     await tx.fetch({stream for part in parts for stream in part.reads})
     outcomes: list[Any] = []
     for part in parts:
         tx.caused_by(None)
-        if _identity(part.fence) in ours:
-            outcomes.append(await part.body(tx))
-        else:
-            claim = part.fence
-            detail = f"{claim.kind} {claim.name}: epoch {claim.epoch} is no longer ours"
-            outcomes.append(Fenced(detail))
+        is_ours = part.fence.identity in ours
+        outcomes.append(await part.body(tx) if is_ours else fenced(part.fence))
     return outcomes
-
-
-def _identity(claim: Claim) -> tuple[str, str, int]:
-    return claim.kind, claim.name, claim.epoch

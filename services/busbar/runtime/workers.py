@@ -211,16 +211,16 @@ class TaskRunner:
             held = await self._hold([hand.claim for hand in hands.values()])
             for task, hand in hands.items():
                 if held is not None:
-                    hand.ends = beat + self._lease if hand.claim.name in held else beat
+                    hand.ends = beat + self._lease if hand.claim.identity in held else beat
                 if hand.ends <= beat and task in self._running:
                     log.warning("lease_lost", task=hand.claim.kind, task_name=hand.claim.name)
                     task.cancel()
 
-    async def _hold(self, claims: Sequence[Claim]) -> set[str] | None:
-        """The names of the tasks that are ours still; None if the store cannot tell."""
+    async def _hold(self, claims: Sequence[Claim]) -> set[tuple[str, str, int]] | None:
+        """The identities of those that are ours still; None if the store cannot tell."""
 
-        async def extend(tx: Transaction) -> set[str]:
-            return {claim.name for claim in await tx.tasks.held(claims)}
+        async def extend(tx: Transaction) -> set[tuple[str, str, int]]:
+            return {claim.identity for claim in await tx.tasks.held(claims)}
 
         try:
             return await self._store.transact(extend)

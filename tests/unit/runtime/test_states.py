@@ -162,6 +162,29 @@ async def test_each_way_of_folding_has_its_own_state(store: Store) -> None:
     assert await store.transact(both) == [[1], [9, 1]]
 
 
+@pytest.mark.parametrize("meanwhile", ["forgotten", "newer"])
+async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_harm(
+    store: Store, meanwhile: str
+) -> None:
+    """The rows that were read follow the state of then; another transaction may take that away."""
+    await append(store, "a", 1, 2)
+
+    async def load(tx: Transaction) -> list[int]:
+        return numbers(await tx.load("a", NOTHING, collect))
+
+    assert await store.transact(load) == [1, 2]
+
+    async def disturbed(tx: Transaction) -> list[int]:
+        await tx.fetch(["a"])
+        if meanwhile == "forgotten":
+            store._states._known.clear()
+        else:
+            store._states.keep("a", Folded(collect, 3, "another", (*NOTHING, fact(9))))
+        return await load(tx)
+
+    assert await store.transact(disturbed) == [1, 2]
+
+
 def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
     states = States(at_most=2)
     for stream in ("a", "b"):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -126,6 +127,26 @@ async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
     assert isinstance(told.pop(1), Fenced)
     assert told == ["t000", "t002"]
     assert await facts_of(group.store, "t001") == []
+
+
+async def test_who_was_paused_is_fenced_beside_its_own_successor(group: Group) -> None:
+    """The same process claimed the task again, and both of its workers record at once."""
+    (old,) = await group.claims(1)
+    new = replace(old, epoch=old.epoch + 1)
+
+    async def claim_again(tx: Transaction) -> None:
+        await tx.execute(update(tables.tasks).values(epoch=new.epoch))
+
+    await group.store.transact(claim_again)
+
+    async def go_on(tx: Transaction) -> None:
+        tx.caused_by(Cause(SOURCE, "old", "c"))
+        await tx.append("old", [fact(1)])
+
+    told = await asyncio.gather(group.record(old, go_on), group.record(new), return_exceptions=True)
+    assert isinstance(told[0], Fenced)
+    assert told[1] == new.name
+    assert await facts_of(group.store, "old") == []
 
 
 async def test_when_the_store_is_away_everybody_looks_again(

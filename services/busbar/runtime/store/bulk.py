@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from busbar.runtime.store.rows import Claim
+
 EVENT_COLUMNS = (
     "stream",
     "version",
@@ -101,9 +103,9 @@ class Bulk(Protocol):
         ...
 
     async def hold(
-        self, connection: AsyncConnection, claims: Collection[Any], expires: str
-    ) -> set[tuple[str, str]]:
-        """Extend the leases of ``claims``; kind and name of those that are held still."""
+        self, connection: AsyncConnection, claims: Collection[Claim], expires: str
+    ) -> set[tuple[str, str, int]]:
+        """Extend the leases of ``claims``; kind, name and epoch of those that are held still."""
         ...
 
     async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:

@@ -59,7 +59,7 @@ _HOLD = (
     " AND t.epoch = c.epoch AND t.holder = c.holder"
     " ORDER BY t.kind, t.name FOR UPDATE OF t)"
     " UPDATE tasks t SET expires = $5 FROM held"
-    " WHERE t.kind = held.kind AND t.name = held.name RETURNING t.kind, t.name"
+    " WHERE t.kind = held.kind AND t.name = held.name RETURNING t.kind, t.name, t.epoch"
 )
 _RELEASE = (
     "UPDATE tasks t SET holder = NULL, expires = NULL,"
@@ -116,11 +116,11 @@ class PostgresBulk:
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
-    ) -> set[tuple[str, str]]:
+    ) -> set[tuple[str, str, int]]:
         """Extend the leases that are held still."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
         found = await _rows(connection, _HOLD, (*_columns(rows), expires))
-        return {(row[0], row[1]) for row in found}
+        return {(row[0], row[1], row[2]) for row in found}
 
     async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
         """Give back those that are held still."""

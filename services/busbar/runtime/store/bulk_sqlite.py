@@ -45,7 +45,7 @@ _HOLD = (
     "WITH c(kind, name, epoch, holder) AS (VALUES {values})"
     " UPDATE tasks SET expires = ? FROM c"
     " WHERE tasks.kind = c.kind AND tasks.name = c.name AND tasks.epoch = c.epoch"
-    " AND tasks.holder = c.holder RETURNING tasks.kind, tasks.name"
+    " AND tasks.holder = c.holder RETURNING tasks.kind, tasks.name, tasks.epoch"
 )
 _RELEASE = (
     "UPDATE tasks SET holder = NULL, expires = NULL,"
@@ -97,10 +97,11 @@ class SqliteBulk:
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
-    ) -> set[tuple[str, str]]:
+    ) -> set[tuple[str, str, int]]:
         """Extend the leases that are held still."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
-        return {(row[0], row[1]) for row in await _listed(connection, _HOLD, rows, expires)}
+        found = await _listed(connection, _HOLD, rows, expires)
+        return {(row[0], row[1], row[2]) for row in found}
 
     async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
         """Give back those that are held still."""

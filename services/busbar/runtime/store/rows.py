@@ -50,6 +50,11 @@ class Claim:
     holder: str
     lease: timedelta
 
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What tells it from every other claim, of the same task as well."""
+        return self.kind, self.name, self.epoch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:

@@ -52,7 +52,3 @@ class States:
         self._known.move_to_end(stream)
         if len(self._known) > self._at_most:
             self._known.popitem(last=False)
-
-    def forget(self, stream: str) -> None:
-        """Know nothing of ``stream`` any more."""
-        self._known.pop(stream, None)

@@ -1,7 +1,7 @@
 """What a transaction has read of streams, and the states that it leaves behind."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -43,6 +43,14 @@ class _Appended:
     data: str
 
 
+@dataclass(slots=True)
+class _Fetched:
+    """The rows of a stream that were read, and the state that was known then: they follow it."""
+
+    known: Folded | None
+    rows: list[StreamRow] = field(default_factory=list)
+
+
 class Streams:
     """Reads streams, many at a time if they are known beforehand, and each event once."""
 
@@ -51,7 +59,7 @@ class Streams:
         self._connection = connection
         self._bulk = bulk
         self._states = states
-        self._fetched: dict[str, list[StreamRow]] = {}
+        self._fetched: dict[str, _Fetched] = {}
         self._loaded: dict[str, Loaded] = {}
         self._appended: dict[str, list[_Appended]] = {}
 
@@ -60,11 +68,11 @@ class Streams:
         missing = sorted({stream for stream in streams if stream not in self._fetched})
         if not missing:
             return
-        known = {stream: self._states.get(stream) for stream in missing}
-        since = {stream: 0 if one is None else one.version for stream, one in known.items()}
-        self._fetched |= {stream: [] for stream in missing}
+        found = {stream: _Fetched(self._states.get(stream)) for stream in missing}
+        since = {stream: one.known.version if one.known else 0 for stream, one in found.items()}
         for row in await self._bulk.read_streams(self._connection, since):
-            self._fetched[row.stream].append(row)
+            found[row.stream].rows.append(row)
+        self._fetched |= found
 
     async def load(self, stream: str, initial: Any, evolve: Evolve) -> tuple[Loaded, Any]:
         """``stream`` as it is stored, and its state with what is appended but not written yet."""
@@ -75,15 +83,14 @@ class Streams:
 
     async def _read(self, stream: str, initial: Any, evolve: Evolve) -> Loaded:
         await self.fetch([stream])
-        known = self._states.get(stream)
-        if known is None:
-            return _fold(self._fetched[stream], initial, evolve)
-        if _continues(known, self._fetched[stream], evolve):
-            return _go_on(known, self._fetched[stream])
-        self._states.forget(stream)
-        self._fetched.pop(stream)
-        await self.fetch([stream])
-        return _fold(self._fetched[stream], initial, evolve)
+        fetched = self._fetched[stream]
+        if fetched.known is None:
+            return _fold(fetched.rows, initial, evolve)
+        if _continues(fetched.known, fetched.rows, evolve):
+            return _go_on(fetched.known, fetched.rows)
+        whole = await self._bulk.read_streams(self._connection, {stream: 0})
+        self._fetched[stream] = _Fetched(None, whole)
+        return _fold(whole, initial, evolve)
 
     def append(self, stream: str, *, id_: str, type_: str, data: str) -> None:
         """Note what is appended to ``stream``."""

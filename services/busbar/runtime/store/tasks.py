@@ -99,8 +99,8 @@ class Tasks:
         Raises:
             Fenced: another process claimed the task under a higher epoch.
         """
-        if claim not in await self.held([claim]):
-            raise _fenced([claim])
+        if not await self.held([claim]):
+            raise fenced(claim)
 
     async def held(self, claims: Collection[Claim]) -> list[Claim]:
         """Those of ``claims`` that are still ours; their leases are extended from now."""
@@ -109,8 +109,8 @@ class Tasks:
         for lease in sorted({claim.lease for claim in claims}):
             alike = [claim for claim in claims if claim.lease == lease]
             expires = format_time(self._now + lease)
-            names = await self._bulk.hold(self._connection, alike, expires)
-            ours += [claim for claim in alike if (claim.kind, claim.name) in names]
+            held = await self._bulk.hold(self._connection, alike, expires)
+            ours += [claim for claim in alike if claim.identity in held]
         return ours
 
     async def finish(self, claim: Claim, *, again: datetime | None = None) -> None:
@@ -151,7 +151,7 @@ class Tasks:
         if released:
             releases = [released[place] for place in sorted(released)]
             if await self._bulk.release(self._connection, releases) != len(releases):
-                raise _fenced(releases)
+                raise fenced(*releases)
         scheduled, self._scheduled = self._scheduled, {}
         if scheduled:
             rows = [(*place, *scheduled[place]) for place in sorted(scheduled)]
@@ -175,6 +175,7 @@ class Tasks:
         return bool(done.rowcount == 1)
 
 
-def _fenced(claims: Sequence[Claim | Release]) -> Fenced:
+def fenced(*claims: Claim | Release) -> Fenced:
+    """What is raised for ``claims``, which another process holds now under a higher epoch."""
     names = ", ".join(f"{claim.kind} {claim.name}: epoch {claim.epoch}" for claim in claims)
     return Fenced(f"no longer ours: {names}")
