@@ -194,3 +194,24 @@ def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
     assert states.get("b") is None
     assert states.get("a") is not None
     assert states.get("c") is not None
+
+
+@pytest.mark.parametrize("when", ["read", "appended"])
+async def test_the_state_of_a_stream_with_large_events_is_not_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Whoever asks for much would otherwise have every process remember all of it."""
+    size = len(fact(1).model_dump_json())
+    monkeypatch.setattr("busbar.runtime.store.states.LARGEST", size if when == "read" else size - 1)
+
+    async def go_on(tx: Transaction) -> list[int]:
+        tx.caused_by(Cause(SOURCE, when, "c"))
+        await tx.load("a", NOTHING, collect)
+        await tx.append("a", [fact(3)])
+        return numbers(await tx.load("a", NOTHING, collect))
+
+    if when == "read":
+        await append(store, "a", 1, 10_000)
+    assert await store.transact(go_on) == ([1, 10_000, 3] if when == "read" else [3])
+    assert store._states.get("a") is None
+    assert await facts_of(store, "a") == ([1, 10_000, 3] if when == "read" else [3])

@@ -14,6 +14,12 @@ from busbar.messages.codec.json import load_json, shown
 from busbar.messages.envelope import Envelope, Unreadable
 
 MAX_HEADERS = 100
+
+KEPT = 1024
+"""Names of headers that are remembered: nearly all bear one of a few dozen."""
+LONGEST_KEPT = 64
+"""No longer ones: strangers make them up, and a record may have one of a megabyte."""
+
 _CONTENT_TYPE = "content-type"
 
 Value = TypeVar("Value")
@@ -80,7 +86,7 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
     prefix = binding.prefix
     attributes: dict[str, str] = {}
     for header, value in headers:
-        name = _name(header, prefix)
+        name = _name(header, prefix) if len(header) > LONGEST_KEPT else _kept_name(header, prefix)
         if name is None:
             continue
         if name in attributes:
@@ -95,12 +101,8 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
     return attributes
 
 
-@lru_cache(maxsize=1024)
 def _name(header: str, prefix: str) -> str | None:
-    """The attribute that ``header`` spells; None if CloudEvents does not define it.
-
-    Nearly all headers bear one of a few dozen names.
-    """
+    """The attribute that ``header`` spells; None if CloudEvents does not define it."""
     start = len(prefix)
     if header[:start].lower() != prefix:
         return None
@@ -113,6 +115,9 @@ def _name(header: str, prefix: str) -> str | None:
             "bad_attribute", f"The header {shown(header)} is refused; send content-type."
         )
     return name
+
+
+_kept_name = lru_cache(maxsize=KEPT)(_name)
 
 
 def _twice(header: str) -> Unreadable:

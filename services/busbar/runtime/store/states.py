@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 AT_MOST = 2000
-"""States that a process keeps; a few kilobytes each."""
+"""States that a process keeps; mostly a few kilobytes each."""
+
+LARGEST = 64 * 1024
+"""States of streams with a larger event are not kept: two thousand of those would be too much."""
 
 Evolve = Callable[[Any, Any], Any]
 
@@ -29,6 +32,8 @@ class Folded:
     id: str
     state: Any
     tail: Sequence[Any] = ()
+    largest: int = 0
+    """The characters of the largest event that is in it."""
 
 
 class States:
@@ -47,7 +52,10 @@ class States:
         return found
 
     def keep(self, stream: str, folded: Folded) -> None:
-        """Remember ``folded``, and forget what was not used for the longest time."""
+        """Remember ``folded`` if it is not large; forget what was not used for the longest time."""
+        if folded.largest > LARGEST:
+            self._known.pop(stream, None)
+            return
         self._known[stream] = folded
         self._known.move_to_end(stream)
         if len(self._known) > self._at_most:

@@ -32,6 +32,8 @@ class Loaded:
     state: Any
     tail: Sequence[Any] = ()
     """What this transaction has written since; it is in the version, but not in the state."""
+    largest: int = 0
+    """The characters of the largest event of them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Streams:
                     version=versions[stream],
                     id=added[-1].id,
                     tail=(*loaded.tail, *added),
+                    largest=_largest(added, loaded.largest),
                 )
         self._appended.clear()
 
@@ -122,7 +125,14 @@ class Streams:
         """Keep the states for the next transaction; call it once this one is committed."""
         for stream, loaded in self._loaded.items():
             if loaded.version:
-                folded = Folded(loaded.evolve, loaded.version, loaded.id, loaded.state, loaded.tail)
+                folded = Folded(
+                    loaded.evolve,
+                    loaded.version,
+                    loaded.id,
+                    loaded.state,
+                    loaded.tail,
+                    loaded.largest,
+                )
                 self._states.keep(stream, folded)
 
 
@@ -130,6 +140,10 @@ def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -
     """``state`` after ``events``, which are read as they are stored: replaying gives the same."""
     messages = (message_of(event.type, event.data) for event in events)
     return fold(evolve, state, (message for message in messages if message is not None))
+
+
+def _largest(events: Iterable[_Appended | StreamRow], least: int = 0) -> int:
+    return max([least, *(len(event.data) for event in events)])
 
 
 def _continues(known: Folded, rows: Sequence[StreamRow], evolve: Evolve) -> bool:
@@ -143,11 +157,14 @@ def _fold(rows: Sequence[StreamRow], initial: Any, evolve: Evolve) -> Loaded:
     state = _with(initial, evolve, rows)
     if not rows:
         return Loaded(evolve, 0, "", 0, state)
-    return Loaded(evolve, rows[-1].version, rows[-1].id, rows[-1].number, state)
+    newest, largest = rows[-1], _largest(rows)
+    return Loaded(evolve, newest.version, newest.id, newest.number, state, largest=largest)
 
 
 def _go_on(known: Folded, rows: Sequence[StreamRow]) -> Loaded:
     more = _fold(rows[1:], _with(known.state, known.evolve, known.tail), known.evolve)
+    largest = max(known.largest, more.largest)
     if more.version:
-        return more
-    return replace(more, version=known.version, id=known.id, number=rows[0].number)
+        return replace(more, largest=largest)
+    number = rows[0].number
+    return replace(more, version=known.version, id=known.id, number=number, largest=largest)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from busbar.messages.codec import kafka
+from busbar.messages.codec import content, kafka
 from support.hostile import HOSTILE, Hostile
 from support.records import GOOD, STRUCTURED, event
 from unit.messages.codec.refusals import refusal
@@ -32,6 +32,20 @@ def test_a_name_of_any_letters_is_shown_short_and_on_one_line(letter: str) -> No
     assert refusal([(f"ce_{letter * 10_000}", b"1")], b"{}").code == "bad_attribute"
     refused = refusal(STRUCTURED, event(**{letter * 10_000: 1}))
     assert refused.code == ("bad_json" if letter == "\udcff" else "bad_attribute")
+
+
+@pytest.mark.parametrize("prefix", ["", "ce_"])
+def test_long_names_are_not_remembered(prefix: str) -> None:
+    content._kept_name.cache_clear()
+    for number in range(50):
+        name = f"{prefix}{number}{'x' * 100_000}"
+        if prefix:
+            assert refusal([*GOOD, (name, b"1")], b"{}").code == "bad_attribute"
+        else:
+            kafka.read([*GOOD, (name, b"1")], b"{}", None)
+    assert content._kept_name.cache_info().currsize <= len(GOOD)
+    kafka.read(GOOD, b"{}", None)
+    assert content._kept_name.cache_info().hits >= len(GOOD)
 
 
 def test_a_name_that_is_not_utf_8_is_refused() -> None:
