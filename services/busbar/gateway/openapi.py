@@ -47,19 +47,3 @@ def document() -> dict[str, Any]:
 def text() -> str:
     """The document as the file spells it."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
-
-
-def write(root: Path) -> bool:
-    """Bring the file under ``root`` up to date; whether it had to be written."""
-    if is_current(root):
-        return False
-    target = root / PATH
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text(), encoding="utf-8", newline="\n")
-    return True
-
-
-def is_current(root: Path) -> bool:
-    """Whether the file under ``root`` says what the application does."""
-    target = root / PATH
-    return target.is_file() and target.read_bytes() == text().encode()

@@ -13,12 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from busbar.cli.schema import metrics_page
-from busbar.cli.schema.check import Finding, Report
+from busbar.cli.schema.check import Report
 from busbar.cli.schema.check import check as run_check
 from busbar.cli.schema.generate import write
 from busbar.cli.schema.names import MessageName, find_root, kind_of
-from busbar.gateway import openapi
+from busbar.cli.schema.pages import PAGES
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import Message
 from busbar.messages.catalogue import MESSAGES
@@ -43,18 +42,6 @@ Root = Annotated[
 ]
 
 
-_STALE_OPENAPI = Finding(
-    path=str(openapi.PATH),
-    what="is not what the gateway serves.",
-    fix="Run `busbar schema generate`.",
-)
-_STALE_METRICS = Finding(
-    path=str(metrics_page.PATH),
-    what="does not list the metrics that there are.",
-    fix="Run `busbar schema generate`.",
-)
-
-
 class Output(StrEnum):
     """How to print."""
 
@@ -73,8 +60,8 @@ def generate(root: Root = None) -> None:
     with _explained():
         place = find_root(root)
         changes = write(place, MESSAGES)
-        written = [*changes.written, *([str(openapi.PATH)] if openapi.write(place) else [])]
-        written += [str(metrics_page.PATH)] if metrics_page.write(place) else []
+        pages = [str(page.path) for page in PAGES if page.write(place)]
+        written = [*changes.written, *pages]
     for path in written:
         out.print(f"[green]wrote[/]   {escape(path)}")
     for path in changes.removed:
@@ -104,10 +91,8 @@ def check(
     with _explained():
         place = find_root(root)
         report = run_check(place, MESSAGES, against=against)
-        if not openapi.is_current(place):
-            report = replace(report, findings=(*report.findings, _STALE_OPENAPI))
-        if not metrics_page.is_current(place):
-            report = replace(report, findings=(*report.findings, _STALE_METRICS))
+        stale = (page.finding for page in PAGES if not page.is_current(place))
+        report = replace(report, findings=(*report.findings, *stale))
     _show(report, _console())
     if report.findings:
         raise typer.Exit(1)

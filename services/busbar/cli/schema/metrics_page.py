@@ -37,22 +37,6 @@ def text() -> str:
     return "\n".join((_HEAD, *_labels(), *_parts(), *_buckets())) + "\n"
 
 
-def write(root: Path) -> bool:
-    """Bring the page under ``root`` up to date; whether it had to be written."""
-    if is_current(root):
-        return False
-    target = root / PATH
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text(), encoding="utf-8", newline="\n")
-    return True
-
-
-def is_current(root: Path) -> bool:
-    """Whether the page under ``root`` says what there is."""
-    target = root / PATH
-    return target.is_file() and target.read_bytes() == text().encode()
-
-
 def _labels() -> Iterator[str]:
     yield "## Labels"
     yield ""
