@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -100,17 +101,9 @@ class _Sagas:
         await self._queue(count)
         clock = SystemClock()
         service = Provisioner(_Adapters(), clock=clock, lease=LEASE).service()
-        worker = self._counted(service.workers[SAGA])
-        runner = TaskRunner(
-            SAGA,
-            worker,
-            self._store,
-            clock=clock,
-            holder="bench",
-            lease=LEASE,
-            at_once=service.at_once[SAGA],
-            opening=service.openings[SAGA],
-        )
+        job = service.jobs[SAGA]
+        counted = replace(job, worker=self._counted(job.worker))
+        runner = TaskRunner(SAGA, counted, self._store, clock=clock, holder="bench", lease=LEASE)
         self._left = count
         self._done.clear()
         begun = perf_counter()

@@ -65,13 +65,9 @@ class Dispatcher:
         digests = {key: self._digest(item.envelope) for key, item in first_in_batch.items()}
         seen = await tx.inbox.first_seen(self._service.name, digests)
         new = [item for identity, item in first_in_batch.items() if seen[identity] is None]
-        await self._dispatch(tx, [(item, self._parse(item)) for item in new])
-        known: list[Readable] = []
-        for identity, item in first_in_batch.items():
-            before = seen[identity]
-            if before is not None:
-                digests[identity] = before
-                known.append(item)
+        await self._dispatch(tx, new)
+        known = [item for identity, item in first_in_batch.items() if seen[identity] is not None]
+        digests |= {identity: before for identity, before in seen.items() if before is not None}
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return len(new)
@@ -87,19 +83,13 @@ class Dispatcher:
         except ValidationError as error:
             return Problem(item.envelope, item.record, error, model)
 
-    async def _dispatch(
-        self, tx: Transaction, items: Sequence[tuple[Readable, Message | Problem]]
-    ) -> None:
+    async def _dispatch(self, tx: Transaction, items: Sequence[Readable]) -> None:
         """Give each of ``items`` to its handler, after all their streams have been read in one."""
+        found = [self._parse(item) for item in items]
         named = self._service.streams
-        await tx.fetch(
-            {
-                named[parsed.TYPE](parsed)
-                for _, parsed in items
-                if isinstance(parsed, Message) and parsed.TYPE in named
-            }
-        )
-        for item, parsed in items:
+        messages = [parsed for parsed in found if isinstance(parsed, Message)]
+        await tx.fetch({named[one.TYPE](one) for one in messages if one.TYPE in named})
+        for item, parsed in zip(items, found, strict=True):
             envelope = item.envelope
             naming = bind(operation=envelope.extensions.get("correlationid"), event=envelope.id)
             model = parsed.model if isinstance(parsed, Problem) else parsed
@@ -189,7 +179,7 @@ class Dispatcher:
         seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
         if seen[identity] is not None:
             return "its event was handled meanwhile"
-        await self._dispatch(tx, [(item, self._parse(item))])
+        await self._dispatch(tx, [item])
         return ""
 
     async def _record_again(

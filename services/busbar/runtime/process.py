@@ -34,7 +34,7 @@ from busbar.runtime.relay import Relay
 from busbar.runtime.service import Service
 from busbar.runtime.settings import Settings
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.workers import CONCURRENT, TaskRunner
+from busbar.runtime.workers import Job, TaskRunner
 
 log = get_logger()
 
@@ -234,23 +234,14 @@ class ServiceProcess:
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
         self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
-        workers = {**service.workers, PARKED: self._engine.parking.resume}
+        jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
         self.gauges.watch(
-            engine=self._engine, relay=self._relay, behind=bus.behind, kinds=workers.keys()
+            engine=self._engine, relay=self._relay, behind=bus.behind, kinds=jobs.keys()
         )
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))
-        for kind, worker in workers.items():
-            runner = TaskRunner(
-                kind,
-                worker,
-                store,
-                clock=clock,
-                holder=holder,
-                lease=lease,
-                at_once=service.at_once.get(kind, CONCURRENT),
-                opening=service.openings.get(kind),
-            )
+        for kind, job in jobs.items():
+            runner = TaskRunner(kind, job, store, clock=clock, holder=holder, lease=lease)
             self._spawn(runner.run())
         await self._until_it_answers(bootstrap, bus.consume)
         self._connected = True

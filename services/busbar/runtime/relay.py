@@ -126,7 +126,7 @@ class Relay:
             return 0
         claim = self._held()
         pending = await self._stamp() if await self._news() else []
-        if not pending and await self._last() > self._published:
+        if not pending and (await self._last())[1] > self._published:
             pending = await self._unpublished()
         if pending:
             records = [wire.write(str(event.topic), envelope) for event, envelope, _, _ in pending]
@@ -183,22 +183,26 @@ class Relay:
         Both in one view: what is settled between two looks would be seen by neither.
         """
         async with self._store.reading() as tx:
-            if self._stamped is None:
-                self._stamped = await _last(tx)
-                self._looked = self._stamped[0]
+            await self._place(tx)
             news, self._unsettled = await tx.expect_news(after=self._looked)
             if not news:
                 # What stays private is not looked at again: audit has nothing else.
                 self._looked = await tx.newest() or self._looked
             return news
 
-    async def _last(self) -> int:
-        """The sequence that was stamped last; nobody else stamps while the lease is ours."""
+    async def _place(self, tx: Transaction) -> _Stamp:
+        """What was stamped last; nobody else stamps while the lease is ours."""
         if self._stamped is None:
-            async with self._store.reading() as tx:
-                self._stamped = await _last(tx)
-                self._looked = self._stamped[0]
-        return self._stamped[1]
+            self._stamped = await _last(tx)
+            self._looked = self._stamped[0]
+        return self._stamped
+
+    async def _last(self) -> _Stamp:
+        """The same, outside of a transaction."""
+        if self._stamped is not None:
+            return self._stamped
+        async with self._store.reading() as tx:
+            return await self._place(tx)
 
     async def _stamp(self) -> list[_Stamped]:
         """Give numbers to a batch; it is what comes next, unless older ones are owed."""
@@ -213,8 +217,8 @@ class Relay:
 
     async def _number(self, tx: Transaction) -> list[_Stamped]:
         await tx.tasks.hold(self._held())
-        position, sequence, digest = self._stamped or await _last(tx)
-        news = _to_publish(tx, after=self._looked if self._stamped else position)
+        _, sequence, digest = await self._place(tx)
+        news = _to_publish(tx, after=self._looked)
         rows = await tx.execute(news.limit(await _fitting(tx, news)))
         stamped: list[_Stamped] = []
         for row in rows:
@@ -259,10 +263,9 @@ class Relay:
         every = timedelta(seconds=HEAD_SECONDS)
         if self._published == self._head or not self._is_due(self._next_head, every):
             return
-        sequence = await self._last()
-        if self._stamped is None or sequence != self._published:
+        _, sequence, digest = await self._last()
+        if sequence != self._published:
             return  # there is more to publish; its head follows
-        digest = self._stamped[2]
         service = self._store.service
         head = HeadPublished(relay=service, sequence=sequence, count=sequence, digest=digest)
         source = f"/busbar/{service}"

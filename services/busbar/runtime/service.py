@@ -11,7 +11,7 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.workers import CONCURRENT, Opening, Worker
+from busbar.runtime.workers import CONCURRENT, Job, Opening, Worker
 
 M = TypeVar("M", bound=Message)
 
@@ -63,9 +63,7 @@ class Service:
         self.name = name
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
-        self.workers: dict[str, Worker] = {}
-        self.at_once: dict[str, int] = {}
-        self.openings: dict[str, Opening] = {}
+        self.jobs: dict[str, Job] = {}
         self.invalid: InvalidHandler | None = None
         self.answers: frozenset[str] = frozenset()
         self.conflict: ConflictHandler | None = None
@@ -137,10 +135,7 @@ class Service:
         """
 
         def register(worker: Worker) -> Worker:
-            self.workers[kind] = worker
-            self.at_once[kind] = at_once
-            if opening is not None:
-                self.openings[kind] = opening
+            self.jobs[kind] = Job(worker, at_once, opening)
             return worker
 
         return register

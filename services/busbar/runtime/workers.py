@@ -78,6 +78,15 @@ Opening = Callable[[Collection[str], Transaction], Awaitable[Mapping[str, Any]]]
 """Reads what the tasks of these names begin with, in the transaction that claims them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Who works on the tasks of a kind, on how many at a time, and what they begin with."""
+
+    worker: Worker
+    at_once: int = CONCURRENT
+    opening: Opening | None = None
+
+
 @dataclass(slots=True)
 class _Hand:
     """A task in hand: who works on it, and until when it is ours if nothing extends the lease."""
@@ -92,29 +101,24 @@ class TaskRunner:
     def __init__(
         self,
         kind: str,
-        worker: Worker,
+        job: Job,
         store: Store,
         *,
         clock: Clock,
         holder: str,
         lease: float,
-        at_once: int = CONCURRENT,
-        opening: Opening | None = None,
         chance: Chance = chance,
     ) -> None:
-        """Run ``worker`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
+        """Do ``job`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
 
-        It works on ``at_once`` tasks at a time; ``opening`` reads what they begin with. What
-        fails waits for its next try; waits differ by ``chance``.
+        What fails waits for its next try; waits differ by ``chance``.
         """
         self._kind = kind
-        self._worker = worker
+        self._job = job
         self._store = store
         self._clock = clock
         self._holder = holder
         self._lease = timedelta(seconds=lease)
-        self._at_once = at_once
-        self._opening = opening
         self._backoff = replace(BACKOFF, chance=chance)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
@@ -160,8 +164,9 @@ class TaskRunner:
 
     def _room(self) -> int:
         """How many more to take: many at a time, or none yet."""
-        room = self._at_once - len(self._running)
-        return room if room >= self._at_once // 4 else 0
+        at_once = self._job.at_once
+        room = at_once - len(self._running)
+        return room if room >= at_once // 4 else 0
 
     async def _claim(self) -> list[tuple[Claim, Any]]:
         room = self._room()
@@ -177,8 +182,8 @@ class TaskRunner:
                 self._kind, holder=self._holder, lease=self._lease, limit=room
             )
             opened: Mapping[str, Any] = {}
-            if self._opening is not None and claims:
-                opened = await self._opening([claim.name for claim in claims], tx)
+            if self._job.opening is not None and claims:
+                opened = await self._job.opening([claim.name for claim in claims], tx)
             return [(claim, opened.get(claim.name)) for claim in claims]
 
         return await self._store.transact(take)
@@ -187,7 +192,7 @@ class TaskRunner:
         naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
         with naming, self._meter.turn() as turn:
             try:
-                await self._worker(Work(claim, self._together, opened))
+                await self._job.worker(Work(claim, self._together, opened))
             except Fenced:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")

@@ -410,9 +410,7 @@ async def test_the_service_takes_over_what_is_allowed_and_runs_its_sagas(tmp_pat
         real = Real(store, ManualClock())
         service = Provisioner(real, clock=clock, lease=LEASE).service()
         assert set(service.handlers) == {IntentAllowed.TYPE}
-        runner = TaskRunner(
-            SAGA, service.workers[SAGA], store, clock=clock, holder="me", lease=LEASE
-        )
+        runner = TaskRunner(SAGA, service.jobs[SAGA], store, clock=clock, holder="me", lease=LEASE)
         running = asyncio.create_task(runner.run())
         await real.ask(allowed(1))
 

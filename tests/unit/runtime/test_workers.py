@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
-from busbar.runtime.workers import BACKOFF, CONCURRENT, TaskRunner, Work
+from busbar.runtime.workers import BACKOFF, CONCURRENT, Job, TaskRunner, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, fact, facts_of
 
@@ -34,7 +34,7 @@ class Bench:
         self.started: list[Claim] = []
         self.cancelled: list[str] = []
         self.runner = TaskRunner(
-            "k", self._worker, store, clock=clock, holder="a", lease=LEASE, chance=lambda: 1.0
+            "k", Job(self._worker), store, clock=clock, holder="a", lease=LEASE, chance=lambda: 1.0
         )
 
     async def _worker(self, work: Work) -> None:

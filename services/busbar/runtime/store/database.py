@@ -38,8 +38,9 @@ PostgreSQL says so by ``StoreAwayError``, which is an ``OSError``.
 
 @dataclass(slots=True)
 class _Beginning:
-    """What a transaction begins with: the claim to hold, what to read, and what to lock."""
+    """What a transaction begins with: when, the claim to hold, what to read, what to lock."""
 
+    begun: datetime
     fence: Claim | None
     reads: Collection[str]
     streams: set[str]
@@ -97,7 +98,7 @@ class Store:
             Conflict: another writer was first, time and again; run it again.
             Fenced: ``fence`` is held by another process now.
         """
-        beginning = _Beginning(fence, reads, set(streams))
+        beginning = _Beginning(self._meter.now(), fence, reads, set(streams))
         return await _to_its_end(asyncio.create_task(self._transact(body, beginning)))
 
     async def _transact(
@@ -105,21 +106,19 @@ class Store:
         body: Callable[[Transaction], Awaitable[Result]],
         beginning: _Beginning,
     ) -> Result:
-        begin = self._meter.now()
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, beginning, begin)
+                return await self._attempt(body, beginning)
             except Collision:
                 self._meter.met()
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, beginning, begin)
+        return await self._attempt(body, beginning)
 
     async def _attempt(
         self,
         body: Callable[[Transaction], Awaitable[Result]],
         beginning: _Beginning,
-        begin: datetime,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
         streams = beginning.streams
@@ -143,7 +142,7 @@ class Store:
             finally:
                 streams |= transaction.streams
         transaction.committed()
-        self._meter.committed(begin, transaction.written.events)
+        self._meter.committed(beginning.begun, transaction.written.events)
         transaction.written.tell()
         for listener in self._listeners:
             listener(transaction.written)

@@ -1,6 +1,5 @@
 """Sequences that wait: which they are, and the letters in each, in their order (law 8)."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.runtime.store import tables
+from busbar.runtime.store.text import dumps, loads
 from busbar.runtime.store.upsert import upsert
 
 Request = Mapping[str, Any]
@@ -92,7 +92,7 @@ class Parked:
             number=head.number,
             letter=head.letter,
             attempts=known.attempts,
-            requests=json.loads(known.requests),
+            requests=loads(known.requests),
         )
 
     async def sequence_of(self, letter: str) -> str | None:
@@ -108,9 +108,9 @@ class Parked:
         found = await self._connection.execute(
             select(tables.parked.c.requests).where(*place).with_for_update()
         )
-        requests = [*json.loads(found.scalar() or "[]"), dict(request)]
+        requests = [*loads(found.scalar() or "[]"), dict(request)]
         await self._connection.execute(
-            update(tables.parked).where(*place).values(requests=json.dumps(requests))
+            update(tables.parked).where(*place).values(requests=dumps(requests))
         )
 
     async def tried(
@@ -120,7 +120,7 @@ class Parked:
         await self._connection.execute(
             update(tables.parked)
             .where(*self._place(consumer, sequence))
-            .values(attempts=attempts, requests=json.dumps([dict(one) for one in requests]))
+            .values(attempts=attempts, requests=dumps([dict(one) for one in requests]))
         )
 
     async def take_out(self, letter: str) -> None:
