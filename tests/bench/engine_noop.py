@@ -5,13 +5,14 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer
 
 from bench import servers, work
+from bench.consuming import BATCH, PATIENCE, Found, consumed
 from bench.report import Row
 from bench.run import Run, beside
 from busbar.messages import topics
@@ -29,8 +30,6 @@ from support.postgres_store import StoreCluster
 
 SERVICE = "policy"
 BARE = "bare"
-BATCH = 500
-PATIENCE = 300.0
 
 _INBOX = """INSERT INTO inbox (consumer, source, id, digest, recorded_time)
 SELECT $1, source, id, '', $4 FROM unnest($2::text[], $3::text[]) AS new (source, id)
@@ -147,30 +146,19 @@ class EngineBench:
         connection = await asyncpg.connect(
             self._cluster.url, server_settings={"search_path": f"busbar_{SERVICE}"}
         )
-        consumer = AIOKafkaConsumer(
-            topics.INTENTS_RESOURCE,
-            bootstrap_servers=self._bootstrap,
-            group_id="bench.bare",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        await consumer.start()
-        seen, begun = 0, 0.0
         try:
-            async with asyncio.timeout(PATIENCE):
-                while seen < self._count:
-                    found = await consumer.getmany(timeout_ms=1000, max_records=BATCH)
-                    begun = begun or (perf_counter() if found else 0.0)
-                    if found:
-                        seen += await _kept(connection, found)
-                        await consumer.commit()
-            return seen / (perf_counter() - begun)
+            return await consumed(
+                self._bootstrap,
+                topics.INTENTS_RESOURCE,
+                group="bench.bare",
+                count=self._count,
+                handle=partial(_kept, connection),
+            )
         finally:
-            await consumer.stop()
             await connection.close()
 
 
-async def _kept(connection: Any, found: Mapping[Any, Sequence[Any]]) -> int:
+async def _kept(connection: Any, found: Found) -> int:
     """Mark one batch as handled, and how far it came, in one transaction."""
     sources, ids, parsed = [], [], []
     for records in found.values():

@@ -18,6 +18,7 @@ from bench import rows, work
 from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
 from busbar.messages.resource import ResourceProvisioned, ResourceQueued, StepStarted, StepSucceeded
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 from busbar.runtime.workers import CONCURRENT
 from support.postgres_store import StoreCluster
 
@@ -35,10 +36,10 @@ _CLAIM = """UPDATE tasks SET epoch = epoch + 1, attempts = attempts + 1, holder 
 WHERE kind = $1 AND name IN (SELECT name FROM tasks WHERE kind = $1 AND due IS NOT NULL
   AND expires IS NULL ORDER BY due LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING name, epoch"""
-_COLUMNS = ", ".join(rows.COLUMNS)
+_COLUMNS = ", ".join(EVENT_COLUMNS)
 _TYPES = ", ".join(
     f"${number}::{'int' if name == 'version' else 'text'}[]"
-    for number, name in enumerate(rows.COLUMNS, start=6)
+    for number, name in enumerate(EVENT_COLUMNS, start=6)
 )
 _RECORD = f"""WITH held AS (
   UPDATE tasks SET due = CASE WHEN $5 THEN NULL ELSE due END,

@@ -14,6 +14,7 @@ from bench.report import Row
 from bench.run import Run
 from busbar.cli.up import leash
 from busbar.runtime.clock import SystemClock
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 from support import eventually
 from support.postgres_store import StoreCluster
 
@@ -23,10 +24,10 @@ START_SECONDS = 180.0
 FEW_EVENTS = 10_000
 _CHUNK = 100
 
-_MULTIPLY = f"""INSERT INTO events ({", ".join(rows.COLUMNS)})
+_MULTIPLY = f"""INSERT INTO events ({", ".join(EVENT_COLUMNS)})
 SELECT {
     ", ".join(
-        f"{name} || '-' || number" if name in ("stream", "id") else name for name in rows.COLUMNS
+        f"{name} || '-' || number" if name in ("stream", "id") else name for name in EVENT_COLUMNS
     )
 }
 FROM (SELECT * FROM events WHERE xid = (SELECT min(xid) FROM events)) AS first,

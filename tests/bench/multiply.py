@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rows import COLUMNS
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 from support.postgres_store import StoreCluster
 
 SERVICES = ("policy", "provisioner", "audit", "notifier")
@@ -86,7 +86,7 @@ async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
 
 def _events(seed: Seed, have: int, newest: int) -> str:
     """What audit copies has few long streams, which go on; everything else has many short ones."""
-    columns = ["topic", *(name for name in COLUMNS if name != "topic")]
+    columns = ["topic", *(name for name in EVENT_COLUMNS if name != "topic")]
     values = _renamed("events", columns)
     values = values.replace(
         "stream", "CASE WHEN stream LIKE 'record/%' THEN stream ELSE stream || '-' || number END", 1

@@ -1,19 +1,17 @@
 """``raw-loop``: the limit of whatever goes through Kafka: consume, JSON, produce, commit."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
+from itertools import chain
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer
 
 from bench import servers, work
+from bench.consuming import Found, consumed
 from bench.run import Run
 
-BATCH = 500
 IN, OUT = "bench.raw.in", "bench.raw.out"
-PATIENCE = 300.0
 
 
 class RawLoop:
@@ -31,36 +29,19 @@ class RawLoop:
         self._turns += 1
         records = work.intents(self._count, f"raw-{self._turns}")
         await work.publish(self._producer, records, topic=IN)
-        consumer = AIOKafkaConsumer(
-            IN,
-            bootstrap_servers=self._bootstrap,
-            group_id="bench.raw",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+        return await consumed(
+            self._bootstrap, IN, group="bench.raw", count=self._count, handle=self._pass_on
         )
-        await consumer.start()
-        seen, begun = 0, 0.0
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while seen < self._count:
-                    found = await consumer.getmany(timeout_ms=1000, max_records=BATCH)
-                    begun = begun or (perf_counter() if found else 0.0)
-                    batch = [record for records in found.values() for record in records]
-                    await self._pass_on(batch)
-                    await consumer.commit()
-                    seen += len(batch)
-            return seen / (perf_counter() - begun)
-        finally:
-            await consumer.stop()
 
-    async def _pass_on(self, batch: list[ConsumerRecord]) -> None:
+    async def _pass_on(self, found: Found) -> int:
         pending = []
-        for record in batch:
+        for record in chain.from_iterable(found.values()):
             value = json.dumps(json.loads(record.value)).encode()
             headers = list(record.headers)
             pending.append(await self._producer.send(OUT, value, key=record.key, headers=headers))
         for answer in pending:
             await answer
+        return len(pending)
 
 
 @asynccontextmanager

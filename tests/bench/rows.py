@@ -7,37 +7,24 @@ from dataclasses import dataclass
 from bench import work
 from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 
 PER_STREAM = 5
 STREAMS = 100
 PER_TRANSACTION = PER_STREAM * STREAMS
 """Events of one transaction: a full batch of the engine's that leads to one event a record."""
 
-COLUMNS = (
-    "stream",
-    "version",
-    "id",
-    "type",
-    "time",
-    "recorded_time",
-    "correlation",
-    "causation",
-    "topic",
-    "key",
-    "data",
-    "metadata",
-)
 POSTGRES_INSERT = (
-    f"INSERT INTO events ({', '.join(COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 - our own names
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)}) SELECT * FROM unnest("  # noqa: S608 - our own names
     + ", ".join(
         f"${number}::{'int' if name == 'version' else 'text'}[]"
-        for number, name in enumerate(COLUMNS, start=1)
+        for number, name in enumerate(EVENT_COLUMNS, start=1)
     )
     + ")"
 )
 SQLITE_INSERT = (
-    f"INSERT INTO events ({', '.join(COLUMNS)})"  # noqa: S608 - our own names
-    f" VALUES ({', '.join('?' * len(COLUMNS))})"
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - our own names
+    f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
 NOW = "2026-01-01T12:00:00.000000Z"
 

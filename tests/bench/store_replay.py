@@ -9,15 +9,16 @@ from typing import Any
 from bench import servers, store_append
 from bench.replaying import replay
 from bench.report import Row
-from bench.rows import COLUMNS, PER_TRANSACTION
+from bench.rows import PER_TRANSACTION
 from bench.run import Run, Side, beside
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import Store, open_store
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 
 SERVICE = store_append.SERVICE
 PREFETCH = 1000
-_SELECT = f"SELECT position, {', '.join(COLUMNS)} FROM events"  # noqa: S608 - our own names
-_DATA = 1 + COLUMNS.index("data")
+_SELECT = f"SELECT position, {', '.join(EVENT_COLUMNS)} FROM events"  # noqa: S608 - our own names
+_DATA = 1 + EVENT_COLUMNS.index("data")
 
 
 async def measure_postgres(run: Run) -> list[Row]:

@@ -3,22 +3,20 @@
 import asyncio
 import json
 import os
-import secrets
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 
 from busbar.cli.up import Platform
 from busbar.cli.up.home import read_notice
-from busbar.runtime.secrets import secrets_of
 from busbar.runtime.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of
 from support import eventually
+from support.webhooks import receiving, subscribe
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 
@@ -122,36 +120,18 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
         received.append((request.headers["webhook-id"], json.loads(await request.read())))
         return web.Response(status=answers.pop(0) if answers else 204)
 
-    application = web.Application()
-    application.router.add_post("/hook", hook)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    secret = "whsec_" + secrets.token_urlsafe(32).replace("-", "A").replace("_", "B") + "="
-    async with secrets_of(load_settings(home=own.home)) as store:
-        await store.put(f"secret:{team}", SecretStr(secret), team=team)
-    try:
-        async with client_of(own) as client:
-            accepted = await client.subscribe(
-                f"{team}/hook",
-                url=f"http://127.0.0.1:{runner.addresses[0][1]}/hook",
-                types=("busbar.resource.provisioned.v1",),
-                secret=f"secret:{team}",
-            )
-            view = await client.wait(accepted.operation, timeout=30)
-            assert view.status == "succeeded", view
-            (operation,) = await applied(client, team, 1)
-            await eventually(lambda: len(received) == 1, within=30, what="the first attempt")
-            pid = own.pids["notifier"]
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            await eventually(lambda: len(received) == 3, within=60, what="the third attempt")
+    async with receiving(hook) as url, client_of(own) as client:
+        await subscribe(client, own.home, team=team, url=url)
+        (operation,) = await applied(client, team, 1)
+        await eventually(lambda: len(received) == 1, within=30, what="the first attempt")
+        pid = own.pids["notifier"]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: len(received) == 3, within=60, what="the third attempt")
 
-            async def delivered() -> bool:
-                texts = [sentence.text for sentence in await client.why(operation)]
-                return any("was told of" in text for text in texts)
+        async def delivered() -> bool:
+            texts = [sentence.text for sentence in await client.why(operation)]
+            return any("was told of" in text for text in texts)
 
-            await eventually(delivered, within=30, what="the delivered fact")
-    finally:
-        await runner.cleanup()
+        await eventually(delivered, within=30, what="the delivered fact")
     assert len({webhook_id for webhook_id, _ in received}) == 1

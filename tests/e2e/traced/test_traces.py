@@ -8,16 +8,14 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from pydantic import SecretStr
 
 from busbar.cli.up import Platform
 from busbar.kernel.ids import operation_id
-from busbar.runtime.secrets import secrets_of
-from busbar.runtime.settings import load_settings
 from busbar.sdk import Client
 from support import eventually
 from support.otlp import Collector
 from support.tracing import Told
+from support.webhooks import receiving, subscribe
 
 SOURCE = "urn:test:traced"
 TOPIC = "busbar.intents.resource"
@@ -39,26 +37,9 @@ async def subscribed(
         received.append(dict(request.headers))
         return web.Response(status=204)
 
-    application = web.Application()
-    application.router.add_post("/hook", hook)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with secrets_of(load_settings(home=platform.home)) as store:
-        value = SecretStr("whsec_" + secrets.token_hex(32))
-        await store.put(f"secret:{team}", value, team=team)
-    try:
-        accepted = await client.subscribe(
-            f"{team}/hook",
-            url=f"http://127.0.0.1:{runner.addresses[0][1]}/hook",
-            types=("busbar.resource.provisioned.v1",),
-            secret=f"secret:{team}",
-        )
-        view = await client.wait(accepted.operation, timeout=30)
-        assert view.status == "succeeded", view
+    async with receiving(hook) as url:
+        await subscribe(client, platform.home, team=team, url=url)
         yield received
-    finally:
-        await runner.cleanup()
 
 
 async def publish(producer: AIOKafkaProducer, team: str, trace: str) -> str:

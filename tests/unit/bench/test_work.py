@@ -12,6 +12,7 @@ from busbar.messages.resource import ApplyResource
 from busbar.policy.files import load_promises
 from busbar.runtime import wire
 from busbar.runtime.bus import Record
+from busbar.runtime.store.bulk import EVENT_COLUMNS
 
 
 def test_the_promise_that_makes_nothing_is_in_order() -> None:
@@ -30,7 +31,7 @@ def test_a_transaction_has_500_events_that_fit_to_those_before() -> None:
     ids: set[str] = set()
     shares = []
     for parts in rows.transactions(3, "test"):
-        found = [dict(zip(rows.COLUMNS, row, strict=True)) for row in rows.raw(parts, service="p")]
+        found = [dict(zip(EVENT_COLUMNS, row, strict=True)) for row in rows.raw(parts, service="p")]
         shares.append((len(found), len({row["stream"] for row in found} & versions.keys())))
         for row in found:
             versions[str(row["stream"])] += 1
