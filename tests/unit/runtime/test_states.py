@@ -26,15 +26,19 @@ def same(state: tuple[Fact, ...], event: Fact) -> tuple[Fact, ...]:
 
 async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) -> None:
     """One transaction of loads, appends and writes; it is undone if it ``fails``."""
+    before = {stream: await whole(store, stream) for stream in STREAMS}
 
     async def body(tx: Transaction) -> None:
+        expected = {stream: list(known) for stream, known in before.items()}
         tx.caused_by(Cause(SOURCE, str(number), "c"))
         for what, stream, value in steps:
             match what:
                 case "load":
-                    await tx.load(stream, NOTHING, collect)
+                    loaded = await tx.load(stream, NOTHING, collect)
+                    assert numbers(loaded) == expected[stream]
                 case "append":
                     await tx.append(stream, [fact(value)])
+                    expected[stream].append(value)
                 case "flush":
                     await tx.flush()
                 case _:
@@ -98,6 +102,22 @@ async def test_only_what_is_new_is_read_again(
     assert await store.transact(more) == list(range(1, 50))
     assert await store.transact(more) == list(range(1, 50))
     assert asked[-1] == {"a": 49}
+
+
+async def test_what_was_written_is_loaded_although_it_was_fetched_since(store: Store) -> None:
+    """As when letters of one sequence are handled again, one after the other."""
+
+    async def one_by_one(tx: Transaction) -> list[list[int]]:
+        states = []
+        for number in range(3):
+            tx.caused_by(Cause(SOURCE, str(number), "c"))
+            await tx.fetch(["a"])
+            states.append(numbers(await tx.load("a", NOTHING, collect)))
+            await tx.append("a", [fact(number)])
+            await tx.flush()
+        return states
+
+    assert await store.transact(one_by_one) == [[], [0], [0, 1]]
 
 
 @pytest.mark.parametrize("flushes", [0, 1, 2])

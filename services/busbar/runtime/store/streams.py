@@ -22,21 +22,6 @@ def message_of(type_: str, data: str) -> Message | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A stream as it is in the database, as far as this transaction knows."""
-
-    evolve: Evolve
-    version: int
-    id: str
-    number: int
-    state: Any
-    tail: Sequence[Any] = ()
-    """What this transaction has written since; it is in the version, but not in the state."""
-    largest: int = 0
-    """The characters of the largest event of them all."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Appended:
     """What is appended, but not written yet."""
 
@@ -62,7 +47,7 @@ class Streams:
         self._bulk = bulk
         self._states = states
         self._fetched: dict[str, _Fetched] = {}
-        self._loaded: dict[str, Loaded] = {}
+        self._loaded: dict[str, Folded] = {}
         self._appended: dict[str, list[_Appended]] = {}
 
     async def fetch(self, streams: Collection[str]) -> None:
@@ -76,23 +61,29 @@ class Streams:
             found[row.stream].rows.append(row)
         self._fetched |= found
 
-    async def load(self, stream: str, initial: Any, evolve: Evolve) -> tuple[Loaded, Any]:
-        """``stream`` as it is stored, and its state with what is appended but not written yet."""
-        loaded = self._loaded.get(stream)
-        if loaded is None or stream not in self._fetched or loaded.evolve is not evolve:
-            loaded = self._loaded[stream] = await self._read(stream, initial, evolve)
-        return loaded, _with(loaded.state, evolve, self._appended.get(stream, ()))
+    async def load(self, stream: str, initial: Any, evolve: Evolve) -> tuple[Any, int, int]:
+        """The state of ``stream``, with what is appended but not written yet.
 
-    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> Loaded:
+        And version and transaction number of its newest event that is stored; 0 and 0 of none.
+        """
+        loaded = self._loaded.get(stream)
+        # What was written since has to be read, even if somebody fetched it meanwhile.
+        if loaded is None or loaded.tail or loaded.evolve is not evolve:
+            loaded = self._loaded[stream] = await self._read(stream, initial, evolve)
+        state = _with(loaded.state, evolve, self._appended.get(stream, ()))
+        rows = self._fetched[stream].rows
+        return state, loaded.version, rows[-1].number if rows else 0
+
+    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> Folded:
         await self.fetch([stream])
-        fetched = self._fetched[stream]
+        nothing, fetched = Folded(evolve, 0, "", initial), self._fetched[stream]
         if fetched.known is None:
-            return _fold(fetched.rows, initial, evolve)
+            return _fold(nothing, fetched.rows)
         if _continues(fetched.known, fetched.rows, evolve):
-            return _go_on(fetched.known, fetched.rows)
+            return _fold(fetched.known, fetched.rows[1:])
         whole = await self._bulk.read_streams(self._connection, {stream: 0})
         self._fetched[stream] = _Fetched(None, whole)
-        return _fold(whole, initial, evolve)
+        return _fold(nothing, whole)
 
     def append(self, stream: str, *, id_: str, type_: str, data: str) -> None:
         """Note what is appended to ``stream``."""
@@ -125,15 +116,7 @@ class Streams:
         """Keep the states for the next transaction; call it once this one is committed."""
         for stream, loaded in self._loaded.items():
             if loaded.version:
-                folded = Folded(
-                    loaded.evolve,
-                    loaded.version,
-                    loaded.id,
-                    loaded.state,
-                    loaded.tail,
-                    loaded.largest,
-                )
-                self._states.keep(stream, folded)
+                self._states.keep(stream, loaded)
 
 
 def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -> Any:
@@ -142,7 +125,7 @@ def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -
     return fold(evolve, state, (message for message in messages if message is not None))
 
 
-def _largest(events: Iterable[_Appended | StreamRow], least: int = 0) -> int:
+def _largest(events: Iterable[_Appended | StreamRow], least: int) -> int:
     return max([least, *(len(event.data) for event in events)])
 
 
@@ -153,18 +136,9 @@ def _continues(known: Folded, rows: Sequence[StreamRow], evolve: Evolve) -> bool
     return (rows[0].version, rows[0].id) == (known.version, known.id)
 
 
-def _fold(rows: Sequence[StreamRow], initial: Any, evolve: Evolve) -> Loaded:
-    state = _with(initial, evolve, rows)
-    if not rows:
-        return Loaded(evolve, 0, "", 0, state)
-    newest, largest = rows[-1], _largest(rows)
-    return Loaded(evolve, newest.version, newest.id, newest.number, state, largest=largest)
-
-
-def _go_on(known: Folded, rows: Sequence[StreamRow]) -> Loaded:
-    more = _fold(rows[1:], _with(known.state, known.evolve, known.tail), known.evolve)
-    largest = max(known.largest, more.largest)
-    if more.version:
-        return replace(more, largest=largest)
-    number = rows[0].number
-    return replace(more, version=known.version, id=known.id, number=number, largest=largest)
+def _fold(before: Folded, rows: Sequence[StreamRow]) -> Folded:
+    """``before`` with its tail and the events that follow it."""
+    newest = rows[-1] if rows else before
+    state = _with(_with(before.state, before.evolve, before.tail), before.evolve, rows)
+    largest = _largest(rows, before.largest)
+    return Folded(before.evolve, newest.version, newest.id, state, largest=largest)

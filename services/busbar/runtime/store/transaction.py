@@ -100,9 +100,9 @@ class Transaction:
         self, stream: str, initial: State, evolve: Callable[[State, Any], State]
     ) -> State:
         """The state of ``stream``; a later :meth:`append` expects that nobody else has written."""
-        loaded, state = await self._streams.load(stream, initial, evolve)
+        state, version, number = await self._streams.load(stream, initial, evolve)
         if stream not in self._versions:
-            self._expect(stream, loaded.version, loaded.number)
+            self._expect(stream, version, number)
         found: State = state
         return found
 
