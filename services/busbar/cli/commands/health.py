@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from busbar.cli import notices
 from busbar.cli.exits import CommandError, ExitCode
 from busbar.cli.options import options_of
-from busbar.cli.ready import answer, known
+from busbar.cli.ready import answer
 
 EXAMPLES = ("busbar health", "busbar health policy")
 
@@ -24,7 +25,7 @@ def command(
     """
     options = options_of(context)
     home = options.home or options.settings().home
-    names = (service,) if service is not None else known(home)
+    names = (service,) if service is not None else notices.names(home)
     if not names:
         raise CommandError(
             f"No service has been started in {home}.",

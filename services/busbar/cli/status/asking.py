@@ -1,46 +1,18 @@
-"""Asks every process of a platform how it is; each writes down where it listens."""
+"""Asks every process of a platform how it is."""
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
-from urllib.parse import urlsplit
 
+from busbar.cli.notices import Address
 from busbar.cli.status.picture import Look
 from busbar.cli.status.samples import Samples, parse
 
 PATIENCE_SECONDS = 3.0
 _OK = 200
 _AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a process said that it listens."""
-
-    pid: int
-    host: str
-    port: int
-
-
-def addresses(home: Path) -> dict[str, Address]:
-    """The processes that ``home`` knows of, by name; some may have died since."""
-    return dict(_addresses(home))
-
-
-def _addresses(home: Path) -> Iterator[tuple[str, Address]]:
-    for file in sorted((home / "run").glob("*.json")):
-        try:
-            notice = json.loads(file.read_text(encoding="utf-8"))
-            url, pid = urlsplit(str(notice["url"])), int(notice["pid"])
-            host, port = url.hostname, url.port
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # it is being written
-        if host is not None and port is not None:
-            yield file.stem, Address(pid, host, port)
 
 
 def look_at(known: Mapping[str, Address]) -> dict[str, Look]:

@@ -315,7 +315,7 @@ class Platform:
             services: dict[str, Any] = {}
             for name, pid in self.pids.items():
                 address = listening(self.home, name, pid=pid)
-                services[name] = {"pid": pid, "port": address[1] if address else None}
+                services[name] = {"pid": pid, "port": address.port if address else None}
             self._notify(os.getpid(), services)
 
     def _notify(self, pid: int | None, services: Mapping[str, Any]) -> None:
