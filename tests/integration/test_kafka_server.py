@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from busbar.cli.kafka import KafkaServer, check_reachable, jars, wire
 from busbar.cli.kafka.probe import find_java, find_maven
 from busbar.kernel.errors import ConfigurationError
+from faults.fire.quorum import topics_made
 from support import MakeTopic, RunningKafka, eventually
 
 pytestmark = pytest.mark.kafka
@@ -69,6 +70,34 @@ async def test_a_record_goes_through_the_session_broker(
     name = await topic(partitions=3)
     await write(kafka.bootstrap, name, b"there")
     assert await read(kafka.bootstrap, name, 1) == [b"there"]
+
+
+async def test_the_controllers_log_tells_how_often_each_topic_was_made(
+    tmp_path: Path, make_server: MakeServer
+) -> None:
+    server = make_server(tmp_path)
+    server.start()
+    admin = AIOKafkaAdminClient(bootstrap_servers=server.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic("once", 2, 1), NewTopic("twice", 1, 1)])
+        await admin.delete_topics(["twice"])
+        await admin.create_topics([NewTopic("twice", 1, 1)])
+    finally:
+        await admin.close()
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await eventually(lambda: server.pid is None, what="the death of the broker")
+    server.start()
+    assert topics_made(server.records) == {"once": 1, "twice": 2}
+
+
+def test_a_controllers_log_without_its_beginning_tells_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "__cluster_metadata-0"
+    folder.mkdir()
+    (folder / "00000000000000000123.log").touch()
+    with pytest.raises(ValueError, match="not whole"):
+        topics_made(tmp_path)
 
 
 async def test_records_and_cluster_survive_kill_9_and_an_orderly_stop(

@@ -53,7 +53,6 @@ def broker_restart(count: int) -> Fault:
         os.kill(pid, signal.SIGKILL)
         stage.kills += 1
         await eventually(lambda: stage.kafka.pid is None, what="the broker's end")
-        stage.keep_broker_log()
         await asyncio.to_thread(stage.kafka.start)
 
     return _crashes(count, crash)

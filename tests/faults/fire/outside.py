@@ -18,11 +18,9 @@ from busbar.messages.envelope import Unreadable
 from busbar.runtime import wire
 from busbar.runtime.kafka import read_everything
 from busbar.runtime.store.postgres import schema_of
+from faults.fire import quorum
 from faults.fire.stage import OPERATOR, Stage
 
-_MADE_TOPIC = re.compile(
-    r"Replayed TopicRecord for topic (?P<name>\S+) with topic ID (?P<id>\S+?)\."
-)
 _MADE_DATABASE = re.compile(r"CREATE DATABASE \"?(?P<name>\w+)")
 SETTINGS = ("flush.messages", "retention.ms")
 
@@ -119,13 +117,9 @@ async def _databases(stage: Stage) -> dict[str, Any]:
 
 
 def made(stage: Stage) -> Counter[str]:
-    """How often each thing was made, as the broker's and the cluster's own logs tell."""
-    stage.keep_broker_log()
-    ids: dict[str, set[str]] = defaultdict(set)
-    for line in stage.broker_log:
-        if (found := _MADE_TOPIC.search(line)) and not _is_own(found["name"]):
-            ids[found["name"]].add(found["id"])
-    counts = Counter({f"topic {name}": len(known) for name, known in ids.items()})
+    """How often each thing was made, as the two clusters' own logs tell."""
+    topic_counts = quorum.topics_made(stage.kafka.records)
+    counts = Counter({f"topic {name}": n for name, n in topic_counts.items() if not _is_own(name)})
     for line in stage.databases.log.read_text(encoding="utf-8", errors="replace").splitlines():
         if "statement:" in line and (found := _MADE_DATABASE.search(line)):
             counts[f"database {found['name']}"] += 1

@@ -47,7 +47,6 @@ class Stage:
     links: Mapping[str, Proxy]
     kills: int = 0
     pids: set[int] = field(default_factory=set)
-    broker_log: list[str] = field(default_factory=list)
     secrets: dict[str, SecretStr] = field(default_factory=dict)
     """Those that were put, by their references."""
 
@@ -85,12 +84,6 @@ class Stage:
         """Who is not, and why."""
         states = await asyncio.to_thread(self.platform.readiness)
         return {name: state.problem for name, state in states.items() if not state.ready}
-
-    def keep_broker_log(self) -> None:
-        """Keep what the broker has logged so far: a start writes a new log."""
-        if self.kafka.log.exists():
-            text = self.kafka.log.read_text(encoding="utf-8", errors="replace")
-            self.broker_log += text.splitlines()
 
 
 def survivors(pids: set[int]) -> set[int]:

@@ -133,6 +133,11 @@ class KafkaServer:
         """The broker's own log."""
         return self._files.log
 
+    @property
+    def records(self) -> Path:
+        """The folder that holds a folder for each partition."""
+        return self._files.records
+
     def start(self) -> None:
         """Return when the broker answers; a broker that runs already is left alone.
 

@@ -1,0 +1,67 @@
+"""The log of Kafka's controllers: every topic that was ever made, and nothing that was not.
+
+A controller tells its own log file of a topic before its decision is stored. If it is killed in
+between, that topic was never made, whatever it said.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from aiokafka.record.memory_records import MemoryRecords
+
+_FOLDER = "__cluster_metadata-0"
+_TOPIC_RECORD = 2
+"""https://github.com/apache/kafka/blob/4.1.0/metadata/src/main/resources/common/metadata/TopicRecord.json"""
+
+
+def topics_made(records: Path) -> Counter[str]:
+    """How often each topic was made in the cluster whose broker keeps its ``records`` there.
+
+    Raises:
+        ValueError: the log does not begin at its beginning, so nobody can tell.
+    """
+    segments = sorted((records / _FOLDER).glob("*.log"))
+    if not segments or int(segments[0].stem) != 0:
+        raise ValueError(f"the controllers' log in {records} is not whole")
+    ids: dict[str, set[bytes]] = defaultdict(set)
+    for segment in segments:
+        for value in _values(segment.read_bytes()):
+            if (found := _topic(value)) is not None:
+                name, id_ = found
+                ids[name].add(id_)
+    return Counter({name: len(known) for name, known in ids.items()})
+
+
+def _values(segment: bytes) -> Iterator[bytes]:
+    """The records' values; what leaders tell each other has none of interest."""
+    batches = MemoryRecords(segment)
+    while batches.has_next():
+        batch = batches.next_batch()
+        if batch is None or batch.is_control_batch:
+            continue
+        for record in batch:
+            if record.value:
+                yield record.value
+
+
+def _topic(value: bytes) -> tuple[str, bytes] | None:
+    """Name and id, if ``value`` says that a topic was made: a frame, then Kafka's compact form."""
+    _, rest = _varint(value)  # the version of the frame
+    kind, rest = _varint(rest)
+    _, rest = _varint(rest)  # the version of the record, which has had one form so far
+    if kind != _TOPIC_RECORD:
+        return None
+    length, rest = _varint(rest)
+    end = length - 1
+    return rest[:end].decode(), rest[end : end + 16]
+
+
+def _varint(data: bytes) -> tuple[int, bytes]:
+    """An unsigned number in groups of seven bits, the lowest first, and what follows it."""
+    number = 0
+    for index, byte in enumerate(data):
+        number |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return number, data[index + 1 :]
+    raise ValueError("the record ends inside a number")
