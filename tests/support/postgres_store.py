@@ -69,10 +69,10 @@ class StoreCluster:
 
     @asynccontextmanager
     async def session(
-        self, url: str | None = None, *, service: str = "policy"
+        self, url: str | None = None, *, service: str = "policy", application_name: str = ""
     ) -> AsyncIterator[Any]:
         """A connection of one's own, as a service unless told otherwise."""
-        settings = {"search_path": schema_of(service)}
+        settings = {"search_path": schema_of(service), "application_name": application_name}
         connection = await asyncpg.connect(url or self.url, server_settings=settings)
         try:
             yield connection

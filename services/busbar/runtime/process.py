@@ -33,7 +33,7 @@ from busbar.runtime.parking import PARKED
 from busbar.runtime.relay import Relay
 from busbar.runtime.service import Service
 from busbar.runtime.settings import Settings
-from busbar.runtime.store import Store, open_store
+from busbar.runtime.store import STORE_AWAY, Store, open_store
 from busbar.runtime.workers import Job, TaskRunner
 
 log = get_logger()
@@ -275,7 +275,14 @@ class ServiceProcess:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
             await self.gauges.look()
+            await self._relieve()
             await self.context.clock.sleep(HEALTH_SECONDS)
+
+    async def _relieve(self) -> None:
+        """A process that stands still in a transaction would hold up everybody's readers."""
+        with suppress(*STORE_AWAY):
+            if ended := await self.context.store.relieve():
+                log.warning("frozen_sessions_ended", sessions=ended)
 
     async def problems(self) -> Mapping[str, str]:
         """What keeps the service from being ready, a sentence by part."""

@@ -156,6 +156,18 @@ async def due_tasks(stage: Stage) -> list[tuple[str, str]]:
     return found
 
 
+async def sessions(stage: Stage) -> list[dict[str, Any]]:
+    """Every session of the store's cluster, and how far its readers may read."""
+    async with stage.store.session(stage.store.server.url()) as session:
+        rows = await session.fetch(
+            "SELECT pid, usename, application_name, client_port, state, wait_event, backend_xid,"
+            " now() - xact_start AS since, now() - state_change AS unchanged,"
+            " pg_snapshot_xmin(pg_current_snapshot()) AS guard, left(query, 200) AS query"
+            " FROM pg_stat_activity WHERE datname IS NOT NULL"
+        )
+    return [dict(row) for row in rows]
+
+
 async def lag(bootstrap: str) -> dict[str, int]:
     """How many records each service has still to read."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

@@ -61,6 +61,9 @@ async def _round(here: Scene, number: int) -> None:
             lambda: not load.open(), within=TAKEN_OVER, what=f"others who do the work of {frozen}"
         )
         before = await _seen(here, load)
+    except AssertionError:
+        await here.explain("before the zombie wakes up")
+        raise
     finally:
         for connection in held:
             connection.flowing.set()  # what it had sent arrives only now

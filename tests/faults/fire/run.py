@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from pydantic import SecretStr
 
-from faults.fire import oracle
+from faults.fire import oracle, outside
 from faults.fire.load import Hook, Load, Watcher
 from faults.fire.script import ENDINGS, scripts
 from faults.fire.stage import COPIES, Stage, stage
@@ -34,6 +35,23 @@ class Scene:
     watcher: Watcher
     hook: Hook
     findings: Findings
+
+    async def explain(self, when: str) -> None:
+        """Say on standard error what has not ended, and what goes on in the store just now."""
+        found: dict[str, object] = {"when": when, "open": [ask.id for ask in self.load.open()]}
+        for what, look in (
+            ("unready", self.stage.unready),
+            ("due", lambda: outside.due_tasks(self.stage)),
+            ("lag", lambda: outside.lag(self.stage.kafka.bootstrap)),
+            ("sessions", lambda: outside.sessions(self.stage)),
+        ):
+            try:
+                async with asyncio.timeout(10):
+                    found[what] = await look()
+            except Exception as error:  # noqa: BLE001 - whatever is broken, the rest is worth telling
+                found[what] = repr(error)
+        told = orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str)
+        sys.stderr.write(f"{told.decode()}\n")
 
 
 Fault = Callable[[Scene], Awaitable[None]]
@@ -88,7 +106,11 @@ def scenario(
         ):
             held = False
             try:
-                await fault(here)
+                try:
+                    await fault(here)
+                except AssertionError:
+                    await here.explain("what was waited for did not happen")
+                    raise
                 await oracle.settle(here.stage, here.load, here.findings)
                 await oracle.judge(here.stage, here.load, here.hook, here.findings)
                 await oracle.after(here.stage, here.findings)

@@ -2,12 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store import Cause, Document, Store, Transaction
+from support import eventually
 from support.postgres_store import StoreCluster
 from support.runtime import BEGIN, SOURCE, ManualClock, append, fact, facts_of
 
@@ -157,6 +159,72 @@ async def test_who_idles_in_a_transaction_is_ended(store: Store) -> None:
         assert found.scalar() == "5s"
         assert (await tx.execute(text("SHOW lock_timeout"))).scalar() == "5s"
         assert (await tx.execute(text("SHOW statement_timeout"))).scalar() == "30s"
+
+
+async def test_who_stops_in_the_middle_of_a_statement_is_ended_and_holds_nobody_up(
+    store: Store, cluster: StoreCluster
+) -> None:
+    async with cluster.session(application_name="busbar_policy") as frozen:
+        transaction = frozen.transaction()
+        await transaction.start()
+        await frozen.execute("INSERT INTO marks VALUES ('frozen', 1)")
+        _stop_after_parsing(frozen)
+        await append(store, "s", 1)
+        await eventually(
+            lambda: _relieved(store), within=10, what="the end of the session that stands still"
+        )
+        assert [event.stream for event in await store.events()] == ["s"]
+        frozen.terminate()
+
+
+async def test_who_waits_between_statements_or_works_on_one_is_not_taken_for_frozen(
+    store: Store, cluster: StoreCluster
+) -> None:
+    async with cluster.session(application_name="busbar_policy") as one, one.transaction():
+        await one.execute("INSERT INTO marks VALUES ('idle', 1)")
+        assert await store.relieve(after=timedelta()) == 0
+        working = asyncio.create_task(one.execute("SELECT pg_sleep(0.3)"))
+        while not working.done():
+            assert await store.relieve(after=timedelta()) == 0
+        await working
+
+
+async def test_sessions_of_others_are_left_alone(store: Store, cluster: StoreCluster) -> None:
+    async with cluster.session(application_name="psql") as session:
+        transaction = session.transaction()
+        await transaction.start()
+        await session.execute("INSERT INTO marks VALUES ('theirs', 1)")
+        _stop_after_parsing(session)
+        await eventually(
+            lambda: _waits_in_a_statement(cluster, "psql"), within=10, what="it to stand still"
+        )
+        assert await store.relieve(after=timedelta()) == 0
+        session.terminate()
+
+
+def _stop_after_parsing(session: Any) -> None:
+    """Send what a driver sends before the first use of a statement, and never what follows.
+
+    https://www.postgresql.org/docs/current/protocol-message-formats.html: Parse, then Flush.
+    """
+    body = b"\0SELECT 1\0" + (0).to_bytes(2)
+    session._transport.pause_reading()
+    session._transport.write(b"P" + (len(body) + 4).to_bytes(4) + body + b"H" + (4).to_bytes(4))
+
+
+async def _relieved(store: Store) -> bool:
+    return await store.relieve(after=timedelta()) == 1
+
+
+async def _waits_in_a_statement(cluster: StoreCluster, name: str) -> bool:
+    async with cluster.session() as session:
+        return bool(
+            await session.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1"
+                " AND state = 'active' AND wait_event = 'ClientRead'",
+                name,
+            )
+        )
 
 
 @pytest.mark.parametrize("moment", range(0, 60, 3))

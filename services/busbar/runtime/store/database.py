@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Select, select
@@ -28,6 +28,9 @@ Listener = Callable[[Written], None]
 
 ATTEMPTS = 5
 """Tries of a transaction that met another one. From the second on its streams are locked first."""
+
+STILL = timedelta(seconds=5)
+"""How long a session may say nothing inside of a transaction."""
 
 STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What says that the database is away. A statement that it refuses is the caller's fault.
@@ -198,6 +201,14 @@ class Store:
         except (DBAPIError, OSError):
             return False
         return True
+
+    async def relieve(self, *, after: timedelta = STILL) -> int:
+        """End the sessions of frozen processes that hold readers up since ``after``; how many.
+
+        What they had begun is undone, and told to them when they wake up.
+        """
+        async with self._reader.connect() as connection:
+            return await self._dialect.relieve(connection, after=after)
 
     async def close(self) -> None:
         """Close every connection and let go of the file."""

@@ -1,7 +1,7 @@
 """What differs between the databases, in one object each."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, TextClause
@@ -47,6 +47,10 @@ class Dialect(Protocol):
         Raises:
             Collision: somebody else appends to one of them.
         """
+        ...
+
+    async def relieve(self, connection: AsyncConnection, *, after: timedelta) -> int:
+        """End the sessions of ours that stand still in a transaction since ``after``; how many."""
         ...
 
     def number(self) -> ColumnElement[int]:

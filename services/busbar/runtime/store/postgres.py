@@ -74,6 +74,17 @@ _AFTER = text(
     " COALESCE((SELECT e.position FROM events e WHERE e.position <= :after"
     " ORDER BY e.position DESC LIMIT 1), 0))"
 )
+_RELIEVE = text(
+    "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND usename = current_user"
+    " AND application_name LIKE 'busbar\\_%' AND pid <> pg_backend_pid()"
+    " AND backend_xid IS NOT NULL AND state = 'active' AND wait_event = 'ClientRead'"
+    " AND state_change < clock_timestamp() - make_interval(secs => :after)"
+)
+"""A client that stops between two messages of one statement (parse, then execute) is not idle to
+PostgreSQL, and does not run a statement either: no timeout of the server ends its transaction,
+and readers of every service would wait for it. (``transaction_timeout`` came with version 17.)"""
+
 _AHEAD = text(
     "SELECT 1 FROM events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"
     " ORDER BY xid DESC LIMIT 1"
@@ -125,6 +136,11 @@ class PostgresDialect:
         if not row.free:
             raise Collision(f"another writer appends to one of {sorted(streams)}")
         return int(row.number)
+
+    async def relieve(self, connection: AsyncConnection, *, after: timedelta) -> int:
+        """End those that say nothing in the middle of a statement; nothing else ends them."""
+        found = await connection.execute(_RELIEVE, {"after": after.total_seconds()})
+        return int(found.scalar_one())
 
     def number(self) -> ColumnElement[int]:
         """The transaction's 64-bit id, which is given with its first write."""
