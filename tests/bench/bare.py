@@ -226,7 +226,7 @@ async def keep(hop: Hop, found: Any) -> None:
         }
         events.append(
             Event(
-                id=str(event_id("audit", place, str(record.offset), 0)),
+                id=event_id("audit", place, str(record.offset), 0),
                 type=headers["ce_type"],
                 topic=None,
                 stream=f"record/{place}",
@@ -248,7 +248,7 @@ def _nothing(_event: Event) -> None:
 def _event(role: str, model: type[Message], number: int, *, cause: str, data: Any) -> Event:
     resource, operation = data["resource"], data["operation"]
     return Event(
-        id=str(event_id(role, operation, cause, number)),
+        id=event_id(role, operation, cause, number),
         type=model.TYPE,
         topic=model.TOPIC,
         stream=f"resource/{resource}",

@@ -130,7 +130,7 @@ class FencedTable:
         return (
             f"resource/{name}",
             version,
-            str(event_id(self._service, KIND, name, version)),
+            event_id(self._service, KIND, name, version),
             model.TYPE,
             rows.NOW,
             rows.NOW,

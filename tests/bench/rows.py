@@ -70,7 +70,7 @@ def raw(parts: Sequence[Part], *, service: str) -> list[Raw]:
         (
             part.stream,
             part.before + index + 1,
-            str(event_id(service, work.SOURCE, part.operation, index)),
+            event_id(service, work.SOURCE, part.operation, index),
             message.TYPE,
             NOW,
             NOW,

@@ -77,7 +77,7 @@ class Gateway:
         tx.caused_by(Cause(envelope.source, envelope.id, operation or ""))
         await tx.append_raw(
             f"facts/{received.record.topic}/{received.record.partition}",
-            id_=str(event_id("gateway", envelope.source, envelope.id, 0)),
+            id_=event_id("gateway", envelope.source, envelope.id, 0),
             type_=envelope.type,
             data=json.dumps(envelope.data, ensure_ascii=False),
             metadata={

@@ -2,11 +2,18 @@
 
 import hashlib
 import json
+import re
 from typing import Any
+
+import orjson
 
 _spell = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 ).encode
+
+_FAST = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_EXPONENT = re.compile(rb"[0-9]e-?[0-9]")
+"""What orjson writes otherwise: without a plus sign, and without zeros before it."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -15,7 +22,13 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON does not have.
     """
-    return _spell(value).encode()
+    try:
+        fast = orjson.dumps(value, option=_FAST)
+    except orjson.JSONEncodeError:
+        return _spell(value).encode()  # integers beyond 64 bits, or an error that says more
+    if b"null" in fast or _EXPONENT.search(fast):  # NaN became null
+        return _spell(value).encode()
+    return fast
 
 
 def digest(value: Any) -> str:

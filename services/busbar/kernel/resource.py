@@ -6,7 +6,7 @@ from dataclasses import dataclass
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 """A DNS label (RFC 1123): what every part of a resource's name has to be."""
 
-_SLUG = re.compile(SLUG)
+_RESOURCE = re.compile("/".join([f"({SLUG})"] * 4))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,13 +28,13 @@ class ResourceId:
         Raises:
             ValueError: ``text`` does not have four parts that are DNS labels.
         """
-        parts = text.split("/")
-        if len(parts) != len(cls.__slots__) or not all(_SLUG.fullmatch(part) for part in parts):
+        found = _RESOURCE.fullmatch(text)
+        if found is None:
             raise ValueError(
                 f"{text!r} is not a resource: write team/environment/promise/name, each of "
                 "lower-case letters, digits and inner hyphens, at most 63 characters"
             )
-        return cls(*parts)
+        return cls(*found.groups())
 
     @classmethod
     def named_in(cls, data: object) -> "ResourceId | None":

@@ -1,7 +1,7 @@
 """Subscriptions, and the deliveries they cause: each a durable task that survives any kill."""
 
 import secrets as randomness
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import http as codec
+from busbar.messages.envelope import Envelope
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -41,11 +42,14 @@ from busbar.notifier.domain import (
 from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
 from busbar.runtime.logs import get_logger
-from busbar.runtime.service import Problem, Received, Service
+from busbar.runtime.service import Choice, Problem, Received, Service
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.workers import Work
 
 log = get_logger()
+
+GATHER_SECONDS = 0.1
+"""A webhook takes longer than that to be received."""
 
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
@@ -75,10 +79,11 @@ class Notifier:
 
     def service(self) -> Service:
         """The service, wired."""
-        service = Service("notifier")
+        service = Service("notifier", gather_seconds=GATHER_SECONDS)
         service.on(ApplySubscription)(self.subscribe)
         service.on(DeleteSubscription)(self.subscribe)
         service.on_invalid()(self.refuse)
+        service.on_batch(self.choose)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_])(self.fan_out)
         service.task(WEBHOOK)(self.deliver)
@@ -145,6 +150,14 @@ class Notifier:
                 return
 
     # -- deliveries -----------------------------------------------------------------------------
+
+    async def choose(self, envelopes: Sequence[Envelope], tx: Transaction) -> Choice:
+        """Pass over the facts of teams that subscribed to nothing: most facts are nobody's."""
+        if any(envelope.type not in DELIVERABLE for envelope in envelopes):
+            return lambda _: True  # a subscription may come into force on the way
+        teams = {team for envelope in envelopes if (team := _team_of(envelope)) is not None}
+        idle = teams - await tx.documents.parents(SUBSCRIPTION, teams)
+        return lambda envelope: _team_of(envelope) not in idle
 
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
         """Make a durable delivery for every subscription that wants this fact."""
@@ -228,13 +241,18 @@ class Notifier:
 
 async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscription]:
     """Every subscription of ``team``, however many there are."""
-    if not await tx.documents.has_any(SUBSCRIPTION):
-        return
     after = None
     while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE):
         for document in page:
             yield Subscription.of(Subscribed.model_validate(document.value))
         after = page[-1].rank
+
+
+def _team_of(envelope: Envelope) -> str | None:
+    """The team that a fact is about, before anybody has looked whether it fits."""
+    data = envelope.data if isinstance(envelope.data, dict) else {}
+    resource = data.get("resource")
+    return team_of(resource if isinstance(resource, str) else None, data)
 
 
 def _places(problem: Problem) -> str:

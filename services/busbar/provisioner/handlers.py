@@ -7,7 +7,7 @@ epoch. What is unknown is observed, never guessed.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from busbar.backends.port import (
@@ -63,6 +63,23 @@ BACKOFF = Backoff(first=1.0, longest=30.0)
 Decide = Callable[[ResourceState], Sequence[OperationFact]]
 
 
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where an operation is: the state, and what comes next if that can be told."""
+
+    state: ResourceState
+    command: Command | None
+    problem: TemplateError | None = None
+
+    @classmethod
+    def of(cls, state: ResourceState) -> "_At":
+        """Find out what comes next; it takes as long as everything else that is done for it."""
+        try:
+            return cls(state, next_command(state))
+        except TemplateError as error:
+            return cls(state, None, error)
+
+
 class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time."""
 
@@ -111,44 +128,39 @@ class Provisioner:
     async def run(self, work: Work) -> None:
         """Work on one resource until nothing is left to do, or something has to be waited for."""
         since: dict[str, float] = {}
-        state: ResourceState | None = work.opened
-        if state is None or state.saga is None or _next_quietly(state) == Finish():
-            state = await self._record(work, lambda _: [])
-        while state.saga is not None:
-            before, state = state, await self._advance(work, state, since)
-            if state.saga is not None and _has_to_wait(before, state):
-                await self._pause(work, state.saga)
+        at = _At.of(work.opened) if work.opened is not None else None
+        if at is None or at.state.saga is None or isinstance(at.command, Finish):
+            at = await self._record(work, lambda _: [])
+        while at.state.saga is not None:
+            before, at = at.state, await self._advance(work, at, since)
+            if at.state.saga is not None and _has_to_wait(before, at.state):
+                await self._pause(work, at.state.saga)
                 return
 
-    async def _advance(
-        self, work: Work, state: ResourceState, since: dict[str, float]
-    ) -> ResourceState:
+    async def _advance(self, work: Work, at: _At, since: dict[str, float]) -> _At:
         """Do the next thing."""
-        try:
-            command = next_command(state)
-        except TemplateError as error:
-            reason = error  # the name of an except clause is gone before the closure runs
+        if (problem := at.problem) is not None:
             return await self._record(
-                work, lambda now: decide_unplannable(now, reason, epoch=work.claim.epoch)
+                work, lambda now: decide_unplannable(now, problem, epoch=work.claim.epoch)
             )
-        if isinstance(command, Ensure | Remove):
-            return await self._perform(work, state, command, since)
+        if isinstance(at.command, Ensure | Remove):
+            return await self._perform(work, at, at.command, since)
         return await self._record(work, lambda _: [])
 
     # -- one effect -----------------------------------------------------------------------------
 
     async def _perform(
-        self, work: Work, state: ResourceState, command: Ensure | Remove, since: dict[str, float]
-    ) -> ResourceState:
+        self, work: Work, at: _At, command: Ensure | Remove, since: dict[str, float]
+    ) -> _At:
         """Observe, and act if what is seen asks for it, when the adapter has room for it.
 
         It is waited for before anything is recorded: a call has to begin with a fresh lease.
         """
-        backend = self._find(command.adapter, state.saga)
+        backend = self._find(command.adapter, at.state.saga)
         if isinstance(backend, Outcome):
-            return await self._answered(work, state, command, backend)
+            return await self._answered(work, at, command, backend)
         async with self._room_of(command.adapter, backend):
-            return await self._effect(work, state, command, since, backend)
+            return await self._effect(work, at, command, since, backend)
 
     def _room_of(self, adapter: str, backend: WatchedBackend) -> asyncio.Semaphore:
         if adapter not in self._room:
@@ -158,18 +170,18 @@ class Provisioner:
     async def _effect(
         self,
         work: Work,
-        state: ResourceState,
+        at: _At,
         command: Ensure | Remove,
         since: dict[str, float],
         backend: Backend,
-    ) -> ResourceState:
+    ) -> _At:
         call = self._call(work, command)
         seen = await self._observe(backend, call)
         if isinstance(seen, Outcome):
-            return await self._answered(work, state, command, seen)
-        previous = await self._observe_previous(backend, call, state, command, seen)
+            return await self._answered(work, at, command, seen)
+        previous = await self._observe_previous(backend, call, at.state, command, seen)
         if isinstance(previous, Outcome):
-            return await self._answered(work, state, command, previous)
+            return await self._answered(work, at, command, previous)
         epoch, overdue = work.claim.epoch, self._overdue(command, since)
         after = await self._record(
             work,
@@ -177,19 +189,19 @@ class Provisioner:
                 now, command, seen, epoch=epoch, overdue=overdue, previous=previous
             ),
         )
-        if _is_started(state, after, command):
+        if _is_started(at.state, after.state, command):
             outcome = await self._act(backend, command, call)
             return await self._answered(work, after, command, outcome)
-        if _is_unchanged(state, after) and not _is_stuck(after):
+        if _is_unchanged(at.state, after.state) and not _is_stuck(after.state):
             await self._clock.sleep(LOOK_AGAIN)
         return after
 
     async def _answered(
-        self, work: Work, state: ResourceState, command: Ensure | Remove, outcome: Outcome
-    ) -> ResourceState:
+        self, work: Work, at: _At, command: Ensure | Remove, outcome: Outcome
+    ) -> _At:
         """Record what did not happen; anything else is only believed when it is seen."""
         if outcome.result is not Result.NOT_DONE:
-            return state
+            return at
         epoch = work.claim.epoch
         return await self._record(
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
@@ -267,18 +279,19 @@ class Provisioner:
 
     # -- recording ------------------------------------------------------------------------------
 
-    async def _record(self, work: Work, decide: Decide) -> ResourceState:
+    async def _record(self, work: Work, decide: Decide) -> _At:
         """Store what ``decide`` gives, and what follows without any effect, under the lease."""
 
-        async def body(tx: Transaction) -> ResourceState:
+        async def body(tx: Transaction) -> _At:
             stream = _stream(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
-            state = await _append(tx, stream, state, decide(state))
-            while _next_quietly(state) == Finish():
-                state = await _append(tx, stream, state, decide_finished(state))
-            if state.saga is None:
+            at = _At.of(await _append(tx, stream, state, decide(state)))
+            while isinstance(at.command, Finish):
+                finished = decide_finished(at.state)
+                at = _At.of(await _append(tx, stream, at.state, finished))
+            if at.state.saga is None:
                 await tx.tasks.finish(work.claim)
-            return state
+            return at
 
         return await work.record(body, reads=[_stream(work.claim.name)])
 
@@ -337,13 +350,6 @@ def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
         return False
     failed = after.saga.failures > before.saga.failures
     return failed or (after.saga.stuck and _is_unchanged(before, after))
-
-
-def _next_quietly(state: ResourceState) -> Command | None:
-    try:
-        return next_command(state)
-    except TemplateError:
-        return None
 
 
 def _stream(resource: str) -> str:

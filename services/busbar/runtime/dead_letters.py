@@ -159,7 +159,7 @@ class DeadLetters:
         return self._cause(record, f"{record.offset}/{what}", _envelope(record))
 
     def _name(self, record: Record) -> str:
-        return str(event_id(self._service, _place(record), str(record.offset), 0))
+        return event_id(self._service, _place(record), str(record.offset), 0)
 
     def _cause(self, record: Record, id_: str, envelope: Envelope | None) -> Cause:
         # A source with a space: no event that the codec lets in can have named the same events.

@@ -65,12 +65,19 @@ class Dispatcher:
         digests = {key: self._digest(item.envelope) for key, item in first_in_batch.items()}
         seen = await tx.inbox.first_seen(self._service.name, digests)
         new = [item for identity, item in first_in_batch.items() if seen[identity] is None]
-        await self._dispatch(tx, new)
+        await self._dispatch(tx, await self._chosen(tx, new))
         known = [item for identity, item in first_in_batch.items() if seen[identity] is not None]
         digests |= {identity: before for identity, before in seen.items() if before is not None}
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return len(new)
+
+    async def _chosen(self, tx: Transaction, items: Sequence[Readable]) -> Sequence[Readable]:
+        """Those of ``items`` that the service's own look at the batch leaves over."""
+        if self._service.chooser is None or not items:
+            return items
+        choice = await self._service.chooser([item.envelope for item in items], tx)
+        return [item for item in items if choice(item.envelope)]
 
     def _parse(self, item: Readable) -> Message | Problem:
         """What is in the event for its handler, or why there is nothing."""

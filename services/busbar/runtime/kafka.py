@@ -43,6 +43,12 @@ COMMIT_SECONDS = 1.0
 COMMIT_TIMEOUT_SECONDS = 2.0
 """A commit that a broker took with it is never answered, and never ends by itself."""
 
+WAIT_SECONDS = 0.1
+"""How long the broker holds an empty answer. Partitions that were read meanwhile wait for it."""
+
+GATHERED_BYTES = 512 * 1024
+"""As much as is worth a batch: more is not waited for."""
+
 REPLICAS = 3
 """Replicas of every topic, or as many as there are brokers."""
 
@@ -56,11 +62,22 @@ MAX_RECORD_BYTES = 8 * 1024 * 1024
 class KafkaBus:
     """The bus of one service: its consumer in the group ``busbar.<service>``, and its producer."""
 
-    def __init__(self, bootstrap: str, *, service: str, batch_records: int = 500) -> None:
-        """Connect to ``bootstrap`` on :meth:`start`."""
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        service: str,
+        batch_records: int = 500,
+        gather_seconds: float = 0.0,
+    ) -> None:
+        """Connect to ``bootstrap`` on :meth:`start`.
+
+        Records may wait at the broker for ``gather_seconds``, until there are more of them.
+        """
         self._bootstrap = bootstrap
         self._service = service
         self._batch_records = batch_records
+        self._gather_seconds = gather_seconds
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
         self._positions = Positions()
@@ -97,7 +114,8 @@ class KafkaBus:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
-            fetch_max_wait_ms=100,
+            fetch_min_bytes=GATHERED_BYTES if self._gather_seconds else 1,
+            fetch_max_wait_ms=round((self._gather_seconds or WAIT_SECONDS) * 1000),
             parser=self._positions.parse,
             decoder=_decode,
             listener=_Assignments(self, consumer),

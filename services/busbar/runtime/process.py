@@ -219,7 +219,12 @@ class ServiceProcess:
         self._engine = Engine(
             service, store, letters, clock=clock, attempts=settings.handler_attempts
         )
-        bus = KafkaBus(bootstrap, service=service.name, batch_records=settings.batch_records)
+        bus = KafkaBus(
+            bootstrap,
+            service=service.name,
+            batch_records=settings.batch_records,
+            gather_seconds=service.gather_seconds,
+        )
         instance = member_name(
             service.name,
             settings.copy_number,

@@ -270,7 +270,7 @@ class Relay:
         head = HeadPublished(relay=service, sequence=sequence, count=sequence, digest=digest)
         source = f"/busbar/{service}"
         envelope = Envelope(
-            id=str(event_id(service, source, "head", sequence)),
+            id=event_id(service, source, "head", sequence),
             source=source,
             type=head.TYPE,
             subject=service,

@@ -1,6 +1,6 @@
 """How a service says what it consumes: ``@service.on(ApplyResource)``."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,15 +52,22 @@ Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
 InvalidHandler = Callable[[Problem, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[Conflicting, Transaction], Awaitable[None]]
+Choice = Callable[[Envelope], bool]
+Chooser = Callable[[Sequence[Envelope], Transaction], Awaitable[Choice]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
 
 
 class Service:
     """One service: its name, what it consumes, and who handles it."""
 
-    def __init__(self, name: str) -> None:
-        """Make the service ``name``; its group is ``busbar.<name>``."""
+    def __init__(self, name: str, *, gather_seconds: float = 0.0) -> None:
+        """Make the service ``name``; its group is ``busbar.<name>``.
+
+        Its records may wait for up to ``gather_seconds`` for others to come with them: a batch
+        costs milliseconds whatever is in it.
+        """
         self.name = name
+        self.gather_seconds = gather_seconds
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
@@ -68,6 +75,7 @@ class Service:
         self.answers: frozenset[str] = frozenset()
         self.conflict: ConflictHandler | None = None
         self.record: RecordHandler | None = None
+        self.chooser: Chooser | None = None
         self._topics: set[str] = set()
 
     @property
@@ -125,6 +133,14 @@ class Service:
         self.record = handler
         self._topics.update(topics.ALL)
         return handler
+
+    def on_batch(self, chooser: Chooser) -> Chooser:
+        """Have ``chooser`` look at a batch's new events, and tell for which of them to do anything.
+
+        The others are marked as handled, and neither validated nor given to their handlers.
+        """
+        self.chooser = chooser
+        return chooser
 
     def task(
         self, kind: str, *, at_once: int = CONCURRENT, opening: Opening | None = None

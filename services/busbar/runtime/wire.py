@@ -43,13 +43,13 @@ def _check_source(topic: str, source: str) -> None:
 
 
 def write(topic: str, envelope: Envelope) -> Outgoing:
-    """The record that carries ``envelope`` on ``topic``.
+    """The record that carries ``envelope`` on ``topic``, with its body as it was stored.
 
     Raises:
         ValueError: it is no valid CloudEvent, or too large.
     """
     if topic not in topics.DEAD_LETTERS or len(envelope.body) <= codec.MAX_BYTES:
-        headers, value, key = codec.write(envelope)
+        headers, value, key = codec.write(envelope, body=envelope.body or None)
         return Outgoing(topic=topic, key=key, value=value, headers=headers)
     # It carries a whole record, sealed; the topic takes it (topics.DEAD_LETTER_MAX_BYTES).
     headers, _, key = codec.write(replace(envelope, data=None))

@@ -254,6 +254,27 @@ async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
     assert refused.intent.id == "bad"
 
 
+async def test_facts_of_teams_that_subscribed_to_nothing_are_passed_over(bench: Bench) -> None:
+    await bench.subscribe("payments/s")
+    await bench.handle(
+        bench.record(provisioned("search"), id_="theirs"), bench.record(provisioned(), id_="ours")
+    )
+    assert list(await bench.due()) == ["payments/s|ours"]
+    await bench.subscribe("search/s")
+    await bench.handle(bench.record(provisioned("search"), id_="theirs"))
+    await bench.handle(bench.record(provisioned("search"), id_="later"))
+    assert {*await bench.due()} == {"payments/s|ours", "search/s|later"}
+
+
+async def test_a_subscription_in_the_same_batch_is_in_force_for_what_follows(bench: Bench) -> None:
+    intent = {"team": "payments", "name": "s", "url": URL, "types": ["busbar.*"], "secret": REF}
+    await bench.handle(
+        bench.record(ApplySubscription.model_validate(intent)),
+        bench.record(provisioned(), id_="next"),
+    )
+    assert list(await bench.due()) == ["payments/s|next"]
+
+
 async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Bench) -> None:
     record = bench.record(
         type_=ResourceProvisioned.TYPE, topic=topics.FACTS_RESOURCE, data={"resource": 1}

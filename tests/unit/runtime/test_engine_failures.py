@@ -92,7 +92,7 @@ async def test_a_dead_letter_is_published_on_the_topic_of_its_service_under_its_
 ) -> None:
     await toy.engine.process([unreadable(5, partition=3)])
     (event,) = await toy.store.events()
-    letter = str(event_id("policy", f"{TOPIC}/3", "5", 0))
+    letter = event_id("policy", f"{TOPIC}/3", "5", 0)
     assert (event.topic, event.key) == (dead_letters("policy"), letter)
     assert (await toy.dead())[0].letter == letter
 

@@ -101,7 +101,7 @@ async def test_ids_are_computed_from_service_cause_and_index(store: Store) -> No
         return [*first, *second, *await tx.append("a", [fact(4)])]
 
     expected = [
-        str(event_id("policy", SOURCE, id_, index))
+        event_id("policy", SOURCE, id_, index)
         for id_, index in (("x", 0), ("x", 1), ("x", 2), ("y", 7))
     ]
     assert await store.transact(body) == expected
@@ -278,7 +278,7 @@ async def test_a_savepoint_undoes_only_what_was_inside(store: Store) -> None:
     assert await facts_of(store, "a") == [1, 3, 4]
     assert [event.version for event in events] == [1, 2, 3]
     assert [event.id for event in events] == [
-        str(event_id("policy", CAUSE.source, CAUSE.id, index)) for index in range(3)
+        event_id("policy", CAUSE.source, CAUSE.id, index) for index in range(3)
     ]
     assert [row["key"] for row in await rows(store, "documents")] == ["out"]
     assert await rows(store, "inbox") == []

@@ -63,7 +63,7 @@ def _fact(message: type[Message], number: int, data: JsonObject) -> JsonObject:
         "relay": service,
         "sequence": f"{number:020d}",
     }
-    id_ = str(event_id(service, source, message.TYPE, number))
+    id_ = event_id(service, source, message.TYPE, number)
     return _event(message, id_=id_, source=source, data=data, extensions=extensions)
 
 

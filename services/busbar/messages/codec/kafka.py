@@ -42,8 +42,10 @@ def read(
     return content.read(headers, value, binding=_BINDING, key=envelope_key)
 
 
-def write(envelope: Envelope) -> Record:
+def write(envelope: Envelope, *, body: bytes | None = None) -> Record:
     """``envelope`` in binary mode, headers always in the same order.
+
+    ``body`` is its data as JSON, if somebody has written that already.
 
     Raises:
         ValueError: it is no valid CloudEvent, or too large.
@@ -52,7 +54,8 @@ def write(envelope: Envelope) -> Record:
     if envelope.data is None:
         return headers, None, _write_key(envelope.key)
     headers.append(("content-type", DATA_TYPE.encode()))
-    record = headers, within_limit(dump_json(envelope.data)), _write_key(envelope.key)
+    body = dump_json(envelope.data) if body is None else body
+    record = headers, within_limit(body), _write_key(envelope.key)
     if (size := _size(record)) > MAX_RECORD_BYTES:
         raise ValueError(
             f"The event takes {size} bytes with its attributes; at most {MAX_RECORD_BYTES} can be"

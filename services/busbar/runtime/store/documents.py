@@ -1,6 +1,6 @@
 """Projections: JSON documents by kind and key."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -111,9 +111,13 @@ class Documents:
             known[asked] = await self._find(kind, *asked)
         return known[asked]
 
-    async def has_any(self, kind: str) -> bool:
-        """Whether there is any document of ``kind``."""
-        return bool(await self.find(kind, limit=1))
+    async def parents(self, kind: str, among: Collection[str]) -> set[str]:
+        """Those ``among`` the given that documents of ``kind`` have as their parent."""
+        if not among:
+            return set()
+        column = tables.documents.c
+        query = select(column.parent).where(column.kind == kind, column.parent.in_(sorted(among)))
+        return set((await self._connection.execute(query.distinct())).scalars())
 
     async def _find(  # noqa: PLR0917 - what find() was asked
         self,

@@ -125,7 +125,7 @@ class Transaction:
         ids: list[str] = []
         for message in messages:
             cause = self.cause
-            id_ = str(event_id(self._service, cause.source, cause.id, self._index))
+            id_ = event_id(self._service, cause.source, cause.id, self._index)
             self._index += 1
             await self._add(
                 stream,
