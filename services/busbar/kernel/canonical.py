@@ -16,8 +16,10 @@ _EXPONENT = re.compile(rb"[0-9]e-?[0-9]")
 """What orjson writes otherwise: without a plus sign, and without zeros before it."""
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
     """``value`` as JSON with sorted keys and no white space.
+
+    What was ``parsed`` from JSON has no NaN, and is not searched for any.
 
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON does not have.
@@ -26,11 +28,12 @@ def canonical_json(value: Any) -> bytes:
         fast = orjson.dumps(value, option=_FAST)
     except orjson.JSONEncodeError:
         return _spell(value).encode()  # integers beyond 64 bits, or an error that says more
-    if b"null" in fast or _EXPONENT.search(fast):  # NaN became null
+    became_null = not parsed and b"null" in fast  # as NaN does
+    if became_null or _EXPONENT.search(fast):
         return _spell(value).encode()
     return fast
 
 
-def digest(value: Any) -> str:
+def digest(value: Any, *, parsed: bool = False) -> str:
     """``sha256:`` and the hex digest of :func:`canonical_json`."""
-    return "sha256:" + hashlib.sha256(canonical_json(value)).hexdigest()
+    return "sha256:" + hashlib.sha256(canonical_json(value, parsed=parsed)).hexdigest()

@@ -163,7 +163,7 @@ class Dispatcher:
         """What tells another body under the same identity; only kept where somebody compares."""
         if self._service.conflict is None:
             return ""
-        return digest([envelope.type, envelope.subject, envelope.data])
+        return digest([envelope.type, envelope.subject, envelope.data], parsed=True)
 
     # -- what was kept --------------------------------------------------------------------------
 

@@ -47,6 +47,9 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
 
 
 def chain(previous: str, source: str, id_: str, type_: str, data: Any) -> str:
-    """The next link of a digest chain: SHA-256 over the link before and the event's own digest."""
-    own = hashlib.sha256(canonical_json([source, id_, type_, data])).hexdigest()
+    """The next link of a digest chain: SHA-256 over the link before and the event's own digest.
+
+    ``data`` were read from JSON.
+    """
+    own = hashlib.sha256(canonical_json([source, id_, type_, data], parsed=True)).hexdigest()
     return hashlib.sha256((previous + own).encode()).hexdigest()
