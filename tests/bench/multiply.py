@@ -5,7 +5,8 @@ they really have. Published events get their numbers, so that no relay takes the
 done as the owner, while no service runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,19 +61,45 @@ async def up_to(cluster: StoreCluster, seeds: Mapping[str, Seed], have: int, wan
         async with cluster.session(cluster.owner_url, service=service) as owner:
             newest = await owner.fetchval("SELECT coalesce(max(version), 0) FROM events")
             events = _events(seeds[service], have, newest)
-            for first in range(have, wanted, CHUNK):
-                await _multiply(owner, events, first, min(first + CHUNK, wanted) - 1)
+            async with _without_indexes(owner):
+                for first in range(have, wanted, CHUNK):
+                    await _multiply(owner, events, first, min(first + CHUNK, wanted) - 1)
         if wanted > have:
             async with cluster.session(cluster.server.url("busbar"), service=service) as admin:
                 await admin.execute("VACUUM ANALYZE")
+
+
+@asynccontextmanager
+async def _without_indexes(owner: Any) -> AsyncIterator[None]:
+    """Make the indexes anew after the block: a tenth of the time that it takes row by row."""
+    await owner.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
+    constraints = await owner.fetch(
+        "SELECT conrelid::regclass AS of, conname AS name, pg_get_constraintdef(oid) AS said"
+        " FROM pg_constraint WHERE connamespace = current_schema()::regnamespace"
+        " AND (contype = 'u' OR conrelid IN ('inbox'::regclass, 'tasks'::regclass))"
+    )
+    indexes = await owner.fetch(
+        "SELECT indexname AS name, indexdef AS said FROM pg_indexes"
+        " WHERE schemaname = current_schema() AND indexname NOT IN"
+        " (SELECT conname FROM pg_constraint WHERE connamespace = current_schema()::regnamespace)"
+    )
+    for one in constraints:
+        await owner.execute(f"ALTER TABLE {one['of']} DROP CONSTRAINT {one['name']}")
+    for one in indexes:
+        await owner.execute(f"DROP INDEX {one['name']}")
+    yield
+    for one in constraints:
+        await owner.execute(f"ALTER TABLE {one['of']} ADD CONSTRAINT {one['name']} {one['said']}")
+    for one in indexes:
+        await owner.execute(one["said"])
 
 
 async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
     async with owner.transaction():
         await owner.execute(events, first, last)
         await owner.execute(
-            "INSERT INTO marks SELECT 'published', max(sequence) FROM sequences HAVING count(*) > 0"
-            " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+            "UPDATE marks SET value = (SELECT max(sequence) FROM sequences)"
+            " WHERE name = 'published'"
         )
         for table, columns in _OTHERS.items():
             await owner.execute(

@@ -144,7 +144,14 @@ class Broker:
 class SimulatedBus:
     """The bus of one service: its consumer in the group ``busbar.<service>``, and its producer."""
 
-    def __init__(self, broker: Broker, *, service: str, batch_records: int = 500) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        service: str,
+        batch_records: int = 500,
+        gather_seconds: float = 0.0,  # noqa: ARG002 - every record is worth a look here
+    ) -> None:
         self._broker = broker
         self._group = f"busbar.{service}"
         self._batch_records = batch_records
