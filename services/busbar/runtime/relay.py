@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, func, select
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
@@ -227,12 +227,8 @@ class Relay:
             envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
             digest = chain(digest, envelope.source, envelope.id, envelope.type, envelope.data)
             stamped.append((event, envelope, sequence, digest))
-        numbered = [
-            {"sequence": number, "position": event.position, "digest": link}
-            for event, _, number, link in stamped
-        ]
-        if numbered:
-            await tx.execute(insert(tables.sequences), numbered)
+        if stamped:
+            await tx.stamp([(number, event.position, link) for event, _, number, link in stamped])
         return stamped
 
     async def _unpublished(self) -> list[_Stamped]:

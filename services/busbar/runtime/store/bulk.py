@@ -72,6 +72,12 @@ class Bulk(Protocol):
         """
         ...
 
+    async def stamp(
+        self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
+    ) -> None:
+        """Insert the sequence, position and digest of events that are to be published."""
+        ...
+
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:

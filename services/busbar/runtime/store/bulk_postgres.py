@@ -20,6 +20,10 @@ _INSERT_EVENTS = (
     + ", ".join(f"${n}::{_NUMBERS.get(c, 'text[]')}" for n, c in enumerate(EVENT_COLUMNS, 1))
     + f") WITH ORDINALITY AS r({', '.join(EVENT_COLUMNS)}, place) ORDER BY place"
 )
+_STAMP = (
+    "INSERT INTO sequences (sequence, position, digest)"
+    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
+)
 _READ_STREAMS = (
     "SELECT e.stream, e.version, e.id, e.type, e.data, e.xid::text::bigint"
     " FROM unnest($1::text[], $2::int[]) AS w(stream, since)"
@@ -77,6 +81,12 @@ class PostgresBulk:
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
         await connection.exec_driver_sql(_INSERT_EVENTS, _columns(rows))
+
+    async def stamp(
+        self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
+    ) -> None:
+        """Insert ``rows``."""
+        await connection.exec_driver_sql(_STAMP, _columns(rows))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]

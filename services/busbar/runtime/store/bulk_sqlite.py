@@ -16,6 +16,7 @@ _INSERT_EVENTS = (
     f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
     f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
+_STAMP = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
 _READ_STREAMS = (
     "WITH w(stream, since) AS (VALUES {values})"
     " SELECT e.stream, e.version, e.id, e.type, e.data, 0"
@@ -61,6 +62,12 @@ class SqliteBulk:
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
         await connection.exec_driver_sql(_INSERT_EVENTS, list(rows))
+
+    async def stamp(
+        self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
+    ) -> None:
+        """Insert ``rows``."""
+        await connection.exec_driver_sql(_STAMP, list(rows))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]

@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """What a transaction's events happen because of: names them and links them."""
 
     source: str

@@ -7,8 +7,7 @@ database that was set back to a backup is noticed.
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 AT_MOST = 2000
 """States that a process keeps; mostly a few kilobytes each."""
@@ -19,8 +18,7 @@ LARGEST = 64 * 1024
 Evolve = Callable[[Any, Any], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """The state of a stream after the event with this ``version`` and ``id``.
 
     It is ``state`` with the ``tail`` folded in, which is done when somebody asks for it: mostly

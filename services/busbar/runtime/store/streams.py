@@ -1,8 +1,8 @@
 """What a transaction has read of streams, and the states that it leaves behind."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,8 +21,7 @@ def message_of(type_: str, data: str) -> Message | None:
     return model.model_validate_json(data) if model else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Appended:
+class _Appended(NamedTuple):
     """What is appended, but not written yet."""
 
     id: str
@@ -98,8 +97,7 @@ class Streams:
             self._fetched.pop(stream, None)
             loaded = self._loaded.get(stream)
             if loaded is not None:
-                self._loaded[stream] = replace(
-                    loaded,
+                self._loaded[stream] = loaded._replace(
                     version=versions[stream],
                     id=added[-1].id,
                     tail=(*loaded.tail, *added),

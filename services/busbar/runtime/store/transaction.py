@@ -252,6 +252,10 @@ class Transaction:
         """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
         self.written.measured.append((measure, value))
 
+    async def stamp(self, rows: Sequence[tuple[int, int, str]]) -> None:
+        """Give events their public numbers: sequence, position and digest of each."""
+        await self._dialect.bulk.stamp(self._connection, rows)
+
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
         statement = upsert(self._connection, tables.marks).values(name=name, value=value)
