@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from busbar.cli.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
@@ -19,7 +19,13 @@ from support import MakeTopic, RunningKafka
 pytest.register_assert_rewrite("support.backends")
 
 # A loaded machine is slow, not wrong; and a failure has to be repeatable.
-settings.register_profile("busbar", deadline=None, print_blob=True)
+# How long it takes to make examples says something about the machine, and nothing about us.
+settings.register_profile(
+    "busbar",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("busbar")
 
 
