@@ -19,7 +19,6 @@ from support import MakeTopic, RunningKafka
 pytest.register_assert_rewrite("support.backends")
 
 # A loaded machine is slow, not wrong; and a failure has to be repeatable.
-# How long it takes to make examples says something about the machine, and nothing about us.
 settings.register_profile(
     "busbar",
     deadline=None,
