@@ -22,7 +22,8 @@ from busbar.runtime.cipher import Cipher
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
-from busbar.runtime.kafka import KafkaBus, ensure_topics
+from busbar.runtime.kafka import KafkaBus
+from busbar.runtime.kafka_topics import ensure_topics
 from busbar.runtime.service import Received, Service
 from busbar.runtime.store import Store, Transaction
 from busbar.runtime.store.postgres import open_postgres

@@ -25,7 +25,8 @@ from busbar.runtime.bus import Outgoing
 from busbar.runtime.clock import SystemClock
 from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
-from busbar.runtime.kafka import KafkaBus, ensure_topics, read_everything
+from busbar.runtime.kafka import KafkaBus, read_everything
+from busbar.runtime.kafka_topics import ensure_topics
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction, open_store
 from support import eventually

@@ -21,7 +21,8 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.notification import Unsubscribed
 from busbar.runtime.bus import Partition, Record
 from busbar.runtime.clock import SystemClock
-from busbar.runtime.kafka import KafkaBus, ensure_topics, read_everything
+from busbar.runtime.kafka import KafkaBus, read_everything
+from busbar.runtime.kafka_topics import ensure_topics
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support import eventually

@@ -196,7 +196,6 @@ async def _store(
             status="received",
             resource=accepted.resource,
             intent={"source": envelope.source, "id": envelope.id, "type": envelope.type},
-            updated=format_time(tx.now),
         )
         await _put_operation(view, tx)
         await let_in(tx, operation, time=format_time(tx.now))

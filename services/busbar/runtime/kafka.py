@@ -17,8 +17,8 @@ from aiokafka import (
     ConsumerRecord,
     TopicPartition,
 )
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from sqlalchemy.exc import DBAPIError
@@ -48,9 +48,6 @@ WAIT_SECONDS = 0.1
 
 GATHERED_BYTES = 512 * 1024
 """As much as is worth a batch: more is not waited for."""
-
-REPLICAS = 3
-"""Replicas of every topic, or as many as there are brokers."""
 
 BEHIND_SECONDS = 1.0
 """How long to wait for a partition that has no position just now."""
@@ -328,38 +325,6 @@ def _record(raw: ConsumerRecord) -> Record:
         value=raw.value,
         headers=raw.headers,
     )
-
-
-async def ensure_topics(bootstrap: str) -> list[str]:
-    """Create busbar's topics that are not there yet; returns their names.
-
-    Raises:
-        KafkaError: the broker refused one, or does not answer.
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        present = set(await admin.list_topics())
-        missing = [name for name in topics.ALL if name not in present]
-        if not missing:
-            return []
-        brokers = len((await admin.describe_cluster())["brokers"])
-        replicas = max(1, min(REPLICAS, brokers))
-        answer = await admin.create_topics(
-            [
-                NewTopic(
-                    name, topics.PARTITIONS, replicas, topic_configs=topics.configuration(name)
-                )
-                for name in missing
-            ]
-        )
-        for name, code, *_ in answer.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise error(f"the broker refused the topic {name}")
-        return missing
-    finally:
-        await admin.close()
 
 
 async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIterator[Record]:

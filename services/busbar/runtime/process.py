@@ -27,7 +27,8 @@ from busbar.runtime.dead_letters import DeadLetters
 from busbar.runtime.engine import Engine
 from busbar.runtime.gauges import Gauges
 from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen, url_of
-from busbar.runtime.kafka import KafkaBus, ensure_topics
+from busbar.runtime.kafka import KafkaBus
+from busbar.runtime.kafka_topics import ensure_topics
 from busbar.runtime.logs import configure, get_logger
 from busbar.runtime.parking import PARKED
 from busbar.runtime.relay import Relay

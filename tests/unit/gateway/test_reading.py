@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from busbar.gateway.reading import Reader
+from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.policy import IntentAllowed, IntentDenied
@@ -58,6 +59,17 @@ async def test_an_operation_is_followed_from_its_intent_to_its_end(
     assert seen[3]["outputs"] == {"topic": "payments.dev.orders"}
     resource = (await api.get(f"/v1/resources/{ORDERS}")).json
     assert (resource["status"], resource["operation"]) == ("ready", operation_of())
+
+
+async def test_an_operation_was_updated_by_its_last_fact_however_late_it_was_let_in(
+    api: Api, platform: Platform, clock: ManualClock
+) -> None:
+    await api.post(event())
+    assert (await api.get(f"/v1/operations/{operation_of()}")).json["updated"] == ""
+    clock.advance(-3600)
+    await platform.publish(fact_of(IntentAllowed))
+    view = (await api.get(f"/v1/operations/{operation_of()}")).json
+    assert view["updated"] == format_time(clock.now())
 
 
 async def test_an_operation_that_nobody_posted_here_is_shown_too(
