@@ -29,7 +29,7 @@ test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 faults: $(VENV)/.dev ## everything that can break, broken; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
 
-bench: $(VENV)/.dev ## what it reaches beside what is possible; half an hour; build/bench.json
+bench: $(VENV)/.dev ## what it reaches beside what is possible; ten minutes; build/bench.json
 	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
 
 check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas

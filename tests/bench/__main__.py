@@ -4,7 +4,7 @@ A limit is what the same machine does with the same input and output and nothing
 well as we know; ours and the limit take turns, so that noise hits both alike. Believe ratios:
 figures in seconds say as much about the machine. A missed goal is told and is no error.
 
-  python -m bench                                  everything; half an hour on two cores
+  python -m bench                                  everything; ten minutes on two cores
   python -m bench --quick                          small sizes, to see that it works
   python -m bench --only engine-noop,latency-p99   only these
   python -m bench --profile engine-noop            where the processor's time goes in that one
