@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.cipher import Cipher
+from busbar.runtime.endings import to_its_end
 from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreAwayError
@@ -194,12 +195,13 @@ class SecretStore:
     ) -> Result:
         """Run ``body`` in one transaction, to its end even if the caller is cancelled.
 
-        A driver that is interrupted between two statements would keep the lock of the file.
+        A driver that is interrupted between two statements would keep the lock of the file; and a
+        caller that did not wait could be overtaken by what it does next.
         """
         task = asyncio.create_task(self._transact(body, begin))
         self._begun.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return await to_its_end(task)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._begun.discard(task)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
+from busbar.runtime.endings import to_its_end
 from busbar.runtime.meters import StoreMeter
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
@@ -102,7 +103,7 @@ class Store:
             Fenced: ``fence`` is held by another process now.
         """
         beginning = _Beginning(self._meter.now(), fence, reads, set(streams))
-        return await _to_its_end(asyncio.create_task(self._transact(body, beginning)))
+        return await to_its_end(asyncio.create_task(self._transact(body, beginning)))
 
     async def _transact(
         self,
@@ -216,21 +217,3 @@ class Store:
         await self._reader.dispose()
         if self._file_lock is not None:
             self._file_lock.close()
-
-
-async def _to_its_end(task: asyncio.Task[Result]) -> Result:
-    """The result of ``task``; a cancellation is passed on when the task has ended."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-        except BaseException:  # noqa: BLE001 - it is the task's, and raised below
-            break
-    if cancelled is not None:
-        task.exception()  # seen, since the caller will not hear of it
-        raise cancelled
-    return task.result()
