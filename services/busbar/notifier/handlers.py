@@ -162,8 +162,7 @@ class Notifier:
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
         """Make a durable delivery for every subscription that wants this fact."""
         envelope, message = received.envelope, received.message
-        resource = _resource(message)
-        team = team_of(resource, envelope.data)
+        resource, team = _resource(message), _team_of(envelope)
         if team is None:
             return
         async for subscription in _subscriptions(team, tx):

@@ -246,6 +246,7 @@ class ServiceProcess:
         )
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))
+        self._spawn(self._watch_store())
         for kind, job in jobs.items():
             runner = TaskRunner(kind, job, store, clock=clock, holder=holder, lease=lease)
             self._spawn(runner.run())
@@ -281,14 +282,15 @@ class ServiceProcess:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
             await self.gauges.look()
-            await self._relieve()
             await self.context.clock.sleep(HEALTH_SECONDS)
 
-    async def _relieve(self) -> None:
+    async def _watch_store(self) -> None:
         """A process that stands still in a transaction would hold up everybody's readers."""
-        with suppress(*STORE_AWAY):
-            if ended := await self.context.store.relieve():
-                log.warning("frozen_sessions_ended", sessions=ended)
+        while True:
+            with suppress(*STORE_AWAY):
+                if ended := await self.context.store.relieve():
+                    log.warning("frozen_sessions_ended", sessions=ended)
+            await self.context.clock.sleep(HEALTH_SECONDS)
 
     async def problems(self) -> Mapping[str, str]:
         """What keeps the service from being ready, a sentence by part."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -19,6 +19,7 @@ from busbar.sdk.events import intent_of
 from faults.fire.script import ENDINGS, Ask, Script
 from faults.fire.stage import Stage
 from support import eventually
+from support.webhooks import receiving
 
 LONGEST = 14
 """Asks of one resource at the most."""
@@ -182,18 +183,9 @@ class Hook:
         self.told: dict[str, set[str]] = defaultdict(set)
         """Ids of deliveries by operation and type."""
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
+    def listening(self) -> AbstractAsyncContextManager[str]:
         """Be there during the block; gives the URL."""
-        application = web.Application()
-        application.router.add_post("/hook", self._take)
-        runner = web.AppRunner(application)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-        finally:
-            await runner.cleanup()
+        return receiving(self._take)
 
     async def _take(self, request: web.Request) -> web.Response:
         body: Mapping[str, object] = json.loads(await request.read())

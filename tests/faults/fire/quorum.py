@@ -6,13 +6,16 @@ between, that topic was never made, whatever it said.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
+from aiokafka.protocol.types import CompactString, UnsignedVarInt32
 from aiokafka.record.memory_records import MemoryRecords
 
 _FOLDER = "__cluster_metadata-0"
 _TOPIC_RECORD = 2
 """https://github.com/apache/kafka/blob/4.1.0/metadata/src/main/resources/common/metadata/TopicRecord.json"""
+_ID_BYTES = 16
 
 
 def topics_made(records: Path) -> Counter[str]:
@@ -47,21 +50,8 @@ def _values(segment: bytes) -> Iterator[bytes]:
 
 def _topic(value: bytes) -> tuple[str, bytes] | None:
     """Name and id, if ``value`` says that a topic was made: a frame, then Kafka's compact form."""
-    _, rest = _varint(value)  # the version of the frame
-    kind, rest = _varint(rest)
-    _, rest = _varint(rest)  # the version of the record, which has had one form so far
+    rest = BytesIO(value)
+    _frame, kind, _version = (UnsignedVarInt32.decode(rest) for _ in range(3))
     if kind != _TOPIC_RECORD:
         return None
-    length, rest = _varint(rest)
-    end = length - 1
-    return rest[:end].decode(), rest[end : end + 16]
-
-
-def _varint(data: bytes) -> tuple[int, bytes]:
-    """An unsigned number in groups of seven bits, the lowest first, and what follows it."""
-    number = 0
-    for index, byte in enumerate(data):
-        number |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            return number, data[index + 1 :]
-    raise ValueError("the record ends inside a number")
+    return str(CompactString().decode(rest)), rest.read(_ID_BYTES)

@@ -200,13 +200,8 @@ class SecretStore:
         """
         task = asyncio.create_task(self._transact(body, begin))
         self._begun.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._begun.discard)
         return await to_its_end(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._begun.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen, even if the caller is not there any more
 
     async def _transact(
         self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
