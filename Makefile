@@ -5,9 +5,11 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
-	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
-	&& echo $$python && break; done)
+# The system's own first: distributions build it with profile-guided optimisation, which those who
+# compile theirs mostly leave out. It takes a fifth less of the processor's time (docs/performance.md).
+PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.13 python3; do \
+	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	2>/dev/null && echo $$python && break; done)
 
 .PHONY: help demo up test check faults bench lint format lock generate doctor clean
 

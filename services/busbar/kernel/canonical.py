@@ -12,8 +12,11 @@ _spell = json.JSONEncoder(
 ).encode
 
 _FAST = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-_EXPONENT = re.compile(rb"[0-9]e-?[0-9]")
-"""What orjson writes otherwise: without a plus sign, and without zeros before it."""
+_EXPONENT = re.compile(rb"(?:^|[:,\[])-?[0-9]+(?:\.[0-9]+)?e")
+"""What orjson writes otherwise: without a plus sign, and without zeros before it.
+
+Only where a value begins: nearly every event holds a digest, with an ``e`` between digits of it.
+"""
 
 
 def canonical_json(value: Any, *, parsed: bool = False) -> bytes:

@@ -295,7 +295,7 @@ async def test_a_store_that_is_away_is_waited_for(
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(relay, "_news", away)
+        patch.setattr(relay, "_next", away)
         async with relaying(relay):
             await eventually(lambda: len(clock.slept) == 1)
             assert not relay.healthy
@@ -303,6 +303,37 @@ async def test_a_store_that_is_away_is_waited_for(
             clock.advance(1)
             await eventually(lambda: relay.healthy)
     assert facts_on(publisher) == told(1)
+
+
+async def test_large_events_are_published_in_their_place(
+    store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not read before somebody has counted how many may be held at once."""
+    monkeypatch.setattr("busbar.runtime.relay.SMALL_CHARS", 2_000)
+    monkeypatch.setattr("busbar.runtime.relay.BATCH_CHARS", 9_000)
+
+    async def large(tx: Transaction) -> None:
+        tx.caused_by(CAUSE)
+        for number, size in enumerate((10, 5_000, 3_000, 20_000, 10), 1):
+            await tx.append_raw(
+                "s",
+                id_=f"large-{number}",
+                type_="large",
+                topic=Unsubscribed.TOPIC,
+                key="a",
+                data=f'{{"text":"{"x" * size}"}}',
+                metadata={"source": "/busbar/policy"},
+            )
+
+    await store.transact(large)
+    await drain(relay)
+    sizes = [
+        [len(record.value or b"") for record in batch]
+        for batch in publisher.batches
+        if batch[0].topic == Unsubscribed.TOPIC
+    ]
+    # With {"text":""}, which are eleven characters.
+    assert sizes == [[21, 5_011, 3_011], [20_011], [21]]
 
 
 async def test_a_commit_wakes_it(

@@ -32,8 +32,11 @@ async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publi
         await relay.step()
     await append(store, "a", 3)
     clock.advance(5)
-    await drain(relay_of(store, publisher, clock, "successor"))
+    successor = relay_of(store, publisher, clock, "successor")
+    await drain(successor)
     assert facts_on(publisher) == told(1, 2, 3)
+    clock.advance(1)
+    await drain(successor)
     assert heads_on(publisher)[-1].digest == links(publisher.of(Unsubscribed.TYPE))[-1]
 
 
@@ -55,6 +58,34 @@ async def test_events_keep_their_numbers_when_it_dies_between_publishing_and_mar
     bodies = [(record.headers, record.value) for record in publisher.records]
     assert bodies[:2] == bodies[2:4]  # byte for byte, so that any inbox knows them
     assert await marks_of(store) == {"published": 3}
+
+
+async def test_what_is_acknowledged_is_marked_with_what_is_stamped_next(
+    store: Store, relay: Relay
+) -> None:
+    for number in (1, 2):
+        await append(store, "a", number)
+        await relay.step()
+    assert await marks_of(store) == {"published": 1}
+    await relay.step()
+    assert await marks_of(store) == {"published": 2}
+
+
+async def test_much_that_is_owed_is_marked_on_the_way(
+    store: Store, publisher: FakePublisher, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("busbar.runtime.relay.BATCH", 4)
+    relay = relay_of(store, publisher, clock)
+    await append(store, "a", 1, 2, 3, 4)
+    publisher.fail = 1
+    with pytest.raises(KafkaConnectionError):
+        await relay.step()
+    clock.advance(5)
+    monkeypatch.setattr("busbar.runtime.relay.BATCH", 1)
+    successor = relay_of(store, publisher, clock, "successor")
+    for marked in ({}, {"published": 1}, {"published": 2}, {"published": 3}):
+        assert await successor.step() == 1
+        assert await marks_of(store) == marked
 
 
 async def test_a_restart_goes_on_after_what_was_acknowledged(
@@ -128,6 +159,7 @@ async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
 
     await append(store, "a", 1)
     here.before = paused_for_long
+    await first.step()
     with pytest.raises(Fenced):
         await first.step()
     assert facts_on(there) == told(1, 2)
