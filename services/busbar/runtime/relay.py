@@ -28,7 +28,7 @@ from busbar.runtime.logs import get_logger
 from busbar.runtime.meters import RelayMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
 from busbar.runtime.store.database import RELAY
-from busbar.runtime.store.rows import Written
+from busbar.runtime.store.written import Written
 
 log = get_logger()
 

@@ -11,7 +11,8 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.workers import CONCURRENT, Job, Opening, Worker
+from busbar.runtime.store.taking import Opening
+from busbar.runtime.workers import CONCURRENT, Job, Worker
 
 M = TypeVar("M", bound=Message)
 

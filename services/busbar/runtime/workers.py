@@ -1,5 +1,8 @@
 """Runs durable tasks: claims what is due, keeps the lease alive, gives back what failed.
 
+What is scheduled in this process for now is taken as it is scheduled, while there is room
+(:mod:`busbar.runtime.store.taking`); everything else is looked for.
+
 A worker acts on the world between transactions. Whatever it records is fenced by its claim, so a
 process that was paused past its lease can no longer write.
 """
@@ -17,7 +20,8 @@ from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.logs import bind, get_logger
 from busbar.runtime.meters import TaskMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
-from busbar.runtime.store.rows import Written
+from busbar.runtime.store.taking import Opening
+from busbar.runtime.store.written import Written
 from busbar.runtime.together import Together
 
 log = get_logger()
@@ -74,10 +78,6 @@ Worker = Callable[[Work], Awaitable[None]]
 """Does the work and ends with ``tx.tasks.finish(work.claim)`` inside :meth:`Work.record`."""
 
 
-Opening = Callable[[Collection[str], Transaction], Awaitable[Mapping[str, Any]]]
-"""Reads what the tasks of these names begin with, in the transaction that claims them."""
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """Who works on the tasks of a kind, on how many at a time, and what they begin with."""
@@ -117,12 +117,17 @@ class TaskRunner:
         self._job = job
         self._store = store
         self._clock = clock
-        self._holder = holder
-        self._lease = timedelta(seconds=lease)
+        self.holder = holder
+        self.lease = timedelta(seconds=lease)
+        self.opening = job.opening
         self._backoff = replace(BACKOFF, chance=chance)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], _Hand] = {}
+        self._reserved = 0
+        """Room that is kept for what transactions are about to take."""
+        self._is_full = False
+        """Whether there may be due tasks that there was no room for."""
         self._occupied = asyncio.Event()
         self._together = Together(store)
         store.on_commit(self._on_commit)
@@ -131,14 +136,8 @@ class TaskRunner:
         """Claim and work until cancelled; what is running then is given up at once."""
         heart = asyncio.create_task(self._beat())
         try:
-            while True:
-                self._wake.clear()
-                try:
-                    if not await self._start():
-                        await self._idle()
-                except (Conflict, *STORE_AWAY) as error:
-                    log.warning("store_unavailable", error=type(error).__name__)
-                    await self._clock.sleep(IDLE_SECONDS)
+            with self._store.taking(self._kind, self):
+                await self._look()
         finally:
             heart.cancel()
             for task in self._running:
@@ -146,30 +145,58 @@ class TaskRunner:
             await asyncio.gather(heart, *self._running, return_exceptions=True)
             await self._together.idle()
 
+    def reserve(self, wanted: int) -> tuple[int, datetime]:
+        """Keep room for up to ``wanted`` tasks: for how many, and when."""
+        granted = max(0, min(wanted, self._free()))
+        self._reserved += granted
+        self._is_full = self._is_full or granted < wanted
+        return granted, self._clock.now()
+
+    def release(self, count: int) -> None:
+        """Give up the room for ``count`` tasks."""
+        self._reserved -= count
+
+    async def _look(self) -> None:
+        """Claim and start what is due, whenever there may be something."""
+        while True:
+            self._wake.clear()
+            try:
+                if not await self._start():
+                    await self._idle()
+            except (Conflict, *STORE_AWAY) as error:
+                log.warning("store_unavailable", error=type(error).__name__)
+                await self._clock.sleep(IDLE_SECONDS)
+
     async def _start(self) -> bool:
         """Start to work on what is due; whether there was something."""
         asked = self._clock.now()
         claimed = await self._claim()
         for claim, opened in claimed:
-            task = asyncio.create_task(self._work(claim, opened))
-            self._running[task] = _Hand(claim, asked + self._lease)
-            task.add_done_callback(self._done)
-            self._occupied.set()
+            self._begin(claim, opened, asked)
         return bool(claimed)
+
+    def _begin(self, claim: Claim, opened: Any, asked: datetime) -> None:
+        task = asyncio.create_task(self._work(claim, opened))
+        self._running[task] = _Hand(claim, asked + self.lease)
+        task.add_done_callback(self._done)
+        self._occupied.set()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task)
-        if self._room():
+        if self._is_full and self._room():
             self._wake.set()
+
+    def _free(self) -> int:
+        return self._job.at_once - len(self._running) - self._reserved
 
     def _room(self) -> int:
         """How many more to take: many at a time, or none yet."""
-        at_once = self._job.at_once
-        room = at_once - len(self._running)
-        return room if room >= at_once // 4 else 0
+        room = self._free()
+        return room if room >= self._job.at_once // 4 else 0
 
     async def _claim(self) -> list[tuple[Claim, Any]]:
         room = self._room()
+        self._is_full = not room
         if not room:
             return []
         async with self._store.reading() as tx:
@@ -179,14 +206,20 @@ class TaskRunner:
 
         async def take(tx: Transaction) -> list[tuple[Claim, Any]]:
             claims = await tx.tasks.claim(
-                self._kind, holder=self._holder, lease=self._lease, limit=room
+                self._kind, holder=self.holder, lease=self.lease, limit=room
             )
             opened: Mapping[str, Any] = {}
-            if self._job.opening is not None and claims:
-                opened = await self._job.opening([claim.name for claim in claims], tx)
+            if self.opening is not None and claims:
+                opened = await self.opening([claim.name for claim in claims], tx)
             return [(claim, opened.get(claim.name)) for claim in claims]
 
-        return await self._store.transact(take)
+        self._reserved += room
+        try:
+            claimed = await self._store.transact(take)
+        finally:
+            self._reserved -= room
+        self._is_full = len(claimed) == room
+        return claimed
 
     async def _work(self, claim: Claim, opened: Any) -> None:
         naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
@@ -208,7 +241,7 @@ class TaskRunner:
         """Extend the leases while the work goes on; stop the work whose lease is lost."""
         while True:
             await self._occupied.wait()
-            await self._clock.sleep(self._lease.total_seconds() / 3)
+            await self._clock.sleep(self.lease.total_seconds() / 3)
             if not self._running:
                 self._occupied.clear()
                 continue
@@ -216,7 +249,7 @@ class TaskRunner:
             held = await self._hold([hand.claim for hand in hands.values()])
             for task, hand in hands.items():
                 if held is not None:
-                    hand.ends = beat + self._lease if hand.claim.identity in held else beat
+                    hand.ends = beat + self.lease if hand.claim.identity in held else beat
                 if hand.ends <= beat and task in self._running:
                     log.warning("lease_lost", task=hand.claim.kind, task_name=hand.claim.name)
                     task.cancel()
@@ -242,6 +275,10 @@ class TaskRunner:
             await self._store.transact(release)
 
     def _on_commit(self, written: Written) -> None:
+        for claim, opened, asked, taker in written.taken:
+            if taker is self:
+                self.release(1)
+                self._begin(claim, opened, asked)
         if self._kind in written.scheduled:
             self._wake.set()
 

@@ -1,6 +1,6 @@
 """Statements over many rows at once, in the form in which each database takes them fastest."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +23,18 @@ EVENT_COLUMNS = (
     "metadata",
 )
 """What is given of an event when it is inserted, in this order."""
+
+_IS_TAKEN = (
+    "excluded.holder IS NOT NULL AND (tasks.expires IS NULL OR tasks.expires <= excluded.due)"
+)
+MOVED = (
+    "due = excluded.due, data = excluded.data, revision = tasks.revision + 1,"
+    f" attempts = CASE WHEN {_IS_TAKEN} THEN 1 ELSE 0 END,"
+    f" epoch = CASE WHEN {_IS_TAKEN} THEN tasks.epoch + 1 ELSE tasks.epoch END,"
+    f" holder = CASE WHEN {_IS_TAKEN} THEN excluded.holder ELSE tasks.holder END,"
+    f" expires = CASE WHEN {_IS_TAKEN} THEN excluded.expires ELSE tasks.expires END"
+)
+"""What becomes of a task that is scheduled again; both databases spell it so."""
 
 EventRow = tuple[Any, ...]
 """An event's values in the order of :data:`EVENT_COLUMNS`."""
@@ -47,6 +59,17 @@ class Move:
     partition: int
     expected: int
     next_offset: int
+
+
+class ScheduleRow(NamedTuple):
+    """A task to insert or to move, and who takes it until when if nobody holds it."""
+
+    kind: str
+    name: str
+    due: str
+    data: str
+    holder: str | None
+    expires: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +126,12 @@ class Bulk(Protocol):
         ...
 
     async def schedule(
-        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str]]
-    ) -> None:
-        """Insert or move tasks: kind, name, due and data."""
+        self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
+    ) -> dict[tuple[str, str], tuple[int, int]]:
+        """Insert or move tasks; revision and epoch of those that their holder has now.
+
+        One that another holds still when it is due is only moved.
+        """
         ...
 
     async def hold(
@@ -114,6 +140,13 @@ class Bulk(Protocol):
         """Extend the leases of ``claims``; kind, name and epoch of those that are held still."""
         ...
 
-    async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
-        """Give claims back that are held still; how many were."""
+    async def release(
+        self, connection: AsyncConnection, releases: Sequence[Release]
+    ) -> list[tuple[str, str | None]]:
+        """Give claims back that are held still; kind of each, and when it is due again, if ever."""
         ...
+
+
+def taken(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Revision and epoch by kind and name; only whoever takes a task makes an attempt at it."""
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows if row[4] == 1}

@@ -10,7 +10,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.bulk import EVENT_COLUMNS, EventRow, Move, Release, StreamRow
+from busbar.runtime.store.bulk import (
+    EVENT_COLUMNS,
+    MOVED,
+    EventRow,
+    Move,
+    Release,
+    ScheduleRow,
+    StreamRow,
+    taken,
+)
 from busbar.runtime.store.rows import Claim
 
 _NUMBERS = {"version": "int[]"}
@@ -52,10 +61,13 @@ _MOVE_OFFSETS = (
     " AND o.partition = moves.partition"
 )
 _SCHEDULE = (
-    "INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch)"
-    " SELECT r.*, 1, 0, 0 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS r"
-    " ON CONFLICT (kind, name) DO UPDATE SET due = EXCLUDED.due, data = EXCLUDED.data,"
-    " revision = tasks.revision + 1, attempts = 0"
+    "INSERT INTO tasks"  # noqa: S608 - text of ours
+    " (kind, name, due, data, revision, attempts, epoch, holder, expires)"
+    " SELECT kind, name, due, data, 1, taken, taken, holder, expires FROM (SELECT r.*,"
+    " (holder IS NOT NULL)::int AS taken FROM unnest($1::text[], $2::text[], $3::text[],"
+    " $4::text[], $5::text[], $6::text[]) AS r(kind, name, due, data, holder, expires)) AS r"
+    f" ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
     "WITH held AS (SELECT t.kind, t.name FROM unnest($1::text[], $2::text[], $3::int[], $4::text[])"
@@ -72,6 +84,7 @@ _RELEASE = (
     " FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::int[], $6::text[])"
     " AS r(kind, name, epoch, holder, revision, again)"
     " WHERE t.kind = r.kind AND t.name = r.name AND t.epoch = r.epoch AND t.holder = r.holder"
+    " RETURNING t.kind, t.due"
 )
 
 
@@ -119,10 +132,10 @@ class PostgresBulk:
         return moved.rowcount
 
     async def schedule(
-        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str]]
-    ) -> None:
+        self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
+    ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        await connection.exec_driver_sql(_SCHEDULE, _columns(rows))
+        return taken(await _rows(connection, _SCHEDULE, _columns(rows)))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
@@ -132,11 +145,12 @@ class PostgresBulk:
         found = await _rows(connection, _HOLD, (*_columns(rows), expires))
         return {(row[0], row[1], row[2]) for row in found}
 
-    async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
+    async def release(
+        self, connection: AsyncConnection, releases: Sequence[Release]
+    ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
         rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
-        released = await connection.exec_driver_sql(_RELEASE, _columns(rows))
-        return released.rowcount
+        return [(row[0], row[1]) for row in await _rows(connection, _RELEASE, _columns(rows))]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

@@ -6,7 +6,16 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.bulk import EVENT_COLUMNS, EventRow, Move, Release, StreamRow
+from busbar.runtime.store.bulk import (
+    EVENT_COLUMNS,
+    MOVED,
+    EventRow,
+    Move,
+    Release,
+    ScheduleRow,
+    StreamRow,
+    taken,
+)
 from busbar.runtime.store.rows import Claim
 
 AT_ONCE = 500
@@ -37,10 +46,13 @@ _MOVE_OFFSETS = (
     ' WHERE consumer = ? AND topic = ? AND "partition" = ? AND next_offset = ?'
 )
 _SCHEDULE = (
-    "INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch)"
-    " VALUES (?, ?, ?, ?, 1, 0, 0)"
-    " ON CONFLICT (kind, name) DO UPDATE SET due = excluded.due, data = excluded.data,"
-    " revision = tasks.revision + 1, attempts = 0"
+    "WITH r(kind, name, due, data, holder, expires)"  # noqa: S608 - text of ours
+    " AS (VALUES {values})"
+    " INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch, holder, expires)"
+    " SELECT kind, name, due, data, 1, holder IS NOT NULL, holder IS NOT NULL, holder, expires"
+    # Without a condition, ON would be taken for that of a join.
+    f" FROM r WHERE true ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
     "WITH c(kind, name, epoch, holder) AS (VALUES {values})"
@@ -49,10 +61,12 @@ _HOLD = (
     " AND tasks.holder = c.holder RETURNING tasks.kind, tasks.name, tasks.epoch"
 )
 _RELEASE = (
-    "UPDATE tasks SET holder = NULL, expires = NULL,"
-    " due = CASE WHEN revision = ? THEN ? ELSE due END,"
-    " attempts = CASE WHEN ? IS NULL THEN 0 ELSE attempts END"
-    " WHERE kind = ? AND name = ? AND epoch = ? AND holder = ?"
+    "WITH r(kind, name, epoch, holder, revision, again) AS (VALUES {values})"
+    " UPDATE tasks SET holder = NULL, expires = NULL,"
+    " due = CASE WHEN tasks.revision = r.revision THEN r.again ELSE tasks.due END,"
+    " attempts = CASE WHEN r.again IS NULL THEN 0 ELSE tasks.attempts END"
+    " FROM r WHERE tasks.kind = r.kind AND tasks.name = r.name AND tasks.epoch = r.epoch"
+    " AND tasks.holder = r.holder RETURNING tasks.kind, tasks.due"
 )
 
 
@@ -97,10 +111,10 @@ class SqliteBulk:
         return (await connection.exec_driver_sql(_MOVE_OFFSETS, rows)).rowcount
 
     async def schedule(
-        self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str]]
-    ) -> None:
+        self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
+    ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        await connection.exec_driver_sql(_SCHEDULE, list(rows))
+        return taken(await _listed(connection, _SCHEDULE, rows))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
@@ -110,10 +124,12 @@ class SqliteBulk:
         found = await _listed(connection, _HOLD, rows, expires)
         return {(row[0], row[1], row[2]) for row in found}
 
-    async def release(self, connection: AsyncConnection, releases: Sequence[Release]) -> int:
+    async def release(
+        self, connection: AsyncConnection, releases: Sequence[Release]
+    ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
-        rows = [(r.revision, r.again, r.again, r.kind, r.name, r.epoch, r.holder) for r in releases]
-        return (await connection.exec_driver_sql(_RELEASE, rows)).rowcount
+        rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
+        return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, rows)]
 
 
 async def _listed(

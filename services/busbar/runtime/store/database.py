@@ -1,8 +1,14 @@
 """Running transactions on a store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -17,9 +23,11 @@ from busbar.runtime.endings import to_its_end
 from busbar.runtime.meters import StoreMeter
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
-from busbar.runtime.store.rows import Claim, StoredEvent, Written
+from busbar.runtime.store.rows import Claim, StoredEvent
 from busbar.runtime.store.states import States
+from busbar.runtime.store.taking import Taker
 from busbar.runtime.store.transaction import Transaction, of
+from busbar.runtime.store.written import Written
 
 Result = TypeVar("Result")
 
@@ -73,12 +81,26 @@ class Store:
         one = dialect.one_writer
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
+        self._takers: dict[str, Taker] = {}
         self._states = States()
         self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
         """Have ``listener`` called after every commit."""
         self._listeners.append(listener)
+
+    @contextmanager
+    def taking(self, kind: str, taker: Taker) -> Iterator[None]:
+        """Have ``taker`` take tasks of ``kind`` as they are scheduled, inside the block.
+
+        They are in what the listeners of :meth:`on_commit` are called with.
+        """
+        self._takers[kind] = taker
+        try:
+            yield
+        finally:
+            if self._takers.get(kind) is taker:
+                del self._takers[kind]
 
     async def transact(
         self,
@@ -125,6 +147,23 @@ class Store:
         beginning: _Beginning,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
+        with ExitStack() as undoing:
+            result, transaction = await self._commit(body, beginning, undoing)
+            undoing.pop_all()
+        transaction.committed()
+        self._meter.committed(beginning.begun, transaction.written.events)
+        transaction.written.tell()
+        for listener in self._listeners:
+            listener(transaction.written)
+        return result
+
+    async def _commit(
+        self,
+        body: Callable[[Transaction], Awaitable[Result]],
+        beginning: _Beginning,
+        undoing: ExitStack,
+    ) -> tuple[Result, Transaction]:
+        """Do what ``body`` does; ``undoing`` is told what to do unless it is committed."""
         streams = beginning.streams
         async with self._turn, self._writer.connect() as connection, connection.begin():
             if streams:
@@ -136,7 +175,9 @@ class Store:
                 dialect=self._dialect,
                 states=self._states,
                 locked=frozenset(streams),
+                takers=self._takers,
             )
+            undoing.callback(transaction.undone)
             try:
                 if beginning.fence is not None:
                     await transaction.tasks.hold(beginning.fence)
@@ -145,12 +186,7 @@ class Store:
                 await transaction.flush()
             finally:
                 streams |= transaction.streams
-        transaction.committed()
-        self._meter.committed(beginning.begun, transaction.written.events)
-        transaction.written.tell()
-        for listener in self._listeners:
-            listener(transaction.written)
-        return result
+        return result, transaction
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -1,7 +1,7 @@
 """What goes into the store and comes out of it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -64,31 +64,3 @@ class Document:
     value: Mapping[str, Any]
     parent: str = ""
     rank: str = ""
-
-
-Measure = Callable[[float], None]
-
-
-@dataclass(slots=True)
-class Written:
-    """What a transaction wrote, told to whoever waits for it after the commit."""
-
-    published: int = 0
-    events: int = 0
-    scheduled: set[str] = field(default_factory=set)
-    measured: list[tuple[Measure, float]] = field(default_factory=list)
-    """What is to be counted once it is committed."""
-
-    def so_far(self) -> tuple[int, int, int]:
-        """What :meth:`back_to` takes to forget what comes after this."""
-        return self.published, self.events, len(self.measured)
-
-    def back_to(self, so_far: tuple[int, int, int]) -> None:
-        """Forget what was written since; what was scheduled stays, as waking up is harmless."""
-        self.published, self.events, measured = so_far
-        del self.measured[measured:]
-
-    def tell(self) -> None:
-        """Count what was measured: it is committed now."""
-        for measure, value in self.measured:
-            measure(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,31 +10,80 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import Bulk, Release
-from busbar.runtime.store.rows import Claim, Written
+from busbar.runtime.store.bulk import Bulk, Release, ScheduleRow
+from busbar.runtime.store.rows import Claim
+from busbar.runtime.store.taking import Taken, Taker
 from busbar.runtime.store.text import dumps, loads
+from busbar.runtime.store.written import Written
+
+_Place = tuple[str, str]
+"""Kind and name of a task."""
+
+
+class _Scheduled(NamedTuple):
+    """A task that is to be scheduled; ``at_once`` are those that are due now."""
+
+    due: str
+    data: str
+    at_once: bool
+
+
+class _Offer(NamedTuple):
+    """Room that a taker keeps for a task, since when, and what the task would begin with."""
+
+    taker: Taker
+    asked: datetime
+    opened: Any = None
 
 
 class Tasks:
     """Schedules, claims, extends and finishes tasks."""
 
     def __init__(
-        self, connection: AsyncConnection, bulk: Bulk, *, now: datetime, written: Written
+        self,
+        connection: AsyncConnection,
+        bulk: Bulk,
+        *,
+        now: datetime,
+        written: Written,
+        takers: Mapping[str, Taker],
     ) -> None:
-        """Act on ``connection``, inside its transaction."""
+        """Act on ``connection``, inside its transaction, for the ``takers`` of some kinds."""
         self._connection = connection
         self._bulk = bulk
         self._now = now
         self._written = written
-        self._scheduled: dict[tuple[str, str], tuple[str, str]] = {}
-        self._released: dict[tuple[str, str], Release] = {}
+        self._takers = takers
+        self._offers: dict[_Place, _Offer] = {}
+        self._scheduled: dict[_Place, _Scheduled] = {}
+        self._released: dict[_Place, Release] = {}
 
     async def schedule(
         self, kind: str, name: str, *, due: datetime | None = None, data: Mapping[str, Any] = {}
     ) -> None:
         """Have the task run at ``due`` (now, if left out); a task that exists is moved there."""
-        self._scheduled[kind, name] = (format_time(due or self._now), dumps(dict(data)))
-        self._written.scheduled.add(kind)
+        at = format_time(due or self._now)
+        self._scheduled[kind, name] = _Scheduled(at, dumps(dict(data)), due is None)
+
+    async def offer(self, tx: Any) -> None:
+        """Have whoever works on them here take what is due at once, for as many as it has room.
+
+        What they begin with is read in ``tx``, this transaction.
+        """
+        for kind, taker in self._takers.items():
+            places = [
+                place for place, one in self._scheduled.items() if place[0] == kind and one.at_once
+            ]
+            if not places:
+                continue
+            room, asked = taker.reserve(len(places))
+            offered = places[:room]
+            self._offers |= {place: _Offer(taker, asked) for place in offered}
+            if offered and taker.opening is not None:
+                opened = await taker.opening([name for _, name in offered], tx)
+                self._offers |= {
+                    place: _Offer(taker, asked, opened.get(place[1])) for place in offered
+                }
 
     async def claim(
         self, kind: str, *, holder: str, lease: timedelta, limit: int
@@ -126,7 +175,6 @@ class Tasks:
             revision=claim.revision,
             again=format_time(again) if again else None,
         )
-        self._written.scheduled.add(claim.kind)
 
     async def remove(self, claim: Claim) -> None:
         """Finish ``claim`` for good: nothing of the task is kept, its epoch included.
@@ -150,17 +198,51 @@ class Tasks:
         released, self._released = self._released, {}
         if released:
             releases = [released[place] for place in sorted(released)]
-            if await self._bulk.release(self._connection, releases) != len(releases):
+            left = await self._bulk.release(self._connection, releases)
+            if len(left) != len(releases):
                 raise fenced(*releases)
+            self._written.scheduled.update(kind for kind, due in left if due is not None)
         scheduled, self._scheduled = self._scheduled, {}
+        offers, self._offers = self._offers, {}
         if scheduled:
-            rows = [(*place, *scheduled[place]) for place in sorted(scheduled)]
-            await self._bulk.schedule(self._connection, rows)
+            await self._schedule(scheduled, offers)
+
+    async def _schedule(
+        self, scheduled: Mapping[_Place, _Scheduled], offers: Mapping[_Place, _Offer]
+    ) -> None:
+        """Write what is scheduled, with the leases of those who take it if nobody holds it."""
+        rows: list[ScheduleRow] = []
+        for place in sorted(scheduled):
+            one, taker = scheduled[place], offers[place].taker if place in offers else None
+            expires = format_time(self._now + taker.lease) if taker else None
+            holder = taker.holder if taker else None
+            rows.append(ScheduleRow(*place, one.due, one.data, holder, expires))
+        taken = await self._bulk.schedule(self._connection, rows)
+        self._written.scheduled.update(row.kind for row in rows if row[:2] not in taken)
+        for place, offer in offers.items():
+            if place not in taken:
+                offer.taker.release(1)
+                continue
+            revision, epoch = taken[place]
+            claim = Claim(
+                kind=place[0],
+                name=place[1],
+                data=loads(scheduled[place].data),
+                revision=revision,
+                attempts=1,
+                epoch=epoch,
+                holder=offer.taker.holder,
+                lease=offer.taker.lease,
+            )
+            self._written.taken.append(Taken(claim, offer.opened, offer.asked, offer.taker))
 
     def undone(self) -> None:
         """Forget what has been kept back."""
         self._released.clear()
         self._scheduled.clear()
+        for offer in self._offers.values():
+            offer.taker.release(1)
+        self._offers.clear()
 
     async def _if_held(self, statement: Any, claim: Claim) -> bool:
         task = tables.tasks.c

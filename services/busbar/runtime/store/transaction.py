@@ -22,12 +22,14 @@ from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.parked import Parked
-from busbar.runtime.store.rows import Cause, Measure, Written
+from busbar.runtime.store.rows import Cause
 from busbar.runtime.store.states import States
 from busbar.runtime.store.streams import Streams
+from busbar.runtime.store.taking import Taker
 from busbar.runtime.store.tasks import Tasks
 from busbar.runtime.store.text import dumps
 from busbar.runtime.store.upsert import upsert
+from busbar.runtime.store.written import Measure, Written
 
 State = TypeVar("State")
 _Unnumbered = tuple[str, str, str, str, str, str, str, str | None, str | None, str, str]
@@ -46,10 +48,12 @@ class Transaction:
         dialect: Dialect,
         states: States,
         locked: frozenset[str] | None = None,
+        takers: Mapping[str, Taker] = {},
     ) -> None:
         """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
 
         The streams in ``locked`` were locked before anything was written; None only reads.
+        ``takers`` work on the tasks of these kinds.
         """
         self.now = now
         self.written = Written()
@@ -57,7 +61,7 @@ class Transaction:
         bulk = dialect.bulk
         self.inbox = Inbox(connection, bulk, now=now)
         self.parked = Parked(connection, now=now)
-        self.tasks = Tasks(connection, bulk, now=now, written=self.written)
+        self.tasks = Tasks(connection, bulk, now=now, written=self.written, takers=takers)
         self.documents = Documents(connection, writing=locked is not None)
         self._streams = Streams(connection, bulk, states)
         self._service = service
@@ -213,6 +217,7 @@ class Transaction:
         Raises:
             Conflict: another writer appended to one of the streams first.
         """
+        await self.tasks.offer(self)
         if self._pending:
             pending = await self._numbered(self._pending)
             self._pending = []
@@ -228,6 +233,11 @@ class Transaction:
     def committed(self) -> None:
         """Leave the states that were read for the next transaction to go on from."""
         self._streams.leave()
+
+    def undone(self) -> None:
+        """Leave nothing behind: nothing of it has happened."""
+        self.tasks.undone()
+        self.written.back_to(Written().so_far())
 
     async def _enter(self, streams: set[str]) -> None:
         """Keep others off ``streams``, which were not locked before the first write.
