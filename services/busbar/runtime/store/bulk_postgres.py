@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from busbar.runtime.store import driver
 from busbar.runtime.store.bulk import (
     EVENT_COLUMNS,
     MOVED,
@@ -93,34 +94,33 @@ class PostgresBulk:
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
-        await connection.exec_driver_sql(_INSERT_EVENTS, _columns(rows))
+        await driver.execute(connection, _INSERT_EVENTS, *_columns(rows))
 
     async def stamp(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert ``rows``."""
-        await connection.exec_driver_sql(_STAMP, _columns(rows))
+        await driver.execute(connection, _STAMP, *_columns(rows))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:
         """The events of each stream from the given version on."""
-        wanted = (list(since), list(since.values()))
-        found = await _rows(connection, _READ_STREAMS, wanted)
+        found = await driver.fetch(connection, _READ_STREAMS, list(since), list(since.values()))
         return [StreamRow(*row) for row in found]
 
     async def newest(
         self, connection: AsyncConnection, streams: Sequence[str]
     ) -> list[tuple[str, int, int]]:
         """The newest event of each stream."""
-        found = await _rows(connection, _NEWEST, (list(streams),))
+        found = await driver.fetch(connection, _NEWEST, list(streams))
         return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
         """Insert what is new."""
-        found = await _rows(connection, _MARK_INBOX, _columns(rows))
+        found = await driver.fetch(connection, _MARK_INBOX, *_columns(rows))
         return {(row[0], row[1]) for row in found}
 
     async def move_offsets(
@@ -128,21 +128,20 @@ class PostgresBulk:
     ) -> int:
         """Move those that are as expected."""
         columns = _columns([(m.topic, m.partition, m.expected, m.next_offset) for m in moves])
-        moved = await connection.exec_driver_sql(_MOVE_OFFSETS, (consumer, *columns))
-        return moved.rowcount
+        return await driver.execute(connection, _MOVE_OFFSETS, consumer, *columns)
 
     async def schedule(
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        return taken(await _rows(connection, _SCHEDULE, _columns(rows)))
+        return taken(await driver.fetch(connection, _SCHEDULE, *_columns(rows)))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
         """Extend the leases that are held still."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
-        found = await _rows(connection, _HOLD, (*_columns(rows), expires))
+        found = await driver.fetch(connection, _HOLD, *_columns(rows), expires)
         return {(row[0], row[1], row[2]) for row in found}
 
     async def release(
@@ -150,14 +149,10 @@ class PostgresBulk:
     ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
         rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
-        return [(row[0], row[1]) for row in await _rows(connection, _RELEASE, _columns(rows))]
+        return [
+            (row[0], row[1]) for row in await driver.fetch(connection, _RELEASE, *_columns(rows))
+        ]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:
     return tuple(list(column) for column in zip(*rows, strict=True))
-
-
-async def _rows(
-    connection: AsyncConnection, statement: str, parameters: tuple[Any, ...]
-) -> Sequence[Any]:
-    return (await connection.exec_driver_sql(statement, parameters)).all()

@@ -165,7 +165,11 @@ class Store:
     ) -> tuple[Result, Transaction]:
         """Do what ``body`` does; ``undoing`` is told what to do unless it is committed."""
         streams = beginning.streams
-        async with self._turn, self._writer.connect() as connection, connection.begin():
+        async with (
+            self._turn,
+            self._writer.connect() as connection,
+            self._dialect.writing(connection),
+        ):
             if streams:
                 await self._dialect.lock(connection, self.service, streams)
             transaction = Transaction(
@@ -191,7 +195,7 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
         """A consistent view for reading; what is appended to it is forgotten."""
-        async with self._reader.connect() as connection:
+        async with self._reader.connect() as connection, self._dialect.reading(connection):
             yield Transaction(
                 connection,
                 service=self.service,

@@ -1,6 +1,7 @@
 """What differs between the databases, in one object each."""
 
 from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -30,6 +31,14 @@ class Dialect(Protocol):
 
     bulk: Bulk
     """Statements over many rows."""
+
+    def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
+        """A transaction that writes."""
+        ...
+
+    def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
+        """A transaction that reads, all of it in one view."""
+        ...
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
         """The time that leases and records of this transaction go by."""

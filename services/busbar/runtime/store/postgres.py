@@ -3,27 +3,26 @@
 import hashlib
 import time
 from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     and_,
-    bindparam,
     event,
     literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store import migrations, tables
+from busbar.runtime.store import driver, migrations, tables
 from busbar.runtime.store.bulk import Bulk
 from busbar.runtime.store.bulk_postgres import PostgresBulk
 from busbar.runtime.store.database import Store
@@ -55,21 +54,11 @@ _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 OLDEST = 15
 """The major version of PostgreSQL that is tested, at least."""
 
-AWAY = ("08", "53", "57", "58", "25P03", "25006")
-"""SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
-
-https://www.postgresql.org/docs/current/errcodes-appendix.html
-"""
-COLLIDED = ("40001", "40P01", "55P03")
-"""SQLSTATEs of a serialization failure, a deadlock and a lock that was not to be had."""
-
-_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(:keys) AS key").bindparams(
-    bindparam("keys", type_=ARRAY(BigInteger))
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
+_ENTER = (
+    "SELECT bool_and(pg_try_advisory_xact_lock(key)), pg_current_xact_id()::text::bigint"
+    " FROM unnest($1::bigint[]) AS key"
 )
-_ENTER = text(
-    "SELECT bool_and(pg_try_advisory_xact_lock(key)) AS free,"
-    " pg_current_xact_id()::text::bigint AS number FROM unnest(:keys) AS key"
-).bindparams(bindparam("keys", type_=ARRAY(BigInteger)))
 _SETTLED = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
 _UNSETTLED = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
 _AFTER = text(
@@ -102,6 +91,14 @@ class PostgresDialect:
     one_writer = False
     bulk: Bulk = PostgresBulk()
 
+    def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+        """What begins after a lock sees what was waited for."""
+        return driver.transaction(connection, "read_committed")
+
+    def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+        """One view for all that is read."""
+        return driver.transaction(connection, "repeatable_read", readonly=True)
+
     def __init__(self, *, own_clock: bool = False) -> None:
         """``own_clock`` goes by the process's clock, which is for tests that move it."""
         self._own_clock = own_clock
@@ -118,15 +115,14 @@ class PostgresDialect:
             return clock.now()
         passed = time.clock_gettime(_UPTIME) - self._told_at
         if passed >= CLOCK_SECONDS:
-            found = await connection.exec_driver_sql("SELECT clock_timestamp()")
-            moment: datetime = found.scalar_one()
+            ((moment,),) = await driver.fetch(connection, "SELECT clock_timestamp()")
             self._told, self._told_at = moment.astimezone(UTC), time.clock_gettime(_UPTIME)
             return self._told
         return self._told + timedelta(seconds=passed)
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
         """Wait for every lock, in the one order that everybody keeps to."""
-        await connection.execute(_LOCK, {"keys": _keys(service, streams)})
+        await driver.fetch(connection, _LOCK, _keys(service, streams))
 
     async def enter(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
@@ -136,11 +132,11 @@ class PostgresDialect:
         Raises:
             Collision: somebody else appends to one of ``streams``.
         """
-        found = await connection.execute(_ENTER, {"keys": _keys(service, streams)})
-        row = found.one()
-        if not row.free:
+        keys = _keys(service, streams)
+        ((is_free, number),) = await driver.fetch(connection, _ENTER, keys)
+        if not is_free:
             raise Collision(f"another writer appends to one of {sorted(streams)}")
-        return int(row.number)
+        return int(number)
 
     async def relieve(self, connection: AsyncConnection, *, after: timedelta) -> int:
         """End those that say nothing in the middle of a statement; nothing else ends them."""
@@ -187,30 +183,38 @@ async def open_postgres(
         ConfigurationError: the database is too old, has no such schema or refuses the role.
         StoreAwayError: it does not answer.
     """
-    writer = engine_of(url, service=service, pool_size=pool_size)
-    reader = writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    engine = engine_of(url, service=service, pool_size=pool_size, isolation_level="AUTOCOMMIT")
     try:
-        async with reader.connect() as connection:
+        async with engine.connect() as connection:
             await _check(connection, service)
     except BaseException:
-        await writer.dispose()
+        await engine.dispose()
         raise
     return Store(
         service=service,
-        writer=writer,
-        reader=reader,
+        writer=engine,
+        reader=engine,
         clock=clock,
         lock=None,
         dialect=PostgresDialect(own_clock=own_clock),
     )
 
 
-def engine_of(url: str, *, service: str, pool_size: int = POOL_SIZE) -> AsyncEngine:
-    """Up to ``pool_size`` connections to the schema of ``service``, and our errors."""
+def engine_of(
+    url: str,
+    *,
+    service: str,
+    pool_size: int = POOL_SIZE,
+    isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+) -> AsyncEngine:
+    """Up to ``pool_size`` connections to the schema of ``service``, and our errors.
+
+    With ``AUTOCOMMIT``, transactions are the caller's (:func:`driver.transaction`).
+    """
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=_connecting(url, service),
-        isolation_level="READ COMMITTED",  # a statement after a lock sees what was waited for
+        isolation_level=isolation_level,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
@@ -222,9 +226,9 @@ def engine_of(url: str, *, service: str, pool_size: int = POOL_SIZE) -> AsyncEng
         if not isinstance(context.original_exception, Exception):
             return  # a cancellation, which is not the database's
         state = str(getattr(context.original_exception, "sqlstate", None) or "")
-        if context.is_disconnect or state.startswith(AWAY):
+        if context.is_disconnect or state.startswith(driver.AWAY):
             raise StoreAwayError(f"the database is away ({state or 'no answer'})")
-        if state in COLLIDED:
+        if state in driver.COLLIDED:
             raise Collision(f"another transaction is in the way ({state})")
 
     return engine

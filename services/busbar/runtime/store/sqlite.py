@@ -2,6 +2,7 @@
 
 import fcntl
 from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ class SqliteDialect:
 
     one_writer = True
     bulk: Bulk = SqliteBulk()
+
+    def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
+        """The engine begins it so that nobody else may write."""
+        return connection.begin()
+
+    def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
+        """Whatever is read is of the moment of the first statement."""
+        return connection.begin()
 
     async def now(self, _connection: AsyncConnection, clock: Clock) -> datetime:
         """The process's own time: there is no other process."""

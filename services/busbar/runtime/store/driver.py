@@ -1,0 +1,94 @@
+"""PostgreSQL's driver, spoken to directly: transactions, and what is executed for every batch.
+
+SQLAlchemy has the pool, the schema and every statement that is put together. For one that never
+changes it does nothing but cost as much as the driver and the server together (ADR 17).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.runtime.store.dialect import Collision, StoreAwayError
+
+AWAY = ("08", "53", "57", "58", "25P03", "25006")
+"""SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
+COLLIDED = ("40001", "40P01", "55P03")
+"""SQLSTATEs of a serialization failure, a deadlock and a lock that was not to be had."""
+
+_open: dict[AsyncConnection, Any] = {}
+"""The driver's own connection of each transaction. SQLAlchemy would get another one after an error,
+on which nothing has begun."""
+
+_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> list[Any]:
+    """The rows that ``statement`` gives for ``values``, which it calls $1, $2 and so on.
+
+    Raises:
+        IntegrityError: a constraint does not allow it.
+        Collision: another transaction is in the way.
+        StoreAwayError: the database is away.
+    """
+    driver = _open[connection]
+    try:
+        rows: list[Any] = await driver.fetch(statement, *values)
+    except _ERRORS as error:
+        raise translated(error, is_closed=driver.is_closed()) from None
+    return rows
+
+
+async def execute(connection: AsyncConnection, statement: str, *values: Any) -> int:
+    """How many rows ``statement`` has changed; raises as :func:`fetch` does."""
+    driver = _open[connection]
+    try:
+        status: str = await driver.execute(statement, *values)
+    except _ERRORS as error:
+        raise translated(error, is_closed=driver.is_closed()) from None
+    return int(status.rpartition(" ")[2])
+
+
+@asynccontextmanager
+async def transaction(
+    connection: AsyncConnection,
+    isolation: Literal["read_committed", "repeatable_read"],
+    *,
+    readonly: bool = False,
+) -> AsyncIterator[None]:
+    """A transaction around all that is executed on ``connection`` inside the block.
+
+    SQLAlchemy must not begin one of its own there (``AUTOCOMMIT``).
+    """
+    driver = (await connection.get_raw_connection()).driver_connection
+    if driver is None:
+        raise StoreAwayError("the database is away (no connection)")
+    _open[connection] = driver
+    try:
+        async with driver.transaction(isolation=isolation, readonly=readonly):
+            yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise translated(error, is_closed=driver.is_closed()) from None
+    finally:
+        del _open[connection]
+        if driver.is_closed():
+            await connection.invalidate()
+
+
+def translated(error: BaseException, *, is_closed: bool) -> Exception:
+    """What the store makes of the driver's ``error``, whose text may hold what was to be stored."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return Collision("the schema has changed")  # what was prepared is forgotten now
+    if is_closed or isinstance(error, OSError) or state.startswith(AWAY):
+        return StoreAwayError(f"the database is away ({state or 'no answer'})")
+    if state in COLLIDED:
+        return Collision(f"another transaction is in the way ({state})")
+    kind = IntegrityError if state.startswith("23") else DBAPIError
+    return kind(None, None, Exception(f"{type(error).__name__} ({state or 'no SQLSTATE'})"))
