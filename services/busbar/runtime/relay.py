@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Integer, Select, bindparam, case, func, select
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
@@ -28,6 +28,7 @@ from busbar.runtime.logs import get_logger
 from busbar.runtime.meters import RelayMeter
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
 from busbar.runtime.store.database import RELAY
+from busbar.runtime.store.fixed import Fixed
 from busbar.runtime.store.written import Written
 
 log = get_logger()
@@ -95,6 +96,7 @@ class Relay:
         """The same, as far as the store knows it."""
         self._head = 0
         self._next_head = clock.now()
+        self._small: Fixed | None = None
         self._wake = asyncio.Event()
         self._told = False
         """Whether something was committed here since it last looked."""
@@ -236,7 +238,7 @@ class Relay:
         _, sequence, digest = await self._place(tx)
         self._told = False
         stamped: list[_Stamped] = []
-        for event in await _batch(tx, _to_publish(tx, after=self._looked)):
+        for event in await self._batch(tx):
             sequence += 1
             envelope = envelope_of(event, relay=self._store.service, sequence=sequence)
             digest = chain(digest, envelope.source, envelope.id, envelope.type, envelope.data)
@@ -246,6 +248,18 @@ class Relay:
         if self._marked < self._published:
             await self._mark(tx)
         return stamped
+
+    async def _batch(self, tx: Transaction) -> list[StoredEvent]:
+        """The first events that are not stamped, as many as may be held at once."""
+        if self._small is None:
+            self._small = Fixed(_with_small(_to_publish(tx, after=None)))
+        rows = await tx.rows(self._small, after=self._looked, small=SMALL_CHARS, most=BATCH)
+        events = [StoredEvent._make(row) for row in rows]
+        if all(event.data is not None for event in events):
+            return events
+        news = _to_publish(tx, after=self._looked)
+        found = await tx.execute(news.limit(await _fitting(tx, news)))
+        return [StoredEvent._make(row) for row in found]
 
     async def _unpublished(self) -> list[_Stamped]:
         async with self._store.reading() as tx:
@@ -330,19 +344,16 @@ async def _nothing(_tx: Transaction) -> None:
     """Only the fence matters."""
 
 
-def _to_publish(tx: Transaction, *, after: int) -> Select[Any]:
+def _to_publish(tx: Transaction, *, after: int | None) -> Select[Any]:
     return tx.news(after=after).where(tables.events.c.topic.is_not(None))
 
 
-async def _batch(tx: Transaction, news: Select[Any]) -> list[StoredEvent]:
-    """The events that ``news`` begins with, as many as may be held at once."""
+def _with_small(news: Select[Any]) -> Select[Any]:
+    """``news`` without the data of events that have more of it than the value ``small`` says."""
     length = func.length(tables.events.c.data)
-    data = case((length <= SMALL_CHARS, tables.events.c.data)).label("data")
+    data = case((length <= bindparam("small", type_=Integer), tables.events.c.data)).label("data")
     columns = [data if column is tables.events.c.data else column for column in tables.events.c]
-    rows = (await tx.execute(news.with_only_columns(*columns).limit(BATCH))).all()
-    if any(row.data is None for row in rows):
-        rows = (await tx.execute(news.limit(await _fitting(tx, news)))).all()
-    return [StoredEvent._make(row) for row in rows]
+    return news.with_only_columns(*columns).limit(bindparam("most", type_=Integer))
 
 
 async def _fitting(tx: Transaction, found: Select[Any]) -> int:

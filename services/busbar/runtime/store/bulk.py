@@ -87,6 +87,12 @@ class Release:
 class Bulk(Protocol):
     """Every method is one statement, or one that is executed for every row."""
 
+    async def rows(
+        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
+    ) -> list[Any]:
+        """The rows of a statement in the driver's own words; ``values`` in their order."""
+        ...
+
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows``; their positions follow the order in which they are given.
 
@@ -99,6 +105,10 @@ class Bulk(Protocol):
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert the sequence, position and digest of events that are to be published."""
+        ...
+
+    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+        """Remember how far ``name`` has come."""
         ...
 
     async def read_streams(

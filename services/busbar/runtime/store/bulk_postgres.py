@@ -34,6 +34,10 @@ _STAMP = (
     "INSERT INTO sequences (sequence, position, digest)"
     " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
 )
+_MARK = (
+    "INSERT INTO marks (name, value) VALUES ($1, $2)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _READ_STREAMS = (
     "SELECT e.stream, e.version, e.id, e.type, e.data, e.xid::text::bigint"
     " FROM unnest($1::text[], $2::int[]) AS w(stream, since)"
@@ -92,6 +96,12 @@ _RELEASE = (
 class PostgresBulk:
     """Arrays in, one statement."""
 
+    async def rows(
+        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
+    ) -> list[Any]:
+        """The driver's own rows."""
+        return await driver.fetch(connection, statement, *values)
+
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
         await driver.execute(connection, _INSERT_EVENTS, *_columns(rows))
@@ -101,6 +111,10 @@ class PostgresBulk:
     ) -> None:
         """Insert ``rows``."""
         await driver.execute(connection, _STAMP, *_columns(rows))
+
+    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+        """Insert or move a mark."""
+        await driver.execute(connection, _MARK, name, value)
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]

@@ -26,6 +26,10 @@ _INSERT_EVENTS = (
     f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
 _STAMP = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
+_MARK = (
+    "INSERT INTO marks (name, value) VALUES (?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _READ_STREAMS = (
     "WITH w(stream, since) AS (VALUES {values})"
     " SELECT e.stream, e.version, e.id, e.type, e.data, 0"
@@ -73,6 +77,13 @@ _RELEASE = (
 class SqliteBulk:
     """Lists of values in, or a statement that is repeated inside the driver."""
 
+    async def rows(
+        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
+    ) -> list[Any]:
+        """What the driver gives, if it gives anything."""
+        result = await connection.exec_driver_sql(statement, tuple(values))
+        return list(result) if result.returns_rows else []
+
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
         await connection.exec_driver_sql(_INSERT_EVENTS, list(rows))
@@ -82,6 +93,10 @@ class SqliteBulk:
     ) -> None:
         """Insert ``rows``."""
         await connection.exec_driver_sql(_STAMP, list(rows))
+
+    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+        """Insert or move a mark."""
+        await connection.exec_driver_sql(_MARK, (name, value))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]

@@ -66,8 +66,11 @@ class Dialect(Protocol):
         """The number of the transaction that wrote an event; 0 where row order is commit order."""
         ...
 
-    def after(self, position: int) -> Condition:
-        """Events that come after the one at ``position`` and before which none can appear."""
+    def after(self, position: int | None) -> Condition:
+        """Events that come after the one at ``position`` and before which none can appear.
+
+        None leaves the position open, as the value called ``after``.
+        """
         ...
 
     def unsettled(self) -> Condition | None:

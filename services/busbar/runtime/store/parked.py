@@ -5,15 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.runtime.store import tables
+from busbar.runtime.store.bulk import Bulk
+from busbar.runtime.store.fixed import Fixed
 from busbar.runtime.store.text import dumps, loads
 from busbar.runtime.store.upsert import upsert
 
 Request = Mapping[str, Any]
+
+_ANY = Fixed(
+    select(tables.parked.c.sequence)
+    .where(tables.parked.c.consumer == bindparam("consumer"))
+    .order_by(tables.parked.c.sequence)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +38,22 @@ class Wait:
 class Parked:
     """Parks sequences and lets them go, in the transaction of what is parked."""
 
-    def __init__(self, connection: AsyncConnection, *, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, bulk: Bulk, *, now: datetime) -> None:
         """Act on ``connection``, inside its transaction."""
         self._connection = connection
+        self._bulk = bulk
         self._now = now
 
     async def among(self, consumer: str, sequences: Collection[str]) -> frozenset[str]:
         """Those of ``sequences`` that are parked; none of them is let go before the commit."""
-        parked = tables.parked.c
-        of_consumer = parked.consumer == consumer
         # Mostly there is none at all, and a long list of names is dear to ask for.
-        some = await self._connection.execute(
-            select(parked.sequence).where(of_consumer).order_by(parked.sequence).limit(1)
-        )
-        if not sequences or some.first() is None:
+        some = await _ANY.rows(self._connection, self._bulk, consumer=consumer)
+        if not sequences or not some:
             return frozenset()
+        parked = tables.parked.c
         rows = await self._connection.execute(
             select(parked.sequence)
-            .where(of_consumer, parked.sequence.in_(sequences))
+            .where(parked.consumer == consumer, parked.sequence.in_(sequences))
             .order_by(parked.sequence)
             .with_for_update()
         )

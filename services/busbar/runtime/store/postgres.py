@@ -147,8 +147,10 @@ class PostgresDialect:
         """The transaction's 64-bit id, which is given with its first write."""
         return literal_column("events.xid::text::bigint", BigInteger)
 
-    def after(self, position: int) -> Condition:
+    def after(self, position: int | None) -> Condition:
         """Later by transaction and position, and older than whatever is still running."""
+        if position is None:
+            return and_(_SETTLED, _AFTER)
         if position <= 0:
             return _SETTLED
         return and_(_SETTLED, _AFTER.bindparams(after=position))

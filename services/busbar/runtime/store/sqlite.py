@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, event, literal, update
+from sqlalchemy import ColumnElement, bindparam, event, literal, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
@@ -54,9 +54,9 @@ class SqliteDialect:
         """No numbers: positions say it all."""
         return literal(0)
 
-    def after(self, position: int) -> Condition:
+    def after(self, position: int | None) -> Condition:
         """Positions are given in commit order."""
-        return tables.events.c.position > position
+        return tables.events.c.position > (bindparam("after") if position is None else position)
 
     def unsettled(self) -> Condition | None:
         """What is committed can be read."""

@@ -4,17 +4,27 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, case, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import tables
 from busbar.runtime.store.bulk import Bulk, Release, ScheduleRow
+from busbar.runtime.store.fixed import Fixed
 from busbar.runtime.store.rows import Claim
 from busbar.runtime.store.taking import Taken, Taker
 from busbar.runtime.store.text import dumps, loads
 from busbar.runtime.store.written import Written
+
+_CLAIMABLE = case(
+    (tables.tasks.c.expires > tables.tasks.c.due, tables.tasks.c.expires), else_=tables.tasks.c.due
+)
+_NEXT_DUE = Fixed(
+    select(func.min(_CLAIMABLE)).where(
+        tables.tasks.c.kind == bindparam("kind"), tables.tasks.c.due.is_not(None)
+    )
+)
 
 _Place = tuple[str, str]
 """Kind and name of a task."""
@@ -134,12 +144,7 @@ class Tasks:
     async def next_due(self, kind: str) -> str | None:
         """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
         await self.flush()
-        task = tables.tasks.c
-        claimable = case((task.expires > task.due, task.expires), else_=task.due)
-        found = await self._connection.execute(
-            select(func.min(claimable)).where(task.kind == kind, task.due.is_not(None))
-        )
-        value = found.scalar()
+        ((value,),) = await _NEXT_DUE.rows(self._connection, self._bulk, kind=kind)
         return None if value is None else str(value)
 
     async def hold(self, claim: Claim) -> None:

@@ -20,6 +20,7 @@ from busbar.runtime.store import tables
 from busbar.runtime.store.bulk import EventRow
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.documents import Documents
+from busbar.runtime.store.fixed import Fixed
 from busbar.runtime.store.inbox import Inbox
 from busbar.runtime.store.parked import Parked
 from busbar.runtime.store.rows import Cause
@@ -28,7 +29,6 @@ from busbar.runtime.store.streams import Streams
 from busbar.runtime.store.taking import Taker
 from busbar.runtime.store.tasks import Tasks
 from busbar.runtime.store.text import dumps
-from busbar.runtime.store.upsert import upsert
 from busbar.runtime.store.written import Measure, Written
 
 State = TypeVar("State")
@@ -60,7 +60,7 @@ class Transaction:
         self._connection = connection
         bulk = dialect.bulk
         self.inbox = Inbox(connection, bulk, now=now)
-        self.parked = Parked(connection, now=now)
+        self.parked = Parked(connection, bulk, now=now)
         self.tasks = Tasks(connection, bulk, now=now, written=self.written, takers=takers)
         self.documents = Documents(connection, writing=locked is not None)
         self._streams = Streams(connection, bulk, states)
@@ -268,13 +268,13 @@ class Transaction:
 
     async def mark(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
-        statement = upsert(self._connection, tables.marks).values(name=name, value=value)
-        await self._connection.execute(
-            statement.on_conflict_do_update(index_elements=["name"], set_={"value": value})
-        )
+        await self._dialect.bulk.mark(self._connection, name, value)
 
-    def news(self, *, after: int) -> Select[Any]:
-        """The events after the one at position ``after``, in commit order; none is ever missed."""
+    def news(self, *, after: int | None) -> Select[Any]:
+        """The events after the one at position ``after``, in commit order; none is ever missed.
+
+        None leaves the position open, as the value called ``after``.
+        """
         order = self._dialect.order()
         return select(tables.events).where(self._dialect.after(after)).order_by(*order)
 
@@ -310,6 +310,10 @@ class Transaction:
         found = await self._connection.execute(query.order_by(*self._dialect.order()).limit(1))
         first: str | None = found.scalar()
         return first
+
+    async def rows(self, statement: Fixed, **values: Any) -> list[Any]:
+        """The rows of a statement of the runtime's own that is executed again and again."""
+        return await statement.rows(self._connection, self._dialect.bulk, **values)
 
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""
