@@ -41,6 +41,7 @@ from busbar.notifier.domain import (
 )
 from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
+from busbar.runtime.bus import Record
 from busbar.runtime.logs import get_logger
 from busbar.runtime.service import Choice, Problem, Received, Service
 from busbar.runtime.store import Cause, Document, Transaction
@@ -151,13 +152,13 @@ class Notifier:
 
     # -- deliveries -----------------------------------------------------------------------------
 
-    async def choose(self, envelopes: Sequence[Envelope], tx: Transaction) -> Choice:
+    async def choose(self, records: Sequence[Record], tx: Transaction) -> Choice:
         """Pass over the facts of teams that subscribed to nothing: most facts are nobody's."""
-        if any(envelope.type not in DELIVERABLE for envelope in envelopes):
+        if any(record.topic in topics.INTENTS for record in records):
             return lambda _: True  # a subscription may come into force on the way
-        teams = {team for envelope in envelopes if (team := _team_of(envelope)) is not None}
+        teams = {team for record in records if (team := _team_in_key(record)) is not None}
         idle = teams - await tx.documents.parents(SUBSCRIPTION, teams)
-        return lambda envelope: _team_of(envelope) not in idle
+        return lambda record: _team_in_key(record) not in idle
 
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
         """Make a durable delivery for every subscription that wants this fact."""
@@ -245,6 +246,15 @@ async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscripti
         for document in page:
             yield Subscription.of(Subscribed.model_validate(document.value))
         after = page[-1].rank
+
+
+def _team_in_key(record: Record) -> str | None:
+    """The team that a fact is about by its key: a resource, or a subscription; None of any other.
+
+    Only relays publish facts, and whoever records one gives it the key of what it is about.
+    """
+    team, slash, _ = (record.key or b"").partition(b"/")
+    return team.decode(errors="replace") if slash else None
 
 
 def _team_of(envelope: Envelope) -> str | None:

@@ -18,7 +18,7 @@ from busbar.runtime.bus import Record
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.logs import bind
 from busbar.runtime.redriving import Redriving
-from busbar.runtime.service import Conflicting, Handler, Problem, Received, Service
+from busbar.runtime.service import Choice, Conflicting, Handler, Problem, Received, Service
 from busbar.runtime.store import Cause, Transaction
 
 Identity = tuple[str, str]
@@ -65,19 +65,12 @@ class Dispatcher:
         digests = {key: self._digest(item.envelope) for key, item in first_in_batch.items()}
         seen = await tx.inbox.first_seen(self._service.name, digests)
         new = [item for identity, item in first_in_batch.items() if seen[identity] is None]
-        await self._dispatch(tx, await self._chosen(tx, new))
+        await self._dispatch(tx, new)
         known = [item for identity, item in first_in_batch.items() if seen[identity] is not None]
         digests |= {identity: before for identity, before in seen.items() if before is not None}
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return len(new)
-
-    async def _chosen(self, tx: Transaction, items: Sequence[Readable]) -> Sequence[Readable]:
-        """Those of ``items`` that the service's own look at the batch leaves over."""
-        if self._service.chooser is None or not items:
-            return items
-        choice = await self._service.chooser([item.envelope for item in items], tx)
-        return [item for item in items if choice(item.envelope)]
 
     def _parse(self, item: Readable) -> Message | Problem:
         """What is in the event for its handler, or why there is nothing."""
@@ -131,8 +124,8 @@ class Dispatcher:
         tx.caused_by(_cause(item.envelope, parent, again))
         await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
 
-    def passes_over(self, record: Record) -> bool:
-        """Whether ``record`` is a fact of a type of its topic that nobody here asked for.
+    def passes_over(self, record: Record, is_wanted: Choice) -> bool:
+        """Whether ``record`` is a fact of its topic that nobody here asked for, by its type or so.
 
         Nobody needs to read it then, and most of what a service sees are facts for others.
         """
@@ -143,7 +136,9 @@ class Dispatcher:
             return False
         type_ = types[0].decode(errors="replace")
         model = BY_TYPE.get(type_)
-        return model is not None and type_ not in self._handlers and belongs(model, record.topic)
+        if model is None or not belongs(model, record.topic):
+            return False
+        return type_ not in self._handlers or not is_wanted(record)
 
     def _wants(self, item: Readable) -> bool:
         known = self._handler(item)

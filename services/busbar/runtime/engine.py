@@ -25,7 +25,7 @@ from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
 from busbar.runtime.meters import ConsumerMeter
 from busbar.runtime.parking import Parking, sequence_of
-from busbar.runtime.service import Service
+from busbar.runtime.service import Choice, Service
 from busbar.runtime.store import STORE_AWAY, Store, Transaction
 
 log = get_logger()
@@ -143,13 +143,26 @@ class Engine:
         how far the partitions of ``records`` have come.
         """
         with self.meter.batch(records):
+            is_wanted = await self._choice(records)
             for part in in_parts(records):
-                await self._settle([self._item(record) for record in part])
+                await self._settle([self._item(record, is_wanted) for record in part])
         touched = {(record.topic, record.partition) for record in records}
         return {p: self._offsets[p] for p in touched if p in self._offsets}
 
-    def _item(self, record: Record) -> _Item:
-        unread = self._dispatcher.passes_over(record)
+    async def _choice(self, records: Sequence[Record]) -> Choice:
+        """Which facts among ``records`` the service wants to be read."""
+        chooser = self._service.chooser
+        if chooser is None:
+            return lambda _: True
+
+        async def choose() -> Choice:
+            async with self._store.reading() as tx:
+                return await chooser(records, tx)
+
+        return await self._patiently(choose)
+
+    def _item(self, record: Record, is_wanted: Choice) -> _Item:
+        unread = self._dispatcher.passes_over(record, is_wanted)
         return _Item(record, None if unread else wire.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:

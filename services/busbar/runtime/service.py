@@ -53,8 +53,8 @@ Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
 InvalidHandler = Callable[[Problem, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[Conflicting, Transaction], Awaitable[None]]
-Choice = Callable[[Envelope], bool]
-Chooser = Callable[[Sequence[Envelope], Transaction], Awaitable[Choice]]
+Choice = Callable[[Record], bool]
+Chooser = Callable[[Sequence[Record], Transaction], Awaitable[Choice]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
 
 
@@ -136,9 +136,9 @@ class Service:
         return handler
 
     def on_batch(self, chooser: Chooser) -> Chooser:
-        """Have ``chooser`` look at a batch's new events, and tell for which of them to do anything.
+        """Have ``chooser`` look at a batch of records, and tell which facts are worth reading.
 
-        The others are marked as handled, and neither validated nor given to their handlers.
+        The others are passed over as those of types that nobody here asked for.
         """
         self.chooser = chooser
         return chooser

@@ -114,6 +114,7 @@ class Bench:
         data: Any = None,
         trace: str | None = None,
         time: datetime | None = None,
+        about: str = "k",
     ) -> Record:
         self._offset += 1
         if message is not None:
@@ -126,7 +127,7 @@ class Bench:
             time=time,
             extensions={"traceparent": trace} if trace else {},
             data=data,
-            key="k",
+            key=about,
         )
         headers, value, key = codec.write(envelope)
         return Record(topic or "", 0, self._offset, 0, key, value, headers)
@@ -256,14 +257,29 @@ async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
 
 async def test_facts_of_teams_that_subscribed_to_nothing_are_passed_over(bench: Bench) -> None:
     await bench.subscribe("payments/s")
+    key = "search/dev/nothing/it"
     await bench.handle(
-        bench.record(provisioned("search"), id_="theirs"), bench.record(provisioned(), id_="ours")
+        bench.record(provisioned("search"), id_="theirs", about=key),
+        bench.record(provisioned(), id_="ours", about="payments/dev/nothing/it"),
     )
     assert list(await bench.due()) == ["payments/s|ours"]
+    assert bench.engine.skipped == 1
     await bench.subscribe("search/s")
-    await bench.handle(bench.record(provisioned("search"), id_="theirs"))
-    await bench.handle(bench.record(provisioned("search"), id_="later"))
+    await bench.handle(bench.record(provisioned("search"), id_="later", about=key))
     assert {*await bench.due()} == {"payments/s|ours", "search/s|later"}
+
+
+async def test_what_is_not_known_is_not_passed_over(bench: Bench) -> None:
+    """Somebody has to look at it, whoever's it is."""
+    record = bench.record(
+        type_="busbar.resource.provisioned.v9",
+        topic=topics.FACTS_RESOURCE,
+        data={},
+        about="search/dev/nothing/it",
+    )
+    (letter,) = await bench.handle(record)
+    assert isinstance(letter, DeadLettered)
+    assert letter.reason == "unknown_version"
 
 
 async def test_a_subscription_in_the_same_batch_is_in_force_for_what_follows(bench: Bench) -> None:
