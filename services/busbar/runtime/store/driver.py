@@ -32,6 +32,8 @@ _ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> list[Any]:
     """The rows that ``statement`` gives for ``values``, which it calls $1, $2 and so on.
 
+    It is part of the transaction that :func:`transaction` has begun on ``connection``.
+
     Raises:
         IntegrityError: a constraint does not allow it.
         Collision: another transaction is in the way.

@@ -1,0 +1,111 @@
+"""What is said to the driver directly: part of a transaction or not at all, and errors of ours."""
+
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from busbar.runtime.clock import SystemClock
+from busbar.runtime.store import Store, StoreAwayError, Transaction, driver
+from busbar.runtime.store.dialect import Collision
+from busbar.runtime.store.postgres import schema_of
+from support.postgres_store import StoreCluster
+from support.runtime import append, facts_of
+
+_SECRET = "what nobody may read in a log"  # noqa: S105 - no password
+
+
+async def test_nothing_is_executed_outside_of_a_transaction(store: Store) -> None:
+    async with store._writer.connect() as connection:
+        with pytest.raises(KeyError):
+            await driver.fetch(connection, "SELECT 1")
+
+
+async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
+    store: Store,
+) -> None:
+    """It would be there although its transaction is not."""
+
+    async def body(tx: Transaction) -> None:
+        with suppress(StoreAwayError):
+            await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        await tx.mark("m", 1)
+
+    with pytest.raises(StoreAwayError):
+        await store.transact(body)
+    async with store.reading() as tx:
+        found = await tx.execute(text("SELECT count(*) FROM marks WHERE name = 'm'"))
+        assert found.scalar_one() == 0
+
+
+async def test_a_connection_that_has_ended_is_not_used_again(
+    store: Store, cluster: StoreCluster
+) -> None:
+    other = await cluster.open(SystemClock(), pool_size=1)
+    try:
+
+        async def body(tx: Transaction) -> None:
+            pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            async with store.reading() as there:
+                await there.execute(text("SELECT pg_terminate_backend(:pid)").bindparams(pid=pid))
+            await tx.mark("m", 1)
+
+        with pytest.raises(StoreAwayError):
+            await other.transact(body)
+        await append(other, "s", 1)
+        assert await facts_of(other, "s") == [1]
+    finally:
+        await other.close()
+
+
+@pytest.mark.parametrize("statement", ["SELECT $1::int", "SELECT $1::text::int"])
+async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement: str) -> None:
+    """The driver's own name the value, and so does the server."""
+
+    async def body(tx: Transaction) -> None:
+        await driver.fetch(tx._connection, statement, _SECRET)
+
+    with pytest.raises(DBAPIError) as caught:
+        await store.transact(body)
+    assert _SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+async def test_what_a_constraint_does_not_allow_is_said_so(store: Store) -> None:
+    async def body(tx: Transaction) -> None:
+        for _ in range(2):
+            await tx.stamp([(1, 1, "digest")])
+
+    with pytest.raises(IntegrityError):
+        await store.transact(body)
+
+
+async def test_a_schema_that_changes_under_a_prepared_statement_is_met_once(
+    cluster: StoreCluster,
+) -> None:
+    """A step of the schema is made while services run."""
+    store = await cluster.open(SystemClock(), pool_size=1)
+    collided, table = 0, f"{schema_of(store.service)}.marks"
+
+    async def every(tx: Transaction) -> list[object]:
+        nonlocal collided
+        try:
+            return await driver.fetch(tx._connection, "SELECT * FROM marks")
+        except Collision:
+            collided += 1
+            raise
+
+    try:
+        await store.transact(every)
+        async with cluster.session(cluster.owner_url, service=store.service) as owner:
+            await owner.execute(f"ALTER TABLE {table} ADD COLUMN passing int")
+        try:
+            await store.transact(every)
+        finally:
+            async with cluster.session(cluster.owner_url, service=store.service) as owner:
+                await owner.execute(f"ALTER TABLE {table} DROP COLUMN passing")
+        assert collided == 1
+    finally:
+        await store.close()

@@ -1,0 +1,263 @@
+"""Tasks that are due at once are taken as they are scheduled, while somebody here has room."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from busbar.runtime.store import Claim, Store, Transaction
+from busbar.runtime.workers import Job, TaskRunner, Work
+from support import eventually
+from support.runtime import CAUSE, NOTHING, SteppedClock, collect, fact, numbers
+
+AT_ONCE = 4
+LEASE = 6.0
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+class Desk:
+    """A runner that never looks for work by itself once it stands idle, and what it was given."""
+
+    def __init__(self, store: Store, clock: SteppedClock) -> None:
+        self.store, self.clock = store, clock
+        self.work: Callable[[Work], Awaitable[None]] = finish
+        self.started: list[Work] = []
+        self.opened: list[Collection[str]] = []
+        job = Job(self._worker, AT_ONCE, self._open)
+        self.runner = TaskRunner("k", job, store, clock=clock, holder="here", lease=LEASE)
+
+    async def _worker(self, work: Work) -> None:
+        self.started.append(work)
+        await self.work(work)
+
+    async def _open(self, names: Collection[str], tx: Transaction) -> dict[str, Any]:
+        self.opened.append(names)
+        return {name: numbers(await tx.load(name, NOTHING, collect)) for name in names}
+
+    @property
+    def names(self) -> list[str]:
+        return [work.claim.name for work in self.started]
+
+    async def schedule(self, *names: str) -> None:
+        async def body(tx: Transaction) -> None:
+            await schedule(tx, *names)
+
+        await self.store.transact(body)
+
+    async def claimed(self, holder: str = "there") -> list[Claim]:
+        """What somebody else can claim now."""
+
+        async def body(tx: Transaction) -> list[Claim]:
+            lease = timedelta(seconds=LEASE)
+            return list(await tx.tasks.claim("k", holder=holder, lease=lease, limit=9))
+
+        return await self.store.transact(body)
+
+    async def settled(self) -> None:
+        await eventually(lambda: not self.runner._running, what="the end of all work")
+
+    @asynccontextmanager
+    async def standing(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+        """The runner has looked once, found nothing, and would claim nothing if it looked again."""
+        idle = asyncio.Event()
+
+        async def look() -> None:
+            idle.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(self.runner, "_look", look)
+        task = asyncio.create_task(self.runner.run())
+        await idle.wait()
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+def desk(store: Store, clock: SteppedClock) -> Desk:
+    return Desk(store, clock)
+
+
+async def schedule(tx: Transaction, *names: str) -> None:
+    for name in names:
+        await tx.tasks.schedule("k", name, data={"is": name})
+
+
+async def finish(work: Work) -> None:
+    async def body(tx: Transaction) -> None:
+        await tx.tasks.finish(work.claim)
+
+    await work.record(body)
+
+
+async def hang(_work: Work) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_what_is_due_at_once_is_worked_on_without_being_looked_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk.standing(monkeypatch):
+        await desk.schedule("b", "a")
+        await desk.settled()
+        claims = [work.claim for work in desk.started]
+        assert [(claim.name, claim.epoch, claim.attempts) for claim in claims] == [
+            ("b", 1, 1),
+            ("a", 1, 1),
+        ]
+        assert [claim.data for claim in claims] == [{"is": "b"}, {"is": "a"}]
+        await desk.schedule("a")
+        await desk.settled()
+        assert [work.claim.epoch for work in desk.started] == [1, 1, 2]
+
+
+async def test_it_begins_with_what_was_appended_in_the_same_transaction(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(tx: Transaction) -> None:
+        tx.caused_by(CAUSE)
+        await tx.load("a", NOTHING, collect)
+        await tx.append("a", [fact(7)])
+        await schedule(tx, "a")
+
+    async with desk.standing(monkeypatch):
+        await store.transact(body)
+        await desk.settled()
+    assert [work.opened for work in desk.started] == [[7]]
+
+
+async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.work = hang
+    async with desk.standing(monkeypatch):
+        await desk.schedule(*"abcdef")
+        await eventually(lambda: len(desk.started) == AT_ONCE)
+        await desk.schedule("g")
+        assert desk.names == ["a", "b", "c", "d"]
+        assert [claim.name for claim in await desk.claimed()] == ["e", "f", "g"]
+
+
+async def test_what_there_was_no_room_for_is_worked_on_later(desk: Desk) -> None:
+    task = asyncio.create_task(desk.runner.run())
+    await desk.schedule(*(f"t{number:02}" for number in range(3 * AT_ONCE)))
+    await eventually(lambda: len(desk.started) == 3 * AT_ONCE)
+    await desk.settled()
+    task.cancel()
+    assert sorted(desk.names) == [f"t{number:02}" for number in range(3 * AT_ONCE)]
+
+
+async def test_what_another_holds_is_left_to_it(
+    desk: Desk, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.schedule("a")
+    (theirs,) = await desk.claimed()
+    async with desk.standing(monkeypatch):
+        await desk.schedule("a")
+        assert desk.started == []
+        assert desk.runner._free() == AT_ONCE
+
+        async def done(tx: Transaction) -> None:
+            await tx.tasks.finish(theirs)
+
+        await desk.store.transact(done)  # which was scheduled anew meanwhile
+        (again,) = await desk.claimed()
+        assert again.epoch == theirs.epoch + 1
+        clock.advance(LEASE)
+        await desk.schedule("a")  # whose holder is late
+        await desk.settled()
+        assert [work.claim.epoch for work in desk.started] == [again.epoch + 1]
+
+
+async def test_a_transaction_that_fails_starts_nothing_and_keeps_no_room(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(tx: Transaction) -> None:
+        await schedule(tx, "a", "b")
+        await tx.flush()
+        await schedule(tx, "c")
+        raise ArithmeticError("no")
+
+    async with desk.standing(monkeypatch):
+        with pytest.raises(ArithmeticError):
+            await store.transact(fails)
+        assert desk.started == []
+        assert desk.runner._free() == AT_ONCE
+    assert await desk.claimed() == []
+
+
+async def test_what_a_savepoint_undoes_is_not_started(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def half(tx: Transaction) -> None:
+        await schedule(tx, "a")
+        with suppress(ArithmeticError):
+            async with tx.savepoint():
+                await schedule(tx, "b")
+                await tx.flush()
+                await schedule(tx, "c")
+                raise ArithmeticError("no")
+
+    async with desk.standing(monkeypatch):
+        await store.transact(half)
+        await desk.settled()
+        assert desk.names == ["a"]
+        assert desk.runner._free() == AT_ONCE
+
+
+async def test_reading_what_they_begin_with_may_fail(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise ArithmeticError("no")
+
+    desk.runner.opening = broken
+    async with desk.standing(monkeypatch):
+        with pytest.raises(ArithmeticError):
+            await desk.schedule("a")
+        assert desk.runner._free() == AT_ONCE
+    assert await desk.claimed() == []
+
+
+async def test_a_runner_that_has_stopped_takes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with desk.standing(monkeypatch):
+        pass
+    await desk.schedule("a")
+    assert [claim.name for claim in await desk.claimed()] == ["a"]
+
+
+async def test_what_is_due_later_is_not_taken(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def later(tx: Transaction) -> None:
+        await tx.tasks.schedule("k", "a", due=tx.now + timedelta(seconds=3))
+
+    async with desk.standing(monkeypatch):
+        await store.transact(later)
+        assert desk.opened == []
+        async with store.reading() as tx:
+            assert await tx.tasks.next_due("k") is not None
+    assert desk.started == []
+
+
+async def test_the_lease_of_what_is_taken_ends_as_any_other(
+    desk: Desk, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.work = hang
+    async with desk.standing(monkeypatch):
+        await desk.schedule("a")
+        await eventually(lambda: desk.names == ["a"])
+    clock.advance(LEASE - 0.1)
+    assert await desk.claimed() == []
+    clock.advance(0.1)
+    assert [claim.epoch for claim in await desk.claimed()] == [2]
