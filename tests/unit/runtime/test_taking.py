@@ -214,7 +214,7 @@ async def test_what_a_savepoint_undoes_is_not_started(
 
 
 async def test_reading_what_they_begin_with_may_fail(
-    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> Any:
         raise ArithmeticError("no")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -132,7 +131,7 @@ async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
 async def test_who_was_paused_is_fenced_beside_its_own_successor(group: Group) -> None:
     """The same process claimed the task again, and both of its workers record at once."""
     (old,) = await group.claims(1)
-    new = replace(old, epoch=old.epoch + 1)
+    new = old._replace(epoch=old.epoch + 1)
 
     async def claim_again(tx: Transaction) -> None:
         await tx.execute(update(tables.tasks).values(epoch=new.epoch))

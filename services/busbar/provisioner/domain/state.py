@@ -1,8 +1,8 @@
 """What the provisioner knows of one resource: what is applied, what is queued, what is running."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from busbar.messages.base import Message
@@ -20,8 +20,7 @@ from busbar.messages.resource import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A step that is in force: what it was made with and what it gave."""
 
     name: str
@@ -30,15 +29,14 @@ class Applied:
     outputs: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """How far the running operation is with one step."""
 
     name: str
     status: Literal["started", "succeeded", "undone"]
     adapter: str
     inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = MappingProxyType({})
     changed: bool = False
     created: bool = False
     """True if nothing was there when the operation came to it."""
@@ -50,8 +48,7 @@ class Step:
     """True if something was there to be removed or restored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Saga:
+class Saga(NamedTuple):
     """The running operation. ``steps`` are those it has touched, in the order it came to them."""
 
     intent: ResourceQueued
@@ -73,13 +70,12 @@ class Saga:
     def having(self, step: Step) -> "Saga":
         """This saga with ``step`` in its place, or last if it is new."""
         if self.step(step.name) is None:
-            return replace(self, steps=(*self.steps, step))
+            return self._replace(steps=(*self.steps, step))
         steps = tuple(step if old.name == step.name else old for old in self.steps)
-        return replace(self, steps=steps)
+        return self._replace(steps=steps)
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceState:
+class ResourceState(NamedTuple):
     """One resource."""
 
     generation: int = 0
@@ -98,15 +94,15 @@ class ResourceState:
 def evolve(state: ResourceState, fact: Message) -> ResourceState:
     """``state`` after ``fact``."""
     if isinstance(fact, ResourceQueued):
-        return _start_next(replace(state, queue=(*state.queue, fact)))
+        return _start_next(state._replace(queue=(*state.queue, fact)))
     saga = state.saga
     if saga is None:
         return state
     if isinstance(fact, ResourceProvisioned | ResourceDeleted | ResourceFailed):
         ended = state.ended | {fact.operation}
-        return _start_next(replace(_ended(state, saga, fact), saga=None, ended=ended))
-    saga = replace(saga, recorded=saga.recorded + 1)
-    return replace(state, saga=_progressed(state, saga, fact))
+        return _start_next(_ended(state, saga, fact)._replace(saga=None, ended=ended))
+    saga = saga._replace(recorded=saga.recorded + 1)
+    return state._replace(saga=_progressed(state, saga, fact))
 
 
 def _ended(
@@ -115,9 +111,9 @@ def _ended(
     match fact:
         case ResourceProvisioned():
             applied = _in_force(state, saga)
-            return replace(state, generation=fact.generation, promise=fact.promise, applied=applied)
+            return state._replace(generation=fact.generation, promise=fact.promise, applied=applied)
         case ResourceDeleted():
-            return replace(state, generation=fact.generation, promise=None, applied=())
+            return state._replace(generation=fact.generation, promise=None, applied=())
         case ResourceFailed():
             return state
 
@@ -133,7 +129,7 @@ def _progressed(state: ResourceState, saga: Saga, fact: Message) -> Saga:
         case StepUndone():
             return _undone(state, saga, fact)
         case ResourceStuck():
-            return replace(saga, stuck=True)
+            return saga._replace(stuck=True)
         case _:
             return saga
 
@@ -141,7 +137,7 @@ def _progressed(state: ResourceState, saga: Saga, fact: Message) -> Saga:
 def _start_next(state: ResourceState) -> ResourceState:
     if state.saga is not None or not state.queue:
         return state
-    return replace(state, saga=Saga(state.queue[0]), queue=state.queue[1:])
+    return state._replace(saga=Saga(state.queue[0]), queue=state.queue[1:])
 
 
 def _started(saga: Saga, fact: StepStarted) -> Saga:
@@ -171,14 +167,13 @@ def _succeeded(saga: Saga, fact: StepSucceeded) -> Saga:
         changed=fact.changed,
         created=old.created if old else False,
     )
-    return replace(saga.having(step), failures=0)
+    return saga.having(step)._replace(failures=0)
 
 
 def _failed(saga: Saga, fact: StepFailed) -> Saga:
     if not fact.permanent or saga.phase == "undo" or saga.intent.action == "delete":
-        return replace(saga, failures=saga.failures + 1)
-    return replace(
-        saga,
+        return saga._replace(failures=saga.failures + 1)
+    return saga._replace(
         phase="undo",
         failed_step=fact.step,
         reason=fact.reason,
@@ -201,7 +196,7 @@ def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
         changed=True,
         taken_back=fact.restored or fact.was_there,
     )
-    return replace(saga.having(step), failures=0, stuck=False)
+    return saga.having(step)._replace(failures=0, stuck=False)
 
 
 def _in_force(state: ResourceState, saga: Saga) -> tuple[Applied, ...]:

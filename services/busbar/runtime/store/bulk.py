@@ -72,8 +72,7 @@ class ScheduleRow(NamedTuple):
     expires: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """A claim that is given back, under what it was taken, and when its task is due again."""
 
     kind: str

@@ -162,9 +162,9 @@ class PostgresBulk:
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
-        rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
         return [
-            (row[0], row[1]) for row in await driver.fetch(connection, _RELEASE, *_columns(rows))
+            (row[0], row[1])
+            for row in await driver.fetch(connection, _RELEASE, *_columns(releases))
         ]
 
 

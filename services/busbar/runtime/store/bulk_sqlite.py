@@ -143,8 +143,7 @@ class SqliteBulk:
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
-        rows = [(r.kind, r.name, r.epoch, r.holder, r.revision, r.again) for r in releases]
-        return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, rows)]
+        return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, releases)]
 
 
 async def _listed(

@@ -36,8 +36,7 @@ class StoredEvent(NamedTuple):
     metadata: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """A task that this process holds. ``epoch`` grows with every claim; ``lease`` is its length."""
 
     kind: str
