@@ -6,11 +6,10 @@ cannot commit. A message that fails parks its own sequence; the partition moves 
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import BusbarError, Conflict, Reject, Retry
@@ -20,6 +19,7 @@ from busbar.runtime import wire
 from busbar.runtime.backoff import Backoff, Chance, chance
 from busbar.runtime.breaker import Breaker
 from busbar.runtime.bus import Partition, Record, in_parts
+from busbar.runtime.consumed import Done, Item, Moved
 from busbar.runtime.dead_letters import DeadLetters, Why
 from busbar.runtime.dispatch import Dispatcher, Readable
 from busbar.runtime.logs import get_logger
@@ -37,34 +37,7 @@ HANDLER_BACKOFF = Backoff(first=0.2, longest=10.0)
 DRAIN_SECONDS = 5.0
 """How long a partition that is taken away waits for the transaction in hand."""
 
-Moved = dict[Partition, int]
 Result = TypeVar("Result")
-
-
-class _Item(NamedTuple):
-    """A record and what the codec made of it; None if it was passed over unread."""
-
-    record: Record
-    content: Envelope | Unreadable | None
-
-    @property
-    def partition(self) -> Partition:
-        return self.record.topic, self.record.partition
-
-    @property
-    def envelope(self) -> Envelope | None:
-        return self.content if isinstance(self.content, Envelope) else None
-
-
-@dataclass(slots=True)
-class _Done:
-    """What a transaction came to: where partitions are now, what was handled, what failed."""
-
-    moved: Moved
-    handled: int = 0
-    failed: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    """How many records went how, as :data:`~busbar.runtime.metrics.RECORD_OUTCOMES` has it."""
 
 
 class _Stopped(BusbarError):
@@ -161,9 +134,9 @@ class Engine:
 
         return await self._patiently(choose)
 
-    def _item(self, record: Record, is_wanted: Choice) -> _Item:
+    def _item(self, record: Record, is_wanted: Choice) -> Item:
         unread = self._dispatcher.passes_over(record, is_wanted)
-        return _Item(record, None if unread else wire.read(record))
+        return Item(record, None if unread else wire.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
         """Finish the transaction in hand, and handle nothing more of ``partitions``.
@@ -191,7 +164,7 @@ class Engine:
 
     # -- until it is settled --------------------------------------------------------------------
 
-    async def _settle(self, items: Sequence[_Item]) -> None:
+    async def _settle(self, items: Sequence[Item]) -> None:
         why: Why | None = None
         failures = conflicts = 0
         while items := self._ours(items):
@@ -220,11 +193,11 @@ class Engine:
                 return None
         return None
 
-    async def _transact(self, items: Sequence[_Item], why: Why | None) -> None:
+    async def _transact(self, items: Sequence[Item], why: Why | None) -> None:
         """Handle ``items``, or give the one of them up for ``why``."""
         body = partial(self._handle, items) if why is None else self._giving_up(items[0], why)
 
-        async def act() -> _Done:
+        async def act() -> Done:
             async with self._turn:
                 return await self._store.transact(body)
 
@@ -234,7 +207,7 @@ class Engine:
         self._breaker.note(handled=done.handled, failed=done.failed, now=now)
         self.meter.settled(done.outcomes)
 
-    def _ours(self, items: Sequence[_Item]) -> Sequence[_Item]:
+    def _ours(self, items: Sequence[Item]) -> Sequence[Item]:
         """Those of ``items`` that are to be handled here still."""
         if self._stopping:
             return ()
@@ -267,7 +240,7 @@ class Engine:
             if not is_wanted():
                 raise _Left("nobody waits for it here any more")
 
-    async def _bisect(self, items: Sequence[_Item]) -> None:
+    async def _bisect(self, items: Sequence[Item]) -> None:
         """Find the record that fails by handling each half alone, in order."""
         middle = len(items) // 2
         await self._settle(items[:middle])
@@ -309,9 +282,9 @@ class Engine:
 
     # -- one transaction ------------------------------------------------------------------------
 
-    async def _handle(self, items: Sequence[_Item], tx: Transaction) -> _Done:
+    async def _handle(self, items: Sequence[Item], tx: Transaction) -> Done:
         fresh = [item for item in items if not self._is_behind(item.record)]
-        done = _Done(await self._advance(tx, fresh))
+        done = Done(await self._advance(tx, fresh))
         readable = await self._read(tx, fresh, done)
         self._bear(done)
         skipped = self._dispatcher.skipped
@@ -325,13 +298,13 @@ class Engine:
         done.outcomes.update(handled=done.handled, skipped=skipped, repeated=repeated)
         return done
 
-    async def _read(self, tx: Transaction, fresh: Sequence[_Item], done: _Done) -> list[Readable]:
+    async def _read(self, tx: Transaction, fresh: Sequence[Item], done: Done) -> list[Readable]:
         """What can be dispatched; the rest is kept, each as it has to be."""
         parked = set(await self.parking.among(tx, [item.record for item in fresh]))
         readable: list[Readable] = []
         for item in fresh:
             if parked and sequence_of(item.record) in parked:
-                whole = item if item.content else _Item(item.record, wire.read(item.record))
+                whole = item if item.content else Item(item.record, wire.read(item.record))
                 await self.parking.keep_behind(tx, whole.record, whole.envelope)
                 done.outcomes["waiting"] += 1
                 continue
@@ -355,7 +328,7 @@ class Engine:
             return Why(content.code, content.detail)
         return self._dispatcher.strange(Readable(record, content))
 
-    async def _give_up(self, tx: Transaction, item: _Item, why: Why, done: _Done) -> bool:
+    async def _give_up(self, tx: Transaction, item: Item, why: Why, done: Done) -> bool:
         """Keep what cannot be handled; whether its sequence has to wait for it.
 
         What a producer got wrong says nothing about what it sends next. A fact is another thing:
@@ -371,18 +344,18 @@ class Engine:
         done.outcomes["parked"] += 1
         return True
 
-    def _giving_up(self, item: _Item, why: Why) -> Callable[[Transaction], Awaitable[_Done]]:
-        async def give_up(tx: Transaction) -> _Done:
+    def _giving_up(self, item: Item, why: Why) -> Callable[[Transaction], Awaitable[Done]]:
+        async def give_up(tx: Transaction) -> Done:
             if self._is_behind(item.record):
-                return _Done({})
-            done = _Done(await self._advance(tx, [item]))
+                return Done({})
+            done = Done(await self._advance(tx, [item]))
             done.failed = int(await self._give_up(tx, item, why, done))
             self._bear(done)
             return done
 
         return give_up
 
-    def _bear(self, done: _Done) -> None:
+    def _bear(self, done: Done) -> None:
         """Go on if so many failures can be borne.
 
         Raises:
@@ -393,7 +366,7 @@ class Engine:
         if why is not None:
             raise _Stopped(why)
 
-    async def _advance(self, tx: Transaction, items: Sequence[_Item]) -> Moved:
+    async def _advance(self, tx: Transaction, items: Sequence[Item]) -> Moved:
         reached: Moved = {}
         for item in items:
             reached[item.partition] = item.record.offset + 1

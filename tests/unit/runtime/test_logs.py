@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.runtime.logs import REDACTED, redact
+from busbar.runtime.logs import REDACTED, SECRET_VALUES, as_json, redact
 
 SECRET = "s3cr3t-v4lue"  # noqa: S105 - a made-up one
 
@@ -83,6 +83,23 @@ def test_what_was_logged_is_not_changed_for_its_owner() -> None:
 def test_harmless_values_stay_as_they_are(text: str, number: object) -> None:
     plain = text.replace(":", " ").replace("earer", "").replace("whsec_", "")
     assert redacted(event=plain, records=number) == {"event": plain, "records": number}
+
+
+_PARTS = ("://", ":", "@", "bearer ", "Bearer", " ", "whsec_", "x", "/", "h", "\n", "BEARER ")
+
+
+@given(st.lists(st.sampled_from(_PARTS)).map("".join))
+def test_every_text_that_holds_a_secret_is_looked_through(text: str) -> None:
+    assert redacted(event=text) == {"event": SECRET_VALUES.sub(REDACTED, text)}
+
+
+@pytest.mark.parametrize(
+    "value", [2**70, {1: "a"}, {"a", "b"}, object(), b"bytes", float("inf"), "\ud800"]
+)
+def test_whatever_is_logged_becomes_a_line_of_json(value: object) -> None:
+    line = as_json({"event": "it", "value": value}, default=repr)
+    assert json.loads(line)["event"] == "it"
+    assert "\n" not in line
 
 
 def test_lines_are_json_with_the_service_and_the_operation_and_without_secrets() -> None:
