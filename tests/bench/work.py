@@ -21,6 +21,7 @@ from busbar.messages.resource import (
     StepSucceeded,
 )
 from busbar.runtime.bus import Outgoing
+from busbar.runtime.kafka import PUBLISHED_BYTES
 
 PROMISES = Path(__file__).with_name("promises")
 PROMISE = "nothing"
@@ -88,7 +89,12 @@ def _example(model: type[Message]) -> dict[str, Any]:
 @asynccontextmanager
 async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
     """An idempotent producer."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=2)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        enable_idempotence=True,
+        max_batch_size=PUBLISHED_BYTES,
+        linger_ms=2,
+    )
     await producer.start()
     try:
         yield producer

@@ -10,8 +10,8 @@ from typing import Any
 from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
 from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time
-from busbar.kernel.ids import event_id, operation_id
-from busbar.kernel.resource import ResourceId
+from busbar.kernel.ids import event_id, operation_text
+from busbar.kernel.resource import SLUG, ResourceId
 from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope, Unreadable
@@ -32,6 +32,7 @@ CATCH_UP_LOOKS = 50
 UNREADABLE = "unreadable"
 RECORDS = "record/"
 """What the streams of the copy start with; audit has some of its own, for its dead letters."""
+_RESOURCE = re.compile("/".join([SLUG] * 4))
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 PASSES_ON = frozenset({"gateway"})
@@ -102,14 +103,14 @@ def _identity(envelope: Envelope) -> dict[str, Any]:
 
 def _operation(topic: str, envelope: Envelope) -> str | None:
     if topic in topics.INTENTS:
-        return str(operation_id(envelope.source, envelope.id))
+        return operation_text(envelope.source, envelope.id)
     data = envelope.data if isinstance(envelope.data, dict) else {}
     named = data.get("operation")
     if isinstance(named, str):
         return _as_operation(named)
     intent = data.get("intent")
     if isinstance(intent, dict):
-        return str(operation_id(str(intent.get("source")), str(intent.get("id"))))
+        return operation_text(str(intent.get("source")), str(intent.get("id")))
     return None
 
 
@@ -128,10 +129,8 @@ def _as_operation(text: str) -> str | None:
 
 
 def _as_resource(text: str) -> str | None:
-    try:
-        return str(ResourceId.parse(text))
-    except ValueError:
-        return None
+    """The same for a resource: ``text``, if :class:`ResourceId` would read it."""
+    return text if _RESOURCE.fullmatch(text) else None
 
 
 def record_of(event: StoredEvent) -> AuditRecord:

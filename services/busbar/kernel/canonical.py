@@ -12,11 +12,8 @@ _spell = json.JSONEncoder(
 ).encode
 
 _FAST = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-_EXPONENT = re.compile(rb"(?:^|[:,\[])-?[0-9]+(?:\.[0-9]+)?e")
-"""What orjson writes otherwise: without a plus sign, and without zeros before it.
-
-Only where a value begins: nearly every event holds a digest, with an ``e`` between digits of it.
-"""
+_OTHERWISE = re.compile(rb"[0-9]e|0\.0000")
+"""What orjson may write otherwise: exponents without a plus sign, and none above 1e-5."""
 
 
 def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
@@ -32,9 +29,16 @@ def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
     except orjson.JSONEncodeError:
         return _spell(value).encode()  # integers beyond 64 bits, or an error that says more
     became_null = not parsed and b"null" in fast  # as NaN does
-    if became_null or _EXPONENT.search(fast):
+    if became_null or _OTHERWISE.search(_outside_strings(fast)):
         return _spell(value).encode()
     return fast
+
+
+def _outside_strings(written: bytes) -> bytes:
+    """JSON without its strings: nearly every event has digests, with an ``e`` between digits."""
+    if b"\\" in written:
+        written = written.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b" ".join(written.split(b'"')[::2])
 
 
 def digest(value: Any, *, parsed: bool = False) -> str:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Protocol
 
+import orjson
+
 
 class Clock(Protocol):
     """Tells the time and waits; the real one is ``runtime.clock.SystemClock``."""
@@ -18,7 +20,11 @@ class Clock(Protocol):
 
 def format_time(moment: datetime) -> str:
     """``moment`` as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = moment.astimezone(UTC)
+    if type(utc) is datetime and utc.microsecond:
+        # orjson spells it the same in a quarter of the time, but leaves out zero microseconds.
+        return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()
+    return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:

@@ -26,7 +26,12 @@ def _name(*parts: str | int) -> str:
 
 def operation_id(source: str, id_: str) -> UUID:
     """The operation that processes the intent ``source`` + ``id_``."""
-    return UUID(_name("operation", source, id_))
+    return UUID(operation_text(source, id_))
+
+
+def operation_text(source: str, id_: str) -> str:
+    """:func:`operation_id` as text, for whoever has no need of the object."""
+    return _name("operation", source, id_)
 
 
 def event_id(service: str, source: str, id_: str, index: int) -> str:

@@ -20,14 +20,14 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
     An intent that a service passes on keeps the identity and the attributes its producer gave it.
     """
     about: Mapping[str, Any] = loads(event.metadata)
-    extensions: dict[str, str] = {
-        "correlationid": event.correlation,
+    extensions: dict[str, str] = {"correlationid": event.correlation}
+    if "id" not in about:
         # An intent that is passed on has no cause but its producer's.
-        **({} if "id" in about else {"causationid": event.causation}),
-        **about.get("extensions", {}),
-        "relay": relay,
-        "sequence": f"{sequence:020d}",
-    }
+        extensions["causationid"] = event.causation
+    if "extensions" in about:
+        extensions |= about["extensions"]
+    extensions["relay"] = relay
+    extensions["sequence"] = f"{sequence:020d}"
     if event.key is not None:
         extensions["partitionkey"] = event.key
     if about.get("traceparent"):

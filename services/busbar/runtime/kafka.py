@@ -49,6 +49,12 @@ WAIT_SECONDS = 0.1
 GATHERED_BYTES = 512 * 1024
 """As much as is worth a batch: more is not waited for."""
 
+PUBLISHED_BYTES = 256 * 1024
+"""What a partition's share of what is published at once may take, a quarter of what a broker does.
+
+More than one batch each, and the second waits for the answer to the first.
+"""
+
 BEHIND_SECONDS = 1.0
 """How long to wait for a partition that has no position just now."""
 
@@ -136,6 +142,7 @@ class KafkaBus:
             client_id=f"busbar-{self._service}-relay",
             enable_idempotence=True,
             max_request_size=MAX_RECORD_BYTES,
+            max_batch_size=PUBLISHED_BYTES,
             linger_ms=2,
             partitioner=partition_of,
         )

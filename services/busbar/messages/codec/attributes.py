@@ -6,8 +6,10 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md, sections "T
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from busbar.kernel.clock import format_time
 from busbar.messages.codec.json import shown
 from busbar.messages.envelope import Envelope, Unreadable
 
@@ -15,14 +17,18 @@ SPECVERSION = "1.0"
 DATA_TYPE = "application/json"
 
 MAX_ATTRIBUTES = 64
+MAX_NAME_CHARS = 20
 MAX_VALUE_BYTES = 4096
 _MAX_BYTES = {"id": 1024, "source": 1024, "type": 255}
+SHORT = min(_MAX_BYTES.values())
+"""No longer than any attribute may be, where a character is a byte."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
+_ALL_REQUIRED = frozenset(_REQUIRED)
 CORE = frozenset({*_REQUIRED, "subject", "time", "dataschema", "datacontenttype"})
 _NOT_EXTENSIONS = CORE | {"data"}
 
-_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
+_EXTENSION_NAME = re.compile(f"[a-z0-9]{{1,{MAX_NAME_CHARS}}}")
 _SPACE = re.compile(r"\s")
 _UNWANTED = re.compile(
     "[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\ufdd0-\\ufdef"
@@ -33,6 +39,10 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?P<second>[0-6][0-9])"
     r"(?:\.[0-9]+)?(?P<offset>[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?"
 )
+_USUAL_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+)
+"""What is written here: of all that :data:`_TIME` takes, with nothing left to ask about it."""
 _JSON_TYPE = re.compile(
     r"(?:application/json|[\w!#$&^.+-]+/[\w!#$&^.+-]+\+json)"
     r'[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8"))?',
@@ -64,6 +74,7 @@ def check_text(name: str, value: object) -> str:
     return value
 
 
+@lru_cache(maxsize=1024)  # what is refused is not remembered, so nothing long is
 def check_name(name: str) -> None:
     """Refuse ``name`` unless it names an attribute of CloudEvents 1.0, or can name an extension.
 
@@ -101,6 +112,16 @@ def read_time(value: str) -> datetime:
     Raises:
         Unreadable: ``bad_time``.
     """
+    if not _USUAL_TIME.fullmatch(value):
+        _check_time(value)
+        value = value.upper()
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _bad_time("is no date of the calendar, years 0001 to 9999") from error
+
+
+def _check_time(value: str) -> None:
     match = _TIME.fullmatch(value)
     if match is None:
         raise _bad_time("must look like 2026-01-31T12:00:00Z (RFC 3339)")
@@ -108,10 +129,6 @@ def read_time(value: str) -> datetime:
         raise _bad_time("needs an offset: append Z, or one like +01:00")
     if match["second"] >= "60":
         raise _bad_time("has second 60; send a leap second as the second before or after it")
-    try:
-        return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise _bad_time("is no date of the calendar, years 0001 to 9999") from error
 
 
 def _bad_time(why: str) -> Unreadable:
@@ -123,21 +140,24 @@ def envelope_of(
 ) -> Envelope:
     """The event with these ``attributes``, whose names and texts are checked already.
 
+    The extensions of them are left behind, and are the event's own from then on.
     ``datacontenttype`` is not among them: data is JSON (:func:`check_data_type`).
 
     Raises:
         Unreadable: an attribute is missing, empty or has the wrong form.
     """
     _check(attributes)
-    time = attributes.get("time")
+    take = attributes.pop
+    take("specversion")
+    time = take("time", None)
     return Envelope(
-        id=attributes["id"],
-        source=attributes["source"],
-        type=attributes["type"],
-        subject=attributes.get("subject"),
+        id=take("id"),
+        source=take("source"),
+        type=take("type"),
+        subject=take("subject", None),
         time=None if time is None else read_time(time),
-        dataschema=attributes.get("dataschema"),
-        extensions={name: value for name, value in attributes.items() if name not in CORE},
+        dataschema=take("dataschema", None),
+        extensions=attributes,
         data=data,
         body=body,
         key=key,
@@ -152,6 +172,13 @@ def _check(attributes: dict[str, str]) -> None:
 
 
 def _check_present(attributes: dict[str, str]) -> None:
+    if (
+        len(attributes) <= MAX_ATTRIBUTES
+        and attributes.keys() >= _ALL_REQUIRED
+        and attributes["specversion"] == SPECVERSION
+        and "" not in attributes.values()
+    ):
+        return
     if len(attributes) > MAX_ATTRIBUTES:
         raise Unreadable(
             "bad_attribute",
@@ -174,7 +201,10 @@ def _check_present(attributes: dict[str, str]) -> None:
 
 
 def _check_uri(attributes: dict[str, str], name: str) -> None:
-    if name in attributes and _SPACE.search(attributes[name]):
+    value = attributes.get(name)
+    if value is None or (value.isprintable() and " " not in value):
+        return  # no white space but the blank is printable
+    if _SPACE.search(value):
         raise Unreadable(
             "bad_attribute",
             f"The attribute {shown(name)} is no URI: write its white space as %20.",
@@ -197,13 +227,15 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
         "subject": envelope.subject,
         "time": None if envelope.time is None else _write_time(envelope.time),
         "dataschema": envelope.dataschema,
-        **dict(sorted(envelope.extensions.items())),
     }
-    present = {name: value for name, value in attributes.items() if value is not None}
+    for name in sorted(envelope.extensions):
+        attributes[name] = envelope.extensions[name]
+    present: dict[str, str] = {}
     try:
-        for name, value in present.items():
-            check_name(name)
-            check_text(name, value)
+        for name, value in attributes.items():
+            if value is not None:
+                check_name(name)
+                present[name] = check_text(name, value)
         _check(present)
     except Unreadable as error:
         raise ValueError(error.detail) from error
@@ -214,6 +246,6 @@ def _write_time(time: datetime) -> str:
     if time.tzinfo is None:
         raise ValueError('The attribute "time" needs a time zone.')
     try:
-        return time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+        return format_time(time).replace(".000000Z", "Z")
     except OverflowError as error:
         raise ValueError('The attribute "time" is outside the years 0001 to 9999.') from error

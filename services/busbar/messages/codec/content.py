@@ -5,31 +5,57 @@ Kafka and HTTP differ only in how a header spells an attribute; a :class:`Bindin
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from busbar.messages.codec import structured
-from busbar.messages.codec.attributes import check_data_type, check_name, check_text, envelope_of
+from busbar.messages.codec.attributes import (
+    SHORT,
+    check_data_type,
+    check_name,
+    check_text,
+    envelope_of,
+)
 from busbar.messages.codec.json import load_json, shown
 from busbar.messages.envelope import Envelope, Unreadable
 
 MAX_HEADERS = 100
 
 KEPT = 1024
-"""Names of headers that are remembered: nearly all bear one of a few dozen."""
+"""Names of headers that are remembered."""
 LONGEST_KEPT = 64
 """No longer ones: strangers make them up, and a record may have one of a megabyte."""
 
 _CONTENT_TYPE = "content-type"
+_CONTENT_TYPE_LENGTH = len(_CONTENT_TYPE)
 
 Value = TypeVar("Value")
 
 
+class Names(dict[str, str | None]):
+    """Which attribute a header spells, remembered: nearly all bear one of a few dozen names.
+
+    None stands for a header that CloudEvents does not define. What is refused is not remembered.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        """Attributes are spelled with ``prefix``, in any case."""
+        super().__init__()
+        self.prefix = prefix
+
+    def __missing__(self, header: str) -> str | None:
+        name = _name(header, self.prefix)
+        if len(header) <= LONGEST_KEPT:
+            if len(self) >= KEPT:
+                self.clear()  # the usual ones are back with the next record
+            self[header] = name
+        return name
+
+
 @dataclass(frozen=True, slots=True)
 class Binding(Generic[Value]):
-    """How a protocol spells attributes as headers: a prefix, and texts from ``(name, value)``."""
+    """How a protocol spells attributes as headers: their names, and texts from name and value."""
 
-    prefix: str
+    names: Names
     plain: Callable[[str, Value], str]
     decode: Callable[[str, Value], str]
 
@@ -74,7 +100,7 @@ def _check_size(headers: Sequence[tuple[str, Value]], body: bytes | None) -> Non
 def _content_type(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -> str | None:
     found = None
     for name, value in headers:
-        if len(name) != len(_CONTENT_TYPE) or name.lower() != _CONTENT_TYPE:
+        if len(name) != _CONTENT_TYPE_LENGTH or name.lower() != _CONTENT_TYPE:
             continue
         if found is not None:
             raise _twice(name)
@@ -83,19 +109,22 @@ def _content_type(headers: Sequence[tuple[str, Value]], binding: Binding[Value])
 
 
 def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -> dict[str, str]:
-    prefix = binding.prefix
+    names, decode = binding.names, binding.decode
     attributes: dict[str, str] = {}
     for header, value in headers:
-        name = _name(header, prefix) if len(header) > LONGEST_KEPT else _kept_name(header, prefix)
+        name = names[header]
         if name is None:
             continue
         if name in attributes:
             raise _twice(header)
-        attributes[name] = check_text(name, binding.decode(header, value))
+        attributes[name] = text = decode(header, value)
+        # Nearly all are plain, and a call for each of them would take longer than to look here.
+        if len(text) > SHORT or not text.isascii() or not text.isprintable():
+            check_text(name, text)
     if not attributes:
         raise Unreadable(
             "not_a_cloudevent",
-            f"No {prefix}* header and no content-type application/cloudevents+json came;"
+            f"No {names.prefix}* header and no content-type application/cloudevents+json came;"
             " send one or the other.",
         )
     return attributes
@@ -115,9 +144,6 @@ def _name(header: str, prefix: str) -> str | None:
             "bad_attribute", f"The header {shown(header)} is refused; send content-type."
         )
     return name
-
-
-_kept_name = lru_cache(maxsize=KEPT)(_name)
 
 
 def _twice(header: str) -> Unreadable:

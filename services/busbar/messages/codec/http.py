@@ -61,4 +61,6 @@ def _bad(header: str, why: str) -> Unreadable:
     return Unreadable("bad_attribute", f"The header {shown(header)} {why}.")
 
 
-_BINDING: content.Binding[str] = content.Binding(prefix="ce-", plain=_plain, decode=_decode)
+_BINDING: content.Binding[str] = content.Binding(
+    names=content.Names("ce-"), plain=_plain, decode=_decode
+)

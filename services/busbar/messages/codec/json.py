@@ -26,6 +26,7 @@ _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
 _LONG_RUN = b"0" * 19
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
 _ARRAYS_ONLY = bytes.maketrans(b"{}", b"[]")
+_NO_OPENING = bytes(set(range(256)) - set(b"[{"))
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _MAX_SHOWN = 40
 _MAX_SPELLED = 80
@@ -49,7 +50,7 @@ def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> A
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Unreadable("bad_json", _why_not_json(data, what, error)) from error
-    if data.count(b"[") + data.count(b"{") <= levels and _nothing_lost(data, orjson.dumps(value)):
+    if _openings(data) <= levels and _nothing_lost(data, orjson.dumps(value)):
         return value
     outside = _outside_strings(data)
     if _deeper_than(outside, levels):
@@ -81,8 +82,12 @@ def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
 
 def nests_deeper(data: bytes, levels: int = MAX_LEVELS) -> bool:
     """Whether ``data``, which is JSON, nests deeper than :func:`load_json` reads."""
-    brackets = data.count(b"[") + data.count(b"{")
-    return brackets > levels and _deeper_than(_outside_strings(data), levels)
+    return _openings(data) > levels and _deeper_than(_outside_strings(data), levels)
+
+
+def _openings(data: bytes) -> int:
+    """How many brackets open in ``data``; those in strings count as well."""
+    return len(data.translate(None, _NO_OPENING))
 
 
 def _why_not_json(data: bytes, what: str, error: orjson.JSONDecodeError) -> str:

@@ -7,7 +7,13 @@ The record's key is kept beside the event and never becomes an attribute, nor an
 from collections.abc import Sequence
 
 from busbar.messages.codec import content, structured
-from busbar.messages.codec.attributes import DATA_TYPE, MAX_VALUE_BYTES, attributes_of
+from busbar.messages.codec.attributes import (
+    DATA_TYPE,
+    MAX_ATTRIBUTES,
+    MAX_NAME_CHARS,
+    MAX_VALUE_BYTES,
+    attributes_of,
+)
 from busbar.messages.codec.json import dump_json, shown
 from busbar.messages.codec.structured import MAX_BYTES, within_limit
 from busbar.messages.envelope import Envelope, Unreadable
@@ -21,6 +27,14 @@ MAX_KEY_BYTES = MAX_VALUE_BYTES
 """The longest key in bytes: it becomes an attribute (partitionkey) where it is passed on."""
 
 _FRAME_BYTES = 12  # at the most, for each header and for the record itself
+
+_FITS_BYTES = (
+    MAX_RECORD_BYTES
+    - (MAX_ATTRIBUTES + 1) * (len("ce_") + MAX_NAME_CHARS + MAX_VALUE_BYTES + _FRAME_BYTES)
+    - MAX_KEY_BYTES
+    - 10 * _FRAME_BYTES
+)
+"""The longest body that fits whatever else is in the record, so that nobody has to add it up."""
 
 Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
 """Headers, value and key of a record."""
@@ -56,7 +70,7 @@ def write(envelope: Envelope, *, body: bytes | None = None) -> Record:
     headers.append(("content-type", DATA_TYPE.encode()))
     body = dump_json(envelope.data) if body is None else body
     record = headers, within_limit(body), _write_key(envelope.key)
-    if (size := _size(record)) > MAX_RECORD_BYTES:
+    if len(body) > _FITS_BYTES and (size := _size(record)) > MAX_RECORD_BYTES:
         raise ValueError(
             f"The event takes {size} bytes with its attributes; at most {MAX_RECORD_BYTES} can be"
             " sent."
@@ -95,7 +109,9 @@ def _text(header: str, value: bytes | None) -> str:
         ) from error
 
 
-_BINDING: content.Binding[bytes | None] = content.Binding(prefix="ce_", plain=_text, decode=_text)
+_BINDING: content.Binding[bytes | None] = content.Binding(
+    names=content.Names("ce_"), plain=_text, decode=_text
+)
 
 
 def _read_key(key: bytes | None) -> str | None:

@@ -1,10 +1,12 @@
 """Kafka records of hostile or careless producers: each is refused, with a code and by name."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from busbar.messages.codec import content, kafka
+from busbar.messages.envelope import Envelope
 from support.hostile import HOSTILE, Hostile
 from support.records import GOOD, STRUCTURED, event
 from unit.messages.codec.refusals import refusal
@@ -36,16 +38,31 @@ def test_a_name_of_any_letters_is_shown_short_and_on_one_line(letter: str) -> No
 
 @pytest.mark.parametrize("prefix", ["", "ce_"])
 def test_long_names_are_not_remembered(prefix: str) -> None:
-    content._kept_name.cache_clear()
+    names = kafka._BINDING.names
+    names.clear()
     for number in range(50):
         name = f"{prefix}{number}{'x' * 100_000}"
         if prefix:
             assert refusal([*GOOD, (name, b"1")], b"{}").code == "bad_attribute"
         else:
             kafka.read([*GOOD, (name, b"1")], b"{}", None)
-    assert content._kept_name.cache_info().currsize <= len(GOOD)
-    kafka.read(GOOD, b"{}", None)
-    assert content._kept_name.cache_info().hits >= len(GOOD)
+    assert set(names) == {name for name, _ in GOOD}
+
+
+def test_no_more_names_are_remembered_than_there_is_room_for() -> None:
+    names = kafka._BINDING.names
+    for number in range(content.KEPT + 50):
+        kafka.read([*GOOD, (f"ce_n{number}", b"1"), (f"n{number}", b"1")], b"{}", None)
+        assert len(names) <= content.KEPT
+    assert kafka.read([*GOOD, ("ce_n0", b"1")], b"{}", None).extensions == {"n0": "1"}
+
+
+@pytest.mark.parametrize("name", ["ce_Nöte", "ce_too-long", "CE_data", "ce_datacontenttype", "ce_"])
+def test_a_name_that_is_refused_is_refused_again_and_not_remembered(name: str) -> None:
+    kafka._BINDING.names.clear()
+    for _ in range(2):
+        assert refusal([*GOOD, (name, b"1")], b"{}").code == "bad_attribute"
+    assert name not in kafka._BINDING.names
 
 
 def test_a_name_that_is_not_utf_8_is_refused() -> None:
@@ -67,3 +84,22 @@ def test_a_record_that_fits_only_without_its_attributes_is_not_written() -> None
     kafka.write(replace(read, extensions={f"n{n}": "x" * 4096 for n in range(14)}))
     with pytest.raises(ValueError, match="with its attributes"):
         kafka.write(replace(read, extensions={f"n{n}": "x" * 4096 for n in range(15)}))
+
+
+def test_the_longest_body_that_is_not_added_up_fits_beside_anything() -> None:
+    most = Envelope(
+        id="i" * 1024,
+        source="s" * 1024,
+        type="t" * 255,
+        subject="s" * 4096,
+        time=datetime(2026, 1, 31, 12, 0, 0, 1, UTC),
+        dataschema="d" * 4096,
+        extensions={f"n{n:019}": "x" * 4096 for n in range(57)},
+        data="",
+        key="k" * 4096,
+    )
+    record = kafka.write(most, body=b"x" * kafka._FITS_BYTES)
+    assert len(record[0]) == 65
+    assert kafka._size(record) <= kafka.MAX_RECORD_BYTES
+    with pytest.raises(ValueError, match="with its attributes"):
+        kafka.write(most, body=b"x" * 900_000)
