@@ -27,6 +27,7 @@ from busbar.messages.resource import (
     StepStarted,
     StepSucceeded,
 )
+from busbar.runtime.bus import PUBLISHED_BYTES
 
 BATCH = 500
 _INBOX = """INSERT INTO inbox (consumer, source, id, digest, recorded_time)
@@ -85,7 +86,9 @@ class Hop:
             fetch_max_wait_ms=100,
         )
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=2
+            bootstrap_servers=bootstrap,
+            enable_idempotence=True,
+            max_batch_size=PUBLISHED_BYTES,
         )
         self._connection: Any = None
 

@@ -20,8 +20,7 @@ from busbar.messages.resource import (
     StepStarted,
     StepSucceeded,
 )
-from busbar.runtime.bus import Outgoing
-from busbar.runtime.kafka import PUBLISHED_BYTES
+from busbar.runtime.bus import PUBLISHED_BYTES, Outgoing
 
 PROMISES = Path(__file__).with_name("promises")
 PROMISE = "nothing"
@@ -93,7 +92,6 @@ async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
         bootstrap_servers=bootstrap,
         enable_idempotence=True,
         max_batch_size=PUBLISHED_BYTES,
-        linger_ms=2,
     )
     await producer.start()
     try:

@@ -41,6 +41,12 @@ class Outgoing(NamedTuple):
 PART_BYTES = 8 * 1024 * 1024
 """How much of a batch is handled in one transaction, which holds it several times over."""
 
+PUBLISHED_BYTES = 256 * 1024
+"""What a partition's share of what is published at once may take, a quarter of what a broker does.
+
+More than one batch each, and the second waits for the answer to the first.
+"""
+
 
 def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     """``records`` in order, in parts that are not too large; a part has at least one."""

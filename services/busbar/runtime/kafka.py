@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from busbar.messages import topics
 from busbar.runtime import aiokafka_parts, header_names, metrics
 from busbar.runtime.aiokafka_parts import PatientConsumer, partition_of
-from busbar.runtime.bus import Consumer, Outgoing, Partition, Record
+from busbar.runtime.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
 from busbar.runtime.logs import get_logger
 from busbar.runtime.positions import Positions
 
@@ -48,12 +48,6 @@ WAIT_SECONDS = 0.1
 
 GATHERED_BYTES = 512 * 1024
 """As much as is worth a batch: more is not waited for."""
-
-PUBLISHED_BYTES = 256 * 1024
-"""What a partition's share of what is published at once may take, a quarter of what a broker does.
-
-More than one batch each, and the second waits for the answer to the first.
-"""
 
 BEHIND_SECONDS = 1.0
 """How long to wait for a partition that has no position just now."""
@@ -143,7 +137,6 @@ class KafkaBus:
             enable_idempotence=True,
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=PUBLISHED_BYTES,
-            linger_ms=2,
             partitioner=partition_of,
         )
         try:
