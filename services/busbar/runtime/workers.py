@@ -128,6 +128,8 @@ class TaskRunner:
         """Room that is kept for what transactions are about to take."""
         self._is_full = False
         """Whether there may be due tasks that there was no room for."""
+        self._is_open = False
+        """Whether it starts anything: what is taken as it stops waits for the end of its lease."""
         self._occupied = asyncio.Event()
         self._together = Together(store)
         store.on_commit(self._on_commit)
@@ -136,9 +138,11 @@ class TaskRunner:
         """Claim and work until cancelled; what is running then is given up at once."""
         heart = asyncio.create_task(self._beat())
         try:
+            self._is_open = True
             with self._store.taking(self._kind, self):
                 await self._look()
         finally:
+            self._is_open = False
             heart.cancel()
             for task in self._running:
                 task.cancel()
@@ -278,7 +282,8 @@ class TaskRunner:
         for claim, opened, asked, taker in written.taken:
             if taker is self:
                 self.release(1)
-                self._begin(claim, opened, asked)
+                if self._is_open:
+                    self._begin(claim, opened, asked)
         if self._kind in written.scheduled:
             self._wake.set()
 

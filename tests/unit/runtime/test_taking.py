@@ -236,6 +236,28 @@ async def test_a_runner_that_has_stopped_takes_nothing(
     assert [claim.name for claim in await desk.claimed()] == ["a"]
 
 
+async def test_what_is_taken_as_it_stops_is_not_started(
+    desk: Desk, store: Store, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slow(tx: Transaction) -> None:
+        await schedule(tx, "a")
+        await tx.flush()
+        flushed.set()
+        await stopped.wait()
+
+    async with desk.standing(monkeypatch):
+        committing = asyncio.create_task(store.transact(slow))
+        await flushed.wait()
+    stopped.set()
+    await committing
+    assert not desk.runner._running
+    assert desk.runner._free() == AT_ONCE
+    clock.advance(LEASE)
+    assert [claim.name for claim in await desk.claimed()] == ["a"]
+
+
 async def test_what_is_due_later_is_not_taken(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ class Fixed:
         if text is None:
             text = self._texts[name] = self._compile(connection)
         every = text.values | values
-        return await bulk.rows(connection, text.text, [every[name] for name in text.names])
+        return await bulk.rows(connection, text.text, [every[one] for one in text.names])
 
     def _compile(self, connection: AsyncConnection) -> _Text:
         dialect = connection.dialect
