@@ -44,8 +44,9 @@ BATCH_CHARS = 8_000_000
 SMALL_CHARS = BATCH_CHARS // BATCH
 """A whole batch of events of this length may be held at once, so nobody has to count first."""
 
-LINGER_SECONDS = 0.005
-"""How long to gather after a small batch: a transaction a batch is dear under load."""
+LINGER_SECONDS = 0.01
+"""How long to gather after a small batch. A transaction a batch is dear, and whoever saves the
+processor's time there has what comes next done sooner: half as long makes an intent wait longer."""
 
 IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 0.005
