@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -20,6 +20,7 @@ from busbar.runtime.clock import SystemClock
 from busbar.runtime.store import Cause, Store, Transaction, open_store
 from busbar.runtime.workers import TaskRunner, Work, Worker
 from support.postgres_store import StoreCluster
+from support.runtime import running
 
 SERVICE = "provisioner"
 STEPS = ("one", "two", "three", "four")
@@ -107,16 +108,10 @@ class _Sagas:
         self._left = count
         self._done.clear()
         begun = perf_counter()
-        async with self._run.own_side():
-            running = asyncio.create_task(runner.run())
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._done.wait()
-                return count / (perf_counter() - begun)
-            finally:
-                running.cancel()
-                with suppress(asyncio.CancelledError):
-                    await running
+        async with self._run.own_side(), running(runner.run()):
+            async with asyncio.timeout(PATIENCE):
+                await self._done.wait()
+            return count / (perf_counter() - begun)
 
     async def _queue(self, count: int) -> None:
         async def body(tx: Transaction) -> None:

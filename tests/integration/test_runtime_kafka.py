@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from busbar.runtime.kafka_topics import ensure_topics
 from busbar.runtime.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support import eventually
-from support.runtime import Toy, append, record
+from support.runtime import Toy, append, record, relaying
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -69,15 +69,12 @@ class Line:
             self.toy.store, bus, clock=SystemClock(), holder=secrets.token_hex(4), lease=0.5
         )
         await bus.start()
-        relaying = asyncio.create_task(relay.run())
-        try:
-            await bus.consume()
-            yield bus
-        finally:
-            await bus.stop()
-            relaying.cancel()
-            with suppress(asyncio.CancelledError):
-                await relaying
+        async with relaying(relay):
+            try:
+                await bus.consume()
+                yield bus
+            finally:
+                await bus.stop()
 
     async def send(self, *found: Record) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, enable_idempotence=True)

@@ -1,8 +1,8 @@
 """What tests of the runtime share: clocks that tests move, a bus that misbehaves, records."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
@@ -25,7 +25,7 @@ from busbar.runtime.engine import Engine
 from busbar.runtime.events import GENESIS, chain
 from busbar.runtime.relay import Relay
 from busbar.runtime.service import Received, Service
-from busbar.runtime.store import Cause, Document, Store, Transaction, tables
+from busbar.runtime.store import Cause, Claim, Document, Store, Transaction, tables
 
 BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SOURCE = "urn:team:payments"
@@ -302,14 +302,29 @@ async def drain(relay: Relay) -> None:
 
 
 @asynccontextmanager
-async def relaying(relay: Relay) -> AsyncIterator[None]:
-    task = asyncio.create_task(relay.run())
+async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """``work`` goes on until the end of the block."""
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+def relaying(relay: Relay) -> AbstractAsyncContextManager[None]:
+    return running(relay.run())
+
+
+async def claimed_by(store: Store, holder: str, *, kind: str, lease: float) -> list[Claim]:
+    """What ``holder`` can claim now."""
+
+    async def body(tx: Transaction) -> list[Claim]:
+        length = timedelta(seconds=lease)
+        return list(await tx.tasks.claim(kind, holder=holder, lease=length, limit=9))
+
+    return await store.transact(body)
 
 
 def facts_on(publisher: FakePublisher) -> list[tuple[int, str]]:

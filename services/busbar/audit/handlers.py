@@ -11,7 +11,7 @@ from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
 from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id, operation_text
-from busbar.kernel.resource import SLUG, ResourceId
+from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope, Unreadable
@@ -32,7 +32,6 @@ CATCH_UP_LOOKS = 50
 UNREADABLE = "unreadable"
 RECORDS = "record/"
 """What the streams of the copy start with; audit has some of its own, for its dead letters."""
-_RESOURCE = re.compile("/".join([SLUG] * 4))
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 PASSES_ON = frozenset({"gateway"})
@@ -129,8 +128,8 @@ def _as_operation(text: str) -> str | None:
 
 
 def _as_resource(text: str) -> str | None:
-    """The same for a resource: ``text``, if :class:`ResourceId` would read it."""
-    return text if _RESOURCE.fullmatch(text) else None
+    """The same for a resource."""
+    return text if ResourceId.is_one(text) else None
 
 
 def record_of(event: StoredEvent) -> AuditRecord:

@@ -36,6 +36,11 @@ class ResourceId:
             )
         return cls(*found.groups())
 
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether :meth:`parse` would read ``text``."""
+        return _RESOURCE.fullmatch(text) is not None
+
     @classmethod
     def named_in(cls, data: object) -> "ResourceId | None":
         """The resource that an intent's data name, if they do, whatever else is wrong with them."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from busbar.kernel.clock import parse_time
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import operation_id, operation_text
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
@@ -128,7 +128,7 @@ class Policy:
     ) -> None:
         """Append what says nothing about a resource's state to the operation's own stream."""
         envelope = about.envelope
-        operation = str(operation_id(envelope.source, envelope.id))
+        operation = operation_text(envelope.source, envelope.id)
         resource = ResourceId.named_in(envelope.data)
         await tx.append(
             f"operation/{operation}",

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import insert, select
 
 from busbar.kernel.clock import format_time
-from busbar.kernel.ids import event_id, operation_id
+from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLettered
@@ -209,5 +209,5 @@ def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None
 def _correlation(envelope: Envelope | None, letter: str) -> str:
     if envelope is None:
         return letter
-    operation = str(operation_id(envelope.source, envelope.id))
+    operation = operation_text(envelope.source, envelope.id)
     return envelope.extensions.get("correlationid", operation)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from busbar.kernel.canonical import digest
 from busbar.kernel.errors import Reject
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import operation_text
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE, belongs
@@ -219,6 +219,6 @@ def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
     return Cause(
         envelope.source,
         "|".join((envelope.id, *more)),
-        correlation or str(operation_id(envelope.source, envelope.id)),
+        correlation or operation_text(envelope.source, envelope.id),
         traceparent,
     )

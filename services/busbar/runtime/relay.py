@@ -225,9 +225,8 @@ class Relay:
 
     async def _stamp(self) -> list[_Stamped]:
         """Give numbers to a batch, and note what the bus has acknowledged of those before."""
-        published = self._published
         stamped = await self._store.transact(self._number)
-        self._marked = published
+        self._marked = self._published
         if stamped:
             event, _, sequence, digest = stamped[-1]
             self._stamped = (event.position, sequence, digest)

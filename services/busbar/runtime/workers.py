@@ -156,9 +156,9 @@ class TaskRunner:
         self._is_full = self._is_full or granted < wanted
         return granted, self._clock.now()
 
-    def release(self, count: int) -> None:
-        """Give up the room for ``count`` tasks."""
-        self._reserved -= count
+    def release(self) -> None:
+        """Give up the room for one task."""
+        self._reserved -= 1
 
     async def _look(self) -> None:
         """Claim and start what is due, whenever there may be something."""
@@ -281,7 +281,7 @@ class TaskRunner:
     def _on_commit(self, written: Written) -> None:
         for claim, opened, asked, taker in written.taken:
             if taker is self:
-                self.release(1)
+                self.release()
                 if self._is_open:
                     self._begin(claim, opened, asked)
         if self._kind in written.scheduled:

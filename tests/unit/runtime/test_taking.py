@@ -11,7 +11,16 @@ import pytest
 from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.workers import Job, TaskRunner, Work
 from support import eventually
-from support.runtime import CAUSE, NOTHING, SteppedClock, collect, fact, numbers
+from support.runtime import (
+    CAUSE,
+    NOTHING,
+    SteppedClock,
+    claimed_by,
+    collect,
+    fact,
+    numbers,
+    running,
+)
 
 AT_ONCE = 4
 LEASE = 6.0
@@ -53,12 +62,7 @@ class Desk:
 
     async def claimed(self, holder: str = "there") -> list[Claim]:
         """What somebody else can claim now."""
-
-        async def body(tx: Transaction) -> list[Claim]:
-            lease = timedelta(seconds=LEASE)
-            return list(await tx.tasks.claim("k", holder=holder, lease=lease, limit=9))
-
-        return await self.store.transact(body)
+        return await claimed_by(self.store, holder, kind="k", lease=LEASE)
 
     async def settled(self) -> None:
         await eventually(lambda: not self.runner._running, what="the end of all work")
@@ -73,14 +77,9 @@ class Desk:
             await asyncio.Event().wait()
 
         monkeypatch.setattr(self.runner, "_look", look)
-        task = asyncio.create_task(self.runner.run())
-        await idle.wait()
-        try:
+        async with running(self.runner.run()):
+            await idle.wait()
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
 
 @pytest.fixture
@@ -147,11 +146,10 @@ async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.Monkey
 
 
 async def test_what_there_was_no_room_for_is_worked_on_later(desk: Desk) -> None:
-    task = asyncio.create_task(desk.runner.run())
-    await desk.schedule(*(f"t{number:02}" for number in range(3 * AT_ONCE)))
-    await eventually(lambda: len(desk.started) == 3 * AT_ONCE)
-    await desk.settled()
-    task.cancel()
+    async with running(desk.runner.run()):
+        await desk.schedule(*(f"t{number:02}" for number in range(3 * AT_ONCE)))
+        await eventually(lambda: len(desk.started) == 3 * AT_ONCE)
+        await desk.settled()
     assert sorted(desk.names) == [f"t{number:02}" for number in range(3 * AT_ONCE)]
 
 

@@ -1,8 +1,8 @@
 """Workers: due tasks are worked on under a lease, given back when they fail, fenced when late."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
 from busbar.runtime.workers import BACKOFF, CONCURRENT, Job, TaskRunner, Work
 from support import eventually
-from support.runtime import SOURCE, SteppedClock, fact, facts_of
+from support.runtime import SOURCE, SteppedClock, claimed_by, fact, facts_of, running
 
 LEASE = 6.0
 
@@ -60,11 +60,7 @@ class Bench:
         await self.store.transact(body)
 
     async def claim(self, holder: str = "b") -> list[Claim]:
-        async def body(tx: Transaction) -> list[Claim]:
-            lease = timedelta(seconds=LEASE)
-            return list(await tx.tasks.claim("k", holder=holder, lease=lease, limit=9))
-
-        return await self.store.transact(body)
+        return await claimed_by(self.store, holder, kind="k", lease=LEASE)
 
     def tick(self, seconds: float) -> None:
         """Move the clock, and have the runner look at it now instead of within a second."""
@@ -82,15 +78,8 @@ class Bench:
         """Return when the heart waits for the ``count``-th time."""
         await eventually(lambda: self.clock.slept.count(LEASE / 3) >= count, what="heartbeat")
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.runner.run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return running(self.runner.run())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from busbar.cli.demo.outside import Stranger
 from busbar.cli.demo.stage import ActFailed, Stage, require
 from busbar.cli.demo.world import World
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import operation_text
 from busbar.sdk.answers import AuditRecord
 
 APPLY = "busbar.resource.apply.v1"
@@ -68,7 +68,7 @@ class Scene:
             f"({place.topic}[{place.partition}]@{place.offset})",
             since=since,
         )
-        operation = str(operation_id(self.stranger.source, id_))
+        operation = operation_text(self.stranger.source, id_)
         self.operations.append(operation)
         return operation, since
 

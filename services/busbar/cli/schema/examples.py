@@ -3,7 +3,7 @@
 from typing import Any
 
 from busbar.cli.schema.names import MessageName, kind_of
-from busbar.kernel.ids import event_id, operation_id
+from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.messages import topics
 from busbar.messages.base import JsonObject, Message
 
@@ -43,7 +43,7 @@ def _intent(message: type[Message], number: int, data: JsonObject) -> JsonObject
     name = MessageName.parse(message.TYPE)
     id_ = f"{name.family}-{name.verb}-{number}"
     extensions = {
-        "correlationid": str(operation_id(PRODUCER, id_)),
+        "correlationid": operation_text(PRODUCER, id_),
         "traceparent": TRACEPARENT,
         "authtype": "service_account",
         "authid": "payments-ci",

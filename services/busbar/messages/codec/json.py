@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from busbar.kernel.canonical import outside_strings
 from busbar.messages.envelope import Unreadable
 
 MAX_LEVELS = 64
@@ -52,13 +53,13 @@ def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> A
         raise Unreadable("bad_json", _why_not_json(data, what, error)) from error
     if _openings(data) <= levels and _nothing_lost(data, orjson.dumps(value)):
         return value
-    outside = _outside_strings(data)
+    outside = outside_strings(data)
     if _deeper_than(outside, levels):
         raise Unreadable(
             "bad_json", f"The {what} nests deeper than {levels} levels; send a flatter document."
         )
     _refuse_wide_integers(outside, what)
-    if outside.count(b":") != _outside_strings(orjson.dumps(value)).count(b":"):
+    if outside.count(b":") != outside_strings(orjson.dumps(value)).count(b":"):
         _refuse_duplicate_key(data, what)
     return value
 
@@ -82,7 +83,7 @@ def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
 
 def nests_deeper(data: bytes, levels: int = MAX_LEVELS) -> bool:
     """Whether ``data``, which is JSON, nests deeper than :func:`load_json` reads."""
-    return _openings(data) > levels and _deeper_than(_outside_strings(data), levels)
+    return _openings(data) > levels and _deeper_than(outside_strings(data), levels)
 
 
 def _openings(data: bytes) -> int:
@@ -112,13 +113,6 @@ def _nothing_lost(data: bytes, written: bytes) -> bool:
         and data.count(b":") == written.count(b":")
         and _LONG_RUN not in data.translate(_DIGITS_ALIKE)
     )
-
-
-def _outside_strings(data: bytes) -> bytes:
-    """Valid JSON without its strings: punctuation, numbers and literals stay."""
-    if b"\\" in data:
-        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b" ".join(data.split(b'"')[::2])
 
 
 def _deeper_than(outside: bytes, levels: int) -> bool:

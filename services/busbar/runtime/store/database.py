@@ -147,50 +147,40 @@ class Store:
         beginning: _Beginning,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
+        streams = beginning.streams
         with ExitStack() as undoing:
-            result, transaction = await self._commit(body, beginning, undoing)
-            undoing.pop_all()
+            async with (
+                self._turn,
+                self._writer.connect() as connection,
+                self._dialect.writing(connection),
+            ):
+                if streams:
+                    await self._dialect.lock(connection, self.service, streams)
+                transaction = Transaction(
+                    connection,
+                    service=self.service,
+                    now=await self._dialect.now(connection, self.clock),
+                    dialect=self._dialect,
+                    states=self._states,
+                    locked=frozenset(streams),
+                    takers=self._takers,
+                )
+                undoing.callback(transaction.undone)
+                try:
+                    if beginning.fence is not None:
+                        await transaction.tasks.hold(beginning.fence)
+                    await transaction.fetch(beginning.reads)
+                    result = await body(transaction)
+                    await transaction.flush()
+                finally:
+                    streams |= transaction.streams
+            undoing.pop_all()  # it is committed
         transaction.committed()
         self._meter.committed(beginning.begun, transaction.written.events)
         transaction.written.tell()
         for listener in self._listeners:
             listener(transaction.written)
         return result
-
-    async def _commit(
-        self,
-        body: Callable[[Transaction], Awaitable[Result]],
-        beginning: _Beginning,
-        undoing: ExitStack,
-    ) -> tuple[Result, Transaction]:
-        """Do what ``body`` does; ``undoing`` is told what to do unless it is committed."""
-        streams = beginning.streams
-        async with (
-            self._turn,
-            self._writer.connect() as connection,
-            self._dialect.writing(connection),
-        ):
-            if streams:
-                await self._dialect.lock(connection, self.service, streams)
-            transaction = Transaction(
-                connection,
-                service=self.service,
-                now=await self._dialect.now(connection, self.clock),
-                dialect=self._dialect,
-                states=self._states,
-                locked=frozenset(streams),
-                takers=self._takers,
-            )
-            undoing.callback(transaction.undone)
-            try:
-                if beginning.fence is not None:
-                    await transaction.tasks.hold(beginning.fence)
-                await transaction.fetch(beginning.reads)
-                result = await body(transaction)
-                await transaction.flush()
-            finally:
-                streams |= transaction.streams
-        return result, transaction
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

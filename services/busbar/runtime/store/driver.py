@@ -43,7 +43,7 @@ async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> li
     try:
         rows: list[Any] = await driver.fetch(statement, *values)
     except _ERRORS as error:
-        raise translated(error, is_closed=driver.is_closed()) from None
+        raise _ours(error, driver) from None
     return rows
 
 
@@ -53,7 +53,7 @@ async def execute(connection: AsyncConnection, statement: str, *values: Any) -> 
     try:
         status: str = await driver.execute(statement, *values)
     except _ERRORS as error:
-        raise translated(error, is_closed=driver.is_closed()) from None
+        raise _ours(error, driver) from None
     return int(status.rpartition(" ")[2])
 
 
@@ -76,21 +76,32 @@ async def transaction(
         async with driver.transaction(isolation=isolation, readonly=readonly):
             yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise translated(error, is_closed=driver.is_closed()) from None
+        raise _ours(error, driver) from None
     finally:
         del _open[connection]
         if driver.is_closed():
             await connection.invalidate()
 
 
-def translated(error: BaseException, *, is_closed: bool) -> Exception:
-    """What the store makes of the driver's ``error``, whose text may hold what was to be stored."""
-    state = str(getattr(error, "sqlstate", None) or "")
-    if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return Collision("the schema has changed")  # what was prepared is forgotten now
-    if is_closed or isinstance(error, OSError) or state.startswith(AWAY):
+def told_by(state: str, *, is_away: bool) -> StoreAwayError | Collision | None:
+    """What the SQLSTATE ``state`` means to whoever tries again; None if that would not help.
+
+    It does not matter what the state is if the connection ``is_away``.
+    """
+    if is_away or state.startswith(AWAY):
         return StoreAwayError(f"the database is away ({state or 'no answer'})")
     if state in COLLIDED:
         return Collision(f"another transaction is in the way ({state})")
+    return None
+
+
+def _ours(error: BaseException, driver: Any) -> Exception:
+    """What the store makes of the driver's ``error``, whose text may hold what was to be stored."""
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return Collision("the schema has changed")  # what was prepared is forgotten now
+    state = str(getattr(error, "sqlstate", None) or "")
+    again = told_by(state, is_away=driver.is_closed() or isinstance(error, OSError))
+    if again is not None:
+        return again
     kind = IntegrityError if state.startswith("23") else DBAPIError
     return kind(None, None, Exception(f"{type(error).__name__} ({state or 'no SQLSTATE'})"))

@@ -91,6 +91,12 @@ class PostgresDialect:
     one_writer = False
     bulk: Bulk = PostgresBulk()
 
+    def __init__(self, *, own_clock: bool = False) -> None:
+        """``own_clock`` goes by the process's clock, which is for tests that move it."""
+        self._own_clock = own_clock
+        self._told = datetime(1970, 1, 1, tzinfo=UTC)
+        self._told_at = -CLOCK_SECONDS
+
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """What begins after a lock sees what was waited for."""
         return driver.transaction(connection, "read_committed")
@@ -98,12 +104,6 @@ class PostgresDialect:
     def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """One view for all that is read."""
         return driver.transaction(connection, "repeatable_read", readonly=True)
-
-    def __init__(self, *, own_clock: bool = False) -> None:
-        """``own_clock`` goes by the process's clock, which is for tests that move it."""
-        self._own_clock = own_clock
-        self._told = datetime(1970, 1, 1, tzinfo=UTC)
-        self._told_at = -CLOCK_SECONDS
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
         """The database's time, which all processes share.
@@ -228,10 +228,8 @@ def engine_of(
         if not isinstance(context.original_exception, Exception):
             return  # a cancellation, which is not the database's
         state = str(getattr(context.original_exception, "sqlstate", None) or "")
-        if context.is_disconnect or state.startswith(driver.AWAY):
-            raise StoreAwayError(f"the database is away ({state or 'no answer'})")
-        if state in driver.COLLIDED:
-            raise Collision(f"another transaction is in the way ({state})")
+        if again := driver.told_by(state, is_away=context.is_disconnect):
+            raise again
 
     return engine
 

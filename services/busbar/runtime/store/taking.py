@@ -38,8 +38,8 @@ class Taker(Protocol):
         """Keep room for up to ``wanted`` tasks: for how many, and the time by its own clock."""
         ...
 
-    def release(self, count: int) -> None:
-        """Give up the room for ``count`` tasks that were not taken after all."""
+    def release(self) -> None:
+        """Give up the room for one task, which was not taken after all."""
         ...
 
 

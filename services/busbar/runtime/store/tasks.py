@@ -39,11 +39,10 @@ class _Scheduled(NamedTuple):
 
 
 class _Offer(NamedTuple):
-    """Room that a taker keeps for a task, since when, and what the task would begin with."""
+    """Room that a taker keeps for a task, and since when."""
 
     taker: Taker
     asked: datetime
-    opened: Any = None
 
 
 class Tasks:
@@ -65,6 +64,7 @@ class Tasks:
         self._written = written
         self._takers = takers
         self._offers: dict[_Place, _Offer] = {}
+        self._opened: dict[_Place, Any] = {}
         self._scheduled: dict[_Place, _Scheduled] = {}
         self._released: dict[_Place, Release] = {}
 
@@ -91,9 +91,7 @@ class Tasks:
             self._offers |= {place: _Offer(taker, asked) for place in offered}
             if offered and taker.opening is not None:
                 opened = await taker.opening([name for _, name in offered], tx)
-                self._offers |= {
-                    place: _Offer(taker, asked, opened.get(place[1])) for place in offered
-                }
+                self._opened |= {(kind, name): found for name, found in opened.items()}
 
     async def claim(
         self, kind: str, *, holder: str, lease: timedelta, limit: int
@@ -225,8 +223,9 @@ class Tasks:
         taken = await self._bulk.schedule(self._connection, rows)
         self._written.scheduled.update(row.kind for row in rows if row[:2] not in taken)
         for place, offer in offers.items():
+            opened = self._opened.pop(place, None)
             if place not in taken:
-                offer.taker.release(1)
+                offer.taker.release()
                 continue
             revision, epoch = taken[place]
             claim = Claim(
@@ -239,15 +238,16 @@ class Tasks:
                 holder=offer.taker.holder,
                 lease=offer.taker.lease,
             )
-            self._written.taken.append(Taken(claim, offer.opened, offer.asked, offer.taker))
+            self._written.taken.append(Taken(claim, opened, offer.asked, offer.taker))
 
     def undone(self) -> None:
         """Forget what has been kept back."""
         self._released.clear()
         self._scheduled.clear()
         for offer in self._offers.values():
-            offer.taker.release(1)
+            offer.taker.release()
         self._offers.clear()
+        self._opened.clear()
 
     async def _if_held(self, statement: Any, claim: Claim) -> bool:
         task = tables.tasks.c

@@ -29,7 +29,7 @@ class Written:
         self.published, self.events, measured, taken = so_far
         del self.measured[measured:]
         for one in self.taken[taken:]:
-            one.taker.release(1)
+            one.taker.release()
         del self.taken[taken:]
 
     def tell(self) -> None:
