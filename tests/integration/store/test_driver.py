@@ -1,5 +1,6 @@
 """What is said to the driver directly: part of a transaction or not at all, and errors of ours."""
 
+import asyncio
 from contextlib import suppress
 
 import pytest
@@ -37,6 +38,26 @@ async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
     async with store.reading() as tx:
         found = await tx.execute(text("SELECT count(*) FROM marks WHERE name = 'm'"))
         assert found.scalar_one() == 0
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 2))
+async def test_a_reader_that_is_cancelled_hears_of_nothing_else(store: Store, turns: int) -> None:
+    """What the server says about the statement that was left must not take its place."""
+    await append(store, "s", 1)
+
+    async def read() -> None:
+        while True:
+            async with store.reading() as tx:
+                await tx.expect_news(after=0)
+                await tx.tasks.next_due("k")
+
+    reading = asyncio.create_task(read())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    reading.cancel()
+    await asyncio.wait({reading}, timeout=5)
+    assert reading.cancelled()
+    assert await facts_of(store, "s") == [1]
 
 
 async def test_a_connection_that_has_ended_is_not_used_again(

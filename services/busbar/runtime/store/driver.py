@@ -26,7 +26,10 @@ _open: dict[AsyncConnection, Any] = {}
 """The driver's own connection of each transaction. SQLAlchemy would get another one after an error,
 on which nothing has begun."""
 
-_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_ERRORS = (*_DRIVERS, OSError)
+"""The driver loses its place (``InternalClientError``) when a server ends a connection just as
+something is to be executed on it."""
 
 
 async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> list[Any]:
@@ -71,16 +74,37 @@ async def transaction(
     driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
         raise StoreAwayError("the database is away (no connection)")
+    begun = driver.transaction(isolation=isolation, readonly=readonly)
     _open[connection] = driver
     try:
-        async with driver.transaction(isolation=isolation, readonly=readonly):
+        await begun.start()
+        try:
             yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception:
+            await _undo(begun, connection)
+            raise
+        await begun.commit()
+    except _DRIVERS as error:
         raise _ours(error, driver) from None
+    except Exception:
+        raise
+    except BaseException:
+        # Cancelled in the middle of a statement: the server is told to end it, and if it is told
+        # late it ends what comes next on this connection.
+        await connection.invalidate()
+        raise
     finally:
         del _open[connection]
         if driver.is_closed():
             await connection.invalidate()
+
+
+async def _undo(begun: Any, connection: AsyncConnection) -> None:
+    """Roll back. If that fails, the connection ends; the caller has to hear why it was begun."""
+    try:
+        await begun.rollback()
+    except _ERRORS:
+        await connection.invalidate()
 
 
 def told_by(state: str, *, is_away: bool) -> StoreAwayError | Collision | None:
@@ -100,7 +124,8 @@ def _ours(error: BaseException, driver: Any) -> Exception:
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return Collision("the schema has changed")  # what was prepared is forgotten now
     state = str(getattr(error, "sqlstate", None) or "")
-    again = told_by(state, is_away=driver.is_closed() or isinstance(error, OSError))
+    is_away = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
+    again = told_by(state, is_away=is_away)
     if again is not None:
         return again
     kind = IntegrityError if state.startswith("23") else DBAPIError
