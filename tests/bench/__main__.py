@@ -33,8 +33,8 @@ from bench.goals import GOALS
 from bench.profiles import Profiles
 from bench.report import Row
 from bench.run import Run
-from busbar.runtime.collector import settle
-from busbar.runtime.logs import configure
+from busbar.runtime.host.gc import settle
+from busbar.runtime.telemetry.logs import configure
 
 REPORT = Path("build/bench.json")
 PAGE = Path(__file__).parents[2] / "docs" / "growth.md"

@@ -27,7 +27,7 @@ from busbar.messages.resource import (
     StepStarted,
     StepSucceeded,
 )
-from busbar.runtime.bus import PUBLISHED_BYTES
+from busbar.runtime.core.bus import PUBLISHED_BYTES
 
 BATCH = 500
 _INBOX = """INSERT INTO inbox (consumer, source, id, digest, recorded_time)

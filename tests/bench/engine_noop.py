@@ -17,14 +17,14 @@ from bench.report import Row
 from bench.run import Run, beside
 from busbar.messages import topics
 from busbar.messages.resource import ApplyResource
-from busbar.runtime.bus import Partition, Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.clock import SystemClock
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.kafka import KafkaBus
-from busbar.runtime.kafka_topics import ensure_topics
-from busbar.runtime.service import Received, Service
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.core.bus import Partition, Record
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.kafka.bus import KafkaBus
+from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.store import Store, Transaction
 from busbar.runtime.store.postgres import open_postgres
 from support.postgres_store import StoreCluster

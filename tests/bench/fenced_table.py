@@ -19,7 +19,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
 from busbar.messages.resource import ResourceProvisioned, ResourceQueued, StepStarted, StepSucceeded
 from busbar.runtime.store.bulk import EVENT_COLUMNS
-from busbar.runtime.workers import CONCURRENT
+from busbar.runtime.tasks.runner import CONCURRENT
 from support.postgres_store import StoreCluster
 
 CONNECTIONS = 8

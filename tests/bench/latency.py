@@ -10,8 +10,8 @@ from bench import work
 from bench.report import Row
 from bench.run import Run
 from bench.stage import Watcher, stage
-from busbar.runtime.bus import Outgoing
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.bus import Outgoing
+from busbar.runtime.core.clock import SystemClock
 
 PER_SECOND = 100
 

@@ -13,7 +13,7 @@ from bench import rows, servers, store_append
 from bench.report import Row
 from bench.run import Run
 from busbar.cli.up import leash
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store.bulk import EVENT_COLUMNS
 from support import eventually
 from support.postgres_store import StoreCluster

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, open_store
 
 PAGE = 1000

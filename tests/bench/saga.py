@@ -16,9 +16,9 @@ from busbar.backends.port import Backend, Environment
 from busbar.messages.plan import Plan, PlanStep
 from busbar.messages.resource import ResourceQueued
 from busbar.provisioner.handlers import SAGA, Provisioner
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Store, Transaction, open_store
-from busbar.runtime.workers import TaskRunner, Work, Worker
+from busbar.runtime.tasks.runner import TaskRunner, Work, Worker
 from support.postgres_store import StoreCluster
 from support.runtime import running
 

@@ -24,7 +24,7 @@ from bench.run import Run
 from busbar.cli.up import Database, Platform, ServicePlan, plan_services
 from busbar.cli.up.plan import Wiring
 from busbar.messages import topics
-from busbar.runtime.bus import Partition
+from busbar.runtime.core.bus import Partition
 from support import eventually
 from support.postgres_store import StoreCluster
 

@@ -11,7 +11,7 @@ from bench import rows, servers
 from bench.report import Row
 from bench.rows import Part
 from bench.run import Run, Side, beside
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Store, Transaction, open_store
 from support.postgres_store import StoreCluster
 

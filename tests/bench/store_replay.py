@@ -11,7 +11,7 @@ from bench.replaying import replay
 from bench.report import Row
 from bench.rows import PER_TRANSACTION
 from bench.run import Run, Side, beside
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, open_store
 from busbar.runtime.store.bulk import EVENT_COLUMNS
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from bench.engine_noop import SERVICE, engine_bench
 from bench.report import Row
 from bench.run import Run, beside
-from busbar.runtime import tracing
+from busbar.runtime.telemetry import tracing
 
 
 async def measure(run: Run) -> list[Row]:

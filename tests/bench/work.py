@@ -20,7 +20,7 @@ from busbar.messages.resource import (
     StepStarted,
     StepSucceeded,
 )
-from busbar.runtime.bus import PUBLISHED_BYTES, Outgoing
+from busbar.runtime.core.bus import PUBLISHED_BYTES, Outgoing
 
 PROMISES = Path(__file__).with_name("promises")
 PROMISE = "nothing"

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from busbar.cli.up import Platform
-from busbar.runtime.settings import load_settings
+from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from support.platforms import running
 

@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from busbar.cli.up import Platform
 from busbar.messages.views import OperationView
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, Problem
 from support import eventually
 

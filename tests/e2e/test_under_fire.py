@@ -12,7 +12,7 @@ from aiohttp import web
 
 from busbar.cli.up import Platform
 from busbar.cli.up.home import read_notice
-from busbar.runtime.settings import load_settings
+from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of
 from support import eventually

@@ -1,4 +1,4 @@
-"""A bus in this process with the surface of :class:`busbar.runtime.kafka.KafkaBus`.
+"""A bus in this process with the surface of :class:`busbar.runtime.kafka.bus.KafkaBus`.
 
 Topics have partitions and offsets, a key always comes to the same partition, a group's partitions
 are shared out among its members, and reading starts where the consumer's store says. It passes the
@@ -15,7 +15,7 @@ from enum import Enum
 from aiokafka.errors import KafkaConnectionError
 
 from busbar.messages import topics
-from busbar.runtime.bus import Consumer, Headers, Outgoing, Partition, Record
+from busbar.runtime.core.bus import Consumer, Headers, Outgoing, Partition, Record
 
 
 class Loss(Enum):

@@ -20,7 +20,7 @@ LATENCY = 0.001
 """Calls of the database and of the bus take up to this long: the seed says how long each takes."""
 
 POLL_SECONDS = 0.01
-"""The pause of a consumer that found nothing, at most; as in ``runtime/kafka.py``."""
+"""The pause of a consumer that found nothing, at most; as in ``runtime/kafka/bus.py``."""
 
 
 class VirtualClock:

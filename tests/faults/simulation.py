@@ -1,8 +1,8 @@
 """The whole platform in one process of its own time, which can be stopped and started anew.
 
 Engine, relay, workers, stores and services are the product's own, wired by the product's own
-:class:`~busbar.runtime.process.ServiceProcess`. Simulated are Kafka, the clock, the world, and the
-threads of the SQLite driver.
+:class:`~busbar.runtime.host.process.ServiceProcess`. Simulated are Kafka, the clock, the world,
+and the threads of the SQLite driver.
 """
 
 import asyncio
@@ -23,12 +23,14 @@ from busbar.notifier.handlers import Notifier
 from busbar.policy.files import load_promises, load_rules
 from busbar.policy.handlers import Policy
 from busbar.provisioner.handlers import Provisioner
-from busbar.runtime import process, relay, workers
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.process import App, Context, ServiceProcess
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.settings import Settings
+from busbar.runtime.host import process
+from busbar.runtime.host.process import App, Context, ServiceProcess
+from busbar.runtime.outbox import relay
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.workers import TaskRunner
+from busbar.runtime.tasks import runner as task_runner
+from busbar.runtime.tasks.runner import TaskRunner
 from faults.bus import Broker, SimulatedBus
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
@@ -39,7 +41,7 @@ SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 IDLE_SECONDS = 7 * 24 * 3600.0
 """Nobody looks merely because time went by: everything has to be woken by what it waits for."""
 
-LOOK_SECONDS = workers.IDLE_SECONDS
+LOOK_SECONDS = task_runner.IDLE_SECONDS
 """How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
 
 MOST_AWAITS = 8_000
@@ -241,9 +243,9 @@ def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
         patch.setattr(process, "TaskRunner", runner)
         patch.setattr(process, "HEALTH_SECONDS", IDLE_SECONDS)
         patch.setattr(relay, "IDLE_SECONDS", IDLE_SECONDS)
-        patch.setattr(workers, "IDLE_SECONDS", IDLE_SECONDS)
+        patch.setattr(task_runner, "IDLE_SECONDS", IDLE_SECONDS)
         patch.setattr("busbar.notifier.handlers.randomness", _Dice)
-        patch.setattr("busbar.runtime.backoff._dice", _Dice)
+        patch.setattr("busbar.runtime.core.backoff._dice", _Dice)
         logging.disable(logging.CRITICAL)
         structlog.configure(
             processors=[_drop], logger_factory=quiet, cache_logger_on_first_use=False

@@ -23,7 +23,7 @@ from busbar.messages.resource import ResourceDeleted, ResourceFailed, ResourcePr
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
 from busbar.notifier.handlers import WEBHOOK
 from busbar.provisioner.handlers import SAGA
-from busbar.runtime import wire
+from busbar.runtime.core import encoding
 from busbar.runtime.store import Store, StoredEvent, tables
 from faults.bus import Broker
 from faults.report import Findings
@@ -84,7 +84,7 @@ def _published(broker: Broker) -> list[Told]:
         if topic in topics.INTENTS:
             continue
         for record in log:
-            envelope = wire.read(record)
+            envelope = encoding.read(record)
             if isinstance(envelope, Exception):
                 continue
             fact = _fact(envelope.type, envelope.data)

@@ -21,13 +21,13 @@ from busbar.audit.handlers import Audit, completeness, records
 from busbar.audit.kafka_log import KafkaLog
 from busbar.cli.kafka import Broker, provide
 from busbar.messages import topics
-from busbar.runtime.bus import Outgoing
-from busbar.runtime.clock import SystemClock
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.kafka import KafkaBus, read_everything
-from busbar.runtime.kafka_topics import ensure_topics
-from busbar.runtime.relay import Relay
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.core.bus import Outgoing
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.kafka.bus import KafkaBus, read_everything
+from busbar.runtime.kafka.topics import ensure_topics
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction, open_store
 from support import eventually
 from support.runtime import SOURCE, cipher, fact

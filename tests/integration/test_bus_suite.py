@@ -11,8 +11,8 @@ from typing import Protocol
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from busbar.runtime.bus import Headers, Outgoing, Partition, Record
-from busbar.runtime.kafka import KafkaBus, read_everything
+from busbar.runtime.core.bus import Headers, Outgoing, Partition, Record
+from busbar.runtime.kafka.bus import KafkaBus, read_everything
 from faults.bus import Broker, SimulatedBus
 from support import MakeTopic, RunningKafka, eventually
 

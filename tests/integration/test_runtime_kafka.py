@@ -19,11 +19,11 @@ from busbar.messages import topics
 from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import Unsubscribed
-from busbar.runtime.bus import Partition, Record
-from busbar.runtime.clock import SystemClock
-from busbar.runtime.kafka import KafkaBus, read_everything
-from busbar.runtime.kafka_topics import ensure_topics
-from busbar.runtime.relay import Relay
+from busbar.runtime.core.bus import Partition, Record
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.kafka.bus import KafkaBus, read_everything
+from busbar.runtime.kafka.topics import ensure_topics
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support import eventually
 from support.runtime import Toy, append, record, relaying

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from busbar.runtime.settings import Settings, load_settings
+from busbar.runtime.core.settings import Settings, load_settings
 from meta.containers import KNOWN, environment, make_secrets, ours
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 from meta.checkout import ROOT, text
 from meta.env_example import names
 

@@ -1,6 +1,6 @@
 """Writes ``.env.example`` from the settings: ``python tests/meta/env_example.py > .env.example``.
 
-Order, names, descriptions and defaults are those of ``runtime/settings.py``, so that the file
+Order, names, descriptions and defaults are those of ``runtime/core/settings.py``, so that the file
 changes exactly when they do.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 
 WIDTH = 100
 HEAD = (

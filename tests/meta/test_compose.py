@@ -13,10 +13,10 @@ from busbar.cli.up.plan import ONCE, WILDCARDS
 from busbar.cli.up.platform import GRACE_SECONDS
 from busbar.messages import topics
 from busbar.messages.topics import SERVICES
-from busbar.runtime.cipher import read_cipher
-from busbar.runtime.kafka import MAX_RECORD_BYTES
-from busbar.runtime.process import load
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.cipher import read_cipher
+from busbar.runtime.core.settings import Settings
+from busbar.runtime.host.process import load
+from busbar.runtime.kafka.bus import MAX_RECORD_BYTES
 from meta.checkout import ROOT, text
 from meta.containers import (
     ENDS,
@@ -36,7 +36,7 @@ SOCKET_REQUEST_MAX_BYTES = 104_857_600
 
 
 def port_of(service: str, settings: dict[str, Settings]) -> int:
-    """Where ``service`` listens, as ``runtime/process.py`` chooses it."""
+    """Where ``service`` listens, as ``runtime/host/process.py`` chooses it."""
     own = settings[service]
     return own.gateway_port if service == "gateway" else own.http_port
 

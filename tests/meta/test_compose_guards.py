@@ -9,7 +9,7 @@ import yaml
 
 from busbar.cli.lazy import COMMANDS
 from busbar.messages.topics import SERVICES
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 from meta.checkout import ROOT, text
 from meta.containers import (
     COMPOSE,

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from busbar.messages.topics import SERVICES
-from busbar.runtime.metrics import DEFINITIONS, LABELS, Definition
+from busbar.runtime.telemetry.metrics import DEFINITIONS, LABELS, Definition
 from meta.checkout import PACKAGE, ROOT, below, place, text, tree
 from support.metrics import documented
 

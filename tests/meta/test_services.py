@@ -34,6 +34,6 @@ def test_only_app_wires_a_service(service: str) -> None:
     reading = [
         path.name
         for path in sorted((PACKAGE / service).rglob("*.py"))
-        if path.name != "app.py" and "busbar.runtime.settings" in text(path)
+        if path.name != "app.py" and "busbar.runtime.core.settings" in text(path)
     ]
     assert reading == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 from meta.checkout import ROOT, text
 from meta.env_example import default, names, render
 

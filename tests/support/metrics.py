@@ -8,7 +8,7 @@ from prometheus_client.parser import (  # noqa: TID251 - it reads what others ha
     text_string_to_metric_families,
 )
 
-from busbar.runtime.metrics import REGISTRY
+from busbar.runtime.telemetry.metrics import REGISTRY
 
 _ROW = re.compile(r"^\| `(?P<name>busbar_\w+)` \| [^|]+ \| (?P<labels>[^|]*) \|", re.MULTILINE)
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from busbar.cli.up import Database, Platform, Tell
 from busbar.cli.up.platform import quiet
 from busbar.kernel.errors import BusbarError
-from busbar.runtime.settings import load_settings
+from busbar.runtime.core.settings import load_settings
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
 

@@ -17,14 +17,14 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered, HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
-from busbar.runtime import wire
-from busbar.runtime.bus import Outgoing, Partition, Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.events import GENESIS, chain
-from busbar.runtime.relay import Relay
-from busbar.runtime.service import Received, Service
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Outgoing, Partition, Record
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.outbox.events import GENESIS, chain
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Claim, Document, Store, Transaction, tables
 
 BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -98,7 +98,7 @@ class FakePublisher:
 
     @staticmethod
     def _read(record: Outgoing) -> Envelope:
-        found = wire.read(
+        found = encoding.read(
             Record(record.topic, 0, 0, 0, record.key, record.value, list(record.headers))
         )
         assert isinstance(found, Envelope), found

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from busbar.runtime.cipher import Cipher
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of
-from busbar.runtime.settings import Settings
 from support.postgres_store import StoreCluster
 from support.runtime import KEY, ManualClock
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import SecretStr
 
+from busbar.runtime.core.settings import load_settings
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.settings import load_settings
 from busbar.sdk import Client
 
 Hook = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -3,7 +3,7 @@
 from busbar.audit.handlers import Audit
 from busbar.audit.kafka_log import KafkaLog
 from busbar.audit.routes import routes
-from busbar.runtime.process import App, Context
+from busbar.runtime.host.process import App, Context
 
 
 def create(context: Context) -> App:

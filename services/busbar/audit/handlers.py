@@ -15,11 +15,11 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.bus import Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import pack
-from busbar.runtime.events import GENESIS, chain
-from busbar.runtime.service import Service
+from busbar.runtime.consume.dead_letters import pack
+from busbar.runtime.consume.service import Service
+from busbar.runtime.core.bus import Record
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
 from busbar.runtime.store.text import dumps, loads
 

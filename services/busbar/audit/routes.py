@@ -11,7 +11,7 @@ from busbar.audit.domain import explain, states
 from busbar.audit.handlers import RECORDS, completeness, record_of, records
 from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time, parse_time
-from busbar.runtime.problems import ProblemError, install
+from busbar.runtime.http.problems import ProblemError, install
 from busbar.runtime.store import Store
 
 After = Annotated[int, Query(ge=0, lt=2**63)]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from busbar.cli.options import Options
 from busbar.cli.running import holder
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, Retrying
 
 Result = TypeVar("Result")

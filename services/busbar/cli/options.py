@@ -13,7 +13,7 @@ from busbar.cli.exits import CommandError, ExitCode
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from busbar.runtime.settings import Settings
+    from busbar.runtime.core.settings import Settings
 
 _WITH_VALUE = ("--url", "--token-file", "--home")
 _FLAGS = ("--debug",)
@@ -34,7 +34,7 @@ class Options:
         Raises:
             ConfigurationError: a setting does not fit.
         """
-        from busbar.runtime.settings import load_settings  # noqa: PLC0415 - loads pydantic
+        from busbar.runtime.core.settings import load_settings  # noqa: PLC0415 - loads pydantic
 
         return load_settings(**({} if self.home is None else {"home": self.home}))
 

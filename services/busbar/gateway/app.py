@@ -7,7 +7,7 @@ from busbar.gateway.handlers import Gateway
 from busbar.gateway.observed import Observed
 from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
-from busbar.runtime.process import App, Context
+from busbar.runtime.host.process import App, Context
 
 
 def create(context: Context) -> App:

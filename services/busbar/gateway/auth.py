@@ -12,8 +12,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.cipher import private_file
-from busbar.runtime.problems import ProblemError
+from busbar.runtime.core.cipher import private_file
+from busbar.runtime.http.problems import ProblemError
 
 PRINCIPAL = "local"
 _TOKEN_BYTES = 32

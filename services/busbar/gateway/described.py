@@ -15,7 +15,7 @@ from busbar.gateway.answers import Problem
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.resource import ApplyResource
-from busbar.runtime.problems import MEDIA_TYPE
+from busbar.runtime.http.problems import MEDIA_TYPE
 
 _STRUCTURED: Final = "application/cloudevents+json"
 _REF: Final = "#/components/schemas/{model}"

@@ -36,10 +36,11 @@ from busbar.messages.views import (
     evolve_operation,
     evolve_resource,
 )
-from busbar.runtime import tracing, wire
-from busbar.runtime.events import envelope_of
-from busbar.runtime.service import Received, Service
+from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.core import encoding
+from busbar.runtime.outbox.events import envelope_of
 from busbar.runtime.store import Cause, Document, Store, StoredEvent, Transaction
+from busbar.runtime.telemetry import tracing
 
 OPERATION = "operation"
 RESOURCE = "resource"
@@ -166,7 +167,7 @@ def _why_not_publishable(
         metadata=json.dumps(metadata),
     )
     try:
-        wire.write(accepted.topic, envelope_of(draft, relay="gateway", sequence=1))
+        encoding.write(accepted.topic, envelope_of(draft, relay="gateway", sequence=1))
     except ValueError as error:
         return str(error)
     return None

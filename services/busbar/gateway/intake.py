@@ -8,7 +8,7 @@ from fastapi import Request
 from busbar.messages.codec import http as codec
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.problems import ProblemError
+from busbar.runtime.http.problems import ProblemError
 
 _JSON: Final = "send one JSON document (RFC 8259) in UTF-8 that means one thing only"
 _FIXES: Final = {

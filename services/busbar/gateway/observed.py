@@ -6,9 +6,9 @@ Each is a span below the ``traceparent`` of its request. A path is not told, as 
 from typing import Any, Final
 
 from busbar.kernel.clock import Clock
-from busbar.runtime import metrics, tracing
-from busbar.runtime.http import AsgiApp, Receive, Scope, Send
-from busbar.runtime.meters import seconds_between
+from busbar.runtime.http.server import AsgiApp, Receive, Scope, Send
+from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry.meters import seconds_between
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BROKEN: Final = 500

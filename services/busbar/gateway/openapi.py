@@ -11,7 +11,7 @@ import busbar
 from busbar.gateway.ports import Answer, AuditUnavailable
 from busbar.gateway.pressure import Limits
 from busbar.gateway.routes import routes
-from busbar.runtime.cipher import Cipher
+from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Store
 
 PATH: Final = Path("contracts") / "openapi.json"

@@ -28,9 +28,9 @@ from busbar.gateway.reading import Reader
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.messages.views import OperationStatus, OperationView, ResourceView
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import unpack
-from busbar.runtime.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
+from busbar.runtime.consume.dead_letters import unpack
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.http.problems import LOOK_UP, MEDIA_TYPE, ProblemError, install
 from busbar.runtime.store import Store
 
 RETRY_AFTER = "5"

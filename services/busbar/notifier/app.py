@@ -12,9 +12,9 @@ from busbar.notifier.domain import (
 )
 from busbar.notifier.handlers import Notifier
 from busbar.notifier.sender import AiohttpSender, url_problem
-from busbar.runtime.logs import get_logger
-from busbar.runtime.process import App, Context
+from busbar.runtime.host.process import App, Context
 from busbar.runtime.secrets import SecretStore, secrets_of
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

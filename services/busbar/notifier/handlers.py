@@ -41,11 +41,11 @@ from busbar.notifier.domain import (
 )
 from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
-from busbar.runtime.bus import Record
-from busbar.runtime.logs import get_logger
-from busbar.runtime.service import Choice, Problem, Received, Service
+from busbar.runtime.consume.service import Choice, Problem, Received, Service
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Document, Transaction
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.notifier.domain import Attempt
-from busbar.runtime import metrics, tracing
-from busbar.runtime.meters import seconds_between
 from busbar.runtime.store import Transaction
+from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry.meters import seconds_between
 
 
 @dataclass(slots=True)

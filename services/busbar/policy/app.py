@@ -2,8 +2,8 @@
 
 from busbar.policy.files import load_promises, load_rules
 from busbar.policy.handlers import Policy
-from busbar.runtime.logs import get_logger
-from busbar.runtime.process import App, Context
+from busbar.runtime.host.process import App, Context
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

@@ -29,10 +29,10 @@ from busbar.policy.domain import (
     violations_of,
 )
 from busbar.policy.ports import PolicyEngine
-from busbar.runtime import metrics
-from busbar.runtime.bus import Record
-from busbar.runtime.service import Conflicting, Problem, Received, Service
+from busbar.runtime.consume.service import Conflicting, Problem, Received, Service
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
+from busbar.runtime.telemetry import metrics
 
 INTENT_MAX_BYTES = 256 * 1024
 """Larger intents are refused: every fact about them repeats what they asked for."""

@@ -7,9 +7,9 @@ from pydantic import SecretStr
 from busbar.backends.port import Environment
 from busbar.provisioner.adapters import InstalledAdapters
 from busbar.provisioner.handlers import Provisioner
-from busbar.runtime.process import App, Context
+from busbar.runtime.core.settings import Settings
+from busbar.runtime.host.process import App, Context
 from busbar.runtime.secrets import SecretStore, secrets_of
-from busbar.runtime.settings import Settings
 
 
 def create(context: Context) -> App:

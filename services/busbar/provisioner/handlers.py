@@ -43,11 +43,11 @@ from busbar.provisioner.domain import (
 from busbar.provisioner.measures import measure_ends
 from busbar.provisioner.ports import Adapters
 from busbar.provisioner.watched import WatchedBackend
-from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.logs import get_logger
-from busbar.runtime.service import Received, Service
+from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import Cause, Transaction
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

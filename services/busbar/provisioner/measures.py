@@ -11,9 +11,9 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
 )
-from busbar.runtime import metrics
-from busbar.runtime.meters import seconds_between
 from busbar.runtime.store import Transaction
+from busbar.runtime.telemetry import metrics
+from busbar.runtime.telemetry.meters import seconds_between
 
 OUTCOMES: Final[dict[type[Fact], str]] = {
     ResourceProvisioned: "succeeded",

@@ -9,9 +9,9 @@ from typing import TypeVar
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
 from busbar.provisioner.domain import Saga
-from busbar.runtime import metrics, tracing
-from busbar.runtime.logs import get_logger
-from busbar.runtime.meters import seconds_between
+from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry.logs import get_logger
+from busbar.runtime.telemetry.meters import seconds_between
 
 log = get_logger()
 

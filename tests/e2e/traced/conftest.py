@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from busbar.cli.up import Platform
-from busbar.runtime.settings import load_settings
+from busbar.runtime.core.settings import load_settings
 from support.otlp import Collector, collecting
 from support.platforms import running
 

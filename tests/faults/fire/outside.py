@@ -15,8 +15,8 @@ from busbar.backends.kafka_topic import mark as topic_mark
 from busbar.backends.postgres.mark import read_mark
 from busbar.messages import topics
 from busbar.messages.envelope import Unreadable
-from busbar.runtime import wire
-from busbar.runtime.kafka import read_everything
+from busbar.runtime.core import encoding
+from busbar.runtime.kafka.bus import read_everything
 from busbar.runtime.store.postgres import schema_of
 from faults.fire import quorum
 from faults.fire.stage import OPERATOR, Stage
@@ -38,7 +38,7 @@ async def facts(bootstrap: str) -> list[Fact]:
     """Every event of policy and resources, each once, in the order of its first publishing."""
     found: dict[tuple[str, str], Fact] = {}
     async for record in read_everything(bootstrap, [topics.FACTS_POLICY, topics.FACTS_RESOURCE]):
-        event = wire.read(record)
+        event = encoding.read(record)
         if isinstance(event, Unreadable) or not isinstance(event.data, dict):
             continue
         identity = (event.source, event.id)

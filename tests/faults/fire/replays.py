@@ -6,8 +6,8 @@ from collections import defaultdict
 from aiokafka import AIOKafkaProducer
 
 from busbar.messages import topics
-from busbar.runtime.bus import Record
-from busbar.runtime.kafka import read_everything
+from busbar.runtime.core.bus import Record
+from busbar.runtime.kafka.bus import read_everything
 from faults.fire import oracle
 from faults.fire.run import Fault, Scene
 

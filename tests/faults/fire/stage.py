@@ -19,8 +19,8 @@ from busbar.cli.kafka.probe import find_java, find_maven
 from busbar.cli.up import Database, Platform, ServicePlan, plan_services
 from busbar.cli.up.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of
-from busbar.runtime.settings import Settings
 from busbar.sdk import Client
 from faults.fire.proxy import Proxy
 from support.postgres import PostgresServer

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, StoreAwayError, Transaction, driver
 from busbar.runtime.store.dialect import Collision
 from busbar.runtime.store.postgres import schema_of

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from busbar.cli.app import app
 from busbar.messages.topics import SERVICES
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.secrets import migrations as secret_migrations
 from busbar.runtime.store import migrations, open_store
 from support.postgres_store import StoreCluster

@@ -6,7 +6,7 @@ import random
 import pytest
 from sqlalchemy import select, text
 
-from busbar.runtime.relay import Relay
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction, tables
 from support import eventually
 from support.postgres_store import StoreCluster
@@ -155,8 +155,8 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody wakes it: the other transaction is not its own."""
-    monkeypatch.setattr("busbar.runtime.relay.IDLE_SECONDS", 3600)
-    monkeypatch.setattr("busbar.runtime.relay.HEAD_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.IDLE_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.HEAD_SECONDS", 3600)
     async with cluster.session(cluster.server.url()) as other:
         await other.execute("BEGIN")
         await other.execute("SELECT pg_current_xact_id()")

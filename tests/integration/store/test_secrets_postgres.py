@@ -5,9 +5,9 @@ import pytest
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations, secrets_of
 from busbar.runtime.secrets.tables import metadata
-from busbar.runtime.settings import Settings
 from support.postgres_store import SERVICE, StoreCluster
 from support.secrets import SecretPlace
 from unit.runtime.test_secrets import *  # noqa: F403 - the same tests, with this folder's place

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import STORE_AWAY, StoreAwayError, Transaction, migrations, tables
 from busbar.runtime.store.migrate import GRANTS, migrate
 from busbar.runtime.store.postgres import open_postgres, schema_of

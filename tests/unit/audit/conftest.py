@@ -14,10 +14,10 @@ from busbar.messages.base import Message
 from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
-from busbar.runtime.bus import Headers, Record
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.events import GENESIS, chain
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.core.bus import Headers, Record
+from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, open_store
 from support.runtime import ManualClock, cipher
 

@@ -15,7 +15,7 @@ from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, ResourceQueued
-from busbar.runtime.events import GENESIS, chain
+from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, Transaction
 from support.runtime import fact
 from unit.audit.conftest import SOURCE, Bus

@@ -12,7 +12,7 @@ from busbar.messages.delivery import RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
-from busbar.runtime.dead_letters import unpack
+from busbar.runtime.consume.dead_letters import unpack
 from busbar.runtime.store import Store
 from support.runtime import BEGIN, cipher
 from unit.audit.conftest import SOURCE, Bus

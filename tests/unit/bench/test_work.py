@@ -10,8 +10,8 @@ from bench.svg import Panel, plot
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.resource import ApplyResource
 from busbar.policy.files import load_promises
-from busbar.runtime import wire
-from busbar.runtime.bus import Record
+from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store.bulk import EVENT_COLUMNS
 
 
@@ -22,7 +22,7 @@ def test_the_promise_that_makes_nothing_is_in_order() -> None:
 
 def test_an_intent_is_one_that_policy_reads() -> None:
     out = work.intent(7, "burst")
-    found = wire.read(Record(out.topic, 0, 0, 0, out.key, out.value, list(out.headers)))
+    found = encoding.read(Record(out.topic, 0, 0, 0, out.key, out.value, list(out.headers)))
     assert ApplyResource.model_validate(getattr(found, "data", None)).name == "burst-7"
 
 

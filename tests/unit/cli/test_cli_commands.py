@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from busbar.cli import connect
+from busbar.runtime.core.settings import load_settings
 from busbar.runtime.secrets import Secret, secrets_of
-from busbar.runtime.settings import load_settings
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, operation, problem, resource
 from unit.sdk.running import Run

@@ -24,7 +24,7 @@ from busbar.cli.up.backoff import Backoff
 from busbar.cli.up.logs import last_words, open_log
 from busbar.cli.up.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.copies import member_name
+from busbar.runtime.host.instances import member_name
 
 T = TypeVar("T")
 

@@ -22,11 +22,11 @@ from busbar.messages.base import Fact
 from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource
-from busbar.runtime.bus import Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.http import AsgiApp
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.core.bus import Record
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.http.server import AsgiApp
 from busbar.runtime.store import Store, StoredEvent, open_store
 from support.runtime import BEGIN, ManualClock, cipher
 

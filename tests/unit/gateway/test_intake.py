@@ -11,8 +11,8 @@ from busbar.messages.catalogue import FACTS, INTENTS
 from busbar.messages.envelope import Envelope
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ApplyResource, DeleteResource, ResourceProvisioned
-from busbar.runtime.events import envelope_of
-from busbar.runtime.relay import Relay
+from busbar.runtime.outbox.events import envelope_of
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store
 from support.runtime import BEGIN, FakePublisher, ManualClock
 from unit.gateway.conftest import (

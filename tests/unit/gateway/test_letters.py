@@ -5,9 +5,9 @@ import base64
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.topics import dead_letters
-from busbar.runtime.bus import Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.core.bus import Record
+from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Store, Transaction
 from support.runtime import cipher, unreadable
 from unit.gateway.conftest import Api, FakeAudit, Platform, app_over

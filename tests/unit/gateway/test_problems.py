@@ -7,7 +7,7 @@ import pytest
 
 from busbar.gateway.audit_client import HttpAuditReader
 from busbar.gateway.ports import Answer, AuditUnavailable
-from busbar.runtime.http import HttpServer, listen, respond
+from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store
 from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
 

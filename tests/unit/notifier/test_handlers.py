@@ -31,12 +31,12 @@ from busbar.messages.resource import ResourceProvisioned
 from busbar.notifier.domain import RetryPolicy, SecretProblem, WebhookSecret, unknown_secret, verify
 from busbar.notifier.handlers import PAGE, WEBHOOK, Notifier
 from busbar.notifier.ports import Attempt, Secrets, WebhookRequest
-from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, open_store
 from busbar.runtime.store.transaction import Transaction
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
 from support.metrics import counted
 from support.runtime import SOURCE, ManualClock, cipher
 from support.tracing import PARENT, TRACE, traced

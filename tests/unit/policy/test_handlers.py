@@ -18,9 +18,9 @@ from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied
 from busbar.messages.resource import ApplyResource, DeleteResource, ResourceProvisioned
 from busbar.policy.domain import Promises, RuleBook
 from busbar.policy.handlers import INTENT_MAX_BYTES, Policy
-from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Store, StoredEvent, open_store
 from support.runtime import FakePublisher, ManualClock, cipher, drain, relay_of
 

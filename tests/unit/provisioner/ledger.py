@@ -19,10 +19,10 @@ from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ResourceQueued, StepStarted
 from busbar.provisioner.domain import ResourceState, evolve
 from busbar.provisioner.handlers import SAGA, Provisioner
-from busbar.runtime.bus import Record
-from busbar.runtime.service import Received
+from busbar.runtime.consume.service import Received
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Claim, Store, Transaction
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
 from support.runtime import ManualClock
 from unit.provisioner.scenario import CORRELATION, RESOURCE, SOURCE, TERMINAL, TRACE, tale
 

@@ -18,10 +18,10 @@ from busbar.messages.resource import StepFailed, StepStarted, StepSucceeded
 from busbar.provisioner.domain import ResourceState, evolve
 from busbar.provisioner.domain.decisions import ATTEMPTS
 from busbar.provisioner.handlers import SAGA, Provisioner
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, open_store
 from busbar.runtime.store.streams import message_of
-from busbar.runtime.workers import TaskRunner, Work
+from busbar.runtime.tasks.runner import TaskRunner, Work
 from support import eventually
 from support.metrics import counted
 from support.runtime import ManualClock

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from busbar.runtime.relay import Relay
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support.runtime import FakePublisher, ManualClock, Toy, relay_of
 from support.secrets import InSqlite, SecretPlace

@@ -10,8 +10,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-import busbar.runtime.kafka  # noqa: F401 - it installs them
-from busbar.runtime.aiokafka_parts import PatientConsumer, SturdyConnection, partition_of
+import busbar.runtime.kafka.bus  # noqa: F401 - it installs them
+from busbar.runtime.kafka.patches import PatientConsumer, SturdyConnection, partition_of
 
 
 @given(keys=st.lists(st.binary(max_size=40), min_size=1), count=st.integers(1, 24))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from busbar.messages import topics
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.resource import ResourceDeleted
-from busbar.runtime.backoff import Backoff
-from busbar.runtime.breaker import Breaker
-from busbar.runtime.bus import Record
+from busbar.runtime.consume.breaker import Breaker
+from busbar.runtime.core.backoff import Backoff
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Store
 from support import eventually
 from support.runtime import ManualClock, Toy, record, unreadable

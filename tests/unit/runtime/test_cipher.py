@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.cipher import Cipher, load_cipher, private_file
+from busbar.runtime.core.cipher import Cipher, load_cipher, private_file
 from support.runtime import KEY
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from busbar.messages.notification import ApplySubscription
-from busbar.runtime.engine import Engine
-from busbar.runtime.service import Service
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.service import Service
 from busbar.runtime.store import Cause, Store, Transaction
 from support.metrics import counted
 from support.runtime import (

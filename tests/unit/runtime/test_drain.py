@@ -5,7 +5,7 @@ from typing import Any
 
 from busbar.kernel.errors import Retry
 from busbar.messages.notification import DeleteSubscription
-from busbar.runtime.service import Received
+from busbar.runtime.consume.service import Received
 from busbar.runtime.store import Store, Transaction
 from support import eventually
 from support.runtime import ManualClock, SteppedClock, Toy, record

@@ -9,9 +9,9 @@ from busbar.kernel.errors import Conflict
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
-from busbar.runtime.bus import Record
-from busbar.runtime.engine import Engine
-from busbar.runtime.service import Conflicting, Problem, Service
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.service import Conflicting, Problem, Service
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, Transaction
 from support.runtime import (
     SOURCE,

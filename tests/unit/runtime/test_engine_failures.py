@@ -11,10 +11,10 @@ from busbar.kernel.ids import event_id
 from busbar.messages.base import IntentRef
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import dead_letters
-from busbar.runtime.bus import Record
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.dead_letters import DeadLetters, unpack
-from busbar.runtime.relay import Relay
+from busbar.runtime.consume.dead_letters import DeadLetters, unpack
+from busbar.runtime.core.bus import Record
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.outbox.relay import Relay
 from support.runtime import (
     SOURCE,
     FakePublisher,

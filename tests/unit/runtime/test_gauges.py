@@ -8,8 +8,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from sqlalchemy.exc import OperationalError
 
-from busbar.runtime import gauges
-from busbar.runtime.gauges import Gauges
+from busbar.runtime.host import gauges
+from busbar.runtime.host.gauges import Gauges
 from busbar.runtime.store import Store, Transaction
 from meta.checkout import ROOT, text
 from support.metrics import samples, undocumented

@@ -11,9 +11,9 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, RECORD_MAX_BYTES, configuration
-from busbar.runtime.bus import PART_BYTES, Record, in_parts
-from busbar.runtime.dead_letters import DETAIL_CHARS, pack, unpack
-from busbar.runtime.relay import BATCH_CHARS
+from busbar.runtime.consume.dead_letters import DETAIL_CHARS, pack, unpack
+from busbar.runtime.core.bus import PART_BYTES, Record, in_parts
+from busbar.runtime.outbox.relay import BATCH_CHARS
 from support.hostile import HOSTILE, LARGEST, Hostile
 from support.runtime import (
     FakePublisher,

@@ -8,7 +8,16 @@ import aiohttp
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.http import HealthApp, HttpServer, Receive, Scope, Send, listen, respond, url_of
+from busbar.runtime.http.server import (
+    HealthApp,
+    HttpServer,
+    Receive,
+    Scope,
+    Send,
+    listen,
+    respond,
+    url_of,
+)
 from support import eventually
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.runtime.logs import REDACTED, SECRET_VALUES, as_json, redact
+from busbar.runtime.telemetry.logs import REDACTED, SECRET_VALUES, as_json, redact
 
 SECRET = "s3cr3t-v4lue"  # noqa: S105 - a made-up one
 
@@ -20,7 +20,7 @@ NAMES = (
 
 _SCRIPT = """
 import logging
-from busbar.runtime.logs import bind, configure, get_logger
+from busbar.runtime.telemetry.logs import bind, configure, get_logger
 configure(service="policy", level="INFO", form="json")
 log = get_logger()
 with bind(operation="op-1"):

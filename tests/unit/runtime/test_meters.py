@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from busbar.kernel.clock import format_time
-from busbar.runtime.meters import ConsumerMeter, RelayMeter, StoreMeter, TaskMeter
+from busbar.runtime.telemetry.meters import ConsumerMeter, RelayMeter, StoreMeter, TaskMeter
 from support.metrics import counted
 from support.runtime import BEGIN, ManualClock, record
 

@@ -18,10 +18,10 @@ from busbar.messages.delivery import (
     RedriveDeadLetter,
 )
 from busbar.messages.notification import DeleteSubscription
-from busbar.runtime.bus import Record
-from busbar.runtime.parking import PARKED, sequence_of
+from busbar.runtime.consume.parking import PARKED, sequence_of
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction, tables
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
 from support.runtime import ManualClock, Toy, intent, record
 
 Result = TypeVar("Result")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from busbar.runtime.bus import Record
-from busbar.runtime.positions import Positions
+from busbar.runtime.core.bus import Record
+from busbar.runtime.kafka.offsets import Positions
 
 HERE = TopicPartition("t", 0)
 

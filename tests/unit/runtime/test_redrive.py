@@ -8,7 +8,7 @@ from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import INTENTS_DEAD_LETTER, dead_letters
-from busbar.runtime.bus import Record
+from busbar.runtime.core.bus import Record
 from support.runtime import SOURCE, Toy, intent, record, unreadable
 
 

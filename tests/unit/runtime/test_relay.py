@@ -13,8 +13,8 @@ from busbar.kernel.clock import parse_time
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.topics import FACTS_HEAD
-from busbar.runtime.events import GENESIS, chain
-from busbar.runtime.relay import Relay
+from busbar.runtime.outbox.events import GENESIS, chain
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, Transaction, tables
 from support import eventually
 from support.runtime import (
@@ -51,7 +51,7 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
     publisher: FakePublisher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.relay.BATCH", 3)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 3)
 
     async def private(tx: Transaction) -> None:
         tx.caused_by(CAUSE)
@@ -221,7 +221,7 @@ async def test_no_head_is_published_before_everything_it_counts(
     publisher: FakePublisher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.relay.BATCH", 2)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 2)
     await append(store, "a", 1, 2, 3, 4, 5)
     await drain(relay)
     published = 0
@@ -268,7 +268,7 @@ async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_l
     clock: ManualClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.relay.BATCH", 1)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 1)
     await append(store, "a", 1, 2, 3)
     relay = relay_of(store, publisher, clock)
     blocked = asyncio.Event()
@@ -309,8 +309,8 @@ async def test_large_events_are_published_in_their_place(
     store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are not read before somebody has counted how many may be held at once."""
-    monkeypatch.setattr("busbar.runtime.relay.SMALL_CHARS", 2_000)
-    monkeypatch.setattr("busbar.runtime.relay.BATCH_CHARS", 9_000)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.SMALL_CHARS", 2_000)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH_CHARS", 9_000)
 
     async def large(tx: Transaction) -> None:
         tx.caused_by(CAUSE)
@@ -339,7 +339,7 @@ async def test_large_events_are_published_in_their_place(
 async def test_a_commit_wakes_it(
     store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.relay.IDLE_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.IDLE_SECONDS", 3600)
     async with relaying(relay):
         await eventually(lambda: relay.healthy)
         await append(store, "a", 1)

@@ -5,7 +5,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from busbar.kernel.errors import Fenced
 from busbar.messages.notification import Unsubscribed
-from busbar.runtime.relay import Relay
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store
 from support import eventually
 from support.runtime import (
@@ -74,14 +74,14 @@ async def test_what_is_acknowledged_is_marked_with_what_is_stamped_next(
 async def test_much_that_is_owed_is_marked_on_the_way(
     store: Store, publisher: FakePublisher, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.relay.BATCH", 4)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 4)
     relay = relay_of(store, publisher, clock)
     await append(store, "a", 1, 2, 3, 4)
     publisher.fail = 1
     with pytest.raises(KafkaConnectionError):
         await relay.step()
     clock.advance(5)
-    monkeypatch.setattr("busbar.runtime.relay.BATCH", 1)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 1)
     successor = relay_of(store, publisher, clock, "successor")
     for marked in ({}, {"published": 1}, {"published": 2}, {"published": 3}):
         assert await successor.step() == 1

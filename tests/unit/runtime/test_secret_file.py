@@ -17,7 +17,7 @@ import asyncio, sys
 from pathlib import Path
 from pydantic import SecretStr
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 
 async def main(home, name):
     settings = Settings(_env_file=None, home=Path(home), database_url=None)

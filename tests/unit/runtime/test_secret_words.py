@@ -9,7 +9,7 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.notification import SecretRef
-from busbar.runtime.cipher import Cipher
+from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.secrets.names import bytes_of, check_team, name_in, reference_to
 from busbar.runtime.secrets.store import context_of
 from support.runtime import KEY

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.settings import load_settings
+from busbar.runtime.core.settings import load_settings
 
 
 @pytest.fixture(autouse=True)

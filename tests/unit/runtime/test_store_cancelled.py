@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Document, Transaction, open_store
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from busbar.runtime.store import Claim, Store, Transaction
-from busbar.runtime.workers import Job, TaskRunner, Work
+from busbar.runtime.tasks.runner import Job, TaskRunner, Work
 from support import eventually
 from support.runtime import (
     CAUSE,

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
-from busbar.runtime.together import AT_ONCE, Together
+from busbar.runtime.tasks.group_commit import AT_ONCE, Together
 from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
 
 Body = Callable[[Transaction], Awaitable[Any]]

@@ -9,8 +9,8 @@ import pytest
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.notification import ApplySubscription, Unsubscribed
 from busbar.messages.trace import TraceContext, valid
-from busbar.runtime import logs, tracing
-from busbar.runtime.bus import Record
+from busbar.runtime.core.bus import Record
+from busbar.runtime.telemetry import logs, tracing
 from support.runtime import Toy, record
 from support.tracing import BAD_PARENTS, PARENT, TRACE, UNSAMPLED, traced
 
@@ -196,7 +196,7 @@ def test_off_there_is_one_object_and_nothing_is_allocated() -> None:
 
 def test_off_nothing_of_the_sdk_is_loaded() -> None:
     script = (
-        "import sys, busbar.runtime.process, busbar.notifier.app, busbar.gateway.app, "
+        "import sys, busbar.runtime.host.process, busbar.notifier.app, busbar.gateway.app, "
         "busbar.provisioner.app;"
         "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', "
         "'opentelemetry.exporter', 'google.protobuf'))])"

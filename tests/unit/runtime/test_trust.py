@@ -9,8 +9,8 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import DeleteSubscription
-from busbar.runtime import wire
-from busbar.runtime.bus import Record
+from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, Transaction
 from support.runtime import Toy, intent, record
 
@@ -38,14 +38,14 @@ def _from(source: str, topic: str) -> Record:
 
 @pytest.mark.parametrize("topic", topics.INTENTS)
 def test_an_intent_under_a_source_of_the_platform_is_refused(topic: str) -> None:
-    refused = wire.read(_from("/busbar/policy", topic))
+    refused = encoding.read(_from("/busbar/policy", topic))
     assert isinstance(refused, Unreadable)
     assert "urn:team:payments" in refused.detail
-    assert isinstance(wire.read(_from("urn:busbar/policy", topic)), Envelope)
+    assert isinstance(encoding.read(_from("urn:busbar/policy", topic)), Envelope)
 
 
 def test_facts_come_from_sources_of_the_platform() -> None:
-    assert isinstance(wire.read(_from("/busbar/policy", topics.FACTS_POLICY)), Envelope)
+    assert isinstance(encoding.read(_from("/busbar/policy", topics.FACTS_POLICY)), Envelope)
 
 
 async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: Toy) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
-from busbar.runtime.workers import BACKOFF, CONCURRENT, Job, TaskRunner, Work
+from busbar.runtime.tasks.runner import BACKOFF, CONCURRENT, Job, TaskRunner, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, claimed_by, fact, facts_of, running
 
@@ -116,7 +116,7 @@ async def test_a_task_is_worked_on_when_it_is_due(bench: Bench) -> None:
 
 
 async def test_scheduling_wakes_the_runner(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("busbar.runtime.workers.IDLE_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.tasks.runner.IDLE_SECONDS", 3600)
     idle = asyncio.Event()
     original = bench.runner._idle
 

@@ -13,7 +13,7 @@ from busbar.cli.options import options_of
 from busbar.cli.outcome import follow_all, print_accepted
 from busbar.cli.output import Output, OutputOption, errors, plain
 from busbar.messages.envelope import Envelope
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Accepted, Client
 
 EXAMPLES = (

@@ -15,7 +15,7 @@ from busbar.cli.output import Output, OutputOption, console, plain, print_json
 from busbar.cli.progress import Patience
 from busbar.cli.replay.compare import Comparison, Replay
 from busbar.cli.replay.scratch import Counts, Scratch
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client
 

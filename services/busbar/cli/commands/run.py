@@ -18,7 +18,7 @@ def command(
 
     It needs a broker (KAFKA_BOOTSTRAP_SERVERS); its logs go to standard error.
     """
-    from busbar.runtime.process import run_service  # noqa: PLC0415 - loads the whole runtime
+    from busbar.runtime.host.process import run_service  # noqa: PLC0415 - loads the whole runtime
 
     options = options_of(context)
     settings = options.settings()

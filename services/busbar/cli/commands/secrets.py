@@ -21,7 +21,7 @@ from busbar.cli.output import (
     print_table,
 )
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.cipher import read_cipher
+from busbar.runtime.core.cipher import read_cipher
 from busbar.runtime.secrets import Secret, SecretEntry, SecretStore, reference_to, secrets_of
 from busbar.runtime.store import StoreAwayError
 

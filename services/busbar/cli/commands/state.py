@@ -10,7 +10,7 @@ from busbar.cli.connect import call
 from busbar.cli.moments import moment_of
 from busbar.cli.options import options_of
 from busbar.cli.output import Output, OutputOption, print_fields
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, ResourceView
 
 EXAMPLES = (

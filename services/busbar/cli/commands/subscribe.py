@@ -15,8 +15,8 @@ from busbar.cli.outcome import follow_all
 from busbar.cli.output import Output, OutputOption
 from busbar.kernel.canonical import digest
 from busbar.messages.notification import ApplySubscription
+from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.settings import Settings
 from busbar.sdk import Client
 from busbar.sdk.events import intent_of
 

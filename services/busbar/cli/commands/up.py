@@ -17,7 +17,7 @@ from busbar.cli.exits import CommandError, ExitCode
 from busbar.cli.options import options_of
 from busbar.cli.output import console, plain
 from busbar.cli.up import Database, NotReady, Platform, Tell
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 
 EXAMPLES = (
     "busbar up",

@@ -9,7 +9,7 @@ from busbar.cli.demo.acts import Scene
 from busbar.cli.demo.stage import require
 from busbar.cli.replay.compare import Replay
 from busbar.cli.replay.scratch import Scratch
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk.answers import Sentence
 

@@ -23,9 +23,9 @@ from busbar.cli.exits import CommandError, ExitCode
 from busbar.cli.up import Platform
 from busbar.cli.up.home import read_notice
 from busbar.kernel.errors import BusbarError
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.core.settings import Settings, load_settings
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.settings import Settings, load_settings
 from busbar.sdk import Client
 
 ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)

@@ -12,7 +12,7 @@ from busbar.cli.ready import readiness
 from busbar.cli.running import holder
 from busbar.cli.up import home as folder
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 LEAST_DISK = 1024**3

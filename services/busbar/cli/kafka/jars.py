@@ -21,7 +21,7 @@ from pathlib import Path
 from busbar.cli.kafka.broker import Progress, quiet
 from busbar.cli.kafka.probe import without_colour
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.assets import asset
+from busbar.runtime.core.assets import asset
 
 _GOAL = "dependency:copy-dependencies"
 _LAST_LINES = 8

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from busbar.runtime.metrics import DEFINITIONS, LABELS, LONG, SHORT, Definition
+from busbar.runtime.telemetry.metrics import DEFINITIONS, LABELS, LONG, SHORT, Definition
 
 PATH: Final = Path("docs") / "metrics.md"
 
@@ -28,7 +28,7 @@ what to look at first: [See what it does](how-to/see-what-it-does.md). Why they 
 [ADR 16](adr/0016-telemetry.md).
 
 Beside them there are the usual `process_…` metrics: memory, CPU time, open files. This page is
-generated from `services/busbar/runtime/metrics.py` by `busbar schema generate`.
+generated from `services/busbar/runtime/telemetry/metrics.py` by `busbar schema generate`.
 """
 
 

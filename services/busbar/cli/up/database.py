@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.topics import SERVICES
-from busbar.runtime.settings import Settings
+from busbar.runtime.core.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

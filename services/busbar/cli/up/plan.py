@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from busbar.messages.topics import SERVICES
-from busbar.runtime.copies import process_name
+from busbar.runtime.host.instances import process_name
 
 ONCE = frozenset({"gateway"})
 """Services that clients reach at one port, so they run once."""

@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.cipher import Cipher, load_cipher
-from busbar.runtime.clock import SystemClock
+from busbar.runtime.core.cipher import Cipher, load_cipher
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations
 from busbar.runtime.secrets.store import BEGIN, READING, SecretStore
 from busbar.runtime.secrets.tables import metadata
-from busbar.runtime.settings import Settings
 from busbar.runtime.store.migrations import is_before
 
 SERVICE: Final = "secrets"

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.cipher import Cipher
-from busbar.runtime.endings import to_its_end
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.shielding import to_its_end
 from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreAwayError

@@ -19,8 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
-from busbar.runtime.endings import to_its_end
-from busbar.runtime.meters import StoreMeter
+from busbar.runtime.core.shielding import to_its_end
 from busbar.runtime.store import tables
 from busbar.runtime.store.dialect import Collision, Dialect
 from busbar.runtime.store.rows import Claim, StoredEvent
@@ -28,6 +27,7 @@ from busbar.runtime.store.states import States
 from busbar.runtime.store.taking import Taker
 from busbar.runtime.store.transaction import Transaction, of
 from busbar.runtime.store.written import Written
+from busbar.runtime.telemetry.meters import StoreMeter
 
 Result = TypeVar("Result")
 

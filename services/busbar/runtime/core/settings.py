@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.assets import asset
+from busbar.runtime.core.assets import asset
 
 
 class Settings(BaseSettings):

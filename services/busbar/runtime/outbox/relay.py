@@ -20,16 +20,16 @@ from busbar.kernel.errors import Fenced
 from busbar.kernel.ids import event_id
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
-from busbar.runtime import wire
-from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.bus import Publisher
-from busbar.runtime.events import GENESIS, chain, envelope_of
-from busbar.runtime.logs import get_logger
-from busbar.runtime.meters import RelayMeter
+from busbar.runtime.core import encoding
+from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.bus import Publisher
+from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
 from busbar.runtime.store.database import RELAY
 from busbar.runtime.store.fixed import Fixed
 from busbar.runtime.store.written import Written
+from busbar.runtime.telemetry.logs import get_logger
+from busbar.runtime.telemetry.meters import RelayMeter
 
 log = get_logger()
 
@@ -138,7 +138,9 @@ class Relay:
             return 0
         pending = await self._next()
         if pending:
-            records = [wire.write(str(event.topic), envelope) for event, envelope, _, _ in pending]
+            records = [
+                encoding.write(str(event.topic), envelope) for event, envelope, _, _ in pending
+            ]
             await self._publisher.publish(records)
             self._published = pending[-1][2]
             self._meter.published([event.recorded_time for event, _, _, _ in pending])
@@ -313,7 +315,7 @@ class Relay:
             body=head.model_dump_json().encode(),
             key=service,
         )
-        await self._publisher.publish([wire.write(head.TOPIC, envelope)])
+        await self._publisher.publish([encoding.write(head.TOPIC, envelope)])
         self._head = sequence
         self._next_head = self._clock.now() + every
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 from aiokafka import ConsumerRecord, TopicPartition
 from faststream.kafka.message import FAKE_CONSUMER, KafkaMessage
 
-from busbar.runtime.bus import Partition, Record
-from busbar.runtime.logs import get_logger
+from busbar.runtime.core.bus import Partition, Record
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Select, func, select
 
 from busbar.kernel.clock import Clock, parse_time
-from busbar.runtime import metrics
-from busbar.runtime.engine import Engine
-from busbar.runtime.meters import seconds_between
-from busbar.runtime.relay import Relay, backlog
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.outbox.relay import Relay, backlog
 from busbar.runtime.store import STORE_AWAY, Store, Transaction, tables
+from busbar.runtime.telemetry import metrics
+from busbar.runtime.telemetry.meters import seconds_between
 
 MOST = 10_000
 """More than this is not counted."""

@@ -1,4 +1,4 @@
-"""What :mod:`busbar.runtime.tracing` uses of OpenTelemetry's API, loaded when it is used."""
+"""The part of OpenTelemetry's API that tracing uses, imported on first use."""
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (

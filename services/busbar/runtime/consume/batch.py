@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.bus import Partition, Record
+from busbar.runtime.core.bus import Partition, Record
 
 Moved = dict[Partition, int]
 
@@ -35,4 +35,4 @@ class Done:
     handled: int = 0
     failed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """How many records went how, as :data:`~busbar.runtime.metrics.RECORD_OUTCOMES` has it."""
+    """Records by outcome, one of ``RECORD_OUTCOMES`` of ``telemetry/metrics.py``."""

@@ -15,9 +15,9 @@ from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope
-from busbar.runtime import wire
-from busbar.runtime.bus import Record
-from busbar.runtime.cipher import Cipher
+from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Record
+from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Cause, Transaction, tables
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
@@ -182,7 +182,7 @@ def _place(record: Record) -> str:
 
 
 def _envelope(record: Record) -> Envelope | None:
-    content = wire.read(record)
+    content = encoding.read(record)
     return content if isinstance(content, Envelope) else None
 
 

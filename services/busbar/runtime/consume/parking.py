@@ -23,13 +23,13 @@ from busbar.messages.delivery import (
     DeadLetterRedriven,
 )
 from busbar.messages.envelope import Envelope
-from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters, Why, shortened
-from busbar.runtime.logs import get_logger
+from busbar.runtime.consume.dead_letters import DeadLetters, Why, shortened
+from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import STORE_AWAY, Cause, Claim, Transaction
 from busbar.runtime.store.parked import Request, Wait
-from busbar.runtime.workers import Work
+from busbar.runtime.tasks.runner import Work
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 

@@ -6,9 +6,9 @@ from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, RedriveDeadLetter
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.parking import PARKED, Again, answer, append, asked, attempt
-from busbar.runtime.service import Received
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.parking import PARKED, Again, answer, append, asked, attempt
+from busbar.runtime.consume.service import Received
 from busbar.runtime.store import Transaction
 
 

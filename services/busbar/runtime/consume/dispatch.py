@@ -13,13 +13,14 @@ from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime import tracing, wire
-from busbar.runtime.bus import Record
-from busbar.runtime.dead_letters import DeadLetters, Why
-from busbar.runtime.logs import bind
-from busbar.runtime.redriving import Redriving
-from busbar.runtime.service import Choice, Conflicting, Handler, Problem, Received, Service
+from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.redrive import Redriving
+from busbar.runtime.consume.service import Choice, Conflicting, Handler, Problem, Received, Service
+from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.telemetry import tracing
+from busbar.runtime.telemetry.logs import bind
 
 Identity = tuple[str, str]
 _ABOUT_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
@@ -169,7 +170,7 @@ class Dispatcher:
             Reject: it cannot be understood still.
             Exception: whatever its handler raises.
         """
-        content = wire.read(record)
+        content = encoding.read(record)
         if self._service.record is not None:
             return await self._record_again(tx, record, content)
         if isinstance(content, Unreadable):

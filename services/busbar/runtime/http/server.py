@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.metrics import CONTENT_TYPE as METRICS_TYPE
+from busbar.runtime.telemetry.metrics import CONTENT_TYPE as METRICS_TYPE
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]

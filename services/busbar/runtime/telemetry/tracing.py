@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.trace import TraceContext
-from busbar.runtime.bus import Record
+from busbar.runtime.core.bus import Record
 
 Kind = Literal["server", "client", "consumer"]
 Attributes = Mapping[str, str | int]
@@ -190,7 +190,7 @@ def start_with(processor: Any, *, service: str, sample: float, version: str) -> 
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - when used
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415 - when used
 
-    from busbar.runtime import tracing_api  # noqa: PLC0415 - when used
+    from busbar.runtime.telemetry import tracing_api  # noqa: PLC0415 - when used
 
     about = {
         "service.name": f"busbar-{service}",

@@ -24,15 +24,16 @@ from faststream.kafka import KafkaBroker
 from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
-from busbar.runtime import aiokafka_parts, header_names, metrics
-from busbar.runtime.aiokafka_parts import PatientConsumer, partition_of
-from busbar.runtime.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
-from busbar.runtime.logs import get_logger
-from busbar.runtime.positions import Positions
+from busbar.runtime.core.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
+from busbar.runtime.kafka import header_names, patches
+from busbar.runtime.kafka.offsets import Positions
+from busbar.runtime.kafka.patches import PatientConsumer, partition_of
+from busbar.runtime.telemetry import metrics
+from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 header_names.install()
-aiokafka_parts.install()
+patches.install()
 
 POLL_MS = 10
 """FastStream sleeps this long after an empty poll; there is one a second."""

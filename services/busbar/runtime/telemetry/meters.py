@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from busbar.kernel.clock import Clock, parse_time
-from busbar.runtime import metrics
-from busbar.runtime.bus import Record
+from busbar.runtime.core.bus import Record
+from busbar.runtime.telemetry import metrics
 
 
 def seconds_between(earlier: datetime, later: datetime) -> float:

@@ -16,13 +16,13 @@ from typing import Any, Protocol, TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
-from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.logs import bind, get_logger
-from busbar.runtime.meters import TaskMeter
+from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
 from busbar.runtime.store.taking import Opening
 from busbar.runtime.store.written import Written
-from busbar.runtime.together import Together
+from busbar.runtime.tasks.group_commit import Together
+from busbar.runtime.telemetry.logs import bind, get_logger
+from busbar.runtime.telemetry.meters import TaskMeter
 
 log = get_logger()
 Result = TypeVar("Result")

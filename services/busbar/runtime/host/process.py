@@ -17,25 +17,25 @@ import busbar
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
-from busbar.runtime import tracing
-from busbar.runtime.backoff import Backoff
-from busbar.runtime.cipher import Cipher, load_cipher
-from busbar.runtime.clock import SystemClock
-from busbar.runtime.collector import settle
-from busbar.runtime.copies import member_name, process_name
-from busbar.runtime.dead_letters import DeadLetters
-from busbar.runtime.engine import Engine
-from busbar.runtime.gauges import Gauges
-from busbar.runtime.http import AsgiApp, HealthApp, HttpServer, listen, url_of
-from busbar.runtime.kafka import KafkaBus
-from busbar.runtime.kafka_topics import ensure_topics
-from busbar.runtime.logs import configure, get_logger
-from busbar.runtime.parking import PARKED
-from busbar.runtime.relay import Relay
-from busbar.runtime.service import Service
-from busbar.runtime.settings import Settings
+from busbar.runtime.consume.dead_letters import DeadLetters
+from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.parking import PARKED
+from busbar.runtime.consume.service import Service
+from busbar.runtime.core.backoff import Backoff
+from busbar.runtime.core.cipher import Cipher, load_cipher
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.core.settings import Settings
+from busbar.runtime.host.gauges import Gauges
+from busbar.runtime.host.gc import settle
+from busbar.runtime.host.instances import member_name, process_name
+from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, url_of
+from busbar.runtime.kafka.bus import KafkaBus
+from busbar.runtime.kafka.topics import ensure_topics
+from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import STORE_AWAY, Store, open_store
-from busbar.runtime.workers import Job, TaskRunner
+from busbar.runtime.tasks.runner import Job, TaskRunner
+from busbar.runtime.telemetry import tracing
+from busbar.runtime.telemetry.logs import configure, get_logger
 
 log = get_logger()
 

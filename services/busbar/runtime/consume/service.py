@@ -9,10 +9,10 @@ from pydantic import ValidationError
 from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.bus import Record
+from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.store.taking import Opening
-from busbar.runtime.workers import CONCURRENT, Job, Worker
+from busbar.runtime.tasks.runner import CONCURRENT, Job, Worker
 
 M = TypeVar("M", bound=Message)
 

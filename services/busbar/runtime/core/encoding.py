@@ -7,7 +7,7 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.codec.attributes import DATA_TYPE
 from busbar.messages.codec.json import load_json
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.bus import Outgoing, Record
+from busbar.runtime.core.bus import Outgoing, Record
 
 
 def read(record: Record) -> Envelope | Unreadable:

@@ -15,18 +15,18 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import BusbarError, Conflict, Reject, Retry
 from busbar.messages import topics
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime import wire
-from busbar.runtime.backoff import Backoff, Chance, chance
-from busbar.runtime.breaker import Breaker
-from busbar.runtime.bus import Partition, Record, in_parts
-from busbar.runtime.consumed import Done, Item, Moved
-from busbar.runtime.dead_letters import DeadLetters, Why
-from busbar.runtime.dispatch import Dispatcher, Readable
-from busbar.runtime.logs import get_logger
-from busbar.runtime.meters import ConsumerMeter
-from busbar.runtime.parking import Parking, sequence_of
-from busbar.runtime.service import Choice, Service
+from busbar.runtime.consume.batch import Done, Item, Moved
+from busbar.runtime.consume.breaker import Breaker
+from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.dispatch import Dispatcher, Readable
+from busbar.runtime.consume.parking import Parking, sequence_of
+from busbar.runtime.consume.service import Choice, Service
+from busbar.runtime.core import encoding
+from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.bus import Partition, Record, in_parts
 from busbar.runtime.store import STORE_AWAY, Store, Transaction
+from busbar.runtime.telemetry.logs import get_logger
+from busbar.runtime.telemetry.meters import ConsumerMeter
 
 log = get_logger()
 
@@ -136,7 +136,7 @@ class Engine:
 
     def _item(self, record: Record, is_wanted: Choice) -> Item:
         unread = self._dispatcher.passes_over(record, is_wanted)
-        return Item(record, None if unread else wire.read(record))
+        return Item(record, None if unread else encoding.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
         """Finish the transaction in hand, and handle nothing more of ``partitions``.
@@ -304,7 +304,7 @@ class Engine:
         readable: list[Readable] = []
         for item in fresh:
             if parked and sequence_of(item.record) in parked:
-                whole = item if item.content else Item(item.record, wire.read(item.record))
+                whole = item if item.content else Item(item.record, encoding.read(item.record))
                 await self.parking.keep_behind(tx, whole.record, whole.envelope)
                 done.outcomes["waiting"] += 1
                 continue

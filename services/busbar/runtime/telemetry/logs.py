@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import structlog
 
-from busbar.runtime import tracing
+from busbar.runtime.telemetry import tracing
 
 SECRET_NAMES = re.compile(
     r"(secret|password|passwd|token|authorization|api[_-]?key|data_key|credential)", re.IGNORECASE

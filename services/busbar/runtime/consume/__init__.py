@@ -1,0 +1,1 @@
+"""Consuming records: engine, dispatch, parking, dead letters."""

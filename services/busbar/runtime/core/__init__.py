@@ -1,0 +1,1 @@
+"""What every part of the runtime stands on: settings, clock, back-off, sealing, bus types."""

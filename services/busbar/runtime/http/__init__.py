@@ -1,0 +1,1 @@
+"""Serving HTTP: the server, health and metrics endpoints, problem responses."""

@@ -1,0 +1,1 @@
+"""Publishing what the store holds: the relay and the envelopes of stored events."""

@@ -1,0 +1,1 @@
+"""Running durable tasks under leases."""
