@@ -26,7 +26,7 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.kafka.bus import KafkaBus
 from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.store import Store, Transaction
-from busbar.runtime.store.postgres import open_postgres
+from busbar.runtime.store.engines.postgres import open_postgres
 from support.postgres_store import StoreCluster
 
 SERVICE = "policy"

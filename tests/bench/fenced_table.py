@@ -18,7 +18,7 @@ from bench import rows, work
 from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
 from busbar.messages.resource import ResourceProvisioned, ResourceQueued, StepStarted, StepSucceeded
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 from busbar.runtime.tasks.runner import CONCURRENT
 from support.postgres_store import StoreCluster
 

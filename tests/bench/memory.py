@@ -14,7 +14,7 @@ from bench.report import Row
 from bench.run import Run
 from busbar.cli.up import leash
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 from support import eventually
 from support.postgres_store import StoreCluster
 

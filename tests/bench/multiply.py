@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 from support.postgres_store import StoreCluster
 
 SERVICES = ("policy", "provisioner", "audit", "notifier")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench import work
 from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 
 PER_STREAM = 5
 STREAMS = 100

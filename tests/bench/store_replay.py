@@ -13,7 +13,7 @@ from bench.rows import PER_TRANSACTION
 from bench.run import Run, Side, beside
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 
 SERVICE = store_append.SERVICE
 PREFETCH = 1000

@@ -22,11 +22,12 @@ from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
 from busbar.provisioner.domain import commands
 from busbar.provisioner.domain.state import Saga
-from busbar.runtime.store import Claim, tables
-from busbar.runtime.store.bulk import Release
-from busbar.runtime.store.bulk_sqlite import SqliteBulk
-from busbar.runtime.store.inbox import Inbox
-from busbar.runtime.store.tasks import Tasks
+from busbar.runtime.store import Claim
+from busbar.runtime.store.parts.inbox import Inbox
+from busbar.runtime.store.parts.tasks import Tasks
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.sqlite import SqliteBulk
+from busbar.runtime.store.sql.statements import Release
 from faults.bus import Loss
 from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated

@@ -24,7 +24,8 @@ from busbar.messages.views import OperationView, ResourceView, evolve_operation,
 from busbar.notifier.handlers import WEBHOOK
 from busbar.provisioner.handlers import SAGA
 from busbar.runtime.core import encoding
-from busbar.runtime.store import Store, StoredEvent, tables
+from busbar.runtime.store import Store, StoredEvent
+from busbar.runtime.store.schema import tables
 from faults.bus import Broker
 from faults.report import Findings
 from faults.scenarios import APPLIED, RESOURCE, STRANGER, Asked

@@ -25,7 +25,8 @@ from busbar.runtime.core.bus import Outgoing, Partition, Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Cause, Claim, Document, Store, Transaction, tables
+from busbar.runtime.store import Cause, Claim, Document, Store, Transaction
+from busbar.runtime.store.schema import tables
 
 BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SOURCE = "urn:team:payments"

@@ -21,7 +21,7 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
-from busbar.runtime.store.text import dumps, loads
+from busbar.runtime.store.model.json import dumps, loads
 
 GATHER_SECONDS = 0.25
 """Nobody waits for the copy, which takes every record of the platform."""

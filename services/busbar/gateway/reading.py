@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from busbar.gateway.handlers import LETTER, OPERATION, RESOURCE
 from busbar.messages.views import ENDED
 from busbar.runtime.store import Document, Store, StoredEvent
-from busbar.runtime.store.written import Written
+from busbar.runtime.store.model.commit_result import Written
 
 Page = dict[str, Any]
 Found = TypeVar("Found")

@@ -8,9 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Store, StoreAwayError, Transaction, driver
-from busbar.runtime.store.dialect import Collision
-from busbar.runtime.store.postgres import schema_of
+from busbar.runtime.store import Store, StoreAwayError, Transaction
+from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.sql import asyncpg_session
+from busbar.runtime.store.sql.dialect import Collision
 from support.postgres_store import StoreCluster
 from support.runtime import append, facts_of
 
@@ -20,7 +21,7 @@ _SECRET = "what nobody may read in a log"  # noqa: S105 - no password
 async def test_nothing_is_executed_outside_of_a_transaction(store: Store) -> None:
     async with store._writer.connect() as connection:
         with pytest.raises(KeyError):
-            await driver.fetch(connection, "SELECT 1")
+            await asyncpg_session.fetch(connection, "SELECT 1")
 
 
 async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
@@ -85,7 +86,7 @@ async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement:
     """The driver's own name the value, and so does the server."""
 
     async def body(tx: Transaction) -> None:
-        await driver.fetch(tx._connection, statement, _SECRET)
+        await asyncpg_session.fetch(tx._connection, statement, _SECRET)
 
     with pytest.raises(DBAPIError) as caught:
         await store.transact(body)
@@ -113,7 +114,7 @@ async def test_a_schema_that_changes_under_a_prepared_statement_is_met_once(
     async def every(tx: Transaction) -> list[object]:
         nonlocal collided
         try:
-            return await driver.fetch(tx._connection, "SELECT * FROM marks")
+            return await asyncpg_session.fetch(tx._connection, "SELECT * FROM marks")
         except Collision:
             collided += 1
             raise

@@ -9,7 +9,8 @@ from busbar.cli.app import app
 from busbar.messages.topics import SERVICES
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.secrets import migrations as secret_migrations
-from busbar.runtime.store import migrations, open_store
+from busbar.runtime.store import open_store
+from busbar.runtime.store.schema import migrations
 from support.postgres_store import StoreCluster
 
 

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import select, text
 
 from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Cause, Store, Transaction, tables
+from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store.schema import tables
 from support import eventually
 from support.postgres_store import StoreCluster
 from support.runtime import SOURCE, FakePublisher, append, drain, fact, facts_on, relaying, told

@@ -8,9 +8,10 @@ from sqlalchemy import text
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import STORE_AWAY, StoreAwayError, Transaction, migrations, tables
-from busbar.runtime.store.migrate import GRANTS, migrate
-from busbar.runtime.store.postgres import open_postgres, schema_of
+from busbar.runtime.store import STORE_AWAY, StoreAwayError, Transaction
+from busbar.runtime.store.engines.migrate import GRANTS, migrate
+from busbar.runtime.store.engines.postgres import open_postgres, schema_of
+from busbar.runtime.store.schema import migrations, tables
 from support import eventually
 from support.postgres import HOST, free_port
 from support.postgres_store import SERVICE, StoreCluster

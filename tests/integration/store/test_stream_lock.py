@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from busbar.runtime.store import Cause, Store, Transaction
-from busbar.runtime.store.postgres import PostgresDialect
+from busbar.runtime.store.engines.postgres import PostgresDialect
 from support.runtime import SOURCE, append, fact
 
 

@@ -12,7 +12,7 @@ from busbar.messages.resource import ApplyResource
 from busbar.policy.files import load_promises
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store.bulk import EVENT_COLUMNS
+from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 
 
 def test_the_promise_that_makes_nothing_is_in_order() -> None:

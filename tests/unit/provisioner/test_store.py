@@ -20,7 +20,7 @@ from busbar.provisioner.domain.decisions import ATTEMPTS
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, open_store
-from busbar.runtime.store.streams import message_of
+from busbar.runtime.store.parts.streams import message_of
 from busbar.runtime.tasks.runner import TaskRunner, Work
 from support import eventually
 from support.metrics import counted

@@ -99,7 +99,7 @@ async def test_a_crash_before_the_commit_leaves_neither_offsets_nor_effects(
         elif point == "flush":
             patch.setattr(Transaction, "flush", dies)
         else:
-            patch.setattr("busbar.runtime.store.inbox.Inbox.advance", dies)
+            patch.setattr("busbar.runtime.store.parts.inbox.Inbox.advance", dies)
         with pytest.raises(Killed):
             await toy.engine.process(records)
     assert set((await toy.effects()).values()) == {0}

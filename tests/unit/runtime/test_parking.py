@@ -20,7 +20,8 @@ from busbar.messages.delivery import (
 from busbar.messages.notification import DeleteSubscription
 from busbar.runtime.consume.parking import PARKED, sequence_of
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Claim, Store, Transaction, tables
+from busbar.runtime.store import Claim, Store, Transaction
+from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import Work
 from support.runtime import ManualClock, Toy, intent, record
 

@@ -15,7 +15,8 @@ from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.topics import FACTS_HEAD
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Store, Transaction, tables
+from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store.schema import tables
 from support import eventually
 from support.runtime import (
     CAUSE,

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from busbar.messages.base import Fact
-from busbar.runtime.store import Cause, Store, Transaction, tables
-from busbar.runtime.store.states import Folded, States
+from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store.model.state_cache import Folded, States
+from busbar.runtime.store.schema import tables
 from support.runtime import NOTHING, SOURCE, append, collect, fact, facts_of, numbers
 
 STREAMS = ("a", "b")
@@ -222,7 +223,9 @@ async def test_the_state_of_a_stream_with_large_events_is_not_kept(
 ) -> None:
     """Whoever asks for much would otherwise have every process remember all of it."""
     size = len(fact(1).model_dump_json())
-    monkeypatch.setattr("busbar.runtime.store.states.LARGEST", size if when == "read" else size - 1)
+    monkeypatch.setattr(
+        "busbar.runtime.store.model.state_cache.LARGEST", size if when == "read" else size - 1
+    )
 
     async def go_on(tx: Transaction) -> list[int]:
         tx.caused_by(Cause(SOURCE, when, "c"))

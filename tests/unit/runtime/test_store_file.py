@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.store.sqlite import SqliteDialect
+from busbar.runtime.store.engines.sqlite import SqliteDialect
 from support import eventually
 from support.runtime import ManualClock, append, facts_of
 

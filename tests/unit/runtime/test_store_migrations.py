@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from busbar.runtime.store import migrations
-from busbar.runtime.store.migrations import is_before, target
+from busbar.runtime.store.schema import migrations
+from busbar.runtime.store.schema.migrations import is_before, target
 
 STEPS = ("pre_0001", "pre_0002", "post_0003", "pre_0004", "post_0005")
 

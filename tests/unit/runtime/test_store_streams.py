@@ -9,7 +9,8 @@ from sqlalchemy import select
 from busbar.kernel.errors import Conflict
 from busbar.kernel.ids import event_id
 from busbar.messages.notification import Unsubscribed
-from busbar.runtime.store import Cause, Document, Store, Transaction, tables
+from busbar.runtime.store import Cause, Document, Store, Transaction
+from busbar.runtime.store.schema import tables
 from support.runtime import (
     CAUSE,
     NOTHING,

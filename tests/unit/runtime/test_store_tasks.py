@@ -9,7 +9,7 @@ import pytest
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Claim, Document, Store, Transaction
-from busbar.runtime.store.tasks import Tasks
+from busbar.runtime.store.parts.tasks import Tasks
 from support.runtime import CAUSE, ManualClock, fact, facts_of
 
 T = TypeVar("T")

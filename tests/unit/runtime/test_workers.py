@@ -11,7 +11,8 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Conflict, Fenced, Retry
-from busbar.runtime.store import Cause, Claim, Store, Transaction, tables
+from busbar.runtime.store import Cause, Claim, Store, Transaction
+from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import BACKOFF, CONCURRENT, Job, TaskRunner, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, claimed_by, fact, facts_of, running

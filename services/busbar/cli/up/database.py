@@ -34,7 +34,7 @@ class Database:
             StoreAwayError: the database does not answer.
         """
         from busbar.runtime.secrets.migrate import migrate_secrets  # noqa: PLC0415 - loads Alembic
-        from busbar.runtime.store.migrate import migrate  # noqa: PLC0415 - loads Alembic
+        from busbar.runtime.store.engines.migrate import migrate  # noqa: PLC0415 - loads Alembic
 
         if self.owner_url is None:
             raise ConfigurationError(

@@ -18,7 +18,8 @@ from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
-from busbar.runtime.store import Cause, Transaction, tables
+from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.store.schema import tables
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
 """The longest sealed record that a letter is published with; the rest is for what is around it."""

@@ -27,7 +27,7 @@ from busbar.runtime.consume.dead_letters import DeadLetters, Why, shortened
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import STORE_AWAY, Cause, Claim, Transaction
-from busbar.runtime.store.parked import Request, Wait
+from busbar.runtime.store.parts.parked import Request, Wait
 from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
 

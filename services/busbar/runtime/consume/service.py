@@ -11,7 +11,7 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.store.taking import Opening
+from busbar.runtime.store.model.eager_claim import Opening
 from busbar.runtime.tasks.runner import CONCURRENT, Job, Worker
 
 M = TypeVar("M", bound=Message)

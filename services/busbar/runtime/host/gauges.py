@@ -14,7 +14,8 @@ from sqlalchemy import Select, func, select
 from busbar.kernel.clock import Clock, parse_time
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.outbox.relay import Relay, backlog
-from busbar.runtime.store import STORE_AWAY, Store, Transaction, tables
+from busbar.runtime.store import STORE_AWAY, Store, Transaction
+from busbar.runtime.store.schema import tables
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.meters import seconds_between
 

@@ -7,8 +7,8 @@ from typing import Any
 from busbar.kernel.canonical import canonical_json
 from busbar.kernel.clock import parse_time
 from busbar.messages.envelope import Envelope
-from busbar.runtime.store.rows import StoredEvent
-from busbar.runtime.store.text import loads
+from busbar.runtime.store.model.json import loads
+from busbar.runtime.store.model.rows import StoredEvent
 
 GENESIS = "0" * 64
 """The link before the first of every digest chain."""

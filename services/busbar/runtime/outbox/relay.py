@@ -24,10 +24,11 @@ from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Publisher
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
-from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction, tables
-from busbar.runtime.store.database import RELAY
-from busbar.runtime.store.fixed import Fixed
-from busbar.runtime.store.written import Written
+from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction
+from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.store import RELAY
 from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import RelayMeter
 

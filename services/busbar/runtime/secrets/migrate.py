@@ -5,7 +5,7 @@ from typing import Final
 
 from busbar.runtime.secrets import migrations
 from busbar.runtime.secrets.opening import SERVICE
-from busbar.runtime.store.migrate import History, migrate
+from busbar.runtime.store.engines.migrate import History, migrate
 
 SECRETS: Final = History(
     steps=Path(migrations.__file__).parent / "versions",

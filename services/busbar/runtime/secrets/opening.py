@@ -21,7 +21,7 @@ from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations
 from busbar.runtime.secrets.store import BEGIN, READING, SecretStore
 from busbar.runtime.secrets.tables import metadata
-from busbar.runtime.store.migrations import is_before
+from busbar.runtime.store.schema.migrations import is_before
 
 SERVICE: Final = "secrets"
 """Named like a service, so that its schema is ``busbar_secrets``."""
@@ -94,7 +94,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 async def _postgres(url: str) -> AsyncEngine:
     # Only who uses PostgreSQL pays for its driver.
-    from busbar.runtime.store.postgres import engine_of, schema_of  # noqa: PLC0415 - when used
+    from busbar.runtime.store.engines.postgres import engine_of, schema_of  # noqa: PLC0415 - when used
 
     engine = engine_of(url, service=SERVICE, pool_size=_POOL)
     problem = None

@@ -21,7 +21,7 @@ from busbar.runtime.core.shielding import to_its_end
 from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreAwayError
-from busbar.runtime.store.upsert import upsert
+from busbar.runtime.store.sql.upsert import upsert
 
 BEGIN: Final = "busbar_begin"
 """The execution option that says how a transaction on SQLite begins."""

@@ -1,9 +1,9 @@
 """The event store: append-only events, inbox, offsets, tasks and documents in one transaction."""
 
-from busbar.runtime.store.database import STORE_AWAY, Store
-from busbar.runtime.store.dialect import Collision, StoreAwayError
-from busbar.runtime.store.opening import open_store
-from busbar.runtime.store.rows import Cause, Claim, Document, StoredEvent
+from busbar.runtime.store.engines.open import open_store
+from busbar.runtime.store.model.rows import Cause, Claim, Document, StoredEvent
+from busbar.runtime.store.sql.dialect import Collision, StoreAwayError
+from busbar.runtime.store.store import STORE_AWAY, Store
 from busbar.runtime.store.transaction import Transaction
 
 __all__ = [

@@ -16,20 +16,20 @@ from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.codec.json import MAX_LEVELS, nests_deeper
 from busbar.messages.codec.kafka import MAX_BYTES
-from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import EventRow
-from busbar.runtime.store.dialect import Collision, Dialect
-from busbar.runtime.store.documents import Documents
-from busbar.runtime.store.fixed import Fixed
-from busbar.runtime.store.inbox import Inbox
-from busbar.runtime.store.parked import Parked
-from busbar.runtime.store.rows import Cause
-from busbar.runtime.store.states import States
-from busbar.runtime.store.streams import Streams
-from busbar.runtime.store.taking import Taker
-from busbar.runtime.store.tasks import Tasks
-from busbar.runtime.store.text import dumps
-from busbar.runtime.store.written import Measure, Written
+from busbar.runtime.store.model.commit_result import Measure, Written
+from busbar.runtime.store.model.eager_claim import Taker
+from busbar.runtime.store.model.json import dumps
+from busbar.runtime.store.model.rows import Cause
+from busbar.runtime.store.model.state_cache import States
+from busbar.runtime.store.parts.documents import Documents
+from busbar.runtime.store.parts.inbox import Inbox
+from busbar.runtime.store.parts.parked import Parked
+from busbar.runtime.store.parts.streams import Streams
+from busbar.runtime.store.parts.tasks import Tasks
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.sql.dialect import Collision, Dialect
+from busbar.runtime.store.sql.statements import EventRow
 
 State = TypeVar("State")
 _Unnumbered = tuple[str, str, str, str, str, str, str, str | None, str | None, str, str]

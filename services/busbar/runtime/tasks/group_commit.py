@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
-from busbar.runtime.store.tasks import fenced
+from busbar.runtime.store.parts.tasks import fenced
 
 Result = TypeVar("Result")
 Body = Callable[[Transaction], Awaitable[Any]]

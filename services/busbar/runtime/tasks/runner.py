@@ -1,7 +1,7 @@
 """Runs durable tasks: claims what is due, keeps the lease alive, gives back what failed.
 
 What is scheduled in this process for now is taken as it is scheduled, while there is room
-(:mod:`busbar.runtime.store.taking`); everything else is looked for.
+(:mod:`busbar.runtime.store.model.eager_claim`); everything else is looked for.
 
 A worker acts on the world between transactions. Whatever it records is fenced by its claim, so a
 process that was paused past its lease can no longer write.
@@ -18,8 +18,8 @@ from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
-from busbar.runtime.store.taking import Opening
-from busbar.runtime.store.written import Written
+from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.eager_claim import Opening
 from busbar.runtime.tasks.group_commit import Together
 from busbar.runtime.telemetry.logs import bind, get_logger
 from busbar.runtime.telemetry.meters import TaskMeter

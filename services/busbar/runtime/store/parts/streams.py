@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.decide import fold
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
-from busbar.runtime.store.bulk import Bulk, StreamRow
-from busbar.runtime.store.states import Folded, States
+from busbar.runtime.store.model.state_cache import Folded, States
+from busbar.runtime.store.sql.statements import Bulk, StreamRow
 
 Evolve = Callable[[Any, Any], Any]
 

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store import tables
-from busbar.runtime.store.dialect import Collision
-from busbar.runtime.store.rows import Document
-from busbar.runtime.store.text import dumps, loads
-from busbar.runtime.store.upsert import upsert
+from busbar.runtime.store.model.json import dumps, loads
+from busbar.runtime.store.model.rows import Document
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.dialect import Collision
+from busbar.runtime.store.sql.upsert import upsert
 
 
 class Documents:

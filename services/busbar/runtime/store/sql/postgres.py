@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store import driver
-from busbar.runtime.store.bulk import (
+from busbar.runtime.store.model.rows import Claim
+from busbar.runtime.store.sql import asyncpg_session
+from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
     MOVED,
     EventRow,
@@ -21,7 +22,6 @@ from busbar.runtime.store.bulk import (
     StreamRow,
     taken,
 )
-from busbar.runtime.store.rows import Claim
 
 _NUMBERS = {"version": "int[]"}
 _INSERT_EVENTS = (
@@ -100,41 +100,43 @@ class PostgresBulk:
         self, connection: AsyncConnection, statement: str, values: Sequence[Any]
     ) -> list[Any]:
         """The driver's own rows."""
-        return await driver.fetch(connection, statement, *values)
+        return await asyncpg_session.fetch(connection, statement, *values)
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
-        await driver.execute(connection, _INSERT_EVENTS, *_columns(rows))
+        await asyncpg_session.execute(connection, _INSERT_EVENTS, *_columns(rows))
 
     async def stamp(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert ``rows``."""
-        await driver.execute(connection, _STAMP, *_columns(rows))
+        await asyncpg_session.execute(connection, _STAMP, *_columns(rows))
 
     async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
         """Insert or move a mark."""
-        await driver.execute(connection, _MARK, name, value)
+        await asyncpg_session.execute(connection, _MARK, name, value)
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:
         """The events of each stream from the given version on."""
-        found = await driver.fetch(connection, _READ_STREAMS, list(since), list(since.values()))
+        found = await asyncpg_session.fetch(
+            connection, _READ_STREAMS, list(since), list(since.values())
+        )
         return [StreamRow(*row) for row in found]
 
     async def newest(
         self, connection: AsyncConnection, streams: Sequence[str]
     ) -> list[tuple[str, int, int]]:
         """The newest event of each stream."""
-        found = await driver.fetch(connection, _NEWEST, list(streams))
+        found = await asyncpg_session.fetch(connection, _NEWEST, list(streams))
         return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
         """Insert what is new."""
-        found = await driver.fetch(connection, _MARK_INBOX, *_columns(rows))
+        found = await asyncpg_session.fetch(connection, _MARK_INBOX, *_columns(rows))
         return {(row[0], row[1]) for row in found}
 
     async def move_offsets(
@@ -142,20 +144,20 @@ class PostgresBulk:
     ) -> int:
         """Move those that are as expected."""
         columns = _columns([(m.topic, m.partition, m.expected, m.next_offset) for m in moves])
-        return await driver.execute(connection, _MOVE_OFFSETS, consumer, *columns)
+        return await asyncpg_session.execute(connection, _MOVE_OFFSETS, consumer, *columns)
 
     async def schedule(
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        return taken(await driver.fetch(connection, _SCHEDULE, *_columns(rows)))
+        return taken(await asyncpg_session.fetch(connection, _SCHEDULE, *_columns(rows)))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
         """Extend the leases that are held still."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
-        found = await driver.fetch(connection, _HOLD, *_columns(rows), expires)
+        found = await asyncpg_session.fetch(connection, _HOLD, *_columns(rows), expires)
         return {(row[0], row[1], row[2]) for row in found}
 
     async def release(
@@ -164,7 +166,7 @@ class PostgresBulk:
         """Give back those that are held still."""
         return [
             (row[0], row[1])
-            for row in await driver.fetch(connection, _RELEASE, *_columns(releases))
+            for row in await asyncpg_session.fetch(connection, _RELEASE, *_columns(releases))
         ]
 
 

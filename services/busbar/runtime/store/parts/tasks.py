@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
-from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import Bulk, Release, ScheduleRow
-from busbar.runtime.store.fixed import Fixed
-from busbar.runtime.store.rows import Claim
-from busbar.runtime.store.taking import Taken, Taker
-from busbar.runtime.store.text import dumps, loads
-from busbar.runtime.store.written import Written
+from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.eager_claim import Taken, Taker
+from busbar.runtime.store.model.json import dumps, loads
+from busbar.runtime.store.model.rows import Claim
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.sql.statements import Bulk, Release, ScheduleRow
 
 _CLAIMABLE = case(
     (tables.tasks.c.expires > tables.tasks.c.due, tables.tasks.c.expires), else_=tables.tasks.c.due

@@ -22,11 +22,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store import driver, migrations, tables
-from busbar.runtime.store.bulk import Bulk
-from busbar.runtime.store.bulk_postgres import PostgresBulk
-from busbar.runtime.store.database import Store
-from busbar.runtime.store.dialect import Collision, Condition, StoreAwayError
+from busbar.runtime.store.schema import migrations, tables
+from busbar.runtime.store.sql import asyncpg_session
+from busbar.runtime.store.sql.dialect import Collision, Condition, StoreAwayError
+from busbar.runtime.store.sql.postgres import PostgresBulk
+from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.store import Store
 
 CONNECT_SECONDS = 5.0
 POOL_SIZE = 8
@@ -99,11 +100,11 @@ class PostgresDialect:
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """What begins after a lock sees what was waited for."""
-        return driver.transaction(connection, "read_committed")
+        return asyncpg_session.transaction(connection, "read_committed")
 
     def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """One view for all that is read."""
-        return driver.transaction(connection, "repeatable_read", readonly=True)
+        return asyncpg_session.transaction(connection, "repeatable_read", readonly=True)
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
         """The database's time, which all processes share.
@@ -115,14 +116,14 @@ class PostgresDialect:
             return clock.now()
         passed = time.clock_gettime(_UPTIME) - self._told_at
         if passed >= CLOCK_SECONDS:
-            ((moment,),) = await driver.fetch(connection, "SELECT clock_timestamp()")
+            ((moment,),) = await asyncpg_session.fetch(connection, "SELECT clock_timestamp()")
             self._told, self._told_at = moment.astimezone(UTC), time.clock_gettime(_UPTIME)
             return self._told
         return self._told + timedelta(seconds=passed)
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
         """Wait for every lock, in the one order that everybody keeps to."""
-        await driver.fetch(connection, _LOCK, _keys(service, streams))
+        await asyncpg_session.fetch(connection, _LOCK, _keys(service, streams))
 
     async def enter(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
@@ -133,7 +134,7 @@ class PostgresDialect:
             Collision: somebody else appends to one of ``streams``.
         """
         keys = _keys(service, streams)
-        ((is_free, number),) = await driver.fetch(connection, _ENTER, keys)
+        ((is_free, number),) = await asyncpg_session.fetch(connection, _ENTER, keys)
         if not is_free:
             raise Collision(f"another writer appends to one of {sorted(streams)}")
         return int(number)
@@ -211,7 +212,7 @@ def engine_of(
 ) -> AsyncEngine:
     """Up to ``pool_size`` connections to the schema of ``service``, and our errors.
 
-    With ``AUTOCOMMIT``, transactions are the caller's (:func:`driver.transaction`).
+    With ``AUTOCOMMIT``, transactions are the caller's (:func:`asyncpg_session.transaction`).
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -228,7 +229,7 @@ def engine_of(
         if not isinstance(context.original_exception, Exception):
             return  # a cancellation, which is not the database's
         state = str(getattr(context.original_exception, "sqlstate", None) or "")
-        if again := driver.told_by(state, is_away=context.is_disconnect):
+        if again := asyncpg_session.told_by(state, is_away=context.is_disconnect):
             raise again
 
     return engine

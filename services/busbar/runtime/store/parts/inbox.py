@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict
-from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import Bulk, Move
-from busbar.runtime.store.upsert import upsert
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.statements import Bulk, Move
+from busbar.runtime.store.sql.upsert import upsert
 
 
 class Inbox:

@@ -20,13 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
 from busbar.runtime.core.shielding import to_its_end
-from busbar.runtime.store import tables
-from busbar.runtime.store.dialect import Collision, Dialect
-from busbar.runtime.store.rows import Claim, StoredEvent
-from busbar.runtime.store.states import States
-from busbar.runtime.store.taking import Taker
+from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.eager_claim import Taker
+from busbar.runtime.store.model.rows import Claim, StoredEvent
+from busbar.runtime.store.model.state_cache import States
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.dialect import Collision, Dialect
 from busbar.runtime.store.transaction import Transaction, of
-from busbar.runtime.store.written import Written
 from busbar.runtime.telemetry.meters import StoreMeter
 
 Result = TypeVar("Result")

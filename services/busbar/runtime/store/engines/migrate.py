@@ -10,8 +10,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
-from busbar.runtime.store import migrations
-from busbar.runtime.store.postgres import engine_of, schema_of
+from busbar.runtime.store.engines.postgres import engine_of, schema_of
+from busbar.runtime.store.schema import migrations
 
 GRANTS = {
     "schema_version": "SELECT",

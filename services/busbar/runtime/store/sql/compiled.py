@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.bulk import Bulk
+from busbar.runtime.store.sql.statements import Bulk
 
 
 class _Text(NamedTuple):

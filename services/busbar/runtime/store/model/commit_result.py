@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from busbar.runtime.store.taking import Taken
+from busbar.runtime.store.model.eager_claim import Taken
 
 Measure = Callable[[float], None]
 

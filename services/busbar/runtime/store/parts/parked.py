@@ -9,11 +9,11 @@ from sqlalchemy import bindparam, delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
-from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import Bulk
-from busbar.runtime.store.fixed import Fixed
-from busbar.runtime.store.text import dumps, loads
-from busbar.runtime.store.upsert import upsert
+from busbar.runtime.store.model.json import dumps, loads
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.upsert import upsert
 
 Request = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Alembic's way in: :mod:`busbar.runtime.store.migrate` hands over an open connection."""
+"""Alembic's way in: :mod:`busbar.runtime.store.engines.migrate` hands over an open connection."""
 
 from alembic import context
 

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store import tables
-from busbar.runtime.store.bulk import Bulk
-from busbar.runtime.store.bulk_sqlite import SqliteBulk
-from busbar.runtime.store.database import RELAY, Store
-from busbar.runtime.store.dialect import Condition
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.dialect import Condition
+from busbar.runtime.store.sql.sqlite import SqliteBulk
+from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.store import RELAY, Store
 
 
 class SqliteDialect:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.rows import Claim
+from busbar.runtime.store.model.rows import Claim
 
 EVENT_COLUMNS = (
     "stream",

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.bulk import (
+from busbar.runtime.store.model.rows import Claim
+from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
     MOVED,
     EventRow,
@@ -16,7 +17,6 @@ from busbar.runtime.store.bulk import (
     StreamRow,
     taken,
 )
-from busbar.runtime.store.rows import Claim
 
 AT_ONCE = 500
 """Rows of one statement: SQLite takes 32,766 values at the most (SQLITE_MAX_VARIABLE_NUMBER)."""

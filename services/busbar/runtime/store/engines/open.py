@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from busbar.kernel.clock import Clock
-from busbar.runtime.store.database import Store
-from busbar.runtime.store.sqlite import open_sqlite
+from busbar.runtime.store.engines.sqlite import open_sqlite
+from busbar.runtime.store.store import Store
 
 
 async def open_store(
@@ -26,7 +26,7 @@ async def open_store(
     if database_url is None:
         return await open_sqlite(path, service=service, clock=clock)
     # Only who uses PostgreSQL pays for its driver.
-    from busbar.runtime.store.postgres import (  # noqa: PLC0415 - loaded when used
+    from busbar.runtime.store.engines.postgres import (  # noqa: PLC0415 - loaded when used
         POOL_SIZE,
         open_postgres,
     )

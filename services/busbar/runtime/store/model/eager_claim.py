@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from busbar.runtime.store.rows import Claim
+from busbar.runtime.store.model.rows import Claim
 
 Opening = Callable[[Collection[str], Any], Awaitable[Mapping[str, Any]]]
 """Reads what the tasks of these names begin with, in the transaction that takes them."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Conflict
-from busbar.runtime.store.bulk import Bulk
+from busbar.runtime.store.sql.statements import Bulk
 
 Condition = ColumnElement[bool] | TextClause
 

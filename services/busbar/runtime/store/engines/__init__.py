@@ -1,0 +1,1 @@
+"""Opening and migrating a store on PostgreSQL and on SQLite."""

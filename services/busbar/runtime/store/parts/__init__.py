@@ -1,0 +1,1 @@
+"""The parts of a transaction: streams, tasks, inbox, documents, parked records."""

@@ -1,0 +1,1 @@
+"""SQL statements and what differs between the databases."""
