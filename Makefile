@@ -39,14 +39,14 @@ check: $(VENV)/.dev ## style, types, import contracts, generated files and froze
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/busbar schema check
+	$(BIN)/python -m tools.contracts check
 
 format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 generate: $(VENV)/.dev ## write schemas/, contracts/ and other generated files anew
-	$(BIN)/busbar schema generate
+	$(BIN)/python -m tools.contracts generate
 
 lock: $(VENV)/.dev ## pin every dependency anew, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \

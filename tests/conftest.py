@@ -12,7 +12,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from hypothesis import HealthCheck, settings
 
-from busbar.cli.kafka import GivenBroker, provide
+from busbar.cli.local.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
 

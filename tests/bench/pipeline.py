@@ -10,7 +10,7 @@ from bench.raw_loop import raw_loop
 from bench.report import Row
 from bench.run import Run, beside
 from bench.stage import copy_in_cluster
-from busbar.cli.kafka.jvm import OwnedProcess
+from busbar.cli.local.kafka.jvm import OwnedProcess
 from busbar.runtime.kafka.topics import ensure_topics
 from support.postgres_store import PASSWORD, SERVICE, StoreCluster
 

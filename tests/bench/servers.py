@@ -14,7 +14,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from bench.run import Run
-from busbar.cli.kafka import provide
+from busbar.cli.local.kafka import provide
 from busbar.messages import topics
 from support.postgres import PostgresServer
 from support.postgres_store import StoreCluster

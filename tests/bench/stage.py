@@ -21,8 +21,8 @@ from pydantic import SecretStr
 
 from bench import servers, work
 from bench.run import Run
-from busbar.cli.up import Database, Platform, ServicePlan, plan_services
-from busbar.cli.up.plan import Wiring
+from busbar.cli.local import Database, Platform, ServicePlan, plan_services
+from busbar.cli.local.plan import Wiring
 from busbar.messages import topics
 from busbar.runtime.core.bus import Partition
 from support import eventually

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
-from busbar.cli.schema.asyncapi import FLOWS, asyncapi_document, asyncapi_text
-from busbar.cli.schema.examples import example_events
-from busbar.cli.schema.names import ASYNCAPI, topics_of
 from busbar.messages import topics
 from busbar.messages.base import JsonObject, Message
 from busbar.messages.catalogue import MESSAGES
+from tools.contracts.asyncapi import FLOWS, asyncapi_document, asyncapi_text
+from tools.contracts.examples import example_events
+from tools.contracts.names import ASYNCAPI, topics_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from busbar.cli.schema.breaking import ADVICE, breaking
-from busbar.cli.schema.generate import schema_document
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import JsonObject
 from busbar.messages.catalogue import MESSAGES
+from tools.contracts.breaking import ADVICE, breaking
+from tools.contracts.generate import schema_document
 
 STEP: JsonObject = {
     "type": "object",

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from busbar.cli.schema.commands import app
-from busbar.cli.schema.pages import METRICS
+from tools.contracts.__main__ import app
+from tools.contracts.pages import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_committed_page_is_what_the_code_defines() -> None:
-    assert METRICS.is_current(ROOT), "run `busbar schema generate`"
+    assert METRICS.is_current(ROOT), "run `make generate`"
 
 
 def test_an_edited_page_is_found_and_written_anew(tmp_path: Path) -> None:

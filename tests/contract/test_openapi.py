@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from busbar.cli.schema.pages import OPENAPI
 from busbar.gateway import openapi
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.attributes import CORE
+from tools.contracts.pages import OPENAPI
 
 ROOT = Path(__file__).parents[2]
 REF = "#/components/schemas/"
@@ -46,7 +46,7 @@ def validator(document: dict[str, Any], schema: str) -> Draft202012Validator:
 
 
 def test_the_committed_file_is_up_to_date() -> None:
-    assert OPENAPI.is_current(ROOT), "run `busbar schema generate`, and look at what changed"
+    assert OPENAPI.is_current(ROOT), "run `make generate`, and look at what changed"
 
 
 def test_the_file_is_written_once_and_then_current(tmp_path: Path) -> None:

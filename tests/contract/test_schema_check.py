@@ -7,11 +7,12 @@ from typing import ClassVar, Literal
 import pytest
 from typer.testing import CliRunner
 
-from busbar.cli.schema import commands
-from busbar.cli.schema.check import Report, check
-from busbar.cli.schema.generate import write
+from busbar.cli.commands import schema
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import Fact, Intent, JsonObject, Message
+from tools.contracts import __main__ as commands
+from tools.contracts.check import Report, check
+from tools.contracts.generate import write
 
 WISH = "schemas/test/wish/v1.json"
 GRANTED = "schemas/test/granted/v1.json"
@@ -123,7 +124,7 @@ def test_a_breaking_edit_is_refused_before_it_is_committed(root: Path) -> None:
 def test_a_breaking_edit_of_the_model_is_told_before_anything_is_generated(root: Path) -> None:
     commit(root, Wish)
     report = check(root, [NarrowerWish])
-    assert "run `busbar schema generate`" in told(report)
+    assert "run `make generate`" in told(report)
     assert "the field person is new and required" in told(report)
 
 
@@ -228,7 +229,7 @@ def test_a_stale_or_missing_file_is_named(root: Path, path: str) -> None:
     (root / path).unlink()
     (finding,) = check(root, [Wish]).findings
     assert (finding.path, finding.what) == (path, "is missing")
-    assert "busbar schema generate" in finding.fix
+    assert "make generate" in finding.fix
 
 
 def test_what_a_draft_left_behind_and_strangers_are_named(root: Path) -> None:
@@ -301,7 +302,7 @@ def test_an_error_is_a_sentence_on_stderr(tmp_path: Path) -> None:
 
 
 def test_the_list_is_a_table_or_json() -> None:
-    table = CliRunner().invoke(commands.app, ["list"])
+    table = CliRunner().invoke(schema.app, ["list"])
     assert "busbar.resource.apply.v1" in table.stdout
-    as_json = CliRunner().invoke(commands.app, ["list", "-o", "json"])
-    assert '"schema": "schemas/resource/apply/v1.json"' in as_json.stdout
+    as_json = CliRunner().invoke(schema.app, ["list", "-o", "json"])
+    assert '"type": "busbar.resource.apply.v1"' in as_json.stdout

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from busbar.cli.schema.examples import example_events
-from busbar.cli.schema.generate import files, generated_on_disk, schema_document, write
-from busbar.cli.schema.names import ASYNCAPI, MessageName, find_root, kind_of, topics_of
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
 from busbar.messages.base import Fact, Intent, JsonObject, Message, Part
 from busbar.messages.catalogue import FACTS, INTENTS, MESSAGES
+from tools.contracts.examples import example_events
+from tools.contracts.generate import files, generated_on_disk, schema_document, write
+from tools.contracts.names import ASYNCAPI, MessageName, find_root, kind_of, topics_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +29,7 @@ def test_the_files_are_what_the_messages_generate() -> None:
     found = generated_on_disk(ROOT)
     found[ASYNCAPI] = (ROOT / ASYNCAPI).read_text(encoding="utf-8")
     differing = {path for path in wanted.keys() | found if wanted.get(path) != found.get(path)}
-    assert not differing, "run `busbar schema generate` and commit what it writes"
+    assert not differing, "run `make generate` and commit what it writes"
 
 
 @every_message

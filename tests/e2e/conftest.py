@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from support.platforms import running

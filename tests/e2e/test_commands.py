@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
-from busbar.cli.exits import ExitCode
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
+from busbar.cli.shared.exits import ExitCode
 from support import eventually
 
 

@@ -11,8 +11,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
-from busbar.cli.exits import ExitCode
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
+from busbar.cli.shared.exits import ExitCode
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.codec.kafka import MAX_RECORD_BYTES

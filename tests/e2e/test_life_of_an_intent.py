@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.messages.views import OperationView
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, Problem

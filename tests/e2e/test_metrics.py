@@ -5,7 +5,7 @@ import json
 import aiohttp
 import pytest
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.messages.topics import SERVICES
 from busbar.sdk import Client
 from e2e.test_commands import busbar

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from busbar.cli.up import Platform
-from busbar.cli.up.plan import ServicePlan, Wiring, plan_services
+from busbar.cli.local import Platform
+from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.messages.topics import SERVICES
 from busbar.messages.views import OperationView
 from busbar.sdk import Client

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from busbar.cli.up import Platform
-from busbar.cli.up.home import read_notice
+from busbar.cli.local import Platform
+from busbar.cli.local.home import read_notice
 from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of

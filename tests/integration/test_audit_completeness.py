@@ -19,7 +19,7 @@ from sqlalchemy import text
 from busbar.audit.domain import AuditRecord, Report
 from busbar.audit.handlers import Audit, completeness, records
 from busbar.audit.kafka_log import KafkaLog
-from busbar.cli.kafka import Broker, provide
+from busbar.cli.local.kafka import Broker, provide
 from busbar.messages import topics
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine

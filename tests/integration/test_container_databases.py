@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from busbar.backends.postgres.apart import store_server_at
-from busbar.cli.up import Database
+from busbar.cli.local import Database
 from busbar.messages.topics import SERVICES
 from support.postgres import ADMIN, PostgresServer, find_programs, running_postgres
 

@@ -13,8 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from busbar.cli.kafka import KafkaServer, check_reachable, jars, wire
-from busbar.cli.kafka.probe import find_java, find_maven
+from busbar.cli.local.kafka import KafkaServer, check_reachable, jars, wire
+from busbar.cli.local.kafka.probe import find_java, find_maven
 from busbar.kernel.errors import ConfigurationError
 from faults.fire.quorum import topics_made
 from support import MakeTopic, RunningKafka, eventually
@@ -210,8 +210,8 @@ def owner(tmp_path: Path, jar_folder: Path) -> Iterator["subprocess.Popen[bytes]
     program.write_text(
         textwrap.dedent(f"""
             import pathlib, signal
-            from busbar.cli.kafka import KafkaServer
-            from busbar.cli.kafka.probe import find_java
+            from busbar.cli.local.kafka import KafkaServer
+            from busbar.cli.local.kafka.probe import find_java
             server = KafkaServer(
                 pathlib.Path({str(tmp_path)!r}), jars=pathlib.Path({str(jar_folder)!r}),
                 java=find_java(),

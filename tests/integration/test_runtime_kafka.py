@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from busbar.cli.kafka import KafkaServer, provide
+from busbar.cli.local.kafka import KafkaServer, provide
 from busbar.messages import topics
 from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope

@@ -16,7 +16,7 @@ PACKAGE = ROOT / "services" / "busbar"
 def files() -> tuple[Path, ...]:
     """Every file that is tracked or could be added; ignored ones are left out."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the git on PATH, as `busbar schema check` uses
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the git on PATH, as `make check` uses
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -37,7 +37,7 @@ def mentioned() -> dict[str, str]:
             if block.language in SHELLS:
                 for typed in joined(block.code):
                     found.setdefault(typed.strip().removeprefix("$ "), place(page, block.line))
-    for module in below("services", suffix=".py"):
+    for module in below("services", "tools", suffix=".py"):
         for number, said in enumerate(text(module).splitlines(), start=1):
             for match in IN_SENTENCE.finditer(said):
                 found.setdefault(match["command"], place(module, number))

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from busbar.cli.kafka.config import topic_rules
 from busbar.cli.lazy import COMMANDS
-from busbar.cli.up.plan import ONCE, WILDCARDS
-from busbar.cli.up.platform import GRACE_SECONDS
+from busbar.cli.local.kafka.config import topic_rules
+from busbar.cli.local.plan import ONCE, WILDCARDS
+from busbar.cli.local.platform import GRACE_SECONDS
 from busbar.messages import topics
 from busbar.messages.topics import SERVICES
 from busbar.runtime.core.cipher import read_cipher

@@ -53,7 +53,7 @@ def loggers_of(module: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def product() -> list[Path]:
-    return below("services", suffix=".py")
+    return below("services", "tools", suffix=".py")
 
 
 def test_every_log_event_is_a_snake_case_literal() -> None:

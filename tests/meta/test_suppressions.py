@@ -26,7 +26,7 @@ def is_explained(comment: str) -> bool:
 def test_every_suppression_names_its_code_and_its_reason() -> None:
     unexplained = [
         f"{place(path, line)} {comment}"
-        for path in below("services", "tests", suffix=".py")
+        for path in below("services", "tests", "tools", suffix=".py")
         for line, comment in comments(path)
         if not is_explained(comment)
     ]

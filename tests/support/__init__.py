@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload
 
-from busbar.cli.kafka import Broker
+from busbar.cli.local.kafka import Broker
 
 T = TypeVar("T")
 

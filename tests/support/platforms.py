@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from busbar.cli.up import Database, Platform, Tell
-from busbar.cli.up.platform import quiet
+from busbar.cli.local import Database, Platform, Tell
+from busbar.cli.local.platform import quiet
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.settings import load_settings
 from support.postgres import running_postgres

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.exits import MEANINGS
 from busbar.cli.lazy import Root
-from busbar.cli.options import Options
+from busbar.cli.shared.exits import MEANINGS
+from busbar.cli.shared.options import Options
 
 _EXIT_CODES = "\n\n".join(
     ["[bold]Exit codes[/]", *(f"{code.value}  {meaning}" for code, meaning in MEANINGS.items())]

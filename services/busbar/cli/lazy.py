@@ -11,8 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from busbar.cli.failures import handle
-from busbar.cli.options import hoisted, options_of
+from busbar.cli.shared.failures import handle
+from busbar.cli.shared.options import hoisted, options_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,9 @@ COMMANDS: dict[str, Entry] = {
     "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),
     "health": Entry("health", "Ask services whether they are ready.", RUN),
-    "schema": Entry("schema", "Generate, check and list the contracts of every message.", RUN),
+    "schema": Entry(
+        "schema", "List the messages that producers publish and subscribers receive.", RUN
+    ),
     "version": Entry("version", "Show the version.", RUN),
 }
 

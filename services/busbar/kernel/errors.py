@@ -8,6 +8,9 @@ BusbarError
 └── Fenced               this process no longer owns the work; stop touching it at once
 """
 
+CONFIGURATION_EXIT_CODE = 9
+"""Exit code of a process that stops with :class:`ConfigurationError`: a restart cannot help."""
+
 
 class BusbarError(Exception):
     """The root of every error that busbar raises on purpose."""

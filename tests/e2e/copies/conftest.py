@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from support.platforms import on_postgres
 
 

@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 
-from busbar.cli.up import Platform
-from busbar.cli.up.home import read_notice
+from busbar.cli.local import Platform
+from busbar.cli.local.home import read_notice
 from busbar.sdk import Client
 from support import eventually
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.sdk import Client
 from support import eventually
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.runtime.core.settings import load_settings
 from support.otlp import Collector, collecting
 from support.platforms import running

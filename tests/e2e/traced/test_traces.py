@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 
-from busbar.cli.up import Platform
+from busbar.cli.local import Platform
 from busbar.kernel.ids import operation_id
 from busbar.sdk import Client
 from support import eventually

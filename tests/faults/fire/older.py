@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from busbar.cli.up.keeper import Keeper
-from busbar.cli.up.plan import Wiring, plan_services
+from busbar.cli.local.plan import Wiring, plan_services
+from busbar.cli.local.supervisor import Keeper
 from faults.fire.run import Fault, Scene
 from faults.fire.stage import LEASE, Stage
 from support import eventually

@@ -14,10 +14,10 @@ import asyncpg
 import psutil
 from pydantic import SecretStr
 
-from busbar.cli.kafka import KafkaServer, jars, ports
-from busbar.cli.kafka.probe import find_java, find_maven
-from busbar.cli.up import Database, Platform, ServicePlan, plan_services
-from busbar.cli.up.plan import Wiring
+from busbar.cli.local import Database, Platform, ServicePlan, plan_services
+from busbar.cli.local.kafka import KafkaServer, jars, ports
+from busbar.cli.local.kafka.probe import find_java, find_maven
+from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of

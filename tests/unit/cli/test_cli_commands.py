@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from busbar.cli import connect
+from busbar.cli.shared import connect
 from busbar.runtime.core.settings import load_settings
 from busbar.runtime.secrets import Secret, secrets_of
 from busbar.sdk import Retrying

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.cli.documents import events_of, read_documents
-from busbar.cli.exits import CommandError, ExitCode
+from busbar.cli.shared.documents import events_of, read_documents
+from busbar.cli.shared.exits import CommandError, ExitCode
 
 PLAIN = {
     "team": "payments",

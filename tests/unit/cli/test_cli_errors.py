@@ -11,13 +11,13 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 import busbar as package
-from busbar.cli import connect
 from busbar.cli.app import app
 from busbar.cli.commands import get as get_command
-from busbar.cli.exits import MEANINGS, ExitCode
 from busbar.cli.lazy import COMMANDS, load
-from busbar.cli.options import hoisted
-from busbar.cli.token import ensure_token, read_token
+from busbar.cli.local.token import ensure_token, read_token
+from busbar.cli.shared import connect
+from busbar.cli.shared.exits import MEANINGS, ExitCode
+from busbar.cli.shared.options import hoisted
 from busbar.kernel.errors import ConfigurationError
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, problem

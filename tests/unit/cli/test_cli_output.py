@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar.cli.output import console, errors, plain, print_table
+from busbar.cli.shared.output import console, errors, plain, print_table
 
 
 def test_foreign_text_becomes_no_picture_and_no_markup(

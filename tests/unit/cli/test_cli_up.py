@@ -18,11 +18,11 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from busbar.cli.app import app
-from busbar.cli.kafka import Progress
-from busbar.cli.up import NotReady, Platform, ServicePlan, plan_services
-from busbar.cli.up.backoff import Backoff
-from busbar.cli.up.logs import last_words, open_log
-from busbar.cli.up.plan import Wiring
+from busbar.cli.local import NotReady, Platform, ServicePlan, plan_services
+from busbar.cli.local.backoff import Backoff
+from busbar.cli.local.kafka import Progress
+from busbar.cli.local.logs import last_words, open_log
+from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.host.instances import member_name
 
@@ -337,7 +337,7 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
         from busbar.cli.app import main
         from busbar.cli.commands import up
         from unit.cli.test_cli_up import StubBroker, stubs
-        from busbar.cli.up import Platform
+        from busbar.cli.local import Platform
         home = sys.argv[1]
         def platform(place, **more):
             start = lambda home, port, progress: StubBroker(home)

@@ -7,9 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.cli.kafka import check_reachable, config, failures, ports, provide
-from busbar.cli.kafka.docker import DockerKafka
-from busbar.cli.kafka.probe import find_docker, find_java, find_maven, java_major, java_version
+from busbar.cli.local.kafka import check_reachable, config, failures, ports, provide
+from busbar.cli.local.kafka.docker import DockerKafka
+from busbar.cli.local.kafka.probe import (
+    find_docker,
+    find_java,
+    find_maven,
+    java_major,
+    java_version,
+)
 from busbar.kernel.errors import ConfigurationError
 
 DEBIAN = """\

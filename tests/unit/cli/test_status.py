@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest  # noq
 from rich.console import Console
 
 from busbar.cli.commands import status
-from busbar.cli.notices import addresses
+from busbar.cli.local.addresses import addresses
 from busbar.cli.status import picture as pictures
 from busbar.cli.status.asking import look_at
 from busbar.cli.status.picture import Look, picture

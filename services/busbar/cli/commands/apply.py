@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.connect import call, default_source
-from busbar.cli.documents import events_of, read_documents
-from busbar.cli.exits import ExitCode, usage
-from busbar.cli.options import options_of
-from busbar.cli.outcome import follow_all, print_accepted
-from busbar.cli.output import Output, OutputOption, errors, plain
+from busbar.cli.shared.connect import call, default_source
+from busbar.cli.shared.documents import events_of, read_documents
+from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.outcome import follow_all, print_accepted
+from busbar.cli.shared.output import Output, OutputOption, errors, plain
 from busbar.messages.envelope import Envelope
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Accepted, Client

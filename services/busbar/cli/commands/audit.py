@@ -2,10 +2,10 @@
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, console, plain, print_json, print_table
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json, print_table
 
 EXAMPLES = ("busbar audit check",)
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import (
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import (
     Output,
     OutputOption,
     console,

@@ -6,8 +6,8 @@ import time
 import typer
 
 from busbar.cli.demo.run import platform, play
-from busbar.cli.options import options_of
-from busbar.cli.output import console
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import console
 
 EXAMPLES = ("busbar demo",)
 

@@ -5,9 +5,9 @@ from dataclasses import asdict
 import typer
 
 from busbar.cli.doctor.checks import Finding, examine
-from busbar.cli.exits import ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, plain, print_json, print_table
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, plain, print_json, print_table
 
 EXAMPLES = ("busbar doctor",)
 

@@ -5,10 +5,10 @@ from uuid import UUID
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import usage
-from busbar.cli.options import options_of
-from busbar.cli.output import (
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import usage
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import (
     Output,
     OutputOption,
     coloured,

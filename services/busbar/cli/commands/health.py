@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli import notices
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.ready import answer
+from busbar.cli.local import addresses
+from busbar.cli.local.ready import answer
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
 
 EXAMPLES = ("busbar health", "busbar health policy")
 
@@ -25,7 +25,7 @@ def command(
     """
     options = options_of(context)
     home = options.home or options.settings().home
-    names = (service,) if service is not None else notices.names(home)
+    names = (service,) if service is not None else addresses.names(home)
     if not names:
         raise CommandError(
             f"No service has been started in {home}.",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.options import options_of
+from busbar.cli.shared.options import options_of
 from busbar.kernel.errors import ConfigurationError
 
 EXAMPLES = ("busbar migrate", "busbar migrate --phase post")
@@ -29,7 +29,7 @@ def command(
     It acts as the role in BUSBAR_DATABASE_OWNER_URL, and lets the role in BUSBAR_DATABASE_URL use
     the tables. It may be run again at any time.
     """
-    from busbar.cli.up.database import Database  # noqa: PLC0415 - loads pydantic
+    from busbar.cli.local.database import Database  # noqa: PLC0415 - loads pydantic
 
     database = Database.of(options_of(context).settings())
     if database is None or database.owner_url is None:

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import ExitCode, of_operation
-from busbar.cli.options import options_of
-from busbar.cli.outcome import follow_all
-from busbar.cli.output import Output, OutputOption, print_json, print_operation
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode, of_operation
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.outcome import follow_all
+from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
 from busbar.sdk import Accepted, Client
 
 EXAMPLES = ("busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",)

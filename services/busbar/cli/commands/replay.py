@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, console, plain, print_json
-from busbar.cli.progress import Patience
 from busbar.cli.replay.compare import Comparison, Replay
 from busbar.cli.replay.scratch import Counts, Scratch
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
+from busbar.cli.shared.progress import Patience
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client

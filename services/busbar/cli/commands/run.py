@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.options import options_of
+from busbar.cli.shared.options import options_of
 from busbar.messages.topics import SERVICES
 
 EXAMPLES = ("busbar run policy",)

@@ -1,7 +1,62 @@
-"""``busbar schema``: the contract tools, mounted."""
+"""``busbar schema``: list the messages of the platform."""
 
-from busbar.cli.schema.commands import app
+import json
+from enum import StrEnum
+from typing import Annotated
 
-EXAMPLES = ("busbar schema check",)
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-__all__ = ["EXAMPLES", "app"]
+from busbar.messages.base import Intent, Message
+from busbar.messages.catalogue import MESSAGES
+
+EXAMPLES = ("busbar schema list",)
+
+app = typer.Typer(
+    help="List the messages that producers publish and subscribers receive.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+class Output(StrEnum):
+    """Output formats."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.callback()
+def root() -> None:
+    """List the messages that producers publish and subscribers receive."""
+
+
+@app.command("list")
+def list_messages(
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="Table for people, JSON for programs.")
+    ] = Output.TABLE,
+) -> None:
+    """List every message: type, kind (intent or fact), status and topic."""
+    rows = [_row(message) for message in MESSAGES]
+    if output is Output.JSON:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    columns = ("type", "kind", "status", "topic")
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column != "topic")
+    for row in rows:
+        table.add_row(*(escape(row[column]) for column in columns))
+    Console(soft_wrap=True, highlight=False, emoji=False).print(table)
+
+
+def _row(message: type[Message]) -> dict[str, str]:
+    return {
+        "type": message.TYPE,
+        "kind": "intent" if issubclass(message, Intent) else "fact",
+        "topic": message.TOPIC,
+        "status": message.STATUS,
+    }

@@ -9,9 +9,9 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import SecretStr
 
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import (
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import (
     Output,
     OutputOption,
     errors,

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from busbar.cli.commands.get import show_resources
-from busbar.cli.connect import call
-from busbar.cli.moments import moment_of
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, print_fields
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, print_fields
+from busbar.cli.shared.times import moment_of
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, ResourceView
 

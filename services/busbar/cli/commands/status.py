@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.notices import addresses
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, print_json, print_json_line
+from busbar.cli.local.addresses import addresses
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, print_json, print_json_line
 from busbar.cli.status.asking import look_at
 from busbar.cli.status.picture import Look, Picture, picture
 from busbar.cli.status.screen import as_json, drawn

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from busbar.cli.connect import call
-from busbar.cli.exits import ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.outcome import follow_all
-from busbar.cli.output import Output, OutputOption
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.outcome import follow_all
+from busbar.cli.shared.output import Output, OutputOption
 from busbar.kernel.canonical import digest
 from busbar.messages.notification import ApplySubscription
 from busbar.runtime.core.settings import Settings

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.outcome import follow_all
-from busbar.cli.output import Output, OutputOption
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.outcome import follow_all
+from busbar.cli.shared.output import Output, OutputOption
 from busbar.sdk import Client
 
 EXAMPLES = ("busbar unsubscribe --team payments --name orders-done",)

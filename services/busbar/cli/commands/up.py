@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import console, plain
-from busbar.cli.up import Database, NotReady, Platform, Tell
+from busbar.cli.local import Database, NotReady, Platform, Tell
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import console, plain
 from busbar.runtime.core.settings import Settings
 
 EXAMPLES = (

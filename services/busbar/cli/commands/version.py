@@ -5,7 +5,7 @@ import platform
 import typer
 
 import busbar
-from busbar.cli.output import Output, OutputOption, print_json
+from busbar.cli.shared.output import Output, OutputOption, print_json
 
 EXAMPLES = ("busbar version",)
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, console, plain, print_json_line
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json_line
 from busbar.sdk import Client, FactItem
 
 EXAMPLES = (

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.connect import call
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.options import options_of
-from busbar.cli.output import Output, OutputOption, console, plain, print_json
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.options import options_of
+from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
 from busbar.sdk import Sentence
 
 EXAMPLES = (

@@ -19,9 +19,9 @@ from busbar.cli.demo.outside import Receiver, Stranger
 from busbar.cli.demo.proof import act_6, tidy
 from busbar.cli.demo.stage import TOLD, ActFailed, Stage, require
 from busbar.cli.demo.world import World
-from busbar.cli.exits import CommandError, ExitCode
-from busbar.cli.up import Platform
-from busbar.cli.up.home import read_notice
+from busbar.cli.local import Platform
+from busbar.cli.local.home import read_notice
+from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from busbar.cli.kafka import check_reachable, jars, ports
-from busbar.cli.kafka.probe import find_docker, find_java, find_maven
-from busbar.cli.ready import readiness
-from busbar.cli.running import holder
-from busbar.cli.up import home as folder
+from busbar.cli.local import home as folder
+from busbar.cli.local.kafka import check_reachable, jars, ports
+from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
+from busbar.cli.local.ready import readiness
+from busbar.cli.local.running import holder
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.settings import Settings
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
-from busbar.cli.notices import Address
+from busbar.cli.local.addresses import Address
 from busbar.cli.status.picture import Look
 from busbar.cli.status.samples import Samples, parse
 

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from busbar.cli.output import plain
+from busbar.cli.shared.output import plain
 from busbar.cli.status.picture import Flow, Picture, Process
 
 UNKNOWN = "-"

@@ -1,0 +1,106 @@
+"""Kafka for `busbar up`, the demo and the tests: the first way to get a broker that works here."""
+
+from pathlib import Path
+
+from busbar.cli.local.kafka import jars as jar_store
+from busbar.cli.local.kafka import wire
+from busbar.cli.local.kafka.broker import Broker, GivenBroker, Progress, quiet
+from busbar.cli.local.kafka.docker import DockerKafka
+from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
+from busbar.cli.local.kafka.server import KafkaServer
+from busbar.kernel.errors import ConfigurationError
+
+__all__ = ["Broker", "DockerKafka", "GivenBroker", "KafkaServer", "Progress", "provide"]
+
+_GET_ONE = (
+    "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), or start a Docker"
+    " engine, or name a broker in KAFKA_BOOTSTRAP_SERVERS=host:port."
+)
+
+
+def provide(
+    home: Path,
+    *,
+    bootstrap: str | None = None,
+    port: int = 0,
+    data_dir: Path | None = None,
+    retain: bool = True,
+    java_home: Path | None = None,
+    search_path: str | None = None,
+    on_progress: Progress = quiet,
+) -> Broker:
+    """A broker that answers: the ``bootstrap`` servers, else the jars here, else Docker.
+
+    ``home`` keeps what has to be kept (``<home>/kafka``); records go to ``data_dir``, if not
+    given to ``<home>/kafka/data``. ``java_home`` is JAVA_HOME, ``search_path`` replaces the PATH.
+    The caller stops what it gets.
+
+    Raises:
+        ConfigurationError: the servers do not answer, or nothing to start one with was found, or
+            the broker did not start.
+    """
+    if bootstrap:
+        check_reachable(bootstrap)
+        return GivenBroker(bootstrap)
+    broker = _find(
+        home,
+        port=port,
+        data_dir=data_dir or home / "kafka" / "data",
+        retain=retain,
+        java_home=java_home,
+        search_path=search_path,
+        on_progress=on_progress,
+    )
+    broker.start()
+    return broker
+
+
+def check_reachable(bootstrap: str) -> None:
+    """Return when one of the comma-separated ``host:port`` answers as Kafka does.
+
+    Raises:
+        ConfigurationError: none does; it says why for each.
+    """
+    problems = []
+    for address in filter(None, map(str.strip, bootstrap.split(","))):
+        try:
+            wire.speaks_kafka(address)
+        except (OSError, ValueError) as error:
+            problems.append(f"{address} ({error})")
+        else:
+            return
+    raise ConfigurationError(
+        f"No Kafka broker answers at {', '.join(problems) or bootstrap!r}.",
+        fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start its own.",
+    )
+
+
+def _find(
+    home: Path,
+    *,
+    port: int,
+    data_dir: Path,
+    retain: bool,
+    java_home: Path | None,
+    search_path: str | None,
+    on_progress: Progress,
+) -> Broker:
+    source = jar_store.locate(home)
+    java = find_java(java_home=java_home, search_path=search_path)
+    jars = jar_store.present(source)
+    missing = [] if java.usable else [java]
+    if java.usable and jars is None:
+        maven = find_maven(search_path=search_path)
+        if maven.path is not None:
+            jars = jar_store.ensure(source, maven=maven.path, on_progress=on_progress)
+        else:
+            missing.append(maven)
+    if java.usable and jars is not None:
+        return KafkaServer(
+            data_dir, jars=jars, java=java, port=port, retain=retain, on_progress=on_progress
+        )
+    docker = find_docker(search_path=search_path)
+    if docker.usable:
+        return DockerKafka(port=port, search_path=search_path, on_progress=on_progress)
+    looked_for = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
+    raise ConfigurationError(f"Nothing here can run Kafka. {looked_for}.", fix=_GET_ONE)

@@ -1,0 +1,340 @@
+"""A single-node Kafka broker (KRaft) as a child process, from the official jars."""
+
+import base64
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from busbar.cli.local.kafka import config, failures, ports, wire
+from busbar.cli.local.kafka.broker import Progress, quiet
+from busbar.cli.local.kafka.jvm import ClassArchive, OwnedProcess
+from busbar.cli.local.kafka.probe import Tool
+from busbar.kernel.errors import BusbarError, ConfigurationError
+
+_POLL = 0.05
+_REPORT_EVERY = 1.0
+_ANSWER_PATIENCE = 1.0
+_LOCK_PATIENCE = 3.0
+_STOP_PATIENCE = 10.0
+_FORMAT_PATIENCE = 60.0
+_AUTOMATIC_TRIES = 3
+_MEMORY = ("-Xms128m", "-Xmx384m")
+# The serial collector and the first compiler only: a third less start time, less memory.
+_FAST = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+IgnoreUnrecognizedVMOptions")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What lies in a broker's folder."""
+
+    root: Path
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    @property
+    def meta(self) -> Path:
+        return self.records / "meta.properties"
+
+    @property
+    def properties(self) -> Path:
+        return self.root / "server.properties"
+
+    @property
+    def log4j2(self) -> Path:
+        return self.root / "log4j2.properties"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "logs" / "server.log"
+
+    @property
+    def console(self) -> Path:
+        return self.root / "logs" / "console.log"
+
+
+class KafkaServer:
+    """A broker on 127.0.0.1 that keeps its records in ``data_dir``.
+
+    ``port`` 0 takes a free one at the first start and stays on it. With ``retain`` the records
+    outlive :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and win.
+    ``listeners`` are further ports, each with the one that its clients are sent to: a proxy's.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        jars: Path,
+        java: Tool,
+        port: int = 0,
+        retain: bool = True,
+        jvm_options: tuple[str, ...] = (),
+        listeners: Mapping[int, int] = {},
+        on_progress: Progress = quiet,
+        timeout: float = 90.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = _Files(data_dir.resolve())
+        self._jars = jars.resolve()
+        self._java = java
+        self._wanted = port
+        self._port = port
+        self._retain = retain
+        self._jvm_options = jvm_options
+        self._listeners = dict(listeners)
+        self._tell = on_progress
+        self._timeout = timeout
+        self._monotonic = monotonic
+        self._archive = ClassArchive(self._jars, java_version=java.version or "")
+        self._process: OwnedProcess | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def bootstrap(self) -> str:
+        """``127.0.0.1:port``.
+
+        Raises:
+            BusbarError: the port is chosen by the first start, which has not happened.
+        """
+        if not self._port:
+            raise BusbarError("The broker has no port yet: start it first.")
+        return f"{ports.LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The JVM's process id while it runs."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if self._process is not None and running else None
+
+    @property
+    def log(self) -> Path:
+        """The broker's own log."""
+        return self._files.log
+
+    @property
+    def records(self) -> Path:
+        """The folder that holds a folder for each partition."""
+        return self._files.records
+
+    def start(self) -> None:
+        """Return when the broker answers; a broker that runs already is left alone.
+
+        Raises:
+            ConfigurationError: the port or the folder is taken, or the broker failed; the
+                sentence holds the reason that its log gives.
+        """
+        if self.pid is not None:
+            return
+        self._settle()
+        started = self._monotonic()
+        self._prepare()
+        for attempt in range(1, _AUTOMATIC_TRIES + 1):
+            controller = self._choose_ports()
+            try:
+                self._launch(controller, started)
+            except failures.PortInUse as error:
+                # Lost a race for a port of our own choice: choose again.
+                ours = {controller} if self._wanted else {controller, self._port}
+                if attempt == _AUTOMATIC_TRIES or error.port not in ours:
+                    raise
+                if error.port == self._port:
+                    self._port = 0
+            else:
+                return
+
+    def stop(self) -> None:
+        """End the broker in good order, within 10 s or else by force."""
+        if self._process is not None and not self._process.stop(patience=_STOP_PATIENCE):
+            self._archive.give_up()
+        self._settle()
+        if not self._retain:
+            shutil.rmtree(self._files.records, ignore_errors=True)
+
+    def _settle(self) -> None:
+        if self._process is not None:
+            self._archive.settle(self._process.returncode)
+            self._process = None
+
+    def _prepare(self) -> None:
+        if "," in str(self._files.records):
+            raise ConfigurationError(
+                f"Kafka cannot keep its records in {self._files.root}: the path has a comma.",
+                fix="Choose a folder without one.",
+            )
+        try:
+            self._files.log.parent.mkdir(parents=True, exist_ok=True)
+            self._await_lock()
+            self._files.log4j2.write_text(config.log4j2_properties(), encoding="ascii")
+        except OSError as error:
+            raise ConfigurationError(
+                f"Kafka cannot write to {self._files.root} ({error.strerror}).",
+                fix="Give the folder to the user who starts it, or choose another.",
+            ) from error
+
+    def _await_lock(self) -> None:
+        """Give a broker whose owner has just been killed a moment to go."""
+        deadline = self._monotonic() + _LOCK_PATIENCE
+        while _is_locked(self._files.records / ".lock"):
+            if self._monotonic() > deadline:
+                raise failures.locked(self._files.root)
+            time.sleep(_POLL)
+
+    def _choose_ports(self) -> int:
+        """Settle the broker's port and return one for the controller."""
+        if self._wanted and not ports.is_free(self._wanted):
+            raise failures.PortInUse(self._wanted)
+        controller, spare = ports.choose(2)
+        if not self._port or not ports.is_free(self._port):
+            self._port = spare
+        return controller
+
+    def _launch(self, controller: int, started: float) -> None:
+        self._files.properties.write_text(
+            config.server_properties(
+                port=self._port,
+                controller_port=controller,
+                logs=self._files.records,
+                listeners=self._listeners,
+            ),
+            encoding="ascii",
+        )
+        if self._files.log.exists():
+            self._files.log.replace(self._files.log.with_name("server.previous.log"))
+        self._format(started)
+        options = (*_MEMORY, *self._archive.options(record=True))
+        command = self._command(*options, main=("kafka.Kafka", str(self._files.properties)))
+        try:
+            self._process = OwnedProcess(command, output=self._files.console)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Java could not be started ({error}).", fix=self._java.fix
+            ) from error
+        try:
+            self._await_answer(self._process, started)
+        except BaseException:
+            self._process.stop(patience=_STOP_PATIENCE)
+            self._process = None
+            raise
+
+    def _await_answer(self, process: OwnedProcess, started: float) -> None:
+        reported = started
+        self._tell(f"starting Kafka on {self.bootstrap}", self._monotonic() - started)
+        cluster = _cluster_id(self._files.meta)
+        while not _answers(self.bootstrap, cluster=cluster):
+            now = self._monotonic()
+            if process.wait(_POLL):
+                if (process.returncode or 0) < 0:
+                    self._archive.discard()  # the JVM crashed, which a bad archive can do
+                raise self._explain()
+            if now - started > self._timeout:
+                raise ConfigurationError(
+                    f"Kafka did not answer on {self.bootstrap} within {self._timeout:g} seconds.",
+                    fix=f"Its log is {self._files.log}.",
+                )
+            if now - reported >= _REPORT_EVERY:
+                reported = now
+                self._tell(f"starting Kafka on {self.bootstrap}", now - started)
+        self._tell(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
+
+    def _format(self, started: float) -> None:
+        """Give the folder its cluster id, once; Kafka writes meta.properties last."""
+        if self._files.meta.exists():
+            return
+        self._tell("formatting Kafka's storage", self._monotonic() - started)
+        cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+        properties = str(self._files.properties)
+        arguments = ("format", "--ignore-formatted", "-t", cluster, "-c", properties)
+        command = self._command(
+            *self._archive.options(record=False), main=("kafka.tools.StorageTool", *arguments)
+        )
+        try:
+            with self._files.console.open("wb") as output:
+                done = subprocess.run(  # noqa: S603 - our own command, no shell
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=_FORMAT_PATIENCE,
+                    check=False,
+                )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConfigurationError(
+                f"Kafka's storage in {self._files.root} could not be formatted ({error}).",
+                fix=f"Its output is {self._files.console}.",
+            ) from error
+        if done.returncode != 0:
+            raise self._explain()
+
+    def _command(self, *options: str, main: tuple[str, ...]) -> tuple[str, ...]:
+        class_path = os.pathsep.join(str(jar) for jar in sorted(self._jars.glob("*.jar")))
+        return (
+            str(self._java.path),
+            *_FAST,
+            *options,
+            "-Djava.awt.headless=true",
+            "-Djava.net.preferIPv4Stack=true",
+            f"-Dlog4j2.configurationFile={self._files.log4j2.as_uri()}",
+            f"-Dbusbar.log={self._files.log}",
+            *self._jvm_options,
+            "-cp",
+            class_path,
+            *main,
+        )
+
+    def _explain(self) -> ConfigurationError:
+        text = "\n".join(map(_read, (self._files.log, self._files.console)))
+        return failures.explain(text, port=self._port, data=self._files.root, log=self._files.log)
+
+
+def _answers(address: str, *, cluster: str | None) -> bool:
+    """Whether the broker of this very ``cluster`` is up and has joined it: it lists itself."""
+    try:
+        described = wire.describe(address, timeout=_ANSWER_PATIENCE)
+    except (OSError, wire.NotKafka):
+        return False
+    return described.cluster_id == cluster and address in described.brokers
+
+
+def _cluster_id(meta: Path) -> str | None:
+    found = re.search(r"^cluster\.id=(?P<id>\S+)", _read(meta), re.MULTILINE)
+    return found["id"] if found else None
+
+
+def _read(path: Path) -> str:
+    if not path.exists():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a JVM holds the lock file ``path``: Java's FileLock is fcntl's on POSIX."""
+    if not path.exists():
+        return False
+    with path.open("r+b") as handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,357 @@
+"""All processes of the platform on one machine, as one thing that starts and stops."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from busbar.cli.local import home as folder
+from busbar.cli.local.backoff import Backoff
+from busbar.cli.local.database import Database
+from busbar.cli.local.kafka import Broker, Progress, ports, provide
+from busbar.cli.local.kafka.wire import split_address
+from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
+from busbar.cli.local.ready import Readiness, listening, readiness
+from busbar.cli.local.supervisor import GaveUp, Keeper
+from busbar.cli.local.token import ensure_token
+from busbar.kernel.errors import BusbarError, ConfigurationError
+
+GRACE_SECONDS = 10.0
+READY_SECONDS = 120.0
+
+_LOOK_SECONDS = 0.1
+_WATCH_SECONDS = 0.5
+_PORT_SECONDS = 3.0
+
+Tell = Callable[[str], None]
+StartBroker = Callable[[Path, int, Progress], Broker]
+Services = Callable[[Wiring], tuple[ServicePlan, ...]]
+
+
+class NotReady(BusbarError):
+    """Not every service became ready in time; the sentence names them and why."""
+
+
+def quiet(_text: str) -> None:
+    """Tell nobody."""
+
+
+class Platform:
+    """One broker and the processes of each service, kept running until :meth:`stop`.
+
+    ``bootstrap`` names a broker that somebody else runs; else ``start_broker`` gets one.
+    ``database`` is where services keep their state, else each has a file; it lets every service
+    but the gateway run ``copies`` times. If its owner is known, its schemas are brought up first.
+    ``gateway_port`` 0 takes a free one, and keeps it over restarts of the gateway. ``tell`` hears
+    sentences about what happens. As a context manager it starts, and stops at the end; once
+    stopped it stays so.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        gateway_port: int = 0,
+        host: str = "127.0.0.1",
+        bootstrap: str | None = None,
+        database: Database | None = None,
+        copies: int = 1,
+        start_broker: StartBroker | None = None,
+        services: Services = plan_services,
+        tell: Tell = quiet,
+        grace: float = GRACE_SECONDS,
+    ) -> None:
+        """Prepare; nothing is touched before :meth:`start`."""
+        self.home = home.absolute()
+        self._gateway_port = gateway_port
+        self._host = host
+        self._given = bootstrap
+        self._database = database
+        self._copies = copies
+        self._start_broker = start_broker or self._provide
+        self._services = services
+        self._tell = tell
+        self._grace = grace
+        self._lock = folder.HomeLock(self.home)
+        self._broker: Broker | None = None
+        self._wiring: Wiring | None = None
+        self._keepers: tuple[Keeper, ...] = ()
+        self._gave_up: GaveUp | None = None
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._notice: Mapping[str, Any] = {}
+        self._notice_turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything."""
+        self.stop()
+
+    # -- what is where --------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """The gateway's URL."""
+        return self._wired.gateway_url
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address."""
+        return self._wired.bootstrap
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Each process, by its service and the number of the copy; None while it is not running."""
+        return {keeper.name: keeper.pid for keeper in self._keepers}
+
+    @property
+    def token_file(self) -> Path:
+        """The file with the gateway's bearer token."""
+        return self.home / "token"
+
+    @property
+    def _wired(self) -> Wiring:
+        if self._wiring is None:
+            raise BusbarError("The platform has not been started.")
+        return self._wiring
+
+    # -- starting -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the broker and every service; :meth:`wait_ready` waits for them.
+
+        Raises:
+            ConfigurationError: something has to be changed first; nothing is left running.
+        """
+        folder.prepare(self.home)
+        self._lock.take()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        self._check_copies()
+        self._check_gateway_port()
+        ensure_token(self.token_file)
+        for left_over in (self.home / "run").glob("*.json"):
+            left_over.unlink()
+        self._migrate()
+        self._broker = self._start_broker(self.home, self._known_port(), self._tell_broker)
+        gateway_port, audit_port = ports.choose(2)
+        self._wiring = Wiring(
+            home=self.home,
+            bootstrap=self._broker.bootstrap,
+            host=self._host,
+            gateway_port=self._gateway_port or gateway_port,
+            audit_port=audit_port,
+            database_url=self._database.url if self._database is not None else None,
+            copies=self._copies,
+        )
+        self._keepers = tuple(
+            Keeper(
+                plan,
+                self.home / "logs" / f"{plan.name}.log",
+                tell=self._tell,
+                give_up=self._given_up,
+            )
+            for plan in self._services(self._wiring)
+        )
+        for keeper in self._keepers:
+            keeper.start()
+        self._watcher = threading.Thread(target=self._watch, name="watch-platform", daemon=True)
+        self._watcher.start()
+
+    def _check_copies(self) -> None:
+        if self._copies > 1 and self._database is None:
+            raise ConfigurationError(
+                f"{self._copies} copies of a service cannot share a file: on SQLite it runs once.",
+                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --copies at 1.",
+            )
+
+    def _migrate(self) -> None:
+        if self._database is not None and self._database.owner_url is not None:
+            self._database.migrate()
+            self._tell("the database has the schemas of this release")
+
+    def _check_gateway_port(self) -> None:
+        if not self._gateway_port:
+            return
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host, self._gateway_port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"The gateway cannot listen on {self._host}:{self._gateway_port}:"
+                    f" {(error.strerror or 'it is taken').lower()}.",
+                    fix="Stop what uses the port, or choose another with --gateway-port.",
+                ) from error
+
+    def _provide(self, home: Path, port: int, progress: Progress) -> Broker:
+        return provide(home, bootstrap=self._given, port=port, on_progress=progress)
+
+    def _known_port(self) -> int:
+        """The broker's port of the last time, so that clients find it again, if it is free."""
+        try:
+            port = split_address(str(folder.read_notice(self.home).get("bootstrap", "")))[1]
+        except ValueError:
+            return 0
+        deadline = monotonic() + _PORT_SECONDS
+        # A broker whose supervisor has just been killed needs a moment to go.
+        while not ports.is_free(port):
+            if monotonic() > deadline:
+                return 0
+            self._stopping.wait(_LOOK_SECONDS)
+        return port
+
+    def _tell_broker(self, text: str, seconds: float) -> None:
+        self._tell(f"{text} ({seconds:.0f} s)" if seconds >= 1 else text)
+
+    # -- while it runs --------------------------------------------------------------------------
+
+    def readiness(self) -> dict[str, Readiness]:
+        """How each service is."""
+        return {
+            keeper.name: readiness(self.home, keeper.name, pid=keeper.pid)
+            for keeper in self._keepers
+        }
+
+    def wait_ready(self, progress: Tell = quiet, *, timeout: float = READY_SECONDS) -> None:
+        """Return when every service is ready; ``progress`` hears of each.
+
+        Raises:
+            ConfigurationError: a service gave up.
+            NotReady: one was not ready after ``timeout`` seconds.
+        """
+        deadline = monotonic() + timeout
+        told: set[str] = set()
+        while not self._stopping.is_set():
+            self.check()
+            found = self.readiness()
+            for name in sorted(name for name, how in found.items() if how.ready):
+                if name not in told:
+                    progress(f"{name} is ready")
+                    told.add(name)
+            waiting = {name: how.problem for name, how in found.items() if not how.ready}
+            if not waiting:
+                self._write_notice()
+                return
+            if monotonic() > deadline:
+                problems = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+                raise NotReady(
+                    f"Not ready after {timeout:g} seconds: {problems}. See {self.home / 'logs'}."
+                )
+            self._changed.wait(_LOOK_SECONDS)
+
+    def wait(self) -> None:
+        """Return when the platform was stopped (by another thread).
+
+        Raises:
+            ConfigurationError: a service gave up, since something has to be changed first.
+        """
+        while not self._stopping.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            self.check()
+
+    def check(self) -> None:
+        """Return if no service gave up.
+
+        Raises:
+            ConfigurationError: one did; the error is what it said last.
+        """
+        gave_up = self._gave_up
+        if gave_up is not None:
+            raise ConfigurationError(
+                f"The service {gave_up.name} cannot run: {gave_up.problem}",
+                fix=gave_up.fix or f"See {self.home / 'logs' / gave_up.name}.log.",
+            )
+
+    def _given_up(self, what: GaveUp) -> None:
+        self._gave_up = self._gave_up or what
+        self._changed.set()
+
+    def _watch(self) -> None:
+        """Keep ``up.json`` true, and the broker running."""
+        backoff, owned, since = Backoff(), self._broker_pid() is not None, monotonic()
+        while not self._stopping.wait(_WATCH_SECONDS):
+            self._write_notice()
+            if not owned or self._broker_pid() is not None:
+                continue
+            backoff = backoff.died(monotonic() - since)
+            self._tell("Kafka ended; starting it again")
+            if self._stopping.wait(backoff.pause):
+                return
+            since = monotonic()
+            try:
+                if self._broker is not None:
+                    self._broker.start()
+            except BusbarError as error:
+                self._tell(f"Kafka does not start: {error}")
+
+    def _broker_pid(self) -> int | None:
+        return self._broker.pid if self._broker is not None else None
+
+    def _write_notice(self) -> None:
+        with self._notice_turn:
+            services: dict[str, Any] = {}
+            for name, pid in self.pids.items():
+                address = listening(self.home, name, pid=pid)
+                services[name] = {"pid": pid, "port": address.port if address else None}
+            self._notify(os.getpid(), services)
+
+    def _notify(self, pid: int | None, services: Mapping[str, Any]) -> None:
+        notice = {
+            "pid": pid,
+            "bootstrap": self._wired.bootstrap,
+            "kafka_pid": self._broker_pid() if pid else None,
+            "gateway_url": self._wired.gateway_url,
+            "services": services,
+        }
+        if notice != self._notice:
+            self._notice = notice
+            folder.write_notice(self.home, notice)
+
+    # -- stopping -------------------------------------------------------------------------------
+
+    def hurry(self) -> None:
+        """Wait for nobody any more: kill the services that still run."""
+        for keeper in self._keepers:
+            keeper.kill()
+
+    def stop(self) -> None:
+        """Stop every service, each with 10 seconds to do so, and then the broker."""
+        self._stopping.set()
+        self._changed.set()
+        for keeper in self._keepers:
+            keeper.ask_to_stop()
+        deadline = monotonic() + self._grace
+        for keeper in self._keepers:
+            keeper.end(within=max(0.0, deadline - monotonic()))
+        if self._watcher is not None:
+            # It may be starting the broker; what it starts dies with this process at the latest.
+            self._watcher.join(self._grace)
+        if self._broker is not None:
+            self._broker.stop()
+        if self._wiring is not None:
+            with suppress(OSError):
+                self._notify(None, {})
+        self._lock.release()

@@ -1,0 +1,61 @@
+"""From a command to the gateway: a client, an event loop, and who the producer is."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import quote
+
+from busbar.cli.local.running import holder
+from busbar.cli.shared.options import Options
+from busbar.runtime.core.clock import SystemClock
+from busbar.sdk import Client, Retrying
+
+Result = TypeVar("Result")
+
+_SHORT = Retrying(attempts=3)
+"""For a gateway that nobody would start again: under a second."""
+
+_STEADY = Retrying(attempts=6)
+"""For one that `busbar up` starts again when it dies: six seconds."""
+
+_PATIENT = Retrying(attempts=30)
+"""For those who watch: two minutes."""
+
+
+def default_source() -> str:
+    """The CloudEvents source of what this user publishes."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        user = "unknown"
+    return f"urn:busbar:cli:{quote(user, safe='')}"
+
+
+def call(
+    options: Options,
+    body: Callable[[Client], Awaitable[Result]],
+    *,
+    source: str | None = None,
+    patient: bool = False,
+) -> Result:
+    """What ``body`` does with a client. ``patient``: wait long for a gateway that is away.
+
+    Raises:
+        BusbarError: what the client or ``body`` raises.
+    """
+    url, token = options.gateway(), options.token()
+    supervised = options.url is not None or holder(options.settings().home) is not None
+    retrying = _PATIENT if patient else _STEADY if supervised else _SHORT
+
+    async def with_client() -> Result:
+        async with Client(
+            url,
+            token,
+            source=source or default_source(),
+            now=SystemClock().now,
+            retrying=retrying,
+        ) as client:
+            return await body(client)
+
+    return asyncio.run(with_client())

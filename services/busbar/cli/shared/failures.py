@@ -1,0 +1,93 @@
+"""Errors as people see them: a sentence, what to do, an exit code, and never a stack trace."""
+
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.kernel.errors import BusbarError, ConfigurationError
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 401, 403, 404, 409
+_BAD_REQUESTS = frozenset({400, 411, 413, 415, 422})
+_BUSY = frozenset({429, 502, 503, 504})
+
+_NO_TOKEN = "Give the token that `busbar up` wrote: --token-file FILE."  # noqa: S105 - a hint
+
+
+def handle(error: Exception, *, debug: bool) -> ExitCode | None:
+    """Tell people about ``error``; the exit code, or None if it is not ours to tell."""
+    if isinstance(error, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError):
+        return None
+    if debug and not isinstance(error, CommandError | ConfigurationError):
+        traceback.print_exception(error)
+    if isinstance(error, BusbarError):
+        problem, fix, code = _explained(error)
+        show(problem, fix)
+        return code
+    problem = f"{type(error).__name__}, which is a bug or something unforeseen."
+    fix = "Report it with the traceback above."
+    if not debug:
+        fix = f"The traceback is in {_kept(error)}; --debug shows it. Please report it."
+    show(problem, fix)
+    return ExitCode.UNEXPECTED
+
+
+def show(problem: str, fix: str) -> None:
+    """Print ``error:`` and ``fix:`` to standard error."""
+    from busbar.cli.shared.output import errors, plain  # noqa: PLC0415 - rich loads when it is needed
+
+    console = errors()
+    console.print(f"[bold red]error:[/] {plain(problem)}")
+    if fix:
+        console.print(f"[bold]fix:[/] {plain(_sentence(fix))}")
+
+
+def _explained(error: BusbarError) -> tuple[str, str, ExitCode]:
+    from busbar.sdk import InvalidIntent, Problem, StillRunning, Unreachable  # noqa: PLC0415 - slow
+
+    match error:
+        case CommandError():
+            return str(error), error.fix, error.code
+        case ConfigurationError():
+            return error.problem, error.fix, ExitCode.CONFIGURATION
+        case Problem():
+            fix = error.fix or (_NO_TOKEN if error.status == _UNAUTHORIZED else "")
+            return str(error), fix, _of_status(error.status)
+        case Unreachable():
+            return str(error), error.fix, ExitCode.UNREACHABLE
+        case StillRunning():
+            return str(error), error.fix, ExitCode.STUCK
+        case InvalidIntent():
+            return str(error), "Correct the document; nothing was sent.", ExitCode.USAGE
+        case _:
+            return str(error), "", ExitCode.UNEXPECTED
+
+
+def _of_status(status: int) -> ExitCode:
+    if status in _BAD_REQUESTS:
+        return ExitCode.USAGE
+    if status in _BUSY:
+        return ExitCode.UNREACHABLE
+    known = {
+        _UNAUTHORIZED: ExitCode.CONFIGURATION,
+        _FORBIDDEN: ExitCode.DENIED,
+        _NOT_FOUND: ExitCode.NOT_FOUND,
+        _CONFLICT: ExitCode.DENIED,
+    }
+    return known.get(status, ExitCode.UNEXPECTED)
+
+
+def _kept(error: Exception) -> Path:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="busbar-error-", suffix=".txt", delete=False
+    ) as file:
+        file.writelines(traceback.format_exception(error))
+    return Path(file.name)
+
+
+def _sentence(text: str) -> str:
+    """``text`` as a sentence: the services' own hints are clauses."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,94 @@
+"""The global options, and what follows from them: settings, the gateway's address, the token."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from busbar.cli.shared.exits import CommandError, ExitCode
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from busbar.runtime.core.settings import Settings
+
+_WITH_VALUE = ("--url", "--token-file", "--home")
+_FLAGS = ("--debug",)
+
+
+@dataclass(slots=True)
+class Options:
+    """What the global options say."""
+
+    url: str | None = None
+    token_file: Path | None = None
+    home: Path | None = None
+    debug: bool = False
+
+    def settings(self) -> "Settings":
+        """The settings, with ``--home`` over BUSBAR_HOME.
+
+        Raises:
+            ConfigurationError: a setting does not fit.
+        """
+        from busbar.runtime.core.settings import load_settings  # noqa: PLC0415 - loads pydantic
+
+        return load_settings(**({} if self.home is None else {"home": self.home}))
+
+    def gateway(self) -> str:
+        """The gateway's URL: ``--url``, or what the platform in the home folder wrote down.
+
+        Raises:
+            CommandError: neither is there.
+        """
+        if self.url:
+            return self.url
+        home = self.settings().home
+        try:
+            return str(json.loads((home / "run" / "gateway.json").read_text("utf-8"))["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise CommandError(
+                f"No platform has been started in {home}.",
+                fix="Start one with `busbar up`, or name a gateway with --url URL.",
+                code=ExitCode.UNREACHABLE,
+            ) from None
+
+    def token(self) -> "SecretStr":
+        """The bearer token: ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
+
+        Raises:
+            ConfigurationError: there is none, or others may read its file.
+        """
+        from busbar.cli.local.token import read_token  # noqa: PLC0415 - loads pydantic
+
+        settings = self.settings()
+        if self.token_file is None and settings.token is not None:
+            return settings.token
+        return read_token(self.token_file or settings.home / "token")
+
+
+def options_of(context: typer.Context) -> Options:
+    """The global options of this call."""
+    found = context.find_object(Options)
+    return found if found is not None else Options()
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with the global options first, wherever they stood."""
+    first: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            return [*first, *rest, argument, *waiting]
+        if argument in _WITH_VALUE and waiting:
+            first += [argument, waiting.pop(0)]
+        elif argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return [*first, *rest]

@@ -1,0 +1,63 @@
+"""Publishing and then waiting: progress while it runs, the outcome, and the exit code for it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import typer
+
+from busbar.cli.shared.exits import ExitCode, of_operation
+from busbar.cli.shared.output import (
+    Output,
+    coloured,
+    errors,
+    plain,
+    print_json,
+    print_operation,
+)
+from busbar.messages.views import OperationView
+from busbar.sdk import Accepted, Client, StillRunning
+
+
+async def follow_all(
+    client: Client, accepted: Sequence[Accepted], *, within: float, output: Output
+) -> ExitCode:
+    """Wait (``within`` seconds) for every operation, print how it went, return the worst code."""
+    views = await asyncio.gather(
+        *(_follow(client, one, within=within, output=output) for one in accepted)
+    )
+    if output is Output.JSON:
+        print_json(views[0] if len(views) == 1 else list(views))
+    else:
+        for view in views:
+            print_operation(view)
+    return max(of_operation(view.status) for view in views)
+
+
+async def _follow(
+    client: Client, accepted: Accepted, *, within: float, output: Output
+) -> OperationView:
+    progress = errors()
+    name = plain(accepted.resource or accepted.operation)
+    view: OperationView | None = None
+    try:
+        async for view in client.follow(accepted.operation, timeout=within):
+            if output is Output.TABLE and not view.ended:
+                steps = ", ".join(f"{step.name} {step.status}" for step in view.steps)
+                progress.print(f"{name}: {coloured(view.status)}  {plain(steps)}".rstrip())
+    except StillRunning as error:
+        progress.print(f"[yellow]{plain(error)}[/] {plain(error.fix)}")
+        return error.view
+    if view is None:
+        raise RuntimeError("following an operation shows it at least once")
+    return view
+
+
+def print_accepted(accepted: Sequence[Accepted], output: Output) -> None:
+    """Print what was accepted, for those who do not wait."""
+    if output is Output.JSON:
+        print_json(accepted[0] if len(accepted) == 1 else list(accepted))
+        return
+    for one in accepted:
+        again = " (the same intent as before)" if one.replayed else ""
+        typer.echo(f"{one.resource or 'accepted'}{again}")
+        typer.echo(f"  operation {one.operation}")

@@ -1,0 +1,1 @@
+"""Generators and gates that need a checkout; not part of the wheel."""

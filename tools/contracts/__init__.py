@@ -1,0 +1,1 @@
+"""Contracts generated from the message models, and the gate that guards published schemas."""

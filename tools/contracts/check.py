@@ -1,0 +1,143 @@
+"""The gate: files that are up to date, and no edit that breaks what is published."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from busbar.messages.base import JsonObject, Message
+from tools.contracts.breaking import ADVICE, breaking
+from tools.contracts.generate import files, generated_on_disk, published, status_of
+from tools.contracts.history import Version, read_history
+from tools.contracts.names import ASYNCAPI, SCHEMAS, is_schema, schema_of_example
+
+_GENERATE = "run `make generate` and commit what it writes"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file that must not go in like this: what is wrong, each detail, and what to do."""
+
+    path: str
+    what: str
+    fix: str
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What :func:`check` found; ``compared`` counts the earlier versions it looked at."""
+
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    files: int
+    compared: int
+
+
+def check(root: Path, messages: Sequence[type[Message]], *, against: str | None = None) -> Report:
+    """Compare what ``messages`` generate with the files under ``root`` and with git's memory.
+
+    Raises:
+        ConfigurationError: git fails, ``against`` is unknown, jsoncompat is missing, or the
+            messages cannot be generated.
+    """
+    wanted = files(messages)
+    on_disk = generated_on_disk(root)
+    history = read_history(root, against=against)
+    earlier = [each for each in history.versions if status_of(each.text) == "published"]
+    lost = published(on_disk, sorted(on_disk.keys() - wanted.keys()))
+    findings = [
+        *_stale(root, wanted, on_disk, lost),
+        *_strangers(root),
+        *(_lost(path) for path in lost),
+        *_deleted(earlier, wanted, on_disk),
+        *_broken(earlier, wanted, on_disk),
+    ]
+    return Report(tuple(findings), history.notes, len(wanted), len(earlier))
+
+
+def _stale(
+    root: Path, wanted: Mapping[str, str], on_disk: Mapping[str, str], lost: Sequence[str]
+) -> list[Finding]:
+    """Generated files that differ, are missing, or belong to nobody any more."""
+    found = dict(on_disk)
+    if (root / ASYNCAPI).is_file():
+        found[ASYNCAPI] = (root / ASYNCAPI).read_bytes().decode("utf-8", errors="replace")
+    findings = []
+    for path, text in wanted.items():
+        if path not in found:
+            findings.append(Finding(path, "is missing", _GENERATE))
+        elif found[path] != text:
+            findings.append(Finding(path, "is not what the messages generate", _GENERATE))
+    return findings + [
+        Finding(path, "belongs to no message any more", _GENERATE)
+        for path in sorted(on_disk.keys() - wanted.keys())
+        if path not in lost and schema_of_example(path) not in lost
+    ]
+
+
+def _strangers(root: Path) -> list[Finding]:
+    paths = (file.relative_to(root).as_posix() for file in (root / SCHEMAS).rglob("*.json"))
+    return [
+        Finding(path, "is neither a schema nor an example", "remove it, or keep it elsewhere")
+        for path in sorted(paths)
+        if not is_schema(path) and not schema_of_example(path)
+    ]
+
+
+def _lost(path: str) -> Finding:
+    fix = "put the message back into messages/catalogue.py; a new version goes beside it"
+    return Finding(path, "is published and no message generates it any more", fix)
+
+
+def _deleted(
+    earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
+) -> list[Finding]:
+    gone = {
+        each.path: each.revision
+        for each in reversed(earlier)
+        if each.path not in wanted and each.path not in on_disk
+    }
+    return [
+        Finding(
+            path,
+            f"was published (as in commit {revision}) and has been deleted",
+            "bring its message back: what is published stays, a new version goes beside it",
+        )
+        for path, revision in sorted(gone.items())
+    ]
+
+
+def _broken(
+    earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
+) -> list[Finding]:
+    """Published versions that today's model, or today's file, no longer keeps faith with."""
+    broken: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for each in earlier:
+        candidates = {wanted.get(each.path), on_disk.get(each.path)} - {None, each.text}
+        problems = {
+            str(problem)
+            for text in candidates
+            if text is not None
+            for problem in breaking(json.loads(each.text), _document(text))
+        }
+        if problems:
+            broken.setdefault((each.path, tuple(sorted(problems))), []).append(each.revision)
+    return [
+        Finding(
+            path,
+            f"breaks what was published (as in commit {revisions[-1]})",
+            ADVICE,
+            problems,
+        )
+        for (path, problems), revisions in broken.items()
+    ]
+
+
+def _document(text: str) -> JsonObject:
+    """A schema's text as an object; empty, and so breaking, if somebody made it something else."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
