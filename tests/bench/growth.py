@@ -1,4 +1,4 @@
-"""``python -m bench growth``: how the cost of an intent grows with copies, resources and teams.
+"""``python -m bench growth``: how the cost of an intent grows with instances, resources and teams.
 
 Everything runs on PostgreSQL. Rates say how fast it went, beside the raw loop at the same time; the
 processor's time for an intent says what it cost, polling while it waits included.
@@ -20,7 +20,7 @@ from bench.stage import Stage, platform, stage
 from bench.svg import Panel, plot
 from support.postgres_store import StoreCluster
 
-COPIES = (1, 2, 4)
+INSTANCES = (1, 2, 4)
 TEAMS = (10, 100, 1000)
 WARM = 100
 
@@ -45,10 +45,10 @@ class Point:
 async def measure(run: Run) -> list[Point]:
     """Every point."""
     points = []
-    for copies in COPIES:
-        run.say(f"{copies} copies")
-        async with stage(run, "postgres", copies=copies) as found, _bursts(found) as bursts:
-            points.append(await _point(run, found, bursts, of="copies", amount=copies))
+    for instances in INSTANCES:
+        run.say(f"{instances} instances")
+        async with stage(run, "postgres", instances=instances) as found, _bursts(found) as bursts:
+            points.append(await _point(run, found, bursts, of="instances", amount=instances))
     points += [point async for point in _resources(run)]
     async with stage(run, "postgres") as found:
         for teams in TEAMS:
@@ -152,7 +152,7 @@ def _page(points: Sequence[Point], picture: str) -> str:
         "an intent takes in services and database, what they spend on waiting included. What is",
         "linear and what is not: [Performance](performance.md#how-it-grows).",
         "",
-        f"![Cost by copies, resources and teams]({picture})",
+        f"![Cost by instances, resources and teams]({picture})",
         "",
         "| with | intents/s | raw loop/s | ratio | services, ms | database, ms | together, ms |",
         "|---|---:|---:|---:|---:|---:|---:|",

@@ -98,7 +98,7 @@ async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
     async with owner.transaction():
         await owner.execute(events, first, last)
         await owner.execute(
-            "UPDATE marks SET value = (SELECT max(sequence) FROM sequences)"
+            "UPDATE checkpoints SET value = (SELECT max(sequence) FROM sequences)"
             " WHERE name = 'published'"
         )
         for table, columns in _OTHERS.items():

@@ -107,8 +107,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(run: Run, on: On, *, copies: int = 1) -> AsyncIterator[Stage]:
-    """Start servers and the platform on them, in so many ``copies``."""
+async def stage(run: Run, on: On, *, instances: int = 1) -> AsyncIterator[Stage]:
+    """Start servers and the platform on them, in so many ``instances``."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(servers.folder("home"))
         cluster = None
@@ -116,13 +116,13 @@ async def stage(run: Run, on: On, *, copies: int = 1) -> AsyncIterator[Stage]:
             cluster = await stack.enter_async_context(servers.postgres(run))
         bootstrap = await stack.enter_async_context(servers.kafka(run))
         yield await stack.enter_async_context(
-            platform(run, home, bootstrap, cluster, copies=copies)
+            platform(run, home, bootstrap, cluster, instances=instances)
         )
 
 
 @asynccontextmanager
 async def platform(
-    run: Run, home: Path, bootstrap: str, cluster: StoreCluster | None, *, copies: int = 1
+    run: Run, home: Path, bootstrap: str, cluster: StoreCluster | None, *, instances: int = 1
 ) -> AsyncIterator[Stage]:
     """Start the platform on servers that run, all but the gateway: intents come by Kafka."""
     run.say(f"  starting the platform on {'sqlite' if cluster is None else 'postgres'}")
@@ -130,7 +130,7 @@ async def platform(
         home / "busbar",
         bootstrap=bootstrap,
         database=_database(cluster) if cluster is not None else None,
-        copies=copies,
+        instances=instances,
         services=_planner(run, _offering(home)),
     )
     try:

@@ -105,7 +105,7 @@ def test_every_good_answer_has_a_schema(document: dict[str, Any]) -> None:
         "get /v1/resources/{team}/{environment}/{promise}/{name}": "ResourceView",
         "get /v1/facts": "FactPage",
         "get /v1/dead-letters": "DeadLetterPage",
-        "get /v1/dead-letters/{letter}": "OpenedLetter",
+        "get /v1/dead-letters/{dead_letter}": "DecryptedDeadLetter",
     }
     for name, operation in operations(document):
         good = operation["responses"].get("200") or operation["responses"]["202"]

@@ -56,20 +56,20 @@ async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
     sent = await producer.send_and_wait(TOPIC, value, headers=headers)
 
     async def found() -> DeadLetter | None:
-        async for letter in client.dead_letters(service="policy"):
-            if (letter.topic, letter.partition, letter.offset) == (
+        async for dead_letter in client.dead_letters(service="policy"):
+            if (dead_letter.topic, dead_letter.partition, dead_letter.offset) == (
                 TOPIC,
                 sent.partition,
                 sent.offset,
             ):
-                return letter
+                return dead_letter
         return None
 
-    letter = await eventually(found, what="the dead letter")
-    assert letter is not None
-    assert letter.reason.startswith(code)
-    assert letter.detail
-    opened = await client.dead_letter(letter.letter)
+    dead_letter = await eventually(found, what="the dead letter")
+    assert dead_letter is not None
+    assert dead_letter.reason.startswith(code)
+    assert dead_letter.detail
+    opened = await client.dead_letter(dead_letter.dead_letter)
     assert opened.record is not None
     assert opened.record["value"] == value.decode()
     assert ["x-mark", mark] in opened.record["headers"]

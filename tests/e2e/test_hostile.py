@@ -64,25 +64,25 @@ async def send(producer: AIOKafkaProducer, topic: str, partition: int, hostile: 
     return int(sent.offset)
 
 
-async def letters_of(
+async def dead_letters_of(
     client: Client, service: str, topic: str, offsets: Sequence[int]
 ) -> Mapping[int, DeadLetter]:
     """The dead letters of ``service`` about these records of ``topic``, once all are there."""
 
     async def found() -> dict[int, DeadLetter] | None:
-        letters = {
-            letter.offset: letter
-            async for letter in client.dead_letters(service=service)
-            if letter.topic == topic and letter.offset in wanted
+        dead_letters = {
+            dead_letter.offset: dead_letter
+            async for dead_letter in client.dead_letters(service=service)
+            if dead_letter.topic == topic and dead_letter.offset in wanted
         }
-        return letters if len(letters) == len(wanted) else None
+        return dead_letters if len(dead_letters) == len(wanted) else None
 
     wanted = set(offsets)
-    letters = await eventually(
-        found, within=120, every=1, what=f"{len(wanted)} letters of {service}"
+    dead_letters = await eventually(
+        found, within=120, every=1, what=f"{len(wanted)} dead letters of {service}"
     )
-    assert letters is not None
-    return letters
+    assert dead_letters is not None
+    return dead_letters
 
 
 async def ended(client: Client, operations: Sequence[str]) -> bool:
@@ -113,12 +113,12 @@ async def test_every_hostile_record_is_a_dead_letter_and_every_good_intent_betwe
     await eventually(
         lambda: ended(client, operations), within=120, every=0.5, what="the good intents"
     )
-    letters = await letters_of(client, "policy", INTENTS, list(sent.values()))
+    dead_letters = await dead_letters_of(client, "policy", INTENTS, list(sent.values()))
     for name, offset in sent.items():
-        letter = letters[offset]
-        assert letter.reason == SENDABLE[name].code, name
-        assert SENDABLE[name].named in letter.detail, name
-        assert letter.size == len(SENDABLE[name].value or b""), name
+        dead_letter = dead_letters[offset]
+        assert dead_letter.reason == SENDABLE[name].code, name
+        assert SENDABLE[name].named in dead_letter.detail, name
+        assert dead_letter.size == len(SENDABLE[name].value or b""), name
     assert_memory(platform)
 
 
@@ -135,22 +135,22 @@ async def test_hostile_records_among_facts_are_dead_letters_of_everybody_who_rea
     operation = (await client.apply(resource, {"partitions": 1})).operation
     await eventually(lambda: ended(client, [operation]), within=120, what="the intent behind them")
     for service in ("provisioner", "notifier", "gateway"):
-        letters = await letters_of(client, service, topics.FACTS_POLICY, offsets)
-        reasons = [letters[offset].reason for offset in offsets]
+        dead_letters = await dead_letters_of(client, service, topics.FACTS_POLICY, offsets)
+        reasons = [dead_letters[offset].reason for offset in offsets]
         assert reasons == list(OF_EACH_KIND)
     assert_memory(platform)
 
 
-async def test_the_largest_record_is_kept_whole_and_its_letter_is_redriven(
+async def test_the_largest_record_is_kept_whole_and_its_dead_letter_is_redriven(
     platform: Platform, client: Client, producer: AIOKafkaProducer
 ) -> None:
     offset = await send(producer, INTENTS, PARTITION, LARGEST)
-    letter = (await letters_of(client, "policy", INTENTS, [offset]))[offset]
-    record = (await client.dead_letter(letter.letter)).record
+    dead_letter = (await dead_letters_of(client, "policy", INTENTS, [offset]))[offset]
+    record = (await client.dead_letter(dead_letter.dead_letter)).record
     assert record is not None
     assert record["value"] == (LARGEST.value or b"").decode()
     assert record["headers"] == [[name, (text or b"").decode()] for name, text in LARGEST.headers]
-    arguments = ("--home", str(platform.home), "dead-letters", "redrive", letter.letter)
+    arguments = ("--home", str(platform.home), "dead-letters", "redrive", dead_letter.dead_letter)
     code, out, errors = await busbar(*arguments)
     assert code == ExitCode.FAILED, out + errors
     assert "still not to be read: 1005 headers came" in out
@@ -167,9 +167,9 @@ async def test_a_record_that_only_compression_made_small_stops_nothing(
         sent = await producer.send_and_wait(INTENTS, NOISE * 60, partition=PARTITION)
     finally:
         await producer.stop()
-    letter = (await letters_of(client, "policy", INTENTS, [sent.offset]))[sent.offset]
-    assert (letter.size, letter.reason) == (12_000_000, "too_large")
-    assert "the store of policy has it" in letter.detail
+    dead_letter = (await dead_letters_of(client, "policy", INTENTS, [sent.offset]))[sent.offset]
+    assert (dead_letter.size, dead_letter.reason) == (12_000_000, "too_large")
+    assert "the store of policy has it" in dead_letter.detail
     operation = (await client.apply(f"{team}/dev/event-stream/s", {"partitions": 1})).operation
     await eventually(lambda: ended(client, [operation]), within=60, what="the next intent")
     assert_memory(platform)
@@ -185,9 +185,9 @@ async def test_a_header_whose_name_is_not_utf_8_stops_nobody(
     )
     operation = str(operation_id("urn:test", id_))
     await eventually(lambda: ended(client, [operation]), within=60, what="the intent behind it")
-    letters = await letters_of(client, "policy", INTENTS, [offset - 1, offset])
-    assert {letter.reason for letter in letters.values()} == {"not_a_cloudevent"}
-    record = (await client.dead_letter(letters[offset].letter)).record
+    dead_letters = await dead_letters_of(client, "policy", INTENTS, [offset - 1, offset])
+    assert {dead_letter.reason for dead_letter in dead_letters.values()} == {"not_a_cloudevent"}
+    record = (await client.dead_letter(dead_letters[offset].dead_letter)).record
     assert record is not None
     name = "base64:" + base64.b64encode(ODD.encode(errors="surrogateescape")).decode()
     assert record["headers"] == [[name, "1"]]

@@ -115,6 +115,6 @@ async def test_why_tells_the_whole_chain(client: Client, team: str) -> None:
 async def test_a_dead_letter_can_be_redriven_and_the_answer_is_an_operation(
     client: Client,
 ) -> None:
-    accepted = await client.redrive("no-such-letter", service="policy")
+    accepted = await client.redrive("no-such-dead-letter", service="policy")
     view = await done(client, accepted.operation)
-    assert (view.status, view.reason) == ("failed", "unknown_letter")
+    assert (view.status, view.reason) == ("failed", "unknown_dead_letter")

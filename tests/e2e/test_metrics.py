@@ -36,7 +36,7 @@ async def _lived(client: Client, team: str) -> None:
     accepted = [
         await client.apply(f"{team}/dev/event-stream/orders", {"partitions": 1}),
         await client.apply(f"{team}/dev/event-stream/orders", {"retention_hours": 100_000}),
-        await client.redrive("no-such-letter", service="policy"),
+        await client.redrive("no-such-dead-letter", service="policy"),
     ]
     for one in accepted:
         await client.wait(one.operation, timeout=30)
@@ -57,7 +57,7 @@ async def test_nobodys_names_and_nothing_secret_are_in_metrics(
 ) -> None:
     found = await scrape(platform, service)
     token = platform.token_file.read_text(encoding="ascii").strip()
-    for word in (team, token, "orders", "no-such-letter"):
+    for word in (team, token, "orders", "no-such-dead-letter"):
         assert word not in found
 
 

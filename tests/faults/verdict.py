@@ -228,13 +228,15 @@ async def _settled(name: str, store: Store, broker: Broker, found: Findings) -> 
             )
         )
         found.stuck += [f"{name} still has to do {row.kind} {row.name}" for row in due]
-        letters = (await tx.execute(select(func.count()).select_from(tables.letters))).scalar()
-        if letters:
-            found.lost.append(f"{name} has {letters} dead letters")
+        dead_letters = (
+            await tx.execute(select(func.count()).select_from(tables.dead_letters))
+        ).scalar()
+        if dead_letters:
+            found.lost.append(f"{name} has {dead_letters} dead letters")
         offsets = await tx.inbox.offsets(name)
         numbers = (await tx.execute(select(tables.sequences.c.sequence))).scalars().all()
         mark = await tx.execute(
-            select(tables.marks.c.value).where(tables.marks.c.name == "published")
+            select(tables.checkpoints.c.value).where(tables.checkpoints.c.name == "published")
         )
         acknowledged = mark.scalar() or 0
         outgoing = await tx.execute(

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 Topics = Callable[..., Awaitable[str]]
 PARTITIONS = 3
 NOISE = random.Random(7).randbytes(900_000)
-"""Letters are compressed: this stays as long as it is."""
+"""Dead letters are compressed: this stays as long as it is."""
 
 
 @pytest.fixture
@@ -276,23 +276,23 @@ async def test_headers_that_are_no_text_do_not_lose_later_records(line: Line) ->
     async with line.running():
         await line.send(*odd, record(3), Record("", 0, 0, 0, b"k", None, []), record(6))
         await line.done(1, 3, 6)
-    letters = await line.toy.dead()
-    assert [letter.offset for letter in letters] == [0, 2, 3, 5]
+    dead_letters = await line.toy.dead()
+    assert [dead_letter.offset for dead_letter in dead_letters] == [0, 2, 3, 5]
     assert (await line.toy.offsets())[line.intents, 0] == 7
 
 
 async def test_a_dead_letter_can_be_read_back_from_the_bus_whole(line: Line) -> None:
     async with line.running():
         await line.send(Record("", 1, 0, 0, b"\xff", NOISE, []))
-        (letter,) = await eventually(line.toy.dead, within=20)
+        (dead_letter,) = await eventually(line.toy.dead, within=20)
 
         async def seen() -> bool:
             topic = topics.dead_letters("policy")
             found = [item async for item in read_everything(line.bootstrap, [topic])]
-            ours = [item for item in found if item.key == letter.letter.encode()]
+            ours = [item for item in found if item.key == dead_letter.dead_letter.encode()]
             return bool(ours) and len(ours[0].value or b"") > 1_000_000
 
-        await eventually(seen, within=20, what="the letter on the bus")
+        await eventually(seen, within=20, what="the dead letter on the bus")
 
 
 async def test_a_consumer_that_died_is_a_problem(line: Line) -> None:

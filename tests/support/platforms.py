@@ -1,4 +1,4 @@
-"""Whole platforms in tests: on SQLite as a developer has it, on PostgreSQL in several copies."""
+"""Whole platforms in tests: on SQLite as a developer has it, on PostgreSQL in several instances."""
 
 import asyncio
 from collections.abc import Iterator
@@ -46,11 +46,13 @@ def database_of(cluster: StoreCluster) -> Database:
 
 
 @contextmanager
-def on_postgres(home: Path, *, copies: int, tell: Tell = quiet) -> Iterator[Platform]:
-    """A platform in ``copies`` copies on a cluster of its own."""
+def on_postgres(home: Path, *, instances: int, tell: Tell = quiet) -> Iterator[Platform]:
+    """A platform in ``instances`` instances on a cluster of its own."""
     bootstrap = load_settings().kafka_bootstrap_servers
     with store_cluster() as cluster:
         database = database_of(cluster)
-        made = Platform(home, bootstrap=bootstrap, database=database, copies=copies, tell=tell)
+        made = Platform(
+            home, bootstrap=bootstrap, database=database, instances=instances, tell=tell
+        )
         with running(made) as platform:
             yield platform

@@ -165,7 +165,7 @@ def record(
 ) -> Record:
     """A record as the bus delivers it: by default, the intent with the number ``offset``.
 
-    Each is a sequence of its own unless ``key`` says otherwise.
+    Each is an ordering key of its own unless ``key`` says otherwise.
     """
     envelope = Envelope(
         id=id_ or f"intent-{offset}",
@@ -232,7 +232,7 @@ class Toy:
         if asked_on != DeleteSubscription.TOPIC:
             asked = type("Asked", (DeleteSubscription,), {"TOPIC": asked_on})
         self.service.on(asked)(self.handle)
-        self.letters = DeadLetters("policy", cipher())
+        self.dead_letters = DeadLetters("policy", cipher())
         self.handled: list[str] = []
         """The name in every intent that reached the handler, failed or not."""
         self.failing: dict[str, list[BaseException]] = {}
@@ -246,7 +246,7 @@ class Toy:
         self.engine = Engine(
             self.service,
             self.store,
-            self.letters,
+            self.dead_letters,
             clock=self.clock,
             attempts=self.attempts,
             chance=lambda: 1.0,
@@ -283,7 +283,7 @@ class Toy:
 
     async def effects(self) -> dict[str, int]:
         """How many rows each kind of effect has left."""
-        names = ("events", "inbox", "offsets", "tasks", "documents", "letters")
+        names = ("events", "inbox", "offsets", "tasks", "documents", "dead_letters")
         async with self.store.reading() as tx:
             return {
                 name: len((await tx.execute(select(tables.metadata.tables[name]))).all())
@@ -354,4 +354,4 @@ def links(envelopes: Sequence[Envelope]) -> list[str]:
 
 async def marks_of(store: Store) -> dict[str, int]:
     async with store.reading() as tx:
-        return {row.name: row.value for row in await tx.execute(select(tables.marks))}
+        return {row.name: row.value for row in await tx.execute(select(tables.checkpoints))}

@@ -30,7 +30,10 @@ _SUBSCRIPTION_KEY = {
     "pattern": f"^{SLUG}/{SLUG}$",
     "description": "The subscription, team/name.",
 }
-_LETTER_KEY = {"type": "string", "description": "The dead letter's id or its record's own key."}
+_DEAD_LETTER_KEY = {
+    "type": "string",
+    "description": "The dead letter's id or its record's own key.",
+}
 _RELAY_KEY = {"type": "string", "pattern": f"^{SLUG}$", "description": "The relay."}
 
 _KEYS = {
@@ -233,7 +236,7 @@ def _message(message: type[Message]) -> JsonObject:
             "location": "$message.header#/ce_correlationid",
         },
         "bindings": {
-            "kafka": {"key": _KEYS.get(message.TOPIC, _LETTER_KEY), "bindingVersion": BINDING}
+            "kafka": {"key": _KEYS.get(message.TOPIC, _DEAD_LETTER_KEY), "bindingVersion": BINDING}
         },
         "tags": [{"name": message.STATUS}],
     }

@@ -27,7 +27,7 @@ def key_of(data: JsonObject) -> str | None:
     for parts in (_RESOURCE, _SUBSCRIPTION):
         if all(isinstance(data.get(part), str) for part in parts):
             return "/".join(data[part] for part in parts)
-    for field in ("subscription", "resource", "letter", "relay"):
+    for field in ("subscription", "resource", "dead_letter", "relay"):
         if isinstance(data.get(field), str):
             return str(data[field])
     return None

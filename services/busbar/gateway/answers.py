@@ -62,7 +62,7 @@ class Redriven(Part):
 class DeadLetter(Part):
     """A record that a service could not handle, without what it holds."""
 
-    letter: str
+    dead_letter: str
     service: str
     topic: str
     partition: int
@@ -72,8 +72,10 @@ class DeadLetter(Part):
     intent: JsonObject | None = Field(description="The event's identity, where it could be read.")
     size: int = Field(description="Bytes of the record's value.")
     time: str
-    sequence: str | None = Field(default=None, description="What waits for it, if anything does.")
-    behind: str | None = Field(default=None, description="The letter that it waits for.")
+    ordering_key: str | None = Field(
+        default=None, description="What waits for it, if anything does."
+    )
+    behind: str | None = Field(default=None, description="The dead letter that it waits for.")
     recovered: str | None = Field(
         default=None, description="When it was handled after all; null if it was not."
     )
@@ -95,7 +97,7 @@ class OpenedRecord(Part):
     value: str | None
 
 
-class OpenedLetter(DeadLetter):
+class DecryptedDeadLetter(DeadLetter):
     """A dead letter with its record."""
 
     record: OpenedRecord

@@ -44,10 +44,10 @@ from busbar.runtime.telemetry import tracing
 
 OPERATION = "operation"
 RESOURCE = "resource"
-LETTER = "letter"
+DEAD_LETTER = "dead_letter"
 ACCEPTED = "accepted"
 
-LetterFact = DeadLettered | DeadLetterRedriven | DeadLetterRecovered | DeadLetterDiscarded
+DeadLetterFact = DeadLettered | DeadLetterRedriven | DeadLetterRecovered | DeadLetterDiscarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ class Gateway:
             await _project_operation(operation, fact, time, tx)
         if resource is not None and received.record.topic == topics.FACTS_RESOURCE:
             await _project_resource(resource, fact, time, tx)
-        if isinstance(fact, LetterFact):
-            await _project_letter(fact, time, tx)
+        if isinstance(fact, DeadLetterFact):
+            await _project_dead_letter(fact, time, tx)
 
 
 async def take(
@@ -236,19 +236,21 @@ async def _project_resource(resource: str, fact: Message, time: str, tx: Transac
     await tx.documents.put(Document(kind=RESOURCE, key=resource, rank=resource, value=value))
 
 
-async def _project_letter(fact: LetterFact, time: str, tx: Transaction) -> None:
-    known = dict(await tx.documents.get(LETTER, fact.letter) or {})
+async def _project_dead_letter(fact: DeadLetterFact, time: str, tx: Transaction) -> None:
+    known = dict(await tx.documents.get(DEAD_LETTER, fact.dead_letter) or {})
     match fact:
         case DeadLettered():
             known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
         case _ if not known:
-            return  # somebody asked for a letter that there is not
+            return  # somebody asked for a dead letter that there is not
         case DeadLetterRecovered():
             known["recovered"] = time
         case _:
             outcome = {"outcome": fact.outcome, "detail": fact.detail, "time": time}
             known["redriven"] = [*known["redriven"], outcome]
-    rank = f"{known['time']}/{fact.letter}"
+    rank = f"{known['time']}/{fact.dead_letter}"
     await tx.documents.put(
-        Document(kind=LETTER, key=fact.letter, parent=fact.service, rank=rank, value=known)
+        Document(
+            kind=DEAD_LETTER, key=fact.dead_letter, parent=fact.service, rank=rank, value=known
+        )
     )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from busbar.gateway.handlers import LETTER, OPERATION, RESOURCE
+from busbar.gateway.handlers import DEAD_LETTER, OPERATION, RESOURCE
 from busbar.messages.views import ENDED
 from busbar.runtime.store import Document, Store, StoredEvent
 from busbar.runtime.store.model.commit_result import Written
@@ -87,19 +87,19 @@ class Reader:
             page = await tx.documents.find(RESOURCE, prefix=prefix, after=after, limit=limit)
         return _page(page, limit)
 
-    async def letters(self, *, service: str | None, after: str | None, limit: int) -> Page:
+    async def dead_letters(self, *, service: str | None, after: str | None, limit: int) -> Page:
         """Dead letters, oldest first, without what they hold."""
         async with self._store.reading() as tx:
-            page = await tx.documents.find(LETTER, parent=service, after=after, limit=limit)
+            page = await tx.documents.find(DEAD_LETTER, parent=service, after=after, limit=limit)
         found = _page(page, limit)
         for item in found["items"]:
             item.pop("sealed", None)
         return found
 
-    async def letter(self, id_: str) -> Mapping[str, Any] | None:
+    async def dead_letter(self, id_: str) -> Mapping[str, Any] | None:
         """One dead letter, sealed as it is."""
         async with self._store.reading() as tx:
-            return await tx.documents.get(LETTER, id_)
+            return await tx.documents.get(DEAD_LETTER, id_)
 
     async def cursor(self, text: str) -> int | None:
         """The cursor that ``text`` names (`now` is where the facts end), or None."""

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from busbar.gateway.answers import (
     Accepted,
     DeadLetterPage,
+    DecryptedDeadLetter,
     FactPage,
-    OpenedLetter,
     OperationPage,
     ResourcePage,
 )
@@ -77,7 +77,7 @@ def routes(
     _operations(secured, reader)
     _resources(secured, reader)
     _facts(secured, reader)
-    _letters(secured, reader, cipher)
+    _dead_letters(secured, reader, cipher)
     _audit(secured, audit)
 
     @secured.get("/openapi.json", tags=["contract"], responses=problems())
@@ -237,14 +237,14 @@ def _facts(router: APIRouter, reader: Reader) -> None:
         )
 
 
-def _letters(router: APIRouter, reader: Reader, cipher: Cipher) -> None:
+def _dead_letters(router: APIRouter, reader: Reader, cipher: Cipher) -> None:
     @router.get(
         "/dead-letters",
         tags=["dead letters"],
         response_model=DeadLetterPage,
         responses=problems(_400="A parameter does not fit."),
     )
-    async def list_letters(
+    async def list_dead_letters(
         service: Annotated[
             str | None, Query(description="Only those of this service, as `policy`.")
         ] = None,
@@ -252,26 +252,26 @@ def _letters(router: APIRouter, reader: Reader, cipher: Cipher) -> None:
         limit: Limit = 100,
     ) -> dict[str, Any]:
         """Dead letters, oldest first."""
-        return await reader.letters(service=service, after=after, limit=limit)
+        return await reader.dead_letters(service=service, after=after, limit=limit)
 
     @router.get(
-        "/dead-letters/{letter}",
+        "/dead-letters/{dead_letter}",
         tags=["dead letters"],
-        response_model=OpenedLetter,
+        response_model=DecryptedDeadLetter,
         responses=problems(
             _404="There is no such dead letter.", _409="It was sealed with another key."
         ),
     )
-    async def get_letter(
-        letter: Annotated[str, Path(description="The dead letter's id.")],
+    async def get_dead_letter(
+        dead_letter: Annotated[str, Path(description="The dead letter's id.")],
     ) -> dict[str, Any]:
         """One dead letter, opened."""
-        known = dict(_found(await reader.letter(letter), f"dead letter {letter}"))
-        known["record"] = _open(letter, known.pop("sealed"), cipher)
+        known = dict(_found(await reader.dead_letter(dead_letter), f"dead letter {dead_letter}"))
+        known["record"] = _open(dead_letter, known.pop("sealed"), cipher)
         return known
 
 
-def _open(letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
+def _open(dead_letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
     if not sealed:
         raise ProblemError(
             HTTPStatus.CONFLICT,
@@ -281,7 +281,7 @@ def _open(letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
             fix="redrive the letter, or have its producer send it again, smaller",
         )
     try:
-        record = unpack(cipher.open(base64.b64decode(sealed), context=letter))
+        record = unpack(cipher.open(base64.b64decode(sealed), context=dead_letter))
     except ConfigurationError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix) from error
     except ValueError as error:

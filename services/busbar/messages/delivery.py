@@ -1,4 +1,4 @@
-"""The families ``dead-letter`` and ``head``: what a service could not handle, and how far it is."""
+"""The families ``dead-letter`` and ``head``: records that failed, and relay progress."""
 
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -16,8 +16,8 @@ from busbar.messages.base import (
     Slug,
 )
 
-_LETTER: JsonObject = {
-    "letter": "22222222-2222-5222-8222-222222222222",
+_DEAD_LETTER: JsonObject = {
+    "dead_letter": "22222222-2222-5222-8222-222222222222",
     "service": "policy",
 }
 
@@ -27,10 +27,10 @@ class RedriveDeadLetter(Intent):
 
     TYPE: ClassVar[str] = "busbar.dead-letter.redrive.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
-    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_LETTER,)
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_DEAD_LETTER,)
 
     service: Slug = Field(description="The service whose dead letter it is.")
-    letter: str = Field(description="The dead letter's id.")
+    dead_letter: str = Field(description="The dead letter's id.")
 
 
 class DiscardDeadLetter(Intent):
@@ -38,10 +38,10 @@ class DiscardDeadLetter(Intent):
 
     TYPE: ClassVar[str] = "busbar.dead-letter.discard.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
-    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_LETTER,)
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_DEAD_LETTER,)
 
     service: Slug = Field(description="The service whose dead letter it is.")
-    letter: str = Field(description="The dead letter's id.")
+    dead_letter: str = Field(description="The dead letter's id.")
 
 
 class DeadLettered(Fact):
@@ -51,7 +51,7 @@ class DeadLettered(Fact):
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_LETTER,
+            **_DEAD_LETTER,
             "topic": "busbar.intents.resource",
             "partition": 3,
             "offset": 42,
@@ -63,7 +63,7 @@ class DeadLettered(Fact):
             "sealed": "AAECAw==",
         },
         {
-            **_LETTER,
+            **_DEAD_LETTER,
             "service": "provisioner",
             "topic": "busbar.facts.policy",
             "partition": 7,
@@ -72,7 +72,7 @@ class DeadLettered(Fact):
             "detail": "provisioner failed 5 times with KeyError",
             "intent": EXAMPLE_INTENT,
             "operation": EXAMPLE_OPERATION,
-            "sequence": "payments/dev/event-stream/orders",
+            "ordering_key": "payments/dev/event-stream/orders",
             "behind": None,
             "size": 512,
             "sealed": "AAECAw==",
@@ -82,14 +82,15 @@ class DeadLettered(Fact):
     operation: UUID | None = Field(
         default=None, description="The operation that cannot go on without the record."
     )
-    sequence: str | None = Field(
+    ordering_key: str | None = Field(
         default=None,
-        description="The sequence (a resource, mostly) that waits for this record; null if none.",
+        description="The ordering key, usually a resource, parked by this record; null if none.",
     )
     behind: str | None = Field(
-        default=None, description="The letter that this one waits for, if it did not fail itself."
+        default=None,
+        description="The dead letter that this one waits for, if it did not fail itself.",
     )
-    letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
+    dead_letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
     service: Slug
     topic: str
     partition: int
@@ -111,7 +112,7 @@ class DeadLetterRedriven(Fact):
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_LETTER,
+            **_DEAD_LETTER,
             "operation": EXAMPLE_OPERATION,
             "intent": EXAMPLE_INTENT,
             "outcome": "handled",
@@ -120,10 +121,10 @@ class DeadLetterRedriven(Fact):
     )
 
     operation: UUID = Field(description="The operation of the redrive intent.")
-    letter: str
+    dead_letter: str
     service: Slug
     intent: IntentRef = Field(description="The redrive intent.")
-    outcome: Literal["handled", "failed", "unknown_letter"]
+    outcome: Literal["handled", "failed", "unknown_dead_letter"]
     detail: str
 
 
@@ -134,9 +135,9 @@ class DeadLetterRecovered(Fact):
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_LETTER,
+            **_DEAD_LETTER,
             "operation": EXAMPLE_OPERATION,
-            "sequence": "payments/dev/event-stream/orders",
+            "ordering_key": "payments/dev/event-stream/orders",
             "attempts": 2,
         },
     )
@@ -144,10 +145,10 @@ class DeadLetterRecovered(Fact):
     operation: UUID | None = Field(
         default=None, description="The operation that can go on, if it waited for the record."
     )
-    letter: str
+    dead_letter: str
     service: Slug
-    sequence: str = Field(description="The sequence that waited for it.")
-    attempts: int = Field(description="How often its sequence was tried again before.")
+    ordering_key: str = Field(description="The ordering key that waited for it.")
+    attempts: int = Field(description="How often its ordering key was tried again before.")
 
 
 class DeadLetterDiscarded(Fact):
@@ -157,7 +158,7 @@ class DeadLetterDiscarded(Fact):
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_LETTER,
+            **_DEAD_LETTER,
             "operation": EXAMPLE_OPERATION,
             "intent": EXAMPLE_INTENT,
             "outcome": "discarded",
@@ -166,10 +167,10 @@ class DeadLetterDiscarded(Fact):
     )
 
     operation: UUID = Field(description="The operation of the discard intent.")
-    letter: str
+    dead_letter: str
     service: Slug
     intent: IntentRef = Field(description="The discard intent.")
-    outcome: Literal["discarded", "not_waiting", "unknown_letter"]
+    outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"]
     detail: str
 
 

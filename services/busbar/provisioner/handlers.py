@@ -100,7 +100,7 @@ class Provisioner:
         """The service, wired."""
         service = Service("provisioner")
         service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA, at_once=SAGAS, opening=self.open)(self.run)
+        service.task(SAGA, concurrency=SAGAS, opening=self.open)(self.run)
         return service
 
     async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:

@@ -33,9 +33,9 @@ class FactItem(Part):
 
 
 class DeadLetter(Part):
-    """A record that a service could not handle; ``record`` only where one letter was asked for."""
+    """A record that a service could not handle; ``record`` is set when it is requested by id."""
 
-    letter: str
+    dead_letter: str
     service: str
     topic: str
     partition: int
@@ -45,8 +45,10 @@ class DeadLetter(Part):
     intent: JsonObject | None = None
     size: int = 0
     time: str = ""
-    sequence: str | None = Field(default=None, description="What waits for it, if anything does.")
-    behind: str | None = Field(default=None, description="The letter that it waits for.")
+    ordering_key: str | None = Field(
+        default=None, description="What waits for it, if anything does."
+    )
+    behind: str | None = Field(default=None, description="The dead letter that it waits for.")
     recovered: str | None = Field(default=None, description="When it was handled after all.")
     redriven: tuple[Any, ...] = Field(default=(), description="Outcomes, oldest first.")
     record: JsonObject | None = Field(default=None, repr=False)

@@ -174,26 +174,30 @@ class Client:
 
     async def redrive(
         self,
-        letter: str,
+        dead_letter: str,
         *,
         service: str,
         event_id: str | None = None,
         key: str | None = None,
     ) -> Accepted:
-        """Have ``service`` handle the dead letter ``letter`` again."""
-        intent = events.intent_of(RedriveDeadLetter, {"service": service, "letter": letter})
+        """Have ``service`` handle the dead letter ``dead_letter`` again."""
+        intent = events.intent_of(
+            RedriveDeadLetter, {"service": service, "dead_letter": dead_letter}
+        )
         return await self.send(intent, event_id=event_id, key=key)
 
     async def discard(
         self,
-        letter: str,
+        dead_letter: str,
         *,
         service: str,
         event_id: str | None = None,
         key: str | None = None,
     ) -> Accepted:
-        """Have ``service`` give the dead letter ``letter`` up: what waits behind it goes on."""
-        intent = events.intent_of(DiscardDeadLetter, {"service": service, "letter": letter})
+        """Discard ``dead_letter`` of ``service``; the records behind it are handled."""
+        intent = events.intent_of(
+            DiscardDeadLetter, {"service": service, "dead_letter": dead_letter}
+        )
         return await self.send(intent, event_id=event_id, key=key)
 
     # -- operations -----------------------------------------------------------------------------
@@ -291,9 +295,9 @@ class Client:
         """Every dead letter, or those of a service; without their records."""
         return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=_PAGE))
 
-    async def dead_letter(self, letter: str) -> DeadLetter:
+    async def dead_letter(self, dead_letter: str) -> DeadLetter:
         """One dead letter with the record it holds."""
-        answer = await self._get(f"/v1/dead-letters/{quote(letter, safe='')}")
+        answer = await self._get(f"/v1/dead-letters/{quote(dead_letter, safe='')}")
         return typed(DeadLetter, answer.body)
 
     # -- the audit log --------------------------------------------------------------------------

@@ -17,6 +17,6 @@ FIRE: Mapping[str, Callable[[int], Row]] = {
     "database-crash": scenario("database-crash", kills.database_crash(3)),
     "lost-answer": scenario("lost-answer", links.lost_answer(12), links=("databases",)),
     "cut-link": scenario("cut-link", links.cut_link(), links=("store", "broker", "databases")),
-    "old-and-new": scenario("old-and-new", older.side_by_side(150), copies=1, databases=0),
+    "old-and-new": scenario("old-and-new", older.side_by_side(150), instances=1, databases=0),
     "replayed-topics": scenario("replayed-topics", replays.replayed()),
 }

@@ -18,7 +18,10 @@ from faults.fire.stage import LEASE, Stage
 from support import eventually
 
 BUILD = Path(__file__).parents[1] / "older" / "busbar-before-pre_0002.tar.xz"
-"""The package as it was before the schema step ``pre_0002``, and before sequences were parked."""
+"""A recorded build from before the schema step ``pre_0002``, which knows no parked keys.
+
+Nothing has been released: the names of tables and of fields in messages are those of today.
+"""
 
 JOINED = "partitions_assigned"
 STOP_SECONDS = 15.0

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from faults.fire import oracle, outside
 from faults.fire.load import Hook, Load, Watcher
 from faults.fire.script import ENDINGS, scripts
-from faults.fire.stage import COPIES, Stage, stage
+from faults.fire.stage import INSTANCES, Stage, stage
 from faults.report import Findings, Row
 
 LONGEST_SECONDS = 900
@@ -59,11 +59,11 @@ Fault = Callable[[Scene], Awaitable[None]]
 
 @asynccontextmanager
 async def scene(
-    seed: int, *, links: tuple[str, ...], copies: int, streams: int, databases: int
+    seed: int, *, links: tuple[str, ...], instances: int, streams: int, databases: int
 ) -> AsyncIterator[Scene]:
     """Everything in place, and a subscription to what is to come."""
     hook = Hook()
-    async with stage(seed, links=links, copies=copies) as here, hook.listening() as url:
+    async with stage(seed, links=links, instances=instances) as here, hook.listening() as url:
         await _subscribe(here, url)
         watcher = Watcher(here.kafka.bootstrap)
         async with watcher.watching():
@@ -93,7 +93,7 @@ def scenario(
     fault: Fault,
     *,
     links: tuple[str, ...] = (),
-    copies: int = COPIES,
+    instances: int = INSTANCES,
     streams: int = STREAMS,
     databases: int = DATABASES,
 ) -> Callable[[int], Row]:
@@ -102,7 +102,9 @@ def scenario(
     async def play(seed: int) -> Row:
         async with (
             asyncio.timeout(LONGEST_SECONDS),
-            scene(seed, links=links, copies=copies, streams=streams, databases=databases) as here,
+            scene(
+                seed, links=links, instances=instances, streams=streams, databases=databases
+            ) as here,
         ):
             held = False
             try:

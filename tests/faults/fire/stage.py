@@ -1,4 +1,4 @@
-"""The platform with real processes: Kafka, two PostgreSQL clusters, two copies of services."""
+"""The platform with real processes: Kafka, two PostgreSQL clusters, two instances of services."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ from support.postgres_store import DATABASE, PASSWORD, SERVICE, StoreCluster
 LEASE = "3"
 OPERATOR = "operator"
 OPERATOR_PASSWORD = "for-this-run-only"  # noqa: S105 - of a cluster that lives as long as the run
-COPIES = 2
+INSTANCES = 2
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ def survivors(pids: set[int]) -> set[int]:
 
 @asynccontextmanager
 async def stage(
-    seed: int, *, links: tuple[str, ...] = (), copies: int = COPIES
+    seed: int, *, links: tuple[str, ...] = (), instances: int = INSTANCES
 ) -> AsyncIterator[Stage]:
     """Start everything; ``links`` go through proxies: ``store``, ``broker``, ``databases``."""
     folder = Path(tempfile.mkdtemp(prefix="busbar-fire-"))
@@ -126,7 +126,7 @@ async def stage(
         await cluster.make_roles()
         await _make_operator(databases)
         used = {name: proxy.port for name, proxy in proxies.items() if name in links}
-        platform = _platform(folder / "home", kafka, cluster, used, copies)
+        platform = _platform(folder / "home", kafka, cluster, used, instances)
         stack.callback(platform.stop)
         await asyncio.to_thread(platform.start)
         await asyncio.to_thread(platform.wait_ready)
@@ -172,7 +172,7 @@ def _operator_url(port: int) -> SecretStr:
 
 
 def _platform(
-    home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int], copies: int
+    home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int], instances: int
 ) -> Platform:
     more = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
     if "broker" in used:
@@ -184,7 +184,7 @@ def _platform(
         home,
         bootstrap=kafka.bootstrap,
         database=Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url)),
-        copies=copies,
+        instances=instances,
         services=_with(more),
     )
 

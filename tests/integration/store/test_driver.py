@@ -37,7 +37,7 @@ async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
     with pytest.raises(StoreAwayError):
         await store.transact(body)
     async with store.reading() as tx:
-        found = await tx.execute(text("SELECT count(*) FROM marks WHERE name = 'm'"))
+        found = await tx.execute(text("SELECT count(*) FROM checkpoints WHERE name = 'm'"))
         assert found.scalar_one() == 0
 
 
@@ -114,7 +114,7 @@ async def test_a_schema_that_changes_under_a_prepared_statement_is_met_once(
     async def every(tx: Transaction) -> list[object]:
         nonlocal collided
         try:
-            return await asyncpg_session.fetch(tx._connection, "SELECT * FROM marks")
+            return await asyncpg_session.fetch(tx._connection, "SELECT * FROM checkpoints")
         except Collision:
             collided += 1
             raise

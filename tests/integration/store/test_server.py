@@ -95,7 +95,9 @@ async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
         await open_postgres(url, service="policy", clock=SystemClock())
 
 
-@pytest.mark.parametrize("table", ["events", "sequences", "inbox", "letters", "schema_version"])
+@pytest.mark.parametrize(
+    "table", ["events", "sequences", "inbox", "dead_letters", "schema_version"]
+)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET {}", "DELETE FROM {}", "TRUNCATE {}"])
 async def test_services_cannot_change_history(
     cluster: StoreCluster, table: str, statement: str

@@ -167,7 +167,7 @@ async def test_who_stops_in_the_middle_of_a_statement_is_ended_and_holds_nobody_
     async with cluster.session(application_name="busbar_policy") as frozen:
         transaction = frozen.transaction()
         await transaction.start()
-        await frozen.execute("INSERT INTO marks VALUES ('frozen', 1)")
+        await frozen.execute("INSERT INTO checkpoints VALUES ('frozen', 1)")
         _stop_after_parsing(frozen)
         await append(store, "s", 1)
         await eventually(
@@ -181,7 +181,7 @@ async def test_who_waits_between_statements_or_works_on_one_is_not_taken_for_fro
     store: Store, cluster: StoreCluster
 ) -> None:
     async with cluster.session(application_name="busbar_policy") as one, one.transaction():
-        await one.execute("INSERT INTO marks VALUES ('idle', 1)")
+        await one.execute("INSERT INTO checkpoints VALUES ('idle', 1)")
         assert await store.relieve(after=timedelta()) == 0
         working = asyncio.create_task(one.execute("SELECT pg_sleep(0.3)"))
         while not working.done():
@@ -193,7 +193,7 @@ async def test_sessions_of_others_are_left_alone(store: Store, cluster: StoreClu
     async with cluster.session(application_name="psql") as session:
         transaction = session.transaction()
         await transaction.start()
-        await session.execute("INSERT INTO marks VALUES ('theirs', 1)")
+        await session.execute("INSERT INTO checkpoints VALUES ('theirs', 1)")
         _stop_after_parsing(session)
         await eventually(
             lambda: _waits_in_a_statement(cluster, "psql"), within=10, what="it to stand still"

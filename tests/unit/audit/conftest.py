@@ -30,8 +30,8 @@ class Bus:
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
         service = Audit(cipher()).service()
-        letters = DeadLetters("audit", cipher())
-        self.engine = Engine(service, store, letters, clock=clock, attempts=2)
+        dead_letters = DeadLetters("audit", cipher())
+        self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
         self.records: list[Record] = []
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
         self._sequences: dict[str, int] = defaultdict(int)

@@ -130,7 +130,7 @@ async def test_an_event_without_a_time_has_the_time_of_its_record(bus: Bus) -> N
 
 
 async def test_every_topic_is_kept_requests_for_redrives_included(bus: Bus) -> None:
-    redrive = RedriveDeadLetter(service="audit", letter="x")
+    redrive = RedriveDeadLetter(service="audit", dead_letter="x")
     bus.message(redrive, "r")
     for topic in topics.ALL:
         bus.raw(topic, b"?")

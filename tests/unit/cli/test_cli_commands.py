@@ -206,9 +206,15 @@ def test_state_asks_for_a_moment(busbar: Run, gateway: FakeGateway) -> None:
 
 
 def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) -> None:
-    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    dead_letter = {
+        "dead_letter": "l-1",
+        "service": "policy",
+        "topic": "t",
+        "partition": 0,
+        "offset": 4,
+    }
     record = {"key": "k", "headers": [["ce_id", "1"]], "value": "\x1b[31m[bold]{"}
-    gateway.letters = [{**letter, "reason": "bad_json", "record": record}]
+    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "record": record}]
     assert "bad_json" in busbar("dead-letters", "list").stdout
     shown = busbar("dead-letters", "show", "l-1").stdout
     assert "ce_id: 1" in shown
@@ -220,11 +226,17 @@ def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) ->
 def test_redriving_waits_for_the_outcome(
     busbar: Run, gateway: FakeGateway, outcome: str, code: int
 ) -> None:
-    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
-    gateway.letters = [{**letter, "reason": "bad_json", "redriven": []}]
+    dead_letter = {
+        "dead_letter": "l-1",
+        "service": "policy",
+        "topic": "t",
+        "partition": 0,
+        "offset": 4,
+    }
+    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "redriven": []}]
 
     def redriven(_event: object) -> None:
-        gateway.letters[0]["redriven"] = [{"outcome": outcome, "detail": "so it went"}]
+        gateway.dead_letters[0]["redriven"] = [{"outcome": outcome, "detail": "so it went"}]
 
     gateway.on_post = redriven
     result = busbar("dead-letters", "redrive", "l-1")
@@ -233,8 +245,14 @@ def test_redriving_waits_for_the_outcome(
 
 
 def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeGateway) -> None:
-    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
-    gateway.letters = [{**letter, "reason": "bad_json"}]
+    dead_letter = {
+        "dead_letter": "l-1",
+        "service": "policy",
+        "topic": "t",
+        "partition": 0,
+        "offset": 4,
+    }
+    gateway.dead_letters = [{**dead_letter, "reason": "bad_json"}]
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
 
 

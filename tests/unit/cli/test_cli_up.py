@@ -116,7 +116,7 @@ class Stage:
         self.platforms: list[Platform] = []
 
     def platform(
-        self, *names: str, gateway_port: int = 0, grace: float = 10, copies: int = 1
+        self, *names: str, gateway_port: int = 0, grace: float = 10, instances: int = 1
     ) -> Platform:
         def start_broker(home: Path, _port: int, _progress: Progress) -> StubBroker:
             self.brokers.append(StubBroker(home))
@@ -129,7 +129,7 @@ class Stage:
             services=stubs(*(names or ("policy", "audit"))),
             tell=self.told.append,
             grace=grace,
-            copies=copies,
+            instances=instances,
         )
         self.platforms.append(made)
         return made
@@ -398,7 +398,7 @@ def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
     assert set(ports.values()) == {"0"}
 
 
-def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_copies_as_asked(
+def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_as_asked(
     tmp_path: Path,
 ) -> None:
     url = "postgresql://somebody@127.0.0.1/busbar"
@@ -409,7 +409,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_copies_as_a
         gateway_port=8642,
         audit_port=20001,
         database_url=SecretStr(url),
-        copies=3,
+        instances=3,
     )
     plans = {plan.name: plan for plan in plan_services(wiring)}
     several = ("policy", "provisioner", "audit", "notifier")
@@ -419,7 +419,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_copies_as_a
         *(f"{name}.{copy}" for name in several for copy in (2, 3)),
     }
     assert plans["policy.3"].command == plans["policy"].command
-    numbers = {name: plan.environment["BUSBAR_COPY_NUMBER"] for name, plan in plans.items()}
+    numbers = {name: plan.environment["BUSBAR_INSTANCE_NUMBER"] for name, plan in plans.items()}
     assert (numbers["policy"], numbers["policy.3"]) == ("1", "3")
     with_port = [name for name, p in plans.items() if p.environment["BUSBAR_HTTP_PORT"] != "0"]
     assert with_port == ["audit"]
@@ -428,16 +428,16 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_copies_as_a
         assert plan.environment["BUSBAR_DATABASE_OWNER_URL"] == ""
 
 
-def test_several_copies_without_postgresql_are_refused_before_anything_starts(
+def test_several_instances_without_postgresql_are_refused_before_anything_starts(
     stage: Stage,
 ) -> None:
-    with pytest.raises(ConfigurationError, match="on SQLite it runs once") as caught:
-        stage.platform(copies=2).start()
+    with pytest.raises(ConfigurationError, match="cannot share one SQLite file") as caught:
+        stage.platform(instances=2).start()
     assert "BUSBAR_DATABASE_URL" in caught.value.fix
     assert stage.brokers == []
 
 
-def test_copies_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Path) -> None:
+def test_instances_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Path) -> None:
     def name(copy: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
         return member_name("policy", copy, home=home, alone=alone)
 

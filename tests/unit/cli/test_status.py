@@ -104,7 +104,7 @@ def test_gauges_are_shown_as_they_are() -> None:
     assert (found.tasks_due, found.guard_lag_seconds) == (5, None)
 
 
-def test_outcomes_of_all_copies_are_added_up() -> None:
+def test_outcomes_of_all_instances_are_added_up() -> None:
     def of(allowed: int, denied: int) -> str:
         name = "busbar_policy_decisions_total"
         return f'{name}{{outcome="allowed"}} {allowed}\n{name}{{outcome="denied"}} {denied}\n'

@@ -159,8 +159,8 @@ class Platform:
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
-        letters = DeadLetters("gateway", cipher())
-        self.engine = Engine(Gateway().service(), store, letters, clock=clock, attempts=2)
+        dead_letters = DeadLetters("gateway", cipher())
+        self.engine = Engine(Gateway().service(), store, dead_letters, clock=clock, attempts=2)
         self._offsets: dict[str, int] = defaultdict(int)
         self._count = 0
 

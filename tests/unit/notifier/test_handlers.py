@@ -99,9 +99,9 @@ class Bench:
             policy=RetryPolicy(delays=(5, 30), spread=0),
             clock=clock,
         )
-        letters = DeadLetters("notifier", cipher())
+        dead_letters = DeadLetters("notifier", cipher())
         service = self.notifier.service()
-        self.engine = Engine(service, store, letters, clock=clock, attempts=2)
+        self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
         self._offset = 0
 
     def record(
@@ -277,9 +277,9 @@ async def test_what_is_not_known_is_not_passed_over(bench: Bench) -> None:
         data={},
         about="search/dev/nothing/it",
     )
-    (letter,) = await bench.handle(record)
-    assert isinstance(letter, DeadLettered)
-    assert letter.reason == "unknown_version"
+    (dead_letter,) = await bench.handle(record)
+    assert isinstance(dead_letter, DeadLettered)
+    assert dead_letter.reason == "unknown_version"
 
 
 async def test_a_subscription_in_the_same_batch_is_in_force_for_what_follows(bench: Bench) -> None:
@@ -295,9 +295,9 @@ async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Ben
     record = bench.record(
         type_=ResourceProvisioned.TYPE, topic=topics.FACTS_RESOURCE, data={"resource": 1}
     )
-    (letter,) = await bench.handle(record)
-    assert isinstance(letter, DeadLettered)
-    assert letter.reason == "invalid_data"
+    (dead_letter,) = await bench.handle(record)
+    assert isinstance(dead_letter, DeadLettered)
+    assert dead_letter.reason == "invalid_data"
 
 
 # -- who is told ----------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ async def test_an_unreadable_fact_parks_its_key_and_no_other(reader: Toy) -> Non
         ]
     )
     assert await reader.done() == [2]
-    assert [(one.offset, one.sequence) for one in await reader.dead()] == [
+    assert [(one.offset, one.ordering_key) for one in await reader.dead()] == [
         (0, "payments/one"),
         (1, "payments/one"),
     ]
@@ -48,7 +48,7 @@ async def test_an_unreadable_intent_parks_nothing(toy: Toy) -> None:
     garbage = Record(DeleteSubscription.TOPIC, 0, 0, 0, b"payments/one", b"{", [])
     await toy.engine.process([garbage, record(1, key="payments/one")])
     assert await toy.done() == [1]
-    assert [one.sequence for one in await toy.dead()] == [None]
+    assert [one.ordering_key for one in await toy.dead()] == [None]
 
 
 async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: Toy) -> None:
@@ -61,9 +61,9 @@ async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: 
         ]
     )
     assert await reader.done() == [2]
-    letter, _ = await reader.dead()
-    assert letter.reason == "unknown_version"
-    assert letter.detail == (
+    dead_letter, _ = await reader.dead()
+    assert dead_letter.reason == "unknown_version"
+    assert dead_letter.detail == (
         f"policy knows {DeleteSubscription.TYPE}, not {later}: deploy a release that knows it; "
         "it is then tried again"
     )
@@ -96,18 +96,18 @@ async def test_a_type_of_another_topic_is_read(reader: Toy) -> None:
         FACTS, 0, 0, 0, b"payments/one", b"{", [("ce_type", Unsubscribed.TYPE.encode())]
     )
     await reader.engine.process([theirs])
-    assert [one.sequence for one in await reader.dead()] == ["payments/one"]
+    assert [one.ordering_key for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_a_fact_whose_type_is_not_plain_is_read(reader: Toy) -> None:
     """It could be for us, so it parks its key as whatever is unreadable does."""
     await reader.engine.process([for_others(0, "payments/one", types=2)])
-    assert [one.sequence for one in await reader.dead()] == ["payments/one"]
+    assert [one.ordering_key for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_facts_for_others_wait_behind_what_is_parked(reader: Toy) -> None:
     await reader.engine.process([broken_fact(0), for_others(1, "payments/one")])
-    assert [(one.offset, one.sequence) for one in await reader.dead()] == [
+    assert [(one.offset, one.ordering_key) for one in await reader.dead()] == [
         (0, "payments/one"),
         (1, "payments/one"),
     ]

@@ -93,7 +93,7 @@ async def test_who_takes_every_record_handles_every_record(
     async def take(found: object, content: object, tx: Transaction) -> None:
         """Keep nothing."""
 
-    engine = Engine(service, store, toy.letters, clock=clock, attempts=3)
+    engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     with counting("busbar_consumer_records_total", "outcome", "audit") as found:
         await engine.process([record(0), unreadable(1), record(2)])
     assert found == {"handled": 3}

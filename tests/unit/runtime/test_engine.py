@@ -158,7 +158,7 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
         await tx.append("copy", [fact(found.offset)])
         taken.append((found.offset, type(content).__name__))
 
-    engine = Engine(service, store, toy.letters, clock=clock, attempts=3)
+    engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     batch = [record(0), unreadable(1), record(2, {}, type_="some.thing")]
     await engine.process(batch)
     await engine.process(batch)
@@ -210,10 +210,10 @@ async def test_data_that_does_not_fit_and_nobody_answers_is_dead_lettered_at_onc
     toy: Toy, clock: ManualClock
 ) -> None:
     await toy.engine.process([record(0, {"team": "payments", "name": "S3CRET!"}), record(1)])
-    (letter,) = await toy.dead()
-    assert letter.reason == "invalid_data"
-    assert "/name" in letter.detail
-    assert "S3CRET!" not in letter.detail
+    (dead_letter,) = await toy.dead()
+    assert dead_letter.reason == "invalid_data"
+    assert "/name" in dead_letter.detail
+    assert "S3CRET!" not in dead_letter.detail
     assert clock.slept == []
     assert await toy.done() == [1]
 
@@ -359,7 +359,7 @@ async def test_a_handler_that_sends_the_database_nonsense_is_no_outage(toy: Toy)
     toy.broken["s1"] = DataError("INSERT", {}, Exception("string too big"))
     toy.broken["s2"] = IntegrityError("INSERT", {}, Exception("NOT NULL constraint failed"))
     await toy.engine.process([record(offset) for offset in range(4)])
-    assert [letter.offset for letter in await toy.dead()] == [1, 2]
+    assert [dead_letter.offset for dead_letter in await toy.dead()] == [1, 2]
     assert await toy.done() == [0, 3]
 
 
@@ -374,7 +374,7 @@ async def test_a_conflict_that_never_ends_is_given_up_like_any_other_failure(toy
 
     toy.service.handlers[DeleteSubscription.TYPE] = (DeleteSubscription, collide)
     await toy.restarted().process([record(offset) for offset in range(3)])
-    assert [(letter.offset, letter.reason) for letter in await toy.dead()] == [
+    assert [(dead_letter.offset, dead_letter.reason) for dead_letter in await toy.dead()] == [
         (1, "handler_failed")
     ]
     assert await toy.done() == [0, 2]

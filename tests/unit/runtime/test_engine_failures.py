@@ -35,13 +35,17 @@ async def test_an_unreadable_record_is_kept_whole_and_later_records_go_on(toy: T
     await toy.engine.process([record(0), broken, record(2)])
     assert await toy.done() == [0, 2]
     assert await toy.offsets() == {(TOPIC, 0): 3}
-    (letter,) = await toy.dead()
-    assert (letter.topic, letter.partition, letter.offset) == (TOPIC, 0, 1)
-    assert (letter.service, letter.size, letter.intent) == ("policy", len(SECRET), None)
-    opened = cipher().open(base64.b64decode(letter.sealed), context=letter.letter)
+    (dead_letter,) = await toy.dead()
+    assert (dead_letter.topic, dead_letter.partition, dead_letter.offset) == (TOPIC, 0, 1)
+    assert (dead_letter.service, dead_letter.size, dead_letter.intent) == (
+        "policy",
+        len(SECRET),
+        None,
+    )
+    opened = cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
     assert unpack(opened) == broken
     async with toy.store.reading() as tx:
-        assert await toy.letters.find(tx, letter.letter) == broken
+        assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == broken
 
 
 async def test_the_reason_of_a_dead_letter_is_the_codecs_code_and_sentence(toy: Toy) -> None:
@@ -50,7 +54,7 @@ async def test_the_reason_of_a_dead_letter_is_the_codecs_code_and_sentence(toy: 
     await toy.engine.process(
         [unreadable(0), Record(TOPIC, 0, 1, 0, good.key, good.value, nameless)]
     )
-    assert [letter.reason for letter in await toy.dead()] == [
+    assert [dead_letter.reason for dead_letter in await toy.dead()] == [
         "not_a_cloudevent",
         "missing_attribute",
     ]
@@ -92,9 +96,9 @@ async def test_a_dead_letter_is_published_on_the_topic_of_its_service_under_its_
 ) -> None:
     await toy.engine.process([unreadable(5, partition=3)])
     (event,) = await toy.store.events()
-    letter = event_id("policy", f"{TOPIC}/3", "5", 0)
-    assert (event.topic, event.key) == (dead_letters("policy"), letter)
-    assert (await toy.dead())[0].letter == letter
+    dead_letter = event_id("policy", f"{TOPIC}/3", "5", 0)
+    assert (event.topic, event.key) == (dead_letters("policy"), dead_letter)
+    assert (await toy.dead())[0].dead_letter == dead_letter
 
 
 async def test_a_dead_letter_does_not_open_under_another_key_or_another_name(toy: Toy) -> None:
@@ -103,13 +107,13 @@ async def test_a_dead_letter_does_not_open_under_another_key_or_another_name(toy
     stranger = DeadLetters("policy", Cipher(b"x" * 32))
     async with toy.store.reading() as tx:
         with pytest.raises(ConfigurationError, match="BUSBAR_DATA_KEY"):
-            await stranger.find(tx, first.letter)
-        assert await toy.letters.find(tx, "no such letter") is None
+            await stranger.find(tx, first.dead_letter)
+        assert await toy.dead_letters.find(tx, "no such dead letter") is None
     with pytest.raises(ConfigurationError):
-        cipher().open(base64.b64decode(first.sealed), context=second.letter)
+        cipher().open(base64.b64decode(first.sealed), context=second.dead_letter)
 
 
-async def test_redelivering_an_unreadable_record_makes_no_second_letter(toy: Toy) -> None:
+async def test_redelivering_an_unreadable_record_makes_no_second_dead_letter(toy: Toy) -> None:
     await toy.engine.process([unreadable(0)])
     await toy.restarted().process([unreadable(0), record(1)])
     assert len(await toy.dead()) == 1
@@ -122,10 +126,12 @@ async def test_one_failing_record_of_fifty_is_given_up_and_the_others_are_handle
     toy.broken["s23"] = ArithmeticError("no")
     await toy.engine.process([record(offset) for offset in range(50)])
     assert await toy.done() == [number for number in range(50) if number != 23]
-    (letter,) = await toy.dead()
-    assert (letter.offset, letter.reason) == (23, "handler_failed")
-    assert letter.detail == "policy failed 3 times with ArithmeticError"
-    assert letter.intent == IntentRef(source=SOURCE, id="intent-23", type=DeleteSubscription.TYPE)
+    (dead_letter,) = await toy.dead()
+    assert (dead_letter.offset, dead_letter.reason) == (23, "handler_failed")
+    assert dead_letter.detail == "policy failed 3 times with ArithmeticError"
+    assert dead_letter.intent == IntentRef(
+        source=SOURCE, id="intent-23", type=DeleteSubscription.TYPE
+    )
     assert await toy.offsets() == {(TOPIC, 0): 50}
 
 
@@ -155,8 +161,8 @@ async def test_nothing_that_a_given_up_record_did_stays(toy: Toy) -> None:
     await toy.engine.process([record(0)])
     counts = await toy.effects()
     assert counts == {
-        "events": 1,  # the letter
-        "letters": 1,
+        "events": 1,  # the dead letter
+        "dead_letters": 1,
         "offsets": 1,
         "inbox": 0,
         "tasks": 0,
@@ -169,8 +175,8 @@ async def test_a_rejected_record_is_given_up_at_once(toy: Toy, clock: ManualCloc
     await toy.engine.process([record(1)])
     assert toy.handled == ["s1"]
     assert clock.slept == []
-    (letter,) = await toy.dead()
-    assert (letter.reason, letter.detail) == ("no_use", "it is of no use")
+    (dead_letter,) = await toy.dead()
+    assert (dead_letter.reason, dead_letter.detail) == ("no_use", "it is of no use")
 
 
 async def test_a_record_that_wants_to_wait_is_tried_again_after_its_time(
@@ -199,5 +205,5 @@ async def test_a_producer_cannot_take_the_id_that_a_later_dead_letter_needs(toy:
     await toy.engine.process([Record(TOPIC, 0, 0, 0, place.key, place.value, headers)])
     assert await toy.done() == [0]
     await toy.engine.process([unreadable(7), record(8)])
-    assert [letter.offset for letter in await toy.dead()] == [7]
+    assert [dead_letter.offset for dead_letter in await toy.dead()] == [7]
     assert await toy.done() == [0, 8]

@@ -47,12 +47,17 @@ async def test_every_hostile_record_is_kept_whole_and_the_good_one_behind_it_is_
     await toy.engine.process(both)
     assert await toy.done() == [one.offset for one in good]
     assert await toy.offsets() == {(TOPIC, 0): len(both)}
-    letters = await toy.dead()
-    assert [letter.offset for letter in letters] == [one.offset for one in hostile]
-    for name, letter, sent in zip(HOSTILE, letters, hostile, strict=True):
-        assert letter.reason == HOSTILE[name].code, name
-        assert HOSTILE[name].named in letter.detail, name
-        assert unpack(cipher().open(base64.b64decode(letter.sealed), context=letter.letter)) == sent
+    dead_letters = await toy.dead()
+    assert [dead_letter.offset for dead_letter in dead_letters] == [one.offset for one in hostile]
+    for name, dead_letter, sent in zip(HOSTILE, dead_letters, hostile, strict=True):
+        assert dead_letter.reason == HOSTILE[name].code, name
+        assert HOSTILE[name].named in dead_letter.detail, name
+        assert (
+            unpack(
+                cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
+            )
+            == sent
+        )
 
 
 @pytest.mark.parametrize(
@@ -79,8 +84,8 @@ async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
     headers = dict(published.headers)
     assert headers["ce_type"] == DeadLettered.TYPE.encode()
     assert headers["content-type"] == b"application/json"
-    letter = DeadLettered.model_validate_json(published.value or b"")
-    opened = cipher().open(base64.b64decode(letter.sealed), context=letter.letter)
+    dead_letter = DeadLettered.model_validate_json(published.value or b"")
+    opened = cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
     assert unpack(opened) == sent
 
 
@@ -90,25 +95,25 @@ async def test_a_record_too_large_to_publish_stays_in_the_store_and_stops_no_rel
     # Such a one can only come compressed: what a broker limits is the compressed batch.
     sent = as_record(Hostile([], NOISE, ""), 0)
     await toy.engine.process([sent, record(1)])
-    (letter,) = await toy.dead()
-    assert (letter.sealed, letter.size) == ("", len(NOISE))
-    assert "the store of policy has it" in letter.detail
+    (dead_letter,) = await toy.dead()
+    assert (dead_letter.sealed, dead_letter.size) == ("", len(NOISE))
+    assert "the store of policy has it" in dead_letter.detail
     async with toy.store.reading() as tx:
-        assert await toy.letters.find(tx, letter.letter) == sent
+        assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == sent
     publisher = FakePublisher()
     await drain(relay_of(toy.store, publisher, clock))
     assert facts_on(publisher) == told(1, first=2)
     assert max(len(one.value or b"") for one in publisher.records) < 10_000
 
 
-async def test_a_large_letter_is_redriven(toy: Toy) -> None:
+async def test_a_large_dead_letter_is_redriven(toy: Toy) -> None:
     good = record(5)
     headers = [*good.headers, *[("x", NOISE[:18_000])] * 50]
     toy.broken["s5"] = Reject("no_use", "not yet")
     await toy.engine.process([Record(TOPIC, 0, 5, 0, good.key, good.value, headers)])
     toy.broken.clear()
-    (letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, letter.letter)])
+    (dead_letter,) = await toy.dead()
+    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
     assert [one.outcome for one in await outcomes(toy)] == ["handled"]
     assert await toy.done() == [5]
 
@@ -116,14 +121,14 @@ async def test_a_large_letter_is_redriven(toy: Toy) -> None:
 async def test_details_of_any_length_are_told_short(toy: Toy) -> None:
     toy.broken["s5"] = Reject("no_use", "x" * 1_000_000)
     await toy.engine.process([record(5)])
-    (letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, letter.letter)])
+    (dead_letter,) = await toy.dead()
+    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
     (outcome,) = await outcomes(toy)
-    assert len(letter.detail) <= DETAIL_CHARS + 1
+    assert len(dead_letter.detail) <= DETAIL_CHARS + 1
     assert len(outcome.detail) <= DETAIL_CHARS + 1
 
 
-def test_a_letter_of_an_earlier_release_is_still_opened() -> None:
+def test_a_dead_letter_of_an_earlier_release_is_still_opened() -> None:
     spelled = (
         b'{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":null,"value":"ew==",'
         b'"headers":[["a","/w=="],["a",null]]}'
@@ -161,8 +166,8 @@ async def test_a_relay_takes_no_more_at_once_than_it_can_hold(toy: Toy, clock: M
         BATCH_CHARS
     )
     assert facts_on(publisher) == told(1, first=13)
-    letters = {envelope.id for envelope in publisher.of(DeadLettered.TYPE)}
-    assert len(letters) == len(large)
+    dead_letters = {envelope.id for envelope in publisher.of(DeadLettered.TYPE)}
+    assert len(dead_letters) == len(large)
 
 
 def test_every_topic_says_how_large_its_records_may_be() -> None:

@@ -1,4 +1,4 @@
-"""A message that fails parks its own sequence: others go on, and what waits is handled in order."""
+"""A failing message parks its own ordering key: others go on, parked ones keep their order."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from busbar.messages.delivery import (
     RedriveDeadLetter,
 )
 from busbar.messages.notification import DeleteSubscription
-from busbar.runtime.consume.parking import PARKED, sequence_of
+from busbar.runtime.consume.parking import PARKED, ordering_key_of
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
@@ -29,14 +29,14 @@ Result = TypeVar("Result")
 OWN, OTHER = "payments/dev/stream/own", "payments/dev/stream/other"
 
 
-def of(sequence: str, *offsets: int) -> list[Record]:
-    return [record(offset, key=sequence) for offset in offsets]
+def of(ordering_key: str, *offsets: int) -> list[Record]:
+    return [record(offset, key=ordering_key) for offset in offsets]
 
 
-def asking(offset: int, letter: str, type_: str = RedriveDeadLetter.TYPE) -> Record:
+def asking(offset: int, dead_letter: str, type_: str = RedriveDeadLetter.TYPE) -> Record:
     return record(
         offset,
-        {"service": "policy", "letter": letter},
+        {"service": "policy", "dead_letter": dead_letter},
         id_=f"ask-{offset}",
         type_=type_,
         topic=topics.INTENTS_DEAD_LETTER,
@@ -52,7 +52,7 @@ async def claimed(store: Store) -> list[Claim]:
 
 
 async def resume(toy: Toy) -> int:
-    """Try what is due; how many sequences were."""
+    """Try what is due; how many ordering keys were."""
     claims = await claimed(toy.store)
     for claim in claims:
         await toy.engine.parking.resume(Work(claim, toy.store))
@@ -70,47 +70,55 @@ async def facts(toy: Toy, *types: type[DeadLetterRecovered | DeadLetterRedriven]
 
 async def parked(toy: Toy) -> list[str]:
     async with toy.store.reading() as tx:
-        return list((await tx.execute(select(tables.parked.c.sequence))).scalars())
+        return list((await tx.execute(select(tables.parked_keys.c.ordering_key))).scalars())
 
 
 async def fail_once(toy: Toy, *records: Record, broken: int = 0) -> list[str]:
-    """Handle ``records`` while number ``broken`` fails; the letters, and the handler is mended."""
+    """Handle ``records`` while number ``broken`` fails, then fix the handler; the dead letters."""
     toy.broken[f"s{broken}"] = ArithmeticError("no")
     await toy.engine.process(records)
     toy.broken.clear()
-    return [letter.letter for letter in await toy.dead()]
+    return [dead_letter.dead_letter for dead_letter in await toy.dead()]
 
 
-async def test_what_comes_behind_a_failed_message_waits_and_other_sequences_go_on(
+async def test_what_comes_behind_a_failed_message_waits_and_other_ordering_keys_go_on(
     toy: Toy,
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.process([*of(OWN, 0), *of(OTHER, 1), *of(OWN, 2, 3), *of(OTHER, 4)])
     await toy.engine.process([*of(OWN, 5), *of(OTHER, 6)])
     assert await toy.done() == [1, 4, 6]
-    letters = await toy.dead()
-    assert [letter.offset for letter in letters] == [0, 2, 3, 5]
-    assert [letter.reason for letter in letters] == ["handler_failed", *["parked"] * 3]
-    assert [letter.sequence for letter in letters] == [OWN] * 4
-    assert [letter.behind for letter in letters] == [None, *[letters[0].letter] * 3]
+    dead_letters = await toy.dead()
+    assert [dead_letter.offset for dead_letter in dead_letters] == [0, 2, 3, 5]
+    assert [dead_letter.reason for dead_letter in dead_letters] == [
+        "handler_failed",
+        *["parked"] * 3,
+    ]
+    assert [dead_letter.ordering_key for dead_letter in dead_letters] == [OWN] * 4
+    assert [dead_letter.behind for dead_letter in dead_letters] == [
+        None,
+        *[dead_letters[0].dead_letter] * 3,
+    ]
     assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 7}
 
 
-async def test_a_parked_sequence_is_handled_in_its_order_once_the_handler_is_mended(
+async def test_a_parked_ordering_key_is_handled_in_its_order_once_the_handler_is_mended(
     toy: Toy, clock: ManualClock
 ) -> None:
-    letters = await fail_once(toy, *of(OWN, 0, 1, 2))
+    dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
     clock.advance(60)
     assert await resume(toy) == 1
     assert await toy.done() == [0, 1, 2]
     recovered = await facts(toy, DeadLetterRecovered)
-    assert [one.letter for one in recovered if isinstance(one, DeadLetterRecovered)] == letters
+    assert [
+        one.dead_letter for one in recovered if isinstance(one, DeadLetterRecovered)
+    ] == dead_letters
     assert await parked(toy) == []
     await toy.engine.process(of(OWN, 3))
     assert await toy.done() == [0, 1, 2, 3]
 
 
-async def test_a_sequence_is_tried_again_by_itself_less_and_less_often(
+async def test_a_ordering_key_is_tried_again_by_itself_less_and_less_often(
     toy: Toy, clock: ManualClock
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
@@ -131,7 +139,7 @@ async def test_a_sequence_is_tried_again_by_itself_less_and_less_often(
     assert await facts(toy, DeadLetterRecovered, DeadLetterRedriven) == []
 
 
-async def test_what_fails_again_in_a_resumed_sequence_holds_up_what_is_behind_it(
+async def test_what_fails_again_in_a_resumed_ordering_key_holds_up_what_is_behind_it(
     toy: Toy, clock: ManualClock
 ) -> None:
     await fail_once(toy, *of(OWN, 0, 1, 2))
@@ -146,28 +154,31 @@ async def test_what_fails_again_in_a_resumed_sequence_holds_up_what_is_behind_it
     assert await toy.done() == [0, 1, 2, 3]
 
 
-async def test_redriving_any_letter_of_a_sequence_handles_the_whole_sequence_in_order(
+async def test_redriving_any_dead_letter_of_a_ordering_key_handles_the_whole_ordering_key_in_order(
     toy: Toy,
 ) -> None:
-    letters = await fail_once(toy, *of(OWN, 0, 1, 2))
-    await toy.engine.process([asking(0, letters[1])])
+    dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
+    await toy.engine.process([asking(0, dead_letters[1])])
     assert await resume(toy) == 1
     assert await toy.done() == [0, 1, 2]
     (told,) = await facts(toy, DeadLetterRedriven)
     assert isinstance(told, DeadLetterRedriven)
-    assert (told.letter, told.outcome, told.intent.id) == (letters[1], "handled", "ask-0")
+    assert (told.dead_letter, told.outcome, told.intent.id) == (dead_letters[1], "handled", "ask-0")
 
 
-async def test_who_asked_hears_that_the_sequence_failed_again_and_where(toy: Toy) -> None:
+async def test_who_asked_hears_that_the_ordering_key_failed_again_and_where(toy: Toy) -> None:
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.process(of(OWN, 0, 1))
-    head, behind = [letter.letter for letter in await toy.dead()]
+    head, behind = [dead_letter.dead_letter for dead_letter in await toy.dead()]
     await toy.engine.process([asking(0, behind), asking(1, head)])
     await resume(toy)
     told = [
         one for one in await facts(toy, DeadLetterRedriven) if isinstance(one, DeadLetterRedriven)
     ]
-    assert [(one.letter, one.outcome) for one in told] == [(behind, "failed"), (head, "failed")]
+    assert [(one.dead_letter, one.outcome) for one in told] == [
+        (behind, "failed"),
+        (head, "failed"),
+    ]
     assert told[0].detail == f"it waits behind {head}: policy failed with ArithmeticError"
     assert told[1].detail == "policy failed with ArithmeticError"
     assert await toy.done() == []
@@ -175,10 +186,12 @@ async def test_who_asked_hears_that_the_sequence_failed_again_and_where(toy: Toy
     assert len(await facts(toy, DeadLetterRedriven)) == 2
 
 
-async def test_a_discarded_letter_is_given_up_and_what_waits_behind_it_goes_on(toy: Toy) -> None:
+async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes_on(
+    toy: Toy,
+) -> None:
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.process(of(OWN, 0, 1))
-    head = (await toy.dead())[0].letter
+    head = (await toy.dead())[0].dead_letter
     await toy.engine.process([asking(0, head, DiscardDeadLetter.TYPE)])
     await resume(toy)
     assert await toy.done() == [1]
@@ -190,14 +203,14 @@ async def test_a_discarded_letter_is_given_up_and_what_waits_behind_it_goes_on(t
         for event in await toy.store.events()
         if event.type == DeadLetterDiscarded.TYPE
     ]
-    assert outcomes == ["discarded", "not_waiting", "unknown_letter"]
+    assert outcomes == ["discarded", "not_waiting", "unknown_dead_letter"]
 
 
 async def test_a_rejected_intent_holds_up_nothing(toy: Toy) -> None:
     toy.broken["s0"] = Reject("no_use", "it is of no use")
     await toy.engine.process(of(OWN, 0, 1))
     assert await toy.done() == [1]
-    assert [letter.sequence for letter in await toy.dead()] == [None]
+    assert [dead_letter.ordering_key for dead_letter in await toy.dead()] == [None]
     assert await parked(toy) == []
 
 
@@ -208,7 +221,7 @@ async def test_a_record_without_a_key_waits_alone(toy: Toy) -> None:
     assert await parked(toy) == [f"{DeleteSubscription.TOPIC}/0/0"]
 
 
-async def test_an_event_that_comes_again_while_its_sequence_waits_is_handled_once(
+async def test_an_event_that_comes_again_while_its_ordering_key_waits_is_handled_once(
     toy: Toy, clock: ManualClock
 ) -> None:
     again = record(2, intent(0), id_="intent-0", key=OWN)
@@ -219,7 +232,7 @@ async def test_an_event_that_comes_again_while_its_sequence_waits_is_handled_onc
     assert await parked(toy) == []
 
 
-async def test_a_process_that_dies_between_two_letters_leaves_the_rest_to_the_next_one(
+async def test_a_process_that_dies_between_two_dead_letters_leaves_the_rest_to_the_next_one(
     toy: Toy, clock: ManualClock
 ) -> None:
     await fail_once(toy, *of(OWN, 0, 1, 2))
@@ -253,7 +266,7 @@ class MortalWork(Work):
         return await Work.record(self, body, reads=reads)
 
 
-async def test_a_worker_that_lost_its_lease_handles_nothing_of_the_sequence(
+async def test_a_worker_that_lost_its_lease_handles_nothing_of_the_ordering_key(
     toy: Toy, clock: ManualClock
 ) -> None:
     await fail_once(toy, *of(OWN, 0))
@@ -291,10 +304,14 @@ async def test_a_conflict_while_resuming_is_no_failure_of_the_message(
         (b"x" * 201, "sha256:"),
     ],
 )
-def test_a_sequence_is_named_after_its_key_if_that_is_a_plain_name(key: bytes, name: str) -> None:
-    assert sequence_of(Record("t", 1, 2, 0, key, None, [])).startswith(name)
+def test_a_ordering_key_is_named_after_its_key_if_that_is_a_plain_name(
+    key: bytes, name: str
+) -> None:
+    assert ordering_key_of(Record("t", 1, 2, 0, key, None, [])).startswith(name)
 
 
-def test_two_keys_that_are_no_plain_names_are_two_sequences() -> None:
-    names = {sequence_of(Record("t", 1, 2, 0, key, None, [])) for key in (b"\xff", b"\xfe", b" ")}
+def test_two_keys_that_are_no_plain_names_are_two_ordering_keys() -> None:
+    names = {
+        ordering_key_of(Record("t", 1, 2, 0, key, None, [])) for key in (b"\xff", b"\xfe", b" ")
+    }
     assert len(names) == 3

@@ -12,10 +12,10 @@ from busbar.runtime.core.bus import Record
 from support.runtime import SOURCE, Toy, intent, record, unreadable
 
 
-def redrive(offset: int, letter: str, service: str = "policy") -> Record:
+def redrive(offset: int, dead_letter: str, service: str = "policy") -> Record:
     return record(
         offset,
-        {"service": service, "letter": letter},
+        {"service": service, "dead_letter": dead_letter},
         id_=f"redrive-{offset}",
         type_=RedriveDeadLetter.TYPE,
         topic=INTENTS_DEAD_LETTER,
@@ -31,52 +31,58 @@ async def outcomes(toy: Toy) -> list[DeadLetterRedriven]:
 
 
 async def given_up(toy: Toy, error: BaseException | None = None) -> str:
-    """Have record 5 dead-lettered, then repair the handler; returns the letter's id."""
+    """Have record 5 dead-lettered, then repair the handler; returns the dead letter's id."""
     toy.broken["s5"] = error or Reject("no_use", "not yet")
     await toy.engine.process([record(5)])
     toy.broken.clear()
-    (letter,) = await toy.dead()
-    return letter.letter
+    (dead_letter,) = await toy.dead()
+    return dead_letter.dead_letter
 
 
-async def test_every_service_hears_who_wants_a_letter_redriven(toy: Toy) -> None:
+async def test_every_service_hears_who_wants_a_dead_letter_redriven(toy: Toy) -> None:
     assert INTENTS_DEAD_LETTER in toy.service.topics
 
 
-async def test_a_letter_that_is_redriven_is_handled_as_if_it_had_just_arrived(toy: Toy) -> None:
-    letter = await given_up(toy)
-    await toy.engine.process([redrive(0, letter)])
+async def test_a_dead_letter_that_is_redriven_is_handled_as_if_it_had_just_arrived(
+    toy: Toy,
+) -> None:
+    dead_letter = await given_up(toy)
+    await toy.engine.process([redrive(0, dead_letter)])
     assert await toy.done() == [5]
     (outcome,) = await outcomes(toy)
-    assert (outcome.outcome, outcome.letter, outcome.service) == ("handled", letter, "policy")
+    assert (outcome.outcome, outcome.dead_letter, outcome.service) == (
+        "handled",
+        dead_letter,
+        "policy",
+    )
     assert outcome.intent == IntentRef(source=SOURCE, id="redrive-0", type=RedriveDeadLetter.TYPE)
     done = (await toy.store.events(key="payments"))[0]
     assert done.causation == "intent-5"
     assert done.correlation == str(operation_id(SOURCE, "intent-5"))
 
 
-async def test_the_outcome_is_published_among_the_dead_letters_under_the_letters_id(
+async def test_the_outcome_is_published_among_the_dead_letters_under_the_dead_letters_id(
     toy: Toy,
 ) -> None:
-    letter = await given_up(toy)
-    await toy.engine.process([redrive(0, letter)])
-    event = (await toy.store.events(key=letter))[-1]
+    dead_letter = await given_up(toy)
+    await toy.engine.process([redrive(0, dead_letter)])
+    event = (await toy.store.events(key=dead_letter))[-1]
     assert (event.type, event.topic) == (DeadLetterRedriven.TYPE, dead_letters("policy"))
     assert event.causation == "redrive-0"
 
 
-async def test_a_letter_is_handled_once_however_often_it_is_redriven(toy: Toy) -> None:
-    letter = await given_up(toy)
-    await toy.engine.process([redrive(0, letter), redrive(1, letter)])
-    await toy.engine.process([redrive(0, letter), redrive(2, letter)])
+async def test_a_dead_letter_is_handled_once_however_often_it_is_redriven(toy: Toy) -> None:
+    dead_letter = await given_up(toy)
+    await toy.engine.process([redrive(0, dead_letter), redrive(1, dead_letter)])
+    await toy.engine.process([redrive(0, dead_letter), redrive(2, dead_letter)])
     assert await toy.done() == [5]
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"] * 3
     assert (await outcomes(toy))[-1].detail == "its event was handled meanwhile"
 
 
 async def test_an_event_that_was_redriven_is_known_when_it_comes_again(toy: Toy) -> None:
-    letter = await given_up(toy)
-    await toy.engine.process([redrive(0, letter)])
+    dead_letter = await given_up(toy)
+    await toy.engine.process([redrive(0, dead_letter)])
     await toy.engine.process([record(6, intent(5), id_="intent-5")])
     assert await toy.done() == [5]
 
@@ -88,49 +94,49 @@ async def test_an_event_that_was_redriven_is_known_when_it_comes_again(toy: Toy)
         (ArithmeticError("with a pa55word"), "policy failed with ArithmeticError"),
     ],
 )
-async def test_a_letter_that_fails_again_leaves_nothing_but_the_outcome(
+async def test_a_dead_letter_that_fails_again_leaves_nothing_but_the_outcome(
     toy: Toy, error: Exception, detail: str
 ) -> None:
-    letter = await given_up(toy)
+    dead_letter = await given_up(toy)
     before = await toy.effects()
     toy.broken["s5"] = error
-    await toy.engine.process([redrive(0, letter), record(6)])
+    await toy.engine.process([redrive(0, dead_letter), record(6)])
     (outcome,) = await outcomes(toy)
     assert (outcome.outcome, outcome.detail) == ("failed", detail)
     assert await toy.done() == [6]
     after = await toy.effects()
-    assert after["letters"] == before["letters"] == 1
+    assert after["dead_letters"] == before["dead_letters"] == 1
     assert after["inbox"] == before["inbox"] + 2  # the redrive and the intent 6
     toy.broken.clear()
-    await toy.engine.process([redrive(1, letter)])
+    await toy.engine.process([redrive(1, dead_letter)])
     assert await toy.done() == [6, 5]
 
 
 async def test_a_conflict_while_redriving_is_a_reason_to_do_it_again(toy: Toy) -> None:
-    letter = await given_up(toy)
+    dead_letter = await given_up(toy)
     toy.failing["s5"] = [Conflict("somebody was first")]
-    await toy.engine.process([redrive(0, letter)])
+    await toy.engine.process([redrive(0, dead_letter)])
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"]
     assert await toy.done() == [5]
 
 
-async def test_an_unreadable_letter_stays_unreadable(toy: Toy) -> None:
+async def test_an_unreadable_dead_letter_stays_unreadable(toy: Toy) -> None:
     await toy.engine.process([unreadable(5)])
-    (letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, letter.letter)])
+    (dead_letter,) = await toy.dead()
+    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "failed"
     assert outcome.detail.startswith("unreadable: still not to be read")
 
 
-async def test_a_letter_that_nobody_knows_is_said_to_be_unknown(toy: Toy) -> None:
+async def test_a_dead_letter_that_nobody_knows_is_said_to_be_unknown(toy: Toy) -> None:
     await toy.engine.process([redrive(0, "never-written")])
     (outcome,) = await outcomes(toy)
-    assert outcome.outcome == "unknown_letter"
+    assert outcome.outcome == "unknown_dead_letter"
 
 
-async def test_the_letters_of_other_services_are_none_of_ours(toy: Toy) -> None:
-    letter = await given_up(toy)
-    await toy.engine.process([redrive(0, letter, service="notifier")])
+async def test_the_dead_letters_of_other_services_are_none_of_ours(toy: Toy) -> None:
+    dead_letter = await given_up(toy)
+    await toy.engine.process([redrive(0, dead_letter, service="notifier")])
     assert await outcomes(toy) == []
     assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 6, (INTENTS_DEAD_LETTER, 0): 1}

@@ -106,7 +106,7 @@ async def test_only_what_is_new_is_read_again(
 
 
 async def test_what_was_written_is_loaded_although_it_was_fetched_since(store: Store) -> None:
-    """As when letters of one sequence are handled again, one after the other."""
+    """As when dead letters of one ordering key are handled again, one after the other."""
 
     async def one_by_one(tx: Transaction) -> list[list[int]]:
         states = []

@@ -183,7 +183,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
 
     with pytest.raises(ArithmeticError):
         await store.transact(body)
-    for table in ("events", "inbox", "offsets", "tasks", "documents", "marks"):
+    for table in ("events", "inbox", "offsets", "tasks", "documents", "checkpoints"):
         assert await rows(store, table) == [], table
     assert heard == []
 

@@ -51,9 +51,9 @@ def test_facts_come_from_sources_of_the_platform() -> None:
 async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: Toy) -> None:
     toy.broken["s0"] = Reject("no_use", "it never will be")
     await toy.engine.process([record(0, intent(0))])
-    (letter,) = await toy.dead()
-    assert letter.operation is not None
-    assert DeadLettered.model_validate(letter.model_dump()).operation == letter.operation
+    (dead_letter,) = await toy.dead()
+    assert dead_letter.operation is not None
+    assert DeadLettered.model_validate(dead_letter.model_dump()).operation == dead_letter.operation
 
 
 async def test_an_event_that_its_topic_cannot_take_is_never_stored(store: Store) -> None:

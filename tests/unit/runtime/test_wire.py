@@ -21,7 +21,7 @@ def event(text: str) -> Envelope:
         extensions={"sequence": "1"},
         data={"sealed": text},
         body=body,
-        key="letter",
+        key="dead_letter",
     )
 
 

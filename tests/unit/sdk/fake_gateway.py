@@ -60,7 +60,7 @@ class FakeGateway:
     operations: list[JsonObject] = field(default_factory=list)
     resources: list[JsonObject] = field(default_factory=list)
     facts: list[JsonObject] = field(default_factory=list)
-    letters: list[JsonObject] = field(default_factory=list)
+    dead_letters: list[JsonObject] = field(default_factory=list)
     records: list[JsonObject] = field(default_factory=list)
     completeness: JsonObject = field(default_factory=lambda: {"complete": True})
     sentences: list[JsonObject] = field(default_factory=list)
@@ -75,7 +75,7 @@ class FakeGateway:
         app.router.add_post("/v1/events", self._post)
         app.router.add_get("/v1/operations/{id}", self._operation)
         app.router.add_get("/v1/resources/{id:.+}", self._resource)
-        app.router.add_get("/v1/dead-letters/{id}", self._letter)
+        app.router.add_get("/v1/dead-letters/{id}", self._dead_letter)
         for path in ("operations", "resources", "dead-letters"):
             app.router.add_get(f"/v1/{path}", self._list)
         app.router.add_get("/v1/facts", self._facts)
@@ -136,9 +136,9 @@ class FakeGateway:
                 return web.json_response(known)
         return problem(404, "not_found", f"there is no resource {wanted}", "check the name")
 
-    async def _letter(self, request: web.Request) -> web.StreamResponse:
-        for known in self.letters:
-            if known["letter"] == request.match_info["id"]:
+    async def _dead_letter(self, request: web.Request) -> web.StreamResponse:
+        for known in self.dead_letters:
+            if known["dead_letter"] == request.match_info["id"]:
                 return web.json_response(known)
         return problem(404, "not_found", "there is no such dead letter", "list them")
 
@@ -146,7 +146,7 @@ class FakeGateway:
         known = {
             "/v1/operations": self.operations,
             "/v1/resources": self.resources,
-            "/v1/dead-letters": self.letters,
+            "/v1/dead-letters": self.dead_letters,
         }[request.path]
         query = request.query
         found = [

@@ -291,13 +291,19 @@ async def test_why_asks_about_resources_and_operations(
 async def test_dead_letters_are_listed_shown_and_redriven(
     client: Client, gateway: FakeGateway
 ) -> None:
-    letter = {"letter": "l-1", "service": "policy", "topic": "t", "partition": 0, "offset": 4}
-    gateway.letters = [{**letter, "reason": "bad_json", "record": {"value": "{"}}]
+    dead_letter = {
+        "dead_letter": "l-1",
+        "service": "policy",
+        "topic": "t",
+        "partition": 0,
+        "offset": 4,
+    }
+    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "record": {"value": "{"}}]
     (listed,) = [one async for one in client.dead_letters(service="policy")]
     assert listed.reason == "bad_json"
     assert (await client.dead_letter("l-1")).record == {"value": "{"}
     await client.redrive("l-1", service="policy")
-    assert gateway.published[0].data == {"service": "policy", "letter": "l-1"}
+    assert gateway.published[0].data == {"service": "policy", "dead_letter": "l-1"}
 
 
 async def test_state_at_sends_the_moment_in_utc(client: Client, gateway: FakeGateway) -> None:

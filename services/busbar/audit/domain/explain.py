@@ -153,12 +153,12 @@ def _say_end(fact: Message) -> str | None:
         case DeadLettered():
             return f"{fact.service} could not handle a record ({fact.reason}): {fact.detail}."
         case DeadLetterRecovered():
-            return f"{fact.service} has handled dead letter {fact.letter} after all."
+            return f"{fact.service} has handled dead letter {fact.dead_letter} after all."
         case DeadLetterDiscarded():
-            return f"{fact.service} was to give up dead letter {fact.letter}: {fact.outcome}."
+            return f"{fact.service} was to give up dead letter {fact.dead_letter}: {fact.outcome}."
         case DeadLetterRedriven():
             how = f"{fact.outcome} ({fact.detail})" if fact.detail else fact.outcome
-            return f"{fact.service} was to handle dead letter {fact.letter} again: {how}."
+            return f"{fact.service} was to handle dead letter {fact.dead_letter} again: {how}."
         case _:
             return None
 

@@ -30,11 +30,11 @@ app = typer.Typer(
 
 _LOOK_SECONDS = 0.25
 
-Letter = Annotated[str, typer.Argument(help="The dead letter's id.", metavar="LETTER")]
+DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metavar="DEAD_LETTER")]
 
 
 @app.command("list", epilog="Example: [bold]busbar dead-letters list --service policy[/]")
-def list_letters(
+def list_dead_letters(
     context: typer.Context,
     service: Annotated[str | None, typer.Option(help="Those of this service.")] = None,
     waiting: Annotated[
@@ -44,42 +44,47 @@ def list_letters(
 ) -> None:
     """List dead letters.
 
-    A letter with a sequence holds that sequence up: what came behind it waits, too. Such sequences
-    are tried again by themselves, less and less often; redriving any letter tries it now.
+    A dead letter with an ordering key blocks that key: the records behind it are parked. Parked
+    keys are retried automatically with growing delays; redriving any dead letter of a key retries
+    the key immediately.
     """
 
     async def body(client: Client) -> list[DeadLetter]:
-        return [letter async for letter in client.dead_letters(service=service)]
+        return [dead_letter async for dead_letter in client.dead_letters(service=service)]
 
     found = call(options_of(context), body)
-    letters = [one for one in found if not (waiting and _state(one) in _OVER)]
+    dead_letters = [one for one in found if not (waiting and _state(one) in _OVER)]
     if output is Output.JSON:
-        print_json(letters)
+        print_json(dead_letters)
         return
-    if not letters:
+    if not dead_letters:
         typer.echo("There are no dead letters.")
         return
     rows = [
         (
-            plain(letter.letter),
-            plain(letter.service),
-            plain(f"{letter.topic}/{letter.partition}/{letter.offset}"),
-            plain(letter.reason),
-            plain(letter.sequence or ""),
-            plain(_state(letter)),
-            plain(letter.time),
+            plain(dead_letter.dead_letter),
+            plain(dead_letter.service),
+            plain(f"{dead_letter.topic}/{dead_letter.partition}/{dead_letter.offset}"),
+            plain(dead_letter.reason),
+            plain(dead_letter.ordering_key or ""),
+            plain(_state(dead_letter)),
+            plain(dead_letter.time),
         )
-        for letter in letters
+        for dead_letter in dead_letters
     ]
-    print_table(("letter", "service", "record", "reason", "sequence", "state", "time"), rows)
+    print_table(
+        ("dead_letter", "service", "record", "reason", "ordering_key", "state", "time"), rows
+    )
 
 
 @app.command(
     epilog="Example: [bold]busbar dead-letters show 22222222-2222-5222-8222-222222222222[/]"
 )
-def show(context: typer.Context, letter: Letter, output: OutputOption = Output.TABLE) -> None:
+def show(
+    context: typer.Context, dead_letter: DeadLetterId, output: OutputOption = Output.TABLE
+) -> None:
     """Show one dead letter with the record it holds."""
-    found = call(options_of(context), lambda client: client.dead_letter(letter))
+    found = call(options_of(context), lambda client: client.dead_letter(dead_letter))
     if output is Output.JSON:
         print_json(found)
         return
@@ -96,17 +101,17 @@ def show(context: typer.Context, letter: Letter, output: OutputOption = Output.T
 )
 def redrive(
     context: typer.Context,
-    letter: Letter,
+    dead_letter: DeadLetterId,
     wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Have a dead letter handled again, as if its record had just arrived.
+    """Handle a dead letter again, as if its record had just arrived.
 
-    If it waits in a sequence, what comes before it is handled first. The exit code tells how it
-    went: 0 handled, 4 failed again, 5 no outcome in time.
+    If its ordering key is parked, the records before it are handled first. Exit codes: 0 handled,
+    4 failed again, 5 no outcome in time.
     """
-    _ask(context, letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output)
+    _ask(context, dead_letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output)
 
 
 @app.command(
@@ -114,26 +119,30 @@ def redrive(
 )
 def discard(
     context: typer.Context,
-    letter: Letter,
+    dead_letter: DeadLetterId,
     wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Give a dead letter up for good, so that what waits behind it goes on without it.
+    """Discard a dead letter permanently, so that the records behind it are handled without it.
 
-    The letter itself is kept. The exit code tells how it went: 0 discarded, 4 nothing waited for
-    it, 5 no outcome in time.
+    The dead letter itself is kept. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
+    outcome in time.
     """
-    _ask(context, letter, Client.discard, "discarded", wait=wait, timeout=timeout, output=output)
+    _ask(
+        context, dead_letter, Client.discard, "discarded", wait=wait, timeout=timeout, output=output
+    )
 
 
 class _Send(Protocol):
-    def __call__(self, client: Client, /, letter: str, *, service: str) -> Awaitable[object]: ...
+    def __call__(
+        self, client: Client, /, dead_letter: str, *, service: str
+    ) -> Awaitable[object]: ...
 
 
 def _ask(
     context: typer.Context,
-    letter: str,
+    dead_letter: str,
     send: _Send,
     hoped_for: str,
     *,
@@ -142,8 +151,8 @@ def _ask(
     output: Output,
 ) -> None:
     async def body(client: Client) -> DeadLetter:
-        before = await client.dead_letter(letter)
-        await send(client, letter, service=before.service)
+        before = await client.dead_letter(dead_letter)
+        await send(client, dead_letter, service=before.service)
         if not wait:
             return before
         try:
@@ -151,7 +160,7 @@ def _ask(
                 return await _redriven(client, before)
         except TimeoutError:
             raise CommandError(
-                f"{before.service} has not answered for the letter after {timeout:g} seconds.",
+                f"{before.service} has not answered for the dead letter after {timeout:g} seconds.",
                 fix="Check that the service runs: `busbar doctor`.",
                 code=ExitCode.STUCK,
             ) from None
@@ -167,35 +176,35 @@ def _ask(
 
 
 async def _redriven(client: Client, before: DeadLetter) -> DeadLetter:
-    """The letter once it has one outcome more than ``before``."""
+    """The dead letter once it has one outcome more than ``before``."""
     while True:
-        now = await client.dead_letter(before.letter)
+        now = await client.dead_letter(before.dead_letter)
         if len(now.redriven) > len(before.redriven):
             return now
         await asyncio.sleep(_LOOK_SECONDS)
 
 
-def _last(letter: DeadLetter) -> dict[str, Any]:
-    last = letter.redriven[-1] if letter.redriven else {}
+def _last(dead_letter: DeadLetter) -> dict[str, Any]:
+    last = dead_letter.redriven[-1] if dead_letter.redriven else {}
     return last if isinstance(last, dict) else {"outcome": last}
 
 
 _OVER = frozenset({"handled", "discarded", "recovered"})
 
 
-def _state(letter: DeadLetter) -> str:
+def _state(dead_letter: DeadLetter) -> str:
     """What has become of it so far."""
-    outcome = _outcome(letter)
+    outcome = _outcome(dead_letter)
     if outcome in _OVER:
         return outcome
-    if letter.recovered:
+    if dead_letter.recovered:
         return "recovered"
-    return outcome or ("behind" if letter.behind else "waiting")
+    return outcome or ("behind" if dead_letter.behind else "waiting")
 
 
-def _outcome(letter: DeadLetter) -> str:
-    return str(_last(letter).get("outcome", ""))
+def _outcome(dead_letter: DeadLetter) -> str:
+    return str(_last(dead_letter).get("outcome", ""))
 
 
-def _detail(letter: DeadLetter) -> str:
-    return str(_last(letter).get("detail", ""))
+def _detail(dead_letter: DeadLetter) -> str:
+    return str(_last(dead_letter).get("detail", ""))

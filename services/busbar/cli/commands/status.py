@@ -37,7 +37,7 @@ def command(
 
     Asks every process of the platform in --home once a second. A line tells for each: whether it
     is ready; records/s, what it settles; lag, how old the oldest record is that it has not settled,
-    and behind, how many there are; parked, sequences that wait because a message failed (`busbar
+    and behind, how many there are; parked, ordering keys blocked by a failed message (`busbar
     dead-letters list` shows which); retries/s; published/s and unpublished, what it tells others;
     running, due and oldest, its durable tasks: sagas and webhooks; guard, how long an old
     transaction in PostgreSQL has kept readers waiting.

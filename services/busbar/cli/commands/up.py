@@ -22,7 +22,7 @@ from busbar.runtime.core.settings import Settings
 EXAMPLES = (
     "busbar up",
     "busbar up --home /var/lib/busbar --gateway-port 9000",
-    "busbar up --copies 2",
+    "busbar up --instances 2",
 )
 
 
@@ -38,7 +38,7 @@ def command(
             min=0, max=65535, help="The gateway's port; 0 takes a free one.", show_default="8642"
         ),
     ] = None,
-    copies: Annotated[
+    instances: Annotated[
         int | None,
         typer.Option(
             min=1,
@@ -70,7 +70,7 @@ def command(
         host=settings.http_host,
         bootstrap=settings.kafka_bootstrap_servers,
         database=Database.of(settings),
-        copies=settings.copies if copies is None else copies,
+        instances=settings.instances if instances is None else instances,
         tell=tell,
     )
     with _stopping_on_signals(platform, tell):

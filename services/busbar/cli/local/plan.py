@@ -32,7 +32,7 @@ class ServicePlan:
 class Wiring:
     """Where everything is. ``host`` is the address that the services listen on.
 
-    ``copies`` is how often a service runs; without ``database_url`` it keeps a file and runs once.
+    ``instances`` is the number of processes of each service: one on SQLite, more on PostgreSQL.
     """
 
     home: Path
@@ -41,7 +41,7 @@ class Wiring:
     gateway_port: int
     audit_port: int
     database_url: SecretStr | None = None
-    copies: int = 1
+    instances: int = 1
 
     @property
     def gateway_url(self) -> str:
@@ -68,7 +68,7 @@ def plan_services(wiring: Wiring) -> tuple[ServicePlan, ...]:
             environment=_environment(wiring, name, copy),
         )
         for name in SERVICES
-        for copy in range(1, 2 if name in ONCE else wiring.copies + 1)
+        for copy in range(1, 2 if name in ONCE else wiring.instances + 1)
     )
 
 
@@ -86,6 +86,6 @@ def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
         "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
         # Services may not change their history, and so do not learn who may.
         "BUSBAR_DATABASE_OWNER_URL": "",
-        "BUSBAR_COPY_NUMBER": str(copy),
+        "BUSBAR_INSTANCE_NUMBER": str(copy),
         "PYTHONUNBUFFERED": "1",
     }

@@ -46,7 +46,8 @@ class Platform:
 
     ``bootstrap`` names a broker that somebody else runs; else ``start_broker`` gets one.
     ``database`` is where services keep their state, else each has a file; it lets every service
-    but the gateway run ``copies`` times. If its owner is known, its schemas are brought up first.
+    but the gateway run in ``instances`` processes. If the owner's URL is known, the schemas are
+    migrated first.
     ``gateway_port`` 0 takes a free one, and keeps it over restarts of the gateway. ``tell`` hears
     sentences about what happens. As a context manager it starts, and stops at the end; once
     stopped it stays so.
@@ -60,7 +61,7 @@ class Platform:
         host: str = "127.0.0.1",
         bootstrap: str | None = None,
         database: Database | None = None,
-        copies: int = 1,
+        instances: int = 1,
         start_broker: StartBroker | None = None,
         services: Services = plan_services,
         tell: Tell = quiet,
@@ -72,7 +73,7 @@ class Platform:
         self._host = host
         self._given = bootstrap
         self._database = database
-        self._copies = copies
+        self._instances = instances
         self._start_broker = start_broker or self._provide
         self._services = services
         self._tell = tell
@@ -147,7 +148,7 @@ class Platform:
             raise
 
     def _start(self) -> None:
-        self._check_copies()
+        self._check_instances()
         self._check_gateway_port()
         ensure_token(self.token_file)
         for left_over in (self.home / "run").glob("*.json"):
@@ -162,7 +163,7 @@ class Platform:
             gateway_port=self._gateway_port or gateway_port,
             audit_port=audit_port,
             database_url=self._database.url if self._database is not None else None,
-            copies=self._copies,
+            instances=self._instances,
         )
         self._keepers = tuple(
             Keeper(
@@ -178,11 +179,11 @@ class Platform:
         self._watcher = threading.Thread(target=self._watch, name="watch-platform", daemon=True)
         self._watcher.start()
 
-    def _check_copies(self) -> None:
-        if self._copies > 1 and self._database is None:
+    def _check_instances(self) -> None:
+        if self._instances > 1 and self._database is None:
             raise ConfigurationError(
-                f"{self._copies} copies of a service cannot share a file: on SQLite it runs once.",
-                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --copies at 1.",
+                f"{self._instances} instances of a service cannot share one SQLite file.",
+                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --instances at 1.",
             )
 
     def _migrate(self) -> None:

@@ -22,10 +22,10 @@ from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.store.schema import tables
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
-"""The longest sealed record that a letter is published with; the rest is for what is around it."""
+"""Largest sealed record that is published with a dead letter; the rest is for the envelope."""
 
 DETAIL_CHARS = 1000
-"""How much of a detail a letter tells."""
+"""How much of a detail a dead letter tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def unpack(packed: bytes) -> Record:
     def raw(value: str | None) -> bytes | None:
         return None if value is None else base64.b64decode(value)
 
-    # Letters of earlier releases are not compressed.
+    # Dead letters of earlier releases are not compressed.
     try:
         spelled = packed if packed.startswith(b"{") else zlib.decompress(packed)
     except zlib.error as error:
@@ -101,21 +101,21 @@ class DeadLetters:
         why: Why,
         envelope: Envelope | None,
         *,
-        sequence: str | None = None,
+        ordering_key: str | None = None,
         behind: str | None = None,
     ) -> str:
-        """Keep ``record`` and publish that it is dead-lettered; returns the letter's id.
+        """Keep ``record`` and publish that it is dead-lettered; returns the dead letter's id.
 
-        ``sequence`` is what waits for it, ``behind`` the letter that it waits for itself. A record
-        that is too large for the topic even so stays in this service's store alone.
+        ``ordering_key`` is the key that it parks, ``behind`` the dead letter that it waits for. A
+        record that is too large for the topic stays in this service's store alone.
         """
-        letter = self._name(record)
-        sealed = self._cipher.seal(pack(record), context=letter)
+        dead_letter = self._name(record)
+        sealed = self._cipher.seal(pack(record), context=dead_letter)
         await tx.execute(
-            insert(tables.letters),
+            insert(tables.dead_letters),
             [
                 {
-                    "id": letter,
+                    "id": dead_letter,
                     "topic": record.topic,
                     "partition": record.partition,
                     "offset": record.offset,
@@ -134,9 +134,9 @@ class DeadLetters:
         tx.caused_by(self._cause(record, str(record.offset), envelope))
         fact = DeadLettered(
             operation=_blocked(self._service, record.topic, envelope),
-            sequence=sequence,
+            ordering_key=ordering_key,
             behind=behind,
-            letter=letter,
+            dead_letter=dead_letter,
             service=self._service,
             topic=record.topic,
             partition=record.partition,
@@ -148,15 +148,15 @@ class DeadLetters:
             sealed=published,
         )
         topic = topics.dead_letters(self._service)
-        await tx.append(f"letter/{letter}", [fact], key=letter, topic=topic)
-        return letter
+        await tx.append(f"dead-letter/{dead_letter}", [fact], key=dead_letter, topic=topic)
+        return dead_letter
 
     def blocked(self, record: Record) -> UUID | None:
         """The operation that could not go on without ``record``."""
         return _blocked(self._service, record.topic, _envelope(record))
 
     def cause(self, record: Record, what: str) -> Cause:
-        """The cause of ``what`` happens to the letter of ``record`` once it is kept."""
+        """The cause of ``what`` happens to the dead letter of ``record`` once it is kept."""
         return self._cause(record, f"{record.offset}/{what}", _envelope(record))
 
     def _name(self, record: Record) -> str:
@@ -167,15 +167,15 @@ class DeadLetters:
         correlation = _correlation(envelope, self._name(record))
         return Cause(f"dead letter {_place(record)}", id_, correlation)
 
-    async def find(self, tx: Transaction, letter: str) -> Record | None:
-        """The record that was dead-lettered as ``letter``."""
+    async def find(self, tx: Transaction, dead_letter: str) -> Record | None:
+        """The record that was dead-lettered as ``dead_letter``."""
         found = await tx.execute(
-            select(tables.letters.c.sealed).where(tables.letters.c.id == letter)
+            select(tables.dead_letters.c.sealed).where(tables.dead_letters.c.id == dead_letter)
         )
         sealed = found.scalar()
         if sealed is None:
             return None
-        return unpack(self._cipher.open(sealed, context=letter))
+        return unpack(self._cipher.open(sealed, context=dead_letter))
 
 
 def _place(record: Record) -> str:
@@ -207,8 +207,8 @@ def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None
         return None
 
 
-def _correlation(envelope: Envelope | None, letter: str) -> str:
+def _correlation(envelope: Envelope | None, dead_letter: str) -> str:
     if envelope is None:
-        return letter
+        return dead_letter
     operation = operation_text(envelope.source, envelope.id)
     return envelope.extensions.get("correlationid", operation)

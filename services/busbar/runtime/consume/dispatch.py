@@ -23,7 +23,7 @@ from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import bind
 
 Identity = tuple[str, str]
-_ABOUT_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
+_ABOUT_DEAD_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
 
 MAX_PLACES = 10
 """How many of the places where data do not fit are named."""
@@ -39,10 +39,10 @@ class Readable(NamedTuple):
 class Dispatcher:
     """Gives each event to its handler, once."""
 
-    def __init__(self, service: Service, letters: DeadLetters) -> None:
-        """Dispatch to the handlers of ``service``; handle again what is in ``letters``."""
+    def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
+        """Dispatch to the handlers of ``service``; handle again what is in ``dead_letters``."""
         self._service = service
-        self._redriving = Redriving(service.name, letters, self.again)
+        self._redriving = Redriving(service.name, dead_letters, self.again)
         self._handlers: dict[str, tuple[type[Message], Handler]] = {
             **service.handlers,
             RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
@@ -105,7 +105,7 @@ class Dispatcher:
                 await handler(Received(parsed, envelope, item.record), tx)
 
     async def _answer(self, tx: Transaction, problem: Problem) -> None:
-        if self._service.invalid is not None and problem.model not in _ABOUT_LETTERS:
+        if self._service.invalid is not None and problem.model not in _ABOUT_DEAD_LETTERS:
             await self._service.invalid(problem, tx)
             return
         errors = problem.error.errors(include_input=False) if problem.error else []
@@ -143,7 +143,7 @@ class Dispatcher:
 
     def _wants(self, item: Readable) -> bool:
         known = self._handler(item)
-        if known is not None and known[0] in _ABOUT_LETTERS:
+        if known is not None and known[0] in _ABOUT_DEAD_LETTERS:
             return self._redriving.is_asked(item.envelope.data)
         if known is not None:
             return True

@@ -2,7 +2,7 @@
 
 Inbox marks, consumed offsets, appended events and whatever else a handler saves commit together
 (law 1), so a record that is delivered again changes nothing, and a process that lost its partition
-cannot commit. A message that fails parks its own sequence; the partition moves on (law 8).
+cannot commit. A message that fails parks its own ordering key; the partition moves on (law 8).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from busbar.runtime.consume.batch import Done, Item, Moved
 from busbar.runtime.consume.breaker import Breaker
 from busbar.runtime.consume.dead_letters import DeadLetters, Why
 from busbar.runtime.consume.dispatch import Dispatcher, Readable
-from busbar.runtime.consume.parking import Parking, sequence_of
+from busbar.runtime.consume.parking import Parking, ordering_key_of
 from busbar.runtime.consume.service import Choice, Service
 from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import Backoff, Chance, chance
@@ -55,7 +55,7 @@ class Engine:
         self,
         service: Service,
         store: Store,
-        letters: DeadLetters,
+        dead_letters: DeadLetters,
         *,
         clock: Clock,
         attempts: int,
@@ -69,15 +69,15 @@ class Engine:
         """
         self._service = service
         self._store = store
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._clock = clock
         self._attempts = attempts
         self._handler_backoff = replace(HANDLER_BACKOFF, chance=chance)
         self._store_backoff = replace(STORE_BACKOFF, chance=chance)
         self._breaker = breaker or Breaker()
-        self._dispatcher = Dispatcher(service, letters)
+        self._dispatcher = Dispatcher(service, dead_letters)
         self.meter = ConsumerMeter(service.name, clock)
-        self.parking = Parking(service.name, letters, self._dispatcher.again, chance=chance)
+        self.parking = Parking(service.name, dead_letters, self._dispatcher.again, chance=chance)
         self._offsets: Moved = {}
         self._gone: set[Partition] = set()
         self._stopping = False
@@ -303,7 +303,7 @@ class Engine:
         parked = set(await self.parking.among(tx, [item.record for item in fresh]))
         readable: list[Readable] = []
         for item in fresh:
-            if parked and sequence_of(item.record) in parked:
+            if parked and ordering_key_of(item.record) in parked:
                 whole = item if item.content else Item(item.record, encoding.read(item.record))
                 await self.parking.keep_behind(tx, whole.record, whole.envelope)
                 done.outcomes["waiting"] += 1
@@ -316,7 +316,7 @@ class Engine:
                 await self._service.record(item.record, item.content, tx)
             elif why := self._unhandleable(item.record, item.content):
                 if await self._give_up(tx, item, why, done):
-                    parked.add(sequence_of(item.record))
+                    parked.add(ordering_key_of(item.record))
                     done.failed += 1
                 continue
             if isinstance(item.content, Envelope):
@@ -329,14 +329,14 @@ class Engine:
         return self._dispatcher.strange(Readable(record, content))
 
     async def _give_up(self, tx: Transaction, item: Item, why: Why, done: Done) -> bool:
-        """Keep what cannot be handled; whether its sequence has to wait for it.
+        """Keep what cannot be handled; whether its ordering key has to wait for it.
 
         What a producer got wrong says nothing about what it sends next. A fact is another thing:
         whoever skips one goes by a state that never was.
         """
         is_theirs = item.record.topic in topics.INTENTS and why.reason != "handler_failed"
         if is_theirs:
-            await self._letters.keep(tx, item.record, why, item.envelope)
+            await self._dead_letters.keep(tx, item.record, why, item.envelope)
             log.warning("record_dead_lettered", reason=why.reason, topic=item.record.topic)
             done.outcomes["dead_lettered"] += 1
             return False

@@ -1,7 +1,7 @@
-"""Parking: a failing message stops its own sequence, and nothing else (law 8).
+"""Parking: a failing message stops its own ordering key, and nothing else (law 8).
 
-The message is kept as a dead letter, and so is everything that comes behind it in its sequence
-(the same record key), in order. The sequence is tried again by itself, less and less often, and
+The message is kept as a dead letter, and so is everything that comes behind it in its ordering key
+(the same record key), in order. The ordering key is tried again by itself, less and less often, and
 when somebody asks for it; what waits is then handled in its order, one transaction each.
 """
 
@@ -34,21 +34,21 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 PARKED: Final = "parked"
-"""The kind of task that tries a sequence again."""
+"""The kind of task that tries an ordering key again."""
 
 AGAIN: Final = Backoff(first=20.0, longest=3600.0)
-"""A bug is mended in minutes or hours; a sequence of its own costs little to try."""
+"""A bug is mended in minutes or hours; an ordering key of its own costs little to try."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
 
-LetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
+DeadLetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
 
 Again = Callable[[Transaction, Record], Awaitable[str]]
 """Handles a record that was kept; returns a remark, raises what kept it from being handled."""
 
 
-def sequence_of(record: Record) -> str:
-    """The sequence that ``record`` is part of: its key, or one of its own if it has none."""
+def ordering_key_of(record: Record) -> str:
+    """The ordering key that ``record`` is part of: its key, or one of its own if it has none."""
     if record.key is None:
         return f"{record.topic}/{record.partition}/{record.offset}"
     key = record.key.decode("utf-8", "replace")
@@ -58,103 +58,111 @@ def sequence_of(record: Record) -> str:
 
 
 class Parking:
-    """The parked sequences of one service."""
+    """The parked ordering keys of one service."""
 
     def __init__(
-        self, service: str, letters: DeadLetters, again: Again, *, chance: Chance = chance
+        self, service: str, dead_letters: DeadLetters, again: Again, *, chance: Chance = chance
     ) -> None:
-        """Keep records as ``letters``, and handle them ``again``; waits differ by ``chance``."""
+        """Keep records as ``dead_letters`` and retry them by ``again``; ``chance`` adds jitter."""
         self._service = service
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._again = again
         self._backoff = replace(AGAIN, chance=chance)
 
     async def among(self, tx: Transaction, records: Collection[Record]) -> frozenset[str]:
-        """The sequences of ``records`` that are parked."""
-        sequences = {sequence_of(record) for record in records}
-        return await tx.parked.among(self._service, sequences)
+        """The ordering keys of ``records`` that are parked."""
+        ordering_keys = {ordering_key_of(record) for record in records}
+        return await tx.parked.among(self._service, ordering_keys)
 
     async def park(
         self, tx: Transaction, record: Record, why: Why, envelope: Envelope | None
     ) -> None:
-        """Park the sequence of ``record``, which failed."""
-        sequence = sequence_of(record)
-        letter = await self._letters.keep(tx, record, why, envelope, sequence=sequence)
-        await tx.parked.park(self._service, sequence, letter)
+        """Park the ordering key of ``record``, which failed."""
+        ordering_key = ordering_key_of(record)
+        dead_letter = await self._dead_letters.keep(
+            tx, record, why, envelope, ordering_key=ordering_key
+        )
+        await tx.parked.park(self._service, ordering_key, dead_letter)
         due = tx.now + timedelta(seconds=self._backoff.after(1))
-        await tx.tasks.schedule(PARKED, sequence, due=due)
-        log.warning("sequence_parked", reason=why.reason, topic=record.topic, letter=letter)
+        await tx.tasks.schedule(PARKED, ordering_key, due=due)
+        log.warning(
+            "ordering_key_parked", reason=why.reason, topic=record.topic, dead_letter=dead_letter
+        )
 
     async def keep_behind(self, tx: Transaction, record: Record, envelope: Envelope | None) -> None:
-        """Have ``record`` wait, as something before it in its sequence does."""
-        sequence = sequence_of(record)
-        wait = await tx.parked.first(self._service, sequence)
-        behind = wait.letter if wait else None
+        """Have ``record`` wait, as something before it in its ordering key does."""
+        ordering_key = ordering_key_of(record)
+        wait = await tx.parked.first(self._service, ordering_key)
+        behind = wait.dead_letter if wait else None
         why = Why("parked", f"it waits behind dead letter {behind}: redrive or discard that one")
-        letter = await self._letters.keep(
-            tx, record, why, envelope, sequence=sequence, behind=behind
+        dead_letter = await self._dead_letters.keep(
+            tx, record, why, envelope, ordering_key=ordering_key, behind=behind
         )
-        await tx.parked.park(self._service, sequence, letter)
+        await tx.parked.park(self._service, ordering_key, dead_letter)
 
     # -- trying again ---------------------------------------------------------------------------
 
     async def resume(self, work: Work) -> None:
-        """Handle what waits in a sequence, until nothing does or something fails again."""
+        """Handle what waits in an ordering key, until nothing does or something fails again."""
         while await work.record(partial(self._next, work.claim)):
             pass
 
     async def _next(self, claim: Claim, tx: Transaction) -> bool:
-        """Handle the first letter; whether to go on with the one behind it."""
-        sequence = claim.name
-        wait = await tx.parked.first(self._service, sequence)
+        """Handle the first dead letter; whether to go on with the one behind it."""
+        ordering_key = claim.name
+        wait = await tx.parked.first(self._service, ordering_key)
         if wait is None:
-            await tx.parked.let_go(self._service, sequence)
+            await tx.parked.let_go(self._service, ordering_key)
             await tx.tasks.remove(claim)
-            log.info("sequence_resumed")
+            log.info("ordering_key_resumed")
             return False
         problem = await self._try(tx, wait)
         if problem is None:
-            await tx.parked.take_out(wait.letter)
-            open_ = [one for one in wait.requests if one["letter"] != wait.letter]
-            await tx.parked.tried(self._service, sequence, attempts=0, requests=open_)
+            await tx.parked.take_out(wait.dead_letter)
+            open_ = [one for one in wait.requests if one["dead_letter"] != wait.dead_letter]
+            await tx.parked.tried(self._service, ordering_key, attempts=0, requests=open_)
             return True
         for request in wait.requests:
-            behind = "" if request["letter"] == wait.letter else f"it waits behind {wait.letter}: "
+            behind = (
+                ""
+                if request["dead_letter"] == wait.dead_letter
+                else f"it waits behind {wait.dead_letter}: "
+            )
             await answer(tx, self._service, request, "failed", behind + problem)
         attempts = wait.attempts + 1
-        await tx.parked.tried(self._service, sequence, attempts=attempts, requests=())
+        await tx.parked.tried(self._service, ordering_key, attempts=attempts, requests=())
         again = tx.now + timedelta(seconds=self._backoff.after(attempts + 1))
         await tx.tasks.finish(claim, again=again)
-        log.warning("sequence_failed_again", letter=wait.letter, attempts=attempts)
+        log.warning("ordering_key_failed_again", dead_letter=wait.dead_letter, attempts=attempts)
         return False
 
     async def _try(self, tx: Transaction, wait: Wait) -> str | None:
         """Handle the letter, and tell that; what kept it from being handled, or None."""
-        record = await self._letters.find(tx, wait.letter)
+        record = await self._dead_letters.find(tx, wait.dead_letter)
         if record is None:
-            raise BusbarError(f"the letter {wait.letter} waits, and is not in the store")
+            raise BusbarError(f"the dead letter {wait.dead_letter} waits, and is not in the store")
         remark, problem = await attempt(self._service, self._again, tx, record)
         if problem is not None:
             return problem
         recovered = DeadLetterRecovered(
-            letter=wait.letter,
-            operation=self._letters.blocked(record),
+            dead_letter=wait.dead_letter,
+            operation=self._dead_letters.blocked(record),
             service=self._service,
-            sequence=sequence_of(record),
+            ordering_key=ordering_key_of(record),
             attempts=wait.attempts,
         )
-        tx.caused_by(self._letters.cause(record, "recovered"))
+        tx.caused_by(self._dead_letters.cause(record, "recovered"))
         await append(tx, self._service, recovered)
         for request in wait.requests:
-            if request["letter"] == wait.letter:
+            if request["dead_letter"] == wait.dead_letter:
                 await answer(tx, self._service, request, "handled", remark)
         return None
 
 
-def asked(envelope: Envelope, letter: str, cause: Cause) -> Request:
-    """That somebody wants ``letter`` handled again, to be answered when it was tried."""
+def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
+    """That somebody wants ``dead_letter`` handled again, to be answered when it was tried."""
     return {
-        "letter": letter,
+        "dead_letter": dead_letter,
         "source": envelope.source,
         "id": envelope.id,
         "type": envelope.type,
@@ -166,13 +174,13 @@ def asked(envelope: Envelope, letter: str, cause: Cause) -> Request:
 async def answer(
     tx: Transaction, service: str, request: Request, outcome: str, detail: str
 ) -> None:
-    """Tell who asked for a letter to be handled again how that went."""
+    """Tell who asked for a dead letter to be handled again how that went."""
     source, id_ = request["source"], request["id"]
     tx.caused_by(Cause(source, id_, request["correlation"], request["traceparent"]))
     fact = DeadLetterRedriven.model_validate(
         {
             "operation": operation_id(source, id_),
-            "letter": request["letter"],
+            "dead_letter": request["dead_letter"],
             "service": service,
             "intent": IntentRef(source=source, id=id_, type=request["type"]),
             "outcome": outcome,
@@ -182,10 +190,10 @@ async def answer(
     await append(tx, service, fact)
 
 
-async def append(tx: Transaction, service: str, fact: LetterFact) -> None:
+async def append(tx: Transaction, service: str, fact: DeadLetterFact) -> None:
     """Append what is told about a letter, in the order of what was told before."""
     topic = topics.dead_letters(service)
-    await tx.append(f"letter/{fact.letter}", [fact], key=fact.letter, topic=topic)
+    await tx.append(f"dead-letter/{fact.dead_letter}", [fact], key=fact.dead_letter, topic=topic)
 
 
 async def attempt(

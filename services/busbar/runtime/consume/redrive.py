@@ -15,10 +15,10 @@ from busbar.runtime.store import Transaction
 class Redriving:
     """Answers for the dead letters of one service."""
 
-    def __init__(self, service: str, letters: DeadLetters, again: Again) -> None:
-        """Look into ``letters`` and handle them by ``again``."""
+    def __init__(self, service: str, dead_letters: DeadLetters, again: Again) -> None:
+        """Look into ``dead_letters`` and handle them by ``again``."""
         self._service = service
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._again = again
 
     def is_asked(self, data: Any) -> bool:
@@ -30,17 +30,17 @@ class Redriving:
         )
 
     async def redrive(self, received: Received[RedriveDeadLetter], tx: Transaction) -> None:
-        """Handle a dead letter again; if it waits in a sequence, all that comes before it first."""
-        cause, letter = tx.cause, received.message.letter
-        request = asked(received.envelope, letter, cause)
-        sequence = await tx.parked.sequence_of(letter)
-        if sequence is not None:
-            await tx.tasks.schedule(PARKED, sequence)
-            await tx.parked.ask(self._service, sequence, request)
+        """Handle a dead letter again; the records parked before it are handled first."""
+        cause, dead_letter = tx.cause, received.message.dead_letter
+        request = asked(received.envelope, dead_letter, cause)
+        ordering_key = await tx.parked.ordering_key_of(dead_letter)
+        if ordering_key is not None:
+            await tx.tasks.schedule(PARKED, ordering_key)
+            await tx.parked.ask(self._service, ordering_key, request)
             return
-        record = await self._letters.find(tx, letter)
+        record = await self._dead_letters.find(tx, dead_letter)
         if record is None:
-            await answer(tx, self._service, request, "unknown_letter", self._unknown(received))
+            await answer(tx, self._service, request, "unknown_dead_letter", self._unknown(received))
             return
         remark, problem = await attempt(self._service, self._again, tx, record)
         outcome = "handled" if problem is None else "failed"
@@ -48,18 +48,18 @@ class Redriving:
 
     async def discard(self, received: Received[DiscardDeadLetter], tx: Transaction) -> None:
         """Give a dead letter up; what waits behind it is tried at once."""
-        envelope, letter = received.envelope, received.message.letter
-        outcome: Literal["discarded", "not_waiting", "unknown_letter"] = "discarded"
+        envelope, dead_letter = received.envelope, received.message.dead_letter
+        outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"] = "discarded"
         detail = ""
-        if await self._let_go(tx, letter):
+        if await self._let_go(tx, dead_letter):
             pass
-        elif await self._letters.find(tx, letter) is None:
-            outcome, detail = "unknown_letter", self._unknown(received)
+        elif await self._dead_letters.find(tx, dead_letter) is None:
+            outcome, detail = "unknown_dead_letter", self._unknown(received)
         else:
             outcome, detail = "not_waiting", "nothing waits for it; it stays where it is"
         fact = DeadLetterDiscarded(
             operation=operation_id(envelope.source, envelope.id),
-            letter=letter,
+            dead_letter=dead_letter,
             service=self._service,
             intent=IntentRef.of(envelope),
             outcome=outcome,
@@ -67,19 +67,19 @@ class Redriving:
         )
         await append(tx, self._service, fact)
 
-    async def _let_go(self, tx: Transaction, letter: str) -> bool:
-        sequence = await tx.parked.sequence_of(letter)
-        if sequence is None:
+    async def _let_go(self, tx: Transaction, dead_letter: str) -> bool:
+        ordering_key = await tx.parked.ordering_key_of(dead_letter)
+        if ordering_key is None:
             return False
-        await tx.tasks.schedule(PARKED, sequence)
-        await tx.parked.among(self._service, [sequence])
-        # It may have been handled while we waited for whoever tried the sequence.
-        if await tx.parked.sequence_of(letter) is None:
+        await tx.tasks.schedule(PARKED, ordering_key)
+        await tx.parked.among(self._service, [ordering_key])
+        # It may have been handled while we waited for whoever tried the ordering key.
+        if await tx.parked.ordering_key_of(dead_letter) is None:
             return False
-        await tx.parked.take_out(letter)
+        await tx.parked.take_out(dead_letter)
         return True
 
     def _unknown(self, received: Received[Any]) -> str:
         if received.message.service != self._service:
             return f"there is no service called {received.message.service}"
-        return "there is no such letter"
+        return "there is no such dead letter"

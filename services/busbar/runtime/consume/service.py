@@ -144,7 +144,7 @@ class Service:
         return chooser
 
     def task(
-        self, kind: str, *, at_once: int = CONCURRENT, opening: Opening | None = None
+        self, kind: str, *, concurrency: int = CONCURRENT, opening: Opening | None = None
     ) -> Callable[[Worker], Worker]:
         """Have the decorated function work on the tasks of ``kind``, on so many at a time.
 
@@ -152,7 +152,7 @@ class Service:
         """
 
         def register(worker: Worker) -> Worker:
-            self.jobs[kind] = Job(worker, at_once, opening)
+            self.jobs[kind] = Job(worker, concurrency, opening)
             return worker
 
         return register

@@ -61,20 +61,22 @@ class Settings(BaseSettings):
         le=65535,
         description="Port of the gateway, however it is started.",
     )
-    copies: int = Field(
+    instances: int = Field(
         default=1,
         ge=1,
         le=12,
         description=(
-            "How often `busbar up` runs each service but the gateway; above 1 on PostgreSQL only."
+            "Number of instances of each service under `busbar up` (the gateway always runs once); "
+            "more than 1 requires PostgreSQL."
         ),
     )
-    copy_number: int | None = Field(
+    instance_number: int | None = Field(
         default=None,
         ge=1,
         description=(
-            "Which copy of the service this process is; no two of one home may be the same. "
-            "`busbar up` sets it, so that a copy that comes again has its partitions back at once."
+            "Number of this instance, unique among the instances of a service that share a home. "
+            "`busbar up` sets it, so that a restarted instance gets its partitions back without a "
+            "rebalance."
         ),
     )
     audit_url: str | None = Field(default=None, description="Where the gateway reaches audit.")
@@ -95,7 +97,7 @@ class Settings(BaseSettings):
         default=5,
         ge=1,
         le=100,
-        description="Tries of a failing message before its sequence is parked.",
+        description="Tries of a failing message before its ordering key is parked.",
     )
     intake_backlog: int = Field(
         default=1000,

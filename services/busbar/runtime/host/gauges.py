@@ -95,7 +95,9 @@ class Gauges:
 
     async def _count(self, tx: Transaction) -> None:
         service = self._store.service
-        parked = select(tables.parked.c.sequence).where(tables.parked.c.consumer == service)
+        parked = select(tables.parked_keys.c.ordering_key).where(
+            tables.parked_keys.c.consumer == service
+        )
         metrics.CONSUMER_PARKED.labels(service).set(await _counted(tx, parked))
         metrics.RELAY_BACKLOG.labels(service).set(await backlog(tx, most=MOST))
         since = await tx.unsettled_since()

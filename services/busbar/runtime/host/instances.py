@@ -1,4 +1,4 @@
-"""The copies of a service: what each process is called, in its files and in its Kafka group."""
+"""The instances of a service: what each process is called, in its files and in its Kafka group."""
 
 import hashlib
 import socket
@@ -14,7 +14,7 @@ def member_name(service: str, copy: int | None, *, home: Path, alone: bool) -> s
     """The name of its own that a copy has in its Kafka group; None if it cannot have one.
 
     Two of one name would drive each other out. ``alone`` says that the store lets a service run
-    once, so that its name is name enough. Else the copies of one home are told apart by their
+    once, so that its name is name enough. Else the instances of one home are told apart by their
     number, and homes and machines by theirs.
     """
     if alone:

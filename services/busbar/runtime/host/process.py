@@ -142,7 +142,7 @@ def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -
     expose = process.gauges.expose if settings.metrics else None
     health = HealthApp(name, process.problems, app.http, expose=expose)
     server = HttpServer(health, listen(settings.http_host, port))
-    place = settings.home / "run" / f"{process_name(name, settings.copy_number)}.json"
+    place = settings.home / "run" / f"{process_name(name, settings.instance_number)}.json"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     address = {"pid": os.getpid(), "url": url_of(settings.http_host, server.port)}
     place.write_text(json.dumps(address), encoding="utf-8")
@@ -216,9 +216,9 @@ class ServiceProcess:
         """Start everything that needs the broker; keep trying while there is none."""
         settings, store, clock = self.context.settings, self.context.store, self.context.clock
         service, bootstrap = self.app.service, settings.bootstrap()
-        letters = DeadLetters(service.name, self.context.cipher)
+        dead_letters = DeadLetters(service.name, self.context.cipher)
         self._engine = Engine(
-            service, store, letters, clock=clock, attempts=settings.handler_attempts
+            service, store, dead_letters, clock=clock, attempts=settings.handler_attempts
         )
         bus = KafkaBus(
             bootstrap,
@@ -228,7 +228,7 @@ class ServiceProcess:
         )
         instance = member_name(
             service.name,
-            settings.copy_number,
+            settings.instance_number,
             home=settings.home,
             alone=settings.database_url is None,
         )

@@ -176,7 +176,7 @@ class Relay:
         self._stamped = None
         async with self._store.reading() as tx:
             mark = await tx.execute(
-                select(tables.marks.c.value).where(tables.marks.c.name == "published")
+                select(tables.checkpoints.c.value).where(tables.checkpoints.c.name == "published")
             )
             self._published = self._marked = mark.scalar() or 0
         return True
@@ -374,7 +374,9 @@ async def _fitting(tx: Transaction, found: Select[Any]) -> int:
 async def backlog(tx: Transaction, *, most: int) -> int:
     """How many events are recorded and not known to be published; ``most`` are counted."""
     position, sequence, _ = await _last(tx)
-    mark = await tx.execute(select(tables.marks.c.value).where(tables.marks.c.name == "published"))
+    mark = await tx.execute(
+        select(tables.checkpoints.c.value).where(tables.checkpoints.c.name == "published")
+    )
     news = _to_publish(tx, after=position).with_only_columns(tables.events.c.position)
     some = news.order_by(None).limit(most).subquery()
     unstamped: int = (await tx.execute(select(func.count()).select_from(some))).scalar() or 0

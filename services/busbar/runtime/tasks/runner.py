@@ -83,7 +83,7 @@ class Job:
     """Who works on the tasks of a kind, on how many at a time, and what they begin with."""
 
     worker: Worker
-    at_once: int = CONCURRENT
+    concurrency: int = CONCURRENT
     opening: Opening | None = None
 
 
@@ -191,12 +191,12 @@ class TaskRunner:
             self._wake.set()
 
     def _free(self) -> int:
-        return self._job.at_once - len(self._running) - self._reserved
+        return self._job.concurrency - len(self._running) - self._reserved
 
     def _room(self) -> int:
         """How many more to take: many at a time, or none yet."""
         room = self._free()
-        return room if room >= self._job.at_once // 4 else 0
+        return room if room >= self._job.concurrency // 4 else 0
 
     async def _claim(self) -> list[tuple[Claim, Any]]:
         room = self._room()

@@ -87,7 +87,7 @@ RECORD_OUTCOMES: Final = ("handled", "repeated", "skipped", "parked", "waiting",
 CONSUMER_RECORDS = _counter(
     "busbar_consumer_records_total",
     "Records settled, by outcome: `handled`; `repeated`, as its event was handled before; "
-    "`skipped`, as nobody here asked for its type; `parked`, it failed and its sequence waits; "
+    "`skipped`, as nobody here asked for its type; `parked`, it failed and its ordering key waits; "
     "`waiting`, it came behind one that is parked; `dead_lettered`, its producer got it wrong.",
     *("service", "outcome"),
 )
@@ -132,7 +132,7 @@ RELAY_EVENTS = _counter(
 )
 RELAY_BACKLOG = _gauge(
     "busbar_relay_backlog_events",
-    "Events that are recorded and not published; 10,000 are counted at the most. Copies of a "
+    "Events that are recorded and not published; 10,000 are counted at the most. Instances of a "
     "service tell the same, so take the maximum.",
     "service",
 )
@@ -175,7 +175,7 @@ STORE_UP = _gauge(
 
 TASKS_DUE = _gauge(
     "busbar_tasks_due",
-    "Tasks that are due and that nobody works on; 10,000 are counted at the most. Copies of a "
+    "Tasks that are due and that nobody works on; 10,000 are counted at the most. Instances of a "
     "service tell the same, so take the maximum.",
     *("service", "kind"),
 )

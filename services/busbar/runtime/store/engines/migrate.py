@@ -18,13 +18,13 @@ GRANTS = {
     "events": "SELECT, INSERT",
     "sequences": "SELECT, INSERT",
     "inbox": "SELECT, INSERT",
-    "letters": "SELECT, INSERT",
-    "marks": "SELECT, INSERT, UPDATE",
+    "dead_letters": "SELECT, INSERT",
+    "checkpoints": "SELECT, INSERT, UPDATE",
     "offsets": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE, DELETE",
     "documents": "SELECT, INSERT, UPDATE, DELETE",
-    "parked": "SELECT, INSERT, UPDATE, DELETE",
-    "waiting": "SELECT, INSERT, DELETE",
+    "parked_keys": "SELECT, INSERT, UPDATE, DELETE",
+    "parked_records": "SELECT, INSERT, DELETE",
 }
 """What the role of a service may do: history is added to, never changed."""
 

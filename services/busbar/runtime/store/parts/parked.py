@@ -1,4 +1,4 @@
-"""Sequences that wait: which they are, and the letters in each, in their order (law 8)."""
+"""Ordering keys that wait: which they are, and the dead letters in each, in their order (law 8)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from busbar.runtime.store.sql.upsert import upsert
 Request = Mapping[str, Any]
 
 _ANY = Fixed(
-    select(tables.parked.c.sequence)
-    .where(tables.parked.c.consumer == bindparam("consumer"))
-    .order_by(tables.parked.c.sequence)
+    select(tables.parked_keys.c.ordering_key)
+    .where(tables.parked_keys.c.consumer == bindparam("consumer"))
+    .order_by(tables.parked_keys.c.ordering_key)
     .limit(1)
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """The state of a parked sequence: its first letter, and who asked for which to be tried."""
+    """The state of a parked ordering key: its first letter, and who asked for which to be tried."""
 
     number: int
-    letter: str
+    dead_letter: str
     attempts: int
     requests: Sequence[Request]
 
 
 class Parked:
-    """Parks sequences and lets them go, in the transaction of what is parked."""
+    """Parks ordering keys and lets them go, in the transaction of what is parked."""
 
     def __init__(self, connection: AsyncConnection, bulk: Bulk, *, now: datetime) -> None:
         """Act on ``connection``, inside its transaction."""
@@ -44,51 +44,51 @@ class Parked:
         self._bulk = bulk
         self._now = now
 
-    async def among(self, consumer: str, sequences: Collection[str]) -> frozenset[str]:
-        """Those of ``sequences`` that are parked; none of them is let go before the commit."""
+    async def among(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
+        """Those of ``ordering_keys`` that are parked; none of them is let go before the commit."""
         # Mostly there is none at all, and a long list of names is dear to ask for.
         some = await _ANY.rows(self._connection, self._bulk, consumer=consumer)
-        if not sequences or not some:
+        if not ordering_keys or not some:
             return frozenset()
-        parked = tables.parked.c
+        parked = tables.parked_keys.c
         rows = await self._connection.execute(
-            select(parked.sequence)
-            .where(parked.consumer == consumer, parked.sequence.in_(sequences))
-            .order_by(parked.sequence)
+            select(parked.ordering_key)
+            .where(parked.consumer == consumer, parked.ordering_key.in_(ordering_keys))
+            .order_by(parked.ordering_key)
             .with_for_update()
         )
         return frozenset(rows.scalars())
 
-    async def park(self, consumer: str, sequence: str, letter: str) -> None:
-        """Have ``letter`` wait, last of its sequence, which is parked from now on."""
+    async def park(self, consumer: str, ordering_key: str, dead_letter: str) -> None:
+        """Have ``dead_letter`` wait, last of its ordering key, which is parked from now on."""
         values = {"since": format_time(self._now), "attempts": 0, "requests": "[]"}
         await self._connection.execute(
-            upsert(self._connection, tables.parked)
-            .values(consumer=consumer, sequence=sequence, **values)
+            upsert(self._connection, tables.parked_keys)
+            .values(consumer=consumer, ordering_key=ordering_key, **values)
             .on_conflict_do_nothing()
         )
-        waiting = tables.waiting.c
+        waiting = tables.parked_records.c
         last = select(
             literal(consumer),
-            literal(sequence),
+            literal(ordering_key),
             func.coalesce(func.max(waiting.number), 0) + 1,
-            literal(letter),
-        ).where(waiting.consumer == consumer, waiting.sequence == sequence)
-        names = ["consumer", "sequence", "number", "letter"]
-        await self._connection.execute(insert(tables.waiting).from_select(names, last))
+            literal(dead_letter),
+        ).where(waiting.consumer == consumer, waiting.ordering_key == ordering_key)
+        names = ["consumer", "ordering_key", "number", "dead_letter"]
+        await self._connection.execute(insert(tables.parked_records).from_select(names, last))
 
-    async def first(self, consumer: str, sequence: str) -> Wait | None:
-        """The letter that ``sequence`` waits for; nobody else touches the sequence meanwhile."""
-        parked, waiting = tables.parked.c, tables.waiting.c
+    async def first(self, consumer: str, ordering_key: str) -> Wait | None:
+        """Return the first dead letter of ``ordering_key`` and lock the key until the commit."""
+        parked, waiting = tables.parked_keys.c, tables.parked_records.c
         state = await self._connection.execute(
             select(parked.attempts, parked.requests)
-            .where(parked.consumer == consumer, parked.sequence == sequence)
+            .where(parked.consumer == consumer, parked.ordering_key == ordering_key)
             .with_for_update()
         )
         known = state.first()
         found = await self._connection.execute(
-            select(waiting.number, waiting.letter)
-            .where(waiting.consumer == consumer, waiting.sequence == sequence)
+            select(waiting.number, waiting.dead_letter)
+            .where(waiting.consumer == consumer, waiting.ordering_key == ordering_key)
             .order_by(waiting.number)
             .limit(1)
         )
@@ -97,51 +97,53 @@ class Parked:
             return None
         return Wait(
             number=head.number,
-            letter=head.letter,
+            dead_letter=head.dead_letter,
             attempts=known.attempts,
             requests=loads(known.requests),
         )
 
-    async def sequence_of(self, letter: str) -> str | None:
-        """The sequence in which ``letter`` waits, or None if it does not."""
+    async def ordering_key_of(self, dead_letter: str) -> str | None:
+        """The ordering key in which ``dead_letter`` waits, or None if it does not."""
         found = await self._connection.execute(
-            select(tables.waiting.c.sequence).where(tables.waiting.c.letter == letter)
+            select(tables.parked_records.c.ordering_key).where(
+                tables.parked_records.c.dead_letter == dead_letter
+            )
         )
         return found.scalar()
 
-    async def ask(self, consumer: str, sequence: str, request: Request) -> None:
-        """Remember that somebody wants the sequence tried."""
-        place = self._place(consumer, sequence)
+    async def ask(self, consumer: str, ordering_key: str, request: Request) -> None:
+        """Remember that somebody wants the ordering key tried."""
+        place = self._place(consumer, ordering_key)
         found = await self._connection.execute(
-            select(tables.parked.c.requests).where(*place).with_for_update()
+            select(tables.parked_keys.c.requests).where(*place).with_for_update()
         )
         requests = [*loads(found.scalar() or "[]"), dict(request)]
         await self._connection.execute(
-            update(tables.parked).where(*place).values(requests=dumps(requests))
+            update(tables.parked_keys).where(*place).values(requests=dumps(requests))
         )
 
     async def tried(
-        self, consumer: str, sequence: str, *, attempts: int, requests: Sequence[Request]
+        self, consumer: str, ordering_key: str, *, attempts: int, requests: Sequence[Request]
     ) -> None:
-        """Remember how often the sequence was tried in vain, and which requests are still open."""
+        """Record the failed attempts of the ordering key and the requests that are still open."""
         await self._connection.execute(
-            update(tables.parked)
-            .where(*self._place(consumer, sequence))
+            update(tables.parked_keys)
+            .where(*self._place(consumer, ordering_key))
             .values(attempts=attempts, requests=dumps([dict(one) for one in requests]))
         )
 
-    async def take_out(self, letter: str) -> None:
-        """Let ``letter`` wait no more."""
+    async def take_out(self, dead_letter: str) -> None:
+        """Let ``dead_letter`` wait no more."""
         await self._connection.execute(
-            delete(tables.waiting).where(tables.waiting.c.letter == letter)
+            delete(tables.parked_records).where(tables.parked_records.c.dead_letter == dead_letter)
         )
 
-    async def let_go(self, consumer: str, sequence: str) -> None:
-        """Park the sequence no more; nothing waits in it."""
+    async def let_go(self, consumer: str, ordering_key: str) -> None:
+        """Park the ordering key no more; nothing waits in it."""
         await self._connection.execute(
-            delete(tables.parked).where(*self._place(consumer, sequence))
+            delete(tables.parked_keys).where(*self._place(consumer, ordering_key))
         )
 
-    def _place(self, consumer: str, sequence: str) -> tuple[Any, Any]:
-        parked = tables.parked.c
-        return parked.consumer == consumer, parked.sequence == sequence
+    def _place(self, consumer: str, ordering_key: str) -> tuple[Any, Any]:
+        parked = tables.parked_keys.c
+        return parked.consumer == consumer, parked.ordering_key == ordering_key

@@ -31,11 +31,11 @@ _Place = tuple[str, str]
 
 
 class _Scheduled(NamedTuple):
-    """A task that is to be scheduled; ``at_once`` are those that are due now."""
+    """A task that is to be scheduled; ``due_now`` are those that are due now."""
 
     due: str
     data: str
-    at_once: bool
+    due_now: bool
 
 
 class _Offer(NamedTuple):
@@ -82,7 +82,7 @@ class Tasks:
         """
         for kind, taker in self._takers.items():
             places = [
-                place for place, one in self._scheduled.items() if place[0] == kind and one.at_once
+                place for place, one in self._scheduled.items() if place[0] == kind and one.due_now
             ]
             if not places:
                 continue

@@ -50,8 +50,8 @@ sequences = Table(
 )
 """Insert-only: the gapless public number of each published event, and the digest chain."""
 
-marks = Table(
-    "marks",
+checkpoints = Table(
+    "checkpoints",
     metadata,
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
@@ -108,8 +108,8 @@ documents = Table(
 )
 """Projections: JSON by kind and key, listed by parent and rank."""
 
-letters = Table(
-    "letters",
+dead_letters = Table(
+    "dead_letters",
     metadata,
     Column("id", String, primary_key=True),
     Column("topic", String, nullable=False),
@@ -121,24 +121,24 @@ letters = Table(
 )
 """Records that could not be handled, whole and encrypted, for redrive."""
 
-parked = Table(
-    "parked",
+parked_keys = Table(
+    "parked_keys",
     metadata,
     Column("consumer", String, primary_key=True),
-    Column("sequence", String, primary_key=True),
+    Column("ordering_key", String, primary_key=True),
     Column("since", String, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("requests", Text, nullable=False),
 )
 """Sequences whose messages wait because one of them failed; ``requests`` are who wants it tried."""
 
-waiting = Table(
-    "waiting",
+parked_records = Table(
+    "parked_records",
     metadata,
     Column("consumer", String, primary_key=True),
-    Column("sequence", String, primary_key=True),
+    Column("ordering_key", String, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("letter", String, nullable=False),
-    Index("waiting_letter", "letter", unique=True),
+    Column("dead_letter", String, nullable=False),
+    Index("parked_records_dead_letter", "dead_letter", unique=True),
 )
-"""The letters of a parked sequence in their order; the first is the one that failed."""
+"""The dead letters of a parked ordering key in their order; the first is the one that failed."""

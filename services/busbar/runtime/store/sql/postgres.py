@@ -35,7 +35,7 @@ _STAMP = (
     " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
 )
 _MARK = (
-    "INSERT INTO marks (name, value) VALUES ($1, $2)"
+    "INSERT INTO checkpoints (name, value) VALUES ($1, $2)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 _READ_STREAMS = (

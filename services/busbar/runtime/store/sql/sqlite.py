@@ -27,7 +27,7 @@ _INSERT_EVENTS = (
 )
 _STAMP = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
 _MARK = (
-    "INSERT INTO marks (name, value) VALUES (?, ?)"
+    "INSERT INTO checkpoints (name, value) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 _READ_STREAMS = (

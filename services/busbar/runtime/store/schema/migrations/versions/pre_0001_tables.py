@@ -49,7 +49,7 @@ def _events() -> None:
         _text("digest"),
         sa.UniqueConstraint("position", name="sequences_position"),
     )
-    op.create_table("marks", _text("name", key=True), _number("value"))
+    op.create_table("checkpoints", _text("name", key=True), _number("value"))
 
 
 def _reading() -> None:
@@ -67,7 +67,7 @@ def _reading() -> None:
         _number("next_offset"),
     )
     op.create_table(
-        "letters",
+        "dead_letters",
         _text("id", key=True),
         _text("topic"),
         _number("partition", sa.Integer),

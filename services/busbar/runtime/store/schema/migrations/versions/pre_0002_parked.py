@@ -1,4 +1,4 @@
-"""Parked sequences: what waits, in its order, because a message before it failed."""
+"""Parked ordering keys: what waits, in its order, because a message before it failed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,18 +16,18 @@ def _key(name: str) -> sa.Column[str]:
 def upgrade() -> None:
     """Only adds, so that the release before works on as it did."""
     op.create_table(
-        "parked",
+        "parked_keys",
         _key("consumer"),
-        _key("sequence"),
+        _key("ordering_key"),
         sa.Column("since", sa.Text(collation="C"), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("requests", sa.Text(collation="C"), nullable=False),
     )
     op.create_table(
-        "waiting",
+        "parked_records",
         _key("consumer"),
-        _key("sequence"),
+        _key("ordering_key"),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("letter", sa.Text(collation="C"), nullable=False),
+        sa.Column("dead_letter", sa.Text(collation="C"), nullable=False),
     )
-    op.create_index("waiting_letter", "waiting", ["letter"], unique=True)
+    op.create_index("parked_records_dead_letter", "parked_records", ["dead_letter"], unique=True)

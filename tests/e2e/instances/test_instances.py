@@ -1,4 +1,4 @@
-"""What is particular to several copies of a service on PostgreSQL."""
+"""What is particular to several instances of a service on PostgreSQL."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def test_the_state_is_in_the_database_and_in_no_file(platform: Platform) -
     assert list(platform.home.glob("*.db*")) == []
 
 
-async def test_both_copies_take_their_share_and_the_log_of_all_of_it_is_complete(
+async def test_both_instances_take_their_share_and_the_log_of_all_of_it_is_complete(
     platform: Platform, client: Client, team: str
 ) -> None:
     names = [f"{team}/dev/event-stream/s{number}" for number in range(24)]

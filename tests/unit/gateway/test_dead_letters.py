@@ -15,7 +15,7 @@ from unit.gateway.conftest import Api, FakeAudit, Platform, app_over
 REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)
 
 
-async def letter(store: Store, record: Record, service: str = "policy") -> DeadLettered:
+async def dead_letter(store: Store, record: Record, service: str = "policy") -> DeadLettered:
     """The fact by which ``service`` tells that it could not handle ``record``."""
     why = Why("bad_json", "The data is not JSON.")
 
@@ -23,7 +23,7 @@ async def letter(store: Store, record: Record, service: str = "policy") -> DeadL
         return await DeadLetters(service, cipher()).keep(tx, record, why, None)
 
     id_ = await store.transact(body)
-    (found,) = [event for event in await store.events() if event.stream == f"letter/{id_}"]
+    (found,) = [event for event in await store.events() if event.stream == f"dead-letter/{id_}"]
     return DeadLettered.model_validate_json(found.data)
 
 
@@ -33,29 +33,33 @@ async def arrive(platform: Platform, *facts: DeadLettered | DeadLetterRedriven) 
     )
 
 
-def redriven(letter: str, outcome: str = "handled") -> DeadLetterRedriven:
+def redriven(dead_letter: str, outcome: str = "handled") -> DeadLetterRedriven:
     return DeadLetterRedriven.model_validate(
         {
             **DeadLetterRedriven.EXAMPLES[0],
-            "letter": letter,
+            "dead_letter": dead_letter,
             "intent": REDRIVE,
             "outcome": outcome,
         }
     )
 
 
-async def test_a_letter_is_listed_without_what_it_holds_and_shown_with_it(
+async def test_a_dead_letter_is_listed_without_what_it_holds_and_shown_with_it(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    fact = await letter(store, Record("t", 3, 42, 0, b"\xff", b"{secret", [("h", None)]))
+    fact = await dead_letter(store, Record("t", 3, 42, 0, b"\xff", b"{secret", [("h", None)]))
     await arrive(platform, fact)
     listed = await api.get("/v1/dead-letters")
     (item,) = listed.json["items"]
-    assert (item["letter"], item["service"], item["reason"]) == (fact.letter, "policy", "bad_json")
+    assert (item["dead_letter"], item["service"], item["reason"]) == (
+        fact.dead_letter,
+        "policy",
+        "bad_json",
+    )
     assert (item["topic"], item["partition"], item["offset"], item["size"]) == ("t", 3, 42, 7)
     assert b"sealed" not in listed.body
     assert b"secret" not in listed.body
-    opened = await api.get(f"/v1/dead-letters/{fact.letter}")
+    opened = await api.get(f"/v1/dead-letters/{fact.dead_letter}")
     assert opened.json["record"] == {
         "key": "base64:" + base64.b64encode(b"\xff").decode(),
         "headers": [["h", None]],
@@ -64,36 +68,36 @@ async def test_a_letter_is_listed_without_what_it_holds_and_shown_with_it(
     assert "sealed" not in opened.json
 
 
-async def test_with_another_key_a_letter_stays_shut(
+async def test_with_another_key_a_dead_letter_stays_shut(
     platform: Platform, store: Store, audit: FakeAudit
 ) -> None:
-    fact = await letter(store, unreadable(1))
+    fact = await dead_letter(store, unreadable(1))
     await arrive(platform, fact)
     api = Api(app_over(store, audit, key=Cipher(bytes(32))))
-    reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+    reply = await api.get(f"/v1/dead-letters/{fact.dead_letter}")
     problem = reply.problem()
     assert (reply.status, problem["code"]) == (409, "sealed")
     assert "BUSBAR_DATA_KEY" in problem["fix"]
     assert (await api.get("/v1/dead-letters")).status == 200
 
 
-async def test_a_letter_that_is_no_sealed_record_stays_shut(
+async def test_a_dead_letter_that_is_no_sealed_record_stays_shut(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    fact = await letter(store, unreadable(1))
-    sealed = cipher().seal(b"xyz", context=fact.letter)
+    fact = await dead_letter(store, unreadable(1))
+    sealed = cipher().seal(b"xyz", context=fact.dead_letter)
     for forged in ("AAEC", "no base64!", base64.b64encode(sealed).decode()):
         await arrive(platform, fact.model_copy(update={"sealed": forged}))
-        reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+        reply = await api.get(f"/v1/dead-letters/{fact.dead_letter}")
         assert (reply.status, reply.problem()["code"]) == (409, "sealed"), forged
 
 
-async def test_a_letter_whose_record_was_too_large_says_who_has_it(
+async def test_a_dead_letter_whose_record_was_too_large_says_who_has_it(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    fact = await letter(store, unreadable(1))
+    fact = await dead_letter(store, unreadable(1))
     await arrive(platform, fact.model_copy(update={"sealed": ""}))
-    reply = await api.get(f"/v1/dead-letters/{fact.letter}")
+    reply = await api.get(f"/v1/dead-letters/{fact.dead_letter}")
     assert (reply.status, reply.problem()["code"]) == (409, "not_published")
     assert "redrive" in reply.problem()["fix"]
 
@@ -101,42 +105,42 @@ async def test_a_letter_whose_record_was_too_large_says_who_has_it(
 async def test_a_header_whose_name_is_not_utf_8_is_shown(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    fact = await letter(store, Record("t", 3, 42, 0, None, None, [("a\udcff", b"1")]))
+    fact = await dead_letter(store, Record("t", 3, 42, 0, None, None, [("a\udcff", b"1")]))
     await arrive(platform, fact)
-    opened = await api.get(f"/v1/dead-letters/{fact.letter}")
+    opened = await api.get(f"/v1/dead-letters/{fact.dead_letter}")
     name = "base64:" + base64.b64encode(b"a\xff").decode()
     assert opened.json["record"]["headers"] == [[name, "1"]]
 
 
-async def test_a_letter_remembers_how_often_it_was_redriven(
+async def test_a_dead_letter_remembers_how_often_it_was_redriven(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    fact = await letter(store, unreadable(1))
-    await arrive(platform, fact, redriven(fact.letter, "failed"), redriven(fact.letter))
-    opened = (await api.get(f"/v1/dead-letters/{fact.letter}")).json
+    fact = await dead_letter(store, unreadable(1))
+    await arrive(platform, fact, redriven(fact.dead_letter, "failed"), redriven(fact.dead_letter))
+    opened = (await api.get(f"/v1/dead-letters/{fact.dead_letter}")).json
     assert [outcome["outcome"] for outcome in opened["redriven"]] == ["failed", "handled"]
     assert opened["record"]["value"] == "{"
 
 
-async def test_a_letter_that_there_is_not_does_not_appear_when_somebody_asks_for_it(
+async def test_a_dead_letter_that_there_is_not_does_not_appear_when_somebody_asks_for_it(
     api: Api, platform: Platform
 ) -> None:
-    await arrive(platform, redriven("mistyped", "unknown_letter"))
+    await arrive(platform, redriven("mistyped", "unknown_dead_letter"))
     assert (await api.get("/v1/dead-letters")).json["items"] == []
     assert (await api.get("/v1/dead-letters/mistyped")).status == 404
 
 
-async def test_letters_are_listed_by_service_oldest_first_in_pages(
+async def test_dead_letters_are_listed_by_service_oldest_first_in_pages(
     api: Api, platform: Platform, store: Store
 ) -> None:
-    facts = [await letter(store, unreadable(number)) for number in range(3)]
-    other = await letter(store, unreadable(9), "notifier")
+    facts = [await dead_letter(store, unreadable(number)) for number in range(3)]
+    other = await dead_letter(store, unreadable(9), "notifier")
     for fact in (*facts[:2], other, facts[2]):
         await arrive(platform, fact)
     first = (await api.get("/v1/dead-letters?service=policy&limit=2")).json
-    await arrive(platform, redriven(facts[2].letter, "failed"))
+    await arrive(platform, redriven(facts[2].dead_letter, "failed"))
     rest = (await api.get(f"/v1/dead-letters?service=policy&after={first['next']}")).json
-    found = [item["letter"] for item in (*first["items"], *rest["items"])]
-    assert found == [fact.letter for fact in facts]
+    found = [item["dead_letter"] for item in (*first["items"], *rest["items"])]
+    assert found == [fact.dead_letter for fact in facts]
     assert rest["next"] is None
     assert len((await api.get("/v1/dead-letters")).json["items"]) == 4
