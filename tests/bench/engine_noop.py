@@ -51,9 +51,9 @@ class Gauge:
     ended: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+    async def handle_batch(self, records: Sequence[Record]) -> Mapping[Partition, int]:
         self.begun = self.begun or perf_counter()
-        moved = await self.engine.process(records)
+        moved = await self.engine.handle_batch(records)
         self.seen += len(records)
         if self.seen >= self.count:
             self.ended = perf_counter()

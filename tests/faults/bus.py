@@ -252,7 +252,7 @@ class SimulatedBus:
                 await self._place(consumer)
                 batch = self._take()
                 if batch:
-                    await consumer.process(batch)
+                    await consumer.handle_batch(batch)
                     continue
             await self._woken.wait()
             await self._broker.poll()

@@ -26,7 +26,7 @@ from busbar.runtime.store import Claim
 from busbar.runtime.store.parts.inbox import Inbox
 from busbar.runtime.store.parts.tasks import Tasks
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.sqlite import SqliteBulk
+from busbar.runtime.store.sql.sqlite import SqliteStatements
 from busbar.runtime.store.sql.statements import Release
 from faults.bus import Loss
 from faults.scenarios import ALL
@@ -71,7 +71,7 @@ def _no_epochs(patch: pytest.MonkeyPatch) -> None:
         return list(claims)
 
     async def release(
-        _bulk: SqliteBulk, connection: AsyncConnection, releases: Sequence[Release]
+        _bulk: SqliteStatements, connection: AsyncConnection, releases: Sequence[Release]
     ) -> int:
         for one in releases:
             row = one.again, one.kind, one.name
@@ -80,7 +80,7 @@ def _no_epochs(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(Tasks, "_if_held", if_held)
     patch.setattr(Tasks, "held", held)
-    patch.setattr(SqliteBulk, "release", release)
+    patch.setattr(SqliteStatements, "release", release)
 
 
 def _no_marks(patch: pytest.MonkeyPatch) -> None:

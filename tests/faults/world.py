@@ -79,7 +79,7 @@ class FarBackend:
 
 
 @dataclass(slots=True, kw_only=True)
-class Item:
+class BatchItem:
     """Something on the shelf. ``unseen`` counts the looks that do not find it yet."""
 
     owner: str
@@ -91,7 +91,7 @@ class Item:
 class Shelf:
     """A world that shows late what was made, and takes each operation key once."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[BatchItem] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
 
@@ -104,7 +104,7 @@ class ShelfBackend:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    def _find(self, call: Call) -> Item | None:
+    def _find(self, call: Call) -> BatchItem | None:
         for item in self._shelf.items:
             if item.owner == call.owner and item.unseen == 0:
                 return item
@@ -125,7 +125,7 @@ class ShelfBackend:
     async def apply(self, call: Call) -> Outcome:
         if call.operation_key in self._shelf.keys:
             return Outcome.done()
-        item = Item(owner=call.owner, inputs=dict(call.inputs), unseen=UNSEEN)
+        item = BatchItem(owner=call.owner, inputs=dict(call.inputs), unseen=UNSEEN)
         self._shelf.items.append(item)
         self._note(call, "create")
         return Outcome.done()

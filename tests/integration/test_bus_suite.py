@@ -52,7 +52,7 @@ class Reader:
     def got(self) -> list[Record]:
         return [record for batch in self.batches for record in batch]
 
-    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+    async def handle_batch(self, records: Sequence[Record]) -> Mapping[Partition, int]:
         self.batches.append(list(records))
         await self.may_go_on.wait()
         if self.storing:

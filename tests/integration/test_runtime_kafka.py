@@ -228,10 +228,10 @@ class Slow:
         self.early: list[int] = []
         self._placed = False
 
-    async def process(self, records: Sequence[Record]) -> None:
+    async def handle_batch(self, records: Sequence[Record]) -> None:
         if not self._placed:
             self.early.extend(item.offset for item in records)
-        await self._engine.process(records)
+        await self._engine.handle_batch(records)
 
     async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         # Long enough for a consumer that is not held back to fetch from where Kafka remembers.

@@ -51,7 +51,7 @@ DeadLetterFact = DeadLettered | DeadLetterRedriven | DeadLetterRecovered | DeadL
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class EagerClaim:
     """An intent that is in the store; ``again`` if it was there before."""
 
     operation: str
@@ -105,7 +105,7 @@ async def take(
     principal: str,
     traceparent: str | None,
     lag: float | None = None,
-) -> Taken | Refused:
+) -> EagerClaim | Refused:
     """Store an intent for the relay to publish; the same one again changes nothing.
 
     While the platform has a ``lag`` (seconds) of undecided intents, no new one is let in.
@@ -115,19 +115,19 @@ async def take(
         return admitted
     accepted = admitted
 
-    async def body(tx: Transaction) -> Taken | Refused:
+    async def body(tx: Transaction) -> EagerClaim | Refused:
         operation = str(accepted.operation)
         before = await tx.documents.get(ACCEPTED, operation)
         if before is not None:
             refused = already(before["digest"], body_digest(envelope))
-            return refused or Taken(operation, accepted.resource, again=True)
+            return refused or EagerClaim(operation, accepted.resource, again=True)
         if lag is not None:
             return busy(lag)
         metadata = _metadata(tx, envelope, principal=principal, traceparent=traceparent)
         if why := _why_not_publishable(tx, envelope, accepted, metadata):
             return unpublishable(why)
         await _store(tx, envelope, accepted, metadata)
-        return Taken(operation, accepted.resource, again=False)
+        return EagerClaim(operation, accepted.resource, again=False)
 
     return await store.transact(body)
 

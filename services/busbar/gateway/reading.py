@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from busbar.gateway.handlers import DEAD_LETTER, OPERATION, RESOURCE
 from busbar.messages.views import ENDED
 from busbar.runtime.store import Document, Store, StoredEvent
-from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.commit_result import CommitResult
 
 Page = dict[str, Any]
 Found = TypeVar("Found")
@@ -25,7 +25,7 @@ class Reader:
         self._news = asyncio.Event()
         store.on_commit(self._wake)
 
-    def _wake(self, _written: Written) -> None:
+    def _wake(self, _written: CommitResult) -> None:
         self._news.set()
         self._news = asyncio.Event()
 

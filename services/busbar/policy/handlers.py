@@ -29,7 +29,7 @@ from busbar.policy.domain import (
     violations_of,
 )
 from busbar.policy.ports import PolicyEngine
-from busbar.runtime.consume.service import Conflicting, Problem, Received, Service
+from busbar.runtime.consume.service import ConflictingEvent, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.telemetry import metrics
@@ -110,7 +110,7 @@ class Policy:
             )
         await self._append(tx, problem, facts)
 
-    async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
+    async def record_conflict(self, conflict: ConflictingEvent, tx: Transaction) -> None:
         """Record that an intent came again with another body; it is not acted on."""
         envelope = conflict.envelope
         resource = ResourceId.named_in(envelope.data)
@@ -124,7 +124,10 @@ class Policy:
         await self._append(tx, conflict, [fact])
 
     async def _append(
-        self, tx: Transaction, about: Received[Any] | Problem | Conflicting, facts: Sequence[Fact]
+        self,
+        tx: Transaction,
+        about: Received[Any] | Problem | ConflictingEvent,
+        facts: Sequence[Fact],
     ) -> None:
         """Append what says nothing about a resource's state to the operation's own stream."""
         envelope = about.envelope

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Store, StoreAwayError, Transaction
+from busbar.runtime.store import Store, StoreUnavailable, Transaction
 from busbar.runtime.store.engines.postgres import schema_of
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.dialect import Collision
@@ -30,11 +30,11 @@ async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
     """It would be there although its transaction is not."""
 
     async def body(tx: Transaction) -> None:
-        with suppress(StoreAwayError):
+        with suppress(StoreUnavailable):
             await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-        await tx.mark("m", 1)
+        await tx.checkpoint("m", 1)
 
-    with pytest.raises(StoreAwayError):
+    with pytest.raises(StoreUnavailable):
         await store.transact(body)
     async with store.reading() as tx:
         found = await tx.execute(text("SELECT count(*) FROM checkpoints WHERE name = 'm'"))
@@ -49,7 +49,7 @@ async def test_a_reader_that_is_cancelled_hears_of_nothing_else(store: Store, tu
     async def read() -> None:
         while True:
             async with store.reading() as tx:
-                await tx.expect_news(after=0)
+                await tx.has_new_events(after=0)
                 await tx.tasks.next_due("k")
 
     reading = asyncio.create_task(read())
@@ -71,9 +71,9 @@ async def test_a_connection_that_has_ended_is_not_used_again(
             pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             async with store.reading() as there:
                 await there.execute(text("SELECT pg_terminate_backend(:pid)").bindparams(pid=pid))
-            await tx.mark("m", 1)
+            await tx.checkpoint("m", 1)
 
-        with pytest.raises(StoreAwayError):
+        with pytest.raises(StoreUnavailable):
             await other.transact(body)
         await append(other, "s", 1)
         assert await facts_of(other, "s") == [1]
@@ -98,7 +98,7 @@ async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement:
 async def test_what_a_constraint_does_not_allow_is_said_so(store: Store) -> None:
     async def body(tx: Transaction) -> None:
         for _ in range(2):
-            await tx.stamp([(1, 1, "digest")])
+            await tx.assign_sequences([(1, 1, "digest")])
 
     with pytest.raises(IntegrityError):
         await store.transact(body)

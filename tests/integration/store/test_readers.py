@@ -157,13 +157,13 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
 ) -> None:
     """Nobody wakes it: the other transaction is not its own."""
     monkeypatch.setattr("busbar.runtime.outbox.relay.IDLE_SECONDS", 3600)
-    monkeypatch.setattr("busbar.runtime.outbox.relay.HEAD_SECONDS", 3600)
+    monkeypatch.setattr("busbar.runtime.outbox.relay.HEAD_INTERVAL_SECONDS", 3600)
     async with cluster.session(cluster.server.url()) as other:
         await other.execute("BEGIN")
         await other.execute("SELECT pg_current_xact_id()")
         async with relaying(relay):
             await append(store, "a", 1)
-            await eventually(lambda: relay.healthy and relay._unsettled)
+            await eventually(lambda: relay.healthy and relay._not_yet_visible)
             assert facts_on(publisher) == []
             await other.execute("COMMIT")
             await eventually(lambda: facts_on(publisher) == told(1), within=5)
@@ -177,7 +177,7 @@ async def test_a_page_begins_where_the_last_one_ended_though_positions_run_the_o
 
     async def body(tx: Transaction) -> None:
         tx.caused_by(Cause(SOURCE, "older", "c"))
-        await tx.mark("x", 1)
+        await tx.checkpoint("x", 1)
         marked.set()
         await may_append.wait()
         await tx.append("older", [fact(1)], key="k")

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import STORE_AWAY, StoreAwayError, Transaction
+from busbar.runtime.store import STORE_AWAY, StoreUnavailable, Transaction
 from busbar.runtime.store.engines.migrate import GRANTS, migrate
 from busbar.runtime.store.engines.postgres import open_postgres, schema_of
 from busbar.runtime.store.schema import migrations, tables
@@ -32,7 +32,7 @@ async def test_a_server_that_is_restarted_at_once_loses_nothing_committed(
         nonlocal done
         for batch in range(BATCHES):
             first = batch * SIZE
-            await toy.engine.process([record(first + number) for number in range(SIZE)])
+            await toy.engine.handle_batch([record(first + number) for number in range(SIZE)])
             done = batch
 
     consuming = asyncio.create_task(consume())
@@ -81,9 +81,9 @@ async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
         await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
     try:
-        with pytest.raises(StoreAwayError):
+        with pytest.raises(StoreUnavailable):
             await store.transact(body)
-        assert issubclass(StoreAwayError, STORE_AWAY)
+        assert issubclass(StoreUnavailable, STORE_AWAY)
         await append(store, "after", 1)
     finally:
         await store.close()
@@ -91,7 +91,7 @@ async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
 
 async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
     url = f"postgresql://somebody@{HOST}:{free_port()}/busbar"
-    with pytest.raises((StoreAwayError, OSError)):
+    with pytest.raises((StoreUnavailable, OSError)):
         await open_postgres(url, service="policy", clock=SystemClock())
 
 

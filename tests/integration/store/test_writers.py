@@ -182,10 +182,10 @@ async def test_who_waits_between_statements_or_works_on_one_is_not_taken_for_fro
 ) -> None:
     async with cluster.session(application_name="busbar_policy") as one, one.transaction():
         await one.execute("INSERT INTO checkpoints VALUES ('idle', 1)")
-        assert await store.relieve(after=timedelta()) == 0
+        assert await store.terminate_stalled_sessions(after=timedelta()) == 0
         working = asyncio.create_task(one.execute("SELECT pg_sleep(0.3)"))
         while not working.done():
-            assert await store.relieve(after=timedelta()) == 0
+            assert await store.terminate_stalled_sessions(after=timedelta()) == 0
         await working
 
 
@@ -198,7 +198,7 @@ async def test_sessions_of_others_are_left_alone(store: Store, cluster: StoreClu
         await eventually(
             lambda: _waits_in_a_statement(cluster, "psql"), within=10, what="it to stand still"
         )
-        assert await store.relieve(after=timedelta()) == 0
+        assert await store.terminate_stalled_sessions(after=timedelta()) == 0
         session.terminate()
 
 
@@ -213,7 +213,7 @@ def _stop_after_parsing(session: Any) -> None:
 
 
 async def _relieved(store: Store) -> bool:
-    return await store.relieve(after=timedelta()) == 1
+    return await store.terminate_stalled_sessions(after=timedelta()) == 1
 
 
 async def _waits_in_a_statement(cluster: StoreCluster, name: str) -> bool:

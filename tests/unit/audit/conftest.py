@@ -105,7 +105,7 @@ class Bus:
 
     async def consume(self, *records: Record) -> None:
         """Have audit read ``records``, or everything that it has not read yet."""
-        await self.engine.process(records or self.records)
+        await self.engine.handle_batch(records or self.records)
 
     async def copy(self, **criteria: Any) -> list[AuditRecord]:
         return [record async for record in records(self.store, **criteria)]

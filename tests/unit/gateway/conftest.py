@@ -183,7 +183,7 @@ class Platform:
         return Record(topic, 0, offset, 0, key, value, headers)
 
     async def publish(self, *facts: Fact) -> None:
-        await self.engine.process([self.record(fact) for fact in facts])
+        await self.engine.handle_batch([self.record(fact) for fact in facts])
 
     async def stored(self, prefix: str = "intent/") -> list[StoredEvent]:
         """What the gateway has in streams that start so."""

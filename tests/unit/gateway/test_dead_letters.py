@@ -5,7 +5,7 @@ import base64
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.topics import dead_letters
-from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Store, Transaction
@@ -17,7 +17,7 @@ REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)
 
 async def dead_letter(store: Store, record: Record, service: str = "policy") -> DeadLettered:
     """The fact by which ``service`` tells that it could not handle ``record``."""
-    why = Why("bad_json", "The data is not JSON.")
+    why = DeadLetterReason("bad_json", "The data is not JSON.")
 
     async def body(tx: Transaction) -> str:
         return await DeadLetters(service, cipher()).keep(tx, record, why, None)
@@ -28,7 +28,7 @@ async def dead_letter(store: Store, record: Record, service: str = "policy") -> 
 
 
 async def arrive(platform: Platform, *facts: DeadLettered | DeadLetterRedriven) -> None:
-    await platform.engine.process(
+    await platform.engine.handle_batch(
         [platform.record(fact, topic=dead_letters(fact.service)) for fact in facts]
     )
 

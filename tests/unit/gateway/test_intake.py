@@ -253,7 +253,7 @@ async def test_nobody_speaks_in_the_name_of_the_platform(api: Api, platform: Pla
     coming = platform.record(fact_of(ResourceProvisioned), id_="known-beforehand")
     reply = await api.post(event(id="known-beforehand", source="/busbar/somebody"))
     assert (reply.status, reply.problem()["code"]) == (422, "reserved_source")
-    await platform.engine.process([coming])
+    await platform.engine.handle_batch([coming])
     assert (await api.get(f"/v1/operations/{operation_of()}")).json["status"] == "succeeded"
 
 

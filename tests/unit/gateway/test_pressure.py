@@ -67,6 +67,6 @@ async def test_every_answer_makes_room(
 ) -> None:
     await backlog(narrow, clock)
     topic = "busbar.dlq.policy" if fact is DeadLettered else None
-    await platform.engine.process([platform.record(fact_of(fact, 2), topic=topic)])
+    await platform.engine.handle_batch([platform.record(fact_of(fact, 2), topic=topic)])
     clock.advance(1)
     assert (await narrow.post(event(4))).status == 202

@@ -90,9 +90,9 @@ async def test_facts_may_come_before_their_intent_is_posted(api: Api, platform: 
 
 async def test_a_fact_that_comes_twice_counts_once(api: Api, platform: Platform) -> None:
     again = [platform.record(fact_of(ResourceProvisioned), id_="same") for _ in range(2)]
-    await platform.engine.process(again[:1])
+    await platform.engine.handle_batch(again[:1])
     before = (await api.get("/v1/facts")).json
-    await platform.engine.process(again[1:])
+    await platform.engine.handle_batch(again[1:])
     assert (await api.get("/v1/facts")).json == before
     assert len(before["items"]) == 1
 
@@ -103,7 +103,7 @@ async def test_every_fact_but_the_heads_is_kept_for_those_who_follow(
     for fact in FACTS:
         model = fact_of(fact)
         topic = fact.TOPIC.format(service="policy")
-        await platform.engine.process([platform.record(model, topic=topic)])
+        await platform.engine.handle_batch([platform.record(model, topic=topic)])
     found, _ = await ids(api, "/v1/facts", "type")
     assert found == [fact.TYPE for fact in FACTS if fact is not HeadPublished]
 

@@ -138,7 +138,7 @@ class Bench:
 
     async def handle(self, *records: Record) -> list[Message]:
         before = await self.store.last_position()
-        await self.engine.process(records)
+        await self.engine.handle_batch(records)
         return await self.recorded(after=before)
 
     async def recorded(self, *, after: int = 0) -> list[Message]:

@@ -71,7 +71,7 @@ class Bench:
     async def judge(self, *records: Record) -> list[Fact]:
         """What policy records because of ``records``, handled as one batch."""
         before = await self.store.last_position()
-        await self.engine.process(records)
+        await self.engine.handle_batch(records)
         return [fact_in(event) for event in await self.store.events(after=before)]
 
     async def one(self, id_: str = "1", **record: Any) -> Fact:

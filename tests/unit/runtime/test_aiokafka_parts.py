@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import busbar.runtime.kafka.bus  # noqa: F401 - it installs them
-from busbar.runtime.kafka.patches import PatientConsumer, SturdyConnection, partition_of
+from busbar.runtime.kafka.patches import PollingConsumer, ResilientConnection, partition_of
 
 
 @given(keys=st.lists(st.binary(max_size=40), min_size=1), count=st.integers(1, 24))
@@ -46,8 +46,8 @@ async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> N
         def encode(self) -> bytes:
             return b""
 
-    assert conn.AIOKafkaConnection is SturdyConnection
-    connection = SturdyConnection("127.0.0.1", 1)
+    assert conn.AIOKafkaConnection is ResilientConnection
+    connection = ResilientConnection("127.0.0.1", 1)
     connection._writer = Closed()
     closed: list[Any] = []
 
@@ -71,7 +71,7 @@ async def test_a_consumer_that_fails_at_every_poll_is_dead(monkeypatch: pytest.M
         return outcome
 
     monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
-    consumer = PatientConsumer()
+    consumer = PollingConsumer()
     dead = []
     while outcomes:
         with suppress(KafkaError):

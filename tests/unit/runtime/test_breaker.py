@@ -30,7 +30,7 @@ def reader(store: Store, clock: ManualClock) -> Toy:
 
 
 async def test_an_unreadable_fact_parks_its_key_and_no_other(reader: Toy) -> None:
-    await reader.engine.process(
+    await reader.engine.handle_batch(
         [
             broken_fact(0),
             record(1, topic=FACTS, key="payments/one"),
@@ -46,14 +46,14 @@ async def test_an_unreadable_fact_parks_its_key_and_no_other(reader: Toy) -> Non
 
 async def test_an_unreadable_intent_parks_nothing(toy: Toy) -> None:
     garbage = Record(DeleteSubscription.TOPIC, 0, 0, 0, b"payments/one", b"{", [])
-    await toy.engine.process([garbage, record(1, key="payments/one")])
+    await toy.engine.handle_batch([garbage, record(1, key="payments/one")])
     assert await toy.done() == [1]
     assert [one.ordering_key for one in await toy.dead()] == [None]
 
 
 async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: Toy) -> None:
     later = DeleteSubscription.TYPE.replace(".v1", ".v2")
-    await reader.engine.process(
+    await reader.engine.handle_batch(
         [
             record(0, topic=FACTS, key="payments/one", type_=later),
             record(1, topic=FACTS, key="payments/one"),
@@ -71,7 +71,7 @@ async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: 
 
 @pytest.mark.parametrize("type_", ["busbar.stranger.came.v1", "busbar.subscription.deleted.v2"])
 async def test_types_that_nobody_asked_for_are_skipped_and_counted(reader: Toy, type_: str) -> None:
-    await reader.engine.process([record(0, topic=FACTS, type_=type_), record(1, topic=FACTS)])
+    await reader.engine.handle_batch([record(0, topic=FACTS, type_=type_), record(1, topic=FACTS)])
     assert await reader.done() == [1]
     assert await reader.dead() == []
     assert reader.engine.skipped == 1
@@ -84,7 +84,7 @@ def for_others(offset: int, key: str, *, types: int = 1) -> Record:
 
 
 async def test_facts_for_others_are_passed_over_whatever_is_in_them(reader: Toy) -> None:
-    await reader.engine.process([for_others(0, "payments/one"), record(1, topic=FACTS)])
+    await reader.engine.handle_batch([for_others(0, "payments/one"), record(1, topic=FACTS)])
     assert await reader.done() == [1]
     assert await reader.dead() == []
     assert reader.engine.skipped == 1
@@ -95,18 +95,18 @@ async def test_a_type_of_another_topic_is_read(reader: Toy) -> None:
     theirs = Record(
         FACTS, 0, 0, 0, b"payments/one", b"{", [("ce_type", Unsubscribed.TYPE.encode())]
     )
-    await reader.engine.process([theirs])
+    await reader.engine.handle_batch([theirs])
     assert [one.ordering_key for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_a_fact_whose_type_is_not_plain_is_read(reader: Toy) -> None:
     """It could be for us, so it parks its key as whatever is unreadable does."""
-    await reader.engine.process([for_others(0, "payments/one", types=2)])
+    await reader.engine.handle_batch([for_others(0, "payments/one", types=2)])
     assert [one.ordering_key for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_facts_for_others_wait_behind_what_is_parked(reader: Toy) -> None:
-    await reader.engine.process([broken_fact(0), for_others(1, "payments/one")])
+    await reader.engine.handle_batch([broken_fact(0), for_others(1, "payments/one")])
     assert [(one.offset, one.ordering_key) for one in await reader.dead()] == [
         (0, "payments/one"),
         (1, "payments/one"),
@@ -119,7 +119,7 @@ async def test_a_consumer_that_fails_at_everything_stops_after_a_hundred(toy: To
     toy.attempts = 1
     engine = toy.restarted()
     batch = [record(number) for number in range(300)]
-    task = asyncio.create_task(engine.process(batch))
+    task = asyncio.create_task(engine.handle_batch(batch))
     await eventually(lambda: engine.stalled, within=60, what="the stop")
     assert len(await toy.dead()) == 100
     assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 100}
@@ -128,13 +128,13 @@ async def test_a_consumer_that_fails_at_everything_stops_after_a_hundred(toy: To
     await task
     assert len(await toy.dead()) == 100
     toy.broken.clear()
-    await toy.restarted().process(batch)
+    await toy.restarted().handle_batch(batch)
     assert await toy.done() == list(range(100, 300))
 
 
 async def test_facts_that_cannot_be_read_stop_the_consumer_as_well(reader: Toy) -> None:
     batch = [broken_fact(offset, f"k{offset}".encode()) for offset in range(150)]
-    task = asyncio.create_task(reader.engine.process(batch))
+    task = asyncio.create_task(reader.engine.handle_batch(batch))
     await eventually(lambda: reader.engine.stalled, within=60, what="the stop")
     assert len(await reader.dead()) == 100
     await reader.engine.stop()
@@ -142,9 +142,9 @@ async def test_facts_that_cannot_be_read_stop_the_consumer_as_well(reader: Toy) 
 
 
 async def test_no_producer_can_stop_the_platform_with_rubbish(toy: Toy) -> None:
-    await toy.engine.process([unreadable(offset) for offset in range(300)])
+    await toy.engine.handle_batch([unreadable(offset) for offset in range(300)])
     assert toy.engine.stalled is None
-    await toy.engine.process([record(300)])
+    await toy.engine.handle_batch([record(300)])
     assert await toy.done() == [300]
 
 

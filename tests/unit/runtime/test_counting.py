@@ -54,7 +54,7 @@ async def test_records_are_counted_by_what_became_of_them(toy: Toy) -> None:
         record(5, key=OWN),
     ]
     with counting("busbar_consumer_records_total", "outcome") as found:
-        await toy.engine.process(batch)
+        await toy.engine.handle_batch(batch)
     assert found == {
         "handled": 1,
         "repeated": 1,
@@ -67,9 +67,9 @@ async def test_records_are_counted_by_what_became_of_them(toy: Toy) -> None:
 
 async def test_records_that_come_again_are_not_counted_again(toy: Toy) -> None:
     batch = [record(offset) for offset in range(3)]
-    await toy.engine.process(batch)
+    await toy.engine.handle_batch(batch)
     with counting("busbar_consumer_records_total", "outcome") as found:
-        await toy.restarted().process(batch)
+        await toy.restarted().handle_batch(batch)
     assert found == {}
 
 
@@ -79,7 +79,7 @@ async def test_a_batch_that_is_cut_in_halves_is_counted_once(toy: Toy) -> None:
         counting("busbar_consumer_records_total", "outcome") as found,
         counting("busbar_consumer_retries_total", "reason") as retries,
     ):
-        await toy.engine.process([record(offset) for offset in range(4)])
+        await toy.engine.handle_batch([record(offset) for offset in range(4)])
     assert found == {"handled": 4}
     assert retries == {"handler": 1}
 
@@ -95,7 +95,7 @@ async def test_who_takes_every_record_handles_every_record(
 
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     with counting("busbar_consumer_records_total", "outcome", "audit") as found:
-        await engine.process([record(0), unreadable(1), record(2)])
+        await engine.handle_batch([record(0), unreadable(1), record(2)])
     assert found == {"handled": 3}
 
 

@@ -35,7 +35,7 @@ class Held:
 
 async def test_a_partition_is_given_up_when_the_transaction_in_hand_is_done(toy: Toy) -> None:
     held = Held(toy, "s1")
-    working = asyncio.create_task(toy.engine.process([record(0), record(1), record(2)]))
+    working = asyncio.create_task(toy.engine.handle_batch([record(0), record(1), record(2)]))
     await held.reached.wait()
     giving_up = asyncio.create_task(toy.engine.revoke([MINE]))
     await asyncio.sleep(0)
@@ -47,13 +47,13 @@ async def test_a_partition_is_given_up_when_the_transaction_in_hand_is_done(toy:
 
 
 async def test_nothing_of_a_partition_that_was_taken_away_is_handled_any_more(toy: Toy) -> None:
-    await toy.engine.process([record(0)])
+    await toy.engine.handle_batch([record(0)])
     await toy.engine.revoke([MINE])
-    reached = await toy.engine.process([record(1), record(8, partition=1)])
+    reached = await toy.engine.handle_batch([record(1), record(8, partition=1)])
     assert await toy.done() == [0, 8]
     assert reached == {MINE: 1, OTHER: 9}
     assert await toy.engine.positions([MINE]) == {MINE: 1}
-    await toy.engine.process([record(1)])
+    await toy.engine.handle_batch([record(1)])
     assert await toy.done() == [0, 8, 1]
 
 
@@ -63,13 +63,13 @@ async def test_a_message_that_is_being_tried_again_is_left_to_the_next_owner(
     clock = SteppedClock()
     toy = Toy(store, clock)
     toy.failing["s0"] = [Retry("later", after=3600)]
-    working = asyncio.create_task(toy.engine.process([record(0)]))
+    working = asyncio.create_task(toy.engine.handle_batch([record(0)]))
     await eventually(lambda: clock.slept, what="the wait for the next try")
     await toy.engine.revoke([MINE])
     assert await working == {}
     assert await toy.done() == []
     assert await toy.dead() == []
-    await toy.restarted().process([record(0)])
+    await toy.restarted().handle_batch([record(0)])
     assert await toy.done() == [0]
 
 
@@ -80,7 +80,7 @@ async def test_what_is_left_of_a_failing_batch_goes_on_for_partitions_that_stay(
     toy = Toy(store, clock)
     toy.failing["s0"] = [Retry("later", after=3600)] * 2
     batch = [record(0), record(7, partition=1)]
-    working = asyncio.create_task(toy.engine.process(batch))
+    working = asyncio.create_task(toy.engine.handle_batch(batch))
     await eventually(lambda: clock.slept, what="the wait for the next try")
     await toy.engine.revoke([MINE])
     await working
@@ -91,7 +91,7 @@ async def test_stopping_ends_every_wait(store: Store, clock: ManualClock) -> Non
     stepped = SteppedClock(clock.now())
     toy = Toy(store, stepped)
     toy.failing["s0"] = [Retry("later", after=3600)] * 2
-    working = asyncio.create_task(toy.engine.process([record(0), record(1)]))
+    working = asyncio.create_task(toy.engine.handle_batch([record(0), record(1)]))
     await eventually(lambda: stepped.slept, what="the wait for the next try")
     await toy.engine.stop()
     await working

@@ -10,7 +10,7 @@ from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.runtime.consume.engine import Engine
-from busbar.runtime.consume.service import Conflicting, Problem, Service
+from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, Transaction
 from support.runtime import (
@@ -37,8 +37,8 @@ def away() -> OperationalError:
 
 
 async def test_records_are_handled_in_order_and_their_offsets_are_stored(toy: Toy) -> None:
-    await toy.engine.process([record(offset) for offset in range(5)])
-    await toy.engine.process([record(offset) for offset in range(5, 8)])
+    await toy.engine.handle_batch([record(offset) for offset in range(5)])
+    await toy.engine.handle_batch([record(offset) for offset in range(5, 8)])
     assert await toy.done() == list(range(8))
     assert await toy.offsets() == {(TOPIC, 0): 8}
     assert toy.engine.stalled is None
@@ -50,35 +50,35 @@ async def test_partitions_have_offsets_of_their_own(toy: Toy) -> None:
         record(2, id_="b", partition=4),
         record(8, id_="c"),
     ]
-    await toy.engine.process(batch)
+    await toy.engine.handle_batch(batch)
     assert await toy.offsets() == {(TOPIC, 0): 9, (TOPIC, 4): 3}
 
 
 async def test_delivering_the_same_records_again_changes_nothing(toy: Toy) -> None:
     records = [record(offset) for offset in range(4)]
-    await toy.engine.process(records)
+    await toy.engine.handle_batch(records)
     before = await toy.effects()
-    await toy.engine.process(records)
-    await toy.restarted().process(records)  # it has not asked for its offsets
+    await toy.engine.handle_batch(records)
+    await toy.restarted().handle_batch(records)  # it has not asked for its offsets
     assert await toy.effects() == before
     assert toy.handled == ["s0", "s1", "s2", "s3"]
 
 
 async def test_an_overlapping_batch_is_handled_from_where_the_store_is(toy: Toy) -> None:
-    await toy.engine.process([record(offset) for offset in range(4)])
-    await toy.restarted().process([record(offset) for offset in range(2, 6)])
+    await toy.engine.handle_batch([record(offset) for offset in range(4)])
+    await toy.restarted().handle_batch([record(offset) for offset in range(2, 6)])
     assert await toy.done() == [0, 1, 2, 3, 4, 5]
 
 
 async def test_an_event_that_comes_again_under_another_offset_changes_nothing(toy: Toy) -> None:
-    await toy.engine.process([record(0, intent(1), id_="x")])
-    await toy.engine.process([record(1, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(1, intent(1), id_="x")])
     assert await toy.done() == [1]
     assert await toy.offsets() == {(TOPIC, 0): 2}
 
 
 async def test_an_event_that_comes_twice_in_one_batch_is_handled_once(toy: Toy) -> None:
-    await toy.engine.process(
+    await toy.engine.handle_batch(
         [record(0, intent(1), id_="x"), record(1), record(2, intent(1), id_="x")]
     )
     assert toy.handled == ["s1", "s1"]  # the intents x and intent-1
@@ -101,11 +101,11 @@ async def test_a_crash_before_the_commit_leaves_neither_offsets_nor_effects(
         else:
             patch.setattr("busbar.runtime.store.parts.inbox.Inbox.advance", dies)
         with pytest.raises(Killed):
-            await toy.engine.process(records)
+            await toy.engine.handle_batch(records)
     assert set((await toy.effects()).values()) == {0}
     engine = toy.restarted()
     assert await engine.positions([(TOPIC, 0)]) == {}
-    await engine.process(records)
+    await engine.handle_batch(records)
     assert await toy.done() == [0, 1, 2]
     assert await toy.offsets() == {(TOPIC, 0): 3}
 
@@ -113,7 +113,7 @@ async def test_a_crash_before_the_commit_leaves_neither_offsets_nor_effects(
 async def test_positions_are_what_the_store_says_and_nothing_for_what_was_never_read(
     toy: Toy,
 ) -> None:
-    await toy.engine.process([record(41), record(5, id_="y", partition=1)])
+    await toy.engine.handle_batch([record(41), record(5, id_="y", partition=1)])
     engine = toy.restarted()
     assert await engine.positions([(TOPIC, 0), (TOPIC, 7)]) == {(TOPIC, 0): 42}
 
@@ -122,18 +122,18 @@ async def test_a_process_that_lost_its_partition_cannot_commit_what_the_other_on
     toy: Toy,
 ) -> None:
     zombie = toy.engine
-    await zombie.process([record(0)])
+    await zombie.handle_batch([record(0)])
     successor = toy.restarted()
     await successor.positions([(TOPIC, 0)])
-    await successor.process([record(1), record(2)])
-    await zombie.process([record(1), record(2), record(3)])
-    await successor.process([record(3), record(4)])
+    await successor.handle_batch([record(1), record(2)])
+    await zombie.handle_batch([record(1), record(2), record(3)])
+    await successor.handle_batch([record(3), record(4)])
     assert await toy.done() == [0, 1, 2, 3, 4]
     assert await toy.offsets() == {(TOPIC, 0): 5}
 
 
 async def test_types_that_nobody_asked_for_are_skipped_and_counted(toy: Toy) -> None:
-    await toy.engine.process(
+    await toy.engine.handle_batch(
         [
             record(0, {}, type_="busbar.future.thing.v9"),
             record(1),
@@ -160,8 +160,8 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
 
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     batch = [record(0), unreadable(1), record(2, {}, type_="some.thing")]
-    await engine.process(batch)
-    await engine.process(batch)
+    await engine.handle_batch(batch)
+    await engine.handle_batch(batch)
     assert taken == [(0, "Envelope"), (1, "Unreadable"), (2, "Envelope")]
     assert await facts_of(store, "copy") == [0, 1, 2]
 
@@ -179,8 +179,8 @@ async def test_data_that_does_not_fit_goes_to_the_one_who_answers_it(toy: Toy) -
 
     engine = toy.restarted()
     batch = [record(0, intent(0, surprise=1)), record(1), record(2, [])]
-    await engine.process(batch)
-    await engine.process(batch)
+    await engine.handle_batch(batch)
+    await engine.handle_batch(batch)
     assert [problem.model for problem in problems] == [DeleteSubscription] * 2
     assert problems[0].error is not None
     assert problems[0].error.errors()[0]["loc"] == ("surprise",)
@@ -197,7 +197,7 @@ async def test_unknown_intents_are_answered_on_the_topics_that_were_named_only(t
         assert tx.cause.id == problem.envelope.id
         problems.append(problem)
 
-    await toy.restarted().process(
+    await toy.restarted().handle_batch(
         [
             record(0, {}, type_="busbar.future.thing.v9"),
             record(0, {}, id_="other", type_="busbar.future.thing.v9", topic="busbar.facts.policy"),
@@ -209,7 +209,7 @@ async def test_unknown_intents_are_answered_on_the_topics_that_were_named_only(t
 async def test_data_that_does_not_fit_and_nobody_answers_is_dead_lettered_at_once(
     toy: Toy, clock: ManualClock
 ) -> None:
-    await toy.engine.process([record(0, {"team": "payments", "name": "S3CRET!"}), record(1)])
+    await toy.engine.handle_batch([record(0, {"team": "payments", "name": "S3CRET!"}), record(1)])
     (dead_letter,) = await toy.dead()
     assert dead_letter.reason == "invalid_data"
     assert "/name" in dead_letter.detail
@@ -221,11 +221,11 @@ async def test_data_that_does_not_fit_and_nobody_answers_is_dead_lettered_at_onc
 # -- the same identity with another body --------------------------------------------------------
 
 
-def conflicts_of(toy: Toy) -> list[Conflicting]:
-    found: list[Conflicting] = []
+def conflicts_of(toy: Toy) -> list[ConflictingEvent]:
+    found: list[ConflictingEvent] = []
 
     @toy.service.on_conflict
-    async def conflicting(conflict: Conflicting, tx: Transaction) -> None:
+    async def conflicting(conflict: ConflictingEvent, tx: Transaction) -> None:
         await tx.append("conflicts", [fact(conflict.record.offset)])
         found.append(conflict)
 
@@ -235,8 +235,8 @@ def conflicts_of(toy: Toy) -> list[Conflicting]:
 
 async def test_another_body_under_the_same_identity_is_a_recorded_conflict(toy: Toy) -> None:
     found = conflicts_of(toy)
-    await toy.engine.process([record(0, intent(1), id_="x")])
-    await toy.engine.process([record(1, intent(2), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(1, intent(2), id_="x")])
     assert await toy.done() == [1]
     (conflict,) = found
     assert conflict.envelope.data == intent(2)
@@ -246,24 +246,24 @@ async def test_another_body_under_the_same_identity_is_a_recorded_conflict(toy: 
 
 async def test_a_conflict_inside_one_batch_is_recorded_too(toy: Toy) -> None:
     found = conflicts_of(toy)
-    await toy.engine.process([record(0, intent(1), id_="x"), record(1, intent(2), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(1), id_="x"), record(1, intent(2), id_="x")])
     assert len(found) == 1
     assert await toy.done() == [1]
 
 
 async def test_the_same_body_again_is_no_conflict(toy: Toy) -> None:
     found = conflicts_of(toy)
-    await toy.engine.process([record(0, intent(1), id_="x"), record(1, intent(1), id_="x")])
-    await toy.engine.process([record(2, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(1), id_="x"), record(1, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(2, intent(1), id_="x")])
     assert found == []
 
 
 async def test_the_same_conflict_again_is_recorded_once_and_another_one_besides(toy: Toy) -> None:
     found = conflicts_of(toy)
-    await toy.engine.process([record(0, intent(1), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(1), id_="x")])
     for offset, other in ((1, 2), (2, 2), (3, 3), (4, 2), (5, 3), (6, 1)):
-        await toy.engine.process([record(offset, intent(other), id_="x")])
-    await toy.engine.process(
+        await toy.engine.handle_batch([record(offset, intent(other), id_="x")])
+    await toy.engine.handle_batch(
         [record(7, intent(4), id_="x"), record(8, intent(4), id_="x"), record(9)]
     )
     assert [conflict.record.offset for conflict in found] == [1, 3, 7]
@@ -288,7 +288,7 @@ async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
         return await transact(*args, **more)
 
     monkeypatch.setattr(toy.store, "transact", unwilling)
-    await toy.engine.process([record(offset) for offset in range(3)])
+    await toy.engine.handle_batch([record(offset) for offset in range(3)])
     assert said[0] is None
     assert set(said[1:]) == {"store: OperationalError"}
     assert toy.engine.stalled is None
@@ -308,7 +308,7 @@ async def test_a_commit_that_fails_is_done_again(toy: Toy, monkeypatch: pytest.M
             raise away()
 
     monkeypatch.setattr(Transaction, "flush", failing)
-    await toy.engine.process([record(0), record(1)])
+    await toy.engine.handle_batch([record(0), record(1)])
     assert await toy.done() == [0, 1]
     assert toy.handled == ["s0", "s1"] * 3
 
@@ -318,10 +318,10 @@ async def test_a_store_that_goes_away_after_a_conflict_is_waited_for_too(
 ) -> None:
     """An engine that raises would lose the batch: FastStream logs it and fetches the next one."""
     zombie = toy.engine
-    await zombie.process([record(0)])
+    await zombie.handle_batch([record(0)])
     successor = toy.restarted()
     await successor.positions([(TOPIC, 0)])
-    await successor.process([record(1)])
+    await successor.handle_batch([record(1)])
     reading, refusals = toy.store.reading, 3
 
     def unwilling() -> Any:
@@ -332,7 +332,7 @@ async def test_a_store_that_goes_away_after_a_conflict_is_waited_for_too(
         return reading()
 
     monkeypatch.setattr(toy.store, "reading", unwilling)
-    await zombie.process([record(1), record(2)])
+    await zombie.handle_batch([record(1), record(2)])
     assert refusals == 0
     assert await toy.done() == [0, 1, 2]
 
@@ -340,7 +340,7 @@ async def test_a_store_that_goes_away_after_a_conflict_is_waited_for_too(
 async def test_positions_wait_for_the_store_instead_of_leaving_it_to_kafka(
     toy: Toy, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await toy.engine.process([record(0)])
+    await toy.engine.handle_batch([record(0)])
     reading, refusals = toy.store.reading, 2
 
     def unwilling() -> Any:
@@ -358,7 +358,7 @@ async def test_positions_wait_for_the_store_instead_of_leaving_it_to_kafka(
 async def test_a_handler_that_sends_the_database_nonsense_is_no_outage(toy: Toy) -> None:
     toy.broken["s1"] = DataError("INSERT", {}, Exception("string too big"))
     toy.broken["s2"] = IntegrityError("INSERT", {}, Exception("NOT NULL constraint failed"))
-    await toy.engine.process([record(offset) for offset in range(4)])
+    await toy.engine.handle_batch([record(offset) for offset in range(4)])
     assert [dead_letter.offset for dead_letter in await toy.dead()] == [1, 2]
     assert await toy.done() == [0, 3]
 
@@ -373,7 +373,7 @@ async def test_a_conflict_that_never_ends_is_given_up_like_any_other_failure(toy
         await tx.append("done", [fact(received.record.offset)])
 
     toy.service.handlers[DeleteSubscription.TYPE] = (DeleteSubscription, collide)
-    await toy.restarted().process([record(offset) for offset in range(3)])
+    await toy.restarted().handle_batch([record(offset) for offset in range(3)])
     assert [(dead_letter.offset, dead_letter.reason) for dead_letter in await toy.dead()] == [
         (1, "handler_failed")
     ]
@@ -384,7 +384,7 @@ async def test_a_conflict_that_passes_is_only_a_reason_to_do_it_again(
     toy: Toy, clock: ManualClock
 ) -> None:
     toy.failing["s1"] = [Conflict("somebody was first")] * 2
-    await toy.engine.process([record(offset) for offset in range(3)])
+    await toy.engine.handle_batch([record(offset) for offset in range(3)])
     assert await toy.done() == [0, 1, 2]
     assert clock.slept == []
     assert [event.type for event in await toy.store.events()].count(DeadLettered.TYPE) == 0

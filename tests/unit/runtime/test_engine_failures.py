@@ -32,7 +32,7 @@ SECRET = b"pa55phrase-in-a-broken-record"
 
 async def test_an_unreadable_record_is_kept_whole_and_later_records_go_on(toy: Toy) -> None:
     broken = Record(TOPIC, 0, 1, 17, b"\xff", SECRET, [("a", None), ("b", b"\xfe"), ("a", b"")])
-    await toy.engine.process([record(0), broken, record(2)])
+    await toy.engine.handle_batch([record(0), broken, record(2)])
     assert await toy.done() == [0, 2]
     assert await toy.offsets() == {(TOPIC, 0): 3}
     (dead_letter,) = await toy.dead()
@@ -51,7 +51,7 @@ async def test_an_unreadable_record_is_kept_whole_and_later_records_go_on(toy: T
 async def test_the_reason_of_a_dead_letter_is_the_codecs_code_and_sentence(toy: Toy) -> None:
     good = record(1)
     nameless = [header for header in good.headers if header[0] != "ce_id"]
-    await toy.engine.process(
+    await toy.engine.handle_batch(
         [unreadable(0), Record(TOPIC, 0, 1, 0, good.key, good.value, nameless)]
     )
     assert [dead_letter.reason for dead_letter in await toy.dead()] == [
@@ -70,7 +70,7 @@ async def test_the_plaintext_of_a_dead_letter_is_in_no_file_and_in_no_published_
 ) -> None:
     toy.broken["s1"] = ArithmeticError(SECRET.decode())
     known = {"note": SECRET.decode()}
-    await toy.engine.process(
+    await toy.engine.handle_batch(
         [
             unreadable(0, SECRET),
             record(1),
@@ -94,7 +94,7 @@ async def test_the_plaintext_of_a_dead_letter_is_in_no_file_and_in_no_published_
 async def test_a_dead_letter_is_published_on_the_topic_of_its_service_under_its_id(
     toy: Toy,
 ) -> None:
-    await toy.engine.process([unreadable(5, partition=3)])
+    await toy.engine.handle_batch([unreadable(5, partition=3)])
     (event,) = await toy.store.events()
     dead_letter = event_id("policy", f"{TOPIC}/3", "5", 0)
     assert (event.topic, event.key) == (dead_letters("policy"), dead_letter)
@@ -102,7 +102,7 @@ async def test_a_dead_letter_is_published_on_the_topic_of_its_service_under_its_
 
 
 async def test_a_dead_letter_does_not_open_under_another_key_or_another_name(toy: Toy) -> None:
-    await toy.engine.process([unreadable(0), unreadable(1)])
+    await toy.engine.handle_batch([unreadable(0), unreadable(1)])
     first, second = await toy.dead()
     stranger = DeadLetters("policy", Cipher(b"x" * 32))
     async with toy.store.reading() as tx:
@@ -114,8 +114,8 @@ async def test_a_dead_letter_does_not_open_under_another_key_or_another_name(toy
 
 
 async def test_redelivering_an_unreadable_record_makes_no_second_dead_letter(toy: Toy) -> None:
-    await toy.engine.process([unreadable(0)])
-    await toy.restarted().process([unreadable(0), record(1)])
+    await toy.engine.handle_batch([unreadable(0)])
+    await toy.restarted().handle_batch([unreadable(0), record(1)])
     assert len(await toy.dead()) == 1
     assert await toy.done() == [1]
 
@@ -124,7 +124,7 @@ async def test_one_failing_record_of_fifty_is_given_up_and_the_others_are_handle
     toy: Toy,
 ) -> None:
     toy.broken["s23"] = ArithmeticError("no")
-    await toy.engine.process([record(offset) for offset in range(50)])
+    await toy.engine.handle_batch([record(offset) for offset in range(50)])
     assert await toy.done() == [number for number in range(50) if number != 23]
     (dead_letter,) = await toy.dead()
     assert (dead_letter.offset, dead_letter.reason) == (23, "handler_failed")
@@ -141,7 +141,7 @@ async def test_a_failing_record_is_tried_as_often_as_is_set(
 ) -> None:
     toy.attempts = attempts
     toy.broken["s0"] = ArithmeticError("no")
-    await toy.restarted().process([record(0)])
+    await toy.restarted().handle_batch([record(0)])
     assert toy.handled == ["s0"] * attempts
     assert clock.slept == [pytest.approx(0.1 * 2**n) for n in range(1, attempts)]
     assert len(await toy.dead()) == 1
@@ -149,7 +149,7 @@ async def test_a_failing_record_is_tried_as_often_as_is_set(
 
 async def test_a_failure_that_passes_leaves_no_trace(toy: Toy) -> None:
     toy.failing["s1"] = [ArithmeticError("once"), ArithmeticError("twice")]
-    await toy.engine.process([record(offset) for offset in range(3)])
+    await toy.engine.handle_batch([record(offset) for offset in range(3)])
     assert await toy.done() == [0, 1, 2]
     assert await toy.dead() == []
     counts = await toy.effects()
@@ -158,7 +158,7 @@ async def test_a_failure_that_passes_leaves_no_trace(toy: Toy) -> None:
 
 async def test_nothing_that_a_given_up_record_did_stays(toy: Toy) -> None:
     toy.broken["s0"] = Reject("no_use", "it is of no use")
-    await toy.engine.process([record(0)])
+    await toy.engine.handle_batch([record(0)])
     counts = await toy.effects()
     assert counts == {
         "events": 1,  # the dead letter
@@ -172,7 +172,7 @@ async def test_nothing_that_a_given_up_record_did_stays(toy: Toy) -> None:
 
 async def test_a_rejected_record_is_given_up_at_once(toy: Toy, clock: ManualClock) -> None:
     toy.broken["s1"] = Reject("no_use", "it is of no use")
-    await toy.engine.process([record(1)])
+    await toy.engine.handle_batch([record(1)])
     assert toy.handled == ["s1"]
     assert clock.slept == []
     (dead_letter,) = await toy.dead()
@@ -183,16 +183,16 @@ async def test_a_record_that_wants_to_wait_is_tried_again_after_its_time(
     toy: Toy, clock: ManualClock
 ) -> None:
     toy.failing["s0"] = [Retry("too early", after=7.5), Retry("still", after=2)]
-    await toy.engine.process([record(0)])
+    await toy.engine.handle_batch([record(0)])
     assert clock.slept == [7.5, 2]
     assert await toy.done() == [0]
 
 
 async def test_an_event_that_was_given_up_can_be_sent_again(toy: Toy) -> None:
     toy.broken["s5"] = Reject("no_use", "not yet")
-    await toy.engine.process([record(0, intent(5), id_="x")])
+    await toy.engine.handle_batch([record(0, intent(5), id_="x")])
     toy.broken.clear()
-    await toy.engine.process([record(1, intent(5), id_="x")])
+    await toy.engine.handle_batch([record(1, intent(5), id_="x")])
     assert await toy.done() == [5]
 
 
@@ -202,8 +202,8 @@ async def test_a_producer_cannot_take_the_id_that_a_later_dead_letter_needs(toy:
         (name, f"kafka:{TOPIC}/0".encode() if name == "ce_source" else value)
         for name, value in record(0, id_="7").headers
     ]
-    await toy.engine.process([Record(TOPIC, 0, 0, 0, place.key, place.value, headers)])
+    await toy.engine.handle_batch([Record(TOPIC, 0, 0, 0, place.key, place.value, headers)])
     assert await toy.done() == [0]
-    await toy.engine.process([unreadable(7), record(8)])
+    await toy.engine.handle_batch([unreadable(7), record(8)])
     assert [dead_letter.offset for dead_letter in await toy.dead()] == [7]
     assert await toy.done() == [0, 8]

@@ -91,7 +91,7 @@ async def test_published_events_are_no_backlog(
 
 async def test_parked_sequences_are_counted(toy: Toy, looking: Looking) -> None:
     toy.broken["s1"] = ArithmeticError("no")
-    await toy.engine.process([record(0), record(1)])
+    await toy.engine.handle_batch([record(0), record(1)])
     found = await looking.scrape()
     assert found["busbar_consumer_parked_sequences"] == 1
     assert found["busbar_consumer_stopped"] == 0
@@ -151,7 +151,7 @@ async def test_a_store_that_hangs_holds_no_scrape_up(
         async def __aexit__(self, *_error: object) -> None:
             """It is never entered."""
 
-    monkeypatch.setattr(gauges, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(gauges, "QUERY_TIMEOUT_SECONDS", 0.01)
     monkeypatch.setattr(store, "reading", Hanging)
     async with asyncio.timeout(2):
         first, again = await asyncio.gather(looking.scrape(), looking.scrape())

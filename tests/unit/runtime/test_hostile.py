@@ -44,7 +44,7 @@ async def test_every_hostile_record_is_kept_whole_and_the_good_one_behind_it_is_
     hostile = [as_record(one, 2 * place) for place, one in enumerate(HOSTILE.values())]
     good = [record(2 * place + 1) for place in range(len(HOSTILE))]
     both = [one for pair in zip(hostile, good, strict=True) for one in pair]
-    await toy.engine.process(both)
+    await toy.engine.handle_batch(both)
     assert await toy.done() == [one.offset for one in good]
     assert await toy.offsets() == {(TOPIC, 0): len(both)}
     dead_letters = await toy.dead()
@@ -76,7 +76,7 @@ async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
     toy: Toy, clock: ManualClock, hostile: Hostile
 ) -> None:
     sent = as_record(hostile, 0)
-    await toy.engine.process([sent])
+    await toy.engine.handle_batch([sent])
     publisher = FakePublisher()
     await drain(relay_of(toy.store, publisher, clock))
     (published,) = [one for one in publisher.records if one.topic == "busbar.dlq.policy"]
@@ -94,7 +94,7 @@ async def test_a_record_too_large_to_publish_stays_in_the_store_and_stops_no_rel
 ) -> None:
     # Such a one can only come compressed: what a broker limits is the compressed batch.
     sent = as_record(Hostile([], NOISE, ""), 0)
-    await toy.engine.process([sent, record(1)])
+    await toy.engine.handle_batch([sent, record(1)])
     (dead_letter,) = await toy.dead()
     assert (dead_letter.sealed, dead_letter.size) == ("", len(NOISE))
     assert "the store of policy has it" in dead_letter.detail
@@ -110,19 +110,19 @@ async def test_a_large_dead_letter_is_redriven(toy: Toy) -> None:
     good = record(5)
     headers = [*good.headers, *[("x", NOISE[:18_000])] * 50]
     toy.broken["s5"] = Reject("no_use", "not yet")
-    await toy.engine.process([Record(TOPIC, 0, 5, 0, good.key, good.value, headers)])
+    await toy.engine.handle_batch([Record(TOPIC, 0, 5, 0, good.key, good.value, headers)])
     toy.broken.clear()
     (dead_letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter.dead_letter)])
     assert [one.outcome for one in await outcomes(toy)] == ["handled"]
     assert await toy.done() == [5]
 
 
 async def test_details_of_any_length_are_told_short(toy: Toy) -> None:
     toy.broken["s5"] = Reject("no_use", "x" * 1_000_000)
-    await toy.engine.process([record(5)])
+    await toy.engine.handle_batch([record(5)])
     (dead_letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter.dead_letter)])
     (outcome,) = await outcomes(toy)
     assert len(dead_letter.detail) <= DETAIL_CHARS + 1
     assert len(outcome.detail) <= DETAIL_CHARS + 1
@@ -154,7 +154,7 @@ def test_a_batch_is_handled_in_parts_that_are_not_too_large() -> None:
 
 async def test_a_relay_takes_no_more_at_once_than_it_can_hold(toy: Toy, clock: ManualClock) -> None:
     large = [as_record(Hostile([], NOISE[:1_000_000], ""), offset) for offset in range(12)]
-    await toy.engine.process(large)
+    await toy.engine.handle_batch(large)
     await append(toy.store, "a", 1)
     publisher = FakePublisher()
     publisher.lose = 1

@@ -76,7 +76,7 @@ async def parked(toy: Toy) -> list[str]:
 async def fail_once(toy: Toy, *records: Record, broken: int = 0) -> list[str]:
     """Handle ``records`` while number ``broken`` fails, then fix the handler; the dead letters."""
     toy.broken[f"s{broken}"] = ArithmeticError("no")
-    await toy.engine.process(records)
+    await toy.engine.handle_batch(records)
     toy.broken.clear()
     return [dead_letter.dead_letter for dead_letter in await toy.dead()]
 
@@ -85,8 +85,8 @@ async def test_what_comes_behind_a_failed_message_waits_and_other_ordering_keys_
     toy: Toy,
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
-    await toy.engine.process([*of(OWN, 0), *of(OTHER, 1), *of(OWN, 2, 3), *of(OTHER, 4)])
-    await toy.engine.process([*of(OWN, 5), *of(OTHER, 6)])
+    await toy.engine.handle_batch([*of(OWN, 0), *of(OTHER, 1), *of(OWN, 2, 3), *of(OTHER, 4)])
+    await toy.engine.handle_batch([*of(OWN, 5), *of(OTHER, 6)])
     assert await toy.done() == [1, 4, 6]
     dead_letters = await toy.dead()
     assert [dead_letter.offset for dead_letter in dead_letters] == [0, 2, 3, 5]
@@ -114,7 +114,7 @@ async def test_a_parked_ordering_key_is_handled_in_its_order_once_the_handler_is
         one.dead_letter for one in recovered if isinstance(one, DeadLetterRecovered)
     ] == dead_letters
     assert await parked(toy) == []
-    await toy.engine.process(of(OWN, 3))
+    await toy.engine.handle_batch(of(OWN, 3))
     assert await toy.done() == [0, 1, 2, 3]
 
 
@@ -122,7 +122,7 @@ async def test_a_ordering_key_is_tried_again_by_itself_less_and_less_often(
     toy: Toy, clock: ManualClock
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
-    await toy.engine.process(of(OWN, 0))
+    await toy.engine.handle_batch(of(OWN, 0))
     waits = []
     for _ in range(4):
         async with toy.store.reading() as tx:
@@ -147,7 +147,7 @@ async def test_what_fails_again_in_a_resumed_ordering_key_holds_up_what_is_behin
     clock.advance(60)
     await resume(toy)
     assert await toy.done() == [0]
-    await toy.engine.process(of(OWN, 3))
+    await toy.engine.handle_batch(of(OWN, 3))
     toy.broken.clear()
     clock.advance(3600)
     await resume(toy)
@@ -158,7 +158,7 @@ async def test_redriving_any_dead_letter_of_a_ordering_key_handles_the_whole_ord
     toy: Toy,
 ) -> None:
     dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
-    await toy.engine.process([asking(0, dead_letters[1])])
+    await toy.engine.handle_batch([asking(0, dead_letters[1])])
     assert await resume(toy) == 1
     assert await toy.done() == [0, 1, 2]
     (told,) = await facts(toy, DeadLetterRedriven)
@@ -168,9 +168,9 @@ async def test_redriving_any_dead_letter_of_a_ordering_key_handles_the_whole_ord
 
 async def test_who_asked_hears_that_the_ordering_key_failed_again_and_where(toy: Toy) -> None:
     toy.broken["s0"] = ArithmeticError("no")
-    await toy.engine.process(of(OWN, 0, 1))
+    await toy.engine.handle_batch(of(OWN, 0, 1))
     head, behind = [dead_letter.dead_letter for dead_letter in await toy.dead()]
-    await toy.engine.process([asking(0, behind), asking(1, head)])
+    await toy.engine.handle_batch([asking(0, behind), asking(1, head)])
     await resume(toy)
     told = [
         one for one in await facts(toy, DeadLetterRedriven) if isinstance(one, DeadLetterRedriven)
@@ -190,14 +190,14 @@ async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes
     toy: Toy,
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
-    await toy.engine.process(of(OWN, 0, 1))
+    await toy.engine.handle_batch(of(OWN, 0, 1))
     head = (await toy.dead())[0].dead_letter
-    await toy.engine.process([asking(0, head, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([asking(0, head, DiscardDeadLetter.TYPE)])
     await resume(toy)
     assert await toy.done() == [1]
     assert await parked(toy) == []
-    await toy.engine.process([asking(1, head, DiscardDeadLetter.TYPE)])
-    await toy.engine.process([asking(2, "nobody", DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([asking(1, head, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([asking(2, "nobody", DiscardDeadLetter.TYPE)])
     outcomes = [
         DeadLetterDiscarded.model_validate_json(event.data).outcome
         for event in await toy.store.events()
@@ -208,7 +208,7 @@ async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes
 
 async def test_a_rejected_intent_holds_up_nothing(toy: Toy) -> None:
     toy.broken["s0"] = Reject("no_use", "it is of no use")
-    await toy.engine.process(of(OWN, 0, 1))
+    await toy.engine.handle_batch(of(OWN, 0, 1))
     assert await toy.done() == [1]
     assert [dead_letter.ordering_key for dead_letter in await toy.dead()] == [None]
     assert await parked(toy) == []

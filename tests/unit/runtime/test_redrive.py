@@ -33,7 +33,7 @@ async def outcomes(toy: Toy) -> list[DeadLetterRedriven]:
 async def given_up(toy: Toy, error: BaseException | None = None) -> str:
     """Have record 5 dead-lettered, then repair the handler; returns the dead letter's id."""
     toy.broken["s5"] = error or Reject("no_use", "not yet")
-    await toy.engine.process([record(5)])
+    await toy.engine.handle_batch([record(5)])
     toy.broken.clear()
     (dead_letter,) = await toy.dead()
     return dead_letter.dead_letter
@@ -47,7 +47,7 @@ async def test_a_dead_letter_that_is_redriven_is_handled_as_if_it_had_just_arriv
     toy: Toy,
 ) -> None:
     dead_letter = await given_up(toy)
-    await toy.engine.process([redrive(0, dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter)])
     assert await toy.done() == [5]
     (outcome,) = await outcomes(toy)
     assert (outcome.outcome, outcome.dead_letter, outcome.service) == (
@@ -65,7 +65,7 @@ async def test_the_outcome_is_published_among_the_dead_letters_under_the_dead_le
     toy: Toy,
 ) -> None:
     dead_letter = await given_up(toy)
-    await toy.engine.process([redrive(0, dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter)])
     event = (await toy.store.events(key=dead_letter))[-1]
     assert (event.type, event.topic) == (DeadLetterRedriven.TYPE, dead_letters("policy"))
     assert event.causation == "redrive-0"
@@ -73,8 +73,8 @@ async def test_the_outcome_is_published_among_the_dead_letters_under_the_dead_le
 
 async def test_a_dead_letter_is_handled_once_however_often_it_is_redriven(toy: Toy) -> None:
     dead_letter = await given_up(toy)
-    await toy.engine.process([redrive(0, dead_letter), redrive(1, dead_letter)])
-    await toy.engine.process([redrive(0, dead_letter), redrive(2, dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter), redrive(1, dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter), redrive(2, dead_letter)])
     assert await toy.done() == [5]
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"] * 3
     assert (await outcomes(toy))[-1].detail == "its event was handled meanwhile"
@@ -82,8 +82,8 @@ async def test_a_dead_letter_is_handled_once_however_often_it_is_redriven(toy: T
 
 async def test_an_event_that_was_redriven_is_known_when_it_comes_again(toy: Toy) -> None:
     dead_letter = await given_up(toy)
-    await toy.engine.process([redrive(0, dead_letter)])
-    await toy.engine.process([record(6, intent(5), id_="intent-5")])
+    await toy.engine.handle_batch([redrive(0, dead_letter)])
+    await toy.engine.handle_batch([record(6, intent(5), id_="intent-5")])
     assert await toy.done() == [5]
 
 
@@ -100,7 +100,7 @@ async def test_a_dead_letter_that_fails_again_leaves_nothing_but_the_outcome(
     dead_letter = await given_up(toy)
     before = await toy.effects()
     toy.broken["s5"] = error
-    await toy.engine.process([redrive(0, dead_letter), record(6)])
+    await toy.engine.handle_batch([redrive(0, dead_letter), record(6)])
     (outcome,) = await outcomes(toy)
     assert (outcome.outcome, outcome.detail) == ("failed", detail)
     assert await toy.done() == [6]
@@ -108,35 +108,35 @@ async def test_a_dead_letter_that_fails_again_leaves_nothing_but_the_outcome(
     assert after["dead_letters"] == before["dead_letters"] == 1
     assert after["inbox"] == before["inbox"] + 2  # the redrive and the intent 6
     toy.broken.clear()
-    await toy.engine.process([redrive(1, dead_letter)])
+    await toy.engine.handle_batch([redrive(1, dead_letter)])
     assert await toy.done() == [6, 5]
 
 
 async def test_a_conflict_while_redriving_is_a_reason_to_do_it_again(toy: Toy) -> None:
     dead_letter = await given_up(toy)
     toy.failing["s5"] = [Conflict("somebody was first")]
-    await toy.engine.process([redrive(0, dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter)])
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"]
     assert await toy.done() == [5]
 
 
 async def test_an_unreadable_dead_letter_stays_unreadable(toy: Toy) -> None:
-    await toy.engine.process([unreadable(5)])
+    await toy.engine.handle_batch([unreadable(5)])
     (dead_letter,) = await toy.dead()
-    await toy.engine.process([redrive(0, dead_letter.dead_letter)])
+    await toy.engine.handle_batch([redrive(0, dead_letter.dead_letter)])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "failed"
     assert outcome.detail.startswith("unreadable: still not to be read")
 
 
 async def test_a_dead_letter_that_nobody_knows_is_said_to_be_unknown(toy: Toy) -> None:
-    await toy.engine.process([redrive(0, "never-written")])
+    await toy.engine.handle_batch([redrive(0, "never-written")])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "unknown_dead_letter"
 
 
 async def test_the_dead_letters_of_other_services_are_none_of_ours(toy: Toy) -> None:
     dead_letter = await given_up(toy)
-    await toy.engine.process([redrive(0, dead_letter, service="notifier")])
+    await toy.engine.handle_batch([redrive(0, dead_letter, service="notifier")])
     assert await outcomes(toy) == []
     assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 6, (INTENTS_DEAD_LETTER, 0): 1}

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.store import StoreAwayError
+from busbar.runtime.store import StoreUnavailable
 from support.secrets import InSqlite
 
 WRITER = """
@@ -69,5 +69,5 @@ async def test_a_file_that_is_gone_bad_is_a_store_that_is_away(tmp_path: Path) -
     async with place.store() as store:
         await store.put("secret:a", SecretStr("x"))
         await place.run("DROP TABLE secrets")
-        with pytest.raises(StoreAwayError, match="secret table is away"):
+        with pytest.raises(StoreUnavailable, match="secret table is away"):
             await store.get("secret:a")

@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 
 from busbar.messages.base import Fact
 from busbar.runtime.store import Cause, Store, Transaction
-from busbar.runtime.store.model.state_cache import Folded, States
+from busbar.runtime.store.model.state_cache import CachedState, StateCache
 from busbar.runtime.store.schema import tables
 from support.runtime import NOTHING, SOURCE, append, collect, fact, facts_of, numbers
 
@@ -55,7 +55,7 @@ async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) 
 
 async def whole(store: Store, stream: str) -> list[int]:
     """What a reader without memory finds."""
-    store._states, kept = States(), store._states
+    store._states, kept = StateCache(), store._states
     try:
         return await facts_of(store, stream)
     finally:
@@ -88,7 +88,7 @@ async def test_only_what_is_new_is_read_again(
     await append(store, "a", *range(1, 50))
     assert await facts_of(store, "a") == list(range(1, 50))
     asked: list[dict[str, int]] = []
-    bulk = store._dialect.bulk
+    bulk = store._dialect.statements
     read_streams = bulk.read_streams
 
     async def watched(connection: Any, since: Any) -> Any:
@@ -200,18 +200,18 @@ async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_ha
         if meanwhile == "forgotten":
             store._states._known.clear()
         else:
-            store._states.keep("a", Folded(collect, 3, "another", (*NOTHING, fact(9))))
+            store._states.keep("a", CachedState(collect, 3, "another", (*NOTHING, fact(9))))
         return await load(tx)
 
     assert await store.transact(disturbed) == [1, 2]
 
 
 def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
-    states = States(at_most=2)
+    states = StateCache(at_most=2)
     for stream in ("a", "b"):
-        states.keep(stream, Folded(collect, 1, stream, ()))
+        states.keep(stream, CachedState(collect, 1, stream, ()))
     assert states.get("a") is not None
-    states.keep("c", Folded(collect, 1, "c", ()))
+    states.keep("c", CachedState(collect, 1, "c", ()))
     assert states.get("b") is None
     assert states.get("a") is not None
     assert states.get("c") is not None
@@ -224,7 +224,8 @@ async def test_the_state_of_a_stream_with_large_events_is_not_kept(
     """Whoever asks for much would otherwise have every process remember all of it."""
     size = len(fact(1).model_dump_json())
     monkeypatch.setattr(
-        "busbar.runtime.store.model.state_cache.LARGEST", size if when == "read" else size - 1
+        "busbar.runtime.store.model.state_cache.MAX_EVENT_CHARS",
+        size if when == "read" else size - 1,
     )
 
     async def go_on(tx: Transaction) -> list[int]:

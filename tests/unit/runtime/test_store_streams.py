@@ -178,7 +178,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
         await tx.inbox.advance("policy", {("t", 0): (None, 7)})
         await tx.tasks.schedule("kind", "name")
         await tx.documents.put(Document(kind="k", key="1", value={}))
-        await tx.mark("m", 1)
+        await tx.checkpoint("m", 1)
         raise ArithmeticError
 
     with pytest.raises(ArithmeticError):

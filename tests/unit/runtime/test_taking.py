@@ -22,7 +22,7 @@ from support.runtime import (
     running,
 )
 
-AT_ONCE = 4
+CHUNK_ROWS = 4
 LEASE = 6.0
 
 
@@ -39,7 +39,7 @@ class Desk:
         self.work: Callable[[Work], Awaitable[None]] = finish
         self.started: list[Work] = []
         self.opened: list[Collection[str]] = []
-        job = Job(self._worker, AT_ONCE, self._open)
+        job = Job(self._worker, CHUNK_ROWS, self._open)
         self.runner = TaskRunner("k", job, store, clock=clock, holder="here", lease=LEASE)
 
     async def _worker(self, work: Work) -> None:
@@ -139,7 +139,7 @@ async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.Monkey
     desk.work = hang
     async with desk.standing(monkeypatch):
         await desk.schedule(*"abcdef")
-        await eventually(lambda: len(desk.started) == AT_ONCE)
+        await eventually(lambda: len(desk.started) == CHUNK_ROWS)
         await desk.schedule("g")
         assert desk.names == ["a", "b", "c", "d"]
         assert [claim.name for claim in await desk.claimed()] == ["e", "f", "g"]
@@ -147,10 +147,10 @@ async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.Monkey
 
 async def test_what_there_was_no_room_for_is_worked_on_later(desk: Desk) -> None:
     async with running(desk.runner.run()):
-        await desk.schedule(*(f"t{number:02}" for number in range(3 * AT_ONCE)))
-        await eventually(lambda: len(desk.started) == 3 * AT_ONCE)
+        await desk.schedule(*(f"t{number:02}" for number in range(3 * CHUNK_ROWS)))
+        await eventually(lambda: len(desk.started) == 3 * CHUNK_ROWS)
         await desk.settled()
-    assert sorted(desk.names) == [f"t{number:02}" for number in range(3 * AT_ONCE)]
+    assert sorted(desk.names) == [f"t{number:02}" for number in range(3 * CHUNK_ROWS)]
 
 
 async def test_what_another_holds_is_left_to_it(
@@ -161,7 +161,7 @@ async def test_what_another_holds_is_left_to_it(
     async with desk.standing(monkeypatch):
         await desk.schedule("a")
         assert desk.started == []
-        assert desk.runner._free() == AT_ONCE
+        assert desk.runner._free() == CHUNK_ROWS
 
         async def done(tx: Transaction) -> None:
             await tx.tasks.finish(theirs)
@@ -188,7 +188,7 @@ async def test_a_transaction_that_fails_starts_nothing_and_keeps_no_room(
         with pytest.raises(ArithmeticError):
             await store.transact(fails)
         assert desk.started == []
-        assert desk.runner._free() == AT_ONCE
+        assert desk.runner._free() == CHUNK_ROWS
     assert await desk.claimed() == []
 
 
@@ -208,7 +208,7 @@ async def test_what_a_savepoint_undoes_is_not_started(
         await store.transact(half)
         await desk.settled()
         assert desk.names == ["a"]
-        assert desk.runner._free() == AT_ONCE
+        assert desk.runner._free() == CHUNK_ROWS
 
 
 async def test_reading_what_they_begin_with_may_fail(
@@ -221,7 +221,7 @@ async def test_reading_what_they_begin_with_may_fail(
     async with desk.standing(monkeypatch):
         with pytest.raises(ArithmeticError):
             await desk.schedule("a")
-        assert desk.runner._free() == AT_ONCE
+        assert desk.runner._free() == CHUNK_ROWS
     assert await desk.claimed() == []
 
 
@@ -251,7 +251,7 @@ async def test_what_is_taken_as_it_stops_is_not_started(
     stopped.set()
     await committing
     assert not desk.runner._running
-    assert desk.runner._free() == AT_ONCE
+    assert desk.runner._free() == CHUNK_ROWS
     clock.advance(LEASE)
     assert [claim.name for claim in await desk.claimed()] == ["a"]
 

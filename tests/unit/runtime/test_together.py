@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Cause, Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
-from busbar.runtime.tasks.group_commit import AT_ONCE, Together
+from busbar.runtime.tasks.group_commit import CHUNK_ROWS, GroupCommit
 from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
 
 Body = Callable[[Transaction], Awaitable[Any]]
@@ -23,7 +23,7 @@ class Group:
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = store
-        self.together = Together(store)
+        self.together = GroupCommit(store)
         self.transactions = 0
         transact = store.transact
 
@@ -91,7 +91,7 @@ async def test_what_comes_while_another_is_recorded_is_the_next_one(group: Group
 
 
 async def test_a_group_is_not_larger_than_others_can_wait_for(group: Group) -> None:
-    claims = await group.claims(AT_ONCE + 1)
+    claims = await group.claims(CHUNK_ROWS + 1)
     await asyncio.gather(*(group.record(claim) for claim in claims))
     assert group.transactions == 2
 
@@ -212,7 +212,7 @@ async def test_what_will_be_read_is_fetched_for_all_at_once(
     claims = await group.claims(4)
     await asyncio.gather(*(group.record(claim) for claim in claims))
     asked: list[set[str]] = []
-    bulk = group.store._dialect.bulk
+    bulk = group.store._dialect.statements
     read_streams = bulk.read_streams
 
     async def watched(connection: Any, since: Any) -> Any:

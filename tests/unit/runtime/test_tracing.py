@@ -113,7 +113,7 @@ async def traceparents(toy: Toy) -> list[str | None]:
 
 async def test_facts_carry_the_context_of_the_span_that_made_them(toy: Toy) -> None:
     async with traced() as spans:
-        await toy.engine.process([asked()])
+        await toy.engine.handle_batch([asked()])
     found = spans.one("process .*")
     assert found.name == "process busbar.intents.subscription"
     assert (found.kind, found.trace_id) == ("consumer", TRACE)
@@ -131,14 +131,14 @@ async def test_facts_carry_the_context_of_the_span_that_made_them(toy: Toy) -> N
 
 
 async def test_while_tracing_is_off_facts_carry_what_their_intent_did(toy: Toy) -> None:
-    await toy.engine.process([asked()])
+    await toy.engine.handle_batch([asked()])
     assert await traceparents(toy) == [PARENT]
 
 
 @pytest.mark.parametrize("bad", ["nonsense", f"00-{'0' * 32}-00f067aa0ba902b7-01"])
 async def test_a_bad_traceparent_of_a_producer_is_ignored(toy: Toy, bad: str) -> None:
     async with traced() as spans:
-        await toy.engine.process([asked(traceparent=bad)])
+        await toy.engine.handle_batch([asked(traceparent=bad)])
     found = spans.one("process .*")
     assert found.parent_id is None
     assert await traceparents(toy) == [found.traceparent]
@@ -146,14 +146,14 @@ async def test_a_bad_traceparent_of_a_producer_is_ignored(toy: Toy, bad: str) ->
 
 async def test_events_that_nobody_handles_make_no_span(toy: Toy) -> None:
     async with traced() as spans:
-        await toy.engine.process([record(1, {}, type_=ApplySubscription.TYPE)])
+        await toy.engine.handle_batch([record(1, {}, type_=ApplySubscription.TYPE)])
     assert spans.all() == []
 
 
 async def test_each_try_is_a_span_and_the_facts_are_of_the_last(toy: Toy) -> None:
     toy.failing["s1"] = [ArithmeticError("s3cr3t-v4lue")]
     async with traced() as spans:
-        await toy.engine.process([asked()])
+        await toy.engine.handle_batch([asked()])
     failed, handled = spans.all()
     assert (failed.error, handled.error) == ("ArithmeticError", None)
     assert await traceparents(toy) == [handled.traceparent]
@@ -166,7 +166,7 @@ async def test_nothing_that_a_producer_writes_is_in_a_span(toy: Toy) -> None:
         1, {"team": secret, "name": secret}, id_=secret, key=secret, extensions={"hint": secret}
     )
     async with traced() as spans:
-        await toy.engine.process([event])
+        await toy.engine.handle_batch([event])
     assert spans.one("process .*")
     assert secret not in spans.words()
 

@@ -17,9 +17,11 @@ from support.runtime import Toy, intent, record
 
 async def test_an_event_counts_only_on_the_topic_of_its_type(toy: Toy) -> None:
     elsewhere = [topic for topic in topics.ALL if topic != DeleteSubscription.TOPIC]
-    await toy.engine.process([record(0, topic=topic, id_=f"forged-{topic}") for topic in elsewhere])
+    await toy.engine.handle_batch(
+        [record(0, topic=topic, id_=f"forged-{topic}") for topic in elsewhere]
+    )
     assert toy.handled == []
-    await toy.engine.process([record(0)])
+    await toy.engine.handle_batch([record(0)])
     assert toy.handled == ["s0"]
 
 
@@ -50,7 +52,7 @@ def test_facts_come_from_sources_of_the_platform() -> None:
 
 async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: Toy) -> None:
     toy.broken["s0"] = Reject("no_use", "it never will be")
-    await toy.engine.process([record(0, intent(0))])
+    await toy.engine.handle_batch([record(0, intent(0))])
     (dead_letter,) = await toy.dead()
     assert dead_letter.operation is not None
     assert DeadLettered.model_validate(dead_letter.model_dump()).operation == dead_letter.operation

@@ -23,7 +23,7 @@ from busbar.cli.shared.output import (
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import read_cipher
 from busbar.runtime.secrets import Secret, SecretEntry, SecretStore, reference_to, secrets_of
-from busbar.runtime.store import StoreAwayError
+from busbar.runtime.store import StoreUnavailable
 
 EXAMPLES = (
     "busbar secrets put postgres-cluster < url.txt",
@@ -155,7 +155,7 @@ def _with(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result
 
     try:
         return asyncio.run(run())
-    except StoreAwayError as error:
+    except StoreUnavailable as error:
         raise CommandError(
             f"The secrets cannot be reached: {error}.",
             fix="Check that the database in BUSBAR_DATABASE_URL, or the disk, is there.",

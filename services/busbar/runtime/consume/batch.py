@@ -7,10 +7,10 @@ from typing import NamedTuple
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.core.bus import Partition, Record
 
-Moved = dict[Partition, int]
+Offsets = dict[Partition, int]
 
 
-class Item(NamedTuple):
+class BatchItem(NamedTuple):
     """A record and what the codec made of it; None if it was passed over unread."""
 
     record: Record
@@ -28,10 +28,10 @@ class Item(NamedTuple):
 
 
 @dataclass(slots=True)
-class Done:
+class BatchResult:
     """What a transaction came to: where partitions are now, what was handled, what failed."""
 
-    moved: Moved
+    moved: Offsets
     handled: int = 0
     failed: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)

@@ -29,7 +29,7 @@ DETAIL_CHARS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class DeadLetterReason:
     """Why a record was dead-lettered: a bounded ``reason`` and a ``detail`` for people."""
 
     reason: str
@@ -98,7 +98,7 @@ class DeadLetters:
         self,
         tx: Transaction,
         record: Record,
-        why: Why,
+        why: DeadLetterReason,
         envelope: Envelope | None,
         *,
         ordering_key: str | None = None,

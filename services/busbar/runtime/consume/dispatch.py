@@ -13,9 +13,16 @@ from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.consume.redrive import Redriving
-from busbar.runtime.consume.service import Choice, Conflicting, Handler, Problem, Received, Service
+from busbar.runtime.consume.service import (
+    Choice,
+    ConflictingEvent,
+    Handler,
+    Problem,
+    Received,
+    Service,
+)
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Transaction
@@ -123,7 +130,7 @@ class Dispatcher:
             return
         parent = item.envelope.extensions.get("traceparent")
         tx.caused_by(_cause(item.envelope, parent, again))
-        await self._service.conflict(Conflicting(item.envelope, item.record, first, again), tx)
+        await self._service.conflict(ConflictingEvent(item.envelope, item.record, first, again), tx)
 
     def passes_over(self, record: Record, is_wanted: Choice) -> bool:
         """Whether ``record`` is a fact of its topic that nobody here asked for, by its type or so.
@@ -198,7 +205,7 @@ class Dispatcher:
         await self._service.record(record, content, tx)
         return ""
 
-    def strange(self, item: Readable) -> Why | None:
+    def strange(self, item: Readable) -> DeadLetterReason | None:
         """Why this release cannot understand a fact, though it is of a kind that it handles."""
         topic, type_ = item.record.topic, item.envelope.type
         kind, _, version = type_.rpartition(".v")
@@ -212,7 +219,9 @@ class Dispatcher:
         if not known:
             return None
         detail = f"{self._service.name} knows {', '.join(sorted(known))}, not {type_}: deploy "
-        return Why("unknown_version", detail + "a release that knows it; it is then tried again")
+        return DeadLetterReason(
+            "unknown_version", detail + "a release that knows it; it is then tried again"
+        )
 
 
 def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:

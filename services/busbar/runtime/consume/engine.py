@@ -15,9 +15,9 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import BusbarError, Conflict, Reject, Retry
 from busbar.messages import topics
 from busbar.messages.envelope import Envelope, Unreadable
-from busbar.runtime.consume.batch import Done, Item, Moved
+from busbar.runtime.consume.batch import BatchItem, BatchResult, Offsets
 from busbar.runtime.consume.breaker import Breaker
-from busbar.runtime.consume.dead_letters import DeadLetters, Why
+from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.consume.dispatch import Dispatcher, Readable
 from busbar.runtime.consume.parking import Parking, ordering_key_of
 from busbar.runtime.consume.service import Choice, Service
@@ -78,7 +78,7 @@ class Engine:
         self._dispatcher = Dispatcher(service, dead_letters)
         self.meter = ConsumerMeter(service.name, clock)
         self.parking = Parking(service.name, dead_letters, self._dispatcher.again, chance=chance)
-        self._offsets: Moved = {}
+        self._offsets: Offsets = {}
         self._gone: set[Partition] = set()
         self._stopping = False
         self._turn = asyncio.Lock()
@@ -109,7 +109,7 @@ class Engine:
         self._gone.difference_update(partitions)
         return {p: self._offsets[p] for p in partitions if p in self._offsets}
 
-    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+    async def handle_batch(self, records: Sequence[Record]) -> Mapping[Partition, int]:
         """Handle ``records``; returns when each is committed, kept or known already.
 
         What is not done when its partition is taken away is left to whoever has it then. Tells
@@ -134,9 +134,9 @@ class Engine:
 
         return await self._patiently(choose)
 
-    def _item(self, record: Record, is_wanted: Choice) -> Item:
+    def _item(self, record: Record, is_wanted: Choice) -> BatchItem:
         unread = self._dispatcher.passes_over(record, is_wanted)
-        return Item(record, None if unread else encoding.read(record))
+        return BatchItem(record, None if unread else encoding.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
         """Finish the transaction in hand, and handle nothing more of ``partitions``.
@@ -164,8 +164,8 @@ class Engine:
 
     # -- until it is settled --------------------------------------------------------------------
 
-    async def _settle(self, items: Sequence[Item]) -> None:
-        why: Why | None = None
+    async def _settle(self, items: Sequence[BatchItem]) -> None:
+        why: DeadLetterReason | None = None
         failures = conflicts = 0
         while items := self._ours(items):
             try:
@@ -193,11 +193,11 @@ class Engine:
                 return None
         return None
 
-    async def _transact(self, items: Sequence[Item], why: Why | None) -> None:
+    async def _transact(self, items: Sequence[BatchItem], why: DeadLetterReason | None) -> None:
         """Handle ``items``, or give the one of them up for ``why``."""
         body = partial(self._handle, items) if why is None else self._giving_up(items[0], why)
 
-        async def act() -> Done:
+        async def act() -> BatchResult:
             async with self._turn:
                 return await self._store.transact(body)
 
@@ -207,7 +207,7 @@ class Engine:
         self._breaker.note(handled=done.handled, failed=done.failed, now=now)
         self.meter.settled(done.outcomes)
 
-    def _ours(self, items: Sequence[Item]) -> Sequence[Item]:
+    def _ours(self, items: Sequence[BatchItem]) -> Sequence[BatchItem]:
         """Those of ``items`` that are to be handled here still."""
         if self._stopping:
             return ()
@@ -240,22 +240,22 @@ class Engine:
             if not is_wanted():
                 raise _Left("nobody waits for it here any more")
 
-    async def _bisect(self, items: Sequence[Item]) -> None:
+    async def _bisect(self, items: Sequence[BatchItem]) -> None:
         """Find the record that fails by handling each half alone, in order."""
         middle = len(items) // 2
         await self._settle(items[:middle])
         await self._settle(items[middle:])
 
-    def _verdict(self, error: Exception, failures: int) -> Why | None:
+    def _verdict(self, error: Exception, failures: int) -> DeadLetterReason | None:
         """Why to give the record up, or None to try it again."""
         if isinstance(error, Reject):
-            return Why(error.code, error.detail)
+            return DeadLetterReason(error.code, error.detail)
         if failures < self._attempts:
             log.warning("handler_failed", error=type(error).__name__, attempt=failures)
             return None
         log.error("handler_given_up", attempts=failures, exc_info=error)
         detail = f"{self._service.name} failed {failures} times with {type(error).__name__}"
-        return Why("handler_failed", detail)
+        return DeadLetterReason("handler_failed", detail)
 
     def _wait(self, error: Exception, failures: int) -> float:
         return error.after if isinstance(error, Retry) else self._handler_backoff.after(failures)
@@ -282,9 +282,9 @@ class Engine:
 
     # -- one transaction ------------------------------------------------------------------------
 
-    async def _handle(self, items: Sequence[Item], tx: Transaction) -> Done:
+    async def _handle(self, items: Sequence[BatchItem], tx: Transaction) -> BatchResult:
         fresh = [item for item in items if not self._is_behind(item.record)]
-        done = Done(await self._advance(tx, fresh))
+        done = BatchResult(await self._advance(tx, fresh))
         readable = await self._read(tx, fresh, done)
         self._bear(done)
         skipped = self._dispatcher.skipped
@@ -298,13 +298,15 @@ class Engine:
         done.outcomes.update(handled=done.handled, skipped=skipped, repeated=repeated)
         return done
 
-    async def _read(self, tx: Transaction, fresh: Sequence[Item], done: Done) -> list[Readable]:
+    async def _read(
+        self, tx: Transaction, fresh: Sequence[BatchItem], done: BatchResult
+    ) -> list[Readable]:
         """What can be dispatched; the rest is kept, each as it has to be."""
         parked = set(await self.parking.among(tx, [item.record for item in fresh]))
         readable: list[Readable] = []
         for item in fresh:
             if parked and ordering_key_of(item.record) in parked:
-                whole = item if item.content else Item(item.record, encoding.read(item.record))
+                whole = item if item.content else BatchItem(item.record, encoding.read(item.record))
                 await self.parking.keep_behind(tx, whole.record, whole.envelope)
                 done.outcomes["waiting"] += 1
                 continue
@@ -323,12 +325,16 @@ class Engine:
                 readable.append(Readable(item.record, item.content))
         return readable
 
-    def _unhandleable(self, record: Record, content: Envelope | Unreadable) -> Why | None:
+    def _unhandleable(
+        self, record: Record, content: Envelope | Unreadable
+    ) -> DeadLetterReason | None:
         if isinstance(content, Unreadable):
-            return Why(content.code, content.detail)
+            return DeadLetterReason(content.code, content.detail)
         return self._dispatcher.strange(Readable(record, content))
 
-    async def _give_up(self, tx: Transaction, item: Item, why: Why, done: Done) -> bool:
+    async def _give_up(
+        self, tx: Transaction, item: BatchItem, why: DeadLetterReason, done: BatchResult
+    ) -> bool:
         """Keep what cannot be handled; whether its ordering key has to wait for it.
 
         What a producer got wrong says nothing about what it sends next. A fact is another thing:
@@ -344,18 +350,20 @@ class Engine:
         done.outcomes["parked"] += 1
         return True
 
-    def _giving_up(self, item: Item, why: Why) -> Callable[[Transaction], Awaitable[Done]]:
-        async def give_up(tx: Transaction) -> Done:
+    def _giving_up(
+        self, item: BatchItem, why: DeadLetterReason
+    ) -> Callable[[Transaction], Awaitable[BatchResult]]:
+        async def give_up(tx: Transaction) -> BatchResult:
             if self._is_behind(item.record):
-                return Done({})
-            done = Done(await self._advance(tx, [item]))
+                return BatchResult({})
+            done = BatchResult(await self._advance(tx, [item]))
             done.failed = int(await self._give_up(tx, item, why, done))
             self._bear(done)
             return done
 
         return give_up
 
-    def _bear(self, done: Done) -> None:
+    def _bear(self, done: BatchResult) -> None:
         """Go on if so many failures can be borne.
 
         Raises:
@@ -366,8 +374,8 @@ class Engine:
         if why is not None:
             raise _Stopped(why)
 
-    async def _advance(self, tx: Transaction, items: Sequence[Item]) -> Moved:
-        reached: Moved = {}
+    async def _advance(self, tx: Transaction, items: Sequence[BatchItem]) -> Offsets:
+        reached: Offsets = {}
         for item in items:
             reached[item.partition] = item.record.offset + 1
         moves = {place: (self._offsets.get(place), offset) for place, offset in reached.items()}
@@ -378,7 +386,7 @@ class Engine:
         return record.offset < self._offsets.get((record.topic, record.partition), 0)
 
     async def _reload(self) -> None:
-        async def offsets() -> Moved:
+        async def offsets() -> Offsets:
             async with self._store.reading() as tx:
                 return await tx.inbox.offsets(self._service.name)
 

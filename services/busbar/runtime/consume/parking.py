@@ -23,7 +23,7 @@ from busbar.messages.delivery import (
     DeadLetterRedriven,
 )
 from busbar.messages.envelope import Envelope
-from busbar.runtime.consume.dead_letters import DeadLetters, Why, shortened
+from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters, shortened
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import STORE_AWAY, Cause, Claim, Transaction
@@ -36,7 +36,7 @@ log = get_logger()
 PARKED: Final = "parked"
 """The kind of task that tries an ordering key again."""
 
-AGAIN: Final = Backoff(first=20.0, longest=3600.0)
+PARKED_BACKOFF: Final = Backoff(first=20.0, longest=3600.0)
 """A bug is mended in minutes or hours; an ordering key of its own costs little to try."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
@@ -67,7 +67,7 @@ class Parking:
         self._service = service
         self._dead_letters = dead_letters
         self._again = again
-        self._backoff = replace(AGAIN, chance=chance)
+        self._backoff = replace(PARKED_BACKOFF, chance=chance)
 
     async def among(self, tx: Transaction, records: Collection[Record]) -> frozenset[str]:
         """The ordering keys of ``records`` that are parked."""
@@ -75,7 +75,7 @@ class Parking:
         return await tx.parked.among(self._service, ordering_keys)
 
     async def park(
-        self, tx: Transaction, record: Record, why: Why, envelope: Envelope | None
+        self, tx: Transaction, record: Record, why: DeadLetterReason, envelope: Envelope | None
     ) -> None:
         """Park the ordering key of ``record``, which failed."""
         ordering_key = ordering_key_of(record)
@@ -94,7 +94,9 @@ class Parking:
         ordering_key = ordering_key_of(record)
         wait = await tx.parked.first(self._service, ordering_key)
         behind = wait.dead_letter if wait else None
-        why = Why("parked", f"it waits behind dead letter {behind}: redrive or discard that one")
+        why = DeadLetterReason(
+            "parked", f"it waits behind dead letter {behind}: redrive or discard that one"
+        )
         dead_letter = await self._dead_letters.keep(
             tx, record, why, envelope, ordering_key=ordering_key, behind=behind
         )

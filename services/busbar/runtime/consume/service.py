@@ -40,7 +40,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflicting:
+class ConflictingEvent:
     """An event that came before under the same source and id, with another body."""
 
     envelope: Envelope
@@ -51,8 +51,8 @@ class Conflicting:
 
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
-InvalidHandler = Callable[[Problem, Transaction], Awaitable[None]]
-ConflictHandler = Callable[[Conflicting, Transaction], Awaitable[None]]
+InvalidEventHandler = Callable[[Problem, Transaction], Awaitable[None]]
+ConflictHandler = Callable[[ConflictingEvent, Transaction], Awaitable[None]]
 Choice = Callable[[Record], bool]
 Chooser = Callable[[Sequence[Record], Transaction], Awaitable[Choice]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
@@ -72,7 +72,7 @@ class Service:
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
-        self.invalid: InvalidHandler | None = None
+        self.invalid: InvalidEventHandler | None = None
         self.answers: frozenset[str] = frozenset()
         self.conflict: ConflictHandler | None = None
         self.record: RecordHandler | None = None
@@ -111,13 +111,13 @@ class Service:
 
         return register
 
-    def on_invalid(self, *topic_names: str) -> Callable[[InvalidHandler], InvalidHandler]:
+    def on_invalid(self, *topic_names: str) -> Callable[[InvalidEventHandler], InvalidEventHandler]:
         """Have the decorated function answer intents whose data does not fit.
 
         On ``topic_names`` it answers intents of unknown type as well.
         """
 
-        def register(handler: InvalidHandler) -> InvalidHandler:
+        def register(handler: InvalidEventHandler) -> InvalidEventHandler:
             self.invalid = handler
             self.answers = frozenset(topic_names)
             return handler

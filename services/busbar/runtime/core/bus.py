@@ -64,7 +64,7 @@ def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 class Consumer(Protocol):
     """What the bus calls: the engine."""
 
-    async def process(self, records: Sequence[Record]) -> Mapping[Partition, int]:
+    async def handle_batch(self, records: Sequence[Record]) -> Mapping[Partition, int]:
         """Handle ``records``; returns when everything of them is durable. Never raises.
 
         Gives the next offsets of their partitions; what is not done of partitions that were

@@ -6,7 +6,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-async def to_its_end(task: asyncio.Task[Result]) -> Result:
+async def shield_until_done(task: asyncio.Task[Result]) -> Result:
     """The result of ``task``; a cancellation is passed on when the task has ended."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -19,11 +19,11 @@ from busbar.runtime.store.schema import tables
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.meters import seconds_between
 
-MOST = 10_000
+COUNT_LIMIT = 10_000
 """More than this is not counted."""
 
-EVERY = timedelta(seconds=1)
-PATIENCE_SECONDS = 1.0
+REFRESH_INTERVAL = timedelta(seconds=1)
+QUERY_TIMEOUT_SECONDS = 1.0
 
 Behind = Callable[[], Awaitable[int]]
 """How many records are on the broker that were not delivered yet."""
@@ -76,11 +76,11 @@ class Gauges:
         """Ask the database, unless somebody did so just now or still waits for its answer."""
         now = self._clock.now()
         if self._looking is None or self._looking.done():
-            if self._looked is not None and timedelta() <= now - self._looked < EVERY:
+            if self._looked is not None and timedelta() <= now - self._looked < REFRESH_INTERVAL:
                 return
             self._looked = now
             self._looking = asyncio.create_task(self._refresh())
-        await asyncio.wait([self._looking], timeout=PATIENCE_SECONDS)
+        await asyncio.wait([self._looking], timeout=QUERY_TIMEOUT_SECONDS)
         if not self._looking.done():
             self._leave_out()
 
@@ -99,8 +99,8 @@ class Gauges:
             tables.parked_keys.c.consumer == service
         )
         metrics.CONSUMER_PARKED.labels(service).set(await _counted(tx, parked))
-        metrics.RELAY_BACKLOG.labels(service).set(await backlog(tx, most=MOST))
-        since = await tx.unsettled_since()
+        metrics.RELAY_BACKLOG.labels(service).set(await backlog(tx, most=COUNT_LIMIT))
+        since = await tx.not_yet_visible_since()
         lag = 0.0 if since is None else seconds_between(parse_time(since), tx.now)
         metrics.STORE_GUARD_LAG.labels(service).set(lag)
         for kind in self._kinds:
@@ -123,7 +123,7 @@ class Gauges:
 
 
 async def _counted(tx: Transaction, found: Select[Any]) -> int:
-    """How many rows ``found`` has, up to :data:`MOST`."""
-    some = found.limit(MOST).subquery()
+    """How many rows ``found`` has, up to :data:`COUNT_LIMIT`."""
+    some = found.limit(COUNT_LIMIT).subquery()
     count: int = (await tx.execute(select(func.count()).select_from(some))).scalar() or 0
     return count

@@ -288,7 +288,7 @@ class ServiceProcess:
         """A process that stands still in a transaction would hold up everybody's readers."""
         while True:
             with suppress(*STORE_AWAY):
-                if ended := await self.context.store.relieve():
+                if ended := await self.context.store.terminate_stalled_sessions():
                     log.warning("frozen_sessions_ended", sessions=ended)
             await self.context.clock.sleep(HEALTH_SECONDS)
 

@@ -27,7 +27,7 @@ from busbar.messages import topics
 from busbar.runtime.core.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
 from busbar.runtime.kafka import header_names, patches
 from busbar.runtime.kafka.offsets import Positions
-from busbar.runtime.kafka.patches import PatientConsumer, partition_of
+from busbar.runtime.kafka.patches import PollingConsumer, partition_of
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.logs import get_logger
 
@@ -122,7 +122,7 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                self.reached(await consumer.process(batch))
+                self.reached(await consumer.handle_batch(batch))
 
         self._subscriber(deliver)
 
@@ -155,7 +155,7 @@ class KafkaBus:
         """
         if self._subscriber is not None:
             builder: Any = await self._broker.connect()
-            self._broker.config.broker_config.builder = partial(PatientConsumer, **builder.keywords)
+            self._broker.config.broker_config.builder = partial(PollingConsumer, **builder.keywords)
             await self._broker.start()
 
     async def stop(self) -> None:
@@ -208,7 +208,7 @@ class KafkaBus:
     def is_dead(self) -> bool:
         """Whether the consumer cannot go on: only another process can."""
         consumer = self._subscriber.consumer if self._subscriber is not None else None
-        return isinstance(consumer, PatientConsumer) and consumer.is_dead
+        return isinstance(consumer, PollingConsumer) and consumer.is_dead
 
     async def behind(self) -> int:
         """How many records the broker is known to have that were not delivered here yet."""

@@ -9,17 +9,17 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner, murmur2
 
-WAIT_MS = 1000
+POLL_WAIT_MS = 1000
 """How long a poll waits for the first record. A service that stops does not wait for it."""
 
-MOST_FAILURES = 3
+MAX_POLL_FAILURES = 3
 """Polls in a row that fail, five seconds apart, until the consumer counts as dead."""
 
 _default = DefaultPartitioner()
 _hash = lru_cache(maxsize=4096)(murmur2)
 
 
-class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
     """A consumer that waits for records where FastStream would poll a hundred times a second."""
 
     failed = 0
@@ -28,7 +28,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
     @property
     def is_dead(self) -> bool:
         """Whether polling it makes no sense any more; FastStream would go on for ever."""
-        return self.failed >= MOST_FAILURES
+        return self.failed >= MAX_POLL_FAILURES
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -36,7 +36,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
         """What there is; nothing if there is nothing for a second."""
         try:
             found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
-                *partitions, timeout_ms=max(timeout_ms, WAIT_MS), max_records=max_records
+                *partitions, timeout_ms=max(timeout_ms, POLL_WAIT_MS), max_records=max_records
             )
         except KafkaError:
             self.failed += 1
@@ -45,7 +45,7 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
         return found
 
 
-class SturdyConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
+class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
     """A connection whose end is an end, whatever the event loop calls it.
 
     Writing to a closed transport is an ``OSError`` or nothing at all with asyncio, and a
@@ -68,7 +68,7 @@ class SturdyConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is
 
 def install() -> None:
     """Have every client of this process use such connections."""
-    conn.AIOKafkaConnection = SturdyConnection
+    conn.AIOKafkaConnection = ResilientConnection
 
 
 def partition_of(key: bytes | None, everything: Sequence[int], available: Sequence[int]) -> int:

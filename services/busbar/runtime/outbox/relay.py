@@ -25,9 +25,9 @@ from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Publisher
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
 from busbar.runtime.store import STORE_AWAY, Claim, Store, StoredEvent, Transaction
-from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.sql.compiled import CompiledStatement
 from busbar.runtime.store.store import RELAY
 from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import RelayMeter
@@ -36,7 +36,7 @@ log = get_logger()
 
 BATCH = 500
 BACKOFF = Backoff(first=0.5, longest=5.0)
-ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 """When publishing is due: a clock that was set back must not keep it waiting."""
 
 BATCH_CHARS = 8_000_000
@@ -53,7 +53,7 @@ IDLE_SECONDS = 1.0
 SETTLE_SECONDS = 0.005
 """How soon to look again for what is committed, but behind a transaction that still runs."""
 
-HEAD_SECONDS = 0.25
+HEAD_INTERVAL_SECONDS = 0.25
 """A head tells how far everything before it has come, so there is no need of one per event."""
 
 
@@ -98,11 +98,11 @@ class Relay:
         """The same, as far as the store knows it."""
         self._head = 0
         self._next_head = clock.now()
-        self._small: Fixed | None = None
+        self._small: CompiledStatement | None = None
         self._wake = asyncio.Event()
         self._told = False
         """Whether something was committed here since it last looked."""
-        self._unsettled = False
+        self._not_yet_visible = False
         self._is_scheduled = False
         self.healthy = False
         """Whether the last attempt to publish went through."""
@@ -135,7 +135,7 @@ class Relay:
     async def step(self) -> int:
         """Stamp and publish one batch; how many events there were."""
         if self._claim is None and not await self._take():
-            self._unsettled = False
+            self._not_yet_visible = False
             return 0
         pending = await self._next()
         if pending:
@@ -162,7 +162,7 @@ class Relay:
     async def _take(self) -> bool:
         async def take(tx: Transaction) -> list[Claim]:
             if not self._is_scheduled:
-                await tx.tasks.schedule(RELAY, self._store.service, due=ALWAYS)
+                await tx.tasks.schedule(RELAY, self._store.service, due=ALWAYS_DUE)
             return list(
                 await tx.tasks.claim(RELAY, holder=self._holder, lease=self._lease, limit=1)
             )
@@ -206,7 +206,7 @@ class Relay:
         """
         async with self._store.reading() as tx:
             await self._place(tx)
-            news, self._unsettled = await tx.expect_news(after=self._looked)
+            news, self._not_yet_visible = await tx.has_new_events(after=self._looked)
             if not news:
                 # What stays private is not looked at again: audit has nothing else.
                 self._looked = await tx.newest() or self._looked
@@ -247,7 +247,9 @@ class Relay:
             digest = chain(digest, envelope.source, envelope.id, envelope.type, envelope.data)
             stamped.append((event, envelope, sequence, digest))
         if stamped:
-            await tx.stamp([(number, event.position, link) for event, _, number, link in stamped])
+            await tx.assign_sequences(
+                [(number, event.position, link) for event, _, number, link in stamped]
+            )
         if self._marked < self._published:
             await self._mark(tx)
         return stamped
@@ -255,7 +257,7 @@ class Relay:
     async def _batch(self, tx: Transaction) -> list[StoredEvent]:
         """The first events that are not stamped, as many as may be held at once."""
         if self._small is None:
-            self._small = Fixed(_with_small(_to_publish(tx, after=None)))
+            self._small = CompiledStatement(_with_small(_to_publish(tx, after=None)))
         rows = await tx.rows(self._small, after=self._looked, small=SMALL_CHARS, most=BATCH)
         events = [StoredEvent._make(row) for row in rows]
         if all(event.data is not None for event in events):
@@ -293,11 +295,11 @@ class Relay:
         return True
 
     async def _mark(self, tx: Transaction) -> None:
-        await tx.mark("published", self._published)
+        await tx.checkpoint("published", self._published)
 
     async def _publish_head(self) -> None:
         """Tell how far it is, if that is news and the last time is a while ago."""
-        every = timedelta(seconds=HEAD_SECONDS)
+        every = timedelta(seconds=HEAD_INTERVAL_SECONDS)
         if self._published == self._head or not self._is_due(self._next_head, every):
             return
         _, sequence, digest = await self._last()
@@ -329,7 +331,7 @@ class Relay:
 
     # -- waking up ------------------------------------------------------------------------------
 
-    def _on_commit(self, written: Written) -> None:
+    def _on_commit(self, written: CommitResult) -> None:
         if written.published:
             self._told = True
             self._wake.set()
@@ -338,8 +340,8 @@ class Relay:
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             owing = self._published > self._head
-            wait = HEAD_SECONDS if owing else IDLE_SECONDS
-            async with asyncio.timeout(SETTLE_SECONDS if self._unsettled else wait):
+            wait = HEAD_INTERVAL_SECONDS if owing else IDLE_SECONDS
+            async with asyncio.timeout(SETTLE_SECONDS if self._not_yet_visible else wait):
                 await self._wake.wait()
 
 
@@ -348,7 +350,7 @@ async def _nothing(_tx: Transaction) -> None:
 
 
 def _to_publish(tx: Transaction, *, after: int | None) -> Select[Any]:
-    return tx.news(after=after).where(tables.events.c.topic.is_not(None))
+    return tx.new_events(after=after).where(tables.events.c.topic.is_not(None))
 
 
 def _with_small(news: Select[Any]) -> Select[Any]:

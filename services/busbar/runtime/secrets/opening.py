@@ -36,7 +36,7 @@ def secrets_of(
     """The secrets of this installation, under its own data key unless ``cipher`` is given.
 
     ``async with`` opens them: a :class:`ConfigurationError` says what to change before that can
-    be, a :class:`StoreAwayError` that the database does not answer.
+    be, a :class:`StoreUnavailable` that the database does not answer.
     """
     home = settings.private_home()
     url = None if settings.database_url is None else settings.database_url.get_secret_value()

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
-from busbar.runtime.core.shielding import to_its_end
+from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
 from busbar.runtime.secrets.tables import secrets
-from busbar.runtime.store import Collision, StoreAwayError
+from busbar.runtime.store import Collision, StoreUnavailable
 from busbar.runtime.store.sql.upsert import upsert
 
 BEGIN: Final = "busbar_begin"
@@ -56,7 +56,7 @@ class Secret(SecretEntry):
 class SecretStore:
     """The secrets of one installation, sealed with its data key; several processes may use it.
 
-    Every method raises :class:`StoreAwayError` if the database does not answer, and
+    Every method raises :class:`StoreUnavailable` if the database does not answer, and
     :class:`ConfigurationError` for what people have to mend: a bad reference, another data key.
     """
 
@@ -201,7 +201,7 @@ class SecretStore:
         task = asyncio.create_task(self._transact(body, begin))
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
-        return await to_its_end(task)
+        return await shield_until_done(task)
 
     async def _transact(
         self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
@@ -253,7 +253,7 @@ def _away_said() -> Iterator[None]:
         yield
     except _AWAY as error:
         problem = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-        raise StoreAwayError(f"the secret table is away ({problem})") from error
+        raise StoreUnavailable(f"the secret table is away ({problem})") from error
 
 
 def context_of(name: str, team: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from busbar.runtime.store.engines.open import open_store
 from busbar.runtime.store.model.rows import Cause, Claim, Document, StoredEvent
-from busbar.runtime.store.sql.dialect import Collision, StoreAwayError
+from busbar.runtime.store.sql.dialect import Collision, StoreUnavailable
 from busbar.runtime.store.store import STORE_AWAY, Store
 from busbar.runtime.store.transaction import Transaction
 
@@ -13,7 +13,7 @@ __all__ = [
     "Collision",
     "Document",
     "Store",
-    "StoreAwayError",
+    "StoreUnavailable",
     "StoredEvent",
     "Transaction",
     "open_store",

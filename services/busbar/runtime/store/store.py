@@ -19,11 +19,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from busbar.kernel.clock import Clock
-from busbar.runtime.core.shielding import to_its_end
-from busbar.runtime.store.model.commit_result import Written
-from busbar.runtime.store.model.eager_claim import Taker
+from busbar.runtime.core.shielding import shield_until_done
+from busbar.runtime.store.model.commit_result import CommitResult
+from busbar.runtime.store.model.eager_claim import ClaimTarget
 from busbar.runtime.store.model.rows import Claim, StoredEvent
-from busbar.runtime.store.model.state_cache import States
+from busbar.runtime.store.model.state_cache import StateCache
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Collision, Dialect
 from busbar.runtime.store.transaction import Transaction, of
@@ -33,18 +33,18 @@ Result = TypeVar("Result")
 
 RELAY = "relay"
 """The task whose lease says who publishes a store's events."""
-Listener = Callable[[Written], None]
+Listener = Callable[[CommitResult], None]
 
 ATTEMPTS = 5
 """Tries of a transaction that met another one. From the second on its streams are locked first."""
 
-STILL = timedelta(seconds=5)
+STALLED_AFTER = timedelta(seconds=5)
 """How long a session may say nothing inside of a transaction."""
 
 STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What says that the database is away. A statement that it refuses is the caller's fault.
 
-PostgreSQL says so by ``StoreAwayError``, which is an ``OSError``.
+PostgreSQL says so by ``StoreUnavailable``, which is an ``OSError``.
 """
 
 
@@ -81,8 +81,8 @@ class Store:
         one = dialect.one_writer
         self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
         self._listeners: list[Listener] = []
-        self._takers: dict[str, Taker] = {}
-        self._states = States()
+        self._claim_targets: dict[str, ClaimTarget] = {}
+        self._states = StateCache()
         self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
@@ -90,17 +90,17 @@ class Store:
         self._listeners.append(listener)
 
     @contextmanager
-    def taking(self, kind: str, taker: Taker) -> Iterator[None]:
+    def eager_claims(self, kind: str, taker: ClaimTarget) -> Iterator[None]:
         """Have ``taker`` take tasks of ``kind`` as they are scheduled, inside the block.
 
         They are in what the listeners of :meth:`on_commit` are called with.
         """
-        self._takers[kind] = taker
+        self._claim_targets[kind] = taker
         try:
             yield
         finally:
-            if self._takers.get(kind) is taker:
-                del self._takers[kind]
+            if self._claim_targets.get(kind) is taker:
+                del self._claim_targets[kind]
 
     async def transact(
         self,
@@ -125,7 +125,7 @@ class Store:
             Fenced: ``fence`` is held by another process now.
         """
         beginning = _Beginning(self._meter.now(), fence, reads, set(streams))
-        return await to_its_end(asyncio.create_task(self._transact(body, beginning)))
+        return await shield_until_done(asyncio.create_task(self._transact(body, beginning)))
 
     async def _transact(
         self,
@@ -163,7 +163,7 @@ class Store:
                     dialect=self._dialect,
                     states=self._states,
                     locked=frozenset(streams),
-                    takers=self._takers,
+                    claim_targets=self._claim_targets,
                 )
                 undoing.callback(transaction.undone)
                 try:
@@ -211,7 +211,7 @@ class Store:
         name and no measure: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
-            query: Select[Any] = of(category, transaction.news(after=after)).limit(limit)
+            query: Select[Any] = of(category, transaction.new_events(after=after)).limit(limit)
             if key is not None:
                 query = query.where(tables.events.c.key == key)
             if correlation is not None:
@@ -233,13 +233,13 @@ class Store:
             return False
         return True
 
-    async def relieve(self, *, after: timedelta = STILL) -> int:
+    async def terminate_stalled_sessions(self, *, after: timedelta = STALLED_AFTER) -> int:
         """End the sessions of frozen processes that hold readers up since ``after``; how many.
 
         What they had begun is undone, and told to them when they wake up.
         """
         async with self._reader.connect() as connection:
-            return await self._dialect.relieve(connection, after=after)
+            return await self._dialect.terminate_stalled_sessions(connection, after=after)
 
     async def close(self) -> None:
         """Close every connection and let go of the file."""

@@ -16,18 +16,18 @@ from busbar.messages import topics
 from busbar.messages.base import Message
 from busbar.messages.codec.json import MAX_LEVELS, nests_deeper
 from busbar.messages.codec.kafka import MAX_BYTES
-from busbar.runtime.store.model.commit_result import Measure, Written
-from busbar.runtime.store.model.eager_claim import Taker
+from busbar.runtime.store.model.commit_result import CommitResult, Measure
+from busbar.runtime.store.model.eager_claim import ClaimTarget
 from busbar.runtime.store.model.json import dumps
 from busbar.runtime.store.model.rows import Cause
-from busbar.runtime.store.model.state_cache import States
+from busbar.runtime.store.model.state_cache import StateCache
 from busbar.runtime.store.parts.documents import Documents
 from busbar.runtime.store.parts.inbox import Inbox
 from busbar.runtime.store.parts.parked import Parked
 from busbar.runtime.store.parts.streams import Streams
 from busbar.runtime.store.parts.tasks import Tasks
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import Fixed
+from busbar.runtime.store.sql.compiled import CompiledStatement
 from busbar.runtime.store.sql.dialect import Collision, Dialect
 from busbar.runtime.store.sql.statements import EventRow
 
@@ -46,24 +46,26 @@ class Transaction:
         service: str,
         now: datetime,
         dialect: Dialect,
-        states: States,
+        states: StateCache,
         locked: frozenset[str] | None = None,
-        takers: Mapping[str, Taker] = {},
+        claim_targets: Mapping[str, ClaimTarget] = {},
     ) -> None:
         """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
 
         The streams in ``locked`` were locked before anything was written; None only reads.
-        ``takers`` work on the tasks of these kinds.
+        ``claim_targets`` work on the tasks of these kinds.
         """
         self.now = now
-        self.written = Written()
+        self.written = CommitResult()
         self._connection = connection
-        bulk = dialect.bulk
-        self.inbox = Inbox(connection, bulk, now=now)
-        self.parked = Parked(connection, bulk, now=now)
-        self.tasks = Tasks(connection, bulk, now=now, written=self.written, takers=takers)
+        statements = dialect.statements
+        self.inbox = Inbox(connection, statements, now=now)
+        self.parked = Parked(connection, statements, now=now)
+        self.tasks = Tasks(
+            connection, statements, now=now, written=self.written, claim_targets=claim_targets
+        )
         self.documents = Documents(connection, writing=locked is not None)
-        self._streams = Streams(connection, bulk, states)
+        self._streams = Streams(connection, statements, states)
         self._service = service
         self._dialect = dialect
         self._locked = locked or frozenset()
@@ -202,7 +204,7 @@ class Transaction:
         if streams:
             for stream in streams:
                 self._expect(stream, 0, 0)
-            newest = await self._dialect.bulk.newest(self._connection, sorted(streams))
+            newest = await self._dialect.statements.newest(self._connection, sorted(streams))
             for stream, version, number in newest:
                 self._expect(stream, version, number)
         rows: list[EventRow] = []
@@ -222,9 +224,9 @@ class Transaction:
             pending = await self._numbered(self._pending)
             self._pending = []
             streams = {str(row[0]) for row in pending}
-            await self._enter(streams - self._locked)
+            await self._lock_streams(streams - self._locked)
             try:
-                await self._dialect.bulk.insert_events(self._connection, pending)
+                await self._dialect.statements.insert_events(self._connection, pending)
             except IntegrityError as error:
                 raise Collision(f"another writer appended to one of {sorted(streams)}") from error
             self._streams.written(self._versions)
@@ -237,9 +239,9 @@ class Transaction:
     def undone(self) -> None:
         """Leave nothing behind: nothing of it has happened."""
         self.tasks.undone()
-        self.written.back_to(Written().so_far())
+        self.written.back_to(CommitResult().so_far())
 
-    async def _enter(self, streams: set[str]) -> None:
+    async def _lock_streams(self, streams: set[str]) -> None:
         """Keep others off ``streams``, which were not locked before the first write.
 
         Readers go by transaction numbers (ADR 12), and ours is as old as our first write. Whoever
@@ -248,7 +250,7 @@ class Transaction:
         """
         if not streams:
             return
-        number = await self._dialect.enter(self._connection, self._service, streams)
+        number = await self._dialect.try_lock(self._connection, self._service, streams)
         late = sorted(name for name in streams if self._written_by.get(name, 0) > number)
         if late:
             raise Collision(f"a later transaction appended to {late} first")
@@ -262,48 +264,48 @@ class Transaction:
         """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
         self.written.measured.append((measure, value))
 
-    async def stamp(self, rows: Sequence[tuple[int, int, str]]) -> None:
+    async def assign_sequences(self, rows: Sequence[tuple[int, int, str]]) -> None:
         """Give events their public numbers: sequence, position and digest of each."""
-        await self._dialect.bulk.stamp(self._connection, rows)
+        await self._dialect.statements.assign_sequences(self._connection, rows)
 
-    async def mark(self, name: str, value: int) -> None:
+    async def checkpoint(self, name: str, value: int) -> None:
         """Remember that ``name`` has come as far as ``value``."""
-        await self._dialect.bulk.mark(self._connection, name, value)
+        await self._dialect.statements.checkpoint(self._connection, name, value)
 
-    def news(self, *, after: int | None) -> Select[Any]:
+    def new_events(self, *, after: int | None) -> Select[Any]:
         """The events after the one at position ``after``, in commit order; none is ever missed.
 
         None leaves the position open, as the value called ``after``.
         """
         order = self._dialect.order()
-        return select(tables.events).where(self._dialect.after(after)).order_by(*order)
+        return select(tables.events).where(self._dialect.committed_after(after)).order_by(*order)
 
-    async def expect_news(self, *, after: int) -> tuple[bool, bool]:
+    async def has_new_events(self, *, after: int) -> tuple[bool, bool]:
         """Whether :meth:`news` gives anything to publish, and whether it will in a moment.
 
         Both in one view: what is settled between two looks would be seen by neither.
         """
         published = tables.events.c.topic.is_not(None)
         some = select(tables.events.c.position)
-        is_news = exists(some.where(self._dialect.after(after), published))
-        unsettled = self._dialect.unsettled()
-        if unsettled is None:
+        is_news = exists(some.where(self._dialect.committed_after(after), published))
+        not_yet_visible = self._dialect.not_yet_visible()
+        if not_yet_visible is None:
             return bool((await self._connection.execute(select(is_news))).scalar()), False
-        found = await self._connection.execute(select(is_news, exists(some.where(unsettled))))
+        found = await self._connection.execute(select(is_news, exists(some.where(not_yet_visible))))
         news, will_be = found.one()
         return bool(news), bool(will_be)
 
     async def newest(self, *, category: str = "") -> int | None:
         """The position of the last event that :meth:`news` gives."""
-        query = of(category, self.news(after=0)).with_only_columns(tables.events.c.position)
+        query = of(category, self.new_events(after=0)).with_only_columns(tables.events.c.position)
         latest = (part.desc() for part in self._dialect.order())
         found = await self._connection.execute(query.order_by(None).order_by(*latest).limit(1))
         position: int | None = found.scalar()
         return position
 
-    async def unsettled_since(self) -> str | None:
+    async def not_yet_visible_since(self) -> str | None:
         """When the first event was recorded that is committed and not to be read yet."""
-        condition = self._dialect.unsettled()
+        condition = self._dialect.not_yet_visible()
         if condition is None:
             return None
         query = select(tables.events.c.recorded_time).where(condition)
@@ -311,9 +313,9 @@ class Transaction:
         first: str | None = found.scalar()
         return first
 
-    async def rows(self, statement: Fixed, **values: Any) -> list[Any]:
+    async def rows(self, statement: CompiledStatement, **values: Any) -> list[Any]:
         """The rows of a statement of the runtime's own that is executed again and again."""
-        return await statement.rows(self._connection, self._dialect.bulk, **values)
+        return await statement.rows(self._connection, self._dialect.statements, **values)
 
     async def execute(self, statement: Any, parameters: Any = None) -> Any:
         """Run a statement of the runtime's own (relay, dead letters)."""

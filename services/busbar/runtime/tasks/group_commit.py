@@ -16,7 +16,7 @@ from busbar.runtime.store.parts.tasks import fenced
 Result = TypeVar("Result")
 Body = Callable[[Transaction], Awaitable[Any]]
 
-AT_ONCE = 200
+CHUNK_ROWS = 200
 """Parts of one transaction at the most: it holds rows that others may wait for."""
 
 
@@ -37,7 +37,7 @@ class _Part:
             self.told.set_result(outcome)
 
 
-class Together:
+class GroupCommit:
     """Runs fenced transactions of one store, those that come meanwhile in one go."""
 
     def __init__(self, store: Store) -> None:
@@ -77,7 +77,7 @@ class Together:
     async def _record(self) -> None:
         try:
             while self._waiting:
-                parts, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                parts, self._waiting = self._waiting[:CHUNK_ROWS], self._waiting[CHUNK_ROWS:]
                 wanted = [part for part in parts if not part.told.done()]
                 if wanted:
                     await self._settle(wanted)

@@ -18,9 +18,9 @@ from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
-from busbar.runtime.store.model.commit_result import Written
+from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import Opening
-from busbar.runtime.tasks.group_commit import Together
+from busbar.runtime.tasks.group_commit import GroupCommit
 from busbar.runtime.telemetry.logs import bind, get_logger
 from busbar.runtime.telemetry.meters import TaskMeter
 
@@ -131,7 +131,7 @@ class TaskRunner:
         self._is_open = False
         """Whether it starts anything: what is taken as it stops waits for the end of its lease."""
         self._occupied = asyncio.Event()
-        self._together = Together(store)
+        self._together = GroupCommit(store)
         store.on_commit(self._on_commit)
 
     async def run(self) -> None:
@@ -139,7 +139,7 @@ class TaskRunner:
         heart = asyncio.create_task(self._beat())
         try:
             self._is_open = True
-            with self._store.taking(self._kind, self):
+            with self._store.eager_claims(self._kind, self):
                 await self._look()
         finally:
             self._is_open = False
@@ -278,7 +278,7 @@ class TaskRunner:
         with suppress(Fenced, *STORE_AWAY):
             await self._store.transact(release)
 
-    def _on_commit(self, written: Written) -> None:
+    def _on_commit(self, written: CommitResult) -> None:
         for claim, opened, asked, taker in written.taken:
             if taker is self:
                 self.release()

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 import asyncpg
 from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
     and_,
     event,
     literal_column,
@@ -24,9 +22,9 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store.schema import migrations, tables
 from busbar.runtime.store.sql import asyncpg_session
-from busbar.runtime.store.sql.dialect import Collision, Condition, StoreAwayError
-from busbar.runtime.store.sql.postgres import PostgresBulk
-from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.dialect import Collision, Condition, StoreUnavailable
+from busbar.runtime.store.sql.postgres import PostgresStatements
+from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.store import Store
 
 CONNECT_SECONDS = 5.0
@@ -52,16 +50,16 @@ CLOCK_SECONDS = 1.0
 _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while the machine or this process sleeps, where there is such a clock."""
 
-OLDEST = 15
+MIN_SERVER_VERSION = 15
 """The major version of PostgreSQL that is tested, at least."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
-_ENTER = (
+_TRY_LOCK = (
     "SELECT bool_and(pg_try_advisory_xact_lock(key)), pg_current_xact_id()::text::bigint"
     " FROM unnest($1::bigint[]) AS key"
 )
-_SETTLED = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
-_UNSETTLED = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
+_VISIBLE = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
+_NOT_YET_VISIBLE = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
 _AFTER = text(
     "(events.xid, events.position) > ("
     " COALESCE((SELECT e.xid FROM events e WHERE e.position <= :after"
@@ -69,7 +67,7 @@ _AFTER = text(
     " COALESCE((SELECT e.position FROM events e WHERE e.position <= :after"
     " ORDER BY e.position DESC LIMIT 1), 0))"
 )
-_RELIEVE = text(
+_TERMINATE_STALLED = text(
     "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database() AND usename = current_user"
     " AND application_name LIKE 'busbar\\_%' AND pid <> pg_backend_pid()"
@@ -90,7 +88,7 @@ class PostgresDialect:
     """Advisory locks on streams, transaction numbers for readers, the database's own clock."""
 
     one_writer = False
-    bulk: Bulk = PostgresBulk()
+    statements: Statements = PostgresStatements()
 
     def __init__(self, *, own_clock: bool = False) -> None:
         """``own_clock`` goes by the process's clock, which is for tests that move it."""
@@ -125,7 +123,7 @@ class PostgresDialect:
         """Wait for every lock, in the one order that everybody keeps to."""
         await asyncpg_session.fetch(connection, _LOCK, _keys(service, streams))
 
-    async def enter(
+    async def try_lock(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
     ) -> int:
         """Lock without waiting: whoever waits here holds rows, and the other may want them.
@@ -134,31 +132,29 @@ class PostgresDialect:
             Collision: somebody else appends to one of ``streams``.
         """
         keys = _keys(service, streams)
-        ((is_free, number),) = await asyncpg_session.fetch(connection, _ENTER, keys)
+        ((is_free, number),) = await asyncpg_session.fetch(connection, _TRY_LOCK, keys)
         if not is_free:
             raise Collision(f"another writer appends to one of {sorted(streams)}")
         return int(number)
 
-    async def relieve(self, connection: AsyncConnection, *, after: timedelta) -> int:
+    async def terminate_stalled_sessions(
+        self, connection: AsyncConnection, *, after: timedelta
+    ) -> int:
         """End those that say nothing in the middle of a statement; nothing else ends them."""
-        found = await connection.execute(_RELIEVE, {"after": after.total_seconds()})
+        found = await connection.execute(_TERMINATE_STALLED, {"after": after.total_seconds()})
         return int(found.scalar_one())
 
-    def number(self) -> ColumnElement[int]:
-        """The transaction's 64-bit id, which is given with its first write."""
-        return literal_column("events.xid::text::bigint", BigInteger)
-
-    def after(self, position: int | None) -> Condition:
+    def committed_after(self, position: int | None) -> Condition:
         """Later by transaction and position, and older than whatever is still running."""
         if position is None:
-            return and_(_SETTLED, _AFTER)
+            return and_(_VISIBLE, _AFTER)
         if position <= 0:
-            return _SETTLED
-        return and_(_SETTLED, _AFTER.bindparams(after=position))
+            return _VISIBLE
+        return and_(_VISIBLE, _AFTER.bindparams(after=position))
 
-    def unsettled(self) -> Condition | None:
+    def not_yet_visible(self) -> Condition | None:
         """Whatever is not older than the oldest transaction that runs."""
-        return _UNSETTLED
+        return _NOT_YET_VISIBLE
 
     def order(self) -> tuple[Any, ...]:
         """By transaction, then by position inside it."""
@@ -229,7 +225,7 @@ def engine_of(
         if not isinstance(context.original_exception, Exception):
             return  # a cancellation, which is not the database's
         state = str(getattr(context.original_exception, "sqlstate", None) or "")
-        if again := asyncpg_session.told_by(state, is_away=context.is_disconnect):
+        if again := asyncpg_session.error_of_sqlstate(state, is_away=context.is_disconnect):
             raise again
 
     return engine
@@ -253,7 +249,7 @@ def _connecting(url: str, service: str) -> Callable[[], Any]:
                 fix="Check role, password and database in BUSBAR_DATABASE_URL.",
             ) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreAwayError(f"the database is away ({type(error).__name__})") from error
+            raise StoreUnavailable(f"the database is away ({type(error).__name__})") from error
 
     return connect
 
@@ -265,10 +261,10 @@ def schema_of(service: str) -> str:
 
 async def _check(connection: AsyncConnection, service: str) -> None:
     version = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
-    if version // 10_000 < OLDEST:
+    if version // 10_000 < MIN_SERVER_VERSION:
         raise ConfigurationError(
             f"The database is PostgreSQL {version // 10_000}.",
-            fix=f"Use PostgreSQL {OLDEST} or later.",
+            fix=f"Use PostgreSQL {MIN_SERVER_VERSION} or later.",
         )
     try:
         found = await connection.exec_driver_sql("SELECT version_num FROM schema_version")

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, event, literal, update
+from sqlalchemy import bindparam, event, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Condition
-from busbar.runtime.store.sql.sqlite import SqliteBulk
-from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.sqlite import SqliteStatements
+from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.store import RELAY, Store
 
 
@@ -23,7 +23,7 @@ class SqliteDialect:
     """SQLite locks the whole file for whoever writes, so most of this is nothing."""
 
     one_writer = True
-    bulk: Bulk = SqliteBulk()
+    statements: Statements = SqliteStatements()
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
         """The engine begins it so that nobody else may write."""
@@ -40,25 +40,26 @@ class SqliteDialect:
     async def lock(self, _connection: AsyncConnection, _service: str, _streams: set[str]) -> None:
         """``BEGIN IMMEDIATE`` has locked everything."""
 
-    async def enter(
+    async def try_lock(
         self, _connection: AsyncConnection, _service: str, _streams: Collection[str]
     ) -> int:
         """Nothing to lock, and no numbers."""
         return 0
 
-    async def relieve(self, _connection: AsyncConnection, *, after: timedelta) -> int:  # noqa: ARG002 - nothing to end
-        """Whoever has the file is this process."""
+    async def terminate_stalled_sessions(
+        self,
+        _connection: AsyncConnection,
+        *,
+        after: timedelta,  # noqa: ARG002 - part of the protocol
+    ) -> int:
+        """Return 0: no other process has the file open."""
         return 0
 
-    def number(self) -> ColumnElement[int]:
-        """No numbers: positions say it all."""
-        return literal(0)
-
-    def after(self, position: int | None) -> Condition:
+    def committed_after(self, position: int | None) -> Condition:
         """Positions are given in commit order."""
         return tables.events.c.position > (bindparam("after") if position is None else position)
 
-    def unsettled(self) -> Condition | None:
+    def not_yet_visible(self) -> Condition | None:
         """What is committed can be read."""
         return None
 

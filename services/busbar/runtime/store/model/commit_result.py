@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from busbar.runtime.store.model.eager_claim import Taken
+from busbar.runtime.store.model.eager_claim import EagerClaim
 
 Measure = Callable[[float], None]
 
 
 @dataclass(slots=True)
-class Written:
+class CommitResult:
     """What a transaction wrote, told to whoever waits for it after the commit."""
 
     published: int = 0
     events: int = 0
     scheduled: set[str] = field(default_factory=set)
-    taken: list[Taken] = field(default_factory=list)
+    taken: list[EagerClaim] = field(default_factory=list)
     """The tasks that were taken as they were scheduled."""
     measured: list[tuple[Measure, float]] = field(default_factory=list)
     """What is to be counted once it is committed."""

@@ -16,7 +16,7 @@ Opening = Callable[[Collection[str], Any], Awaitable[Mapping[str, Any]]]
 """Reads what the tasks of these names begin with, in the transaction that takes them."""
 
 
-class Taker(Protocol):
+class ClaimTarget(Protocol):
     """Who works on the tasks of a kind in this process."""
 
     @property
@@ -43,11 +43,11 @@ class Taker(Protocol):
         ...
 
 
-class Taken(NamedTuple):
+class EagerClaim(NamedTuple):
     """A task that was taken as it was scheduled, and what its worker begins with."""
 
     claim: Claim
     opened: Any
     asked: datetime
     """When the room was kept, by the taker's clock: the lease began later."""
-    taker: Taker
+    taker: ClaimTarget

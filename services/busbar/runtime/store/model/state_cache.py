@@ -9,16 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-AT_MOST = 2000
+MAX_STATES = 2000
 """States that a process keeps; mostly a few kilobytes each."""
 
-LARGEST = 64 * 1024
+MAX_EVENT_CHARS = 64 * 1024
 """States of streams with a larger event are not kept: two thousand of those would be too much."""
 
 Evolve = Callable[[Any, Any], Any]
 
 
-class Folded(NamedTuple):
+class CachedState(NamedTuple):
     """The state of a stream after the event with this ``version`` and ``id``.
 
     It is ``state`` with the ``tail`` folded in, which is done when somebody asks for it: mostly
@@ -34,24 +34,24 @@ class Folded(NamedTuple):
     """The characters of the largest event that is in it."""
 
 
-class States:
+class StateCache:
     """The states that were used last."""
 
-    def __init__(self, at_most: int = AT_MOST) -> None:
+    def __init__(self, at_most: int = MAX_STATES) -> None:
         """Keep ``at_most`` of them."""
         self._at_most = at_most
-        self._known: OrderedDict[str, Folded] = OrderedDict()
+        self._known: OrderedDict[str, CachedState] = OrderedDict()
 
-    def get(self, stream: str) -> Folded | None:
+    def get(self, stream: str) -> CachedState | None:
         """What is known of ``stream``."""
         found = self._known.get(stream)
         if found is not None:
             self._known.move_to_end(stream)
         return found
 
-    def keep(self, stream: str, folded: Folded) -> None:
+    def keep(self, stream: str, folded: CachedState) -> None:
         """Remember ``folded`` if it is not large; forget what was not used for the longest time."""
-        if folded.largest > LARGEST:
+        if folded.largest > MAX_EVENT_CHARS:
             self._known.pop(stream, None)
             return
         self._known[stream] = folded

@@ -9,17 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.statements import Bulk, Move
+from busbar.runtime.store.sql.statements import Move, Statements
 from busbar.runtime.store.sql.upsert import upsert
 
 
 class Inbox:
     """Inbox marks and consumed offsets, written in the transaction of their effects."""
 
-    def __init__(self, connection: AsyncConnection, bulk: Bulk, *, now: datetime) -> None:
+    def __init__(
+        self, connection: AsyncConnection, statements: Statements, *, now: datetime
+    ) -> None:
         """Act on ``connection``, inside its transaction."""
         self._connection = connection
-        self._bulk = bulk
+        self._statements = statements
         self._now = now
 
     async def first_seen(
@@ -34,7 +36,7 @@ class Inbox:
         now = format_time(self._now)
         # Sorted, so that two batches with the same events wait for each other in one order.
         rows = [(consumer, *key, digest, now) for key, digest in sorted(identities.items())]
-        new = await self._bulk.mark_inbox(self._connection, rows)
+        new = await self._statements.mark_inbox(self._connection, rows)
         result: dict[tuple[str, str], str | None] = {}
         for identity in identities:
             result[identity] = None if identity in new else await self._digest(consumer, identity)
@@ -70,7 +72,9 @@ class Inbox:
                 await self._begin(consumer, topic, partition, next_offset)
             else:
                 known.append(Move(topic, partition, expected, next_offset))
-        if known and await self._bulk.move_offsets(self._connection, consumer, known) != len(known):
+        if known and await self._statements.move_offsets(self._connection, consumer, known) != len(
+            known
+        ):
             places = ", ".join(f"{move.topic}/{move.partition}" for move in known)
             raise Conflict(f"not every offset of {places} is what it was")
 

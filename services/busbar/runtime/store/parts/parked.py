@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.clock import format_time
 from busbar.runtime.store.model.json import dumps, loads
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import Fixed
-from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.compiled import CompiledStatement
+from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.sql.upsert import upsert
 
 Request = Mapping[str, Any]
 
-_ANY = Fixed(
+_ANY = CompiledStatement(
     select(tables.parked_keys.c.ordering_key)
     .where(tables.parked_keys.c.consumer == bindparam("consumer"))
     .order_by(tables.parked_keys.c.ordering_key)
@@ -38,16 +38,18 @@ class Wait:
 class Parked:
     """Parks ordering keys and lets them go, in the transaction of what is parked."""
 
-    def __init__(self, connection: AsyncConnection, bulk: Bulk, *, now: datetime) -> None:
+    def __init__(
+        self, connection: AsyncConnection, statements: Statements, *, now: datetime
+    ) -> None:
         """Act on ``connection``, inside its transaction."""
         self._connection = connection
-        self._bulk = bulk
+        self._statements = statements
         self._now = now
 
     async def among(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
         """Those of ``ordering_keys`` that are parked; none of them is let go before the commit."""
         # Mostly there is none at all, and a long list of names is dear to ask for.
-        some = await _ANY.rows(self._connection, self._bulk, consumer=consumer)
+        some = await _ANY.rows(self._connection, self._statements, consumer=consumer)
         if not ordering_keys or not some:
             return frozenset()
         parked = tables.parked_keys.c

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.kernel.decide import fold
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
-from busbar.runtime.store.model.state_cache import Folded, States
-from busbar.runtime.store.sql.statements import Bulk, StreamRow
+from busbar.runtime.store.model.state_cache import CachedState, StateCache
+from busbar.runtime.store.sql.statements import Statements, StreamRow
 
 Evolve = Callable[[Any, Any], Any]
 
@@ -33,20 +33,22 @@ class _Appended(NamedTuple):
 class _Fetched:
     """The rows of a stream that were read, and the state that was known then: they follow it."""
 
-    known: Folded | None
+    known: CachedState | None
     rows: list[StreamRow] = field(default_factory=list)
 
 
 class Streams:
     """Reads streams, many at a time if they are known beforehand, and each event once."""
 
-    def __init__(self, connection: AsyncConnection, bulk: Bulk, states: States) -> None:
+    def __init__(
+        self, connection: AsyncConnection, statements: Statements, states: StateCache
+    ) -> None:
         """Read on ``connection``; begin where ``states`` has come to."""
         self._connection = connection
-        self._bulk = bulk
+        self._statements = statements
         self._states = states
         self._fetched: dict[str, _Fetched] = {}
-        self._loaded: dict[str, Folded] = {}
+        self._loaded: dict[str, CachedState] = {}
         self._appended: dict[str, list[_Appended]] = {}
 
     async def fetch(self, streams: Collection[str]) -> None:
@@ -56,7 +58,7 @@ class Streams:
             return
         found = {stream: _Fetched(self._states.get(stream)) for stream in missing}
         since = {stream: one.known.version if one.known else 0 for stream, one in found.items()}
-        for row in await self._bulk.read_streams(self._connection, since):
+        for row in await self._statements.read_streams(self._connection, since):
             found[row.stream].rows.append(row)
         self._fetched |= found
 
@@ -73,14 +75,14 @@ class Streams:
         rows = self._fetched[stream].rows
         return state, loaded.version, rows[-1].number if rows else 0
 
-    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> Folded:
+    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> CachedState:
         await self.fetch([stream])
-        nothing, fetched = Folded(evolve, 0, "", initial), self._fetched[stream]
+        nothing, fetched = CachedState(evolve, 0, "", initial), self._fetched[stream]
         if fetched.known is None:
             return _fold(nothing, fetched.rows)
         if _continues(fetched.known, fetched.rows, evolve):
             return _fold(fetched.known, fetched.rows[1:])
-        whole = await self._bulk.read_streams(self._connection, {stream: 0})
+        whole = await self._statements.read_streams(self._connection, {stream: 0})
         self._fetched[stream] = _Fetched(None, whole)
         return _fold(nothing, whole)
 
@@ -127,16 +129,16 @@ def _largest(events: Iterable[_Appended | StreamRow], least: int) -> int:
     return max([least, *(len(event.data) for event in events)])
 
 
-def _continues(known: Folded, rows: Sequence[StreamRow], evolve: Evolve) -> bool:
+def _continues(known: CachedState, rows: Sequence[StreamRow], evolve: Evolve) -> bool:
     """Whether ``rows`` begin with the event up to which ``known`` was folded."""
     if known.evolve is not evolve or not rows:
         return False
     return (rows[0].version, rows[0].id) == (known.version, known.id)
 
 
-def _fold(before: Folded, rows: Sequence[StreamRow]) -> Folded:
+def _fold(before: CachedState, rows: Sequence[StreamRow]) -> CachedState:
     """``before`` with its tail and the events that follow it."""
     newest = rows[-1] if rows else before
     state = _with(_with(before.state, before.evolve, before.tail), before.evolve, rows)
     largest = _largest(rows, before.largest)
-    return Folded(before.evolve, newest.version, newest.id, state, largest=largest)
+    return CachedState(before.evolve, newest.version, newest.id, state, largest=largest)

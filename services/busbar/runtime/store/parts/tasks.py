@@ -9,18 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
-from busbar.runtime.store.model.commit_result import Written
-from busbar.runtime.store.model.eager_claim import Taken, Taker
+from busbar.runtime.store.model.commit_result import CommitResult
+from busbar.runtime.store.model.eager_claim import ClaimTarget, EagerClaim
 from busbar.runtime.store.model.json import dumps, loads
 from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import Fixed
-from busbar.runtime.store.sql.statements import Bulk, Release, ScheduleRow
+from busbar.runtime.store.sql.compiled import CompiledStatement
+from busbar.runtime.store.sql.statements import Release, ScheduleRow, Statements
 
 _CLAIMABLE = case(
     (tables.tasks.c.expires > tables.tasks.c.due, tables.tasks.c.expires), else_=tables.tasks.c.due
 )
-_NEXT_DUE = Fixed(
+_NEXT_DUE = CompiledStatement(
     select(func.min(_CLAIMABLE)).where(
         tables.tasks.c.kind == bindparam("kind"), tables.tasks.c.due.is_not(None)
     )
@@ -41,7 +41,7 @@ class _Scheduled(NamedTuple):
 class _Offer(NamedTuple):
     """Room that a taker keeps for a task, and since when."""
 
-    taker: Taker
+    taker: ClaimTarget
     asked: datetime
 
 
@@ -51,18 +51,18 @@ class Tasks:
     def __init__(
         self,
         connection: AsyncConnection,
-        bulk: Bulk,
+        statements: Statements,
         *,
         now: datetime,
-        written: Written,
-        takers: Mapping[str, Taker],
+        written: CommitResult,
+        claim_targets: Mapping[str, ClaimTarget],
     ) -> None:
-        """Act on ``connection``, inside its transaction, for the ``takers`` of some kinds."""
+        """Work on ``connection``, inside its transaction, for the local ``claim_targets``."""
         self._connection = connection
-        self._bulk = bulk
+        self._statements = statements
         self._now = now
         self._written = written
-        self._takers = takers
+        self._claim_targets = claim_targets
         self._offers: dict[_Place, _Offer] = {}
         self._opened: dict[_Place, Any] = {}
         self._scheduled: dict[_Place, _Scheduled] = {}
@@ -80,7 +80,7 @@ class Tasks:
 
         What they begin with is read in ``tx``, this transaction.
         """
-        for kind, taker in self._takers.items():
+        for kind, taker in self._claim_targets.items():
             places = [
                 place for place, one in self._scheduled.items() if place[0] == kind and one.due_now
             ]
@@ -142,7 +142,7 @@ class Tasks:
     async def next_due(self, kind: str) -> str | None:
         """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
         await self.flush()
-        ((value,),) = await _NEXT_DUE.rows(self._connection, self._bulk, kind=kind)
+        ((value,),) = await _NEXT_DUE.rows(self._connection, self._statements, kind=kind)
         return None if value is None else str(value)
 
     async def hold(self, claim: Claim) -> None:
@@ -161,7 +161,7 @@ class Tasks:
         for lease in sorted({claim.lease for claim in claims}):
             alike = [claim for claim in claims if claim.lease == lease]
             expires = format_time(self._now + lease)
-            held = await self._bulk.hold(self._connection, alike, expires)
+            held = await self._statements.hold(self._connection, alike, expires)
             ours += [claim for claim in alike if claim.identity in held]
         return ours
 
@@ -201,7 +201,7 @@ class Tasks:
         released, self._released = self._released, {}
         if released:
             releases = [released[place] for place in sorted(released)]
-            left = await self._bulk.release(self._connection, releases)
+            left = await self._statements.release(self._connection, releases)
             if len(left) != len(releases):
                 raise fenced(*releases)
             self._written.scheduled.update(kind for kind, due in left if due is not None)
@@ -220,7 +220,7 @@ class Tasks:
             expires = format_time(self._now + taker.lease) if taker else None
             holder = taker.holder if taker else None
             rows.append(ScheduleRow(*place, one.due, one.data, holder, expires))
-        taken = await self._bulk.schedule(self._connection, rows)
+        taken = await self._statements.schedule(self._connection, rows)
         self._written.scheduled.update(row.kind for row in rows if row[:2] not in taken)
         for place, offer in offers.items():
             opened = self._opened.pop(place, None)
@@ -238,7 +238,7 @@ class Tasks:
                 holder=offer.taker.holder,
                 lease=offer.taker.lease,
             )
-            self._written.taken.append(Taken(claim, opened, offer.asked, offer.taker))
+            self._written.taken.append(EagerClaim(claim, opened, offer.asked, offer.taker))
 
     def undone(self) -> None:
         """Forget what has been kept back."""

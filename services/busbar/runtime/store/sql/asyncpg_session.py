@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.sql.dialect import Collision, StoreAwayError
+from busbar.runtime.store.sql.dialect import Collision, StoreUnavailable
 
 AWAY = ("08", "53", "57", "58", "25P03", "25006")
 """SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
@@ -73,7 +73,7 @@ async def transaction(
     """
     driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
-        raise StoreAwayError("the database is away (no connection)")
+        raise StoreUnavailable("the database is away (no connection)")
     begun = driver.transaction(isolation=isolation, readonly=readonly)
     _open[connection] = driver
     try:
@@ -107,13 +107,13 @@ async def _undo(begun: Any, connection: AsyncConnection) -> None:
         await connection.invalidate()
 
 
-def told_by(state: str, *, is_away: bool) -> StoreAwayError | Collision | None:
+def error_of_sqlstate(state: str, *, is_away: bool) -> StoreUnavailable | Collision | None:
     """What the SQLSTATE ``state`` means to whoever tries again; None if that would not help.
 
     It does not matter what the state is if the connection ``is_away``.
     """
     if is_away or state.startswith(AWAY):
-        return StoreAwayError(f"the database is away ({state or 'no answer'})")
+        return StoreUnavailable(f"the database is away ({state or 'no answer'})")
     if state in COLLIDED:
         return Collision(f"another transaction is in the way ({state})")
     return None
@@ -125,7 +125,7 @@ def _ours(error: BaseException, driver: Any) -> Exception:
         return Collision("the schema has changed")  # what was prepared is forgotten now
     state = str(getattr(error, "sqlstate", None) or "")
     is_away = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
-    again = told_by(state, is_away=is_away)
+    again = error_of_sqlstate(state, is_away=is_away)
     if again is not None:
         return again
     kind = IntegrityError if state.startswith("23") else DBAPIError

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.statements import Statements
 
 
 class _Text(NamedTuple):
@@ -20,7 +20,7 @@ class _Text(NamedTuple):
     values: dict[str, Any]
 
 
-class Fixed:
+class CompiledStatement:
     """A statement whose values are named by ``bindparam``."""
 
     def __init__(self, statement: Any) -> None:
@@ -28,14 +28,16 @@ class Fixed:
         self._statement = statement
         self._texts: dict[str, _Text] = {}
 
-    async def rows(self, connection: AsyncConnection, bulk: Bulk, **values: Any) -> list[Any]:
+    async def rows(
+        self, connection: AsyncConnection, statements: Statements, **values: Any
+    ) -> list[Any]:
         """The rows that it gives for ``values``, each as a tuple."""
         name = connection.dialect.name
         text = self._texts.get(name)
         if text is None:
             text = self._texts[name] = self._compile(connection)
         every = text.values | values
-        return await bulk.rows(connection, text.text, [every[one] for one in text.names])
+        return await statements.rows(connection, text.text, [every[one] for one in text.names])
 
     def _compile(self, connection: AsyncConnection) -> _Text:
         dialect = connection.dialect

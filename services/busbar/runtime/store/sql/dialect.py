@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Conflict
-from busbar.runtime.store.sql.statements import Bulk
+from busbar.runtime.store.sql.statements import Statements
 
 Condition = ColumnElement[bool] | TextClause
 
 
-class StoreAwayError(ConnectionError):
+class StoreUnavailable(ConnectionError):
     """The database does not answer, or ended the connection; the same may succeed later."""
 
 
@@ -29,7 +29,7 @@ class Dialect(Protocol):
     one_writer: bool
     """Whether write transactions have to take turns within this process."""
 
-    bulk: Bulk
+    statements: Statements
     """Statements over many rows."""
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
@@ -48,7 +48,7 @@ class Dialect(Protocol):
         """Wait until nobody else appends to ``streams``; call it before the first write."""
         ...
 
-    async def enter(
+    async def try_lock(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
     ) -> int:
         """Lock ``streams`` without waiting, and tell the transaction's number.
@@ -58,22 +58,20 @@ class Dialect(Protocol):
         """
         ...
 
-    async def relieve(self, connection: AsyncConnection, *, after: timedelta) -> int:
+    async def terminate_stalled_sessions(
+        self, connection: AsyncConnection, *, after: timedelta
+    ) -> int:
         """End the sessions of ours that stand still in a transaction since ``after``; how many."""
         ...
 
-    def number(self) -> ColumnElement[int]:
-        """The number of the transaction that wrote an event; 0 where row order is commit order."""
-        ...
-
-    def after(self, position: int | None) -> Condition:
+    def committed_after(self, position: int | None) -> Condition:
         """Events that come after the one at ``position`` and before which none can appear.
 
         None leaves the position open, as the value called ``after``.
         """
         ...
 
-    def unsettled(self) -> Condition | None:
+    def not_yet_visible(self) -> Condition | None:
         """Committed events that readers may not see yet; None where there are never any."""
         ...
 

@@ -30,11 +30,11 @@ _INSERT_EVENTS = (
     + ", ".join(f"${n}::{_NUMBERS.get(c, 'text[]')}" for n, c in enumerate(EVENT_COLUMNS, 1))
     + f") WITH ORDINALITY AS r({', '.join(EVENT_COLUMNS)}, place) ORDER BY place"
 )
-_STAMP = (
+_ASSIGN_SEQUENCES = (
     "INSERT INTO sequences (sequence, position, digest)"
     " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
 )
-_MARK = (
+_CHECKPOINT = (
     "INSERT INTO checkpoints (name, value) VALUES ($1, $2)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -93,7 +93,7 @@ _RELEASE = (
 )
 
 
-class PostgresBulk:
+class PostgresStatements:
     """Arrays in, one statement."""
 
     async def rows(
@@ -106,15 +106,15 @@ class PostgresBulk:
         """Append ``rows`` in their order."""
         await asyncpg_session.execute(connection, _INSERT_EVENTS, *_columns(rows))
 
-    async def stamp(
+    async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert ``rows``."""
-        await asyncpg_session.execute(connection, _STAMP, *_columns(rows))
+        await asyncpg_session.execute(connection, _ASSIGN_SEQUENCES, *_columns(rows))
 
-    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+    async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
         """Insert or move a mark."""
-        await asyncpg_session.execute(connection, _MARK, name, value)
+        await asyncpg_session.execute(connection, _CHECKPOINT, name, value)
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]

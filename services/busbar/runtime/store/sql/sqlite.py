@@ -18,15 +18,15 @@ from busbar.runtime.store.sql.statements import (
     taken,
 )
 
-AT_ONCE = 500
+CHUNK_ROWS = 500
 """Rows of one statement: SQLite takes 32,766 values at the most (SQLITE_MAX_VARIABLE_NUMBER)."""
 
 _INSERT_EVENTS = (
     f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
     f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
-_STAMP = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
-_MARK = (
+_ASSIGN_SEQUENCES = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
+_CHECKPOINT = (
     "INSERT INTO checkpoints (name, value) VALUES (?, ?)"
     " ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
@@ -74,7 +74,7 @@ _RELEASE = (
 )
 
 
-class SqliteBulk:
+class SqliteStatements:
     """Lists of values in, or a statement that is repeated inside the driver."""
 
     async def rows(
@@ -88,15 +88,15 @@ class SqliteBulk:
         """Append ``rows`` in their order."""
         await connection.exec_driver_sql(_INSERT_EVENTS, list(rows))
 
-    async def stamp(
+    async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert ``rows``."""
-        await connection.exec_driver_sql(_STAMP, list(rows))
+        await connection.exec_driver_sql(_ASSIGN_SEQUENCES, list(rows))
 
-    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+    async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
         """Insert or move a mark."""
-        await connection.exec_driver_sql(_MARK, (name, value))
+        await connection.exec_driver_sql(_CHECKPOINT, (name, value))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
@@ -151,8 +151,8 @@ async def _listed(
 ) -> list[Any]:
     """Execute ``statement`` with ``rows`` as the list of values that it has a place for."""
     found: list[Any] = []
-    for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
+    for start in range(0, len(rows), CHUNK_ROWS):
+        part = rows[start : start + CHUNK_ROWS]
         row = f"({', '.join('?' * len(part[0]))})"
         values = ", ".join([row] * len(part))
         result = await connection.exec_driver_sql(

@@ -83,7 +83,7 @@ class Release(NamedTuple):
     again: str | None
 
 
-class Bulk(Protocol):
+class Statements(Protocol):
     """Every method is one statement, or one that is executed for every row."""
 
     async def rows(
@@ -100,13 +100,13 @@ class Bulk(Protocol):
         """
         ...
 
-    async def stamp(
+    async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
         """Insert the sequence, position and digest of events that are to be published."""
         ...
 
-    async def mark(self, connection: AsyncConnection, name: str, value: int) -> None:
+    async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
         """Remember how far ``name`` has come."""
         ...
 
