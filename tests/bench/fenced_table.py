@@ -19,7 +19,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages.base import Message
 from busbar.messages.resource import ResourceProvisioned, ResourceQueued, StepStarted, StepSucceeded
 from busbar.runtime.store.sql.statements import EVENT_COLUMNS
-from busbar.runtime.tasks.runner import CONCURRENT
+from busbar.runtime.tasks.runner import CONCURRENCY
 from support.postgres_store import StoreCluster
 
 CONNECTIONS = 8
@@ -79,7 +79,7 @@ class FencedTable:
         running: set[asyncio.Task[None]] = set()
         left = count
         while left or running:
-            room = min(left, CONCURRENT - len(running))
+            room = min(left, CONCURRENCY - len(running))
             for name, epoch in await self._claim(room) if room else ():
                 running.add(asyncio.create_task(self._saga(name, epoch)))
                 left -= 1

@@ -17,7 +17,7 @@ from busbar.messages.plan import Plan, PlanStep
 from busbar.messages.resource import ResourceQueued
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Cause, Store, Transaction, open_store
+from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from busbar.runtime.tasks.runner import TaskRunner, Work, Worker
 from support.postgres_store import StoreCluster
 from support.runtime import running
@@ -114,7 +114,7 @@ class _Sagas:
             return count / (perf_counter() - begun)
 
     async def _queue(self, count: int) -> None:
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             for number in range(count):
                 label = f"saga-{self._turns}"
                 resource = work.resource_of(number, label)

@@ -12,7 +12,7 @@ from bench.report import Row
 from bench.rows import Part
 from bench.run import Run, Side, beside
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Cause, Store, Transaction, open_store
+from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from support.postgres_store import StoreCluster
 
 SERVICE = "policy"
@@ -74,8 +74,8 @@ class _Ours:
         return len(batches) * rows.PER_TRANSACTION / (perf_counter() - begun)
 
 
-def _appending(parts: Sequence[Part]) -> Callable[[Transaction], Any]:
-    async def body(tx: Transaction) -> None:
+def _appending(parts: Sequence[Part]) -> Callable[[StoreTransaction], Any]:
+    async def body(tx: StoreTransaction) -> None:
         for part in parts:
             tx.caused_by(Cause("urn:bench", part.operation, part.operation))
             await tx.append(part.stream, part.messages, key=part.resource)

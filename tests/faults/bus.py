@@ -12,10 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from aiokafka.errors import KafkaConnectionError
-
 from busbar.messages import topics
-from busbar.runtime.core.bus import Consumer, Headers, Outgoing, Partition, Record
+from busbar.runtime.core.bus import BusUnavailable, Consumer, Headers, Outgoing, Partition, Record
 
 
 class Loss(Enum):
@@ -226,7 +224,7 @@ class SimulatedBus:
         """Publish in order; returns when all are acknowledged.
 
         Raises:
-            KafkaConnectionError: something was lost on the way.
+            BusUnavailable: something was lost on the way.
         """
         if not self._started:
             raise RuntimeError("the bus has not been started")
@@ -241,7 +239,7 @@ class SimulatedBus:
             )
         await self._broker.latency()
         if loss is not None:
-            raise KafkaConnectionError(loss.value)
+            raise BusUnavailable(loss.value)
 
     # -- consuming ------------------------------------------------------------------------------
 

@@ -131,7 +131,7 @@ def run(sabotage: Sabotage) -> Found:
         root = Path(tempfile.mkdtemp(prefix="busbar-sabotage-"))
         try:
             simulation = Simulation(ALL[sabotage.scenario], seed=seed, root=root)
-            with simulated(lambda this=simulation: this):  # type: ignore[misc]  # bound at once
+            with simulated():
                 simulation.prepare()
                 sabotage.disturb(simulation)
                 simulation.run(simulation.scenario.asked)

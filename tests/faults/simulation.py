@@ -25,12 +25,10 @@ from busbar.policy.handlers import Policy
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.settings import Settings
-from busbar.runtime.host import process
-from busbar.runtime.host.process import App, Context, ServiceProcess
-from busbar.runtime.outbox import relay
+from busbar.runtime.host.process import App, Context, ProcessTiming, ServiceProcess
+from busbar.runtime.outbox.relay import RelayTiming
 from busbar.runtime.store import Store, open_store
-from busbar.runtime.tasks import runner as task_runner
-from busbar.runtime.tasks.runner import TaskRunner
+from busbar.runtime.tasks.runner import TaskRunner, TaskTiming
 from faults.bus import Broker, SimulatedBus
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
@@ -41,7 +39,13 @@ SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 IDLE_SECONDS = 7 * 24 * 3600.0
 """Nobody looks merely because time went by: everything has to be woken by what it waits for."""
 
-LOOK_SECONDS = task_runner.IDLE_SECONDS
+TIMING = ProcessTiming(
+    health=IDLE_SECONDS,
+    relay=RelayTiming(idle=IDLE_SECONDS),
+    tasks=TaskTiming(idle=IDLE_SECONDS),
+)
+
+LOOK_SECONDS = TaskTiming().idle
 """How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
 
 MOST_AWAITS = 8_000
@@ -168,10 +172,25 @@ class Simulation:
         store = await open_store(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
         context = Context(settings, store, self.clock, Cipher(bytes(32)))
-        service = ServiceProcess(self._wire(name), context)
+        service = ServiceProcess(
+            self._wire(name),
+            context,
+            timing=TIMING,
+            make_bus=self._bus,
+            create_topics=_no_topics,
+            make_runner=self._runner,
+        )
         if name == "gateway":
             self._asking = asyncio.create_task(self._client(store))
         await service.run(asyncio.Event())
+
+    def _bus(self, _bootstrap: str, **named: Any) -> SimulatedBus:
+        return SimulatedBus(self.broker, **named)
+
+    def _runner(self, *given: Any, **named: Any) -> TaskRunner:
+        made = TaskRunner(*given, **named)
+        self.runners.append(made)
+        return made
 
     async def _client(self, store: Store) -> None:
         """Send what is wanted, again and again until it is answered."""
@@ -220,30 +239,16 @@ class _Dice:
         return running().dice.random()
 
 
+async def _no_topics(_bootstrap: str) -> list[str]:
+    await wait(0)
+    return []
+
+
 @contextmanager
-def simulated(simulation: Callable[[], Simulation]) -> Iterator[None]:
-    """Put the simulated bus in Kafka's place, and have nobody look at the time."""
-
-    def bus(_bootstrap: str, **named: Any) -> SimulatedBus:
-        return SimulatedBus(simulation().broker, **named)
-
-    def runner(*given: Any, **named: Any) -> TaskRunner:
-        made = TaskRunner(*given, **named)
-        simulation().runners.append(made)
-        return made
-
-    async def no_topics(_bootstrap: str) -> list[str]:
-        await wait(0)
-        return []
-
+def simulated() -> Iterator[None]:
+    """Make jitter depend on the seed, keep the driver out of threads, and silence the logs."""
     quiet = structlog.testing.CapturingLoggerFactory()
     with without_threads(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "KafkaBus", bus)
-        patch.setattr(process, "ensure_topics", no_topics)
-        patch.setattr(process, "TaskRunner", runner)
-        patch.setattr(process, "HEALTH_SECONDS", IDLE_SECONDS)
-        patch.setattr(relay, "IDLE_SECONDS", IDLE_SECONDS)
-        patch.setattr(task_runner, "IDLE_SECONDS", IDLE_SECONDS)
         patch.setattr("busbar.notifier.handlers.randomness", _Dice)
         patch.setattr("busbar.runtime.core.backoff._dice", _Dice)
         logging.disable(logging.CRITICAL)

@@ -165,7 +165,7 @@ def play(name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
     outcomes: list[Outcome] = []
     try:
         simulation = Simulation(ALL[name], seed=seed, root=root)
-        with simulated(lambda: simulation):
+        with simulated():
             simulation.prepare()
             gc.collect()
             gc.freeze()

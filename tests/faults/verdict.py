@@ -30,6 +30,7 @@ from faults.bus import Broker
 from faults.report import Findings
 from faults.scenarios import APPLIED, RESOURCE, STRANGER, Asked
 from faults.simulation import Simulation
+from support.sql import run_sql
 
 LAST = (ResourceProvisioned, ResourceDeleted, ResourceFailed)
 WEBHOOKS = (ResourceProvisioned.TYPE, ResourceFailed.TYPE)
@@ -222,27 +223,29 @@ def _webhooks(
 async def _settled(name: str, store: Store, broker: Broker, found: Findings) -> None:
     """Nothing waits: no work, no record, no event; and nothing was given up."""
     async with store.reading() as tx:
-        due = await tx.execute(
+        due = await run_sql(
+            tx,
             select(tables.tasks.c.kind, tables.tasks.c.name).where(
                 tables.tasks.c.due.is_not(None), tables.tasks.c.kind.in_((SAGA, WEBHOOK))
-            )
+            ),
         )
         found.stuck += [f"{name} still has to do {row.kind} {row.name}" for row in due]
         dead_letters = (
-            await tx.execute(select(func.count()).select_from(tables.dead_letters))
+            await run_sql(tx, select(func.count()).select_from(tables.dead_letters))
         ).scalar()
         if dead_letters:
             found.lost.append(f"{name} has {dead_letters} dead letters")
         offsets = await tx.inbox.offsets(name)
-        numbers = (await tx.execute(select(tables.sequences.c.sequence))).scalars().all()
-        mark = await tx.execute(
-            select(tables.checkpoints.c.value).where(tables.checkpoints.c.name == "published")
+        numbers = (await run_sql(tx, select(tables.sequences.c.sequence))).scalars().all()
+        mark = await run_sql(
+            tx, select(tables.checkpoints.c.value).where(tables.checkpoints.c.name == "published")
         )
         acknowledged = mark.scalar() or 0
-        outgoing = await tx.execute(
+        outgoing = await run_sql(
+            tx,
             select(func.count())
             .select_from(tables.events)
-            .where(tables.events.c.topic.is_not(None))
+            .where(tables.events.c.topic.is_not(None)),
         )
         count = outgoing.scalar()
     found.stuck += [
@@ -274,7 +277,7 @@ async def _copy(simulation: Simulation, found: Findings) -> None:
     found.lost += [f"audit: {problem.kind}: {problem.detail}" for problem in report.problems]
     for relay in report.relays:
         async with simulation.stores[relay.relay].reading() as tx:
-            newest = (await tx.execute(select(func.max(tables.sequences.c.sequence)))).scalar()
+            newest = (await run_sql(tx, select(func.max(tables.sequences.c.sequence)))).scalar()
         if relay.head != newest:
             found.stuck.append(f"the head of {relay.relay} is {relay.head}, not {newest}")
 

@@ -25,12 +25,14 @@ from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Outgoing
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.kafka.bus import KafkaBus, read_everything
+from busbar.runtime.kafka.bus import KafkaBus
+from busbar.runtime.kafka.reader import read_everything
 from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Cause, Store, Transaction, open_store
+from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from support import eventually
 from support.runtime import SOURCE, cipher, fact
+from support.sql import run_sql
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -60,7 +62,7 @@ class Producer:
     async def publish(self, events: int) -> None:
         """Append as many events under as many keys, and relay them with their head."""
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             for _ in range(events):
                 number = next(self._numbers)
                 key = f"payments/k{number}"
@@ -97,8 +99,8 @@ class Platform:
         await eventually(whole, within=60, every=0.2, what="a copy of the whole bus")
 
     async def sql(self, statement: str, **values: object) -> None:
-        async def body(tx: Transaction) -> None:
-            assert (await tx.execute(text(statement), values)).rowcount == 1
+        async def body(tx: StoreTransaction) -> None:
+            assert (await run_sql(tx, text(statement), values)).rowcount == 1
 
         await self.audit.transact(body)
 

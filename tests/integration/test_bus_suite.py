@@ -6,34 +6,19 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from busbar.runtime.core.bus import Headers, Outgoing, Partition, Record
-from busbar.runtime.kafka.bus import KafkaBus, read_everything
+from busbar.runtime.core.bus import Bus, Headers, Outgoing, Partition, Record
+from busbar.runtime.kafka.bus import KafkaBus
+from busbar.runtime.kafka.reader import read_everything
 from faults.bus import Broker, SimulatedBus
 from support import MakeTopic, RunningKafka, eventually
 
 PARTITIONS = 12
 BATCH = 7
 KEY = b"\xff\x00"
-
-
-class Bus(Protocol):
-    """What a service's process does with a bus."""
-
-    def subscribe(
-        self, topic_names: Sequence[str], consumer: "Reader", *, instance: str | None = None
-    ) -> None: ...
-    async def start(self) -> None: ...
-    async def consume(self) -> None: ...
-    async def stop(self) -> None: ...
-    async def publish(self, records: Sequence[Outgoing]) -> None: ...
-    async def answers(self) -> bool: ...
-    async def behind(self) -> int: ...
-    def problem(self) -> str | None: ...
 
 
 class Reader:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from busbar.runtime.kafka.bus import read_everything
+from busbar.runtime.kafka.reader import read_everything
 from support import MakeTopic, RunningKafka
 from support.odd_names import ODD, send_odd_name
 

@@ -21,7 +21,8 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.notification import Unsubscribed
 from busbar.runtime.core.bus import Partition, Record
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.kafka.bus import KafkaBus, read_everything
+from busbar.runtime.kafka.bus import KafkaBus
+from busbar.runtime.kafka.reader import read_everything
 from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store

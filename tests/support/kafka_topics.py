@@ -11,7 +11,6 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
@@ -21,6 +20,7 @@ from aiokafka.protocol.admin import (
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
 from busbar.backends.port import Backend
+from busbar.runtime.core.bus import BusUnavailable
 from support import eventually
 from support.backends import Inputs, Subject, environment
 
@@ -107,7 +107,7 @@ class KafkaSubject(Subject):
         async def lose(client: AIOKafkaClient, node: int, request: Any) -> Any:
             answer = await send(client, node, request)
             if isinstance(request, CHANGES):
-                raise KafkaConnectionError("the connection broke before the answer came")
+                raise BusUnavailable("the connection broke before the answer came")
             return answer
 
         with pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
 
-from aiokafka.errors import KafkaConnectionError
 from sqlalchemy import select
 
 from busbar.kernel.clock import Clock
@@ -21,12 +20,14 @@ from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core import encoding
-from busbar.runtime.core.bus import Outgoing, Partition, Record
+from busbar.runtime.core.bus import BusUnavailable, Outgoing, Partition, Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.outbox.events import GENESIS, chain
-from busbar.runtime.outbox.relay import Relay
+from busbar.runtime.outbox.relay import Relay, RelayTiming
 from busbar.runtime.store import Cause, Claim, Document, Store, Transaction
+from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.runtime.store.schema import tables
+from support.sql import own, run_sql
 
 BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 SOURCE = "urn:team:payments"
@@ -113,11 +114,11 @@ class FakePublisher:
             await self.before()
         if self.fail:
             self.fail -= 1
-            raise KafkaConnectionError("the broker is away")
+            raise BusUnavailable("the broker is away")
         self.batches.append(list(records))
         if self.lose:
             self.lose -= 1
-            raise KafkaConnectionError("the answer was lost")
+            raise BusUnavailable("the answer was lost")
 
 
 def fact(number: int = 1) -> Unsubscribed:
@@ -286,15 +287,30 @@ class Toy:
         names = ("events", "inbox", "offsets", "tasks", "documents", "dead_letters")
         async with self.store.reading() as tx:
             return {
-                name: len((await tx.execute(select(tables.metadata.tables[name]))).all())
+                name: len((await run_sql(tx, select(tables.metadata.tables[name]))).all())
                 for name in names
             }
 
 
 def relay_of(
-    store: Store, publisher: FakePublisher, clock: ManualClock, holder: str = "a"
+    store: Store,
+    publisher: FakePublisher,
+    clock: ManualClock,
+    holder: str = "a",
+    *,
+    timing: RelayTiming | None = None,
+    limits: BatchLimits | None = None,
 ) -> Relay:
-    return Relay(store, publisher, clock=clock, holder=holder, lease=5, chance=lambda: 1.0)
+    return Relay(
+        store,
+        publisher,
+        clock=clock,
+        holder=holder,
+        lease=5,
+        timing=timing,
+        limits=limits,
+        chance=lambda: 1.0,
+    )
 
 
 async def drain(relay: Relay) -> None:
@@ -323,7 +339,7 @@ async def claimed_by(store: Store, holder: str, *, kind: str, lease: float) -> l
 
     async def body(tx: Transaction) -> list[Claim]:
         length = timedelta(seconds=lease)
-        return list(await tx.tasks.claim(kind, holder=holder, lease=length, limit=9))
+        return list(await own(tx).tasks.claim(kind, holder=holder, lease=length, limit=9))
 
     return await store.transact(body)
 
@@ -354,4 +370,4 @@ def links(envelopes: Sequence[Envelope]) -> list[str]:
 
 async def marks_of(store: Store) -> dict[str, int]:
     async with store.reading() as tx:
-        return {row.name: row.value for row in await tx.execute(select(tables.checkpoints))}
+        return {row.name: row.value for row in await run_sql(tx, select(tables.checkpoints))}

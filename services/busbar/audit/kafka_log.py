@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from busbar.audit.domain import Place
 from busbar.messages import topics
-from busbar.runtime.kafka.bus import read_everything
+from busbar.runtime.kafka.reader import read_everything
 
 
 class KafkaLog:

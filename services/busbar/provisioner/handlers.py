@@ -100,7 +100,7 @@ class Provisioner:
         """The service, wired."""
         service = Service("provisioner")
         service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA, concurrency=SAGAS, opening=self.open)(self.run)
+        service.task(SAGA, concurrency=SAGAS, preload=self.open)(self.run)
         return service
 
     async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
@@ -128,7 +128,7 @@ class Provisioner:
     async def run(self, work: Work) -> None:
         """Work on one resource until nothing is left to do, or something has to be waited for."""
         since: dict[str, float] = {}
-        at = _At.of(work.opened) if work.opened is not None else None
+        at = _At.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
             at = await self._record(work, lambda _: [])
         while at.state.saga is not None:

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 
 from busbar.messages import topics
 from busbar.runtime.core.bus import Record
-from busbar.runtime.kafka.bus import read_everything
+from busbar.runtime.kafka.reader import read_everything
 from faults.fire import oracle
 from faults.fire.run import Fault, Scene
 

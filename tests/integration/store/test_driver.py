@@ -8,12 +8,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Store, StoreUnavailable, Transaction
+from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.model.errors import Collision
+from busbar.runtime.store.parts.outbox import Assigned
 from busbar.runtime.store.sql import asyncpg_session
-from busbar.runtime.store.sql.dialect import Collision
 from support.postgres_store import StoreCluster
 from support.runtime import append, facts_of
+from support.sql import run_sql
 
 _SECRET = "what nobody may read in a log"  # noqa: S105 - no password
 
@@ -29,15 +31,15 @@ async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
 ) -> None:
     """It would be there although its transaction is not."""
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         with suppress(StoreUnavailable):
-            await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-        await tx.checkpoint("m", 1)
+            await run_sql(tx, text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        await tx._dialect.statements.checkpoint(tx._connection, "m", 1)
 
     with pytest.raises(StoreUnavailable):
         await store.transact(body)
     async with store.reading() as tx:
-        found = await tx.execute(text("SELECT count(*) FROM checkpoints WHERE name = 'm'"))
+        found = await run_sql(tx, text("SELECT count(*) FROM checkpoints WHERE name = 'm'"))
         assert found.scalar_one() == 0
 
 
@@ -49,7 +51,7 @@ async def test_a_reader_that_is_cancelled_hears_of_nothing_else(store: Store, tu
     async def read() -> None:
         while True:
             async with store.reading() as tx:
-                await tx.has_new_events(after=0)
+                await tx.outbox.has_new_events(after=0)
                 await tx.tasks.next_due("k")
 
     reading = asyncio.create_task(read())
@@ -67,11 +69,11 @@ async def test_a_connection_that_has_ended_is_not_used_again(
     other = await cluster.open(SystemClock(), pool_size=1)
     try:
 
-        async def body(tx: Transaction) -> None:
-            pid = (await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        async def body(tx: StoreTransaction) -> None:
+            pid = (await run_sql(tx, text("SELECT pg_backend_pid()"))).scalar_one()
             async with store.reading() as there:
-                await there.execute(text("SELECT pg_terminate_backend(:pid)").bindparams(pid=pid))
-            await tx.checkpoint("m", 1)
+                await run_sql(there, text("SELECT pg_terminate_backend(:pid)").bindparams(pid=pid))
+            await tx._dialect.statements.checkpoint(tx._connection, "m", 1)
 
         with pytest.raises(StoreUnavailable):
             await other.transact(body)
@@ -85,7 +87,7 @@ async def test_a_connection_that_has_ended_is_not_used_again(
 async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement: str) -> None:
     """The driver's own name the value, and so does the server."""
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         await asyncpg_session.fetch(tx._connection, statement, _SECRET)
 
     with pytest.raises(DBAPIError) as caught:
@@ -96,9 +98,9 @@ async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement:
 
 
 async def test_what_a_constraint_does_not_allow_is_said_so(store: Store) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         for _ in range(2):
-            await tx.assign_sequences([(1, 1, "digest")])
+            await tx.outbox.assign([Assigned(1, 1, "digest")])
 
     with pytest.raises(IntegrityError):
         await store.transact(body)
@@ -109,9 +111,9 @@ async def test_a_schema_that_changes_under_a_prepared_statement_is_met_once(
 ) -> None:
     """A step of the schema is made while services run."""
     store = await cluster.open(SystemClock(), pool_size=1)
-    collided, table = 0, f"{schema_of(store.service)}.marks"
+    collided, table = 0, f"{schema_of(store.service)}.checkpoints"
 
-    async def every(tx: Transaction) -> list[object]:
+    async def every(tx: StoreTransaction) -> list[object]:
         nonlocal collided
         try:
             return await asyncpg_session.fetch(tx._connection, "SELECT * FROM checkpoints")

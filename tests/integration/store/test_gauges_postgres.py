@@ -2,7 +2,7 @@
 
 import asyncio
 
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from support.runtime import SOURCE, ManualClock, append, fact
 from unit.runtime.test_gauges import *  # noqa: F403 - the same suite, on PostgreSQL
 from unit.runtime.test_gauges import Looking
@@ -13,7 +13,7 @@ async def test_the_guard_lags_by_the_age_of_what_a_running_transaction_hides(
 ) -> None:
     began, may_end = asyncio.Event(), asyncio.Event()
 
-    async def slow(tx: Transaction) -> None:
+    async def slow(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, "slow", "c"))
         await tx.append("slow", [fact(1)], key="slow")
         await tx.flush()

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from support import eventually
 from support.postgres_store import StoreCluster
 from support.runtime import SOURCE, append, fact, facts_of
@@ -13,14 +13,14 @@ STREAMS = [f"s{number}" for number in range(200)]
 async def test_streams_news_the_inbox_and_tasks_are_found_by_indexes(
     store: Store, cluster: StoreCluster
 ) -> None:
-    async def fill(tx: Transaction) -> None:
+    async def fill(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, "fill", "c"))
         for stream in STREAMS:
             await tx.append(stream, [fact(number) for number in range(10)], key=stream)
             await tx.tasks.schedule("saga", stream)
         await tx.inbox.first_seen("policy", {(SOURCE, stream): "" for stream in STREAMS})
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: StoreTransaction) -> None:
         await tx.fetch(STREAMS[:100])
         claims = await tx.tasks.claim("saga", holder="h", lease=timedelta(seconds=5), limit=50)
         assert len(await tx.tasks.held(claims)) == 50
@@ -31,7 +31,7 @@ async def test_streams_news_the_inbox_and_tasks_are_found_by_indexes(
     before = await _scans(cluster)
     await store.transact(work)
     async with store.reading() as tx:
-        await tx.has_new_events(after=await tx.newest() or 0)
+        await tx.outbox.has_new_events(after=await tx.log.newest() or 0)
     assert len(await store.events(after=await store.last_position() - 5)) == 5
     assert await facts_of(store, "s1") == list(range(10))
     await append(store, "s1", 11)

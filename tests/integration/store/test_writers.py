@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from busbar.kernel.errors import Conflict
-from busbar.runtime.store import Cause, Document, Store, Transaction
+from busbar.runtime.store import Cause, Document, Store, StoreTransaction
 from support import eventually
 from support.postgres_store import StoreCluster
 from support.runtime import BEGIN, SOURCE, ManualClock, append, fact, facts_of
+from support.sql import run_sql
 
 
 def cause(name: str) -> Cause:
@@ -26,7 +27,7 @@ async def test_batches_that_cross_the_same_streams_in_opposite_orders_both_commi
     async def batch(name: str, streams: str) -> None:
         first = True
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             nonlocal first
             tx.caused_by(cause(name))
             for stream in streams:
@@ -49,7 +50,7 @@ async def test_a_deadlock_on_documents_is_tried_again(store: Store) -> None:
     async def batch(keys: str) -> None:
         first = True
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             nonlocal first
             for key in keys:
                 before = await tx.documents.get("k", key) or {"n": 0}
@@ -72,7 +73,7 @@ async def test_of_two_that_find_no_document_the_second_looks_again(store: Store)
     async def count() -> None:
         first = True
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             nonlocal first
             before = await tx.documents.get("k", "a") or {"n": 0}
             if first:
@@ -105,7 +106,7 @@ async def test_what_cannot_be_resolved_is_a_conflict(store: Store) -> None:
     await append(store, "s", 1)
     runs = 0
 
-    async def again(tx: Transaction) -> None:
+    async def again(tx: StoreTransaction) -> None:
         nonlocal runs
         runs += 1
         tx.caused_by(Cause(SOURCE, "s-1", "correlation"))
@@ -117,14 +118,14 @@ async def test_what_cannot_be_resolved_is_a_conflict(store: Store) -> None:
 
 
 async def test_what_another_one_claims_is_passed_by_without_waiting(store: Store) -> None:
-    async def schedule(tx: Transaction) -> None:
+    async def schedule(tx: StoreTransaction) -> None:
         for name in "ab":
             await tx.tasks.schedule("k", name)
 
     await store.transact(schedule)
     meeting = asyncio.Barrier(2)
 
-    async def claim(tx: Transaction) -> list[str]:
+    async def claim(tx: StoreTransaction) -> list[str]:
         claims = await tx.tasks.claim("k", holder="x", lease=timedelta(seconds=5), limit=1)
         await meeting.wait()
         return [claim.name for claim in claims]
@@ -140,7 +141,7 @@ async def test_leases_go_by_the_clock_of_the_database(cluster: StoreCluster) -> 
         async with cluster.session() as other:
             before = await other.fetchval("SELECT clock_timestamp()")
 
-        async def body(tx: Transaction) -> datetime:
+        async def body(tx: StoreTransaction) -> datetime:
             await tx.tasks.schedule("k", "a")
             (claim,) = await tx.tasks.claim("k", holder="x", lease=timedelta(seconds=5), limit=1)
             assert claim.epoch == 1
@@ -155,10 +156,10 @@ async def test_leases_go_by_the_clock_of_the_database(cluster: StoreCluster) -> 
 
 async def test_who_idles_in_a_transaction_is_ended(store: Store) -> None:
     async with store.reading() as tx:
-        found = await tx.execute(text("SHOW idle_in_transaction_session_timeout"))
+        found = await run_sql(tx, text("SHOW idle_in_transaction_session_timeout"))
         assert found.scalar() == "5s"
-        assert (await tx.execute(text("SHOW lock_timeout"))).scalar() == "5s"
-        assert (await tx.execute(text("SHOW statement_timeout"))).scalar() == "30s"
+        assert (await run_sql(tx, text("SHOW lock_timeout"))).scalar() == "5s"
+        assert (await run_sql(tx, text("SHOW statement_timeout"))).scalar() == "30s"
 
 
 async def test_who_stops_in_the_middle_of_a_statement_is_ended_and_holds_nobody_up(
@@ -229,7 +230,7 @@ async def _waits_in_a_statement(cluster: StoreCluster, name: str) -> bool:
 
 @pytest.mark.parametrize("moment", range(0, 60, 3))
 async def test_a_cancelled_writer_leaves_nothing_locked(moment: int, store: Store) -> None:
-    async def write(tx: Transaction) -> None:
+    async def write(tx: StoreTransaction) -> None:
         for number in range(3):
             await tx.documents.put(Document(kind="k", key=str(number), value={}))
 

@@ -16,8 +16,9 @@ from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, ResourceQueued
 from busbar.runtime.outbox.events import GENESIS, chain
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import Store, StoreTransaction
 from support.runtime import fact
+from support.sql import run_sql
 from unit.audit.conftest import SOURCE, Bus
 
 T, OLD = "busbar.facts.policy", "busbar.intents.resource"
@@ -121,8 +122,8 @@ async def fill(bus: Bus, count: int = 6) -> None:
 
 
 async def sql(store: Store, statement: str, **values: object) -> int:
-    async def body(tx: Transaction) -> int:
-        return int((await tx.execute(text(statement), values)).rowcount)
+    async def body(tx: StoreTransaction) -> int:
+        return int((await run_sql(tx, text(statement), values)).rowcount)
 
     return await store.transact(body)
 

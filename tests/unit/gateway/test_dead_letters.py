@@ -8,7 +8,7 @@ from busbar.messages.topics import dead_letters
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import Store, StoreTransaction
 from support.runtime import cipher, unreadable
 from unit.gateway.conftest import Api, FakeAudit, Platform, app_over
 
@@ -19,7 +19,7 @@ async def dead_letter(store: Store, record: Record, service: str = "policy") -> 
     """The fact by which ``service`` tells that it could not handle ``record``."""
     why = DeadLetterReason("bad_json", "The data is not JSON.")
 
-    async def body(tx: Transaction) -> str:
+    async def body(tx: StoreTransaction) -> str:
         return await DeadLetters(service, cipher()).keep(tx, record, why, None)
 
     id_ = await store.transact(body)

@@ -34,11 +34,11 @@ from busbar.notifier.ports import Attempt, Secrets, WebhookRequest
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Claim, Store, open_store
-from busbar.runtime.store.transaction import Transaction
+from busbar.runtime.store import Claim, Store, Transaction, open_store
 from busbar.runtime.tasks.runner import Work
 from support.metrics import counted
 from support.runtime import SOURCE, ManualClock, cipher
+from support.sql import own
 from support.tracing import PARENT, TRACE, traced
 
 URL = "https://payments.example/hook"
@@ -160,7 +160,7 @@ class Bench:
         claims: list[Claim] = []
 
         async def body(tx: Transaction) -> None:
-            found = await tx.tasks.claim(
+            found = await own(tx).tasks.claim(
                 WEBHOOK, holder=holder, lease=timedelta(seconds=LEASE), limit=10_000
             )
             claims.extend(found)

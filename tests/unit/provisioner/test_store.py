@@ -19,7 +19,7 @@ from busbar.provisioner.domain import ResourceState, evolve
 from busbar.provisioner.domain.decisions import ATTEMPTS
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, open_store
+from busbar.runtime.store import Cause, Claim, Store, StoredEvent, StoreTransaction, open_store
 from busbar.runtime.store.parts.streams import message_of
 from busbar.runtime.tasks.runner import TaskRunner, Work
 from support import eventually
@@ -85,7 +85,7 @@ class Mortal:
 
     async def transact(
         self,
-        body: Callable[[Transaction], Awaitable[Any]],
+        body: Callable[[StoreTransaction], Awaitable[Any]],
         *,
         fence: Claim,
         reads: Collection[str] = (),
@@ -114,7 +114,7 @@ class Real:
     async def ask(self, *asked: IntentAllowed, allowed_at: datetime | None = None) -> None:
         for one in asked:
 
-            async def take_over(tx: Transaction, message: IntentAllowed = one) -> None:
+            async def take_over(tx: StoreTransaction, message: IntentAllowed = one) -> None:
                 tx.caused_by(
                     Cause("/busbar/policy", f"allowed-{message.generation}", CORRELATION, TRACE)
                 )
@@ -123,7 +123,7 @@ class Real:
             await self.store.transact(take_over)
 
     async def claim(self, holder: str = "me") -> Work | None:
-        async def take(tx: Transaction) -> list[Claim]:
+        async def take(tx: StoreTransaction) -> list[Claim]:
             lease = timedelta(seconds=LEASE)
             return list(await tx.tasks.claim(SAGA, holder=holder, lease=lease, limit=1))
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import busbar.runtime.kafka.bus  # noqa: F401 - it installs them
+from busbar.runtime.kafka import patches
 from busbar.runtime.kafka.patches import PollingConsumer, ResilientConnection, partition_of
 
 
@@ -46,6 +47,7 @@ async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> N
         def encode(self) -> bytes:
             return b""
 
+    patches.apply()
     assert conn.AIOKafkaConnection is ResilientConnection
     connection = ResilientConnection("127.0.0.1", 1)
     connection._writer = Closed()

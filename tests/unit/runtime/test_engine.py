@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError
 
 from busbar.kernel.errors import Conflict
 from busbar.messages.delivery import DeadLettered
@@ -12,7 +12,7 @@ from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction, StoreUnavailable, Transaction
 from support.runtime import (
     SOURCE,
     ManualClock,
@@ -32,8 +32,8 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-def away() -> OperationalError:
-    return OperationalError("COMMIT", {}, Exception("disk I/O error"))
+def away() -> StoreUnavailable:
+    return StoreUnavailable("disk I/O error")
 
 
 async def test_records_are_handled_in_order_and_their_offsets_are_stored(toy: Toy) -> None:
@@ -97,7 +97,7 @@ async def test_a_crash_before_the_commit_leaves_neither_offsets_nor_effects(
         if point == "handler":
             toy.failing["s2"] = [Killed()]
         elif point == "flush":
-            patch.setattr(Transaction, "flush", dies)
+            patch.setattr(StoreTransaction, "flush", dies)
         else:
             patch.setattr("busbar.runtime.store.parts.inbox.Inbox.advance", dies)
         with pytest.raises(Killed):
@@ -290,7 +290,7 @@ async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
     monkeypatch.setattr(toy.store, "transact", unwilling)
     await toy.engine.handle_batch([record(offset) for offset in range(3)])
     assert said[0] is None
-    assert set(said[1:]) == {"store: OperationalError"}
+    assert set(said[1:]) == {"store: StoreUnavailable"}
     assert toy.engine.stalled is None
     assert await toy.done() == [0, 1, 2]
     assert await toy.dead() == []
@@ -298,16 +298,16 @@ async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
 
 
 async def test_a_commit_that_fails_is_done_again(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    flush, failures = Transaction.flush, 2
+    flush, failures = StoreTransaction.flush, 2
 
-    async def failing(self: Transaction) -> None:
+    async def failing(self: StoreTransaction) -> None:
         nonlocal failures
         await flush(self)
         if failures:
             failures -= 1
             raise away()
 
-    monkeypatch.setattr(Transaction, "flush", failing)
+    monkeypatch.setattr(StoreTransaction, "flush", failing)
     await toy.engine.handle_batch([record(0), record(1)])
     assert await toy.done() == [0, 1]
     assert toy.handled == ["s0", "s1"] * 3

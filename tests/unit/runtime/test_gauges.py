@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
-from sqlalchemy.exc import OperationalError
 
+from busbar.runtime.core.bus import BusUnavailable
 from busbar.runtime.host import gauges
 from busbar.runtime.host.gauges import Gauges
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from meta.checkout import ROOT, text
 from support.metrics import samples, undocumented
 from support.runtime import FakePublisher, ManualClock, Toy, append, drain, record, relay_of
@@ -51,7 +50,7 @@ def looking(toy: Toy, publisher: FakePublisher, clock: ManualClock) -> Iterator[
 async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
     store: Store, clock: ManualClock, looking: Looking
 ) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         for name, late in (("a", 30), ("b", 7), ("c", -5)):
             await tx.tasks.schedule("k", name, due=tx.now - timedelta(seconds=late))
 
@@ -60,7 +59,7 @@ async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
     assert (found["busbar_tasks_due/k"], found["busbar_tasks_oldest_due_seconds/k"]) == (2, 30)
     assert (found["busbar_tasks_due/parked"], found["busbar_store_up"]) == (0, 1)
 
-    async def take(tx: Transaction) -> None:
+    async def take(tx: StoreTransaction) -> None:
         await tx.tasks.claim("k", holder="a", lease=timedelta(seconds=60), limit=1)
 
     await store.transact(take)
@@ -80,7 +79,7 @@ async def test_published_events_are_no_backlog(
 ) -> None:
     await append(store, "s", 1, 2, 3)
     publisher.fail = 1
-    with pytest.raises(KafkaConnectionError):
+    with pytest.raises(BusUnavailable):
         await drain(looking.relay)
     assert (await looking.scrape())["busbar_relay_backlog_events"] == 3
     looking.gauges._looked = None
@@ -123,7 +122,7 @@ async def test_a_store_that_is_away_is_said_to_be_and_what_it_knew_is_left_out(
     await looking.scrape()
 
     def away() -> None:
-        raise OperationalError("SELECT", {}, Exception("away"))
+        raise StoreUnavailable("away")
 
     monkeypatch.setattr(store, "reading", away)
     clock.advance(5)
@@ -146,7 +145,7 @@ async def test_a_store_that_hangs_holds_no_scrape_up(
     class Hanging:
         async def __aenter__(self) -> None:
             await goes_on.wait()
-            raise OperationalError("SELECT", {}, Exception("away"))
+            raise StoreUnavailable("away")
 
         async def __aexit__(self, *_error: object) -> None:
             """It is never entered."""

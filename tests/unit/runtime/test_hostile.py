@@ -13,7 +13,7 @@ from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, RECORD_MAX_BYTES, configuration
 from busbar.runtime.consume.dead_letters import DETAIL_CHARS, pack, unpack
 from busbar.runtime.core.bus import PART_BYTES, Record, in_parts
-from busbar.runtime.outbox.relay import BATCH_CHARS
+from busbar.runtime.store.parts.outbox import BatchLimits
 from support.hostile import HOSTILE, LARGEST, Hostile
 from support.runtime import (
     FakePublisher,
@@ -163,7 +163,7 @@ async def test_a_relay_takes_no_more_at_once_than_it_can_hold(toy: Toy, clock: M
         await relay.step()
     await drain(relay)
     assert max(sum(len(one.value or b"") for one in batch) for batch in publisher.batches) <= (
-        BATCH_CHARS
+        BatchLimits().chars
     )
     assert facts_on(publisher) == told(1, first=13)
     dead_letters = {envelope.id for envelope in publisher.of(DeadLettered.TYPE)}

@@ -24,6 +24,7 @@ from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import Work
 from support.runtime import ManualClock, Toy, intent, record
+from support.sql import own, run_sql
 
 Result = TypeVar("Result")
 OWN, OTHER = "payments/dev/stream/own", "payments/dev/stream/other"
@@ -46,7 +47,7 @@ def asking(offset: int, dead_letter: str, type_: str = RedriveDeadLetter.TYPE) -
 async def claimed(store: Store) -> list[Claim]:
     async def take(tx: Transaction) -> list[Claim]:
         lease = timedelta(seconds=5)
-        return list(await tx.tasks.claim(PARKED, holder="a", lease=lease, limit=10))
+        return list(await own(tx).tasks.claim(PARKED, holder="a", lease=lease, limit=10))
 
     return await store.transact(take)
 
@@ -70,7 +71,7 @@ async def facts(toy: Toy, *types: type[DeadLetterRecovered | DeadLetterRedriven]
 
 async def parked(toy: Toy) -> list[str]:
     async with toy.store.reading() as tx:
-        return list((await tx.execute(select(tables.parked_keys.c.ordering_key))).scalars())
+        return list((await run_sql(tx, select(tables.parked_keys.c.ordering_key))).scalars())
 
 
 async def fail_once(toy: Toy, *records: Record, broken: int = 0) -> list[str]:
@@ -126,7 +127,7 @@ async def test_a_ordering_key_is_tried_again_by_itself_less_and_less_often(
     waits = []
     for _ in range(4):
         async with toy.store.reading() as tx:
-            due = await tx.execute(select(tables.tasks.c.due).where(tables.tasks.c.kind == PARKED))
+            due = await run_sql(tx, select(tables.tasks.c.due).where(tables.tasks.c.kind == PARKED))
             at = str(due.scalar_one())
         before = clock.now()
         while not await resume(toy):

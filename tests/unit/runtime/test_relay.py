@@ -7,15 +7,15 @@ from typing import Literal
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.clock import parse_time
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.messages.topics import FACTS_HEAD
 from busbar.runtime.outbox.events import GENESIS, chain
-from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.outbox.relay import Relay, RelayTiming
+from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
+from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.runtime.store.schema import tables
 from support import eventually
 from support.runtime import (
@@ -33,6 +33,7 @@ from support.runtime import (
     relaying,
     told,
 )
+from support.sql import run_sql
 
 
 async def test_events_are_published_in_commit_order_with_numbers_from_one(
@@ -48,13 +49,12 @@ async def test_events_are_published_in_commit_order_with_numbers_from_one(
 
 async def test_numbers_have_no_gaps_across_batches_and_private_events(
     store: Store,
-    relay: Relay,
     publisher: FakePublisher,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: ManualClock,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 3)
+    relay = relay_of(store, publisher, clock, limits=BatchLimits(events=3))
 
-    async def private(tx: Transaction) -> None:
+    async def private(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append_raw("p", id_="p", type_="private", data="{}", metadata={})
 
@@ -71,7 +71,7 @@ async def test_what_stays_private_is_looked_at_once(
 ) -> None:
     """Audit has millions of private events: a look must not begin with the first of them."""
 
-    async def private(tx: Transaction) -> None:
+    async def private(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         for number in range(5):
             await tx.append_raw("p", id_=f"p{number}", type_="private", data="{}", metadata={})
@@ -79,11 +79,11 @@ async def test_what_stays_private_is_looked_at_once(
     await append(store, "a", 1)
     await store.transact(private)
     await drain(relay)
-    assert relay._looked == await store.last_position()
+    assert relay._scanned == await store.last_position()
     await append(store, "a", 2)
     await drain(relay)
     assert facts_on(publisher) == told(1, 2)
-    assert relay._looked == await store.last_position()
+    assert relay._scanned == await store.last_position()
 
 
 async def test_a_record_says_all_that_is_known_about_its_event(
@@ -108,7 +108,7 @@ async def test_a_record_says_all_that_is_known_about_its_event(
 async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_it(
     store: Store, relay: Relay, publisher: FakePublisher
 ) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append_raw(
             "intents",
@@ -194,7 +194,7 @@ async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
     clock.advance(-3600)
     await relay.step()
     async with store.reading() as tx:
-        expires = await tx.execute(select(tables.tasks.c.expires))
+        expires = await run_sql(tx, select(tables.tasks.c.expires))
     assert parse_time(str(expires.scalar())) <= clock.now() + timedelta(seconds=5)
 
 
@@ -206,8 +206,8 @@ async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
     successor = relay_of(store, publisher, clock, holder="successor")
     assert not await successor.step()
 
-    async def end_lease(tx: Transaction) -> None:
-        await tx.execute(update(tables.tasks).values(holder=None, expires=None))
+    async def end_lease(tx: StoreTransaction) -> None:
+        await run_sql(tx, update(tables.tasks).values(holder=None, expires=None))
 
     await store.transact(end_lease)
     clock.advance(-3600)
@@ -218,11 +218,10 @@ async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
 
 async def test_no_head_is_published_before_everything_it_counts(
     store: Store,
-    relay: Relay,
     publisher: FakePublisher,
-    monkeypatch: pytest.MonkeyPatch,
+    clock: ManualClock,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 2)
+    relay = relay_of(store, publisher, clock, limits=BatchLimits(events=2))
     await append(store, "a", 1, 2, 3, 4, 5)
     await drain(relay)
     published = 0
@@ -267,11 +266,9 @@ async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_l
     store: Store,
     publisher: FakePublisher,
     clock: ManualClock,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH", 1)
     await append(store, "a", 1, 2, 3)
-    relay = relay_of(store, publisher, clock)
+    relay = relay_of(store, publisher, clock, limits=BatchLimits(events=1))
     blocked = asyncio.Event()
 
     async def second_batch_hangs() -> None:
@@ -293,7 +290,7 @@ async def test_a_store_that_is_away_is_waited_for(
     await append(store, "a", 1)
 
     async def away() -> bool:
-        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+        raise StoreUnavailable("disk I/O error")
 
     with monkeypatch.context() as patch:
         patch.setattr(relay, "_next", away)
@@ -307,13 +304,14 @@ async def test_a_store_that_is_away_is_waited_for(
 
 
 async def test_large_events_are_published_in_their_place(
-    store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    store: Store, publisher: FakePublisher, clock: ManualClock
 ) -> None:
-    """They are not read before somebody has counted how many may be held at once."""
-    monkeypatch.setattr("busbar.runtime.outbox.relay.SMALL_CHARS", 2_000)
-    monkeypatch.setattr("busbar.runtime.outbox.relay.BATCH_CHARS", 9_000)
+    """Their data is read only after their lengths show how many fit into memory."""
+    limits = BatchLimits(events=5, chars=9_000)
+    assert limits.small == 1_800
+    relay = relay_of(store, publisher, clock, limits=limits)
 
-    async def large(tx: Transaction) -> None:
+    async def large(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         for number, size in enumerate((10, 5_000, 3_000, 20_000, 10), 1):
             await tx.append_raw(
@@ -338,9 +336,9 @@ async def test_large_events_are_published_in_their_place(
 
 
 async def test_a_commit_wakes_it(
-    store: Store, relay: Relay, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    store: Store, publisher: FakePublisher, clock: ManualClock
 ) -> None:
-    monkeypatch.setattr("busbar.runtime.outbox.relay.IDLE_SECONDS", 3600)
+    relay = relay_of(store, publisher, clock, timing=RelayTiming(idle=3600))
     async with relaying(relay):
         await eventually(lambda: relay.healthy)
         await append(store, "a", 1)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from busbar.messages.base import Fact
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.model.state_cache import CachedState, StateCache
 from busbar.runtime.store.schema import tables
 from support.runtime import NOTHING, SOURCE, append, collect, fact, facts_of, numbers
+from support.sql import run_sql
 
 STREAMS = ("a", "b")
 _numbers = count()
@@ -29,7 +30,7 @@ async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) 
     """One transaction of loads, appends and writes; it is undone if it ``fails``."""
     before = {stream: await whole(store, stream) for stream in STREAMS}
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         expected = {stream: list(known) for stream, known in before.items()}
         tx.caused_by(Cause(SOURCE, str(number), "c"))
         for what, stream, value in steps:
@@ -97,7 +98,7 @@ async def test_only_what_is_new_is_read_again(
 
     monkeypatch.setattr(bulk, "read_streams", watched)
 
-    async def more(tx: Transaction) -> list[int]:
+    async def more(tx: StoreTransaction) -> list[int]:
         return numbers(await tx.load("a", NOTHING, collect))
 
     assert await store.transact(more) == list(range(1, 50))
@@ -108,7 +109,7 @@ async def test_only_what_is_new_is_read_again(
 async def test_what_was_written_is_loaded_although_it_was_fetched_since(store: Store) -> None:
     """As when dead letters of one ordering key are handled again, one after the other."""
 
-    async def one_by_one(tx: Transaction) -> list[list[int]]:
+    async def one_by_one(tx: StoreTransaction) -> list[list[int]]:
         states = []
         for number in range(3):
             tx.caused_by(Cause(SOURCE, str(number), "c"))
@@ -125,7 +126,7 @@ async def test_what_was_written_is_loaded_although_it_was_fetched_since(store: S
 async def test_what_a_transaction_appends_is_in_the_state_that_it_leaves(
     store: Store, flushes: int
 ) -> None:
-    async def load_and_append(tx: Transaction) -> None:
+    async def load_and_append(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, "one", "c"))
         await tx.load("a", NOTHING, collect)
         for number in range(3):
@@ -146,11 +147,11 @@ async def test_a_database_that_was_set_back_is_noticed(store: Store) -> None:
     """A backup was restored under a running process: what it remembers never happened."""
     await append(store, "a", 1, 2, 3)
 
-    async def load(tx: Transaction) -> list[int]:
+    async def load(tx: StoreTransaction) -> list[int]:
         return numbers(await tx.load("a", NOTHING, collect))
 
-    async def set_back(tx: Transaction) -> None:
-        await tx.execute(delete(tables.events).where(tables.events.c.version > 1))
+    async def set_back(tx: StoreTransaction) -> None:
+        await run_sql(tx, delete(tables.events).where(tables.events.c.version > 1))
 
     assert await store.transact(load) == [1, 2, 3]
     await store.transact(set_back)
@@ -160,12 +161,14 @@ async def test_a_database_that_was_set_back_is_noticed(store: Store) -> None:
 async def test_another_event_under_the_same_version_is_noticed(store: Store) -> None:
     await append(store, "a", 1, 2)
 
-    async def load(tx: Transaction) -> list[int]:
+    async def load(tx: StoreTransaction) -> list[int]:
         return numbers(await tx.load("a", NOTHING, collect))
 
-    async def rewrite(tx: Transaction) -> None:
+    async def rewrite(tx: StoreTransaction) -> None:
         theirs = {"id": "theirs", "data": fact(7).model_dump_json()}
-        await tx.execute(update(tables.events).where(tables.events.c.version == 2).values(**theirs))
+        await run_sql(
+            tx, update(tables.events).where(tables.events.c.version == 2).values(**theirs)
+        )
 
     assert await store.transact(load) == [1, 2]
     await store.transact(rewrite)
@@ -175,7 +178,7 @@ async def test_another_event_under_the_same_version_is_noticed(store: Store) -> 
 async def test_each_way_of_folding_has_its_own_state(store: Store) -> None:
     await append(store, "a", 1)
 
-    async def both(tx: Transaction) -> list[list[int]]:
+    async def both(tx: StoreTransaction) -> list[list[int]]:
         first = numbers(await tx.load("a", NOTHING, collect))
         return [first, numbers(await tx.load("a", (*NOTHING, fact(9)), same))]
 
@@ -190,12 +193,12 @@ async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_ha
     """The rows that were read follow the state of then; another transaction may take that away."""
     await append(store, "a", 1, 2)
 
-    async def load(tx: Transaction) -> list[int]:
+    async def load(tx: StoreTransaction) -> list[int]:
         return numbers(await tx.load("a", NOTHING, collect))
 
     assert await store.transact(load) == [1, 2]
 
-    async def disturbed(tx: Transaction) -> list[int]:
+    async def disturbed(tx: StoreTransaction) -> list[int]:
         await tx.fetch(["a"])
         if meanwhile == "forgotten":
             store._states._known.clear()
@@ -228,7 +231,7 @@ async def test_the_state_of_a_stream_with_large_events_is_not_kept(
         size if when == "read" else size - 1,
     )
 
-    async def go_on(tx: Transaction) -> list[int]:
+    async def go_on(tx: StoreTransaction) -> list[int]:
         tx.caused_by(Cause(SOURCE, when, "c"))
         await tx.load("a", NOTHING, collect)
         await tx.append("a", [fact(3)])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from busbar.runtime.core.clock import SystemClock
-from busbar.runtime.store import Document, Transaction, open_store
+from busbar.runtime.store import Document, StoreTransaction, open_store
 
 
 @pytest.mark.parametrize("moment", range(40))
@@ -16,7 +16,7 @@ async def test_a_cancelled_writer_does_not_keep_the_store_locked(
 ) -> None:
     store = await open_store(tmp_path / "s.db", service="test", clock=SystemClock())
 
-    async def write(tx: Transaction) -> None:
+    async def write(tx: StoreTransaction) -> None:
         for number in range(3):
             await tx.documents.put(Document(kind="k", key=str(number), value={}))
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from busbar.runtime.store import Document, Store, Transaction
+from busbar.runtime.store import Document, Store, StoreTransaction
 
 
 async def put(store: Store, *documents: Document) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         for document in documents:
             await tx.documents.put(document)
 
@@ -85,7 +85,7 @@ async def test_a_prefix_means_exactly_these_characters(store: Store) -> None:
 
 
 async def test_what_is_removed_is_gone(shelf: Store) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         await tx.documents.remove("k", "a/1")
         await tx.documents.remove("k", "never there")
 

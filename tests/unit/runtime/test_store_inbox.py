@@ -3,14 +3,14 @@
 import pytest
 
 from busbar.kernel.errors import Conflict
-from busbar.runtime.store import Store, Transaction
+from busbar.runtime.store import Store, StoreTransaction
 from support.runtime import SOURCE
 
 Identity = tuple[str, str]
 
 
 async def seen(store: Store, consumer: str = "policy", **digests: str) -> dict[str, str | None]:
-    async def body(tx: Transaction) -> dict[Identity, str | None]:
+    async def body(tx: StoreTransaction) -> dict[Identity, str | None]:
         return await tx.inbox.first_seen(
             consumer, {(SOURCE, id_): digest for id_, digest in digests.items()}
         )
@@ -19,7 +19,7 @@ async def seen(store: Store, consumer: str = "policy", **digests: str) -> dict[s
 
 
 async def advance(store: Store, expected: int | None, next_offset: int) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         await tx.inbox.advance("policy", {("t", 3): (expected, next_offset)})
 
     await store.transact(body)
@@ -63,7 +63,7 @@ async def test_consumers_have_inboxes_of_their_own(store: Store) -> None:
 
 
 async def test_the_same_id_of_another_source_is_another_event(store: Store) -> None:
-    async def body(tx: Transaction) -> list[str | None]:
+    async def body(tx: StoreTransaction) -> list[str | None]:
         marks = {("urn:a", "1"): "x", ("urn:b", "1"): "x"}
         return list((await tx.inbox.first_seen("policy", marks)).values())
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict, Fenced
-from busbar.runtime.store import Cause, Claim, Store, Transaction, open_store
+from busbar.runtime.store import Cause, Claim, Store, StoreTransaction, open_store
 from support.runtime import NOTHING, SOURCE, ManualClock, collect, fact, facts_of, numbers
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Streams(Machine):
         self.causes += 1
         cause = Cause(SOURCE, str(self.causes), "c")
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             tx.caused_by(cause)
             for stream, number in writes:
                 await tx.append(stream, [fact(number)])
@@ -97,7 +97,7 @@ class Streams(Machine):
         if str(self.causes) not in known:
             return
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             tx.caused_by(Cause(SOURCE, str(self.causes), "c"))
             await tx.append(stream, [fact(number)])
 
@@ -146,7 +146,7 @@ class Tasks(Machine):
         self.claims: list[Claim] = []
 
     def act(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        async def body(tx: Transaction) -> Any:
+        async def body(tx: StoreTransaction) -> Any:
             return await getattr(tx.tasks, method)(*args, **kwargs)
 
         return self.run(self.store.transact(body))

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from busbar.kernel.errors import Conflict
 from busbar.kernel.ids import event_id
 from busbar.messages.notification import Unsubscribed
-from busbar.runtime.store import Cause, Document, Store, Transaction
+from busbar.runtime.store import Cause, Document, Store, StoreTransaction
 from busbar.runtime.store.schema import tables
 from support.runtime import (
     CAUSE,
@@ -22,11 +22,12 @@ from support.runtime import (
     facts_of,
     numbers,
 )
+from support.sql import run_sql
 
 
 async def rows(store: Store, table: str) -> list[dict[str, object]]:
     async with store.reading() as tx:
-        found = await tx.execute(select(tables.metadata.tables[table]))
+        found = await run_sql(tx, select(tables.metadata.tables[table]))
         return [dict(row._mapping) for row in found]
 
 
@@ -62,7 +63,7 @@ async def test_versions_of_a_stream_have_no_gaps_and_positions_follow_the_commit
 async def test_a_load_sees_what_the_same_transaction_has_appended(store: Store) -> None:
     await append(store, "a", 1)
 
-    async def body(tx: Transaction) -> list[int]:
+    async def body(tx: StoreTransaction) -> list[int]:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact(2)], key="a")
         await tx.append("b", [fact(8)], key="b")
@@ -79,7 +80,7 @@ async def test_an_event_carries_its_cause_and_the_recorded_time(
     async with store.reading() as tx:
         assert tx.now == clock.now()
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, "x", "the-correlation", "00-trace"))
         await tx.append("a", [fact()], key="k", subject="s")
 
@@ -94,7 +95,7 @@ async def test_an_event_carries_its_cause_and_the_recorded_time(
 
 
 async def test_ids_are_computed_from_service_cause_and_index(store: Store) -> None:
-    async def body(tx: Transaction) -> list[str]:
+    async def body(tx: StoreTransaction) -> list[str]:
         tx.caused_by(Cause(SOURCE, "x", "c"))
         first = await tx.append("a", [fact(1), fact(2)])
         second = await tx.append("b", [fact(3)])
@@ -110,7 +111,7 @@ async def test_ids_are_computed_from_service_cause_and_index(store: Store) -> No
 
 
 async def test_nothing_is_appended_without_a_cause(store: Store) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         await tx.append("a", [fact()])
 
     with pytest.raises(RuntimeError, match="caused_by"):
@@ -122,7 +123,7 @@ async def test_two_writers_of_one_version_conflict_and_the_second_leaves_nothing
 ) -> None:
     """SQLite lets one writer in at a time, so the other writer is a row inside the transaction."""
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         assert await tx.load("a", NOTHING, collect) == ()
         await tx.append("other", [fact(5)])
@@ -133,7 +134,7 @@ async def test_two_writers_of_one_version_conflict_and_the_second_leaves_nothing
         more = dict.fromkeys(
             ("time", "recorded_time", "correlation", "causation", "metadata"), "{}"
         )
-        await tx.execute(tables.events.insert(), [{**stolen, **more}])
+        await run_sql(tx, tables.events.insert(), [{**stolen, **more}])
 
     with pytest.raises(Conflict, match=r"'a', 'other'"):
         await store.transact(body)
@@ -150,7 +151,7 @@ async def test_an_append_after_a_load_expects_the_version_that_was_loaded(store:
         await stale.append("a", [fact(3)])
         assert stale._versions == {"a": 1}  # so it gets a version that is taken by now
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx._versions, tx._pending = dict(stale._versions), list(stale._pending)
         await tx.flush()
 
@@ -170,7 +171,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
     heard: list[object] = []
     store.on_commit(heard.append)
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact()])
         await tx.flush()
@@ -178,7 +179,7 @@ async def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
         await tx.inbox.advance("policy", {("t", 0): (None, 7)})
         await tx.tasks.schedule("kind", "name")
         await tx.documents.put(Document(kind="k", key="1", value={}))
-        await tx.checkpoint("m", 1)
+        await tx._dialect.statements.checkpoint(tx._connection, "m", 1)
         raise ArithmeticError
 
     with pytest.raises(ArithmeticError):
@@ -194,7 +195,7 @@ async def test_a_transaction_that_has_begun_ends_before_its_cancelled_caller_doe
 ) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact()])
         await tx.flush()
@@ -218,7 +219,7 @@ async def test_a_transaction_that_has_begun_ends_before_its_cancelled_caller_doe
 async def test_transactions_take_turns(store: Store) -> None:
     inside = 0
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         nonlocal inside
         inside += 1
         assert inside == 1
@@ -236,7 +237,7 @@ async def test_transactions_take_turns(store: Store) -> None:
 async def test_a_reader_sees_the_last_commit_and_its_appends_are_forgotten(store: Store) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact()])
         await tx.flush()
@@ -256,14 +257,14 @@ async def test_a_reader_sees_the_last_commit_and_its_appends_are_forgotten(store
 
 
 async def test_a_savepoint_undoes_only_what_was_inside(store: Store) -> None:
-    async def undone(tx: Transaction) -> None:
+    async def undone(tx: StoreTransaction) -> None:
         async with tx.savepoint():
             await tx.append("a", [fact(2)])
             await tx.documents.put(Document(kind="k", key="in", value={}))
             await tx.inbox.first_seen("policy", {(SOURCE, "x"): "d"})
             raise ArithmeticError
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("a", [fact(1)])
         with pytest.raises(ArithmeticError):
@@ -272,7 +273,7 @@ async def test_a_savepoint_undoes_only_what_was_inside(store: Store) -> None:
             await tx.append("a", [fact(3)])
         await tx.append("a", [fact(4)])
         await tx.documents.put(Document(kind="k", key="out", value={}))
-        assert tx.written.published == 3
+        assert tx.result.published == 3
 
     await store.transact(body)
     events = await store.events()
@@ -290,10 +291,10 @@ async def test_listeners_hear_what_every_commit_leaves_to_be_done(store: Store) 
     store.on_commit(lambda written: heard.append((written.published, written.scheduled)))
     await append(store, "a", 1, 2)
 
-    async def schedule(tx: Transaction) -> None:
+    async def schedule(tx: StoreTransaction) -> None:
         await tx.tasks.schedule("kind", "name")
 
-    async def private(tx: Transaction) -> None:
+    async def private(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append_raw("p", id_="p1", type_="private", data="{}", metadata={})
 
@@ -303,7 +304,7 @@ async def test_listeners_hear_what_every_commit_leaves_to_be_done(store: Store) 
 
 
 async def test_events_are_found_by_correlation(store: Store) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         for number, correlation in enumerate(("x", "y", "x")):
             tx.caused_by(Cause(SOURCE, str(number), correlation))
             await tx.append("a", [fact(number)])
@@ -314,7 +315,7 @@ async def test_events_are_found_by_correlation(store: Store) -> None:
 
 
 async def test_a_stored_type_that_this_release_does_not_know_is_passed_over(store: Store) -> None:
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append_raw(
             "a", id_="1", type_="busbar.future.thing.v9", data="{}", metadata={}, key="a"

@@ -8,7 +8,7 @@ import pytest
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
-from busbar.runtime.store import Claim, Document, Store, Transaction
+from busbar.runtime.store import Claim, Document, Store, StoreTransaction
 from busbar.runtime.store.parts.tasks import Tasks
 from support.runtime import CAUSE, ManualClock, fact, facts_of
 
@@ -24,7 +24,7 @@ class Bench:
         self.clock = clock
 
     async def _do(self, act: Callable[[Tasks], Awaitable[T]]) -> T:
-        async def body(tx: Transaction) -> T:
+        async def body(tx: StoreTransaction) -> T:
             return await act(tx.tasks)
 
         return await self.store.transact(body)
@@ -86,7 +86,7 @@ async def test_a_claim_carries_the_data_and_belongs_to_its_kind(bench: Bench, st
     async with store.reading() as tx:
         assert await tx.tasks.next_due("other") is None
 
-    async def other(tx: Transaction) -> list[Claim]:
+    async def other(tx: StoreTransaction) -> list[Claim]:
         return list(await tx.tasks.claim("other", holder="a", lease=LEASE, limit=9))
 
     assert await store.transact(other) == []
@@ -135,7 +135,7 @@ async def test_after_another_claim_nothing_of_the_first_holder_is_accepted(
     bench.clock.advance(5)
     current = await bench.one("b")
 
-    async def record(tx: Transaction) -> None:
+    async def record(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
         await tx.append("s", [fact()])
         await tx.documents.put(Document(kind="d", key="1", value={}))

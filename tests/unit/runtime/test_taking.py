@@ -21,6 +21,7 @@ from support.runtime import (
     numbers,
     running,
 )
+from support.sql import own
 
 CHUNK_ROWS = 4
 LEASE = 6.0
@@ -65,7 +66,7 @@ class Desk:
         return await claimed_by(self.store, holder, kind="k", lease=LEASE)
 
     async def settled(self) -> None:
-        await eventually(lambda: not self.runner._running, what="the end of all work")
+        await eventually(lambda: not self.runner._slots.running, what="the end of all work")
 
     @asynccontextmanager
     async def standing(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
@@ -76,7 +77,7 @@ class Desk:
             idle.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(self.runner, "_look", look)
+        monkeypatch.setattr(self.runner, "_poll", look)
         async with running(self.runner.run()):
             await idle.wait()
             yield
@@ -132,7 +133,7 @@ async def test_it_begins_with_what_was_appended_in_the_same_transaction(
     async with desk.standing(monkeypatch):
         await store.transact(body)
         await desk.settled()
-    assert [work.opened for work in desk.started] == [[7]]
+    assert [work.preloaded for work in desk.started] == [[7]]
 
 
 async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +162,7 @@ async def test_what_another_holds_is_left_to_it(
     async with desk.standing(monkeypatch):
         await desk.schedule("a")
         assert desk.started == []
-        assert desk.runner._free() == CHUNK_ROWS
+        assert desk.runner._slots.free == CHUNK_ROWS
 
         async def done(tx: Transaction) -> None:
             await tx.tasks.finish(theirs)
@@ -180,7 +181,7 @@ async def test_a_transaction_that_fails_starts_nothing_and_keeps_no_room(
 ) -> None:
     async def fails(tx: Transaction) -> None:
         await schedule(tx, "a", "b")
-        await tx.flush()
+        await own(tx).flush()
         await schedule(tx, "c")
         raise ArithmeticError("no")
 
@@ -188,7 +189,7 @@ async def test_a_transaction_that_fails_starts_nothing_and_keeps_no_room(
         with pytest.raises(ArithmeticError):
             await store.transact(fails)
         assert desk.started == []
-        assert desk.runner._free() == CHUNK_ROWS
+        assert desk.runner._slots.free == CHUNK_ROWS
     assert await desk.claimed() == []
 
 
@@ -198,9 +199,9 @@ async def test_what_a_savepoint_undoes_is_not_started(
     async def half(tx: Transaction) -> None:
         await schedule(tx, "a")
         with suppress(ArithmeticError):
-            async with tx.savepoint():
+            async with own(tx).savepoint():
                 await schedule(tx, "b")
-                await tx.flush()
+                await own(tx).flush()
                 await schedule(tx, "c")
                 raise ArithmeticError("no")
 
@@ -208,7 +209,7 @@ async def test_what_a_savepoint_undoes_is_not_started(
         await store.transact(half)
         await desk.settled()
         assert desk.names == ["a"]
-        assert desk.runner._free() == CHUNK_ROWS
+        assert desk.runner._slots.free == CHUNK_ROWS
 
 
 async def test_reading_what_they_begin_with_may_fail(
@@ -217,11 +218,11 @@ async def test_reading_what_they_begin_with_may_fail(
     async def broken(*_: Any) -> Any:
         raise ArithmeticError("no")
 
-    desk.runner.opening = broken
+    desk.runner.preload = broken
     async with desk.standing(monkeypatch):
         with pytest.raises(ArithmeticError):
             await desk.schedule("a")
-        assert desk.runner._free() == CHUNK_ROWS
+        assert desk.runner._slots.free == CHUNK_ROWS
     assert await desk.claimed() == []
 
 
@@ -241,7 +242,7 @@ async def test_what_is_taken_as_it_stops_is_not_started(
 
     async def slow(tx: Transaction) -> None:
         await schedule(tx, "a")
-        await tx.flush()
+        await own(tx).flush()
         flushed.set()
         await stopped.wait()
 
@@ -250,8 +251,8 @@ async def test_what_is_taken_as_it_stops_is_not_started(
         await flushed.wait()
     stopped.set()
     await committing
-    assert not desk.runner._running
-    assert desk.runner._free() == CHUNK_ROWS
+    assert not desk.runner._slots.running
+    assert desk.runner._slots.free == CHUNK_ROWS
     clock.advance(LEASE)
     assert [claim.name for claim in await desk.claimed()] == ["a"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Fenced
-from busbar.runtime.store import Cause, Claim, Store, Transaction
+from busbar.runtime.store import Cause, Claim, Store, StoreUnavailable, Transaction
 from busbar.runtime.store.schema import tables
-from busbar.runtime.tasks.group_commit import CHUNK_ROWS, GroupCommit
+from busbar.runtime.tasks.group_commit import MAX_GROUP, GroupCommit
 from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
+from support.sql import own, run_sql
 
 Body = Callable[[Transaction], Awaitable[Any]]
 
@@ -38,7 +38,7 @@ class Group:
             for number in range(count):
                 await tx.tasks.schedule("k", f"t{number:03}")
             lease = timedelta(seconds=5)
-            return list(await tx.tasks.claim("k", holder="me", lease=lease, limit=count))
+            return list(await own(tx).tasks.claim("k", holder="me", lease=lease, limit=count))
 
         claimed = await self.store.transact(take)
         self.transactions = 0
@@ -91,7 +91,7 @@ async def test_what_comes_while_another_is_recorded_is_the_next_one(group: Group
 
 
 async def test_a_group_is_not_larger_than_others_can_wait_for(group: Group) -> None:
-    claims = await group.claims(CHUNK_ROWS + 1)
+    claims = await group.claims(MAX_GROUP + 1)
     await asyncio.gather(*(group.record(claim) for claim in claims))
     assert group.transactions == 2
 
@@ -112,7 +112,7 @@ async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
 
     async def steal(tx: Transaction) -> None:
         epoch = {"epoch": tables.tasks.c.epoch + 1}
-        await tx.execute(update(tables.tasks).where(tables.tasks.c.name == "t001").values(**epoch))
+        await run_sql(tx, update(tables.tasks).where(tables.tasks.c.name == "t001").values(**epoch))
 
     await group.store.transact(steal)
 
@@ -135,7 +135,7 @@ async def test_who_was_paused_is_fenced_beside_its_own_successor(group: Group) -
     new = old._replace(epoch=old.epoch + 1)
 
     async def claim_again(tx: Transaction) -> None:
-        await tx.execute(update(tables.tasks).values(epoch=new.epoch))
+        await run_sql(tx, update(tables.tasks).values(epoch=new.epoch))
 
     await group.store.transact(claim_again)
 
@@ -159,7 +159,7 @@ async def test_when_the_store_is_away_everybody_looks_again(
 
     async def lost(body: Body, **more: Any) -> Any:
         await transact(body, **more)
-        raise OperationalError("COMMIT", {}, Exception("connection lost"))
+        raise StoreUnavailable("connection lost")
 
     monkeypatch.setattr(group.store, "transact", lost)
 
@@ -172,7 +172,7 @@ async def test_when_the_store_is_away_everybody_looks_again(
     told = await asyncio.gather(
         *(group.record(claim, noting(claim)) for claim in claims), return_exceptions=True
     )
-    assert all(isinstance(one, OperationalError) for one in told)
+    assert all(isinstance(one, StoreUnavailable) for one in told)
     assert ran == [claim.name for claim in claims]
 
 

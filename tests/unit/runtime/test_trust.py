@@ -11,7 +11,7 @@ from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import DeleteSubscription
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.store import Cause, Store, StoreTransaction
 from support.runtime import Toy, intent, record
 
 
@@ -59,7 +59,7 @@ async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: To
 
 
 async def test_an_event_that_its_topic_cannot_take_is_never_stored(store: Store) -> None:
-    async def write(tx: Transaction, size: int, topic: str | None) -> None:
+    async def write(tx: StoreTransaction, size: int, topic: str | None) -> None:
         tx.caused_by(Cause("urn:test", f"{size}-{topic}", "c"))
         data = '"' + "x" * size + '"'
         await tx.append_raw(

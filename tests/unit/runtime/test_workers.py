@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.exc import OperationalError
 
 from busbar.kernel.errors import Conflict, Fenced, Retry
-from busbar.runtime.store import Cause, Claim, Store, Transaction
+from busbar.runtime.store import Cause, Claim, Store, StoreUnavailable, Transaction
 from busbar.runtime.store.schema import tables
-from busbar.runtime.tasks.runner import BACKOFF, CONCURRENT, Job, TaskRunner, Work
+from busbar.runtime.tasks.runner import BACKOFF, CONCURRENCY, Job, TaskRunner, TaskTiming, Work
 from support import eventually
 from support.runtime import SOURCE, SteppedClock, claimed_by, fact, facts_of, running
+from support.sql import run_sql
 
 LEASE = 6.0
 
@@ -73,7 +73,7 @@ class Bench:
         await self.settled()
 
     async def settled(self) -> None:
-        await eventually(lambda: not self.runner._running, what="the end of all work")
+        await eventually(lambda: not self.runner._slots.running, what="the end of all work")
 
     async def heartbeats(self, count: int) -> None:
         """Return when the heart waits for the ``count``-th time."""
@@ -117,7 +117,7 @@ async def test_a_task_is_worked_on_when_it_is_due(bench: Bench) -> None:
 
 
 async def test_scheduling_wakes_the_runner(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("busbar.runtime.tasks.runner.IDLE_SECONDS", 3600)
+    bench.runner._timing = TaskTiming(idle=3600)
     idle = asyncio.Event()
     original = bench.runner._idle
 
@@ -134,13 +134,13 @@ async def test_scheduling_wakes_the_runner(bench: Bench, monkeypatch: pytest.Mon
 
 async def test_only_so_many_tasks_are_worked_on_at_a_time(bench: Bench) -> None:
     bench.work = hang
-    await bench.schedule(*(f"t{number:02}" for number in range(CONCURRENT + 3)))
+    await bench.schedule(*(f"t{number:02}" for number in range(CONCURRENCY + 3)))
     async with bench.running():
-        await eventually(lambda: len(bench.started) == CONCURRENT)
+        await eventually(lambda: len(bench.started) == CONCURRENCY)
         bench.tick(0)
         await bench.heartbeats(1)
-        assert len(bench.started) == CONCURRENT
-    assert len(bench.cancelled) == CONCURRENT
+        assert len(bench.started) == CONCURRENCY
+    assert len(bench.cancelled) == CONCURRENCY
 
 
 async def test_a_task_that_fails_is_tried_again_with_a_growing_backoff(bench: Bench) -> None:
@@ -164,7 +164,7 @@ async def test_a_task_that_has_failed_for_days_still_waits_its_backoff(
     await bench.schedule("a")
 
     async def age(tx: Transaction) -> None:
-        await tx.execute(update(tables.tasks).values(attempts=5000))
+        await run_sql(tx, update(tables.tasks).values(attempts=5000))
 
     await store.transact(age)
     async with bench.running():
@@ -261,7 +261,7 @@ async def test_losing_the_lease_cancels_the_work(bench: Bench) -> None:
 
         async def steal(tx: Transaction) -> None:
             taken = {"epoch": tables.tasks.c.epoch + 1, "holder": "b"}
-            await tx.execute(update(tables.tasks).values(**taken))
+            await run_sql(tx, update(tables.tasks).values(**taken))
 
         await bench.store.transact(steal)
         bench.clock.advance(LEASE / 3)
@@ -272,7 +272,7 @@ async def test_losing_the_lease_cancels_the_work(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        OperationalError("UPDATE", {}, Exception("disk I/O error")),
+        StoreUnavailable("disk I/O error"),
         Conflict("met"),
     ],
     ids=lambda error: type(error).__name__,
@@ -311,7 +311,7 @@ async def test_a_runner_waits_for_a_store_that_is_away(
     await bench.schedule("a")
 
     def away() -> Any:
-        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+        raise StoreUnavailable("disk I/O error")
 
     with monkeypatch.context() as patch:
         patch.setattr(bench.store, "reading", away)

@@ -11,7 +11,7 @@ from busbar.messages.base import Fact, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.topics import FACTS_RESOURCE
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
-from busbar.runtime.store import Document, Store, Transaction
+from busbar.runtime.store import Document, Store, StoreTransaction, Transaction
 from busbar.sdk import AuditRecord
 
 Kind = Literal["resource", "operation"]
@@ -44,7 +44,7 @@ class Scratch:
         """Fold the facts among ``records``, which continue the log where it was left off."""
         found = list(records)
 
-        async def body(tx: Transaction) -> None:
+        async def body(tx: StoreTransaction) -> None:
             facts: dict[tuple[str, str], tuple[AuditRecord, Fact]] = {}
             for record in found:
                 fact = self._fact(record)

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
-
-from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
@@ -18,8 +15,7 @@ from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
-from busbar.runtime.store import Cause, Transaction
-from busbar.runtime.store.schema import tables
+from busbar.runtime.store import Cause, StoreTransaction
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
 """Largest sealed record that is published with a dead letter; the rest is for the envelope."""
@@ -96,7 +92,7 @@ class DeadLetters:
 
     async def keep(
         self,
-        tx: Transaction,
+        tx: StoreTransaction,
         record: Record,
         why: DeadLetterReason,
         envelope: Envelope | None,
@@ -111,19 +107,13 @@ class DeadLetters:
         """
         dead_letter = self._name(record)
         sealed = self._cipher.seal(pack(record), context=dead_letter)
-        await tx.execute(
-            insert(tables.dead_letters),
-            [
-                {
-                    "id": dead_letter,
-                    "topic": record.topic,
-                    "partition": record.partition,
-                    "offset": record.offset,
-                    "reason": why.reason,
-                    "sealed": sealed,
-                    "recorded_time": format_time(tx.now),
-                }
-            ],
+        await tx.sealed.insert(
+            dead_letter,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reason=why.reason,
+            sealed=sealed,
         )
         published, detail = base64.b64encode(sealed).decode(), shortened(why.detail)
         if len(published) > PUBLISHED_BYTES:
@@ -167,12 +157,9 @@ class DeadLetters:
         correlation = _correlation(envelope, self._name(record))
         return Cause(f"dead letter {_place(record)}", id_, correlation)
 
-    async def find(self, tx: Transaction, dead_letter: str) -> Record | None:
+    async def find(self, tx: StoreTransaction, dead_letter: str) -> Record | None:
         """The record that was dead-lettered as ``dead_letter``."""
-        found = await tx.execute(
-            select(tables.dead_letters.c.sealed).where(tables.dead_letters.c.id == dead_letter)
-        )
-        sealed = found.scalar()
+        sealed = await tx.sealed.find(dead_letter)
         if sealed is None:
             return None
         return unpack(self._cipher.open(sealed, context=dead_letter))

@@ -1,7 +1,7 @@
 """From readable events to handlers: once each, in order, conflicts and strangers answered."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -18,18 +18,21 @@ from busbar.runtime.consume.redrive import Redriving
 from busbar.runtime.consume.service import (
     Choice,
     ConflictingEvent,
-    Handler,
     Problem,
     Received,
     Service,
 )
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.store import Cause, StoreTransaction
 from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import bind
 
 Identity = tuple[str, str]
+
+RuntimeHandler = Callable[[Received[Any], StoreTransaction], Awaitable[None]]
+"""A handler of the service, or one of the runtime's own, which sees the whole transaction."""
+
 _ABOUT_DEAD_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
 
 MAX_PLACES = 10
@@ -50,7 +53,7 @@ class Dispatcher:
         """Dispatch to the handlers of ``service``; handle again what is in ``dead_letters``."""
         self._service = service
         self._redriving = Redriving(service.name, dead_letters, self.again)
-        self._handlers: dict[str, tuple[type[Message], Handler]] = {
+        self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.handlers,
             RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
             DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redriving.discard),
@@ -58,7 +61,7 @@ class Dispatcher:
         self.skipped = 0
         """Events of types that nobody here asked for."""
 
-    async def handle(self, tx: Transaction, items: Sequence[Readable]) -> int:
+    async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> int:
         """Handle those of ``items`` that are wanted and new to the inbox, in order; how many."""
         first_in_batch: dict[Identity, Readable] = {}
         repeated: list[Readable] = []
@@ -91,7 +94,7 @@ class Dispatcher:
         except ValidationError as error:
             return Problem(item.envelope, item.record, error, model)
 
-    async def _dispatch(self, tx: Transaction, items: Sequence[Readable]) -> None:
+    async def _dispatch(self, tx: StoreTransaction, items: Sequence[Readable]) -> None:
         """Give each of ``items`` to its handler, after all their streams have been read in one."""
         found = [self._parse(item) for item in items]
         named = self._service.streams
@@ -111,7 +114,7 @@ class Dispatcher:
                 _, handler = self._handlers[parsed.TYPE]
                 await handler(Received(parsed, envelope, item.record), tx)
 
-    async def _answer(self, tx: Transaction, problem: Problem) -> None:
+    async def _answer(self, tx: StoreTransaction, problem: Problem) -> None:
         if self._service.invalid is not None and problem.model not in _ABOUT_DEAD_LETTERS:
             await self._service.invalid(problem, tx)
             return
@@ -119,7 +122,7 @@ class Dispatcher:
         places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors[:MAX_PLACES])
         raise Reject("invalid_data", f"{problem.envelope.type} does not fit its schema at {places}")
 
-    async def _repeat(self, tx: Transaction, item: Readable, first: str) -> None:
+    async def _repeat(self, tx: StoreTransaction, item: Readable, first: str) -> None:
         again = self._digest(item.envelope)
         if self._service.conflict is None or first == again:
             return
@@ -157,7 +160,7 @@ class Dispatcher:
         # Whoever answers invalid intents answers the unknown ones on its topics as well.
         return self._service.invalid is not None and item.record.topic in self._service.answers
 
-    def _handler(self, item: Readable) -> tuple[type[Message], Handler] | None:
+    def _handler(self, item: Readable) -> tuple[type[Message], RuntimeHandler] | None:
         """Who handles the event: nobody if it comes where events of its type are not published."""
         known = self._handlers.get(item.envelope.type)
         return known if known is not None and belongs(known[0], item.record.topic) else None
@@ -170,7 +173,7 @@ class Dispatcher:
 
     # -- what was kept --------------------------------------------------------------------------
 
-    async def again(self, tx: Transaction, record: Record) -> str:
+    async def again(self, tx: StoreTransaction, record: Record) -> str:
         """Handle a record that was kept, as if it had just arrived; returns a remark.
 
         Raises:
@@ -193,7 +196,7 @@ class Dispatcher:
         return ""
 
     async def _record_again(
-        self, tx: Transaction, record: Record, content: Envelope | Unreadable
+        self, tx: StoreTransaction, record: Record, content: Envelope | Unreadable
     ) -> str:
         if self._service.record is None:
             return ""

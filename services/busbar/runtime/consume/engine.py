@@ -24,7 +24,7 @@ from busbar.runtime.consume.service import Choice, Service
 from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Partition, Record, in_parts
-from busbar.runtime.store import STORE_AWAY, Store, Transaction
+from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import ConsumerMeter
 
@@ -228,7 +228,7 @@ class Engine:
             away = None
             try:
                 return await act()
-            except STORE_AWAY as error:
+            except StoreUnavailable as error:
                 away = f"store: {type(error).__name__}"
             finally:
                 self._away = away
@@ -282,7 +282,7 @@ class Engine:
 
     # -- one transaction ------------------------------------------------------------------------
 
-    async def _handle(self, items: Sequence[BatchItem], tx: Transaction) -> BatchResult:
+    async def _handle(self, items: Sequence[BatchItem], tx: StoreTransaction) -> BatchResult:
         fresh = [item for item in items if not self._is_behind(item.record)]
         done = BatchResult(await self._advance(tx, fresh))
         readable = await self._read(tx, fresh, done)
@@ -299,7 +299,7 @@ class Engine:
         return done
 
     async def _read(
-        self, tx: Transaction, fresh: Sequence[BatchItem], done: BatchResult
+        self, tx: StoreTransaction, fresh: Sequence[BatchItem], done: BatchResult
     ) -> list[Readable]:
         """What can be dispatched; the rest is kept, each as it has to be."""
         parked = set(await self.parking.among(tx, [item.record for item in fresh]))
@@ -333,7 +333,7 @@ class Engine:
         return self._dispatcher.strange(Readable(record, content))
 
     async def _give_up(
-        self, tx: Transaction, item: BatchItem, why: DeadLetterReason, done: BatchResult
+        self, tx: StoreTransaction, item: BatchItem, why: DeadLetterReason, done: BatchResult
     ) -> bool:
         """Keep what cannot be handled; whether its ordering key has to wait for it.
 
@@ -352,8 +352,8 @@ class Engine:
 
     def _giving_up(
         self, item: BatchItem, why: DeadLetterReason
-    ) -> Callable[[Transaction], Awaitable[BatchResult]]:
-        async def give_up(tx: Transaction) -> BatchResult:
+    ) -> Callable[[StoreTransaction], Awaitable[BatchResult]]:
+        async def give_up(tx: StoreTransaction) -> BatchResult:
             if self._is_behind(item.record):
                 return BatchResult({})
             done = BatchResult(await self._advance(tx, [item]))
@@ -374,7 +374,7 @@ class Engine:
         if why is not None:
             raise _Stopped(why)
 
-    async def _advance(self, tx: Transaction, items: Sequence[BatchItem]) -> Offsets:
+    async def _advance(self, tx: StoreTransaction, items: Sequence[BatchItem]) -> Offsets:
         reached: Offsets = {}
         for item in items:
             reached[item.partition] = item.record.offset + 1

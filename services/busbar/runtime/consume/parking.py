@@ -26,7 +26,7 @@ from busbar.messages.envelope import Envelope
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters, shortened
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import STORE_AWAY, Cause, Claim, Transaction
+from busbar.runtime.store import Cause, Claim, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.parts.parked import Request, Wait
 from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
@@ -43,7 +43,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
 
 DeadLetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
 
-Again = Callable[[Transaction, Record], Awaitable[str]]
+Again = Callable[[StoreTransaction, Record], Awaitable[str]]
 """Handles a record that was kept; returns a remark, raises what kept it from being handled."""
 
 
@@ -69,13 +69,13 @@ class Parking:
         self._again = again
         self._backoff = replace(PARKED_BACKOFF, chance=chance)
 
-    async def among(self, tx: Transaction, records: Collection[Record]) -> frozenset[str]:
+    async def among(self, tx: StoreTransaction, records: Collection[Record]) -> frozenset[str]:
         """The ordering keys of ``records`` that are parked."""
         ordering_keys = {ordering_key_of(record) for record in records}
         return await tx.parked.among(self._service, ordering_keys)
 
     async def park(
-        self, tx: Transaction, record: Record, why: DeadLetterReason, envelope: Envelope | None
+        self, tx: StoreTransaction, record: Record, why: DeadLetterReason, envelope: Envelope | None
     ) -> None:
         """Park the ordering key of ``record``, which failed."""
         ordering_key = ordering_key_of(record)
@@ -89,7 +89,9 @@ class Parking:
             "ordering_key_parked", reason=why.reason, topic=record.topic, dead_letter=dead_letter
         )
 
-    async def keep_behind(self, tx: Transaction, record: Record, envelope: Envelope | None) -> None:
+    async def keep_behind(
+        self, tx: StoreTransaction, record: Record, envelope: Envelope | None
+    ) -> None:
         """Have ``record`` wait, as something before it in its ordering key does."""
         ordering_key = ordering_key_of(record)
         wait = await tx.parked.first(self._service, ordering_key)
@@ -111,6 +113,8 @@ class Parking:
 
     async def _next(self, claim: Claim, tx: Transaction) -> bool:
         """Handle the first dead letter; whether to go on with the one behind it."""
+        if not isinstance(tx, StoreTransaction):
+            raise TypeError("parked records are handled in a transaction of the store only")
         ordering_key = claim.name
         wait = await tx.parked.first(self._service, ordering_key)
         if wait is None:
@@ -138,7 +142,7 @@ class Parking:
         log.warning("ordering_key_failed_again", dead_letter=wait.dead_letter, attempts=attempts)
         return False
 
-    async def _try(self, tx: Transaction, wait: Wait) -> str | None:
+    async def _try(self, tx: StoreTransaction, wait: Wait) -> str | None:
         """Handle the letter, and tell that; what kept it from being handled, or None."""
         record = await self._dead_letters.find(tx, wait.dead_letter)
         if record is None:
@@ -174,7 +178,7 @@ def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
 
 
 async def answer(
-    tx: Transaction, service: str, request: Request, outcome: str, detail: str
+    tx: StoreTransaction, service: str, request: Request, outcome: str, detail: str
 ) -> None:
     """Tell who asked for a dead letter to be handled again how that went."""
     source, id_ = request["source"], request["id"]
@@ -192,14 +196,14 @@ async def answer(
     await append(tx, service, fact)
 
 
-async def append(tx: Transaction, service: str, fact: DeadLetterFact) -> None:
+async def append(tx: StoreTransaction, service: str, fact: DeadLetterFact) -> None:
     """Append what is told about a letter, in the order of what was told before."""
     topic = topics.dead_letters(service)
     await tx.append(f"dead-letter/{fact.dead_letter}", [fact], key=fact.dead_letter, topic=topic)
 
 
 async def attempt(
-    service: str, again: Again, tx: Transaction, record: Record
+    service: str, again: Again, tx: StoreTransaction, record: Record
 ) -> tuple[str, str | None]:
     """Handle ``record`` by ``again``: the remark, and what kept it from being handled.
 
@@ -208,7 +212,7 @@ async def attempt(
     try:
         async with tx.savepoint():
             return await again(tx, record), None
-    except (Conflict, Fenced, *STORE_AWAY):
+    except (Conflict, Fenced, StoreUnavailable):
         raise
     except Retry as error:
         return "", f"{service} wants to wait: {error}"

@@ -9,7 +9,7 @@ from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, Red
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.parking import PARKED, Again, answer, append, asked, attempt
 from busbar.runtime.consume.service import Received
-from busbar.runtime.store import Transaction
+from busbar.runtime.store import StoreTransaction
 
 
 class Redriving:
@@ -29,7 +29,7 @@ class Redriving:
             self._service == topics.SERVICES[0] and named not in topics.SERVICES
         )
 
-    async def redrive(self, received: Received[RedriveDeadLetter], tx: Transaction) -> None:
+    async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
         """Handle a dead letter again; the records parked before it are handled first."""
         cause, dead_letter = tx.cause, received.message.dead_letter
         request = asked(received.envelope, dead_letter, cause)
@@ -46,7 +46,7 @@ class Redriving:
         outcome = "handled" if problem is None else "failed"
         await answer(tx, self._service, request, outcome, remark if problem is None else problem)
 
-    async def discard(self, received: Received[DiscardDeadLetter], tx: Transaction) -> None:
+    async def discard(self, received: Received[DiscardDeadLetter], tx: StoreTransaction) -> None:
         """Give a dead letter up; what waits behind it is tried at once."""
         envelope, dead_letter = received.envelope, received.message.dead_letter
         outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"] = "discarded"
@@ -67,7 +67,7 @@ class Redriving:
         )
         await append(tx, self._service, fact)
 
-    async def _let_go(self, tx: Transaction, dead_letter: str) -> bool:
+    async def _let_go(self, tx: StoreTransaction, dead_letter: str) -> bool:
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
         if ordering_key is None:
             return False

@@ -11,8 +11,8 @@ from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.store.model.eager_claim import Opening
-from busbar.runtime.tasks.runner import CONCURRENT, Job, Worker
+from busbar.runtime.store.model.eager_claim import Preload
+from busbar.runtime.tasks.runner import CONCURRENCY, Job, Worker
 
 M = TypeVar("M", bound=Message)
 
@@ -144,15 +144,15 @@ class Service:
         return chooser
 
     def task(
-        self, kind: str, *, concurrency: int = CONCURRENT, opening: Opening | None = None
+        self, kind: str, *, concurrency: int = CONCURRENCY, preload: Preload | None = None
     ) -> Callable[[Worker], Worker]:
         """Have the decorated function work on the tasks of ``kind``, on so many at a time.
 
-        ``opening`` reads what they begin with.
+        ``preload`` reads what its workers start with, in the transaction that claims the tasks.
         """
 
         def register(worker: Worker) -> Worker:
-            self.jobs[kind] = Job(worker, concurrency, opening)
+            self.jobs[kind] = Job(worker, concurrency, preload)
             return worker
 
         return register

@@ -3,6 +3,13 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from busbar.kernel.errors import BusbarError
+
+
+class BusUnavailable(BusbarError, ConnectionError):
+    """The bus is unreachable or refused a request; the same call may succeed later."""
+
+
 Partition = tuple[str, int]
 """Topic and partition number."""
 
@@ -85,8 +92,63 @@ class Consumer(Protocol):
 
 
 class Publisher(Protocol):
-    """Publishes records in order."""
+    """The sending half of a bus."""
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Publish ``records`` and return when all are acknowledged; raises what went wrong."""
+        """Publish ``records`` in order and return when all of them are acknowledged.
+
+        Raises:
+            BusUnavailable: a record was not acknowledged.
+        """
+        ...
+
+
+class Bus(Publisher, Protocol):
+    """A bus as a service's process uses it. Kafka is one, and the simulation has another."""
+
+    def subscribe(
+        self, topic_names: Sequence[str], consumer: Consumer, *, instance: str | None = None
+    ) -> None:
+        """Deliver the records of ``topic_names`` to ``consumer`` once :meth:`consume` is called.
+
+        ``instance`` is a stable member id (``group.instance.id``): an instance that restarts under
+        it gets its partitions back without a rebalance.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Connect, to publish.
+
+        Raises:
+            BusUnavailable: no broker answers.
+        """
+        ...
+
+    async def consume(self) -> None:
+        """Join the consumer group and start to deliver; return once partitions are assigned.
+
+        Raises:
+            BusUnavailable: no broker answers.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, leave the group and disconnect."""
+        ...
+
+    async def answers(self) -> bool:
+        """Return whether a broker answers now."""
+        ...
+
+    async def behind(self) -> int:
+        """Return the number of records that were not delivered here yet."""
+        ...
+
+    def problem(self) -> str | None:
+        """Return why records do not flow, as a sentence; None if they do."""
+        ...
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the consumer failed permanently: only a restart of the process helps."""
         ...

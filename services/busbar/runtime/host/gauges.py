@@ -7,15 +7,11 @@ answer soon, the scrape goes without it and says so (``busbar_store_up``).
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy import Select, func, select
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.runtime.consume.engine import Engine
-from busbar.runtime.outbox.relay import Relay, backlog
-from busbar.runtime.store import STORE_AWAY, Store, Transaction
-from busbar.runtime.store.schema import tables
+from busbar.runtime.outbox.relay import Relay
+from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.meters import seconds_between
 
@@ -88,27 +84,22 @@ class Gauges:
         try:
             async with self._store.reading() as tx:
                 await self._count(tx)
-        except STORE_AWAY:
+        except StoreUnavailable:
             self._leave_out()
             return
         metrics.STORE_UP.labels(self._store.service).set(1)
 
-    async def _count(self, tx: Transaction) -> None:
+    async def _count(self, tx: StoreTransaction) -> None:
         service = self._store.service
-        parked = select(tables.parked_keys.c.ordering_key).where(
-            tables.parked_keys.c.consumer == service
-        )
-        metrics.CONSUMER_PARKED.labels(service).set(await _counted(tx, parked))
-        metrics.RELAY_BACKLOG.labels(service).set(await backlog(tx, most=COUNT_LIMIT))
-        since = await tx.not_yet_visible_since()
-        lag = 0.0 if since is None else seconds_between(parse_time(since), tx.now)
-        metrics.STORE_GUARD_LAG.labels(service).set(lag)
+        parked = await tx.parked.count(service, limit=COUNT_LIMIT)
+        metrics.CONSUMER_PARKED.labels(service).set(parked)
+        backlog = await tx.outbox.backlog(limit=COUNT_LIMIT)
+        metrics.RELAY_BACKLOG.labels(service).set(backlog)
+        metrics.STORE_GUARD_LAG.labels(service).set(_age(await tx.log.hidden_since(), tx.now))
         for kind in self._kinds:
-            due = tx.tasks.due(kind)
-            metrics.TASKS_DUE.labels(service, kind).set(await _counted(tx, due))
-            first = (await tx.execute(due.limit(1))).scalar()
-            late = 0.0 if first is None else seconds_between(parse_time(first), tx.now)
-            metrics.TASKS_OLDEST.labels(service, kind).set(late)
+            count, oldest = await tx.tasks.overdue(kind, limit=COUNT_LIMIT)
+            metrics.TASKS_DUE.labels(service, kind).set(count)
+            metrics.TASKS_OLDEST.labels(service, kind).set(_age(oldest, tx.now))
 
     def _leave_out(self) -> None:
         """Nobody knows these now, and what was known before would be taken for news."""
@@ -122,8 +113,5 @@ class Gauges:
             metrics.TASKS_OLDEST.remove(service, kind)
 
 
-async def _counted(tx: Transaction, found: Select[Any]) -> int:
-    """How many rows ``found`` has, up to :data:`COUNT_LIMIT`."""
-    some = found.limit(COUNT_LIMIT).subquery()
-    count: int = (await tx.execute(select(func.count()).select_from(some))).scalar() or 0
-    return count
+def _age(since: str | None, now: datetime) -> float:
+    return 0.0 if since is None else seconds_between(parse_time(since), now)

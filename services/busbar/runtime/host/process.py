@@ -11,8 +11,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 import busbar
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
@@ -22,6 +20,7 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.parking import PARKED
 from busbar.runtime.consume.service import Service
 from busbar.runtime.core.backoff import Backoff
+from busbar.runtime.core.bus import Bus, BusUnavailable
 from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
@@ -31,18 +30,29 @@ from busbar.runtime.host.instances import member_name, process_name
 from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, url_of
 from busbar.runtime.kafka.bus import KafkaBus
 from busbar.runtime.kafka.topics import ensure_topics
-from busbar.runtime.outbox.relay import Relay
-from busbar.runtime.store import STORE_AWAY, Store, open_store
-from busbar.runtime.tasks.runner import Job, TaskRunner
+from busbar.runtime.outbox.relay import Relay, RelayTiming
+from busbar.runtime.store import Store, StoreUnavailable, open_store
+from busbar.runtime.tasks.runner import Job, TaskRunner, TaskTiming
 from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import configure, get_logger
 
 log = get_logger()
 
 RECONNECT = Backoff(first=0.5, longest=5.0)
-HEALTH_SECONDS = 2.0
-STOP_SECONDS = 4.0
-"""How long the parts of a service may take to end once the transaction in hand is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessTiming:
+    """Intervals of a service's process, in seconds."""
+
+    health: float = 2.0
+    """Interval of the checks of broker and store."""
+
+    stop: float = 4.0
+    """Time that the parts of a service have to end once the current transaction is done."""
+
+    relay: RelayTiming = field(default_factory=RelayTiming)
+    tasks: TaskTiming = field(default_factory=TaskTiming)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +168,13 @@ class ServiceProcess:
     context: Context
     when_running: Callable[[], None] = lambda: None
     """Called once, when all parts run."""
+    timing: ProcessTiming = field(default_factory=ProcessTiming)
+    make_bus: Callable[..., Bus] = KafkaBus
+    create_topics: Callable[[str], Awaitable[Any]] = ensure_topics
+    make_runner: Callable[..., TaskRunner] = TaskRunner
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _part_ended: asyncio.Event = field(default_factory=asyncio.Event)
-    _bus: KafkaBus | None = None
+    _bus: Bus | None = None
     _relay: Relay | None = None
     _engine: Engine | None = None
     _broker_answers: bool = False
@@ -208,7 +222,7 @@ class ServiceProcess:
             ending.append(asyncio.create_task(self._bus.stop()))
         if not ending:
             return
-        _, late = await asyncio.wait(ending, timeout=STOP_SECONDS)
+        _, late = await asyncio.wait(ending, timeout=self.timing.stop)
         if late:
             log.warning("stopped_hard", parts=len(late))
 
@@ -220,7 +234,7 @@ class ServiceProcess:
         self._engine = Engine(
             service, store, dead_letters, clock=clock, attempts=settings.handler_attempts
         )
-        bus = KafkaBus(
+        bus = self.make_bus(
             bootstrap,
             service=service.name,
             batch_records=settings.batch_records,
@@ -234,12 +248,14 @@ class ServiceProcess:
         )
         bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
-        await self._until_it_answers(bootstrap, lambda: ensure_topics(bootstrap))
+        await self._until_it_answers(bootstrap, lambda: self.create_topics(bootstrap))
         await self._until_it_answers(bootstrap, bus.start)
         # Publishing and unfinished work go on at once; joining the group may take its time.
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
-        self._relay = Relay(store, bus, clock=clock, holder=holder, lease=lease)
+        self._relay = Relay(
+            store, bus, clock=clock, holder=holder, lease=lease, timing=self.timing.relay
+        )
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
         self.gauges.watch(
             engine=self._engine, relay=self._relay, behind=bus.behind, kinds=jobs.keys()
@@ -248,7 +264,15 @@ class ServiceProcess:
         self._spawn(self._watch_broker(bus))
         self._spawn(self._watch_store())
         for kind, job in jobs.items():
-            runner = TaskRunner(kind, job, store, clock=clock, holder=holder, lease=lease)
+            runner = self.make_runner(
+                kind,
+                job,
+                store,
+                clock=clock,
+                holder=holder,
+                lease=lease,
+                timing=self.timing.tasks,
+            )
             self._spawn(runner.run())
         await self._until_it_answers(bootstrap, bus.consume)
         self._connected = True
@@ -261,7 +285,7 @@ class ServiceProcess:
         while True:
             try:
                 await step()
-            except (KafkaError, OSError) as error:
+            except BusUnavailable as error:
                 log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
                 failures += 1
                 await self.context.clock.sleep(RECONNECT.after(failures))
@@ -273,7 +297,7 @@ class ServiceProcess:
         task.add_done_callback(lambda _: self._part_ended.set())
         self._tasks.append(task)
 
-    async def _watch_broker(self, bus: KafkaBus) -> None:
+    async def _watch_broker(self, bus: Bus) -> None:
         while True:
             answers = await bus.answers()
             if bus.is_dead:
@@ -282,15 +306,15 @@ class ServiceProcess:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
             await self.gauges.look()
-            await self.context.clock.sleep(HEALTH_SECONDS)
+            await self.context.clock.sleep(self.timing.health)
 
     async def _watch_store(self) -> None:
         """A process that stands still in a transaction would hold up everybody's readers."""
         while True:
-            with suppress(*STORE_AWAY):
+            with suppress(StoreUnavailable):
                 if ended := await self.context.store.terminate_stalled_sessions():
                     log.warning("frozen_sessions_ended", sessions=ended)
-            await self.context.clock.sleep(HEALTH_SECONDS)
+            await self.context.clock.sleep(self.timing.health)
 
     async def problems(self) -> Mapping[str, str]:
         """What keeps the service from being ready, a sentence by part."""

@@ -6,34 +6,30 @@ hand, a parser that never raises, offsets sought from the store on assignment.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from aiokafka import (
-    AIOKafkaConsumer,
     AIOKafkaProducer,
     ConsumerRebalanceListener,
     ConsumerRecord,
     TopicPartition,
 )
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
-from sqlalchemy.exc import DBAPIError
 
 from busbar.messages import topics
 from busbar.runtime.core.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
-from busbar.runtime.kafka import header_names, patches
+from busbar.runtime.kafka import patches
+from busbar.runtime.kafka.errors import translated
 from busbar.runtime.kafka.offsets import Positions
 from busbar.runtime.kafka.patches import PollingConsumer, partition_of
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
-header_names.install()
-patches.install()
 
 POLL_MS = 10
 """FastStream sleeps this long after an empty poll; there is one a second."""
@@ -130,8 +126,9 @@ class KafkaBus:
         """Connect, to publish.
 
         Raises:
-            KafkaError: no broker answers.
+            BusUnavailable: no broker answers.
         """
+        patches.apply()
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=f"busbar-{self._service}-relay",
@@ -141,7 +138,8 @@ class KafkaBus:
             partitioner=partition_of,
         )
         try:
-            await producer.start()
+            with translated():
+                await producer.start()
         except BaseException:
             await producer.stop()
             raise
@@ -151,12 +149,14 @@ class KafkaBus:
         """Join the group and begin to deliver; returns once partitions have been assigned.
 
         Raises:
-            KafkaError: no broker answers.
+            BusUnavailable: no broker answers.
         """
         if self._subscriber is not None:
-            builder: Any = await self._broker.connect()
-            self._broker.config.broker_config.builder = partial(PollingConsumer, **builder.keywords)
-            await self._broker.start()
+            with translated():
+                builder: Any = await self._broker.connect()
+                consumer = partial(PollingConsumer, **builder.keywords)
+                self._broker.config.broker_config.builder = consumer
+                await self._broker.start()
 
     async def stop(self) -> None:
         """Leave the group and disconnect; what is being handled is finished first."""
@@ -168,16 +168,21 @@ class KafkaBus:
             await self._producer.stop()
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Publish ``records`` in order; returns when all of them are acknowledged."""
+        """Publish ``records`` in order; return when all of them are acknowledged.
+
+        Raises:
+            BusUnavailable: a record was not acknowledged.
+        """
         if self._producer is None:
             raise RuntimeError("the bus has not been started")
-        pending = [
-            await self._producer.send(
-                record.topic, record.value, key=record.key, headers=list(record.headers)
-            )
-            for record in records
-        ]
-        await asyncio.gather(*pending)
+        with translated():
+            pending = [
+                await self._producer.send(
+                    record.topic, record.value, key=record.key, headers=list(record.headers)
+                )
+                for record in records
+            ]
+            await asyncio.gather(*pending)
 
     async def answers(self) -> bool:
         """Whether a broker answers a metadata request within two seconds."""
@@ -300,7 +305,7 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
             try:
                 positions = await self._consumer.positions(partitions)
                 await self._bus.place(assigned, positions)
-            except (KafkaError, DBAPIError, OSError) as error:
+            except (KafkaError, OSError) as error:  # a store that is unreachable is an OSError
                 # aiokafka would only log this, and go on from anywhere.
                 log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
                 await asyncio.sleep(1)
@@ -313,10 +318,11 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
 
 
 async def _decode(message: Any) -> list[Record]:
-    return [_record(raw) for raw in message.body]
+    return [record_of(raw) for raw in message.body]
 
 
-def _record(raw: ConsumerRecord) -> Record:
+def record_of(raw: ConsumerRecord) -> Record:
+    """Return the record that the Kafka client read."""
     return Record(
         topic=raw.topic,
         partition=raw.partition,
@@ -326,50 +332,3 @@ def _record(raw: ConsumerRecord) -> Record:
         value=raw.value,
         headers=raw.headers,
     )
-
-
-async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIterator[Record]:
-    """Every record that ``topic_names`` hold now, outside of any group, up to where they end now.
-
-    Raises:
-        KafkaError: the broker does not answer, or a topic is not there.
-    """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
-        fetch_max_wait_ms=50,
-    )
-    await consumer.start()
-    try:
-        partitions = await _partitions(bootstrap, topic_names)
-        begin = await consumer.beginning_offsets(partitions)
-        end = await consumer.end_offsets(partitions)
-        open_ = {tp for tp in partitions if begin[tp] < end[tp]}
-        consumer.assign(open_)
-        for tp in open_:
-            consumer.seek(tp, begin[tp])
-        while open_:
-            for tp, raws in (await consumer.getmany(timeout_ms=200)).items():
-                for raw in raws:
-                    if raw.offset < end[tp]:
-                        yield _record(raw)
-            # The position passes transaction markers, which are offsets without a record.
-            open_ = {tp for tp in open_ if await consumer.position(tp) < end[tp]}
-    finally:
-        await consumer.stop()
-
-
-async def _partitions(bootstrap: str, topic_names: Sequence[str]) -> list[TopicPartition]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        found = await admin.describe_topics(list(topic_names))
-    finally:
-        await admin.close()
-    return [
-        TopicPartition(topic["topic"], partition["partition"])
-        for topic in found
-        for partition in topic["partitions"]
-    ]

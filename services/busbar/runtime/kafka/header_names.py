@@ -9,7 +9,6 @@ import struct
 from collections.abc import Iterator
 from typing import Any, SupportsIndex
 
-from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
@@ -75,8 +74,3 @@ class _Lenient(bytearray):
 
     def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
         return super().decode(encoding, errors)
-
-
-def install() -> None:
-    """Have every consumer of this process read such names."""
-    fetcher.MemoryRecords = LenientRecords

@@ -6,8 +6,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition, conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner, murmur2
+
+from busbar.runtime.kafka.header_names import LenientRecords
 
 POLL_WAIT_MS = 1000
 """How long a poll waits for the first record. A service that stops does not wait for it."""
@@ -66,9 +69,10 @@ class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka
             raise KafkaConnectionError(f"{self.host}:{self.port} is closed: {error}") from error
 
 
-def install() -> None:
-    """Have every client of this process use such connections."""
+def apply() -> None:
+    """Apply the patches to aiokafka, for every client of this process. May be called again."""
     conn.AIOKafkaConnection = ResilientConnection
+    fetcher.MemoryRecords = LenientRecords
 
 
 def partition_of(key: bytes | None, everything: Sequence[int], available: Sequence[int]) -> int:

@@ -1,18 +1,23 @@
-"""The event store: append-only events, inbox, offsets, tasks and documents in one transaction."""
+"""The event store: append-only events, inbox, offsets, tasks and documents in one transaction.
+
+Handlers use :class:`Transaction`. The runtime uses :class:`StoreTransaction`, which has the
+inbox, the outbox, dead letters and parked records as well.
+"""
 
 from busbar.runtime.store.engines.open import open_store
+from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 from busbar.runtime.store.model.rows import Cause, Claim, Document, StoredEvent
-from busbar.runtime.store.sql.dialect import Collision, StoreUnavailable
-from busbar.runtime.store.store import STORE_AWAY, Store
-from busbar.runtime.store.transaction import Transaction
+from busbar.runtime.store.ports import Transaction
+from busbar.runtime.store.store import Store
+from busbar.runtime.store.transaction import StoreTransaction
 
 __all__ = [
-    "STORE_AWAY",
     "Cause",
     "Claim",
     "Collision",
     "Document",
     "Store",
+    "StoreTransaction",
     "StoreUnavailable",
     "StoredEvent",
     "Transaction",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
+    AsyncExitStack,
     ExitStack,
     asynccontextmanager,
     contextmanager,
@@ -13,20 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from busbar.kernel.clock import Clock
 from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import ClaimTarget
+from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 from busbar.runtime.store.model.rows import Claim, StoredEvent
 from busbar.runtime.store.model.state_cache import StateCache
-from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.dialect import Collision, Dialect
-from busbar.runtime.store.transaction import Transaction, of
+from busbar.runtime.store.sql.dialect import Dialect
+from busbar.runtime.store.transaction import StoreTransaction
 from busbar.runtime.telemetry.meters import StoreMeter
 
 Result = TypeVar("Result")
@@ -40,12 +40,6 @@ ATTEMPTS = 5
 
 STALLED_AFTER = timedelta(seconds=5)
 """How long a session may say nothing inside of a transaction."""
-
-STORE_AWAY = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
-"""What says that the database is away. A statement that it refuses is the caller's fault.
-
-PostgreSQL says so by ``StoreUnavailable``, which is an ``OSError``.
-"""
 
 
 @dataclass(slots=True)
@@ -104,7 +98,7 @@ class Store:
 
     async def transact(
         self,
-        body: Callable[[Transaction], Awaitable[Result]],
+        body: Callable[[StoreTransaction], Awaitable[Result]],
         *,
         fence: Claim | None = None,
         reads: Collection[str] = (),
@@ -129,7 +123,7 @@ class Store:
 
     async def _transact(
         self,
-        body: Callable[[Transaction], Awaitable[Result]],
+        body: Callable[[StoreTransaction], Awaitable[Result]],
         beginning: _Beginning,
     ) -> Result:
         for _ in range(ATTEMPTS - 1):
@@ -143,7 +137,7 @@ class Store:
 
     async def _attempt(
         self,
-        body: Callable[[Transaction], Awaitable[Result]],
+        body: Callable[[StoreTransaction], Awaitable[Result]],
         beginning: _Beginning,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
@@ -151,12 +145,12 @@ class Store:
         with ExitStack() as undoing:
             async with (
                 self._turn,
-                self._writer.connect() as connection,
+                connected(self._writer) as connection,
                 self._dialect.writing(connection),
             ):
                 if streams:
                     await self._dialect.lock(connection, self.service, streams)
-                transaction = Transaction(
+                transaction = StoreTransaction(
                     connection,
                     service=self.service,
                     now=await self._dialect.now(connection, self.clock),
@@ -176,17 +170,17 @@ class Store:
                     streams |= transaction.streams
             undoing.pop_all()  # it is committed
         transaction.committed()
-        self._meter.committed(beginning.begun, transaction.written.events)
-        transaction.written.tell()
+        self._meter.committed(beginning.begun, transaction.result.events)
+        transaction.result.record()
         for listener in self._listeners:
-            listener(transaction.written)
+            listener(transaction.result)
         return result
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
+    async def reading(self) -> AsyncIterator[StoreTransaction]:
         """A consistent view for reading; what is appended to it is forgotten."""
-        async with self._reader.connect() as connection, self._dialect.reading(connection):
-            yield Transaction(
+        async with connected(self._reader) as connection, self._dialect.reading(connection):
+            yield StoreTransaction(
                 connection,
                 service=self.service,
                 now=await self._dialect.now(connection, self.clock),
@@ -211,25 +205,21 @@ class Store:
         name and no measure: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
-            query: Select[Any] = of(category, transaction.new_events(after=after)).limit(limit)
-            if key is not None:
-                query = query.where(tables.events.c.key == key)
-            if correlation is not None:
-                query = query.where(tables.events.c.correlation == correlation)
-            rows = await transaction.execute(query)
-        return [StoredEvent._make(row) for row in rows]
+            return await transaction.log.page(
+                after=after, limit=limit, key=key, correlation=correlation, category=category
+            )
 
     async def last_position(self, *, category: str = "") -> int:
         """The position of the newest event that :meth:`events` would give; 0 if there is none."""
         async with self.reading() as transaction:
-            return await transaction.newest(category=category) or 0
+            return await transaction.log.newest(category=category) or 0
 
     async def alive(self) -> bool:
         """Whether the database answers."""
         try:
             async with self.reading() as transaction:
-                await transaction.execute(select(1))
-        except (DBAPIError, OSError):
+                await transaction.log.page(after=0, limit=1)
+        except StoreUnavailable:
             return False
         return True
 
@@ -238,7 +228,7 @@ class Store:
 
         What they had begun is undone, and told to them when they wake up.
         """
-        async with self._reader.connect() as connection:
+        async with connected(self._reader) as connection:
             return await self._dialect.terminate_stalled_sessions(connection, after=after)
 
     async def close(self) -> None:
@@ -247,3 +237,20 @@ class Store:
         await self._reader.dispose()
         if self._file_lock is not None:
             self._file_lock.close()
+
+
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection of ``engine``'s pool.
+
+    Raises:
+        StoreUnavailable: the database is unreachable, or every connection of the pool is busy.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+        except StoreUnavailable:
+            raise
+        except (PoolTimeoutError, DBAPIError, OSError) as error:
+            raise StoreUnavailable(f"no connection ({type(error).__name__})") from error
+        yield connection

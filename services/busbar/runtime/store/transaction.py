@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, exists, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,17 +17,19 @@ from busbar.messages.codec.json import MAX_LEVELS, nests_deeper
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.runtime.store.model.commit_result import CommitResult, Measure
 from busbar.runtime.store.model.eager_claim import ClaimTarget
+from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.model.json import dumps
 from busbar.runtime.store.model.rows import Cause
 from busbar.runtime.store.model.state_cache import StateCache
+from busbar.runtime.store.parts.dead_letters import SealedRecords
 from busbar.runtime.store.parts.documents import Documents
 from busbar.runtime.store.parts.inbox import Inbox
+from busbar.runtime.store.parts.log import EventLog
+from busbar.runtime.store.parts.outbox import Outbox
 from busbar.runtime.store.parts.parked import Parked
 from busbar.runtime.store.parts.streams import Streams
 from busbar.runtime.store.parts.tasks import Tasks
-from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import CompiledStatement
-from busbar.runtime.store.sql.dialect import Collision, Dialect
+from busbar.runtime.store.sql.dialect import Dialect
 from busbar.runtime.store.sql.statements import EventRow
 
 State = TypeVar("State")
@@ -36,7 +37,7 @@ _Unnumbered = tuple[str, str, str, str, str, str, str, str | None, str | None, s
 """An event's values in the order of its columns, but for the version."""
 
 
-class Transaction:
+class StoreTransaction:
     """The effects of one handler. Appends are kept back and written together at the commit."""
 
     def __init__(
@@ -56,15 +57,18 @@ class Transaction:
         ``claim_targets`` work on the tasks of these kinds.
         """
         self.now = now
-        self.written = CommitResult()
+        self.result = CommitResult()
         self._connection = connection
         statements = dialect.statements
         self.inbox = Inbox(connection, statements, now=now)
         self.parked = Parked(connection, statements, now=now)
         self.tasks = Tasks(
-            connection, statements, now=now, written=self.written, claim_targets=claim_targets
+            connection, statements, now=now, written=self.result, claim_targets=claim_targets
         )
-        self.documents = Documents(connection, writing=locked is not None)
+        self.documents = Documents(connection, statements, writing=locked is not None)
+        self.sealed = SealedRecords(connection, now=now)
+        self.outbox = Outbox(connection, dialect)
+        self.log = EventLog(connection, dialect)
         self._streams = Streams(connection, statements, states)
         self._service = service
         self._dialect = dialect
@@ -194,9 +198,9 @@ class Transaction:
             )
         )
         self._streams.append(stream, id_=id_, type_=type_, data=data)
-        self.written.events += 1
+        self.result.events += 1
         if topic is not None:
-            self.written.published += 1
+            self.result.published += 1
 
     async def _numbered(self, pending: Sequence[_Unnumbered]) -> list[EventRow]:
         """``pending`` with the versions that follow what each stream has."""
@@ -239,7 +243,7 @@ class Transaction:
     def undone(self) -> None:
         """Leave nothing behind: nothing of it has happened."""
         self.tasks.undone()
-        self.written.back_to(CommitResult().so_far())
+        self.result.roll_back(CommitResult().mark())
 
     async def _lock_streams(self, streams: set[str]) -> None:
         """Keep others off ``streams``, which were not locked before the first write.
@@ -262,72 +266,13 @@ class Transaction:
 
     def measure(self, measure: Measure, value: float) -> None:
         """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
-        self.written.measured.append((measure, value))
-
-    async def assign_sequences(self, rows: Sequence[tuple[int, int, str]]) -> None:
-        """Give events their public numbers: sequence, position and digest of each."""
-        await self._dialect.statements.assign_sequences(self._connection, rows)
-
-    async def checkpoint(self, name: str, value: int) -> None:
-        """Remember that ``name`` has come as far as ``value``."""
-        await self._dialect.statements.checkpoint(self._connection, name, value)
-
-    def new_events(self, *, after: int | None) -> Select[Any]:
-        """The events after the one at position ``after``, in commit order; none is ever missed.
-
-        None leaves the position open, as the value called ``after``.
-        """
-        order = self._dialect.order()
-        return select(tables.events).where(self._dialect.committed_after(after)).order_by(*order)
-
-    async def has_new_events(self, *, after: int) -> tuple[bool, bool]:
-        """Whether :meth:`news` gives anything to publish, and whether it will in a moment.
-
-        Both in one view: what is settled between two looks would be seen by neither.
-        """
-        published = tables.events.c.topic.is_not(None)
-        some = select(tables.events.c.position)
-        is_news = exists(some.where(self._dialect.committed_after(after), published))
-        not_yet_visible = self._dialect.not_yet_visible()
-        if not_yet_visible is None:
-            return bool((await self._connection.execute(select(is_news))).scalar()), False
-        found = await self._connection.execute(select(is_news, exists(some.where(not_yet_visible))))
-        news, will_be = found.one()
-        return bool(news), bool(will_be)
-
-    async def newest(self, *, category: str = "") -> int | None:
-        """The position of the last event that :meth:`news` gives."""
-        query = of(category, self.new_events(after=0)).with_only_columns(tables.events.c.position)
-        latest = (part.desc() for part in self._dialect.order())
-        found = await self._connection.execute(query.order_by(None).order_by(*latest).limit(1))
-        position: int | None = found.scalar()
-        return position
-
-    async def not_yet_visible_since(self) -> str | None:
-        """When the first event was recorded that is committed and not to be read yet."""
-        condition = self._dialect.not_yet_visible()
-        if condition is None:
-            return None
-        query = select(tables.events.c.recorded_time).where(condition)
-        found = await self._connection.execute(query.order_by(*self._dialect.order()).limit(1))
-        first: str | None = found.scalar()
-        return first
-
-    async def rows(self, statement: CompiledStatement, **values: Any) -> list[Any]:
-        """The rows of a statement of the runtime's own that is executed again and again."""
-        return await statement.rows(self._connection, self._dialect.statements, **values)
-
-    async def execute(self, statement: Any, parameters: Any = None) -> Any:
-        """Run a statement of the runtime's own (relay, dead letters)."""
-        if parameters is None:
-            return await self._connection.execute(statement)
-        return await self._connection.execute(statement, parameters)
+        self.result.measured.append((measure, value))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo everything done inside if it raises, and let the error through."""
         await self.flush()
-        versions, index, written = dict(self._versions), self._index, self.written.so_far()
+        versions, index, written = dict(self._versions), self._index, self.result.mark()
         try:
             async with self._connection.begin_nested():
                 yield
@@ -336,15 +281,8 @@ class Transaction:
             self._versions, self._index, self._pending = versions, index, []
             self._streams.undone()
             self.tasks.undone()
-            self.written.back_to(written)
+            self.result.roll_back(written)
             raise
-
-
-def of(category: str, query: Select[Any]) -> Select[Any]:
-    """``query``, of the streams whose names begin with ``category``."""
-    if not category:
-        return query
-    return query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
 
 
 def _check(topic: str | None, type_: str, data: str) -> None:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
+from busbar.runtime.store import Claim, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.parts.tasks import fenced
 
 Result = TypeVar("Result")
 Body = Callable[[Transaction], Awaitable[Any]]
 
-CHUNK_ROWS = 200
+MAX_GROUP = 200
 """Parts of one transaction at the most: it holds rows that others may wait for."""
 
 
@@ -77,7 +77,7 @@ class GroupCommit:
     async def _record(self) -> None:
         try:
             while self._waiting:
-                parts, self._waiting = self._waiting[:CHUNK_ROWS], self._waiting[CHUNK_ROWS:]
+                parts, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 wanted = [part for part in parts if not part.told.done()]
                 if wanted:
                     await self._settle(wanted)
@@ -87,7 +87,7 @@ class GroupCommit:
     async def _settle(self, parts: Sequence[_Part]) -> None:
         try:
             outcomes = await self._store.transact(partial(_all, parts))
-        except STORE_AWAY as error:
+        except StoreUnavailable as error:
             # Perhaps it is committed: only a worker that looks again can know.
             outcomes = [error] * len(parts)
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for it
@@ -102,7 +102,7 @@ class GroupCommit:
             return error
 
 
-async def _all(parts: Sequence[_Part], tx: Transaction) -> list[Any]:
+async def _all(parts: Sequence[_Part], tx: StoreTransaction) -> list[Any]:
     held = await tx.tasks.held([part.fence for part in parts])
     ours = {claim.identity for claim in held}
     await tx.fetch({stream for part in parts for stream in part.reads})

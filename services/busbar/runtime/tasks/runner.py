@@ -1,14 +1,14 @@
-"""Runs durable tasks: claims what is due, keeps the lease alive, gives back what failed.
+"""The task runner: claims due tasks, starts workers, and releases tasks that failed.
 
-What is scheduled in this process for now is taken as it is scheduled, while there is room
-(:mod:`busbar.runtime.store.model.eager_claim`); everything else is looked for.
+A task that this process schedules for now is claimed in the transaction that schedules it, while
+there is a free slot (:mod:`busbar.runtime.store.model.eager_claim`); other tasks are polled for.
 
 A worker acts on the world between transactions. Whatever it records is fenced by its claim, so a
-process that was paused past its lease can no longer write.
+process that was paused past its lease cannot write any more.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,25 +17,37 @@ from typing import Any, Protocol, TypeVar
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.core.backoff import Backoff, Chance, chance
-from busbar.runtime.store import STORE_AWAY, Claim, Store, Transaction
+from busbar.runtime.store import Claim, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.model.commit_result import CommitResult
-from busbar.runtime.store.model.eager_claim import Opening
+from busbar.runtime.store.model.eager_claim import Preload
 from busbar.runtime.tasks.group_commit import GroupCommit
+from busbar.runtime.tasks.heartbeat import Heartbeat
+from busbar.runtime.tasks.slots import Lease, Slots
 from busbar.runtime.telemetry.logs import bind, get_logger
 from busbar.runtime.telemetry.meters import TaskMeter
 
 log = get_logger()
 Result = TypeVar("Result")
 
-CONCURRENT = 32
-"""Tasks of one kind that a process works on at a time."""
+CONCURRENCY = 32
+"""Tasks of one kind that a process works on concurrently, by default."""
 
-IDLE_SECONDS = 1.0
 BACKOFF = Backoff(first=2.0, longest=60.0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskTiming:
+    """Waits of a task runner, in seconds."""
+
+    idle: float = 1.0
+    """Longest wait for due tasks that another process scheduled."""
+
+    least: float = 0.005
+    """Shortest wait for a task that is almost due."""
+
+
 class Recording(Protocol):
-    """Where a worker records: a store, or what has several workers share its transactions."""
+    """The place where a worker records: a store, or a group commit in front of it."""
 
     async def transact(
         self,
@@ -46,53 +58,45 @@ class Recording(Protocol):
     ) -> Result:
         """Run ``body`` in a transaction that commits only while ``fence`` is held.
 
-        ``reads`` are the streams that it will read.
+        ``reads`` are the streams that it reads, fetched beforehand in one query.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One claimed task, in the hands of its worker."""
+    """One claimed task, as its worker sees it."""
 
     claim: Claim
     recording: Recording
-    opened: Any = None
-    """What was read for it in the transaction that claimed it; None if that was nothing."""
+    preloaded: Any = None
+    """Result of the job's ``preload`` for this task; None if there was nothing to read."""
 
     async def record(
         self, body: Callable[[Transaction], Awaitable[Result]], *, reads: Collection[str] = ()
     ) -> Result:
-        """Run ``body`` in a transaction that commits only while the lease is ours.
+        """Run ``body`` in a transaction that commits only while the lease is held.
 
-        It may be one with that of other workers. ``reads`` are the streams that it will read;
-        whoever names them does not wait for each.
+        Transactions of several workers may be committed as one. ``reads`` are the streams that
+        ``body`` reads, fetched beforehand in one query.
 
         Raises:
-            Fenced: it no longer is.
+            Fenced: the lease was lost.
         """
         return await self.recording.transact(body, fence=self.claim, reads=reads)
 
 
 Worker = Callable[[Work], Awaitable[None]]
-"""Does the work and ends with ``tx.tasks.finish(work.claim)`` inside :meth:`Work.record`."""
+"""Works on a task; its last :meth:`Work.record` calls ``tx.tasks.finish(work.claim)``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Who works on the tasks of a kind, on how many at a time, and what they begin with."""
+    """The worker for a kind of task, its concurrency, and what is read before it starts."""
 
     worker: Worker
-    concurrency: int = CONCURRENT
-    opening: Opening | None = None
-
-
-@dataclass(slots=True)
-class _Hand:
-    """A task in hand: who works on it, and until when it is ours if nothing extends the lease."""
-
-    claim: Claim
-    ends: datetime
+    concurrency: int = CONCURRENCY
+    preload: Preload | None = None
 
 
 class TaskRunner:
@@ -107,11 +111,12 @@ class TaskRunner:
         clock: Clock,
         holder: str,
         lease: float,
+        timing: TaskTiming | None = None,
         chance: Chance = chance,
     ) -> None:
-        """Do ``job`` on the tasks of ``kind``, each under a lease of ``lease`` seconds.
+        """Run ``job`` for the tasks of ``kind``, each under a lease of ``lease`` seconds.
 
-        What fails waits for its next try; waits differ by ``chance``.
+        A failed task is retried after a backoff; ``chance`` adds jitter to it.
         """
         self._kind = kind
         self._job = job
@@ -119,117 +124,97 @@ class TaskRunner:
         self._clock = clock
         self.holder = holder
         self.lease = timedelta(seconds=lease)
-        self.opening = job.opening
+        self.preload = job.preload
+        self._timing = timing or TaskTiming()
         self._backoff = replace(BACKOFF, chance=chance)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
-        self._running: dict[asyncio.Task[None], _Hand] = {}
-        self._reserved = 0
-        """Room that is kept for what transactions are about to take."""
-        self._is_full = False
-        """Whether there may be due tasks that there was no room for."""
-        self._is_open = False
-        """Whether it starts anything: what is taken as it stops waits for the end of its lease."""
-        self._occupied = asyncio.Event()
-        self._together = GroupCommit(store)
+        self._slots = Slots(job.concurrency, on_free=self._wake.set)
+        self._is_running = False
+        """Whether claims are started; after the stop they wait for the end of their lease."""
+        self._group = GroupCommit(store)
         store.on_commit(self._on_commit)
 
     async def run(self) -> None:
-        """Claim and work until cancelled; what is running then is given up at once."""
-        heart = asyncio.create_task(self._beat())
+        """Claim and work until cancelled; running workers are cancelled then."""
+        heartbeat = Heartbeat(self._slots, self._store, clock=self._clock, lease=self.lease)
+        beating = asyncio.create_task(heartbeat.run())
         try:
-            self._is_open = True
+            self._is_running = True
             with self._store.eager_claims(self._kind, self):
-                await self._look()
+                await self._poll()
         finally:
-            self._is_open = False
-            heart.cancel()
-            for task in self._running:
+            self._is_running = False
+            running = list(self._slots.running)
+            for task in (beating, *running):
                 task.cancel()
-            await asyncio.gather(heart, *self._running, return_exceptions=True)
-            await self._together.idle()
+            await asyncio.gather(beating, *running, return_exceptions=True)
+            await self._group.idle()
 
     def reserve(self, wanted: int) -> tuple[int, datetime]:
-        """Keep room for up to ``wanted`` tasks: for how many, and when."""
-        granted = max(0, min(wanted, self._free()))
-        self._reserved += granted
-        self._is_full = self._is_full or granted < wanted
-        return granted, self._clock.now()
+        """Reserve up to ``wanted`` slots for eager claims; return how many, and the time."""
+        return self._slots.reserve(wanted), self._clock.now()
 
     def release(self) -> None:
-        """Give up the room for one task."""
-        self._reserved -= 1
+        """Give back one reserved slot."""
+        self._slots.release()
 
-    async def _look(self) -> None:
-        """Claim and start what is due, whenever there may be something."""
+    async def _poll(self) -> None:
+        """Claim and start due tasks whenever there may be some."""
         while True:
             self._wake.clear()
             try:
-                if not await self._start():
+                if not await self._start_due():
                     await self._idle()
-            except (Conflict, *STORE_AWAY) as error:
+            except (Conflict, StoreUnavailable) as error:
                 log.warning("store_unavailable", error=type(error).__name__)
-                await self._clock.sleep(IDLE_SECONDS)
+                await self._clock.sleep(self._timing.idle)
 
-    async def _start(self) -> bool:
-        """Start to work on what is due; whether there was something."""
+    async def _start_due(self) -> bool:
+        """Claim and start due tasks; return whether there were any."""
         asked = self._clock.now()
         claimed = await self._claim()
-        for claim, opened in claimed:
-            self._begin(claim, opened, asked)
+        for claim, preloaded in claimed:
+            self._start(claim, preloaded, asked)
         return bool(claimed)
 
-    def _begin(self, claim: Claim, opened: Any, asked: datetime) -> None:
-        task = asyncio.create_task(self._work(claim, opened))
-        self._running[task] = _Hand(claim, asked + self.lease)
-        task.add_done_callback(self._done)
-        self._occupied.set()
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task)
-        if self._is_full and self._room():
-            self._wake.set()
-
-    def _free(self) -> int:
-        return self._job.concurrency - len(self._running) - self._reserved
-
-    def _room(self) -> int:
-        """How many more to take: many at a time, or none yet."""
-        room = self._free()
-        return room if room >= self._job.concurrency // 4 else 0
+    def _start(self, claim: Claim, preloaded: Any, asked: datetime) -> None:
+        task = asyncio.create_task(self._work(claim, preloaded))
+        self._slots.occupy(task, Lease(claim, asked + self.lease))
 
     async def _claim(self) -> list[tuple[Claim, Any]]:
-        room = self._room()
-        self._is_full = not room
-        if not room:
+        slots = self._slots
+        wanted = slots.claimable
+        slots.short = not wanted
+        if not wanted:
             return []
         async with self._store.reading() as tx:
             due = await tx.tasks.next_due(self._kind)
             if due is None or parse_time(due) > tx.now:
                 return []
 
-        async def take(tx: Transaction) -> list[tuple[Claim, Any]]:
+        async def claim(tx: StoreTransaction) -> list[tuple[Claim, Any]]:
             claims = await tx.tasks.claim(
-                self._kind, holder=self.holder, lease=self.lease, limit=room
+                self._kind, holder=self.holder, lease=self.lease, limit=wanted
             )
-            opened: Mapping[str, Any] = {}
-            if self.opening is not None and claims:
-                opened = await self.opening([claim.name for claim in claims], tx)
-            return [(claim, opened.get(claim.name)) for claim in claims]
+            preloaded: Mapping[str, Any] = {}
+            if self.preload is not None and claims:
+                preloaded = await self.preload([claim.name for claim in claims], tx)
+            return [(claim, preloaded.get(claim.name)) for claim in claims]
 
-        self._reserved += room
+        slots.reserve(wanted)
         try:
-            claimed = await self._store.transact(take)
+            claimed = await self._store.transact(claim)
         finally:
-            self._reserved -= room
-        self._is_full = len(claimed) == room
+            slots.release(wanted)
+        slots.short = len(claimed) == wanted
         return claimed
 
-    async def _work(self, claim: Claim, opened: Any) -> None:
-        naming = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
-        with naming, self._meter.turn() as turn:
+    async def _work(self, claim: Claim, preloaded: Any) -> None:
+        context = bind(task=claim.kind, task_name=claim.name, epoch=claim.epoch)
+        with context, self._meter.turn() as turn:
             try:
-                await self._job.worker(Work(claim, self._together, opened))
+                await self._job.worker(Work(claim, self._group, preloaded))
             except Fenced:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")
@@ -241,58 +226,30 @@ class TaskRunner:
                 log.exception("task_failed", attempts=claim.attempts)
                 await self._give_back(claim, after=self._backoff.after(claim.attempts))
 
-    async def _beat(self) -> None:
-        """Extend the leases while the work goes on; stop the work whose lease is lost."""
-        while True:
-            await self._occupied.wait()
-            await self._clock.sleep(self.lease.total_seconds() / 3)
-            if not self._running:
-                self._occupied.clear()
-                continue
-            beat, hands = self._clock.now(), dict(self._running)
-            held = await self._hold([hand.claim for hand in hands.values()])
-            for task, hand in hands.items():
-                if held is not None:
-                    hand.ends = beat + self.lease if hand.claim.identity in held else beat
-                if hand.ends <= beat and task in self._running:
-                    log.warning("lease_lost", task=hand.claim.kind, task_name=hand.claim.name)
-                    task.cancel()
-
-    async def _hold(self, claims: Sequence[Claim]) -> set[tuple[str, str, int]] | None:
-        """The identities of those that are ours still; None if the store cannot tell."""
-
-        async def extend(tx: Transaction) -> set[tuple[str, str, int]]:
-            return {claim.identity for claim in await tx.tasks.held(claims)}
-
-        try:
-            return await self._store.transact(extend)
-        except Exception as error:  # noqa: BLE001 - a heart that stops would lose every lease
-            log.warning("heartbeat_failed", error=type(error).__name__)
-            return None
-
     async def _give_back(self, claim: Claim, *, after: float) -> None:
-        async def release(tx: Transaction) -> None:
+        async def release(tx: StoreTransaction) -> None:
             await tx.tasks.finish(claim, again=tx.now + timedelta(seconds=after))
 
-        # If the store is away, the lease ends by itself.
-        with suppress(Fenced, *STORE_AWAY):
+        # While the store is unreachable nothing is released: the lease ends by itself.
+        with suppress(Fenced, StoreUnavailable):
             await self._store.transact(release)
 
-    def _on_commit(self, written: CommitResult) -> None:
-        for claim, opened, asked, taker in written.taken:
-            if taker is self:
-                self.release()
-                if self._is_open:
-                    self._begin(claim, opened, asked)
-        if self._kind in written.scheduled:
+    def _on_commit(self, result: CommitResult) -> None:
+        for eager in result.claimed:
+            if eager.target is self:
+                self._slots.release()
+                if self._is_running:
+                    self._start(eager.claim, eager.preloaded, eager.asked)
+        if self._kind in result.scheduled:
             self._wake.set()
 
     async def _idle(self) -> None:
-        wait = IDLE_SECONDS
+        wait = self._timing.idle
         async with self._store.reading() as tx:
             due = await tx.tasks.next_due(self._kind)
-            if due is not None and self._room():
-                wait = min(wait, max(0.005, (parse_time(due) - tx.now).total_seconds()))
+            if due is not None and self._slots.claimable:
+                soon = (parse_time(due) - tx.now).total_seconds()
+                wait = min(wait, max(self._timing.least, soon))
         # Not wait_for(): before Python 3.12 it can swallow a cancellation.
         with suppress(TimeoutError):
             async with asyncio.timeout(wait):

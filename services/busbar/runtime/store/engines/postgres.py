@@ -20,10 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 from busbar.runtime.store.schema import migrations, tables
 from busbar.runtime.store.sql import asyncpg_session
-from busbar.runtime.store.sql.dialect import Collision, Condition, StoreUnavailable
-from busbar.runtime.store.sql.postgres import PostgresStatements
+from busbar.runtime.store.sql.dialect import Condition
+from busbar.runtime.store.sql.postgres import AFTER, VISIBLE, PostgresStatements
 from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.store import Store
 
@@ -58,15 +59,9 @@ _TRY_LOCK = (
     "SELECT bool_and(pg_try_advisory_xact_lock(key)), pg_current_xact_id()::text::bigint"
     " FROM unnest($1::bigint[]) AS key"
 )
-_VISIBLE = text("events.xid < pg_snapshot_xmin(pg_current_snapshot())")
+_VISIBLE = text(VISIBLE)
 _NOT_YET_VISIBLE = text("events.xid >= pg_snapshot_xmin(pg_current_snapshot())")
-_AFTER = text(
-    "(events.xid, events.position) > ("
-    " COALESCE((SELECT e.xid FROM events e WHERE e.position <= :after"
-    " ORDER BY e.position DESC LIMIT 1), '0'::xid8),"
-    " COALESCE((SELECT e.position FROM events e WHERE e.position <= :after"
-    " ORDER BY e.position DESC LIMIT 1), 0))"
-)
+_AFTER = text(AFTER.format(after=":after"))
 _TERMINATE_STALLED = text(
     "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity"
     " WHERE datname = current_database() AND usename = current_user"
@@ -144,10 +139,8 @@ class PostgresDialect:
         found = await connection.execute(_TERMINATE_STALLED, {"after": after.total_seconds()})
         return int(found.scalar_one())
 
-    def committed_after(self, position: int | None) -> Condition:
-        """Later by transaction and position, and older than whatever is still running."""
-        if position is None:
-            return and_(_VISIBLE, _AFTER)
+    def committed_after(self, position: int) -> Condition:
+        """Compare by transaction id and position; exclude what running transactions may precede."""
         if position <= 0:
             return _VISIBLE
         return and_(_VISIBLE, _AFTER.bindparams(after=position))
@@ -222,10 +215,12 @@ def engine_of(
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
-        if not isinstance(context.original_exception, Exception):
+        error = context.original_exception
+        if not isinstance(error, Exception):
             return  # a cancellation, which is not the database's
-        state = str(getattr(context.original_exception, "sqlstate", None) or "")
-        if again := asyncpg_session.error_of_sqlstate(state, is_away=context.is_disconnect):
+        state = str(getattr(error, "sqlstate", None) or "")
+        is_down = context.is_disconnect or isinstance(error, OSError)
+        if again := asyncpg_session.error_of_sqlstate(state, is_away=is_down):
             raise again
 
     return engine

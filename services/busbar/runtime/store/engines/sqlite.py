@@ -1,17 +1,20 @@
 """The store in a SQLite file: one process, one writer, row order is commit order."""
 
 import fcntl
+import sqlite3
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, event, update
+from sqlalchemy import event, update
+from sqlalchemy.engine.interfaces import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store.model.errors import StoreUnavailable
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Condition
 from busbar.runtime.store.sql.sqlite import SqliteStatements
@@ -55,9 +58,9 @@ class SqliteDialect:
         """Return 0: no other process has the file open."""
         return 0
 
-    def committed_after(self, position: int | None) -> Condition:
-        """Positions are given in commit order."""
-        return tables.events.c.position > (bindparam("after") if position is None else position)
+    def committed_after(self, position: int) -> Condition:
+        """Compare positions, which are given in commit order."""
+        return tables.events.c.position > position
 
     def not_yet_visible(self) -> Condition | None:
         """What is committed can be read."""
@@ -137,6 +140,12 @@ def _prepare(engine: AsyncEngine, *, begin: str) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _translate(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, sqlite3.OperationalError | sqlite3.InterfaceError | OSError):
+            raise StoreUnavailable(f"the database file is unavailable ({error})") from error
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:

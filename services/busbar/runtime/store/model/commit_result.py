@@ -1,4 +1,4 @@
-"""What a transaction leaves to those who wait for its commit."""
+"""The result of a committed transaction, as its listeners see it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,29 +10,29 @@ Measure = Callable[[float], None]
 
 @dataclass(slots=True)
 class CommitResult:
-    """What a transaction wrote, told to whoever waits for it after the commit."""
+    """What a transaction wrote; listeners of the store get it after the commit."""
 
     published: int = 0
     events: int = 0
     scheduled: set[str] = field(default_factory=set)
-    taken: list[EagerClaim] = field(default_factory=list)
-    """The tasks that were taken as they were scheduled."""
+    claimed: list[EagerClaim] = field(default_factory=list)
+    """Tasks that were claimed as they were scheduled."""
     measured: list[tuple[Measure, float]] = field(default_factory=list)
-    """What is to be counted once it is committed."""
+    """Measurements to record after the commit."""
 
-    def so_far(self) -> tuple[int, int, int, int]:
-        """What :meth:`back_to` takes to forget what comes after this."""
-        return self.published, self.events, len(self.measured), len(self.taken)
+    def mark(self) -> tuple[int, int, int, int]:
+        """Return the state that :meth:`roll_back` takes."""
+        return self.published, self.events, len(self.measured), len(self.claimed)
 
-    def back_to(self, so_far: tuple[int, int, int, int]) -> None:
-        """Forget what was written since; what was scheduled stays, as waking up is harmless."""
-        self.published, self.events, measured, taken = so_far
+    def roll_back(self, mark: tuple[int, int, int, int]) -> None:
+        """Drop what was written since ``mark``; ``scheduled`` stays, as waking up is harmless."""
+        self.published, self.events, measured, claimed = mark
         del self.measured[measured:]
-        for one in self.taken[taken:]:
-            one.taker.release()
-        del self.taken[taken:]
+        for eager in self.claimed[claimed:]:
+            eager.target.release()
+        del self.claimed[claimed:]
 
-    def tell(self) -> None:
-        """Count what was measured: it is committed now."""
+    def record(self) -> None:
+        """Record the measurements."""
         for measure, value in self.measured:
             measure(value)

@@ -1,9 +1,8 @@
-"""Tasks that are taken in the transaction that schedules them, by the process that does so.
+"""Eager claims: tasks that are claimed in the transaction that schedules them.
 
-Whoever claims work looks for it in a transaction of its own. What is due at once, and nobody
-holds, need not be looked for: it is written with the lease of a worker of the same process that
-has room for it, who starts when the transaction is committed. If the process dies then, the lease
-ends as any other.
+Claiming due tasks takes a transaction of its own. A task that is due now and that no process holds
+can skip it: it is written with the lease of a runner in the same process that has a free slot, and
+starts when the transaction is committed. If the process dies then, the lease ends as any other.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -12,12 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 from busbar.runtime.store.model.rows import Claim
 
-Opening = Callable[[Collection[str], Any], Awaitable[Mapping[str, Any]]]
-"""Reads what the tasks of these names begin with, in the transaction that takes them."""
+Preload = Callable[[Collection[str], Any], Awaitable[Mapping[str, Any]]]
+"""Reads the starting state of tasks, by name, in the transaction that claims them."""
 
 
 class ClaimTarget(Protocol):
-    """Who works on the tasks of a kind in this process."""
+    """A runner in this process for which tasks of its kind may be claimed eagerly."""
 
     @property
     def holder(self) -> str:
@@ -26,28 +25,28 @@ class ClaimTarget(Protocol):
 
     @property
     def lease(self) -> timedelta:
-        """How long it holds them."""
+        """The length of its leases."""
         ...
 
     @property
-    def opening(self) -> Opening | None:
-        """What has to be read before it starts."""
+    def preload(self) -> Preload | None:
+        """Reads what its workers start with, if anything."""
         ...
 
     def reserve(self, wanted: int) -> tuple[int, datetime]:
-        """Keep room for up to ``wanted`` tasks: for how many, and the time by its own clock."""
+        """Reserve up to ``wanted`` slots; return how many, and the time by the runner's clock."""
         ...
 
     def release(self) -> None:
-        """Give up the room for one task, which was not taken after all."""
+        """Give back one reserved slot: its task was not claimed after all."""
         ...
 
 
 class EagerClaim(NamedTuple):
-    """A task that was taken as it was scheduled, and what its worker begins with."""
+    """A task that was claimed as it was scheduled."""
 
     claim: Claim
-    opened: Any
+    preloaded: Any
     asked: datetime
-    """When the room was kept, by the taker's clock: the lease began later."""
-    taker: ClaimTarget
+    """When the slot was reserved, by the target's clock: the lease began later."""
+    target: ClaimTarget

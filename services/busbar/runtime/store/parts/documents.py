@@ -1,29 +1,31 @@
 """Projections: JSON documents by kind and key."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.model.json import dumps, loads
 from busbar.runtime.store.model.rows import Document
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.dialect import Collision
-from busbar.runtime.store.sql.upsert import upsert
+from busbar.runtime.store.sql.statements import DocumentRow, Statements
 
 
 class Documents:
     """Saves and finds documents."""
 
-    def __init__(self, connection: AsyncConnection, *, writing: bool) -> None:
+    def __init__(
+        self, connection: AsyncConnection, statements: Statements, *, writing: bool
+    ) -> None:
         """Act on ``connection``, inside its transaction.
 
         ``writing`` keeps what is read from being changed by others before the commit. (On SQLite
         a writer has no others.)
         """
         self._connection = connection
+        self._statements = statements
         self._writing = writing
         self._absent: set[tuple[str, str]] = set()
         self._found: dict[str, dict[tuple[Any, ...], list[Document]]] = {}
@@ -39,20 +41,11 @@ class Documents:
         place = (document.kind, document.key)
         self._touch(*place)
         self._found.pop(document.kind, None)
-        row = {**asdict(document), "value": dumps(dict(document.value))}
-        statement = upsert(self._connection, tables.documents).values(**row)
-        if place in self._absent:
-            self._absent.discard(place)
-            made = await self._connection.execute(statement.on_conflict_do_nothing())
-            if made.rowcount != 1:
-                raise Collision(f"another writer made the {document.kind} {document.key}")
-            return
-        await self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["kind", "key"],
-                set_={name: row[name] for name in ("parent", "rank", "value")},
-            )
-        )
+        row = DocumentRow(*place, document.parent, document.rank, dumps(dict(document.value)))
+        only_new = place in self._absent
+        self._absent.discard(place)
+        if not await self._statements.put_document(self._connection, row, only_new=only_new):
+            raise Collision(f"another writer made the {document.kind} {document.key}")
 
     async def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """The document of ``kind`` under ``key``."""

@@ -10,7 +10,6 @@ from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.statements import Move, Statements
-from busbar.runtime.store.sql.upsert import upsert
 
 
 class Inbox:
@@ -79,10 +78,6 @@ class Inbox:
             raise Conflict(f"not every offset of {places} is what it was")
 
     async def _begin(self, consumer: str, topic: str, partition: int, next_offset: int) -> None:
-        made = await self._connection.execute(
-            upsert(self._connection, tables.offsets)
-            .values(consumer=consumer, topic=topic, partition=partition, next_offset=next_offset)
-            .on_conflict_do_nothing()
-        )
-        if made.rowcount != 1:
+        place = (consumer, topic, partition, next_offset)
+        if not await self._statements.insert_offset(self._connection, *place):
             raise Conflict(f"{topic}/{partition} has been read before")

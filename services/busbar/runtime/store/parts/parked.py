@@ -5,24 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import delete, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
 from busbar.runtime.store.model.json import dumps, loads
+from busbar.runtime.store.parts import log
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import CompiledStatement
 from busbar.runtime.store.sql.statements import Statements
-from busbar.runtime.store.sql.upsert import upsert
 
 Request = Mapping[str, Any]
-
-_ANY = CompiledStatement(
-    select(tables.parked_keys.c.ordering_key)
-    .where(tables.parked_keys.c.consumer == bindparam("consumer"))
-    .order_by(tables.parked_keys.c.ordering_key)
-    .limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +40,8 @@ class Parked:
 
     async def among(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
         """Those of ``ordering_keys`` that are parked; none of them is let go before the commit."""
-        # Mostly there is none at all, and a long list of names is dear to ask for.
-        some = await _ANY.rows(self._connection, self._statements, consumer=consumer)
-        if not ordering_keys or not some:
+        # Usually none is parked at all, and a query with a long list of keys is expensive.
+        if not ordering_keys or not await self._statements.any_parked(self._connection, consumer):
             return frozenset()
         parked = tables.parked_keys.c
         rows = await self._connection.execute(
@@ -63,12 +54,8 @@ class Parked:
 
     async def park(self, consumer: str, ordering_key: str, dead_letter: str) -> None:
         """Have ``dead_letter`` wait, last of its ordering key, which is parked from now on."""
-        values = {"since": format_time(self._now), "attempts": 0, "requests": "[]"}
-        await self._connection.execute(
-            upsert(self._connection, tables.parked_keys)
-            .values(consumer=consumer, ordering_key=ordering_key, **values)
-            .on_conflict_do_nothing()
-        )
+        since = format_time(self._now)
+        await self._statements.park_key(self._connection, consumer, ordering_key, since)
         waiting = tables.parked_records.c
         last = select(
             literal(consumer),
@@ -145,6 +132,12 @@ class Parked:
         await self._connection.execute(
             delete(tables.parked_keys).where(*self._place(consumer, ordering_key))
         )
+
+    async def count(self, consumer: str, *, limit: int) -> int:
+        """Count the parked ordering keys, up to ``limit``."""
+        parked = tables.parked_keys.c
+        some = select(parked.ordering_key).where(parked.consumer == consumer).limit(limit)
+        return await log.count(self._connection, some)
 
     def _place(self, consumer: str, ordering_key: str) -> tuple[Any, Any]:
         parked = tables.parked_keys.c

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import format_time
@@ -13,18 +13,9 @@ from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import ClaimTarget, EagerClaim
 from busbar.runtime.store.model.json import dumps, loads
 from busbar.runtime.store.model.rows import Claim
+from busbar.runtime.store.parts import log
 from busbar.runtime.store.schema import tables
-from busbar.runtime.store.sql.compiled import CompiledStatement
 from busbar.runtime.store.sql.statements import Release, ScheduleRow, Statements
-
-_CLAIMABLE = case(
-    (tables.tasks.c.expires > tables.tasks.c.due, tables.tasks.c.expires), else_=tables.tasks.c.due
-)
-_NEXT_DUE = CompiledStatement(
-    select(func.min(_CLAIMABLE)).where(
-        tables.tasks.c.kind == bindparam("kind"), tables.tasks.c.due.is_not(None)
-    )
-)
 
 _Place = tuple[str, str]
 """Kind and name of a task."""
@@ -39,9 +30,9 @@ class _Scheduled(NamedTuple):
 
 
 class _Offer(NamedTuple):
-    """Room that a taker keeps for a task, and since when."""
+    """A slot that a target has reserved for a task, and since when."""
 
-    taker: ClaimTarget
+    target: ClaimTarget
     asked: datetime
 
 
@@ -64,7 +55,7 @@ class Tasks:
         self._written = written
         self._claim_targets = claim_targets
         self._offers: dict[_Place, _Offer] = {}
-        self._opened: dict[_Place, Any] = {}
+        self._preloaded: dict[_Place, Any] = {}
         self._scheduled: dict[_Place, _Scheduled] = {}
         self._released: dict[_Place, Release] = {}
 
@@ -80,18 +71,18 @@ class Tasks:
 
         What they begin with is read in ``tx``, this transaction.
         """
-        for kind, taker in self._claim_targets.items():
+        for kind, target in self._claim_targets.items():
             places = [
                 place for place, one in self._scheduled.items() if place[0] == kind and one.due_now
             ]
             if not places:
                 continue
-            room, asked = taker.reserve(len(places))
+            room, asked = target.reserve(len(places))
             offered = places[:room]
-            self._offers |= {place: _Offer(taker, asked) for place in offered}
-            if offered and taker.opening is not None:
-                opened = await taker.opening([name for _, name in offered], tx)
-                self._opened |= {(kind, name): found for name, found in opened.items()}
+            self._offers |= {place: _Offer(target, asked) for place in offered}
+            if offered and target.preload is not None:
+                preloaded = await target.preload([name for _, name in offered], tx)
+                self._preloaded |= {(kind, name): found for name, found in preloaded.items()}
 
     async def claim(
         self, kind: str, *, holder: str, lease: timedelta, limit: int
@@ -133,17 +124,21 @@ class Tasks:
             for row in sorted(rows, key=lambda row: (row.due, row.name))
         ]
 
-    def due(self, kind: str) -> Select[tuple[str]]:
-        """When the tasks of ``kind`` were due that could be claimed now, the longest ago first."""
+    async def overdue(self, kind: str, *, limit: int) -> tuple[int, str | None]:
+        """Count the tasks of ``kind`` that could be claimed now, up to ``limit``.
+
+        Returns the count and the oldest due time.
+        """
         now, task = format_time(self._now), tables.tasks.c
         free = or_(task.expires.is_(None), task.expires <= now)
-        return select(task.due).where(task.kind == kind, task.due <= now, free).order_by(task.due)
+        due = select(task.due).where(task.kind == kind, task.due <= now, free).order_by(task.due)
+        oldest: str | None = (await self._connection.execute(due.limit(1))).scalar()
+        return await log.count(self._connection, due.limit(limit)), oldest
 
     async def next_due(self, kind: str) -> str | None:
         """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
         await self.flush()
-        ((value,),) = await _NEXT_DUE.rows(self._connection, self._statements, kind=kind)
-        return None if value is None else str(value)
+        return await self._statements.next_due(self._connection, kind)
 
     async def hold(self, claim: Claim) -> None:
         """Check that ``claim`` is still ours, and extend its lease from now.
@@ -216,16 +211,16 @@ class Tasks:
         """Write what is scheduled, with the leases of those who take it if nobody holds it."""
         rows: list[ScheduleRow] = []
         for place in sorted(scheduled):
-            one, taker = scheduled[place], offers[place].taker if place in offers else None
-            expires = format_time(self._now + taker.lease) if taker else None
-            holder = taker.holder if taker else None
+            one, target = scheduled[place], offers[place].target if place in offers else None
+            expires = format_time(self._now + target.lease) if target else None
+            holder = target.holder if target else None
             rows.append(ScheduleRow(*place, one.due, one.data, holder, expires))
         taken = await self._statements.schedule(self._connection, rows)
         self._written.scheduled.update(row.kind for row in rows if row[:2] not in taken)
         for place, offer in offers.items():
-            opened = self._opened.pop(place, None)
+            preloaded = self._preloaded.pop(place, None)
             if place not in taken:
-                offer.taker.release()
+                offer.target.release()
                 continue
             revision, epoch = taken[place]
             claim = Claim(
@@ -235,19 +230,19 @@ class Tasks:
                 revision=revision,
                 attempts=1,
                 epoch=epoch,
-                holder=offer.taker.holder,
-                lease=offer.taker.lease,
+                holder=offer.target.holder,
+                lease=offer.target.lease,
             )
-            self._written.taken.append(EagerClaim(claim, opened, offer.asked, offer.taker))
+            self._written.claimed.append(EagerClaim(claim, preloaded, offer.asked, offer.target))
 
     def undone(self) -> None:
         """Forget what has been kept back."""
         self._released.clear()
         self._scheduled.clear()
         for offer in self._offers.values():
-            offer.taker.release()
+            offer.target.release()
         self._offers.clear()
-        self._opened.clear()
+        self._preloaded.clear()
 
     async def _if_held(self, statement: Any, claim: Claim) -> bool:
         task = tables.tasks.c

@@ -12,7 +12,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.sql.dialect import Collision, StoreUnavailable
+from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 
 AWAY = ("08", "53", "57", "58", "25P03", "25006")
 """SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.

@@ -9,18 +9,9 @@ from sqlalchemy import ColumnElement, TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import Clock
-from busbar.kernel.errors import Conflict
 from busbar.runtime.store.sql.statements import Statements
 
 Condition = ColumnElement[bool] | TextClause
-
-
-class StoreUnavailable(ConnectionError):
-    """The database does not answer, or ended the connection; the same may succeed later."""
-
-
-class Collision(Conflict):
-    """Two transactions met on a stream or a row: again, with the streams locked beforehand."""
 
 
 class Dialect(Protocol):
@@ -64,15 +55,12 @@ class Dialect(Protocol):
         """End the sessions of ours that stand still in a transaction since ``after``; how many."""
         ...
 
-    def committed_after(self, position: int | None) -> Condition:
-        """Events that come after the one at ``position`` and before which none can appear.
-
-        None leaves the position open, as the value called ``after``.
-        """
+    def committed_after(self, position: int) -> Condition:
+        """Condition of events after ``position`` that no running transaction can precede."""
         ...
 
     def not_yet_visible(self) -> Condition | None:
-        """Committed events that readers may not see yet; None where there are never any."""
+        """Condition of committed events that readers must not see yet; None if there are none."""
         ...
 
     def order(self) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
     MOVED,
+    DocumentRow,
     EventRow,
     Move,
     Release,
@@ -22,6 +23,18 @@ from busbar.runtime.store.sql.statements import (
     StreamRow,
     taken,
 )
+
+VISIBLE = "events.xid < pg_snapshot_xmin(pg_current_snapshot())"
+"""Events that no running transaction can precede (ADR 12)."""
+
+AFTER = (
+    "(events.xid, events.position) > ("
+    "COALESCE((SELECT e.xid FROM events e WHERE e.position <= {after}"
+    " ORDER BY e.position DESC LIMIT 1), '0'::xid8), "
+    "COALESCE((SELECT e.position FROM events e WHERE e.position <= {after}"
+    " ORDER BY e.position DESC LIMIT 1), 0))"
+)
+"""Events after a position in commit order, which is by transaction id and then by position."""
 
 _NUMBERS = {"version": "int[]"}
 _INSERT_EVENTS = (
@@ -49,10 +62,20 @@ _NEWEST = (
     " CROSS JOIN LATERAL (SELECT version, xid FROM events WHERE events.stream = w.stream"
     " ORDER BY version DESC LIMIT 1) AS e"
 )
+_UNASSIGNED_EVENTS = (
+    "SELECT position, stream, version, id, type, time, recorded_time, correlation, causation,"  # noqa: S608 - text of ours
+    " topic, key, CASE WHEN length(data) <= $2 THEN data END AS data, metadata FROM events"
+    f" WHERE {VISIBLE} AND {AFTER.format(after='$1')} AND topic IS NOT NULL"
+    " ORDER BY xid, position LIMIT $3"
+)
 _MARK_INBOX = (
     "INSERT INTO inbox (consumer, source, id, digest, recorded_time)"
     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
     " ON CONFLICT DO NOTHING RETURNING source, id"
+)
+_INSERT_OFFSET = (
+    'INSERT INTO offsets (consumer, topic, "partition", next_offset) VALUES ($1, $2, $3, $4)'
+    " ON CONFLICT DO NOTHING"
 )
 _MOVE_OFFSETS = (
     "WITH moves AS (SELECT o.consumer, o.topic, o.partition, m.next_offset"
@@ -93,14 +116,24 @@ _RELEASE = (
 )
 
 
+_NEXT_DUE = (
+    "SELECT min(CASE WHEN expires > due THEN expires ELSE due END) FROM tasks"
+    " WHERE kind = $1 AND due IS NOT NULL"
+)
+_PUT_DOCUMENT = (
+    "INSERT INTO documents (kind, key, parent, rank, value) VALUES ($1, $2, $3, $4, $5)"
+    " ON CONFLICT (kind, key) DO "
+)
+_REPLACE = "UPDATE SET parent = excluded.parent, rank = excluded.rank, value = excluded.value"
+_ANY_PARKED = "SELECT EXISTS (SELECT 1 FROM parked_keys WHERE consumer = $1)"
+_PARK_KEY = (
+    "INSERT INTO parked_keys (consumer, ordering_key, since, attempts, requests)"
+    " VALUES ($1, $2, $3, 0, '[]') ON CONFLICT DO NOTHING"
+)
+
+
 class PostgresStatements:
     """Arrays in, one statement."""
-
-    async def rows(
-        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
-    ) -> list[Any]:
-        """The driver's own rows."""
-        return await asyncpg_session.fetch(connection, statement, *values)
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
@@ -168,6 +201,42 @@ class PostgresStatements:
             (row[0], row[1])
             for row in await asyncpg_session.fetch(connection, _RELEASE, *_columns(releases))
         ]
+
+    async def unassigned_events(
+        self, connection: AsyncConnection, *, after: int, small: int, limit: int
+    ) -> list[Any]:
+        """Read the next events to publish."""
+        return await asyncpg_session.fetch(connection, _UNASSIGNED_EVENTS, after, small, limit)
+
+    async def insert_offset(
+        self, connection: AsyncConnection, consumer: str, topic: str, partition: int, offset: int
+    ) -> bool:
+        """Insert the first offset of a partition."""
+        values = (consumer, topic, partition, offset)
+        return await asyncpg_session.execute(connection, _INSERT_OFFSET, *values) == 1
+
+    async def next_due(self, connection: AsyncConnection, kind: str) -> str | None:
+        """Read when the next claim can succeed."""
+        ((value,),) = await asyncpg_session.fetch(connection, _NEXT_DUE, kind)
+        return None if value is None else str(value)
+
+    async def put_document(
+        self, connection: AsyncConnection, row: DocumentRow, *, only_new: bool
+    ) -> bool:
+        """Insert a document or replace it."""
+        statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
+        return await asyncpg_session.execute(connection, statement, *row) == 1
+
+    async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
+        """Look for one parked key."""
+        ((found,),) = await asyncpg_session.fetch(connection, _ANY_PARKED, consumer)
+        return bool(found)
+
+    async def park_key(
+        self, connection: AsyncConnection, consumer: str, ordering_key: str, since: str
+    ) -> None:
+        """Park an ordering key."""
+        await asyncpg_session.execute(connection, _PARK_KEY, consumer, ordering_key, since)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> tuple[list[Any], ...]:

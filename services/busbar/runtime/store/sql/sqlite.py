@@ -10,6 +10,7 @@ from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
     MOVED,
+    DocumentRow,
     EventRow,
     Move,
     Release,
@@ -41,9 +42,18 @@ _NEWEST = (
     " SELECT w.stream, max(e.version), 0 FROM w JOIN events e ON e.stream = w.stream"
     " GROUP BY w.stream"
 )
+_UNASSIGNED_EVENTS = (
+    "SELECT position, stream, version, id, type, time, recorded_time, correlation, causation,"
+    " topic, key, CASE WHEN length(data) <= ? THEN data END AS data, metadata FROM events"
+    " WHERE position > ? AND topic IS NOT NULL ORDER BY position LIMIT ?"
+)
 _MARK_INBOX = (
     "INSERT INTO inbox (consumer, source, id, digest, recorded_time) VALUES {values}"
     " ON CONFLICT DO NOTHING RETURNING source, id"
+)
+_INSERT_OFFSET = (
+    'INSERT INTO offsets (consumer, topic, "partition", next_offset) VALUES (?, ?, ?, ?)'
+    " ON CONFLICT DO NOTHING"
 )
 _MOVE_OFFSETS = (
     "UPDATE offsets SET next_offset = ?"
@@ -74,15 +84,24 @@ _RELEASE = (
 )
 
 
+_NEXT_DUE = (
+    "SELECT min(CASE WHEN expires > due THEN expires ELSE due END) FROM tasks"
+    " WHERE kind = ? AND due IS NOT NULL"
+)
+_PUT_DOCUMENT = (
+    "INSERT INTO documents (kind, key, parent, rank, value) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT (kind, key) DO "
+)
+_REPLACE = "UPDATE SET parent = excluded.parent, rank = excluded.rank, value = excluded.value"
+_ANY_PARKED = "SELECT EXISTS (SELECT 1 FROM parked_keys WHERE consumer = ?)"
+_PARK_KEY = (
+    "INSERT INTO parked_keys (consumer, ordering_key, since, attempts, requests)"
+    " VALUES (?, ?, ?, 0, '[]') ON CONFLICT DO NOTHING"
+)
+
+
 class SqliteStatements:
     """Lists of values in, or a statement that is repeated inside the driver."""
-
-    async def rows(
-        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
-    ) -> list[Any]:
-        """What the driver gives, if it gives anything."""
-        result = await connection.exec_driver_sql(statement, tuple(values))
-        return list(result) if result.returns_rows else []
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
@@ -144,6 +163,41 @@ class SqliteStatements:
     ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
         return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, releases)]
+
+    async def unassigned_events(
+        self, connection: AsyncConnection, *, after: int, small: int, limit: int
+    ) -> list[Any]:
+        """Read the next events to publish."""
+        return list(await connection.exec_driver_sql(_UNASSIGNED_EVENTS, (small, after, limit)))
+
+    async def insert_offset(
+        self, connection: AsyncConnection, consumer: str, topic: str, partition: int, offset: int
+    ) -> bool:
+        """Insert the first offset of a partition."""
+        values = (consumer, topic, partition, offset)
+        return (await connection.exec_driver_sql(_INSERT_OFFSET, values)).rowcount == 1
+
+    async def next_due(self, connection: AsyncConnection, kind: str) -> str | None:
+        """Read when the next claim can succeed."""
+        value = (await connection.exec_driver_sql(_NEXT_DUE, (kind,))).scalar()
+        return None if value is None else str(value)
+
+    async def put_document(
+        self, connection: AsyncConnection, row: DocumentRow, *, only_new: bool
+    ) -> bool:
+        """Insert a document or replace it."""
+        statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
+        return (await connection.exec_driver_sql(statement, tuple(row))).rowcount == 1
+
+    async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
+        """Look for one parked key."""
+        return bool((await connection.exec_driver_sql(_ANY_PARKED, (consumer,))).scalar())
+
+    async def park_key(
+        self, connection: AsyncConnection, consumer: str, ordering_key: str, since: str
+    ) -> None:
+        """Park an ordering key."""
+        await connection.exec_driver_sql(_PARK_KEY, (consumer, ordering_key, since))
 
 
 async def _listed(

@@ -1,4 +1,4 @@
-"""Statements over many rows at once, in the form in which each database takes them fastest."""
+"""The statements that run for every batch, named once and implemented per database."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,79 +83,126 @@ class Release(NamedTuple):
     again: str | None
 
 
-class Statements(Protocol):
-    """Every method is one statement, or one that is executed for every row."""
+class DocumentRow(NamedTuple):
+    """A document's values in the order of its columns."""
 
-    async def rows(
-        self, connection: AsyncConnection, statement: str, values: Sequence[Any]
-    ) -> list[Any]:
-        """The rows of a statement in the driver's own words; ``values`` in their order."""
-        ...
+    kind: str
+    key: str
+    parent: str
+    rank: str
+    value: str
+
+
+class Statements(Protocol):
+    """The statements that run for every batch, each written for its database.
+
+    Every method is one statement, or one that the driver repeats for every row. Schema changes
+    and rare reads go through SQLAlchemy Core instead.
+    """
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows``; their positions follow the order in which they are given.
 
         Raises:
-            IntegrityError: another event has such an id, or such a version of its stream.
+            IntegrityError: an event id, or a version of a stream, exists already.
+        """
+        ...
+
+    async def read_streams(
+        self, connection: AsyncConnection, since: Mapping[str, int]
+    ) -> list[StreamRow]:
+        """Return the events of each stream from the given version on, ordered by version."""
+        ...
+
+    async def newest(
+        self, connection: AsyncConnection, streams: Sequence[str]
+    ) -> list[tuple[str, int, int]]:
+        """Return stream, version and transaction id of the newest event of each stream."""
+        ...
+
+    async def unassigned_events(
+        self, connection: AsyncConnection, *, after: int, small: int, limit: int
+    ) -> list[Any]:
+        """Return the first events to publish after position ``after``, in commit order.
+
+        The columns are those of ``StoredEvent``; ``data`` is null where it has more than
+        ``small`` characters.
         """
         ...
 
     async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
-        """Insert the sequence, position and digest of events that are to be published."""
+        """Insert sequence, position and digest of events that are to be published."""
         ...
 
     async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
-        """Remember how far ``name`` has come."""
-        ...
-
-    async def read_streams(
-        self, connection: AsyncConnection, since: Mapping[str, int]
-    ) -> list[StreamRow]:
-        """The events of each stream from the given version on, in the order of versions."""
-        ...
-
-    async def newest(
-        self, connection: AsyncConnection, streams: Sequence[str]
-    ) -> list[tuple[str, int, int]]:
-        """Stream, version and transaction number of the newest event of each that has any."""
+        """Insert or move the checkpoint ``name``."""
         ...
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
-        """Insert consumer, source, id, digest and time; which sources and ids were new."""
+        """Insert consumer, source, id, digest and time; return the (source, id) pairs inserted."""
+        ...
+
+    async def insert_offset(
+        self, connection: AsyncConnection, consumer: str, topic: str, partition: int, offset: int
+    ) -> bool:
+        """Insert the first offset of a partition; return whether it was the first."""
         ...
 
     async def move_offsets(
         self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
     ) -> int:
-        """Move offsets that are what is expected of them; how many were."""
+        """Move the offsets that have their expected value; return how many had."""
         ...
 
     async def schedule(
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
-        """Insert or move tasks; revision and epoch of those that their holder has now.
+        """Insert or move tasks; return revision and epoch of those claimed by their holder.
 
-        One that another holds still when it is due is only moved.
+        A task whose lease is held by another process when it is due is only moved.
         """
+        ...
+
+    async def next_due(self, connection: AsyncConnection, kind: str) -> str | None:
+        """Return when the next claim of a task of ``kind`` can succeed."""
         ...
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
-        """Extend the leases of ``claims``; kind, name and epoch of those that are held still."""
+        """Extend the leases of ``claims``; return kind, name and epoch of those still held."""
         ...
 
     async def release(
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
-        """Give claims back that are held still; kind of each, and when it is due again, if ever."""
+        """Release claims that are still held; return the kind and next due time of each."""
+        ...
+
+    async def put_document(
+        self, connection: AsyncConnection, row: DocumentRow, *, only_new: bool
+    ) -> bool:
+        """Insert a document or replace it; with ``only_new`` keep an existing one.
+
+        Returns whether the row was written.
+        """
+        ...
+
+    async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
+        """Return whether any ordering key of ``consumer`` is parked."""
+        ...
+
+    async def park_key(
+        self, connection: AsyncConnection, consumer: str, ordering_key: str, since: str
+    ) -> None:
+        """Park an ordering key, unless it is parked already."""
         ...
 
 
 def taken(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Revision and epoch by kind and name; only whoever takes a task makes an attempt at it."""
+    """Return revision and epoch by kind and name of the tasks in ``rows`` that were claimed."""
     return {(row[0], row[1]): (row[2], row[3]) for row in rows if row[4] == 1}

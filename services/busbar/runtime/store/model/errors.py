@@ -1,0 +1,11 @@
+"""Errors that the store raises, whichever database it runs on."""
+
+from busbar.kernel.errors import BusbarError, Conflict
+
+
+class StoreUnavailable(BusbarError, ConnectionError):
+    """The database is unreachable or ended the connection; the same call may succeed later."""
+
+
+class Collision(Conflict):
+    """Two transactions met on a stream or a row; retry with the streams locked beforehand."""

@@ -1,0 +1,77 @@
+"""Reading the event log in commit order."""
+
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from busbar.runtime.store.model.rows import StoredEvent
+from busbar.runtime.store.schema import tables
+from busbar.runtime.store.sql.dialect import Dialect
+
+
+def committed(dialect: Dialect, *, after: int, category: str = "") -> Select[Any]:
+    """Select the events after position ``after`` in commit order; none is ever skipped.
+
+    ``category`` keeps streams whose names begin with it.
+    """
+    query = select(tables.events).where(dialect.committed_after(after)).order_by(*dialect.order())
+    if not category:
+        return query
+    return query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
+
+
+async def count(connection: AsyncConnection, rows: Select[Any]) -> int:
+    """Count ``rows``, which has to have a limit of its own: counting a table is expensive."""
+    found = await connection.execute(select(func.count()).select_from(rows.subquery()))
+    return int(found.scalar_one())
+
+
+class EventLog:
+    """Pages of the event log as one transaction sees it."""
+
+    def __init__(self, connection: AsyncConnection, dialect: Dialect) -> None:
+        """Read on ``connection``, inside its transaction."""
+        self._connection = connection
+        self._dialect = dialect
+
+    async def page(
+        self,
+        *,
+        after: int,
+        limit: int,
+        key: str | None = None,
+        correlation: str | None = None,
+        category: str = "",
+    ) -> list[StoredEvent]:
+        """Return up to ``limit`` events after position ``after`` that match the filters."""
+        query = committed(self._dialect, after=after, category=category).limit(limit)
+        if key is not None:
+            query = query.where(tables.events.c.key == key)
+        if correlation is not None:
+            query = query.where(tables.events.c.correlation == correlation)
+        rows = await self._connection.execute(query)
+        return [StoredEvent._make(row) for row in rows]
+
+    async def newest(self, *, category: str = "") -> int | None:
+        """Return the position of the newest visible event, or None if there is none."""
+        query = committed(self._dialect, after=0, category=category)
+        latest = (part.desc() for part in self._dialect.order())
+        found = await self._connection.execute(
+            query.with_only_columns(tables.events.c.position)
+            .order_by(None)
+            .order_by(*latest)
+            .limit(1)
+        )
+        position: int | None = found.scalar()
+        return position
+
+    async def hidden_since(self) -> str | None:
+        """Return the recorded time of the oldest committed event that readers may not see yet."""
+        condition = self._dialect.not_yet_visible()
+        if condition is None:
+            return None
+        query = select(tables.events.c.recorded_time).where(condition)
+        found = await self._connection.execute(query.order_by(*self._dialect.order()).limit(1))
+        first: str | None = found.scalar()
+        return first
