@@ -32,7 +32,8 @@ def said(file: PromiseFile) -> list[str]:
         ({**OBJECT, "properties": {"x": {"$dynamicRef": "#y"}}}, "x.$dynamicRef", "not supported"),
         ({**OBJECT, "properties": {"x": {"$id": "https://e.org/x"}}}, "x.$id", "at the top"),
         ({**OBJECT, "properties": {"x": {"pattern": "("}}}, "x.pattern", "not a regular"),
-        ({**OBJECT, "properties": {"x": {"pattern": "(a+)+"}}}, "x.pattern", "for ever"),
+        ({**OBJECT, "properties": {"x": {"pattern": "(?=a)"}}}, "x.pattern", "lookaround"),
+        ({**OBJECT, "patternProperties": {r"(a)\1": True}}, "patternProperties", "backreferences"),
         (
             {**OBJECT, "properties": {"x": {"type": "integer", "default": "1"}}},
             "x.default",

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from busbar.messages.policy import Violation
 from busbar.policy.domain import Promise, Promises
 from busbar.policy.domain.explain import MAX_DEPTH, MAX_VIOLATIONS
+from busbar.policy.domain.validator import validator_for
 
 Build = Callable[..., Promise]
 
@@ -128,6 +129,7 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
         ({"multipleOf": 5}, 6, "x must be a multiple of 5, 6 was given", "a multiple of 5"),
         ({"pattern": "^a$"}, "b", 'x must match "^a$", "b" was given', 'matching "^a$"'),
         ({"pattern": "^a$"}, "a\n", "x must match", "matching"),
+        ({"pattern": "a"}, "a" * 1025, "x must match a pattern, so it can have 1024", "matching"),
         (
             {"type": "string", "minLength": 2, "maxLength": 3},
             "a",
@@ -214,6 +216,90 @@ def test_properties_with_a_pattern_or_a_schema_for_the_rest_are_checked(promise:
     violations = refused(promise(spec=spec), {"n_1": 1, "n_2": "x", "m": 1, "labels": {"a": 1}})
 
     assert [v.pointer for v in violations] == ["/spec/labels/a", "/spec/m", "/spec/n_2"]
+
+
+def test_a_name_that_is_too_long_for_a_pattern_does_not_slip_past_it(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "labels": {
+                "type": "object",
+                "additionalProperties": True,
+                "patternProperties": {"^n": {"type": "integer"}},
+            }
+        },
+    }
+
+    (violation,) = refused(promise(spec=spec), {"labels": {"n" * 1025: "x"}})
+
+    assert "names have 1024 characters" in violation.message
+
+
+PATTERNS = st.sampled_from(["^a", "b$", "[ab]", "c"])
+LEAVES = st.sampled_from([True, {"type": "integer"}, {"type": "string"}])
+UNEVALUATED = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=2),
+            "patternProperties": st.dictionaries(PATTERNS, LEAVES, max_size=2),
+            "additionalProperties": LEAVES,
+            "required": st.lists(st.sampled_from("abc"), max_size=1),
+            "$ref": st.just("#/$defs/shared"),
+        },
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=2),
+            "allOf": st.lists(inner, min_size=1, max_size=2),
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "oneOf": st.lists(inner, min_size=1, max_size=2),
+            "if": inner,
+            "then": inner,
+            "else": inner,
+            "dependentSchemas": st.dictionaries(st.sampled_from("abc"), inner, max_size=1),
+        },
+    ),
+    max_leaves=4,
+)
+
+
+@given(
+    schema=UNEVALUATED,
+    unevaluated=st.just(value=False) | LEAVES,
+    spec=st.dictionaries(st.sampled_from(["a", "ab", "b", "c", "d"]), st.integers() | st.text()),
+)
+def test_unevaluated_properties_are_those_of_json_schema(
+    schema: dict[str, Any], unevaluated: Any, spec: dict[str, Any]
+) -> None:
+    whole = {
+        **schema,
+        "unevaluatedProperties": unevaluated,
+        "$defs": {"shared": {"properties": {"a": True}, "patternProperties": {"^b": True}}},
+    }
+
+    assert validator_for(whole).is_valid(spec) is Draft202012Validator(whole).is_valid(spec)
+
+
+@pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
+def test_a_pattern_that_takes_others_exponential_time_is_searched_for_in_linear_time(
+    promise: Build, keyword: str
+) -> None:
+    hard = "a" * 1000 + "!"
+    spec = {
+        "type": "object",
+        keyword: False,
+        "properties": {"x": {"pattern": "^(a+)+$"}},
+        "patternProperties": {"^(a|a)*$": True},
+    }
+
+    pointers = [
+        violation.pointer for violation in refused(promise(spec=spec), {"x": hard, hard: 1})
+    ]
+
+    assert pointers == [f"/spec/{hard}", "/spec/x"]
 
 
 def test_a_refusal_lists_only_so_many_things(promise: Build) -> None:

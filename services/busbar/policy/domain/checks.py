@@ -63,8 +63,8 @@ def _form_problems(schema: JsonObject) -> Iterator[Problem]:
         yield from _open_problems(place, child)
         yield from _ref_problems(place, child, schema)
         for at, pattern in _patterns_of(child):
-            if problem := patterns.problem_with(pattern):
-                yield Problem((*place, *at), problem, "write a simpler pattern")
+            if refused := patterns.problem_with(pattern):
+                yield Problem((*place, *at), refused.problem, refused.fix)
 
 
 def _open_problems(place: Place, schema: JsonObject) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from jsonschema.protocols import Validator
 
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
+from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.schema import flattened, properties_of
 from busbar.policy.domain.words import Place, did_you_mean, dotted, listed, pointer, shorten, show
 
@@ -72,8 +73,7 @@ def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
     """Every way in which ``spec`` does not fit, in the order of its places; empty if it fits."""
     if found := unfit(spec):
         return found
-    errors = _flat(validator.iter_errors(spec), _root(validator))
-    explained = {_violation(error, validator): None for error in errors}
+    explained = {_violation(error, validator): None for error in validator.iter_errors(spec)}
     ordered = sorted(explained, key=lambda violation: (violation.pointer, violation.message))
     if len(ordered) <= MAX_VIOLATIONS:
         return tuple(ordered)
@@ -90,29 +90,6 @@ def _root(validator: Validator) -> JsonObject:
     return validator.schema if isinstance(validator.schema, dict) else {}
 
 
-def _flat(errors: Iterator[ValidationError], root: JsonObject) -> Iterator[ValidationError]:
-    """One error per property where the library names several in one."""
-    for error in errors:
-        names = _unevaluated(error, root)
-        if names is None:
-            yield error
-            continue
-        for name in names:
-            single = ValidationError("unknown", path=[*error.absolute_path, name])
-            single.validator, single.schema = "additionalProperties", error.schema
-            yield single
-
-
-def _unevaluated(error: ValidationError, root: JsonObject) -> list[str] | None:
-    if error.validator != "unevaluatedProperties" or error.validator_value is not False:
-        return None
-    # The library also calls a property unevaluated that is known, but wrong: an error of its own.
-    known = properties_of(error.schema, root)
-    instance: Any = error.instance
-    quoted = [name for name in instance if name not in known and repr(name) in error.message]
-    return quoted or None
-
-
 def _violation(error: ValidationError, validator: Validator) -> Violation:
     place: Place = tuple(error.absolute_path)
     root = _root(validator)
@@ -122,7 +99,7 @@ def _violation(error: ValidationError, validator: Validator) -> Violation:
         case "required":
             child = properties_of(error.schema, root).get(str(place[-1]), True)
             message, fix = f"{name} is missing", f"add it: {allowed(flattened(child, root))}"
-        case "additionalProperties":
+        case "additionalProperties" | "unevaluatedProperties":
             unknown = str(place[-1])
             message = f"{name} is not known here"
             fix = did_you_mean(unknown, known, otherwise=f"known are: {listed(known)}")
@@ -230,6 +207,13 @@ def _must_be(error: ValidationError) -> str:
     return f"must be {allowed(schema)}, {show(error.instance)} was given"
 
 
+def _must_match(error: ValidationError) -> str:
+    instance: Any = error.instance
+    if len(instance) > MAX_TEXT:
+        return f"must match a pattern, so it can have {MAX_TEXT} characters, it has {len(instance)}"
+    return f"must match {show(error.validator_value)}, {show(instance)} was given"
+
+
 _SENTENCES: Final[dict[str, _Sentence]] = {
     "type": _must_be,
     "enum": _must_be,
@@ -246,8 +230,6 @@ _SENTENCES: Final[dict[str, _Sentence]] = {
     "minProperties": _count("at least", "properties"),
     "maxProperties": _count("at most", "properties"),
     "uniqueItems": lambda _: "holds an item twice",
-    "pattern": lambda error: (
-        f"must match {show(error.validator_value)}, {show(error.instance)} was given"
-    ),
+    "pattern": _must_match,
     "not": lambda error: f"must not be {show(error.instance)}",
 }

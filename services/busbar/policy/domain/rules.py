@@ -171,8 +171,8 @@ def _condition_problems(condition: Condition) -> list[tuple[Place, str, str]]:
     operator, operand = condition.operators[0], condition.operand
     if operand is None and operator not in {"equals", "not_equals"}:
         found.append(((operator,), f"{operator} compares with nothing", "give it a value"))
-    elif "matches" in operator and (problem := patterns.problem_with(operand)):
-        found.append(((operator,), problem, "write a simpler pattern"))
+    elif "matches" in operator and (refused := patterns.problem_with(operand)):
+        found.append(((operator,), refused.problem, refused.fix))
     return found
 
 
@@ -215,7 +215,7 @@ def _compare(operator: str, value: Any, operand: Any) -> bool:
         case "less_than":
             return _is_number(value) and bool(value < operand)
         case _:  # matches, not_matches
-            found = patterns.found(operand, value) if isinstance(value, str) else False
+            found = patterns.search(operand, value) if isinstance(value, str) else False
             return found is None or found is (operator == "matches")
 
 
