@@ -13,12 +13,12 @@ from typing import Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy import documents
 from busbar.policy.domain import checks, rules
 from busbar.policy.domain.fields import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
 from busbar.policy.domain.words import Problem, dotted
+from busbar.runtime.core import yaml
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _MAX_NAMED: Final = 10
@@ -131,10 +131,9 @@ def _by_claim(read: Iterable[_Read[PromiseFile]]) -> dict[str, list[_Read[Promis
 
 def _read(path: Path, model: type[Model], check: Callable[[Model], list[Problem]]) -> _Read[Model]:
     try:
-        document = documents.read(path)
-    except documents.UnreadableDocumentError as error:
-        line = f"line {error.line}: " if error.line else ""
-        return _Read(path, problems=(f"{line}{error.problem} ({error.fix})",))
+        document = yaml.read(path)
+    except yaml.InvalidYamlError as error:
+        return _Read(path, problems=(str(error),))
     name = document.data.get("name") if isinstance(document.data, dict) else None
     name = name if isinstance(name, str) and name else None
     try:
@@ -148,7 +147,7 @@ def _read(path: Path, model: type[Model], check: Callable[[Model], list[Problem]
     return _Read(path, name, problems=tuple(_said(document, problem) for problem in problems))
 
 
-def _said(document: documents.Document, problem: Problem) -> str:
+def _said(document: yaml.Document, problem: Problem) -> str:
     """``line 12, at versions.v1.plan.0.adapter: what is wrong (what to do)``."""
     at = f", at {dotted(problem.place)}" if problem.place else ""
-    return f"line {document.line_of(problem.place)}{at}: {problem.problem} ({problem.fix})"
+    return f"line {document.position_of(problem.place).line}{at}: {problem.problem} ({problem.fix})"

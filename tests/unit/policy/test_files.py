@@ -1,12 +1,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.documents import MAX_BYTES, MAX_DEPTH, UnreadableDocumentError, parse
 from busbar.policy.files import load_promise, load_promises, load_rules
+from busbar.runtime.core.yaml import MAX_BYTES
 
 GOOD = """
 busbar: promise/v1
@@ -145,48 +143,6 @@ def test_two_rules_cannot_share_a_name(tmp_path: Path) -> None:
         load_rules([tmp_path])
 
 
-@pytest.mark.parametrize(
-    ("text", "problem", "line"),
-    [
-        ("a: 1\nb: 2\na: 3", "there twice", 3),
-        ("a: &x 1\nb: *x", "anchors", 1),
-        ("a: *x", "anchors", 1),
-        ("a: 1\nb: !!python/object:os.system {}", "tags", 2),
-        ("a: !!binary aGk=", "tags", 1),
-        ("when: !${spec.x}", "YAML", 1),
-        ("1: a", "not text", 1),
-        ("? [a]\n: b", "not text", 1),
-        ("[" * (MAX_DEPTH + 1), "deep", 1),
-        ("[" * 100_000, "deep", 1),
-        ("a: [1", "YAML", 1),
-        ("--- a\n--- b", "YAML", 2),
-        ("a: 1e999", "too large", 1),
-        ("a: 12345678901234567890", "too large", 1),
-        ("", "empty", None),
-        ("# nothing", "empty", None),
-        ("a: \x07", "character", None),
-    ],
-)
-def test_yaml_that_surprises_is_refused(text: str, problem: str, line: int | None) -> None:
-    with pytest.raises(UnreadableDocumentError, match=problem) as caught:
-        parse(text)
-
-    assert caught.value.fix
-    assert caught.value.line in {line, (line or 0) + 1}
-
-
-def test_plain_words_stay_text_and_numbers_are_numbers() -> None:
-    text = "a: [yes, on, no, 2026-01-01, 1:30, .nan, .inf, 1_0, 0x1f, '1', <<]"
-
-    values = parse(text).data["a"]
-
-    assert values == text.removeprefix("a: [").removesuffix("]").replace("'", "").split(", ")
-    assert parse("[1, -2, 1.5, 1e3, .5, true, False, null, ~, ]").data == [
-        *(1, -2, 1.5, 1000.0, 0.5),
-        *(True, False, None, None),
-    ]
-
-
 def test_a_file_too_large_or_not_utf8_is_broken(tmp_path: Path) -> None:
     write(tmp_path, "large.yaml", "#" * (MAX_BYTES + 1))
     (tmp_path / "latin.yaml").write_bytes("näme: x".encode("latin-1"))
@@ -195,13 +151,3 @@ def test_a_file_too_large_or_not_utf8_is_broken(tmp_path: Path) -> None:
 
     assert "larger than 256 kB" in str(promises.problem_of("large"))
     assert "not UTF-8" in str(promises.problem_of("latin"))
-
-
-@given(st.text(alphabet="ab:-[]{}&*!|>'\"# \n?,0.~", max_size=30) | st.text(max_size=10))
-def test_any_text_is_read_or_explained(text: str) -> None:
-    try:
-        document = parse(text)
-    except UnreadableDocumentError as error:
-        assert error.fix  # noqa: PT017 - the type is what is tested
-        return
-    assert document.line_of(("a", 0, "b")) >= 1
