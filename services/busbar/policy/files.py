@@ -6,14 +6,14 @@ stops the loading, since without it something would be allowed that should not b
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.domain import checks, rules
+from busbar.policy.domain import checks, rule_checks
 from busbar.policy.domain.fields import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
@@ -27,22 +27,41 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class _Read(Generic[Model]):
-    """One file: what it holds, or what is wrong with it; ``name`` as far as it could be read."""
+class LocatedProblem:
+    """One thing that is wrong with a file: where, what, and what to do.
+
+    ``position`` is None if no line is to blame, ``place`` is empty if the file cannot be read.
+    """
+
+    position: yaml.Position | None
+    place: str
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        if self.place and self.position:
+            return f"line {self.position.line}, at {self.place}: {self.problem} ({self.fix})"
+        at = f"{self.position}: " if self.position else ""
+        return f"{at}{self.problem} ({self.fix})"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile(Generic[Model]):
+    """One file: its content, or what is wrong with it; ``name`` if that much can be read."""
 
     path: Path
     name: str | None = None
     content: Model | None = None
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[LocatedProblem, ...] = ()
 
     def error(self, kind: str) -> ConfigurationError:
-        """The problems as one error."""
-        named = "; ".join(self.problems[:_MAX_NAMED])
+        """Return the problems as one error."""
+        named = "; ".join(map(str, self.problems[:_MAX_NAMED]))
         more = len(self.problems) - _MAX_NAMED
         return ConfigurationError(
             f"The {kind} file {self.path} is broken: {named}"
             + (f"; and {more} more." if more > 0 else "."),
-            fix="Mend it, then load it again.",
+            fix="Correct it, then load it again.",
         )
 
 
@@ -82,33 +101,58 @@ def load_promise(path: Path) -> Promise:
     return promise_of(read.content)
 
 
-def load_rules(folders: Sequence[Path]) -> RuleBook:
-    """The rules in ``folders``.
+def check_rules(paths: Sequence[Path]) -> list[CheckedFile[RuleFile]]:
+    """Read and check every rule file in ``paths``, files and folders.
 
     Raises:
-        ConfigurationError: a folder is not there, a file is broken, or two rules share a name.
+        ConfigurationError: a path does not exist.
     """
-    found: dict[str, Path] = {}
+    files: list[CheckedFile[RuleFile]] = []
+    found: dict[str, tuple[Path, Rule]] = {}
+    for path in _files(paths):
+        file = _read(path, RuleFile, rule_checks.problems_in)
+        problems = []
+        for rule in file.content.rules if file.content else ():
+            first = found.setdefault(rule.name, (path, rule))
+            if first[1] is not rule:
+                problems.append(_repeated(rule.name, first[0]))
+        if problems:
+            file = replace(file, content=None, problems=tuple(problems))
+        files.append(file)
+    return files
+
+
+def _repeated(name: str, first: Path) -> LocatedProblem:
+    return LocatedProblem(
+        position=None,
+        place="",
+        problem=f"the rule {name} is also in {first}",
+        fix="give one of them another name",
+    )
+
+
+def load_rules(paths: Sequence[Path]) -> RuleBook:
+    """Load the rules in ``paths``, files and folders.
+
+    Raises:
+        ConfigurationError: a path does not exist, a file is broken, an example does not come out
+            as expected, or two rules share a name.
+    """
     book: list[Rule] = []
-    for path in _files(folders):
-        read = _read(path, RuleFile, rules.problems_in)
-        if read.content is None:
-            raise read.error("rule")
-        for rule in read.content.rules:
-            if rule.name in found:
-                raise ConfigurationError(
-                    f"The rule {rule.name} is in {found[rule.name]} and again in {path}.",
-                    fix="Give one of them another name.",
-                )
-            found[rule.name] = path
-            book.append(rule)
+    for file in check_rules(paths):
+        if file.content is None:
+            raise file.error("rule")
+        book.extend(file.content.rules)
     return RuleBook.of(book)
 
 
-def _files(folders: Iterable[Path]) -> list[Path]:
-    """The files to read, each once, in an order that does not depend on the file system."""
+def _files(paths: Iterable[Path]) -> list[Path]:
+    """List the files to read, each once, in an order that does not depend on the file system."""
     found: dict[Path, Path] = {}
-    for folder in folders:
+    for folder in paths:
+        if folder.is_file():
+            found.setdefault(folder.resolve(), folder)
+            continue
         if not folder.is_dir():
             raise ConfigurationError(
                 f"The folder {folder} is not there.",
@@ -121,19 +165,24 @@ def _files(folders: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def _by_claim(read: Iterable[_Read[PromiseFile]]) -> dict[str, list[_Read[PromiseFile]]]:
+def _by_claim(
+    read: Iterable[CheckedFile[PromiseFile]],
+) -> dict[str, list[CheckedFile[PromiseFile]]]:
     """The files by the name they claim, or by their own where they claim none."""
-    claims: dict[str, list[_Read[PromiseFile]]] = {}
+    claims: dict[str, list[CheckedFile[PromiseFile]]] = {}
     for file in read:
         claims.setdefault(file.name or str(file.path), []).append(file)
     return claims
 
 
-def _read(path: Path, model: type[Model], check: Callable[[Model], list[Problem]]) -> _Read[Model]:
+def _read(
+    path: Path, model: type[Model], check: Callable[[Model], list[Problem]]
+) -> CheckedFile[Model]:
     try:
         document = yaml.read(path)
     except yaml.InvalidYamlError as error:
-        return _Read(path, problems=(str(error),))
+        problem = LocatedProblem(error.position, place="", problem=error.problem, fix=error.fix)
+        return CheckedFile(path, problems=(problem,))
     name = document.data.get("name") if isinstance(document.data, dict) else None
     name = name if isinstance(name, str) and name else None
     try:
@@ -143,11 +192,14 @@ def _read(path: Path, model: type[Model], check: Callable[[Model], list[Problem]
     else:
         problems = check(content)
         if not problems:
-            return _Read(path, name, content)
-    return _Read(path, name, problems=tuple(_said(document, problem) for problem in problems))
+            return CheckedFile(path, name, content)
+    return CheckedFile(path, name, problems=tuple(_located(document, one) for one in problems))
 
 
-def _said(document: yaml.Document, problem: Problem) -> str:
-    """``line 12, at versions.v1.plan.0.adapter: what is wrong (what to do)``."""
-    at = f", at {dotted(problem.place)}" if problem.place else ""
-    return f"line {document.position_of(problem.place).line}{at}: {problem.problem} ({problem.fix})"
+def _located(document: yaml.Document, problem: Problem) -> LocatedProblem:
+    return LocatedProblem(
+        position=document.position_of(problem.place),
+        place=dotted(problem.place),
+        problem=problem.problem,
+        fix=problem.fix,
+    )

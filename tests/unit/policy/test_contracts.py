@@ -110,6 +110,15 @@ def test_the_house_rules_deny_what_they_say(
     assert "${" not in fact.model_dump_json(include={"violations"})
 
 
+def test_every_house_rule_has_an_example_that_it_lets_pass_and_one_that_it_does_not(
+    house_rules: RuleBook,
+) -> None:
+    for rule in house_rules.rules:
+        expected = {example.expect for example in rule.examples}
+        assert expected == {"allowed", "denied" if rule.effect == "deny" else "warned"}, rule.name
+        assert any(example.message for example in rule.examples), rule.name
+
+
 def test_the_words_of_the_retention_limit_are_those_of_the_documentation(
     catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
 ) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.files import load_promise, load_promises, load_rules
+from busbar.policy.files import check_rules, load_promise, load_promises, load_rules
 from busbar.runtime.core.yaml import MAX_BYTES
 
 GOOD = """
@@ -139,8 +139,153 @@ def test_two_rules_cannot_share_a_name(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", RULE.replace("NAME", "one"))
     write(tmp_path, "b.yaml", RULE.replace("NAME", "one"))
 
-    with pytest.raises(ConfigurationError, match=r"a\.yaml and again in .*b\.yaml"):
+    with pytest.raises(ConfigurationError, match=r"b\.yaml is broken: the rule one is also in .*a"):
         load_rules([tmp_path])
+
+    twice = RULE + RULE.split("rules:\n")[1]
+    file = write(tmp_path / "other", "twice.yaml", twice.replace("NAME", "two"))
+    with pytest.raises(ConfigurationError, match=r"twice\.yaml is broken: the rule two is also in"):
+        load_rules([file])
+
+
+EXAMPLES = """
+busbar: policy/v1
+rules:
+  - name: limit
+    match: {environment: [dev]}
+    when:
+      - {pointer: /spec/size, greater_than: 3}
+    effect: EFFECT
+    message: ${value} is too much in ${environment}
+    fix: ask for 3
+    examples:
+      - title: Four
+        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 4}}
+        expect: denied
+        message: 4 is too much in dev
+      - title: Three
+        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 3}}
+        expect: allowed
+      - title: Four in production
+        given: {team: a, environment: prod, promise: thing, name: x, spec: {size: 4}}
+        expect: allowed
+      - title: A delete
+        action: delete
+        given: {team: a, environment: dev, promise: thing, name: x}
+        expect: allowed
+"""
+DENY = EXAMPLES.replace("EFFECT", "deny")
+
+
+def test_the_examples_of_a_rule_that_come_out_as_expected_change_nothing(tmp_path: Path) -> None:
+    with_examples = load_rules([write(tmp_path / "a", "rules.yaml", DENY)])
+    without = load_rules([write(tmp_path / "b", "rules.yaml", DENY.split("    examples:")[0])])
+
+    assert len(with_examples.rules[0].examples) == 4
+    assert with_examples.digest == without.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "place", "problem"),
+    [
+        (
+            "expect: denied",
+            "expect: allowed",
+            14,
+            "examples.0.expect",
+            "rule limit, example 'Four': allowed is expected, but the outcome is denied",
+        ),
+        (
+            "EFFECT",
+            "warn",
+            14,
+            "examples.0.expect",
+            "denied is expected, but the outcome is warned with the message",
+        ),
+        (
+            "greater_than: 3",
+            "greater_than: 4",
+            14,
+            "examples.0.expect",
+            "the outcome is allowed: /spec/size is 4, so greater_than 4 does not hold",
+        ),
+        (
+            "environment: [dev]",
+            "environment: [prod]",
+            14,
+            "examples.0.expect",
+            "the outcome is allowed: the match of the rule does not fit it",
+        ),
+        (
+            "pointer: /spec/size, greater_than: 3",
+            "pointer: /spec/sise, present: true",
+            14,
+            "examples.0.expect",
+            "/spec/sise is absent, so present true does not hold",
+        ),
+        (
+            "message: 4 is",
+            "message: 5 is",
+            15,
+            "examples.0.message",
+            "the message is '4 is too much in dev', '5 is too much in dev' is expected",
+        ),
+        (
+            "expect: allowed\n      - title: Four in",
+            "expect: allowed\n        message: m\n      - title: Four in",
+            19,
+            "examples.1.message",
+            "an intent that is allowed gets no message",
+        ),
+        (
+            "title: Three\n        given: {team: a,",
+            "title: Three\n        given: {team: A,",
+            17,
+            "examples.1.given.team",
+            'team cannot be "A"',
+        ),
+        (
+            "action: delete",
+            "action: apply",
+            24,
+            "examples.3.given.spec",
+            "spec is missing",
+        ),
+    ],
+)
+def test_an_example_that_comes_out_otherwise_stops_the_loading(  # noqa: PLR0917 - a table's columns
+    tmp_path: Path, old: str, new: str, line: int, place: str, problem: str
+) -> None:
+    assert old in EXAMPLES
+    text = EXAMPLES.replace(old, new).replace("EFFECT", "deny")
+    file = write(tmp_path, "rules.yaml", text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules([tmp_path])
+
+    start = f"The rule file {file} is broken: line {line}, at rules.0.{place}: "
+    assert caught.value.problem.startswith(start)
+    assert problem in caught.value.problem
+
+
+def test_a_rule_that_cannot_work_is_not_tried_on_its_examples(tmp_path: Path) -> None:
+    file = write(tmp_path, "rules.yaml", DENY.replace("greater_than: 3", "matches: '('"))
+
+    (checked,) = check_rules([file])
+
+    assert [problem.place for problem in checked.problems] == ["rules.0.when.0.matches"]
+
+
+def test_every_rule_file_is_checked_even_if_an_earlier_one_is_broken(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "busbar: [")
+    write(tmp_path, "b.yaml", DENY)
+    write(tmp_path, "c.yaml", DENY.replace("expect: denied", "expect: warned"))
+
+    first, second, third = check_rules([tmp_path])
+
+    assert (first.content, str(first.problems[0])[:18]) == (None, "line 1, column 10:")
+    assert second.content is not None
+    assert third.content is None
 
 
 def test_a_file_too_large_or_not_utf8_is_broken(tmp_path: Path) -> None:

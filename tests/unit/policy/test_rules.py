@@ -9,7 +9,8 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.plan import Action
 from busbar.policy.domain import Evaluation, PolicyEngine, PolicyRequest, RuleBook
 from busbar.policy.domain.patterns import MAX_TEXT
-from busbar.policy.domain.rules import Condition, RuleFile, problems_in
+from busbar.policy.domain.rule_checks import problems_in
+from busbar.policy.domain.rules import Condition, RuleFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
