@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
@@ -28,6 +28,8 @@ ABSENT: Final = object()
 """Stands for a value that is not there."""
 
 Expectation = Literal["allowed", "warned", "denied"]
+EFFECTS: Final = get_args(Effect)
+EXPECTATIONS: Final = get_args(Expectation)
 
 Globs = Annotated[tuple[str, ...], Field(min_length=1)]
 Number = StrictInt | StrictFloat
