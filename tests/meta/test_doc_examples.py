@@ -7,7 +7,7 @@ import pytest
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.notifier.domain import WebhookSecret, headers
-from busbar.policy.files import load_promise
+from busbar.policy.adapters import load_promise
 from meta.checkout import ROOT, below, place, text
 from meta.markdown import blocks
 

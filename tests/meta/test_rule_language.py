@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from busbar.messages.resource import ApplyResource
+from busbar.policy.adapters import check_rules, load_rules
 from busbar.policy.domain.rules import (
     EFFECTS,
     EXPECTATIONS,
@@ -17,7 +18,6 @@ from busbar.policy.domain.rules import (
     RuleExample,
     RuleFile,
 )
-from busbar.policy.files import check_rules, load_rules
 from meta.checkout import ROOT, text
 from meta.markdown import blocks, inline_code, prose
 

@@ -1,6 +1,6 @@
 """Wires policy."""
 
-from busbar.policy.files import load_promises, load_rules
+from busbar.policy.adapters import load_promises, load_rules
 from busbar.policy.handlers import Policy
 from busbar.runtime.host.process import App, Context
 from busbar.runtime.telemetry.logs import get_logger

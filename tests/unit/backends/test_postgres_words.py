@@ -29,7 +29,7 @@ from busbar.backends.postgres.session import read_cluster
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
-from busbar.policy.files import load_promise
+from busbar.policy.adapters import load_promise
 from support.backends import environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from busbar.policy.domain import Promise
-from busbar.policy.domain.checks import problems_in
 from busbar.policy.domain.promise import PromiseFile, promise_of
+from busbar.policy.domain.promise_checks import problems_in
 
 File = Callable[..., PromiseFile]
 THING = {"name": "thing", "adapter": "noop"}

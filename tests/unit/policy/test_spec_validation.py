@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from busbar.messages.policy import Violation
 from busbar.policy.domain import Promise, Promises
-from busbar.policy.domain.explain import MAX_DEPTH, MAX_VIOLATIONS
+from busbar.policy.domain.spec_errors import MAX_DEPTH, MAX_VIOLATIONS
 from busbar.policy.domain.validator import validator_for
 
 Build = Callable[..., Promise]

@@ -9,8 +9,8 @@ import typer
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json, print_table
+from busbar.policy.adapters import CheckedFile, LocatedProblem, check_rules
 from busbar.policy.domain.rules import Rule, RuleFile
-from busbar.policy.files import CheckedFile, LocatedProblem, check_rules
 
 EXAMPLES = (
     "busbar rules check",

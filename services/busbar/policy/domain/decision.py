@@ -21,8 +21,8 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.engine import Evaluation, PolicyEngine, PolicyRequest
+from busbar.policy.domain.formatting import did_you_mean, listed
 from busbar.policy.domain.promise import Promises, PromiseVersion
-from busbar.policy.domain.words import did_you_mean, listed
 
 _NOTHING: Final = Plan(steps=())
 

@@ -13,9 +13,9 @@ from busbar.messages.base import Fact, IntentRef, JsonObject
 from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
 from busbar.messages.topics import INTENTS_RESOURCE
-from busbar.policy.domain.explain import MAX_VIOLATIONS
-from busbar.policy.domain.fields import problems_of
-from busbar.policy.domain.words import listed, pointer, shorten
+from busbar.policy.domain.formatting import listed, pointer, shorten
+from busbar.policy.domain.model_errors import problems_of
+from busbar.policy.domain.spec_errors import MAX_VIOLATIONS
 
 Requested = JsonObject | list[JsonObject] | str | int | float | bool | None
 

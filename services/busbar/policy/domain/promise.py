@@ -16,7 +16,7 @@ from busbar.kernel.canonical import digest
 from busbar.messages.base import JsonObject, Slug
 from busbar.messages.plan import Plan, PlanStep, PromiseRef
 from busbar.messages.policy import Violation
-from busbar.policy.domain import explain
+from busbar.policy.domain import spec_errors
 from busbar.policy.domain.schema import with_defaults
 from busbar.policy.domain.validator import validator_for
 
@@ -92,7 +92,7 @@ class PromiseVersion:
 
     def violations(self, spec: JsonObject) -> tuple[Violation, ...]:
         """Every way in which ``spec``, with its defaults, does not fit the schema."""
-        return explain.violations(self._validator, spec)
+        return spec_errors.violations(self._validator, spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

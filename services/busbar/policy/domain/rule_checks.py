@@ -8,7 +8,8 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import patterns
 from busbar.policy.domain.engine import Evaluation, PolicyRequest
-from busbar.policy.domain.fields import problems_of
+from busbar.policy.domain.formatting import Place, Problem, did_you_mean, listed, show
+from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.rules import (
     ABSENT,
     PLACEHOLDER,
@@ -20,7 +21,6 @@ from busbar.policy.domain.rules import (
     RuleExample,
     RuleFile,
 )
-from busbar.policy.domain.words import Place, Problem, did_you_mean, listed, show
 
 
 def problems_in(file: RuleFile) -> list[Problem]:

@@ -19,8 +19,8 @@ from busbar.messages.plan import Action
 from busbar.messages.policy import Violation
 from busbar.policy.domain import patterns
 from busbar.policy.domain.engine import Effect, Evaluation, Outcome, PolicyRequest
+from busbar.policy.domain.formatting import show
 from busbar.policy.domain.promise import FileModel, Line
-from busbar.policy.domain.words import show
 
 PLACEHOLDERS: Final = ("team", "environment", "promise", "name", "action", "value")
 PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")

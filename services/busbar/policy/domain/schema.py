@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from busbar.kernel.template import Path
 from busbar.messages.base import JsonObject
-from busbar.policy.domain.words import Place
+from busbar.policy.domain.formatting import Place
 
 REF_PREFIX: Final = "#/$defs/"
 _REF = re.compile(r"#/\$defs/([A-Za-z0-9_.-]+)")  # no characters that a URI or a pointer escapes

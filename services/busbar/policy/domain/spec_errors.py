@@ -9,9 +9,17 @@ from jsonschema.protocols import Validator
 
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
+from busbar.policy.domain.formatting import (
+    Place,
+    did_you_mean,
+    dotted,
+    listed,
+    pointer,
+    shorten,
+    show,
+)
 from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.schema import flattened, properties_of
-from busbar.policy.domain.words import Place, did_you_mean, dotted, listed, pointer, shorten, show
 
 MAX_VIOLATIONS: Final = 100
 """No refusal lists more than this; it has to fit into one record."""

@@ -13,11 +13,11 @@ from typing import Final, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.domain import checks, rule_checks
-from busbar.policy.domain.fields import problems_of
+from busbar.policy.domain import promise_checks, rule_checks
+from busbar.policy.domain.formatting import Problem, dotted
+from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
-from busbar.policy.domain.words import Problem, dotted
 from busbar.runtime.core import yaml
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
@@ -73,7 +73,7 @@ def load_promises(folders: Sequence[Path]) -> Promises:
     Raises:
         ConfigurationError: a folder is not there or cannot be searched.
     """
-    read = [_read(path, PromiseFile, checks.problems_in) for path in _files(folders)]
+    read = [_read(path, PromiseFile, promise_checks.problems_in) for path in _files(folders)]
     offered: dict[str, Promise] = {}
     broken: dict[str, str] = {}
     for claim, files in _by_claim(read).items():
@@ -95,7 +95,7 @@ def load_promise(path: Path) -> Promise:
     Raises:
         ConfigurationError: it is broken; everything that is wrong with it is named.
     """
-    read = _read(path, PromiseFile, checks.problems_in)
+    read = _read(path, PromiseFile, promise_checks.problems_in)
     if read.content is None:
         raise read.error("promise")
     return promise_of(read.content)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from busbar.kernel.resource import SLUG
-from busbar.policy.domain.words import Place, Problem, did_you_mean, dotted, listed, show
+from busbar.policy.domain.formatting import Place, Problem, did_you_mean, dotted, listed, show
 
 _SLUG_WORDS: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
 _NOT_A_PLACE: Final = frozenset({"[key]"})

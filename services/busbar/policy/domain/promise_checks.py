@@ -11,11 +11,11 @@ from busbar.kernel.template import (
     parse_condition,
 )
 from busbar.messages.base import JsonObject
-from busbar.policy.domain import explain, patterns
+from busbar.policy.domain import patterns, spec_errors
+from busbar.policy.domain.formatting import Place, Problem, did_you_mean, dotted, listed, shorten
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
 from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
 from busbar.policy.domain.validator import schema_errors, validator_for
-from busbar.policy.domain.words import Place, Problem, did_you_mean, dotted, listed, shorten
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -132,7 +132,7 @@ def _default_problems(schema: JsonObject) -> Iterator[Problem]:
         alone["$defs"] = schema.get("$defs", {})
         wrapped = {"properties": {"default": alone}, "$defs": alone["$defs"]}
         value = {"default": with_defaults(child, schema, child["default"])}
-        for violation in explain.violations(validator_for(wrapped), value):
+        for violation in spec_errors.violations(validator_for(wrapped), value):
             yield Problem((*place, "default"), violation.message, violation.fix)
 
 
@@ -198,7 +198,7 @@ def _example_problems(version: VersionFile) -> Iterator[Problem]:
     validator = validator_for(version.spec)
     for index, example in enumerate(version.examples):
         filled = with_defaults(version.spec, version.spec, example.spec)
-        for violation in explain.violations(validator, filled):
+        for violation in spec_errors.violations(validator, filled):
             at = (index, *_parts(violation.pointer))
             yield Problem(at, f"the example is refused: {violation.message}", violation.fix)
 

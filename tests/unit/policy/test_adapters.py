@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.files import check_rules, load_promise, load_promises, load_rules
+from busbar.policy.adapters import check_rules, load_promise, load_promises, load_rules
 from busbar.runtime.core.yaml import MAX_BYTES
 
 GOOD = """
