@@ -12,11 +12,11 @@ from busbar.policy.domain.rules import (
     EFFECTS,
     EXPECTATIONS,
     PLACEHOLDERS,
-    Condition,
-    Match,
     Rule,
+    RuleCondition,
     RuleExample,
     RuleFile,
+    RuleMatch,
 )
 from meta.checkout import ROOT, text
 from meta.markdown import blocks, inline_code, prose
@@ -30,12 +30,12 @@ def fields_of(model: type[BaseModel]) -> set[str]:
     return {info.alias or name for name, info in model.model_fields.items()}
 
 
-OPERATORS = sorted(fields_of(Condition) - {"pointer"})
+OPERATORS = sorted(fields_of(RuleCondition) - {"pointer"})
 WORDS = sorted(
     {
         *(
             word
-            for model in (RuleFile, Rule, Match, Condition, RuleExample)
+            for model in (RuleFile, Rule, RuleMatch, RuleCondition, RuleExample)
             for word in fields_of(model)
         ),
         *EFFECTS,

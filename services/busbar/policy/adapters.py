@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.policy.domain import promise_checks, rule_checks
-from busbar.policy.domain.formatting import Problem, dotted
+from busbar.policy.domain.formatting import InputProblem, dotted
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
@@ -87,18 +87,6 @@ def load_promises(folders: Sequence[Path]) -> Promises:
         else:
             offered[claim] = promise_of(first.content)
     return Promises(offered=offered, broken=broken)
-
-
-def load_promise(path: Path) -> Promise:
-    """The promise in one file.
-
-    Raises:
-        ConfigurationError: it is broken; everything that is wrong with it is named.
-    """
-    read = _read(path, PromiseFile, promise_checks.problems_in)
-    if read.content is None:
-        raise read.error("promise")
-    return promise_of(read.content)
 
 
 def check_rules(paths: Sequence[Path]) -> list[CheckedFile[RuleFile]]:
@@ -176,7 +164,7 @@ def _by_claim(
 
 
 def _read(
-    path: Path, model: type[Model], check: Callable[[Model], list[Problem]]
+    path: Path, model: type[Model], check: Callable[[Model], list[InputProblem]]
 ) -> CheckedFile[Model]:
     try:
         document = yaml.read(path)
@@ -196,7 +184,7 @@ def _read(
     return CheckedFile(path, name, problems=tuple(_located(document, one) for one in problems))
 
 
-def _located(document: yaml.Document, problem: Problem) -> LocatedProblem:
+def _located(document: yaml.Document, problem: InputProblem) -> LocatedProblem:
     return LocatedProblem(
         position=document.position_of(problem.place),
         place=dotted(problem.place),

@@ -19,6 +19,7 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import (
+    PolicyEngine,
     Promises,
     ReceivedIntent,
     ResourcePolicyState,
@@ -28,7 +29,6 @@ from busbar.policy.domain import (
     evolve,
     violations_of,
 )
-from busbar.policy.ports import PolicyEngine
 from busbar.runtime.consume.service import Conflicting, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction

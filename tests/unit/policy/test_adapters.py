@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.adapters import check_rules, load_promise, load_promises, load_rules
+from busbar.policy.adapters import check_rules, load_promises, load_rules
 from busbar.runtime.core.yaml import MAX_BYTES
 
 GOOD = """
@@ -97,18 +97,17 @@ def test_what_is_wrong_with_a_promise_is_said_with_file_line_place_and_fix(
 ) -> None:
     path = write(tmp_path, "one.yaml", GOOD.replace(old, new).replace("NAME", "one"))
 
-    with pytest.raises(ConfigurationError) as caught:
-        load_promise(path)
+    (problem,) = load_promises([tmp_path]).broken.values()
 
-    assert str(path) in caught.value.problem
-    assert place in caught.value.problem
-    assert fix in caught.value.problem
+    assert str(path) in problem
+    assert place in problem
+    assert fix in problem
 
 
-def test_a_promise_in_order_can_be_loaded_by_itself(tmp_path: Path) -> None:
+def test_a_promise_can_be_loaded_by_its_file(tmp_path: Path) -> None:
     path = write(tmp_path, "one.yaml", GOOD.replace("NAME", "one"))
 
-    assert load_promise(path) == load_promises([tmp_path]).offered["one"]
+    assert load_promises([path]) == load_promises([tmp_path])
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

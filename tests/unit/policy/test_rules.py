@@ -10,7 +10,7 @@ from busbar.messages.plan import Action
 from busbar.policy.domain import Evaluation, PolicyEngine, PolicyRequest, RuleBook
 from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.rule_checks import problems_in
-from busbar.policy.domain.rules import Condition, RuleFile
+from busbar.policy.domain.rules import RuleCondition, RuleFile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -51,7 +51,7 @@ def request(
 
 
 def fires(engine: PolicyEngine, asked: PolicyRequest) -> bool:
-    return bool(engine.evaluate(asked).outcomes)
+    return bool(engine.evaluate(asked).fired)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_rule_that_is_met_is_named_and_one_about_something_else_is_not() -> No
         rule(name="elsewhere", match={"team": ["risk"]}),
     )
 
-    assert rules.evaluate(request({})) == Evaluation(outcomes=(), satisfied=("met",))
+    assert rules.evaluate(request({})) == Evaluation(fired=(), satisfied=("met",))
 
 
 def test_what_fired_is_said_in_the_words_of_the_rule() -> None:
@@ -262,7 +262,7 @@ def test_any_value_is_judged_and_the_same_way_every_time(test: dict[str, Any], v
     first, second = (rules.evaluate(request({"x": value})) for _ in range(2))
 
     assert first == second
-    assert len(first.outcomes) + len(first.satisfied) == 1
+    assert len(first.fired) + len(first.satisfied) == 1
 
 
 @given(JSON)
@@ -270,7 +270,7 @@ def test_a_condition_and_its_opposite_never_agree(value: Any) -> None:
     for one, other in (("equals", "not_equals"), ("in", "not_in")):
         operand = [1, "a"] if "in" in one else 1
         conditions = [
-            Condition.model_validate({"pointer": "/spec/x", operator: operand})
+            RuleCondition.model_validate({"pointer": "/spec/x", operator: operand})
             for operator in (one, other)
         ]
         assert conditions[0].holds(value) is not conditions[1].holds(value)

@@ -27,7 +27,7 @@ class PolicyRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FiredRule:
     """One rule that fired."""
 
     rule: str
@@ -39,7 +39,7 @@ class Outcome:
 class Evaluation:
     """What the rules about a request said: those that fired, and the names of the others."""
 
-    outcomes: tuple[Outcome, ...] = ()
+    fired: tuple[FiredRule, ...] = ()
     satisfied: tuple[str, ...] = ()
 
     @property
@@ -53,7 +53,7 @@ class Evaluation:
         return self._of("warn")
 
     def _of(self, effect: Effect) -> tuple[Violation, ...]:
-        return tuple(outcome.violation for outcome in self.outcomes if outcome.effect == effect)
+        return tuple(rule.violation for rule in self.fired if rule.effect == effect)
 
 
 class PolicyEngine(Protocol):

@@ -16,7 +16,7 @@ _MAX_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class InputProblem:
     """One thing that is wrong with a promise or a rule: where, what, and what to do."""
 
     place: Place

@@ -8,40 +8,40 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import patterns
 from busbar.policy.domain.engine import Evaluation, PolicyRequest
-from busbar.policy.domain.formatting import Place, Problem, did_you_mean, listed, show
+from busbar.policy.domain.formatting import InputProblem, Place, did_you_mean, listed, show
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.rules import (
     ABSENT,
     PLACEHOLDER,
     PLACEHOLDERS,
-    Condition,
     Expectation,
     Rule,
     RuleBook,
+    RuleCondition,
     RuleExample,
     RuleFile,
 )
 
 
-def problems_in(file: RuleFile) -> list[Problem]:
+def problems_in(file: RuleFile) -> list[InputProblem]:
     """Everything that is wrong with the rules of ``file``, each with its place in it."""
     return [
-        Problem(("rules", index, *problem.place), problem.problem, problem.fix)
+        InputProblem(("rules", index, *problem.place), problem.problem, problem.fix)
         for index, rule in enumerate(file.rules)
         for problem in _problems_in_rule(rule)
     ]
 
 
-def _problems_in_rule(rule: Rule) -> list[Problem]:
+def _problems_in_rule(rule: Rule) -> list[InputProblem]:
     # A rule that cannot work says nothing about its examples.
     found = [*_text_problems(rule), *_when_problems(rule)]
     return found or list(_example_problems(rule))
 
 
-def _text_problems(rule: Rule) -> list[Problem]:
+def _text_problems(rule: Rule) -> list[InputProblem]:
     known = PLACEHOLDERS if rule.when else PLACEHOLDERS[:-1]
     return [
-        Problem(
+        InputProblem(
             (field,),
             f"${{{name}}} is not a placeholder" + ("" if rule.when else " of a rule without when"),
             did_you_mean(name, known, otherwise=f"known are: {listed(known)}"),
@@ -52,15 +52,15 @@ def _text_problems(rule: Rule) -> list[Problem]:
     ]
 
 
-def _when_problems(rule: Rule) -> list[Problem]:
+def _when_problems(rule: Rule) -> list[InputProblem]:
     return [
-        Problem(("when", index, *place), problem, fix)
+        InputProblem(("when", index, *place), problem, fix)
         for index, condition in enumerate(rule.when)
         for place, problem, fix in _condition_problems(condition)
     ]
 
 
-def _condition_problems(condition: Condition) -> list[tuple[Place, str, str]]:
+def _condition_problems(condition: RuleCondition) -> list[tuple[Place, str, str]]:
     found: list[tuple[Place, str, str]] = []
     head = condition.pointer.split("/")[1:2]
     known = tuple(ApplyResource.model_fields)
@@ -81,7 +81,7 @@ def _condition_problems(condition: Condition) -> list[tuple[Place, str, str]]:
     return found
 
 
-def _example_problems(rule: Rule) -> Iterator[Problem]:
+def _example_problems(rule: Rule) -> Iterator[InputProblem]:
     book = RuleBook.of([rule])
     for index, example in enumerate(rule.examples):
         model = ApplyResource if example.action == "apply" else DeleteResource
@@ -90,35 +90,35 @@ def _example_problems(rule: Rule) -> Iterator[Problem]:
         except ValidationError as error:
             for problem in problems_of(error, model):
                 place = ("examples", index, "given", *problem.place)
-                yield Problem(place, problem.problem, problem.fix)
+                yield InputProblem(place, problem.problem, problem.fix)
             continue
         resource = ResourceId(intent.team, intent.environment, intent.promise, intent.name)
         request = PolicyRequest(action=example.action, resource=resource, data=example.given)
         yield from (
-            Problem(("examples", index, *problem.place), problem.problem, problem.fix)
+            InputProblem(("examples", index, *problem.place), problem.problem, problem.fix)
             for problem in _surprises(rule, example, request, book.evaluate(request))
         )
 
 
 def _surprises(
     rule: Rule, example: RuleExample, request: PolicyRequest, evaluation: Evaluation
-) -> Iterator[Problem]:
+) -> Iterator[InputProblem]:
     """Yield what came out of ``example`` that it does not expect."""
     about = f"rule {rule.name}, example {example.title!r}"
     outcome, message = _outcome(evaluation)
     if outcome != example.expect:
         said = f" with the message {message!r}" if message else f": {_why_silent(rule, request)}"
-        yield Problem(
+        yield InputProblem(
             ("expect",),
             f"{about}: {example.expect} is expected, but the outcome is {outcome}{said}",
             "correct the rule or the example",
         )
     elif example.message is not None and outcome == "allowed":
-        yield Problem(
+        yield InputProblem(
             ("message",), f"{about}: an intent that is allowed gets no message", "leave it out"
         )
     elif example.message is not None and example.message != message:
-        yield Problem(
+        yield InputProblem(
             ("message",),
             f"{about}: the message is {message!r}, {example.message!r} is expected",
             "correct the rule or the example",

@@ -18,7 +18,7 @@ from busbar.messages.base import JsonObject, Slug
 from busbar.messages.plan import Action
 from busbar.messages.policy import Violation
 from busbar.policy.domain import patterns
-from busbar.policy.domain.engine import Effect, Evaluation, Outcome, PolicyRequest
+from busbar.policy.domain.engine import Effect, Evaluation, FiredRule, PolicyRequest
 from busbar.policy.domain.formatting import show
 from busbar.policy.domain.promise import FileModel, Line
 
@@ -35,7 +35,7 @@ Globs = Annotated[tuple[str, ...], Field(min_length=1)]
 Number = StrictInt | StrictFloat
 
 
-class Match(FileModel):
+class RuleMatch(FileModel):
     """Which requests a rule is about: one glob of every list has to fit."""
 
     promise: Globs = ("*",)
@@ -54,7 +54,7 @@ class Match(FileModel):
         )
 
 
-class Condition(FileModel):
+class RuleCondition(FileModel):
     """One test of the value at ``pointer`` (RFC 6901, into the intent's data)."""
 
     pointer: str
@@ -120,8 +120,8 @@ class Rule(FileModel):
 
     name: Slug
     description: str = ""
-    match: Match = Match()
-    when: tuple[Condition, ...] = ()
+    match: RuleMatch = RuleMatch()
+    when: tuple[RuleCondition, ...] = ()
     effect: Effect
     message: Line
     fix: Line
@@ -158,16 +158,16 @@ class RuleBook:
 
     def evaluate(self, request: PolicyRequest) -> Evaluation:
         """What every rule that is about ``request`` says."""
-        outcomes: list[Outcome] = []
+        fired: list[FiredRule] = []
         satisfied: list[str] = []
         for rule in self.rules:
             if not rule.match.fits(request):
                 continue
             if all(condition.holds(condition.value_in(request)) for condition in rule.when):
-                outcomes.append(_fire(rule, request))
+                fired.append(_fire(rule, request))
             else:
                 satisfied.append(rule.name)
-        return Evaluation(outcomes=tuple(outcomes), satisfied=tuple(satisfied))
+        return Evaluation(fired=tuple(fired), satisfied=tuple(satisfied))
 
 
 def _fits(text: str, globs: Iterable[str]) -> bool:
@@ -204,7 +204,7 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _fire(rule: Rule, request: PolicyRequest) -> Outcome:
+def _fire(rule: Rule, request: PolicyRequest) -> FiredRule:
     place = rule.when[0].pointer if rule.when else ""
     words = {
         "team": request.resource.team,
@@ -220,7 +220,7 @@ def _fire(rule: Rule, request: PolicyRequest) -> Outcome:
         fix=PLACEHOLDER.sub(lambda found: words[found[1]], rule.fix),
         pointer=place,
     )
-    return Outcome(rule=rule.name, effect=rule.effect, violation=violation)
+    return FiredRule(rule=rule.name, effect=rule.effect, violation=violation)
 
 
 def _spoken(value: Any) -> str:
