@@ -1,8 +1,8 @@
-"""Promises and rules, read from folders.
+"""The loader of promise and rule files.
 
-A folder is searched with its sub-folders for ``*.yaml`` and ``*.yml``; what starts with a dot is
-passed over. One broken promise is kept out of the catalogue, with the reason; one broken rule
-stops the loading, since without it something would be allowed that should not be.
+A folder is searched with its sub-folders for ``*.yaml`` and ``*.yml``; names that start with a dot
+are skipped. A broken promise is left out of the catalogue, with the reason. A broken rule stops the
+loading: without it, something would be allowed that should not be.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class LocatedProblem:
-    """One thing that is wrong with a file: where, what, and what to do.
+    """An error in a file: its place, what is wrong, and what to do.
 
     ``position`` is None if no line is to blame, ``place`` is empty if the file cannot be read.
     """
@@ -47,7 +47,7 @@ class LocatedProblem:
 
 @dataclass(frozen=True, slots=True)
 class CheckedFile(Generic[Model]):
-    """One file: its content, or what is wrong with it; ``name`` if that much can be read."""
+    """A file that was read: its content or its problems, and its ``name`` if that can be read."""
 
     path: Path
     name: str | None = None
@@ -65,15 +65,15 @@ class CheckedFile(Generic[Model]):
         )
 
 
-def load_promises(folders: Sequence[Path]) -> Promises:
-    """The catalogue in ``folders``; what is broken in it is in ``Promises.broken``, to be logged.
+def load_promises(paths: Sequence[Path]) -> Promises:
+    """Load the promises in ``paths``, files and folders; ``Promises.broken`` has what is left out.
 
-    A name that two files claim is broken too: nobody can tell which of them is meant.
+    A name that is used in two files is left out too, since either of them could be meant.
 
     Raises:
-        ConfigurationError: a folder is not there or cannot be searched.
+        ConfigurationError: a path does not exist or cannot be searched.
     """
-    read = [_read(path, PromiseFile, promise_checks.problems_in) for path in _files(folders)]
+    read = [_read(path, PromiseFile, promise_checks.problems_in) for path in _files(paths)]
     offered: dict[str, Promise] = {}
     broken: dict[str, str] = {}
     for claim, files in _by_claim(read).items():
@@ -137,17 +137,17 @@ def load_rules(paths: Sequence[Path]) -> RuleBook:
 def _files(paths: Iterable[Path]) -> list[Path]:
     """List the files to read, each once, in an order that does not depend on the file system."""
     found: dict[Path, Path] = {}
-    for folder in paths:
-        if folder.is_file():
-            found.setdefault(folder.resolve(), folder)
+    for given in paths:
+        if given.is_file():
+            found.setdefault(given.resolve(), given)
             continue
-        if not folder.is_dir():
+        if not given.is_dir():
             raise ConfigurationError(
-                f"The folder {folder} is not there.",
+                f"The folder {given} does not exist.",
                 fix="Create it, or correct BUSBAR_PROMISES or BUSBAR_POLICIES.",
             )
-        for path in sorted(folder.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        for path in sorted(given.rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(given).parts)
             if path.suffix in _SUFFIXES and not hidden and path.is_file():
                 found.setdefault(path.resolve(), path)
     return list(found.values())
@@ -156,7 +156,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 def _by_claim(
     read: Iterable[CheckedFile[PromiseFile]],
 ) -> dict[str, list[CheckedFile[PromiseFile]]]:
-    """The files by the name they claim, or by their own where they claim none."""
+    """Group files by the name in them, or by their path if there is none."""
     claims: dict[str, list[CheckedFile[PromiseFile]]] = {}
     for file in read:
         claims.setdefault(file.name or str(file.path), []).append(file)

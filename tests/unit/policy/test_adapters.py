@@ -58,7 +58,7 @@ def test_a_broken_promise_does_not_take_the_others_down(tmp_path: Path) -> None:
     assert list(promises.offered) == ["one"]
     assert promises.broken["two"] == (
         f"the promise file {tmp_path}/x.yaml is broken: line 14, at versions.v1.plan.0.inputs.size:"
-        " the schema knows no 'sise', which ${spec.sise} asks for (did you mean 'size'? "
+        " the schema has no 'sise', which ${spec.sise} refers to (did you mean 'size'? "
         "known are: size)"
     )
     assert "not valid YAML" in str(promises.problem_of("three"))
@@ -87,7 +87,7 @@ def test_a_name_that_two_files_claim_is_offered_by_neither(tmp_path: Path) -> No
         ("  v1:", "  1:", "line 7", "quote it"),
         ("  v1:", "  one:", "line 7, at versions.one", "matches ^v[1-9]"),
         ("adapter: noop", "adaptor: noop", "versions.v1.plan.0.adaptor", "mean 'adapter'?"),
-        ("adapter: noop", "adapter: 5", "versions.v1.plan.0.adapter", "write a text"),
+        ("adapter: noop", "adapter: 5", "versions.v1.plan.0.adapter", "write a string"),
         ("type: integer", "type: intger", "line 12, at versions.v1.spec.properties.size", "2020"),
         ("    spec:", "    ttl: 5\n    spec:", "line 8, at versions.v1.ttl", "known are: spec"),
     ],
@@ -110,9 +110,9 @@ def test_a_promise_can_be_loaded_by_its_file(tmp_path: Path) -> None:
     assert load_promises([path]) == load_promises([tmp_path])
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     for load in (load_promises, load_rules):
-        with pytest.raises(ConfigurationError, match="is not there"):
+        with pytest.raises(ConfigurationError, match="does not exist"):
             load([tmp_path / "nowhere"])
 
 

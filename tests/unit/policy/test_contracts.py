@@ -126,7 +126,7 @@ def test_the_words_of_the_retention_limit_are_those_of_the_documentation(
 
     assert fact.violations[0].model_dump() == {
         "rule": "retention-limit",
-        "message": "events may be kept for 168 hours in dev, 8760 were asked for",
-        "fix": "lower retention_hours to 168 or ask for it in another environment",
+        "message": "events can be kept for 168 hours in dev, but 8760 were requested",
+        "fix": "lower retention_hours to 168, or request it in another environment",
         "pointer": "/spec/retention_hours",
     }

@@ -172,7 +172,7 @@ def test_a_generation_that_is_not_the_expected_one_is_denied_naming_it(
     right = allowed(decide(there, received(action, expected_generation=1), catalogue, NO_RULES))
 
     assert stale.reason == "generation_mismatch"
-    assert "is at generation 1, generation 0 was expected" in stale.violations[0].message
+    assert "is at generation 1, but generation 0 was expected" in stale.violations[0].message
     assert stale.violations[0].pointer == "/expected_generation"
     assert right.generation == 2
 
@@ -185,7 +185,7 @@ def test_a_resource_that_was_deleted_is_expected_at_generation_0(
     stale = denied(decide(gone, received(expected_generation=2), catalogue, NO_RULES))
     again = allowed(decide(gone, received(expected_generation=0), catalogue, NO_RULES))
 
-    assert "is not there (generation 0)" in stale.violations[0].message
+    assert "does not exist (generation 0)" in stale.violations[0].message
     assert again.generation == 3
 
 

@@ -209,7 +209,7 @@ def test_a_placeholder_inside_a_value_is_not_replaced() -> None:
         ({"when": [{"pointer": "/spec", "equals": 1, "in": []}]}, "rules.0.when.0", "equals, in"),
         ({"when": [{"pointer": "/spec", "matches": "("}]}, "rules.0.when.0.matches", "regular"),
         ({"when": [{"pointer": "/spec", "not_matches": "(?!a)"}]}, "not_matches", "lookaround"),
-        ({"when": [{"pointer": "/spec", "less_than": None}]}, "less_than", "with nothing"),
+        ({"when": [{"pointer": "/spec", "less_than": None}]}, "less_than", "no value"),
     ],
 )
 def test_a_rule_that_could_not_work_is_refused(

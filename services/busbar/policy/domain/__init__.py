@@ -1,4 +1,4 @@
-"""What policy decides, and on what grounds. Pure: no clock, no randomness, no I/O."""
+"""The pure part of policy: promises, rules and the decision. No clock, no randomness, no I/O."""
 
 from busbar.policy.domain.decision import ReceivedIntent, ResourcePolicyState, decide, evolve
 from busbar.policy.domain.engine import Evaluation, FiredRule, PolicyEngine, PolicyRequest

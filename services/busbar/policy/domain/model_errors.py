@@ -1,4 +1,4 @@
-"""What pydantic has against some data, in plain words: intents, promise and rule files."""
+"""Readable errors for data that a pydantic model refuses: intents, promise and rule files."""
 
 import types
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from pydantic_core import ErrorDetails
 from busbar.kernel.resource import SLUG
 from busbar.policy.domain.formatting import InputProblem, Place, did_you_mean, dotted, listed, show
 
-_SLUG_WORDS: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
+_SLUG_RULE: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
 _NOT_A_PLACE: Final = frozenset({"[key]"})
-"""What pydantic appends to a location to say that a key, not its value, is wrong."""
+"""Parts that pydantic appends to a location if a key, not its value, is wrong."""
 
 _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
     {
-        "string_type": "a text",
+        "string_type": "a string",
         "int_type": "a whole number",
         "int_from_float": "a whole number",
         "float_type": "a number",
@@ -31,7 +31,7 @@ _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputProblem]:
-    """Each of the errors that ``model`` raised as a place, a sentence and a fix."""
+    """Return the errors that ``model`` raised, each with its place and a fix."""
     details = error.errors(include_url=False)
     problems = {_problem(detail, model): None for detail in details}
     return sorted(problems, key=lambda problem: (dotted(problem.place), problem.problem))
@@ -48,11 +48,11 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
     if kind == "extra_forbidden":
         known = _fields_at(model, place[:-1])
         fix = did_you_mean(str(place[-1]), known, otherwise=f"known are: {listed(known)}")
-        return InputProblem(place, f"{name} is not known here", fix)
+        return InputProblem(place, f"{name} is not a known field", fix)
     if kind == "string_pattern_mismatch":
         return _mismatch(place, name, detail["input"], str(context.get("pattern", "")))
     if kind in _KINDS:
-        problem = f"{name} must be {_KINDS[kind]}, {show(detail['input'])} was given"
+        problem = f"{name} must be {_KINDS[kind]}; it is {show(detail['input'])}"
         return InputProblem(place, problem, f"write {_KINDS[kind]}")
     if kind == "value_error":
         return InputProblem(place, f"{name}: {context.get('error', detail['msg'])}", "correct it")
@@ -62,21 +62,21 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
 
 def _mismatch(place: Place, name: str, value: Any, pattern: str) -> InputProblem:
     if pattern == f"^{SLUG}$":
-        fix = f"use {_SLUG_WORDS}"
+        fix = f"use {_SLUG_RULE}"
     elif pattern.startswith(f"^{SLUG}(/"):
-        fix = f"write team/environment/promise/name, each of {_SLUG_WORDS}"
+        fix = f"write team/environment/promise/name, each of {_SLUG_RULE}"
     else:
-        fix = f"write a text that matches {pattern}"
+        fix = f"write a string that matches {pattern}"
     return InputProblem(place, f"{name} cannot be {show(value)}", fix)
 
 
 def _is_union_branch(part: str | int) -> bool:
-    """Whether pydantic put a type's name, not a field's, into a location."""
+    """Return whether ``part`` of a location is the name of a type, not of a field."""
     return part in {"int", "float", "str", "bool"}
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> Sequence[str]:
-    """The names that the model at ``place`` knows."""
+    """Return the fields of the model at ``place``."""
     for part in place:
         for name, info in model.model_fields.items():
             if part == (info.alias or name):

@@ -125,7 +125,7 @@ def _compiled(pattern: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """Return RE2's message, which its Python module hands over as bytes."""
+    """Return RE2's message, which its Python module passes as bytes."""
     reason = error.args[0] if error.args else ""
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 

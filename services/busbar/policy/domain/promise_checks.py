@@ -1,4 +1,4 @@
-"""What has to hold of a promise before it is offered, as far as its file alone can tell."""
+"""Checks of a promise file: its schemas, plans, outputs and examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +28,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def problems_in(file: PromiseFile) -> list[InputProblem]:
-    """Everything that is wrong with ``file``, each with its place in it."""
+    """Return everything that is wrong with ``file``."""
     return [
         InputProblem(("versions", name, *problem.place), problem.problem, problem.fix)
         for name, version in file.versions.items()
@@ -37,9 +37,9 @@ def problems_in(file: PromiseFile) -> list[InputProblem]:
 
 
 def _problems_in_version(version: VersionFile) -> list[InputProblem]:
-    # Each floor stands on the one before: a schema that is no schema says nothing about a plan.
-    for floor in (_meta_problems, _form_problems):
-        if found := _at("spec", floor(version.spec)):
+    # A plan can only be checked against a valid schema.
+    for check in (_meta_problems, _form_problems):
+        if found := _at("spec", check(version.spec)):
             return found
     return [
         *_at("spec", _default_problems(version.spec)),
@@ -55,17 +55,19 @@ def _at(name: str, problems: Iterator[InputProblem]) -> list[InputProblem]:
 
 def _meta_problems(schema: JsonObject) -> Iterator[InputProblem]:
     if schema.get("$schema", _DIALECT) != _DIALECT:
-        yield InputProblem(("$schema",), "the schema is of another dialect", f"write {_DIALECT}")
+        yield InputProblem(("$schema",), "the schema is in another dialect", f"write {_DIALECT}")
     for error in schema_errors(schema):
         place = tuple(error.absolute_path)
         yield InputProblem(
-            place, f"no valid JSON Schema: {shorten(error.message)}", "see JSON Schema 2020-12"
+            place, f"not a valid JSON Schema: {shorten(error.message)}", "see JSON Schema 2020-12"
         )
 
 
 def _form_problems(schema: JsonObject) -> Iterator[InputProblem]:
     if schema.get("type") != "object":
-        yield InputProblem(("type",), "a spec is an object", "write type: object")
+        yield InputProblem(
+            ("type",), "the schema of a spec is of type object", "write type: object"
+        )
     for place, child in subschemas(schema):
         yield from _open_problems(place, child)
         yield from _ref_problems(place, child, schema)
@@ -75,18 +77,18 @@ def _form_problems(schema: JsonObject) -> Iterator[InputProblem]:
 
 
 def _open_problems(place: Place, schema: JsonObject) -> Iterator[InputProblem]:
-    """A level that would let a misspelt property pass in silence."""
+    """Report a level that would accept a misspelt property."""
     closed = ("additionalProperties", "unevaluatedProperties")
     if not place and not any(schema.get(keyword) is False for keyword in closed):
         yield InputProblem(
-            place, "a misspelt property would pass", "write additionalProperties: false"
+            place, "a misspelt property would be accepted", "write additionalProperties: false"
         )
     nested = len(place) > 1 and place[-2] == "properties"
     if nested and "properties" in schema and not any(keyword in schema for keyword in closed):
         yield InputProblem(
             place,
-            f"a misspelt property of {dotted(place[-1:])} would pass",
-            "write additionalProperties: false, or true to mean it",
+            f"a misspelt property of {dotted(place[-1:])} would be accepted",
+            "write additionalProperties: false, or true if that is intended",
         )
 
 
@@ -96,21 +98,25 @@ def _ref_problems(place: Place, schema: JsonObject, root: JsonObject) -> Iterato
             yield InputProblem((*place, keyword), f"{keyword} is not supported", "use a local $ref")
     for keyword in ("$id", "$schema"):
         if place and keyword in schema:
-            yield InputProblem((*place, keyword), f"{keyword} belongs at the top", "leave it out")
+            yield InputProblem(
+                (*place, keyword),
+                f"{keyword} is only allowed at the top of the schema",
+                "leave it out",
+            )
     if "$ref" not in schema:
         return
     if ref_target(schema, root) is None:
         yield InputProblem(
             (*place, "$ref"),
-            f"{schema['$ref']!r} leads nowhere",
+            f"{schema['$ref']!r} does not exist",
             f"write {REF_PREFIX}<name>, a name in the $defs at the top of this schema",
         )
     elif _is_recursive(schema, root):
-        yield InputProblem((*place, "$ref"), f"{schema['$ref']!r} contains itself", "unroll it")
+        yield InputProblem((*place, "$ref"), f"{schema['$ref']!r} contains itself", "write it out")
 
 
 def _is_recursive(start: JsonObject, root: JsonObject) -> bool:
-    """Whether the definition that ``start`` refers to is met again inside itself."""
+    """Return whether the definition that ``start`` refers to contains itself."""
     seen: set[str] = set()
     waiting = [start["$ref"]]
     while waiting:
@@ -167,7 +173,7 @@ def _when_problems(
     except TemplateError as error:
         yield InputProblem(place, error.problem, error.fix)
         return
-    # What a condition asks for may well be absent, so the condition guards itself.
+    # The value in a condition may be absent, so the condition guards itself.
     yield from _spec_problems(version.spec, path, place, frozenset({path[1:]}))
     yield from _step_problems(path, place, earlier)
 
@@ -187,7 +193,7 @@ def _input_problems(
         if source and source.when is not None and source.when != step.when:
             yield InputProblem(
                 at,
-                f"the step {source.name} may be left out, and {step.name} needs it",
+                f"the step {source.name} may be left out, but {step.name} needs it",
                 f"give {step.name} the same when",
             )
 
@@ -220,10 +226,10 @@ def _references(tree: Any, place: Place) -> Iterator[Reference | InputProblem]:
 
 
 def _guards(when: str | None) -> frozenset[Path]:
-    """The paths into the spec that a step can rely on because of its ``when``."""
+    """Return the paths into the spec that are present because of the step's ``when``."""
     try:
         condition = parse_condition(when or "")
-    except TemplateError:  # none, or reported as a problem of its own
+    except TemplateError:  # absent, or reported as a problem of its own
         return frozenset()
     guards = condition.path[0] == "spec" and not condition.negated
     return frozenset({condition.path[1:]}) if guards else frozenset()
@@ -239,11 +245,11 @@ def _spec_problems(
     name = path[found.stop] if found.stop else ""
     if found.unknown:
         fix = did_you_mean(name, found.known, otherwise=f"known are: {listed(found.known)}")
-        yield InputProblem(place, f"the schema knows no {name!r}, which {written} asks for", fix)
+        yield InputProblem(place, f"the schema has no {name!r}, which {written} refers to", fix)
     elif found.optional:
         yield InputProblem(
             place,
-            f"{written} leads nowhere when {dotted(path[1 : found.stop + 1])} is left out",
+            f"{written} has no value if {dotted(path[1 : found.stop + 1])} is left out",
             f"give {name!r} a default, require it, or guard the step with when",
         )
 

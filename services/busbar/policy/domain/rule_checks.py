@@ -24,7 +24,7 @@ from busbar.policy.domain.rules import (
 
 
 def problems_in(file: RuleFile) -> list[InputProblem]:
-    """Everything that is wrong with the rules of ``file``, each with its place in it."""
+    """Return everything that is wrong with the rules of ``file``."""
     return [
         InputProblem(("rules", index, *problem.place), problem.problem, problem.fix)
         for index, rule in enumerate(file.rules)
@@ -66,16 +66,16 @@ def _condition_problems(condition: RuleCondition) -> list[tuple[Place, str, str]
     known = tuple(ApplyResource.model_fields)
     if not condition.pointer.startswith("/") or head[0] not in known:
         fix = f"start with one of: {listed([f'/{name}' for name in known])}"
-        found.append((("pointer",), f"{condition.pointer!r} points into no intent", fix))
+        found.append((("pointer",), f"{condition.pointer!r} is not in the data of any intent", fix))
     if len(condition.operators) != 1:
         written = listed(condition.operators)
         fix = "write one of equals, not_equals, in, not_in, greater_than, less_than, matches, "
         fix += "not_matches, present and absent; two tests are two conditions"
-        found.append(((), f"a condition has one operator, this one has {written}", fix))
+        found.append(((), f"a condition has one operator; this one has {written}", fix))
         return found
     operator, operand = condition.operators[0], condition.operand
     if operand is None and operator not in {"equals", "not_equals"}:
-        found.append(((operator,), f"{operator} compares with nothing", "give it a value"))
+        found.append(((operator,), f"{operator} has no value", "give it one"))
     elif "matches" in operator and (refused := patterns.problem_with(operand)):
         found.append(((operator,), refused.problem, refused.fix))
     return found

@@ -1,8 +1,9 @@
-"""House rules: what fits the schema and is still refused, or warned about (``policy/v1`` files).
+"""House rules: they deny intents that fit the schema, or warn about them (``policy/v1`` files).
 
-A rule is about the requests that its ``match`` names and fires when all of its ``when`` hold. A
-condition about a value that is not there does not hold, except ``absent``. Texts too long to be
-matched (``patterns.MAX_TEXT``) count as firing: a rule is never passed by being outgrown.
+A rule is about the requests that fit its ``match``, and fires if all conditions in ``when`` hold.
+A condition on an absent value does not hold, except ``absent: true`` and ``present: false``. A text
+that is too long to be searched (``patterns.MAX_TEXT``) satisfies ``matches`` and ``not_matches``,
+so that no rule can be evaded by length. ``docs/how-to/write-a-rule.md`` teaches the language.
 """
 
 import re
@@ -25,7 +26,7 @@ from busbar.policy.domain.promise import FileModel, Line
 PLACEHOLDERS: Final = ("team", "environment", "promise", "name", "action", "value")
 PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 ABSENT: Final = object()
-"""Stands for a value that is not there."""
+"""Stands for an absent value."""
 
 Expectation = Literal["allowed", "warned", "denied"]
 EFFECTS: Final = get_args(Effect)
@@ -36,7 +37,7 @@ Number = StrictInt | StrictFloat
 
 
 class RuleMatch(FileModel):
-    """Which requests a rule is about: one glob of every list has to fit."""
+    """The requests that a rule is about: one glob of each list has to fit."""
 
     promise: Globs = ("*",)
     environment: Globs = ("*",)
@@ -55,7 +56,7 @@ class RuleMatch(FileModel):
 
 
 class RuleCondition(FileModel):
-    """One test of the value at ``pointer`` (RFC 6901, into the intent's data)."""
+    """A test of the value at ``pointer`` (RFC 6901, into the intent's data)."""
 
     pointer: str
     equals: Any = None
@@ -71,12 +72,12 @@ class RuleCondition(FileModel):
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """The operators that were written down; a sound condition has one."""
+        """The operators that are set; a valid condition has one."""
         return tuple(sorted(name.rstrip("_") for name in self.model_fields_set - {"pointer"}))
 
     @property
     def operand(self) -> Any:
-        """What the value is compared with."""
+        """The value of the operator."""
         name = self.operators[0]
         return getattr(self, "in_" if name == "in" else name)
 
@@ -94,7 +95,7 @@ class RuleCondition(FileModel):
         return value
 
     def holds(self, value: Any) -> bool:
-        """Whether the value found at the pointer passes the test."""
+        """Return whether the value at the pointer satisfies the operator."""
         operator, operand = self.operators[0], self.operand
         if operator in {"present", "absent"}:
             return (value is not ABSENT) is (operand is (operator == "present"))
@@ -102,10 +103,9 @@ class RuleCondition(FileModel):
 
 
 class RuleExample(FileModel):
-    """One intent and what the rule, by itself, makes of it; checked when the file is loaded.
+    """An intent and the outcome of this rule alone; checked when the file is loaded.
 
-    ``given`` is the data of an apply or a delete, as the rule sees them: the spec already has the
-    promise's defaults.
+    ``given`` is the data of an apply or a delete as the rule sees it: defaults are not filled in.
     """
 
     title: Line
@@ -116,7 +116,7 @@ class RuleExample(FileModel):
 
 
 class Rule(FileModel):
-    """One rule."""
+    """A rule."""
 
     name: Slug
     description: str = ""
@@ -137,14 +137,14 @@ class RuleFile(FileModel):
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All rules in force, by name; a ``ports.PolicyEngine``."""
+    """All rules in force, ordered by name; an ``engine.PolicyEngine``."""
 
     rules: tuple[Rule, ...]
     digest: str
 
     @classmethod
     def of(cls, rules: Iterable[Rule]) -> "RuleBook":
-        """The book of ``rules``.
+        """Return the book of ``rules``.
 
         Its digest names what is enforced: it depends neither on files and their order nor on
         examples.
@@ -157,7 +157,7 @@ class RuleBook:
         return cls(rules=ordered, digest=digest(written))
 
     def evaluate(self, request: PolicyRequest) -> Evaluation:
-        """What every rule that is about ``request`` says."""
+        """Evaluate every rule that is about ``request``."""
         fired: list[FiredRule] = []
         satisfied: list[str] = []
         for rule in self.rules:
@@ -194,7 +194,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Equality as JSON has it: ``true`` is not ``1``, and ``1`` is ``1.0``."""
+    """Return whether both are the same JSON: ``true`` is not ``1``, but ``1`` is ``1.0``."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
@@ -206,24 +206,24 @@ def _same(left: Any, right: Any) -> bool:
 
 def _fire(rule: Rule, request: PolicyRequest) -> FiredRule:
     place = rule.when[0].pointer if rule.when else ""
-    words = {
+    values = {
         "team": request.resource.team,
         "environment": request.resource.environment,
         "promise": request.resource.promise,
         "name": request.resource.name,
         "action": request.action,
-        "value": _spoken(rule.when[0].value_in(request)) if rule.when else "",
+        "value": _shown(rule.when[0].value_in(request)) if rule.when else "",
     }
     violation = Violation(
         rule=rule.name,
-        message=PLACEHOLDER.sub(lambda found: words[found[1]], rule.message),
-        fix=PLACEHOLDER.sub(lambda found: words[found[1]], rule.fix),
+        message=PLACEHOLDER.sub(lambda found: values[found[1]], rule.message),
+        fix=PLACEHOLDER.sub(lambda found: values[found[1]], rule.fix),
         pointer=place,
     )
     return FiredRule(rule=rule.name, effect=rule.effect, violation=violation)
 
 
-def _spoken(value: Any) -> str:
+def _shown(value: Any) -> str:
     if value is ABSENT:
         return "nothing"
     return value if isinstance(value, str) and len(value) <= patterns.MAX_TEXT else show(value)

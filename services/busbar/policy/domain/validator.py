@@ -1,4 +1,4 @@
-"""The validator of specs: jsonschema's Draft 2020-12, with every error at the place it is about.
+"""The validator of specs: jsonschema's Draft 2020-12, with each error at its own place.
 
 It differs in three ways: a missing or unknown property is an error of its own, at that property;
 every pattern is compiled by RE2 (see ``patterns``), in each keyword that reads one; a whole number
@@ -57,7 +57,7 @@ def _properties(
     if not validator.is_type(instance, "object"):
         return
     for name, child in properties.items():
-        if name in instance and child is False:  # the library would forget where it was
+        if name in instance and child is False:  # the library does not report the place
             yield ValidationError("forbidden", path=[name])
         elif name in instance:
             yield from validator.descend(instance[name], child, path=name, schema_path=name)
@@ -81,7 +81,7 @@ def _pattern_properties(
         for name, value in instance.items():
             matches = patterns.search(pattern, name)
             if matches is None:  # a name is not exempt because it is too long to be tried
-                yield ValidationError(f"names have {patterns.MAX_TEXT} characters", path=[name])
+                yield ValidationError(f"names can have {patterns.MAX_TEXT} characters", path=[name])
             elif matches:
                 yield from validator.descend(value, child, path=name, schema_path=pattern)
 
@@ -163,12 +163,12 @@ SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types
 
 
 def validator_for(schema: dict[str, Any]) -> Validator:
-    """A validator of ``schema``, which is known to be a valid schema with local references."""
+    """Return a validator for ``schema``, a valid schema with local references only."""
     validator: Validator = SpecValidator(schema)
     return validator
 
 
 def schema_errors(schema: Any) -> list[jsonschema.ValidationError]:
-    """What the meta-schema of 2020-12 has against ``schema``."""
+    """Return the errors of ``schema`` by the meta-schema of 2020-12."""
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     return sorted(meta.iter_errors(schema), key=lambda error: [str(p) for p in error.absolute_path])
