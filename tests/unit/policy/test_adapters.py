@@ -92,7 +92,7 @@ def test_a_name_that_two_files_claim_is_offered_by_neither(tmp_path: Path) -> No
         ("    spec:", "    ttl: 5\n    spec:", "line 8, at versions.v1.ttl", "known are: spec"),
     ],
 )
-def test_what_is_wrong_with_a_promise_is_said_with_file_line_place_and_fix(
+def test_an_error_in_a_promise_has_its_file_line_place_and_fix(
     tmp_path: Path, old: str, new: str, place: str, fix: str
 ) -> None:
     path = write(tmp_path, "one.yaml", GOOD.replace(old, new).replace("NAME", "one"))

@@ -27,7 +27,7 @@ def verdict(intent: ReceivedIntent, catalogue: Promises, rules: RuleBook) -> Any
 
 
 def run(fact: IntentAllowed) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the steps would be given, and what would come out, were every adapter an echo."""
+    """Return the inputs of the steps and the outputs of the plan if every adapter is an echo."""
     team, environment, promise, name = fact.resource.split("/")
     scope: dict[str, Any] = {
         "resource": {
@@ -119,7 +119,7 @@ def test_every_house_rule_has_an_example_that_it_lets_pass_and_one_that_it_does_
         assert any(example.message for example in rule.examples), rule.name
 
 
-def test_the_words_of_the_retention_limit_are_those_of_the_documentation(
+def test_the_retention_limit_names_the_limit_the_value_and_the_fix(
     catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
 ) -> None:
     fact = verdict(received(spec={"retention_hours": 8760}), catalogue, house_rules)

@@ -72,19 +72,19 @@ def test_a_valid_intent_is_allowed_on_the_plan_of_the_newest_version(
 def test_an_intent_that_came_too_late_expires_whatever_it_asks_for(
     catalogue: Promises, received: Receive
 ) -> None:
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    expiry = datetime(2026, 1, 1, tzinfo=UTC)
 
-    late = received(promise="nothing", envelope={"expirytime": moment, "subject": "x"})
+    late = received(promise="nothing", envelope={"expirytime": expiry, "subject": "x"})
     assert decide(ABSENT, late, catalogue, NO_RULES) == [
         IntentExpired(
             operation=late.operation,
             intent=late.intent,
             resource="payments/dev/nothing/orders",
             requested=late.data,
-            expired_at=moment,
+            expired_at=expiry,
         )
     ]
-    in_time = received(envelope={"expirytime": moment + timedelta(microseconds=1)})
+    in_time = received(envelope={"expirytime": expiry + timedelta(microseconds=1)})
     assert allowed(decide(ABSENT, in_time, catalogue, NO_RULES))
 
 

@@ -60,7 +60,7 @@ def denial(facts: list[Fact]) -> IntentDenied:
         ({"expected_generation": -1}, "/expected_generation", "cannot be -1", "greater than or"),
     ],
 )
-def test_data_that_do_not_fit_are_explained_in_plain_words(
+def test_data_that_does_not_fit_is_explained_with_a_fix(
     change: dict[str, Any], pointer: str, message: str, fix: str
 ) -> None:
     (violation,) = refused({**NAMED, "spec": {}, **change}, ApplyResource)

@@ -126,7 +126,7 @@ SIZED = {
         ({"when": "!${spec.maybe}", "inputs": {"a": "${spec.maybe}"}}, "plan.0.inputs.a", "left"),
     ],
 )
-def test_an_expression_that_would_fail_later_is_refused_at_once(
+def test_an_expression_that_would_fail_later_is_refused_when_loaded(
     promise_file: File, step: dict[str, Any], where: str, problem: str
 ) -> None:
     (found,) = said(promise_file(SIZED, plan=[{**THING, **step}, {**THING, "name": "later"}]))
@@ -169,7 +169,7 @@ def test_a_step_that_needs_one_that_may_be_left_out_needs_the_same_condition(
 
 
 @pytest.mark.parametrize("expression", ["${steps.nope.x}", "${spec.surf}", "${spec.maybe}", "${"])
-def test_an_output_that_would_fail_later_is_refused_at_once(
+def test_an_output_that_would_fail_later_is_refused_when_loaded(
     promise_file: File, expression: str
 ) -> None:
     (found,) = said(promise_file(SIZED, outputs={"out": expression}))

@@ -168,7 +168,7 @@ def test_a_rule_that_is_met_is_named_and_one_about_something_else_is_not() -> No
     assert rules.evaluate(request({})) == Evaluation(fired=(), satisfied=("met",))
 
 
-def test_what_fired_is_said_in_the_words_of_the_rule() -> None:
+def test_a_rule_that_fires_gives_its_message_and_fix_with_placeholders_replaced() -> None:
     rules = book(
         rule(
             name="limit",

@@ -150,7 +150,7 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
         ({"contains": {"const": 1}}, [2], "x does not satisfy contains", ""),
     ],
 )
-def test_what_does_not_fit_is_said_in_plain_words_with_a_fix(
+def test_an_error_of_a_spec_is_explained_with_a_fix(
     promise: Build, schema: Any, value: Any, message: str, fix: str
 ) -> None:
     (violation,) = refused(promise({"x": schema}), {"x": value})

@@ -191,7 +191,7 @@ JSON = st.recursive(
 
 
 def exactly(left: Any, right: Any) -> bool:
-    """Whether both are the same JSON: 1 is not 1.0, and 0.0 is not -0.0."""
+    """Return whether both are the same JSON: 1 is not 1.0, and 0.0 is not -0.0."""
     if isinstance(left, float) and isinstance(right, float):
         return left == right and math.copysign(1, left) == math.copysign(1, right)
     if isinstance(left, dict) and isinstance(right, dict):

@@ -27,7 +27,7 @@ _MAX_COMPILED: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class PatternProblem:
-    """Why a pattern is refused, and what to write instead."""
+    """The reason to refuse a pattern, and what to write instead."""
 
     problem: str
     fix: str

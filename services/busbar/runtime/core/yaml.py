@@ -290,7 +290,7 @@ def _joined(event: yaml.ScalarEvent, text: str) -> str:
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError as error:
-        raise _refused(event, "half of a surrogate pair stands alone", "write both") from error
+        raise _refused(event, "half of a surrogate pair is missing", "write both halves") from error
 
 
 def _refused(event: yaml.Event, problem: str, fix: str) -> InvalidYamlError:
