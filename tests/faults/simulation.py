@@ -20,7 +20,7 @@ from busbar.audit.handlers import Audit
 from busbar.gateway.handlers import Gateway, take
 from busbar.notifier.domain import RetryPolicy
 from busbar.notifier.handlers import Notifier
-from busbar.policy.files import load_promises, load_rules
+from busbar.policy.adapters import load_promises, load_rules
 from busbar.policy.handlers import Policy
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.core.cipher import Cipher

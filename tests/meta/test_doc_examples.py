@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from busbar.kernel.errors import ConfigurationError
 from busbar.notifier.domain import WebhookSecret, headers
-from busbar.policy.files import load_promise
+from busbar.policy.adapters import load_promises
 from meta.checkout import ROOT, below, place, text
 from meta.markdown import blocks
 
@@ -34,7 +33,7 @@ def test_python_in_the_documentation_can_be_compiled(code: str) -> None:
 def test_the_promise_that_is_shown_can_be_loaded(tmp_path: Path) -> None:
     file = tmp_path / "work-queue.yaml"
     file.write_text(example("offer-something.md", "yaml") + "\n", encoding="utf-8")
-    promise = load_promise(file)
+    promise = load_promises([file]).offered["work-queue"]
     assert promise.newest.violations(promise.newest.with_defaults({})) == ()
 
 
@@ -45,9 +44,8 @@ def test_the_error_that_is_shown_is_the_one_that_is_raised(
     file = Path("work-queue.yaml")
     broken = example("offer-something.md", "yaml").replace("${spec.workers}", "${spec.worker}")
     file.write_text(broken + "\n", encoding="utf-8")
-    with pytest.raises(ConfigurationError) as raised:
-        load_promise(file)
-    assert raised.value.problem in " ".join(text(HOW_TO / "offer-something.md").split())
+    problem = load_promises([file]).broken["work-queue"]
+    assert problem.removeprefix("the ") in " ".join(text(HOW_TO / "offer-something.md").split())
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ COMMANDS: dict[str, Entry] = {
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
     "status": Entry("status", "Show what the platform is doing, live.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can work here, and what is missing.", RUN),
+    "rules": Entry("rules", "Check and list house rules.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets, by name.", RUN),
     "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),

@@ -1,1 +1,1 @@
-"""Policy: judges every intent and records the verdict."""
+"""The policy service: decides on every intent and records the decision."""

@@ -1,6 +1,6 @@
-"""Wires policy."""
+"""The wiring of the policy service."""
 
-from busbar.policy.files import load_promises, load_rules
+from busbar.policy.adapters import load_promises, load_rules
 from busbar.policy.handlers import Policy
 from busbar.runtime.host.process import App, Context
 from busbar.runtime.telemetry.logs import get_logger
@@ -9,10 +9,10 @@ log = get_logger()
 
 
 def create(context: Context) -> App:
-    """Policy over the promise and rule files of this installation.
+    """Create the service from the promise and rule files of this installation.
 
     Raises:
-        ConfigurationError: a rule file is broken; deciding without a rule would allow too much.
+        ConfigurationError: a rule file is broken; without a rule, too much would be allowed.
     """
     settings = context.settings
     promises = load_promises(settings.promise_folders())

@@ -1,4 +1,4 @@
-"""Load, decide, append: every intent gets one verdict, recorded together with it."""
+"""Handlers of policy: load the state, decide, and append one decision for every intent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,6 +19,7 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import (
+    PolicyEngine,
     Promises,
     ReceivedIntent,
     ResourcePolicyState,
@@ -28,14 +29,13 @@ from busbar.policy.domain import (
     evolve,
     violations_of,
 )
-from busbar.policy.ports import PolicyEngine
-from busbar.runtime.consume.service import ConflictingEvent, Problem, Received, Service
+from busbar.runtime.consume.service import Conflicting, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.telemetry import metrics
 
 INTENT_MAX_BYTES = 256 * 1024
-"""Larger intents are refused: every fact about them repeats what they asked for."""
+"""The largest intent, in bytes; the facts about an intent repeat its data."""
 
 
 OUTCOMES: Final[dict[type[Fact], str]] = {
@@ -47,26 +47,25 @@ OUTCOMES: Final[dict[type[Fact], str]] = {
 
 
 class Policy:
-    """Judges intents by the promises and the rules."""
+    """Decides on intents by the promises and the rules."""
 
     def __init__(self, promises: Promises, engine: PolicyEngine) -> None:
-        """Validate against ``promises`` and decide by ``engine``."""
         self._promises = promises
         self._engine = engine
 
     def service(self) -> Service:
-        """The service, wired."""
+        """Return the service with its handlers."""
         service = Service("policy")
-        service.on(ApplyResource, stream=_stream_of)(self.judge)
-        service.on(DeleteResource, stream=_stream_of)(self.judge)
+        service.on(ApplyResource, stream=_stream_of)(self.decide)
+        service.on(DeleteResource, stream=_stream_of)(self.decide)
         service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)
         service.on_conflict(self.record_conflict)
         return service
 
-    async def judge(
+    async def decide(
         self, received: Received[ApplyResource] | Received[DeleteResource], tx: Transaction
     ) -> None:
-        """Decide about an intent that fits its message."""
+        """Decide on an intent that has the form of its message."""
         envelope = received.envelope
         if len(envelope.body) > INTENT_MAX_BYTES:
             await self._append(tx, received, _too_large(envelope))
@@ -91,7 +90,7 @@ class Policy:
         _measure(tx, facts, received.record)
 
     async def refuse(self, problem: Problem, tx: Transaction) -> None:
-        """Answer an intent of unknown type, or with data that does not fit its type."""
+        """Deny an intent of unknown type, or with data that its type does not allow."""
         envelope = problem.envelope
         operation, intent = operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
         resource = ResourceId.named_in(envelope.data)
@@ -110,8 +109,8 @@ class Policy:
             )
         await self._append(tx, problem, facts)
 
-    async def record_conflict(self, conflict: ConflictingEvent, tx: Transaction) -> None:
-        """Record that an intent came again with another body; it is not acted on."""
+    async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
+        """Record that the id of an intent was used again with another body, which is ignored."""
         envelope = conflict.envelope
         resource = ResourceId.named_in(envelope.data)
         fact = IntentConflicted(
@@ -129,7 +128,7 @@ class Policy:
         about: Received[Any] | Problem | ConflictingEvent,
         facts: Sequence[Fact],
     ) -> None:
-        """Append what says nothing about a resource's state to the operation's own stream."""
+        """Append facts that do not change a resource's state to the stream of the operation."""
         envelope = about.envelope
         operation = operation_text(envelope.source, envelope.id)
         resource = ResourceId.named_in(envelope.data)
@@ -143,7 +142,7 @@ class Policy:
 
 
 def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
-    """Count decisions, and the time since the intent's record was made."""
+    """Count decisions, and measure the time since the intent was published."""
     seconds = max(0.0, tx.now.timestamp() - record.timestamp / 1000)
     for fact in facts:
         tx.measure(metrics.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
@@ -154,7 +153,7 @@ def _too_large(envelope: Envelope) -> list[Fact]:
     violation = Violation(
         rule="size",
         message=f"the intent has {len(envelope.body)} bytes, {INTENT_MAX_BYTES} are allowed",
-        fix="put large content somewhere else and refer to it",
+        fix="store large content elsewhere and refer to it",
     )
     return _invalid(envelope, violation, requested=None)
 
@@ -163,7 +162,7 @@ def _bad_expiry(envelope: Envelope) -> list[Fact]:
     violation = Violation(
         rule="expirytime",
         message="the attribute expirytime is not an RFC 3339 timestamp with an offset",
-        fix="write it like 2026-01-31T12:00:00Z, or leave it out",
+        fix="write it as in 2026-01-31T12:00:00Z, or leave it out",
     )
     return _invalid(envelope, violation, requested=envelope.data)
 

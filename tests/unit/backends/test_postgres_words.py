@@ -29,7 +29,7 @@ from busbar.backends.postgres.session import read_cluster
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
-from busbar.policy.files import load_promise
+from busbar.policy.adapters import load_promises
 from support.backends import environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)
@@ -131,7 +131,7 @@ def test_inputs_that_no_cluster_could_meet_are_named(inputs: dict[str, Any], fie
 
 def test_the_promise_offers_what_the_adapter_makes() -> None:
     promises = Path(__file__).parents[3] / "contracts" / "promises"
-    version = load_promise(promises / "postgres-database.yaml").newest
+    version = load_promises([promises]).offered["postgres-database"].newest
     offered = yaml.safe_load((promises / "postgres-database.yaml").read_text(encoding="utf-8"))
     extensions = offered["versions"]["v1"]["spec"]["properties"]["extensions"]["items"]["enum"]
     assert set(extensions) == EXTENSIONS

@@ -9,7 +9,7 @@ from bench.growth import Point
 from bench.svg import Panel, plot
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.resource import ApplyResource
-from busbar.policy.files import load_promises
+from busbar.policy.adapters import load_promises
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store.sql.statements import EVENT_COLUMNS

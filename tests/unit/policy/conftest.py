@@ -8,10 +8,10 @@ import pytest
 
 from busbar.messages.base import IntentRef
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.policy.adapters import load_promises, load_rules
 from busbar.policy.domain import Promises, ReceivedIntent, RuleBook
-from busbar.policy.domain.checks import problems_in
 from busbar.policy.domain.promise import Promise, PromiseFile, promise_of
-from busbar.policy.files import load_promises, load_rules
+from busbar.policy.domain.promise_checks import problems_in
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 

@@ -27,7 +27,7 @@ def verdict(intent: ReceivedIntent, catalogue: Promises, rules: RuleBook) -> Any
 
 
 def run(fact: IntentAllowed) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the steps would be given, and what would come out, were every adapter an echo."""
+    """Return the inputs of the steps and the outputs of the plan if every adapter is an echo."""
     team, environment, promise, name = fact.resource.split("/")
     scope: dict[str, Any] = {
         "resource": {
@@ -110,14 +110,23 @@ def test_the_house_rules_deny_what_they_say(
     assert "${" not in fact.model_dump_json(include={"violations"})
 
 
-def test_the_words_of_the_retention_limit_are_those_of_the_documentation(
+def test_every_house_rule_has_an_example_that_it_lets_pass_and_one_that_it_does_not(
+    house_rules: RuleBook,
+) -> None:
+    for rule in house_rules.rules:
+        expected = {example.expect for example in rule.examples}
+        assert expected == {"allowed", "denied" if rule.effect == "deny" else "warned"}, rule.name
+        assert any(example.message for example in rule.examples), rule.name
+
+
+def test_the_retention_limit_names_the_limit_the_value_and_the_fix(
     catalogue: Promises, house_rules: RuleBook, received: Callable[..., ReceivedIntent]
 ) -> None:
     fact = verdict(received(spec={"retention_hours": 8760}), catalogue, house_rules)
 
     assert fact.violations[0].model_dump() == {
         "rule": "retention-limit",
-        "message": "events may be kept for 168 hours in dev, 8760 were asked for",
-        "fix": "lower retention_hours to 168 or ask for it in another environment",
+        "message": "events can be kept for 168 hours in dev, but 8760 were requested",
+        "fix": "lower retention_hours to 168, or request it in another environment",
         "pointer": "/spec/retention_hours",
     }

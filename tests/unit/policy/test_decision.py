@@ -72,19 +72,19 @@ def test_a_valid_intent_is_allowed_on_the_plan_of_the_newest_version(
 def test_an_intent_that_came_too_late_expires_whatever_it_asks_for(
     catalogue: Promises, received: Receive
 ) -> None:
-    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    expiry = datetime(2026, 1, 1, tzinfo=UTC)
 
-    late = received(promise="nothing", envelope={"expirytime": moment, "subject": "x"})
+    late = received(promise="nothing", envelope={"expirytime": expiry, "subject": "x"})
     assert decide(ABSENT, late, catalogue, NO_RULES) == [
         IntentExpired(
             operation=late.operation,
             intent=late.intent,
             resource="payments/dev/nothing/orders",
             requested=late.data,
-            expired_at=moment,
+            expired_at=expiry,
         )
     ]
-    in_time = received(envelope={"expirytime": moment + timedelta(microseconds=1)})
+    in_time = received(envelope={"expirytime": expiry + timedelta(microseconds=1)})
     assert allowed(decide(ABSENT, in_time, catalogue, NO_RULES))
 
 
@@ -172,7 +172,7 @@ def test_a_generation_that_is_not_the_expected_one_is_denied_naming_it(
     right = allowed(decide(there, received(action, expected_generation=1), catalogue, NO_RULES))
 
     assert stale.reason == "generation_mismatch"
-    assert "is at generation 1, generation 0 was expected" in stale.violations[0].message
+    assert "is at generation 1, but generation 0 was expected" in stale.violations[0].message
     assert stale.violations[0].pointer == "/expected_generation"
     assert right.generation == 2
 
@@ -185,7 +185,7 @@ def test_a_resource_that_was_deleted_is_expected_at_generation_0(
     stale = denied(decide(gone, received(expected_generation=2), catalogue, NO_RULES))
     again = allowed(decide(gone, received(expected_generation=0), catalogue, NO_RULES))
 
-    assert "is not there (generation 0)" in stale.violations[0].message
+    assert "does not exist (generation 0)" in stale.violations[0].message
     assert again.generation == 3
 
 

@@ -69,13 +69,13 @@ class Bench:
         return Record(topic, 0, self._offset, 0, key, value, headers)
 
     async def judge(self, *records: Record) -> list[Fact]:
-        """What policy records because of ``records``, handled as one batch."""
+        """Return the facts that policy records for ``records``, handled as one batch."""
         before = await self.store.last_position()
         await self.engine.handle_batch(records)
         return [fact_in(event) for event in await self.store.events(after=before)]
 
     async def one(self, id_: str = "1", **record: Any) -> Fact:
-        """What policy records because of one intent: one fact, always."""
+        """Return the one fact that policy records for an intent."""
         (fact,) = await self.judge(self.record(id_, **record))
         return fact
 

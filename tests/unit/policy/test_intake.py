@@ -45,22 +45,22 @@ def denial(facts: list[Fact]) -> IntentDenied:
 @pytest.mark.parametrize(
     ("change", "pointer", "message", "fix"),
     [
-        ({"nmae": "x"}, "/nmae", "nmae is not known here", "did you mean 'name'?"),
-        ({"a/b": 1}, "/a~1b", "a/b is not known here", "known are: team, environment"),
+        ({"nmae": "x"}, "/nmae", "nmae is not a known field", "did you mean 'name'?"),
+        ({"a/b": 1}, "/a~1b", "a/b is not a known field", "known are: team, environment"),
         ({"team": "Payments!"}, "/team", 'team cannot be "Payments!"', "lower-case letters"),
-        ({"team": 5}, "/team", "team must be a text, 5 was given", "write a text"),
+        ({"team": 5}, "/team", "team must be a string; it is 5", "write a string"),
         ({"version": "1"}, "/version", 'version cannot be "1"', "^v[1-9][0-9]*$"),
-        ({"spec": []}, "/spec", "spec must be an object, [] was given", "write an object"),
+        ({"spec": []}, "/spec", "spec must be an object; it is []", "write an object"),
         (
             {"expected_generation": "1"},
             "/expected_generation",
-            'expected_generation must be a whole number, "1" was given',
+            'expected_generation must be a whole number; it is "1"',
             "write a whole number",
         ),
         ({"expected_generation": -1}, "/expected_generation", "cannot be -1", "greater than or"),
     ],
 )
-def test_data_that_do_not_fit_are_explained_in_plain_words(
+def test_data_that_does_not_fit_is_explained_with_a_fix(
     change: dict[str, Any], pointer: str, message: str, fix: str
 ) -> None:
     (violation,) = refused({**NAMED, "spec": {}, **change}, ApplyResource)
@@ -78,7 +78,7 @@ def test_everything_that_is_wrong_is_named() -> None:
         ("/environment", "missing"),
         ("/name", "missing"),
         ("/promise", "missing"),
-        ("/spec", "here"),
+        ("/spec", "field"),
         ("/team", '"A"'),
     ]
 
@@ -141,7 +141,7 @@ def test_a_resource_is_only_named_by_four_good_parts(data: Any) -> None:
         ("busbar.policy.allowed.v1", "is a fact", "publish an intent"),
         (
             "busbar.subscription.apply.v1",
-            "does not belong on busbar.intents.resource",
+            "does not belong in busbar.intents.resource",
             "publish it to busbar.intents.subscription",
         ),
     ],

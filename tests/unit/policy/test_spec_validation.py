@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 
 from busbar.messages.policy import Violation
 from busbar.policy.domain import Promise, Promises
-from busbar.policy.domain.explain import MAX_DEPTH, MAX_VIOLATIONS
+from busbar.policy.domain.spec_errors import MAX_DEPTH, MAX_VIOLATIONS
+from busbar.policy.domain.validator import validator_for
 
 Build = Callable[..., Promise]
 
@@ -111,28 +112,29 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
 @pytest.mark.parametrize(
     ("schema", "value", "message", "fix"),
     [
-        ({"type": "integer"}, "3", 'x must be a whole number, "3" was given', "a whole number"),
-        ({"type": "integer"}, 3.0, "x must be a whole number, 3.0 was given", "a whole number"),
-        ({"type": "integer"}, True, "x must be a whole number, true was given", "a whole number"),
-        ({"type": ["string", "null"]}, 1, "x must be a text or null, 1 was given", "null"),
-        ({"enum": ["a", "b"]}, "c", 'x must be one of "a", "b", "c" was given', 'one of "a", "b"'),
-        ({"const": 1}, 2, "x must be 1, 2 was given", "write 1"),
+        ({"type": "integer"}, "3", 'x must be a whole number; it is "3"', "a whole number"),
+        ({"type": "integer"}, 3.0, "x must be a whole number; it is 3.0", "a whole number"),
+        ({"type": "integer"}, True, "x must be a whole number; it is true", "a whole number"),
+        ({"type": ["string", "null"]}, 1, "x must be a string or null; it is 1", "null"),
+        ({"enum": ["a", "b"]}, "c", 'x must be one of "a", "b"; it is "c"', 'one of "a", "b"'),
+        ({"const": 1}, 2, "x must be 1; it is 2", "write 1"),
         (
             {"type": "integer", "minimum": 1, "maximum": 9},
             10,
-            "x must be at most 9, 10 was given",
+            "x must be at most 9; it is 10",
             "write a whole number from 1 to 9",
         ),
         ({"type": "number", "minimum": 1}, 0, "x must be at least 1", "a number of at least 1"),
-        ({"exclusiveMaximum": 5}, 5, "x must be less than 5, 5 was given", "less than 5"),
-        ({"multipleOf": 5}, 6, "x must be a multiple of 5, 6 was given", "a multiple of 5"),
-        ({"pattern": "^a$"}, "b", 'x must match "^a$", "b" was given', 'matching "^a$"'),
+        ({"exclusiveMaximum": 5}, 5, "x must be less than 5; it is 5", "less than 5"),
+        ({"multipleOf": 5}, 6, "x must be a multiple of 5; it is 6", "a multiple of 5"),
+        ({"pattern": "^a$"}, "b", 'x must match "^a$"; it is "b"', 'matching "^a$"'),
         ({"pattern": "^a$"}, "a\n", "x must match", "matching"),
+        ({"pattern": "a"}, "a" * 1025, "x must match a pattern, so at most 1024", "matching"),
         (
             {"type": "string", "minLength": 2, "maxLength": 3},
             "a",
-            "x must have at least 2 characters, it has 1",
-            "write a text from 2 to 3 characters",
+            "x must have at least 2 characters; it has 1",
+            "write a string from 2 to 3 characters",
         ),
         (
             {"type": "array", "maxItems": 1},
@@ -140,7 +142,7 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
             "x must have at most 1 items",
             "at most 1 items",
         ),
-        ({"uniqueItems": True}, [1, 1], "x holds an item twice", ""),
+        ({"uniqueItems": True}, [1, 1], "x contains an item twice", ""),
         ({"not": {"const": 1}}, 1, "x must not be 1", ""),
         ({"anyOf": [{"type": "string"}, {"minimum": 5}]}, 1, "fits none of the", "one of them"),
         ({"oneOf": [True, {"minimum": 0}]}, 1, "fits more than one", "exactly one"),
@@ -148,7 +150,7 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
         ({"contains": {"const": 1}}, [2], "x does not satisfy contains", ""),
     ],
 )
-def test_what_does_not_fit_is_said_in_plain_words_with_a_fix(
+def test_an_error_of_a_spec_is_explained_with_a_fix(
     promise: Build, schema: Any, value: Any, message: str, fix: str
 ) -> None:
     (violation,) = refused(promise({"x": schema}), {"x": value})
@@ -185,7 +187,7 @@ def test_each_missing_property_is_named_with_what_it_may_be(promise: Build) -> N
     violations = refused(promise(spec=spec), {})
 
     assert [(v.pointer, v.message, v.fix) for v in violations] == [
-        ("/spec/a", "a is missing", "add it: a text"),
+        ("/spec/a", "a is missing", "add it: a string"),
         ("/spec/b", "b is missing", "add it: a whole number of at least 1"),
     ]
 
@@ -216,13 +218,97 @@ def test_properties_with_a_pattern_or_a_schema_for_the_rest_are_checked(promise:
     assert [v.pointer for v in violations] == ["/spec/labels/a", "/spec/m", "/spec/n_2"]
 
 
+def test_a_name_that_is_too_long_for_a_pattern_does_not_slip_past_it(promise: Build) -> None:
+    spec = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "labels": {
+                "type": "object",
+                "additionalProperties": True,
+                "patternProperties": {"^n": {"type": "integer"}},
+            }
+        },
+    }
+
+    (violation,) = refused(promise(spec=spec), {"labels": {"n" * 1025: "x"}})
+
+    assert "names can have 1024 characters" in violation.message
+
+
+PATTERNS = st.sampled_from(["^a", "b$", "[ab]", "c"])
+LEAVES = st.sampled_from([True, {"type": "integer"}, {"type": "string"}])
+UNEVALUATED = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=2),
+            "patternProperties": st.dictionaries(PATTERNS, LEAVES, max_size=2),
+            "additionalProperties": LEAVES,
+            "required": st.lists(st.sampled_from("abc"), max_size=1),
+            "$ref": st.just("#/$defs/shared"),
+        },
+    ),
+    lambda inner: st.fixed_dictionaries(
+        {},
+        optional={
+            "properties": st.dictionaries(st.sampled_from("abc"), LEAVES, max_size=2),
+            "allOf": st.lists(inner, min_size=1, max_size=2),
+            "anyOf": st.lists(inner, min_size=1, max_size=2),
+            "oneOf": st.lists(inner, min_size=1, max_size=2),
+            "if": inner,
+            "then": inner,
+            "else": inner,
+            "dependentSchemas": st.dictionaries(st.sampled_from("abc"), inner, max_size=1),
+        },
+    ),
+    max_leaves=4,
+)
+
+
+@given(
+    schema=UNEVALUATED,
+    unevaluated=st.just(value=False) | LEAVES,
+    spec=st.dictionaries(st.sampled_from(["a", "ab", "b", "c", "d"]), st.integers() | st.text()),
+)
+def test_unevaluated_properties_are_those_of_json_schema(
+    schema: dict[str, Any], unevaluated: Any, spec: dict[str, Any]
+) -> None:
+    whole = {
+        **schema,
+        "unevaluatedProperties": unevaluated,
+        "$defs": {"shared": {"properties": {"a": True}, "patternProperties": {"^b": True}}},
+    }
+
+    assert validator_for(whole).is_valid(spec) is Draft202012Validator(whole).is_valid(spec)
+
+
+@pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
+def test_a_pattern_that_takes_others_exponential_time_is_searched_for_in_linear_time(
+    promise: Build, keyword: str
+) -> None:
+    hard = "a" * 1000 + "!"
+    spec = {
+        "type": "object",
+        keyword: False,
+        "properties": {"x": {"pattern": "^(a+)+$"}},
+        "patternProperties": {"^(a|a)*$": True},
+    }
+
+    pointers = [
+        violation.pointer for violation in refused(promise(spec=spec), {"x": hard, hard: 1})
+    ]
+
+    assert pointers == [f"/spec/{hard}", "/spec/x"]
+
+
 def test_a_refusal_lists_only_so_many_things(promise: Build) -> None:
     spec = {f"wrong_{index}": 1 for index in range(MAX_VIOLATIONS + 7)}
 
     violations = refused(promise({}), spec)
 
     assert len(violations) == MAX_VIOLATIONS + 1
-    assert violations[-1].message.startswith("7 more things")
+    assert violations[-1].message == "the spec has 7 more errors"
 
 
 def deep(depth: int) -> Any:

@@ -1,7 +1,7 @@
-"""What policy decides, and on what grounds. Pure: no clock, no randomness, no I/O."""
+"""The pure part of policy: promises, rules and the decision. No clock, no randomness, no I/O."""
 
 from busbar.policy.domain.decision import ReceivedIntent, ResourcePolicyState, decide, evolve
-from busbar.policy.domain.engine import Evaluation, Outcome, PolicyEngine, PolicyRequest
+from busbar.policy.domain.engine import Evaluation, FiredRule, PolicyEngine, PolicyRequest
 from busbar.policy.domain.intake import (
     TYPES,
     deny_invalid,
@@ -14,7 +14,7 @@ from busbar.policy.domain.rules import Rule, RuleBook
 __all__ = [
     "TYPES",
     "Evaluation",
-    "Outcome",
+    "FiredRule",
     "PolicyEngine",
     "PolicyRequest",
     "Promise",

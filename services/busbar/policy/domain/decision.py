@@ -1,7 +1,7 @@
-"""The decision about one intent: allowed on this plan, or denied for these reasons.
+"""The decision on an intent: allowed with a plan, or denied with the reasons.
 
 ``decide`` and ``evolve`` are pure: the same history, intent, catalogue and rules give the same
-facts, byte for byte. A refusal is a fact and changes nothing.
+facts, byte for byte. A denial is a fact and does not change the state.
 """
 
 from dataclasses import dataclass, replace
@@ -21,18 +21,18 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.engine import Evaluation, PolicyEngine, PolicyRequest
+from busbar.policy.domain.formatting import did_you_mean, listed
 from busbar.policy.domain.promise import Promises, PromiseVersion
-from busbar.policy.domain.words import did_you_mean, listed
 
 _NOTHING: Final = Plan(steps=())
 
 
 @dataclass(frozen=True, slots=True)
 class ResourcePolicyState:
-    """What policy remembers of one resource.
+    """The state of a resource as policy knows it.
 
-    ``generation`` counts the allowed intents and never goes back, not even by a delete;
-    ``promise`` is what the resource was last allowed to be made of.
+    ``generation`` counts the allowed intents, deletes included, and never decreases; ``promise`` is
+    the promise version of the last intent that was allowed.
     """
 
     generation: int = 0
@@ -41,15 +41,15 @@ class ResourcePolicyState:
 
     @property
     def current(self) -> int:
-        """The generation that an intent can expect: 0 while the resource is not there."""
+        """The generation that an intent can expect: 0 while the resource does not exist."""
         return self.generation if self.exists else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedIntent:
-    """An intent that fits its message, with what its envelope says.
+    """An intent that has the form of its message, with the attributes of its envelope.
 
-    ``data`` are the data as they came, ``now`` is when it is decided.
+    ``data`` is the data as received, ``now`` the time of the decision.
     """
 
     operation: UUID
@@ -62,14 +62,14 @@ class ReceivedIntent:
 
     @property
     def resource(self) -> ResourceId:
-        """What the intent is about."""
-        asked = self.message
-        return ResourceId(asked.team, asked.environment, asked.promise, asked.name)
+        """The resource that the intent is about."""
+        message = self.message
+        return ResourceId(message.team, message.environment, message.promise, message.name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why an intent is denied, before it is a fact."""
+    """The reasons to deny an intent."""
 
     reason: DenialReason
     violations: tuple[Violation, ...]
@@ -77,7 +77,7 @@ class _Refusal:
 
 
 def evolve(state: ResourcePolicyState, fact: Fact) -> ResourcePolicyState:
-    """The state after ``fact``; only what was allowed changes it."""
+    """Return the state after ``fact``; only an allowed intent changes it."""
     if not isinstance(fact, IntentAllowed):
         return state
     return replace(
@@ -94,7 +94,7 @@ def decide(
     catalogue: Promises,
     engine: PolicyEngine,
 ) -> list[Fact]:
-    """Give one verdict on ``received``."""
+    """Decide on ``received``: one fact."""
     if received.expirytime is not None and received.now >= received.expirytime:
         return [_expired(received, received.expirytime)]
     message = received.message
@@ -142,7 +142,7 @@ def _decide_apply(
 def _decide_delete(
     state: ResourcePolicyState, received: ReceivedIntent, engine: PolicyEngine
 ) -> Fact:
-    # The catalogue is not asked: what was made has to be deletable when its promise is gone.
+    # Not checked against the catalogue: a resource can be deleted after its promise was removed.
     if not state.exists or state.promise is None:
         return _denied(received, _not_found(received))
     if refusal := _outdated(state, received):
@@ -178,13 +178,13 @@ def _misaddressed(received: ReceivedIntent) -> _Refusal | None:
         return None
     return _refusal(
         "other_resource",
-        f"the event's subject is {received.subject}, its data are about {received.resource}",
-        "leave the subject out or make it the resource that the data name",
+        f"the event's subject is {received.subject}, but its data is about {received.resource}",
+        "leave the subject out, or set it to the resource in the data",
     )
 
 
 def _offered(message: ApplyResource, catalogue: Promises) -> PromiseVersion | _Refusal:
-    """The version that is asked for, or why there is none."""
+    """Return the requested version, or the reasons why there is none."""
     promise = catalogue.offered.get(message.promise)
     if promise is None:
         return _not_offered(message.promise, catalogue)
@@ -196,7 +196,7 @@ def _offered(message: ApplyResource, catalogue: Promises) -> PromiseVersion | _R
     return _refusal(
         "unknown_promise_version",
         f"{promise.name} has no version {message.version}",
-        f"ask for one of: {listed(versions)}; leave version out for the newest",
+        f"request one of: {listed(versions)}; leave version out for the newest",
         "/version",
     )
 
@@ -206,12 +206,12 @@ def _not_offered(name: str, catalogue: Promises) -> _Refusal:
         return _refusal(
             "unknown_promise",
             f"{name} cannot be offered: {problem}",
-            "have the file mended by its owner, then ask again in a new event",
+            "ask the owner of the file to correct it, then send the intent again in a new event",
             "/promise",
         )
     offered = sorted(catalogue.offered)
     fix = did_you_mean(name, offered, otherwise=f"offered are: {listed(offered)}")
-    return _refusal("unknown_promise", f"nobody offers {name}", fix, "/promise")
+    return _refusal("unknown_promise", f"there is no promise {name}", fix, "/promise")
 
 
 def _outdated(state: ResourcePolicyState, received: ReceivedIntent) -> _Refusal | None:
@@ -221,12 +221,12 @@ def _outdated(state: ResourcePolicyState, received: ReceivedIntent) -> _Refusal 
     actual = (
         f"{received.resource} is at generation {state.current}"
         if state.exists
-        else f"{received.resource} is not there (generation 0)"
+        else f"{received.resource} does not exist (generation 0)"
     )
     return _refusal(
         "generation_mismatch",
-        f"{actual}, generation {expected} was expected",
-        f"look at what it is now, then ask again with expected_generation {state.current}",
+        f"{actual}, but generation {expected} was expected",
+        f"look at its current state, then send the intent with expected_generation {state.current}",
         "/expected_generation",
     )
 
@@ -234,7 +234,7 @@ def _outdated(state: ResourcePolicyState, received: ReceivedIntent) -> _Refusal 
 def _not_found(received: ReceivedIntent) -> _Refusal:
     return _refusal(
         "not_found",
-        f"{received.resource} is not there, so it cannot be deleted",
+        f"{received.resource} does not exist, so it cannot be deleted",
         "check team, environment, promise and name",
         "/name",
     )
@@ -257,11 +257,11 @@ def _denied(received: ReceivedIntent, refusal: _Refusal) -> Fact:
     )
 
 
-def _expired(received: ReceivedIntent, moment: datetime) -> Fact:
+def _expired(received: ReceivedIntent, expiry: datetime) -> Fact:
     return IntentExpired(
         operation=received.operation,
         intent=received.intent,
         resource=str(received.resource),
         requested=received.data,
-        expired_at=moment,
+        expired_at=expiry,
     )

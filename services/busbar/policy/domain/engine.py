@@ -1,6 +1,6 @@
-"""What a policy engine is asked and what it answers; ``ports`` offers these names to the service.
+"""The policy engine: its request and its evaluation.
 
-They stand here, below the ports, because the pure decision takes an engine as an argument.
+The rules in files (``rules.RuleBook``) are one engine; any other can take its place.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ Effect = Literal["deny", "warn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRequest:
-    """One intent, valid by itself, that the house rules are asked about.
+    """A valid intent that the rules are evaluated for.
 
-    ``data`` is the intent's data; its ``spec``, if it is an apply, has the promise's defaults.
+    ``data`` is the intent's data; the ``spec`` of an apply contains the promise's defaults.
     """
 
     action: Action
@@ -27,8 +27,8 @@ class PolicyRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One rule that fired."""
+class FiredRule:
+    """A rule that fired."""
 
     rule: str
     effect: Effect
@@ -37,33 +37,33 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What the rules about a request said: those that fired, and the names of the others."""
+    """The rules about a request: those that fired, and the names of those that did not."""
 
-    outcomes: tuple[Outcome, ...] = ()
+    fired: tuple[FiredRule, ...] = ()
     satisfied: tuple[str, ...] = ()
 
     @property
     def denials(self) -> tuple[Violation, ...]:
-        """Why the intent is refused; empty if it is not."""
+        """The reasons to deny the intent; empty if there are none."""
         return self._of("deny")
 
     @property
     def warnings(self) -> tuple[Violation, ...]:
-        """What does not stop the intent, but should be known."""
+        """The warnings to record with the decision."""
         return self._of("warn")
 
     def _of(self, effect: Effect) -> tuple[Violation, ...]:
-        return tuple(outcome.violation for outcome in self.outcomes if outcome.effect == effect)
+        return tuple(rule.violation for rule in self.fired if rule.effect == effect)
 
 
 class PolicyEngine(Protocol):
-    """Judges requests. Pure: the same engine gives the same answer to the same request."""
+    """Evaluates requests. Pure: the same engine gives the same evaluation of the same request."""
 
     @property
     def digest(self) -> str:
-        """Names the very rules that are in force (``sha256:…``)."""
+        """The digest of the rules in force (``sha256:…``)."""
         ...
 
     def evaluate(self, request: PolicyRequest) -> Evaluation:
-        """What the rules say about ``request``. Never raises."""
+        """Evaluate the rules for ``request``. Never raises."""
         ...

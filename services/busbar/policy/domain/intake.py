@@ -1,4 +1,4 @@
-"""Intents that never get as far as a decision: what is refused about them, and how it is said."""
+"""Denials of intents that no decision can be made about: unknown types and invalid data."""
 
 import json
 from collections.abc import Iterable
@@ -13,23 +13,23 @@ from busbar.messages.base import Fact, IntentRef, JsonObject
 from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
 from busbar.messages.topics import INTENTS_RESOURCE
-from busbar.policy.domain.explain import MAX_VIOLATIONS
-from busbar.policy.domain.fields import problems_of
-from busbar.policy.domain.words import listed, pointer, shorten
+from busbar.policy.domain.formatting import listed, pointer, shorten
+from busbar.policy.domain.model_errors import problems_of
+from busbar.policy.domain.spec_errors import MAX_VIOLATIONS
 
 Requested = JsonObject | list[JsonObject] | str | int | float | bool | None
 
 MAX_REQUESTED_LEVELS: Final = 56
-"""How deep a fact repeats what was asked for; the fact's own levels come on top."""
+"""The levels of a request that a fact repeats; the fact's own levels come on top."""
 
 TYPES: Final = tuple(
     sorted(type_ for type_ in INTENT_TYPES if BY_TYPE[type_].TOPIC == INTENTS_RESOURCE)
 )
-"""The intents that policy decides."""
+"""The types of intent that policy decides on."""
 
 
 def violations_of(error: ValidationError, model: type[BaseModel]) -> tuple[Violation, ...]:
-    """What ``model`` has against an intent's data, at most :data:`MAX_VIOLATIONS` things."""
+    """Return what ``model`` refuses in an intent's data, up to :data:`MAX_VIOLATIONS` errors."""
     problems = problems_of(error, model)[:MAX_VIOLATIONS]
     return tuple(
         Violation(
@@ -50,7 +50,7 @@ def deny_invalid(
     requested: Any,
     violations: Iterable[Violation],
 ) -> list[Fact]:
-    """Refuse an intent whose data do not fit its type."""
+    """Deny an intent whose data its type does not allow."""
     denied = _denied(
         "invalid_intent",
         tuple(violations),
@@ -65,7 +65,7 @@ def deny_invalid(
 def deny_unknown_type(
     *, operation: UUID, intent: IntentRef, resource: ResourceId | None, requested: Any
 ) -> list[Fact]:
-    """Refuse an event that is no intent which policy decides."""
+    """Deny an event of a type that policy does not decide on."""
     message = BY_TYPE.get(intent.type)
     known = listed(TYPES)
     if message is None:
@@ -73,10 +73,10 @@ def deny_unknown_type(
         close = get_close_matches(shorten(intent.type), TYPES, n=1)
         fix = (f"did you mean {close[0]}? " if close else "") + f"known are: {known}"
     elif intent.type in INTENT_TYPES:
-        problem = f"{intent.type} does not belong on {INTENTS_RESOURCE}"
+        problem = f"{intent.type} does not belong in {INTENTS_RESOURCE}"
         fix = f"publish it to {message.TOPIC}; known here are: {known}"
     else:
-        problem = f"{intent.type} is a fact, which nobody can ask for"
+        problem = f"{intent.type} is a fact, not an intent"
         fix = f"publish an intent; known are: {known}"
     violation = Violation(rule="unknown_type", message=problem, fix=fix)
     denied = _denied(
@@ -110,10 +110,10 @@ def _denied(
 
 
 def as_requested(data: Any) -> Requested:
-    """``data`` as a fact can hold them.
+    """Return ``data`` as a fact can hold them.
 
-    A list of anything but objects is kept as its text, and so is what nests so deep that nobody
-    could read a fact around it.
+    A list of anything but objects becomes its JSON text. So does data whose nesting is so deep that
+    a fact around it could not be read.
     """
     is_other_list = isinstance(data, list) and not all(isinstance(item, dict) for item in data)
     if is_other_list or _is_deep(data):

@@ -1,98 +1,144 @@
-r"""Regular expressions of promises and rules, read as JSON Schema means them (ECMA-262).
+r"""Regular expressions of promises and rules, compiled by RE2 (ADR 18).
 
-Two things differ in Python and are set right here: ``$`` is the very end (Python's also matches
-before a last newline), and ``\d`` and ``\w`` are ASCII. Patterns meet text that strangers wrote,
-so a repeat inside a repeated group, which can take exponential time, is refused when the file is
-loaded, and no text over :data:`MAX_TEXT` characters is matched at all.
+The owner of a file writes the pattern, anyone writes the text that it meets. RE2 takes time that
+is linear in the text, whatever the pattern; in exchange it has no lookaround and no
+backreferences, which are refused when the file is loaded.
+
+Patterns are searched for, not anchored, as JSON Schema has it. ``^`` and ``$`` are the very start
+and end of the text (a final newline is not passed over), ``.`` is anything but a newline, and
+``\d``, ``\w``, ``\s`` and ``\b`` go by ASCII; ``\p{L}`` and the like go by Unicode.
 """
 
-import re
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
+
+import re2
 
 MAX_TEXT: Final = 1024
 """The longest text, in characters, that a pattern is tried on."""
 
-_HARMLESS_REPEATS: Final = 10
-"""A group may be repeated this often even if something inside it repeats."""
+_MAX_MEMORY: Final = 512 * 1024
+"""Bytes that one compiled pattern may use, the automaton it builds while searching included."""
 
-_QUANTIFIER = re.compile(r"(?P<simple>[*+?])|\{(?P<low>\d*)(?P<comma>,?)(?P<high>\d*)\}")
-_PART = re.compile(
-    r"""\\.                                # an escaped character
-      | \[\^?\]?(?:\\.|[^\]\\])*\]         # a class
-      | \(\?[:=!]|\(\?<[=!]|\(\?P?<\w+>|\( # the start of a group
-      | \)                                 # its end
-      | (?:[*+]|\{\d*,?\d*\}|\?)\??        # a repeat, lazy or not
-      | .                                  # anything else""",
-    re.VERBOSE | re.DOTALL,
+_MAX_COMPILED: Final = 256
+"""Compiled patterns that are kept: 128 MiB if each of them used its memory to the last byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatternProblem:
+    """The reason to refuse a pattern, and what to write instead."""
+
+    problem: str
+    fix: str
+
+
+class _UnsupportedError(ValueError):
+    """A pattern that RE2 compiles and that is refused here."""
+
+
+_LOOKAROUND: Final = (
+    "lookaround is not supported",
+    "write one pattern per condition: matches and not_matches in a rule, allOf and not in a schema",
+)
+_BACKREFERENCE: Final = (
+    "backreferences are not supported",
+    "write out the texts that may be repeated, (aa|bb) for instance",
+)
+_POSSESSIVE: Final = (
+    "possessive repeats and atomic groups are not supported",
+    "write a plain repeat or group; matching never backtracks here",
+)
+_UNICODE_ESCAPE: Final = (r"the escape \u is not supported", r"write \x{20AC} or the character")
+_SCRIPT: Final = (
+    "properties with a name and a value are not supported",
+    r"write the value alone, \p{Greek} for instance",
+)
+_REPEAT: Final = (
+    "it repeats something more than 1000 times, nested repeats multiplied",
+    "limit lengths with maxLength in a schema, and repeat less often here",
+)
+_SIZE: Final = ("it is too large", "split it, or limit lengths with maxLength in a schema")
+_BYTE: Final = (r"\C matches half a character", "write (?s:.) for any character")
+_EXPLAINED: Final[tuple[tuple[str, tuple[str, str]], ...]] = (
+    ("invalid perl operator: (?=", _LOOKAROUND),
+    ("invalid perl operator: (?!", _LOOKAROUND),
+    ("invalid perl operator: (?<", _LOOKAROUND),
+    ("invalid perl operator: (?P", _BACKREFERENCE),
+    ("invalid perl operator: (?>", _POSSESSIVE),
+    (r"invalid escape sequence: \k", _BACKREFERENCE),
+    *((rf"invalid escape sequence: \{digit}", _BACKREFERENCE) for digit in "123456789"),
+    (r"invalid escape sequence: \u", _UNICODE_ESCAPE),
+    (r"invalid escape sequence: \Z", (r"the escape \Z is not supported", "write $")),
+    (r"invalid escape sequence: \c", (r"the escape \c is not supported", r"write \x01 to \x1A")),
+    (r"invalid escape sequence: \C", _BYTE),
+    (r"invalid character class range: \p{", _SCRIPT),
+    (r"invalid character class range: \P{", _SCRIPT),
+    ("missing ]: []", ("a class is empty or not closed", r"write [\]] for a bracket")),
+    ("missing ]: [^]", ("a class is empty or not closed", "write (?s:.) for any character")),
+    ("bad repetition operator: ++", _POSSESSIVE),
+    ("bad repetition operator: *+", _POSSESSIVE),
+    ("bad repetition operator: ?+", _POSSESSIVE),
+    ("invalid repetition size", _REPEAT),
+    ("pattern too large", _SIZE),
 )
 
 
-@dataclass(slots=True)
-class _Reader:
-    """What is known so far of a pattern that is read part by part."""
-
-    parts: list[str] = field(default_factory=list)
-    groups: list[bool] = field(default_factory=lambda: [False])
-    closed: bool | None = None
-    dangerous: bool = False
-
-    def take(self, part: str) -> None:
-        """Read one part; groups hold whether a repeat stands inside them."""
-        closed, self.closed = self.closed, None
-        self.parts.append(r"\Z" if part == "$" else part)
-        if part.startswith("("):
-            self.groups.append(False)
-        elif part == ")" and len(self.groups) > 1:
-            self.closed = self.groups.pop()
-            self.groups[-1] |= self.closed
-        elif quantifier := _QUANTIFIER.match(part):
-            self._repeat(quantifier, closed=closed)
-
-    def _repeat(self, quantifier: re.Match[str], *, closed: bool | None) -> None:
-        simple, low, comma, high = quantifier.group("simple", "low", "comma", "high")
-        most = high if comma else low
-        endless = simple in {"*", "+"} or (simple is None and not most)
-        if closed and (endless or int(most or 0) > _HARMLESS_REPEATS):
-            self.dangerous = True
-        if endless or comma:
-            self.groups[-1] = True
-
-
-def _read(pattern: str) -> _Reader:
-    reader = _Reader()
-    for part in _PART.findall(pattern):
-        reader.take(part)
-    return reader
-
-
-def problem_with(pattern: str) -> str | None:
-    """Why ``pattern`` is refused, or None."""
+def problem_with(pattern: str) -> PatternProblem | None:
+    """Return why ``pattern`` is refused, or None if it can be searched for."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python may read differently one day is refused
-            compiled(pattern)
-    except (re.error, Warning, OverflowError, RecursionError) as error:
-        return f"{pattern!r} is not a regular expression ({error})"
-    if _read(pattern).dangerous:
-        return f"{pattern!r} repeats a group that repeats something itself, which may take for ever"
+        _compiled(pattern)
+    except UnicodeEncodeError:
+        return PatternProblem("the pattern is not valid Unicode", "remove the lone surrogate")
+    except (re2.error, _UnsupportedError) as error:
+        return _explained(pattern, _reason(error))
     return None
 
 
-@lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """``pattern``, ready to search with.
+def search(pattern: str, text: str) -> bool | None:
+    """Return whether ``pattern`` occurs in ``text``.
+
+    None means that it cannot be tried: the text is longer than :data:`MAX_TEXT`, or it is not
+    valid Unicode.
 
     Raises:
-        re.error: it is no regular expression; :func:`problem_with` says so in words.
+        re2.error: :func:`problem_with` refuses the pattern.
     """
-    return re.compile("".join(_read(pattern).parts), re.ASCII)
-
-
-def found(pattern: str, text: str) -> bool | None:
-    """Whether ``pattern`` occurs in ``text``; None if the text is too long to try."""
     if len(text) > MAX_TEXT:
         return None
-    return compiled(pattern).search(text) is not None
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        return None
+    return _compiled(pattern).search(encoded) is not None
+
+
+@lru_cache(maxsize=_MAX_COMPILED)
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.max_mem = _MAX_MEMORY
+    options.log_errors = False  # it would write the pattern to stderr
+    compiled = re2.compile(pattern.encode(), options)
+    if r"\C" in pattern.replace(r"\\", ""):
+        raise _UnsupportedError(r"invalid escape sequence: \C")
+    return compiled
+
+
+def _reason(error: Exception) -> str:
+    """Return RE2's message, which its Python module passes as bytes."""
+    reason = error.args[0] if error.args else ""
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _explained(pattern: str, reason: str) -> PatternProblem:
+    for start, (what, fix) in _EXPLAINED:
+        if reason.startswith(start):
+            return PatternProblem(f"the pattern {_quoted(pattern)} is refused: {what}", fix)
+    return PatternProblem(
+        f"{_quoted(pattern)} is not a regular expression ({_quoted(reason)})",
+        "see https://github.com/google/re2/wiki/Syntax",
+    )
+
+
+def _quoted(text: str, limit: int = 80) -> str:
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

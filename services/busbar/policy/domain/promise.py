@@ -1,7 +1,7 @@
-"""A promise: one offering of the catalogue, its versions, and what each version accepts.
+"""A promise: an offering of the catalogue, its versions, and what each version accepts.
 
-The file models mirror the YAML (format ``promise/v1``); ``checks`` says what else has to hold
-before :func:`promise_of` makes a :class:`Promise` of one.
+The file models mirror the YAML (format ``promise/v1``); ``promise_checks`` has the other checks of
+a file, which precede :func:`promise_of`.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from busbar.kernel.canonical import digest
 from busbar.messages.base import JsonObject, Slug
 from busbar.messages.plan import Plan, PlanStep, PromiseRef
 from busbar.messages.policy import Violation
-from busbar.policy.domain import explain
+from busbar.policy.domain import spec_errors
 from busbar.policy.domain.schema import with_defaults
 from busbar.policy.domain.validator import validator_for
 
@@ -26,7 +26,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class FileModel(BaseModel):
-    """A part of a file that people write: what it does not know, it refuses."""
+    """A part of a file that people write; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,14 +42,14 @@ class StepFile(FileModel):
 
 
 class ExampleFile(FileModel):
-    """A spec that the version accepts; checked when the file is loaded."""
+    """A spec that the version has to accept; checked when the file is loaded."""
 
     title: Line
     spec: JsonObject
 
 
 class VersionFile(FileModel):
-    """One version: what may be asked for, and how it is made."""
+    """A version: the specs it accepts, and the plan that fulfils them."""
 
     spec: JsonObject
     outputs: dict[OutputName, str] = Field(default_factory=dict)
@@ -70,7 +70,7 @@ class PromiseFile(FileModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromiseVersion:
-    """What one version accepts and the plan that it leads to."""
+    """A version of a promise, ready to validate specs."""
 
     promise: str
     version: str
@@ -82,22 +82,22 @@ class PromiseVersion:
 
     @property
     def ref(self) -> PromiseRef:
-        """How facts name this very definition."""
+        """The reference to exactly this definition in facts."""
         return PromiseRef(name=self.promise, version=self.version, digest=self.digest)
 
     def with_defaults(self, spec: JsonObject) -> JsonObject:
-        """``spec`` with the schema's defaults where it says nothing; ``spec`` stays as it is."""
+        """Return ``spec`` with the schema's defaults filled in; ``spec`` is not changed."""
         filled: JsonObject = with_defaults(self.schema, self.schema, spec)
         return filled
 
     def violations(self, spec: JsonObject) -> tuple[Violation, ...]:
-        """Every way in which ``spec``, with its defaults, does not fit the schema."""
-        return explain.violations(self._validator, spec)
+        """Return the errors of ``spec``, whose defaults are filled in, against the schema."""
+        return spec_errors.violations(self._validator, spec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """One offering."""
+    """An offering of the catalogue."""
 
     name: str
     title: str
@@ -107,23 +107,23 @@ class Promise:
 
     @property
     def newest(self) -> PromiseVersion:
-        """The version with the highest number: what an intent that names none gets."""
+        """The version with the highest number, for intents that name none."""
         return self.versions[max(self.versions, key=lambda version: int(version[1:]))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promises:
-    """The catalogue: what is offered, and what would be if its file were in order.
+    """The catalogue: the promises on offer, and those whose file is broken.
 
-    ``broken`` maps a promise's name, or the file if not even the name could be read, to a
-    sentence that says which file is broken, where and how.
+    ``broken`` maps the name of a promise, or the path of the file if the name cannot be read, to a
+    sentence with the file, the place and the problem.
     """
 
     offered: Mapping[str, Promise] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
     def problem_of(self, name: str) -> str | None:
-        """Why ``name`` is not offered although there is a file for it, or None."""
+        """Return why ``name`` is not offered although there is a file for it, or None."""
         if name in self.offered:
             return None
         if name in self.broken:
@@ -133,7 +133,7 @@ class Promises:
 
 
 def promise_of(file: PromiseFile) -> Promise:
-    """The promise in ``file``, in which ``checks.problems_in`` found nothing wrong."""
+    """Return the promise in ``file``, which ``promise_checks.problems_in`` has accepted."""
     return Promise(
         name=file.name,
         title=file.title,
@@ -150,7 +150,7 @@ def _version_of(promise: str, name: str, file: VersionFile) -> PromiseVersion:
         steps=tuple(PlanStep(**step.model_dump()) for step in file.plan),
         outputs=file.outputs,
     )
-    # Titles and examples are left out: to improve their wording is not to offer something else.
+    # Titles and examples are left out: a change of their wording does not change the offering.
     definition = {
         "promise": promise,
         "version": name,

@@ -1,7 +1,7 @@
-"""What a promise's JSON Schema allows to be there: references, defaults, and where a path leads.
+"""Reading of a promise's JSON Schema: references, defaults, and the schema at a path.
 
 The dialect is JSON Schema 2020-12 (https://json-schema.org/draft/2020-12) with three limits that
-keep it a plain tree: ``$ref`` is ``#/$defs/<name>``, never recursive; a level's properties are
+make it a plain tree: ``$ref`` is ``#/$defs/<name>``, never recursive; a level's properties are
 found in ``properties``, ``$ref`` and ``allOf``; nothing asserts ``format``.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from busbar.kernel.template import Path
 from busbar.messages.base import JsonObject
-from busbar.policy.domain.words import Place
+from busbar.policy.domain.formatting import Place
 
 REF_PREFIX: Final = "#/$defs/"
 _REF = re.compile(r"#/\$defs/([A-Za-z0-9_.-]+)")  # no characters that a URI or a pointer escapes
@@ -36,7 +36,7 @@ _SCHEMAS: Final = (
 
 
 def subschemas(schema: Any, place: Place = ()) -> Iterator[tuple[Place, JsonObject]]:
-    """``schema`` and every schema inside it that is an object, with its place."""
+    """Yield ``schema`` and every schema inside it that is an object, with its place."""
     if not isinstance(schema, dict):
         return
     yield place, schema
@@ -55,14 +55,14 @@ def subschemas(schema: Any, place: Place = ()) -> Iterator[tuple[Place, JsonObje
 
 
 def ref_target(schema: JsonObject, root: JsonObject) -> Any:
-    """What the ``$ref`` of ``schema`` points to, or None."""
+    """Return the target of the ``$ref`` of ``schema``, or None."""
     ref = schema.get("$ref")
     match = _REF.fullmatch(ref) if isinstance(ref, str) else None
     return root.get("$defs", {}).get(match[1]) if match else None
 
 
 def _views(schema: Any, root: JsonObject) -> Iterator[JsonObject]:
-    """``schema`` and the schemas that hold at the same place: its ``$ref`` and ``allOf``."""
+    """Yield ``schema`` and the schemas that apply at the same place: its ``$ref`` and ``allOf``."""
     if not isinstance(schema, dict):
         return
     yield schema
@@ -72,7 +72,7 @@ def _views(schema: Any, root: JsonObject) -> Iterator[JsonObject]:
 
 
 def properties_of(schema: Any, root: JsonObject) -> dict[str, Any]:
-    """The properties known at this level; the schema's own win over those it refers to."""
+    """Return the properties of this level; its own take precedence over referenced ones."""
     known: dict[str, Any] = {}
     for view in _views(schema, root):
         for name, child in view.get("properties", {}).items():
@@ -81,22 +81,22 @@ def properties_of(schema: Any, root: JsonObject) -> dict[str, Any]:
 
 
 def flattened(schema: Any, root: JsonObject) -> Any:
-    """``schema`` with what its ``$ref`` and ``allOf`` say laid under it, to describe it."""
+    """Return ``schema`` merged over its ``$ref`` and ``allOf``, for a description."""
     if not isinstance(schema, dict):
         return schema
     return {key: view[key] for view in reversed(list(_views(schema, root))) for key in view}
 
 
 def _first(keyword: str, schema: Any, root: JsonObject) -> tuple[Any, ...]:
-    """The value of ``keyword`` at this level as a tuple of one, or nothing."""
+    """Return the value of ``keyword`` at this level as a tuple of one, or an empty tuple."""
     return next(((view[keyword],) for view in _views(schema, root) if keyword in view), ())
 
 
 def with_defaults(schema: Any, root: JsonObject, value: Any) -> Any:
-    """``value`` with the defaults of ``schema`` where it has none; ``value`` is left as it is.
+    """Return ``value`` with the defaults of ``schema`` filled in; ``value`` is not changed.
 
-    A property that is absent gets its default, and what is inside that gets its own. An object
-    without a default of its own stays absent, whatever defaults are inside it.
+    An absent property gets its default, which is filled in as well. An object without a default of
+    its own stays absent, whatever defaults are inside it.
     """
     if isinstance(value, dict):
         return _object_with_defaults(schema, root, value)
@@ -122,9 +122,10 @@ def _object_with_defaults(schema: Any, root: JsonObject, value: JsonObject) -> J
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where a path into the spec leads: ``unknown`` to nothing, else it may be ``optional``.
+    """The result of following a path: ``unknown``, ``optional``, or surely present.
 
-    ``stop`` counts the segments up to the one in question; ``known`` are the names at its level.
+    ``stop`` is the number of segments up to the one in question; ``known`` are the names at its
+    level.
     """
 
     unknown: bool = False
@@ -134,7 +135,7 @@ class Reach:
 
 
 def reach(root: JsonObject, path: Path, guards: frozenset[Path] = frozenset()) -> Reach:
-    """Follow ``path`` (without ``spec``); what is at or above one of ``guards`` is surely there."""
+    """Follow ``path`` (without ``spec``); everything at or above one of ``guards`` is present."""
     schema: Any = root
     for index, segment in enumerate(path):
         stop = index + 1
@@ -143,14 +144,14 @@ def reach(root: JsonObject, path: Path, guards: frozenset[Path] = frozenset()) -
         if child is None:
             known = tuple(properties_of(schema, root))
             return Reach(unknown=True, stop=stop, known=known)
-        if not guarded and not _surely_there(schema, root, segment):
+        if not guarded and not _always_present(schema, root, segment):
             return Reach(optional=True, stop=stop)
         schema = child
     return Reach()
 
 
 def _child(schema: Any, root: JsonObject, segment: str) -> Any:
-    """The schema of a member; True: anything may be there; None: nothing can be."""
+    """Return the schema of a member; True if anything is allowed, None if nothing is."""
     properties = properties_of(schema, root)
     if segment in properties:
         return properties[segment]
@@ -173,7 +174,7 @@ def _may_hold(kind: Any) -> bool:
     return any(name in {"object", "array"} for name in kinds)
 
 
-def _surely_there(schema: Any, root: JsonObject, segment: str) -> bool:
+def _always_present(schema: Any, root: JsonObject, segment: str) -> bool:
     for view in _views(schema, root):
         if segment in view.get("required", ()):
             return True

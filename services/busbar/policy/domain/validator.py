@@ -1,7 +1,8 @@
-"""The validator of specs: jsonschema's Draft 2020-12, with every error at the place it is about.
+"""The validator of specs: jsonschema's Draft 2020-12, with each error at its own place.
 
-What is set right: a missing or unknown property is an error of its own, at that property; a
-pattern is read as ECMA-262 (see ``patterns``); a whole number is one that is written as such.
+It differs in three ways: a missing or unknown property is an error of its own, at that property;
+every pattern is compiled by RE2 (see ``patterns``), in each keyword that reads one; a whole number
+is one that is written as such.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from busbar.policy.domain import patterns
+from busbar.policy.domain.schema import properties_of
 
 
 def _required(
@@ -32,7 +34,7 @@ def _undeclared(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     return [
         name
         for name in instance
-        if name not in declared and not any(patterns.found(pattern, name) for pattern in others)
+        if name not in declared and not any(patterns.search(pattern, name) for pattern in others)
     ]
 
 
@@ -55,7 +57,7 @@ def _properties(
     if not validator.is_type(instance, "object"):
         return
     for name, child in properties.items():
-        if name in instance and child is False:  # the library would forget where it was
+        if name in instance and child is False:  # the library does not report the place
             yield ValidationError("forbidden", path=[name])
         elif name in instance:
             yield from validator.descend(instance[name], child, path=name, schema_path=name)
@@ -65,7 +67,7 @@ def _pattern(
     validator: Validator, pattern: str, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     del schema
-    if validator.is_type(instance, "string") and not patterns.found(pattern, instance):
+    if validator.is_type(instance, "string") and not patterns.search(pattern, instance):
         yield ValidationError("no match")
 
 
@@ -77,8 +79,68 @@ def _pattern_properties(
         return
     for pattern, child in named.items():
         for name, value in instance.items():
-            if patterns.found(pattern, name):
+            matches = patterns.search(pattern, name)
+            if matches is None:  # a name is not exempt because it is too long to be tried
+                yield ValidationError(f"names can have {patterns.MAX_TEXT} characters", path=[name])
+            elif matches:
                 yield from validator.descend(value, child, path=name, schema_path=pattern)
+
+
+def _unevaluated_properties(
+    validator: Any, unevaluated: Any, instance: Any, schema: dict[str, Any]
+) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, "object"):
+        return
+    # A property that is known and does not fit has an error of its own.
+    settled = _evaluated(validator, instance, schema)
+    settled |= properties_of(schema, _resolved(validator, "#")).keys()
+    for name in instance:
+        if name in settled:
+            continue
+        if unevaluated is False:
+            yield ValidationError("unknown", path=[name])
+        else:
+            yield from validator.descend(instance[name], unevaluated, path=name)
+
+
+def _resolved(validator: Any, ref: str) -> Any:
+    return validator._resolver.lookup(ref).contents  # noqa: SLF001 - as the library's own keywords do
+
+
+def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str]:
+    """Return the properties that ``schema`` evaluates; the library would use Python's ``re``."""
+    if not isinstance(schema, dict):
+        return set()
+    names = {name for name in instance if name in schema.get("properties", {})}
+    for pattern in schema.get("patternProperties", {}):
+        names |= {name for name in instance if patterns.search(pattern, name)}
+    for keyword in ("additionalProperties", "unevaluatedProperties"):
+        if keyword in schema:
+            others = validator.evolve(schema=schema[keyword])
+            names |= {name for name, value in instance.items() if others.is_valid(value)}
+    for child in _applied(validator, instance, schema):
+        names |= _evaluated(validator, instance, child)
+    return names
+
+
+def _applied(validator: Any, instance: dict[str, Any], schema: dict[str, Any]) -> Iterator[Any]:
+    """Yield the schemas that hold for ``instance`` at the same place as ``schema``."""
+
+    def holds(child: Any) -> bool:
+        return bool(validator.evolve(schema=child).is_valid(instance))
+
+    if "$ref" in schema:
+        yield _resolved(validator, schema["$ref"])
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        yield from filter(holds, schema.get(keyword, ()))
+    for name, child in schema.get("dependentSchemas", {}).items():
+        if name in instance:
+            yield child
+    if "if" in schema and holds(schema["if"]):
+        yield schema["if"]
+        yield schema.get("then")
+    elif "if" in schema:
+        yield schema.get("else")
 
 
 def _is_integer(checker: TypeChecker, instance: Any) -> bool:
@@ -94,18 +156,19 @@ SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types
         "additionalProperties": _additional_properties,
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
+        "unevaluatedProperties": _unevaluated_properties,
     },
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
 
 
 def validator_for(schema: dict[str, Any]) -> Validator:
-    """A validator of ``schema``, which is known to be a valid schema with local references."""
+    """Return a validator for ``schema``, a valid schema with local references only."""
     validator: Validator = SpecValidator(schema)
     return validator
 
 
 def schema_errors(schema: Any) -> list[jsonschema.ValidationError]:
-    """What the meta-schema of 2020-12 has against ``schema``."""
+    """Return the errors of ``schema`` by the meta-schema of 2020-12."""
     meta = Draft202012Validator(Draft202012Validator.META_SCHEMA)
     return sorted(meta.iter_errors(schema), key=lambda error: [str(p) for p in error.absolute_path])

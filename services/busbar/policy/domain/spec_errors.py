@@ -1,4 +1,4 @@
-"""A spec that does not fit its schema, explained: every error, in plain words, with a fix."""
+"""The errors of a spec that does not fit its schema: each with its place and a fix."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,19 +9,28 @@ from jsonschema.protocols import Validator
 
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
+from busbar.policy.domain.formatting import (
+    Place,
+    did_you_mean,
+    dotted,
+    listed,
+    pointer,
+    shorten,
+    show,
+)
+from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.schema import flattened, properties_of
-from busbar.policy.domain.words import Place, did_you_mean, dotted, listed, pointer, shorten, show
 
 MAX_VIOLATIONS: Final = 100
-"""No refusal lists more than this; it has to fit into one record."""
+"""Errors that a denial lists; it has to fit into one record."""
 
 MAX_DEPTH: Final = 48
-"""How deep a spec may be nested; expressions (``kernel.template``) go a little deeper."""
+"""The deepest nesting of a spec; expressions (``kernel.template``) allow slightly more."""
 
 _INT64: Final = 2**63
 _RULE: Final = "schema"
 _KINDS: Final = {
-    "string": "a text",
+    "string": "a string",
     "integer": "a whole number",
     "number": "a number",
     "boolean": "true or false",
@@ -31,13 +40,13 @@ _KINDS: Final = {
 }
 
 
-def unfit(spec: Any) -> tuple[Violation, ...]:
-    """What no schema can allow: values too deep to walk, too large to count or not Unicode."""
+def unrepresentable(spec: Any) -> tuple[Violation, ...]:
+    """Return what no schema can allow: nesting too deep, numbers too large, invalid Unicode."""
     found: list[Violation] = []
     waiting: list[tuple[Place, Any]] = [((), spec)]
     while waiting and len(found) < MAX_VIOLATIONS:
         place, value = waiting.pop()
-        found.extend(_unfit_value(place, value))
+        found.extend(_unrepresentable_value(place, value))
         if len(place) >= MAX_DEPTH:
             continue
         if isinstance(value, dict):
@@ -48,16 +57,16 @@ def unfit(spec: Any) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def _unfit_value(place: Place, value: Any) -> Iterator[Violation]:
+def _unrepresentable_value(place: Place, value: Any) -> Iterator[Violation]:
     texts = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
     if isinstance(value, dict | list) and len(place) >= MAX_DEPTH:
         message, fix = f"the spec is nested more than {MAX_DEPTH} deep", "make it flatter"
     elif isinstance(value, float) and not math.isfinite(value):
-        message, fix = "JSON has no NaN and no infinity", "write a finite number"
+        message, fix = "NaN and infinity are not JSON", "write a finite number"
     elif isinstance(value, int) and not -_INT64 <= value < _INT64:
         message, fix = "the number does not fit into 64 bits", "write a smaller number"
-    elif any("\ud800" <= letter <= "\udfff" for text in texts for letter in text):
-        message, fix = "the text holds half a surrogate pair", "write valid Unicode"
+    elif any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+        message, fix = "the string contains half of a surrogate pair", "write valid Unicode"
     else:
         return
     safe = [part if isinstance(part, int) else _encodable(part) for part in place]
@@ -69,18 +78,17 @@ def _encodable(text: str) -> str:
 
 
 def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
-    """Every way in which ``spec`` does not fit, in the order of its places; empty if it fits."""
-    if found := unfit(spec):
+    """Return every error of ``spec``, ordered by place; empty if it fits."""
+    if found := unrepresentable(spec):
         return found
-    errors = _flat(validator.iter_errors(spec), _root(validator))
-    explained = {_violation(error, validator): None for error in errors}
+    explained = {_violation(error, validator): None for error in validator.iter_errors(spec)}
     ordered = sorted(explained, key=lambda violation: (violation.pointer, violation.message))
     if len(ordered) <= MAX_VIOLATIONS:
         return tuple(ordered)
     rest = Violation(
         rule=_RULE,
-        message=f"{len(ordered) - MAX_VIOLATIONS} more things are wrong with the spec",
-        fix="mend these first, then send the intent again to see the rest",
+        message=f"the spec has {len(ordered) - MAX_VIOLATIONS} more errors",
+        fix="correct these first, then send the intent again to see the others",
         pointer="/spec",
     )
     return (*ordered[:MAX_VIOLATIONS], rest)
@@ -88,29 +96,6 @@ def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
 
 def _root(validator: Validator) -> JsonObject:
     return validator.schema if isinstance(validator.schema, dict) else {}
-
-
-def _flat(errors: Iterator[ValidationError], root: JsonObject) -> Iterator[ValidationError]:
-    """One error per property where the library names several in one."""
-    for error in errors:
-        names = _unevaluated(error, root)
-        if names is None:
-            yield error
-            continue
-        for name in names:
-            single = ValidationError("unknown", path=[*error.absolute_path, name])
-            single.validator, single.schema = "additionalProperties", error.schema
-            yield single
-
-
-def _unevaluated(error: ValidationError, root: JsonObject) -> list[str] | None:
-    if error.validator != "unevaluatedProperties" or error.validator_value is not False:
-        return None
-    # The library also calls a property unevaluated that is known, but wrong: an error of its own.
-    known = properties_of(error.schema, root)
-    instance: Any = error.instance
-    quoted = [name for name in instance if name not in known and repr(name) in error.message]
-    return quoted or None
 
 
 def _violation(error: ValidationError, validator: Validator) -> Violation:
@@ -122,9 +107,9 @@ def _violation(error: ValidationError, validator: Validator) -> Violation:
         case "required":
             child = properties_of(error.schema, root).get(str(place[-1]), True)
             message, fix = f"{name} is missing", f"add it: {allowed(flattened(child, root))}"
-        case "additionalProperties":
+        case "additionalProperties" | "unevaluatedProperties":
             unknown = str(place[-1])
-            message = f"{name} is not known here"
+            message = f"{name} is not a known property"
             fix = did_you_mean(unknown, known, otherwise=f"known are: {listed(known)}")
         case "anyOf" | "oneOf":
             message, fix = _explain_choice(error, name, validator)
@@ -138,22 +123,22 @@ def _violation(error: ValidationError, validator: Validator) -> Violation:
 
 
 def _explain_choice(error: ValidationError, name: str, validator: Validator) -> tuple[str, str]:
-    """``anyOf`` and ``oneOf``: what each of the shapes would have needed."""
+    """Explain ``anyOf`` and ``oneOf``: what each of the alternatives requires."""
     if not error.context:
-        return f"{name} fits more than one of the allowed shapes", "make it fit exactly one of them"
+        return f"{name} fits more than one of the alternatives", "make it fit exactly one of them"
     needs: dict[str, None] = {}
     for child in error.context:
         needs[_violation(child, validator).message] = None
-    message = f"{name} fits none of the allowed shapes: {'; '.join(list(needs)[:MAX_NEEDS])}"
+    message = f"{name} fits none of the alternatives: {'; '.join(list(needs)[:MAX_NEEDS])}"
     return message, "make it fit one of them"
 
 
 MAX_NEEDS: Final = 6
-"""How many of the shapes' needs a sentence names."""
+"""Requirements of alternatives that a sentence names."""
 
 
 def allowed(schema: Any) -> str:
-    """What a schema allows, as a noun: `a whole number from 1 to 100`."""
+    """Describe what a schema allows as a noun phrase: `a whole number from 1 to 100`."""
     if not isinstance(schema, dict):
         return "a value" if schema else "nothing"
     if "const" in schema:
@@ -213,21 +198,28 @@ _Sentence = Callable[[ValidationError], str]
 
 def _bound(words: str) -> _Sentence:
     return lambda error: (
-        f"must be {words} {show(error.validator_value)}, {show(error.instance)} was given"
+        f"must be {words} {show(error.validator_value)}; it is {show(error.instance)}"
     )
 
 
 def _count(words: str, unit: str) -> _Sentence:
     def say(error: ValidationError) -> str:
         instance: Any = error.instance
-        return f"must have {words} {show(error.validator_value)} {unit}, it has {len(instance)}"
+        return f"must have {words} {show(error.validator_value)} {unit}; it has {len(instance)}"
 
     return say
 
 
 def _must_be(error: ValidationError) -> str:
     schema = {str(error.validator): error.validator_value}
-    return f"must be {allowed(schema)}, {show(error.instance)} was given"
+    return f"must be {allowed(schema)}; it is {show(error.instance)}"
+
+
+def _must_match(error: ValidationError) -> str:
+    instance: Any = error.instance
+    if len(instance) > MAX_TEXT:
+        return f"must match a pattern, so at most {MAX_TEXT} characters; it has {len(instance)}"
+    return f"must match {show(error.validator_value)}; it is {show(instance)}"
 
 
 _SENTENCES: Final[dict[str, _Sentence]] = {
@@ -245,9 +237,7 @@ _SENTENCES: Final[dict[str, _Sentence]] = {
     "maxItems": _count("at most", "items"),
     "minProperties": _count("at least", "properties"),
     "maxProperties": _count("at most", "properties"),
-    "uniqueItems": lambda _: "holds an item twice",
-    "pattern": lambda error: (
-        f"must match {show(error.validator_value)}, {show(error.instance)} was given"
-    ),
+    "uniqueItems": lambda _: "contains an item twice",
+    "pattern": _must_match,
     "not": lambda error: f"must not be {show(error.instance)}",
 }

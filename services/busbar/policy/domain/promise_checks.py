@@ -1,4 +1,4 @@
-"""What has to hold of a promise before it is offered, as far as its file alone can tell."""
+"""Checks of a promise file: its schemas, plans, outputs and examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,28 +11,35 @@ from busbar.kernel.template import (
     parse_condition,
 )
 from busbar.messages.base import JsonObject
-from busbar.policy.domain import explain, patterns
+from busbar.policy.domain import patterns, spec_errors
+from busbar.policy.domain.formatting import (
+    InputProblem,
+    Place,
+    did_you_mean,
+    dotted,
+    listed,
+    shorten,
+)
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
 from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
 from busbar.policy.domain.validator import schema_errors, validator_for
-from busbar.policy.domain.words import Place, Problem, did_you_mean, dotted, listed, shorten
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def problems_in(file: PromiseFile) -> list[Problem]:
-    """Everything that is wrong with ``file``, each with its place in it."""
+def problems_in(file: PromiseFile) -> list[InputProblem]:
+    """Return everything that is wrong with ``file``."""
     return [
-        Problem(("versions", name, *problem.place), problem.problem, problem.fix)
+        InputProblem(("versions", name, *problem.place), problem.problem, problem.fix)
         for name, version in file.versions.items()
         for problem in _problems_in_version(version)
     ]
 
 
-def _problems_in_version(version: VersionFile) -> list[Problem]:
-    # Each floor stands on the one before: a schema that is no schema says nothing about a plan.
-    for floor in (_meta_problems, _form_problems):
-        if found := _at("spec", floor(version.spec)):
+def _problems_in_version(version: VersionFile) -> list[InputProblem]:
+    # A plan can only be checked against a valid schema.
+    for check in (_meta_problems, _form_problems):
+        if found := _at("spec", check(version.spec)):
             return found
     return [
         *_at("spec", _default_problems(version.spec)),
@@ -42,66 +49,74 @@ def _problems_in_version(version: VersionFile) -> list[Problem]:
     ]
 
 
-def _at(name: str, problems: Iterator[Problem]) -> list[Problem]:
-    return [Problem((name, *found.place), found.problem, found.fix) for found in problems]
+def _at(name: str, problems: Iterator[InputProblem]) -> list[InputProblem]:
+    return [InputProblem((name, *found.place), found.problem, found.fix) for found in problems]
 
 
-def _meta_problems(schema: JsonObject) -> Iterator[Problem]:
+def _meta_problems(schema: JsonObject) -> Iterator[InputProblem]:
     if schema.get("$schema", _DIALECT) != _DIALECT:
-        yield Problem(("$schema",), "the schema is of another dialect", f"write {_DIALECT}")
+        yield InputProblem(("$schema",), "the schema is in another dialect", f"write {_DIALECT}")
     for error in schema_errors(schema):
         place = tuple(error.absolute_path)
-        yield Problem(
-            place, f"no valid JSON Schema: {shorten(error.message)}", "see JSON Schema 2020-12"
+        yield InputProblem(
+            place, f"not a valid JSON Schema: {shorten(error.message)}", "see JSON Schema 2020-12"
         )
 
 
-def _form_problems(schema: JsonObject) -> Iterator[Problem]:
+def _form_problems(schema: JsonObject) -> Iterator[InputProblem]:
     if schema.get("type") != "object":
-        yield Problem(("type",), "a spec is an object", "write type: object")
+        yield InputProblem(
+            ("type",), "the schema of a spec is of type object", "write type: object"
+        )
     for place, child in subschemas(schema):
         yield from _open_problems(place, child)
         yield from _ref_problems(place, child, schema)
         for at, pattern in _patterns_of(child):
-            if problem := patterns.problem_with(pattern):
-                yield Problem((*place, *at), problem, "write a simpler pattern")
+            if refused := patterns.problem_with(pattern):
+                yield InputProblem((*place, *at), refused.problem, refused.fix)
 
 
-def _open_problems(place: Place, schema: JsonObject) -> Iterator[Problem]:
-    """A level that would let a misspelt property pass in silence."""
+def _open_problems(place: Place, schema: JsonObject) -> Iterator[InputProblem]:
+    """Report a level that would accept a misspelt property."""
     closed = ("additionalProperties", "unevaluatedProperties")
     if not place and not any(schema.get(keyword) is False for keyword in closed):
-        yield Problem(place, "a misspelt property would pass", "write additionalProperties: false")
+        yield InputProblem(
+            place, "a misspelt property would be accepted", "write additionalProperties: false"
+        )
     nested = len(place) > 1 and place[-2] == "properties"
     if nested and "properties" in schema and not any(keyword in schema for keyword in closed):
-        yield Problem(
+        yield InputProblem(
             place,
-            f"a misspelt property of {dotted(place[-1:])} would pass",
-            "write additionalProperties: false, or true to mean it",
+            f"a misspelt property of {dotted(place[-1:])} would be accepted",
+            "write additionalProperties: false, or true if that is intended",
         )
 
 
-def _ref_problems(place: Place, schema: JsonObject, root: JsonObject) -> Iterator[Problem]:
+def _ref_problems(place: Place, schema: JsonObject, root: JsonObject) -> Iterator[InputProblem]:
     for keyword in ("$dynamicRef", "$recursiveRef"):
         if keyword in schema:
-            yield Problem((*place, keyword), f"{keyword} is not supported", "use a local $ref")
+            yield InputProblem((*place, keyword), f"{keyword} is not supported", "use a local $ref")
     for keyword in ("$id", "$schema"):
         if place and keyword in schema:
-            yield Problem((*place, keyword), f"{keyword} belongs at the top", "leave it out")
+            yield InputProblem(
+                (*place, keyword),
+                f"{keyword} is only allowed at the top of the schema",
+                "leave it out",
+            )
     if "$ref" not in schema:
         return
     if ref_target(schema, root) is None:
-        yield Problem(
+        yield InputProblem(
             (*place, "$ref"),
-            f"{schema['$ref']!r} leads nowhere",
+            f"{schema['$ref']!r} does not exist",
             f"write {REF_PREFIX}<name>, a name in the $defs at the top of this schema",
         )
     elif _is_recursive(schema, root):
-        yield Problem((*place, "$ref"), f"{schema['$ref']!r} contains itself", "unroll it")
+        yield InputProblem((*place, "$ref"), f"{schema['$ref']!r} contains itself", "write it out")
 
 
 def _is_recursive(start: JsonObject, root: JsonObject) -> bool:
-    """Whether the definition that ``start`` refers to is met again inside itself."""
+    """Return whether the definition that ``start`` refers to contains itself."""
     seen: set[str] = set()
     waiting = [start["$ref"]]
     while waiting:
@@ -123,7 +138,7 @@ def _patterns_of(schema: JsonObject) -> Iterator[tuple[Place, str]]:
         yield ("patternProperties", pattern), pattern
 
 
-def _default_problems(schema: JsonObject) -> Iterator[Problem]:
+def _default_problems(schema: JsonObject) -> Iterator[InputProblem]:
     for place, child in subschemas(schema):
         if "default" not in child:
             continue
@@ -132,15 +147,15 @@ def _default_problems(schema: JsonObject) -> Iterator[Problem]:
         alone["$defs"] = schema.get("$defs", {})
         wrapped = {"properties": {"default": alone}, "$defs": alone["$defs"]}
         value = {"default": with_defaults(child, schema, child["default"])}
-        for violation in explain.violations(validator_for(wrapped), value):
-            yield Problem((*place, "default"), violation.message, violation.fix)
+        for violation in spec_errors.violations(validator_for(wrapped), value):
+            yield InputProblem((*place, "default"), violation.message, violation.fix)
 
 
-def _plan_problems(version: VersionFile) -> Iterator[Problem]:
+def _plan_problems(version: VersionFile) -> Iterator[InputProblem]:
     earlier: dict[str, StepFile] = {}
     for index, step in enumerate(version.plan):
         if step.name in earlier:
-            yield Problem(
+            yield InputProblem(
                 (index, "name"), f"two steps are named {step.name}", "give each its own name"
             )
         yield from _when_problems(version, step, (index, "when"), earlier)
@@ -150,25 +165,25 @@ def _plan_problems(version: VersionFile) -> Iterator[Problem]:
 
 def _when_problems(
     version: VersionFile, step: StepFile, place: Place, earlier: dict[str, StepFile]
-) -> Iterator[Problem]:
+) -> Iterator[InputProblem]:
     if step.when is None:
         return
     try:
         path = parse_condition(step.when).path
     except TemplateError as error:
-        yield Problem(place, error.problem, error.fix)
+        yield InputProblem(place, error.problem, error.fix)
         return
-    # What a condition asks for may well be absent, so the condition guards itself.
+    # The value in a condition may be absent, so the condition guards itself.
     yield from _spec_problems(version.spec, path, place, frozenset({path[1:]}))
     yield from _step_problems(path, place, earlier)
 
 
 def _input_problems(
     version: VersionFile, step: StepFile, place: Place, earlier: dict[str, StepFile]
-) -> Iterator[Problem]:
+) -> Iterator[InputProblem]:
     guards = _guards(step.when)
     for reference in _references(step.inputs, place):
-        if isinstance(reference, Problem):
+        if isinstance(reference, InputProblem):
             yield reference
             continue
         at = (*place, *_parts(reference.pointer))
@@ -176,45 +191,45 @@ def _input_problems(
         yield from _step_problems(reference.path, at, earlier)
         source = earlier.get(reference.path[1]) if reference.path[0] == "steps" else None
         if source and source.when is not None and source.when != step.when:
-            yield Problem(
+            yield InputProblem(
                 at,
-                f"the step {source.name} may be left out, and {step.name} needs it",
+                f"the step {source.name} may be left out, but {step.name} needs it",
                 f"give {step.name} the same when",
             )
 
 
-def _output_problems(version: VersionFile) -> Iterator[Problem]:
+def _output_problems(version: VersionFile) -> Iterator[InputProblem]:
     steps = {step.name: step for step in version.plan}
     for name, expression in version.outputs.items():
         for reference in _references(expression, (name,)):
-            if isinstance(reference, Problem):
+            if isinstance(reference, InputProblem):
                 yield reference
                 continue
             yield from _spec_problems(version.spec, reference.path, (name,), frozenset())
             yield from _step_problems(reference.path, (name,), steps)
 
 
-def _example_problems(version: VersionFile) -> Iterator[Problem]:
+def _example_problems(version: VersionFile) -> Iterator[InputProblem]:
     validator = validator_for(version.spec)
     for index, example in enumerate(version.examples):
         filled = with_defaults(version.spec, version.spec, example.spec)
-        for violation in explain.violations(validator, filled):
+        for violation in spec_errors.violations(validator, filled):
             at = (index, *_parts(violation.pointer))
-            yield Problem(at, f"the example is refused: {violation.message}", violation.fix)
+            yield InputProblem(at, f"the example is refused: {violation.message}", violation.fix)
 
 
-def _references(tree: Any, place: Place) -> Iterator[Reference | Problem]:
+def _references(tree: Any, place: Place) -> Iterator[Reference | InputProblem]:
     try:
         yield from parse(tree).references
     except TemplateError as error:
-        yield Problem((*place, *_parts(error.pointer)), error.problem, error.fix)
+        yield InputProblem((*place, *_parts(error.pointer)), error.problem, error.fix)
 
 
 def _guards(when: str | None) -> frozenset[Path]:
-    """The paths into the spec that a step can rely on because of its ``when``."""
+    """Return the paths into the spec that are present because of the step's ``when``."""
     try:
         condition = parse_condition(when or "")
-    except TemplateError:  # none, or reported as a problem of its own
+    except TemplateError:  # absent, or reported as a problem of its own
         return frozenset()
     guards = condition.path[0] == "spec" and not condition.negated
     return frozenset({condition.path[1:]}) if guards else frozenset()
@@ -222,7 +237,7 @@ def _guards(when: str | None) -> frozenset[Path]:
 
 def _spec_problems(
     schema: JsonObject, path: Path, place: Place, guards: frozenset[Path]
-) -> Iterator[Problem]:
+) -> Iterator[InputProblem]:
     if path[0] != "spec":
         return
     found = reach(schema, path[1:], guards)
@@ -230,21 +245,21 @@ def _spec_problems(
     name = path[found.stop] if found.stop else ""
     if found.unknown:
         fix = did_you_mean(name, found.known, otherwise=f"known are: {listed(found.known)}")
-        yield Problem(place, f"the schema knows no {name!r}, which {written} asks for", fix)
+        yield InputProblem(place, f"the schema has no {name!r}, which {written} refers to", fix)
     elif found.optional:
-        yield Problem(
+        yield InputProblem(
             place,
-            f"{written} leads nowhere when {dotted(path[1 : found.stop + 1])} is left out",
+            f"{written} has no value if {dotted(path[1 : found.stop + 1])} is left out",
             f"give {name!r} a default, require it, or guard the step with when",
         )
 
 
-def _step_problems(path: Path, place: Place, known: dict[str, StepFile]) -> Iterator[Problem]:
+def _step_problems(path: Path, place: Place, known: dict[str, StepFile]) -> Iterator[InputProblem]:
     if path[0] != "steps" or path[1] in known:
         return
     otherwise = f"steps that come before: {listed(list(known))}"
     fix = did_you_mean(path[1], known, otherwise=otherwise)
-    yield Problem(place, f"no step {path[1]!r} comes before this", fix)
+    yield InputProblem(place, f"no step {path[1]!r} comes before this", fix)
 
 
 def _parts(pointer: str) -> Place:

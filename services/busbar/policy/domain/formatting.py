@@ -1,4 +1,4 @@
-"""Plain words: how values, places and near misses are put to the people who read a refusal."""
+"""Formatting of values, places and suggestions in the messages of denials and file errors."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,17 +7,17 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 Place = tuple[str | int, ...]
-"""Where something is in a JSON tree: keys and indexes."""
+"""A place in a JSON tree: keys and indexes."""
 
 MAX_LISTED: Final = 12
-"""How many alternatives a sentence names before it says `and more`."""
+"""Alternatives that a sentence names before it says `and more`."""
 
 _MAX_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a promise or a rule: where, what, and what to do."""
+class InputProblem:
+    """An error in an intent, a promise or a rule: its place, what is wrong, and what to do."""
 
     place: Place
     problem: str
@@ -25,17 +25,17 @@ class Problem:
 
 
 def pointer(place: Iterable[str | int]) -> str:
-    """``place`` as an RFC 6901 JSON pointer."""
+    """Return ``place`` as an RFC 6901 JSON pointer."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
 
 
 def dotted(place: Iterable[str | int]) -> str:
-    """``place`` as people write it: ``dead_letters.replicas``."""
+    """Return ``place`` with dots: ``dead_letters.replicas``."""
     return ".".join(str(part) for part in place)
 
 
 def show(value: Any) -> str:
-    """``value`` as JSON, cut short where it is long."""
+    """Return ``value`` as JSON, truncated if it is long."""
     try:
         return shorten(json.dumps(value, ensure_ascii=False, default=str))
     except (ValueError, RecursionError):
@@ -43,12 +43,12 @@ def show(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """``text``, cut short where it is long."""
+    """Return ``text``, truncated if it is long."""
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def listed(names: Sequence[str]) -> str:
-    """``a, b, c``, or `none` for nothing."""
+    """Return ``a, b, c``, or `none`."""
     if not names:
         return "none"
     more = " and more" if len(names) > MAX_LISTED else ""
@@ -56,6 +56,6 @@ def listed(names: Sequence[str]) -> str:
 
 
 def did_you_mean(unknown: str, known: Iterable[str], *, otherwise: str) -> str:
-    """``did you mean 'x'?`` if something known is close to ``unknown``, else ``otherwise``."""
+    """Return ``did you mean 'x'?`` if a known name is close to ``unknown``, and ``otherwise``."""
     close = get_close_matches(shorten(unknown), sorted(known), n=1)
     return f"did you mean {close[0]!r}? {otherwise}" if close else otherwise

@@ -1,4 +1,4 @@
-"""What pydantic has against some data, in plain words: intents, promise and rule files."""
+"""Readable errors for data that a pydantic model refuses: intents, promise and rule files."""
 
 import types
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from busbar.kernel.resource import SLUG
-from busbar.policy.domain.words import Place, Problem, did_you_mean, dotted, listed, show
+from busbar.policy.domain.formatting import InputProblem, Place, did_you_mean, dotted, listed, show
 
-_SLUG_WORDS: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
+_SLUG_RULE: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
 _NOT_A_PLACE: Final = frozenset({"[key]"})
-"""What pydantic appends to a location to say that a key, not its value, is wrong."""
+"""Parts that pydantic appends to a location if a key, not its value, is wrong."""
 
 _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
     {
-        "string_type": "a text",
+        "string_type": "a string",
         "int_type": "a whole number",
         "int_from_float": "a whole number",
         "float_type": "a number",
@@ -30,53 +30,53 @@ _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
 )
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """Each of the errors that ``model`` raised as a place, a sentence and a fix."""
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputProblem]:
+    """Return the errors that ``model`` raised, each with its place and a fix."""
     details = error.errors(include_url=False)
     problems = {_problem(detail, model): None for detail in details}
     return sorted(problems, key=lambda problem: (dotted(problem.place), problem.problem))
 
 
-def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
+def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
     place: Place = tuple(part for part in detail["loc"] if part not in _NOT_A_PLACE)
     place = tuple(part for part in place if not _is_union_branch(part))
     name = dotted(place) or "the data"
     context = detail.get("ctx", {})
     kind = detail["type"]
     if kind == "missing":
-        return Problem(place, f"{name} is missing", "add it")
+        return InputProblem(place, f"{name} is missing", "add it")
     if kind == "extra_forbidden":
         known = _fields_at(model, place[:-1])
         fix = did_you_mean(str(place[-1]), known, otherwise=f"known are: {listed(known)}")
-        return Problem(place, f"{name} is not known here", fix)
+        return InputProblem(place, f"{name} is not a known field", fix)
     if kind == "string_pattern_mismatch":
         return _mismatch(place, name, detail["input"], str(context.get("pattern", "")))
     if kind in _KINDS:
-        problem = f"{name} must be {_KINDS[kind]}, {show(detail['input'])} was given"
-        return Problem(place, problem, f"write {_KINDS[kind]}")
+        problem = f"{name} must be {_KINDS[kind]}; it is {show(detail['input'])}"
+        return InputProblem(place, problem, f"write {_KINDS[kind]}")
     if kind == "value_error":
-        return Problem(place, f"{name}: {context.get('error', detail['msg'])}", "correct it")
+        return InputProblem(place, f"{name}: {context.get('error', detail['msg'])}", "correct it")
     problem = f"{name} cannot be {show(detail['input'])}"
-    return Problem(place, problem, detail["msg"][:1].lower() + detail["msg"][1:])
+    return InputProblem(place, problem, detail["msg"][:1].lower() + detail["msg"][1:])
 
 
-def _mismatch(place: Place, name: str, value: Any, pattern: str) -> Problem:
+def _mismatch(place: Place, name: str, value: Any, pattern: str) -> InputProblem:
     if pattern == f"^{SLUG}$":
-        fix = f"use {_SLUG_WORDS}"
+        fix = f"use {_SLUG_RULE}"
     elif pattern.startswith(f"^{SLUG}(/"):
-        fix = f"write team/environment/promise/name, each of {_SLUG_WORDS}"
+        fix = f"write team/environment/promise/name, each of {_SLUG_RULE}"
     else:
-        fix = f"write a text that matches {pattern}"
-    return Problem(place, f"{name} cannot be {show(value)}", fix)
+        fix = f"write a string that matches {pattern}"
+    return InputProblem(place, f"{name} cannot be {show(value)}", fix)
 
 
 def _is_union_branch(part: str | int) -> bool:
-    """Whether pydantic put a type's name, not a field's, into a location."""
+    """Return whether ``part`` of a location is the name of a type, not of a field."""
     return part in {"int", "float", "str", "bool"}
 
 
 def _fields_at(model: type[BaseModel], place: Place) -> Sequence[str]:
-    """The names that the model at ``place`` knows."""
+    """Return the fields of the model at ``place``."""
     for part in place:
         for name, info in model.model_fields.items():
             if part == (info.alias or name):

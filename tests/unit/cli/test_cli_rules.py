@@ -1,0 +1,119 @@
+"""`busbar rules`: rule files are checked and listed without a platform."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unit.sdk.running import Run
+
+FILE = """
+busbar: policy/v1
+rules:
+  - name: limit
+    match: {environment: [dev]}
+    when:
+      - {pointer: /spec/size, greater_than: 3}
+    effect: deny
+    message: too much
+    fix: ask for 3
+    examples:
+      - title: Four
+        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 4}}
+        expect: denied
+  - {name: bare, effect: warn, message: m, fix: f}
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    folder = tmp_path / "rules"
+    folder.mkdir()
+    (folder / "good.yaml").write_text(FILE, encoding="utf-8")
+    return folder
+
+
+def test_rules_whose_examples_come_out_as_expected_are_in_order(busbar: Run, rules: Path) -> None:
+    result = busbar("rules", "check", str(rules))
+
+    assert result.exit_code == 0
+    assert "good.yaml  2 rules, 1 example\n" in result.stdout
+    assert "bare has no examples" in result.stdout
+
+
+def test_an_example_that_comes_out_otherwise_is_shown_with_its_line_and_ends_with_9(
+    busbar: Run, rules: Path
+) -> None:
+    (rules / "wrong.yaml").write_text(
+        FILE.replace("name: limit", "name: second")
+        .replace("expect: denied", "expect: allowed")
+        .replace("name: bare", "name: other"),
+        encoding="utf-8",
+    )
+
+    result = busbar("rules", "check", str(rules))
+
+    assert result.exit_code == 9
+    assert "good.yaml  2 rules" in result.stdout
+    assert "wrong.yaml" in result.stdout
+    assert "line 14: rule second, example 'Four': allowed is expected" in result.stdout
+    assert "fix: correct the rule or the example" in result.stdout
+
+
+def test_what_is_wrong_is_json_for_programs(busbar: Run, rules: Path) -> None:
+    file = rules / "good.yaml"
+    file.write_text(FILE.replace("greater_than", "matches"), encoding="utf-8")
+
+    result = busbar("rules", "check", str(file), "-o", "json")
+
+    assert result.exit_code == 9
+    shown = json.loads(result.stdout)
+    assert shown["ok"] is False
+    (checked,) = shown["files"]
+    assert (checked["path"], checked["ok"]) == (str(file), False)
+    assert checked["problems"][0]["line"] == 7
+    assert checked["problems"][0]["place"] == "rules.0.when.0.matches"
+
+
+def test_a_path_that_is_not_there_is_a_usage_error(busbar: Run) -> None:
+    assert busbar("rules", "check", "nowhere").exit_code == 2
+
+
+def test_without_a_path_the_rules_in_force_are_checked_and_listed(
+    busbar: Run, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "house-rules.yaml  4 rules" in busbar("rules", "check").stdout
+
+    monkeypatch.setenv("BUSBAR_POLICIES", str(rules))
+
+    assert "good.yaml  2 rules" in busbar("rules", "check").stdout
+    assert "limit" in busbar("rules", "list").stdout
+
+
+def test_rules_are_listed_by_name_with_what_they_are_about(busbar: Run, rules: Path) -> None:
+    table = busbar("rules", "list", str(rules)).stdout.splitlines()
+    assert [line.split()[:4] for line in table[1:]] == [
+        ["bare", "warn", "*", "*"],
+        ["limit", "deny", "*", "dev"],
+    ]
+
+    listed = json.loads(busbar("rules", "list", str(rules), "-o", "json").stdout)
+    assert [(rule["name"], rule["examples"]) for rule in listed] == [("bare", 0), ("limit", 1)]
+    assert listed[1]["match"]["environment"] == ["dev"]
+
+
+def test_an_empty_folder_has_no_rules(busbar: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    assert "no rule files" in busbar("rules", "check", str(empty)).stdout
+    assert "no rules" in busbar("rules", "list", str(empty)).stdout
+
+
+def test_a_broken_file_is_not_listed(busbar: Run, rules: Path) -> None:
+    (rules / "good.yaml").write_text("busbar: [", encoding="utf-8")
+
+    result = busbar("rules", "list", str(rules))
+
+    assert result.exit_code == 9
+    assert "is broken: line 1" in result.stderr

@@ -1,0 +1,297 @@
+from pathlib import Path
+
+import pytest
+
+from busbar.kernel.errors import ConfigurationError
+from busbar.policy.adapters import check_rules, load_promises, load_rules
+from busbar.runtime.core.yaml import MAX_BYTES
+
+GOOD = """
+busbar: promise/v1
+name: NAME
+title: A thing
+owner: platform
+versions:
+  v1:
+    spec:
+      type: object
+      additionalProperties: false
+      properties:
+        size: {type: integer, default: 1}
+    plan:
+      - {name: thing, adapter: noop, inputs: {size: "${spec.size}"}}
+"""
+RULE = """
+busbar: policy/v1
+rules:
+  - {name: NAME, effect: deny, message: "no", fix: "do not"}
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_every_promise_in_the_folders_is_offered(tmp_path: Path) -> None:
+    write(tmp_path / "a", "one.yaml", GOOD.replace("NAME", "one"))
+    write(tmp_path / "b", "deeper/two.yml", GOOD.replace("NAME", "two"))
+    write(tmp_path / "b", ".git/three.yaml", GOOD.replace("NAME", "three"))
+    write(tmp_path / "b", "README.md", "not a promise")
+
+    promises = load_promises([tmp_path / "a", tmp_path / "b", tmp_path / "b/../a"])
+
+    assert sorted(promises.offered) == ["one", "two"]
+    assert promises.broken == {}
+    assert promises.offered["one"].newest.with_defaults({}) == {"size": 1}
+
+
+def test_a_broken_promise_does_not_take_the_others_down(tmp_path: Path) -> None:
+    write(tmp_path, "one.yaml", GOOD.replace("NAME", "one"))
+    write(tmp_path, "x.yaml", GOOD.replace("NAME", "two").replace("spec.size", "spec.sise"))
+    write(tmp_path, "three.yaml", "busbar: [")
+
+    promises = load_promises([tmp_path])
+
+    assert list(promises.offered) == ["one"]
+    assert promises.broken["two"] == (
+        f"the promise file {tmp_path}/x.yaml is broken: line 14, at versions.v1.plan.0.inputs.size:"
+        " the schema has no 'sise', which ${spec.sise} refers to (did you mean 'size'? "
+        "known are: size)"
+    )
+    assert "not valid YAML" in str(promises.problem_of("three"))
+    assert promises.problem_of("one") is None
+    assert promises.problem_of("four") is None
+
+
+def test_a_name_that_two_files_claim_is_offered_by_neither(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", GOOD.replace("NAME", "one"))
+    write(tmp_path, "b.yaml", GOOD.replace("NAME", "one"))
+    write(tmp_path, "c.yaml", GOOD.replace("NAME", "two"))
+
+    promises = load_promises([tmp_path])
+
+    assert list(promises.offered) == ["two"]
+    assert f"{tmp_path}/a.yaml and {tmp_path}/b.yaml" in promises.broken["one"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "fix"),
+    [
+        ("owner: platform", "ownr: platform", "line 2, at owner", "add it"),
+        ("owner: platform", "ownr: platform", "line 5, at ownr", "did you mean 'owner'?"),
+        ("promise/v1", "promise/v2", "line 2, at busbar", "'promise/v1'"),
+        ("NAME", "Not A Slug", "line 3, at name", "lower-case letters"),
+        ("  v1:", "  1:", "line 7", "quote it"),
+        ("  v1:", "  one:", "line 7, at versions.one", "matches ^v[1-9]"),
+        ("adapter: noop", "adaptor: noop", "versions.v1.plan.0.adaptor", "mean 'adapter'?"),
+        ("adapter: noop", "adapter: 5", "versions.v1.plan.0.adapter", "write a string"),
+        ("type: integer", "type: intger", "line 12, at versions.v1.spec.properties.size", "2020"),
+        ("    spec:", "    ttl: 5\n    spec:", "line 8, at versions.v1.ttl", "known are: spec"),
+    ],
+)
+def test_an_error_in_a_promise_has_its_file_line_place_and_fix(
+    tmp_path: Path, old: str, new: str, place: str, fix: str
+) -> None:
+    path = write(tmp_path, "one.yaml", GOOD.replace(old, new).replace("NAME", "one"))
+
+    (problem,) = load_promises([tmp_path]).broken.values()
+
+    assert str(path) in problem
+    assert place in problem
+    assert fix in problem
+
+
+def test_a_promise_can_be_loaded_by_its_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "one.yaml", GOOD.replace("NAME", "one"))
+
+    assert load_promises([path]) == load_promises([tmp_path])
+
+
+def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    for load in (load_promises, load_rules):
+        with pytest.raises(ConfigurationError, match="does not exist"):
+            load([tmp_path / "nowhere"])
+
+
+def test_rules_of_all_files_make_one_book(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", RULE.replace("NAME", "second"))
+    write(tmp_path, "b.yaml", RULE.replace("NAME", "first"))
+
+    assert [rule.name for rule in load_rules([tmp_path]).rules] == ["first", "second"]
+    assert load_rules([]).rules == ()
+
+
+def test_a_broken_rule_stops_the_loading(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", RULE.replace("NAME", "one"))
+    write(tmp_path, "b.yaml", RULE.replace("NAME", "two").replace('"no"', '"${nobody}"'))
+
+    with pytest.raises(
+        ConfigurationError, match=r"b\.yaml is broken: line 4, at rules\.0\.message"
+    ):
+        load_rules([tmp_path])
+
+
+def test_two_rules_cannot_share_a_name(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", RULE.replace("NAME", "one"))
+    write(tmp_path, "b.yaml", RULE.replace("NAME", "one"))
+
+    with pytest.raises(ConfigurationError, match=r"b\.yaml is broken: the rule one is also in .*a"):
+        load_rules([tmp_path])
+
+    twice = RULE + RULE.split("rules:\n")[1]
+    file = write(tmp_path / "other", "twice.yaml", twice.replace("NAME", "two"))
+    with pytest.raises(ConfigurationError, match=r"twice\.yaml is broken: the rule two is also in"):
+        load_rules([file])
+
+
+EXAMPLES = """
+busbar: policy/v1
+rules:
+  - name: limit
+    match: {environment: [dev]}
+    when:
+      - {pointer: /spec/size, greater_than: 3}
+    effect: EFFECT
+    message: ${value} is too much in ${environment}
+    fix: ask for 3
+    examples:
+      - title: Four
+        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 4}}
+        expect: denied
+        message: 4 is too much in dev
+      - title: Three
+        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 3}}
+        expect: allowed
+      - title: Four in production
+        given: {team: a, environment: prod, promise: thing, name: x, spec: {size: 4}}
+        expect: allowed
+      - title: A delete
+        action: delete
+        given: {team: a, environment: dev, promise: thing, name: x}
+        expect: allowed
+"""
+DENY = EXAMPLES.replace("EFFECT", "deny")
+
+
+def test_the_examples_of_a_rule_that_come_out_as_expected_change_nothing(tmp_path: Path) -> None:
+    with_examples = load_rules([write(tmp_path / "a", "rules.yaml", DENY)])
+    without = load_rules([write(tmp_path / "b", "rules.yaml", DENY.split("    examples:")[0])])
+
+    assert len(with_examples.rules[0].examples) == 4
+    assert with_examples.digest == without.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "place", "problem"),
+    [
+        (
+            "expect: denied",
+            "expect: allowed",
+            14,
+            "examples.0.expect",
+            "rule limit, example 'Four': allowed is expected, but the outcome is denied",
+        ),
+        (
+            "EFFECT",
+            "warn",
+            14,
+            "examples.0.expect",
+            "denied is expected, but the outcome is warned with the message",
+        ),
+        (
+            "greater_than: 3",
+            "greater_than: 4",
+            14,
+            "examples.0.expect",
+            "the outcome is allowed: /spec/size is 4, so greater_than 4 does not hold",
+        ),
+        (
+            "environment: [dev]",
+            "environment: [prod]",
+            14,
+            "examples.0.expect",
+            "the outcome is allowed: the match of the rule does not fit it",
+        ),
+        (
+            "pointer: /spec/size, greater_than: 3",
+            "pointer: /spec/sise, present: true",
+            14,
+            "examples.0.expect",
+            "/spec/sise is absent, so present true does not hold",
+        ),
+        (
+            "message: 4 is",
+            "message: 5 is",
+            15,
+            "examples.0.message",
+            "the message is '4 is too much in dev', '5 is too much in dev' is expected",
+        ),
+        (
+            "expect: allowed\n      - title: Four in",
+            "expect: allowed\n        message: m\n      - title: Four in",
+            19,
+            "examples.1.message",
+            "an intent that is allowed gets no message",
+        ),
+        (
+            "title: Three\n        given: {team: a,",
+            "title: Three\n        given: {team: A,",
+            17,
+            "examples.1.given.team",
+            'team cannot be "A"',
+        ),
+        (
+            "action: delete",
+            "action: apply",
+            24,
+            "examples.3.given.spec",
+            "spec is missing",
+        ),
+    ],
+)
+def test_an_example_that_comes_out_otherwise_stops_the_loading(  # noqa: PLR0917 - a table's columns
+    tmp_path: Path, old: str, new: str, line: int, place: str, problem: str
+) -> None:
+    assert old in EXAMPLES
+    text = EXAMPLES.replace(old, new).replace("EFFECT", "deny")
+    file = write(tmp_path, "rules.yaml", text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules([tmp_path])
+
+    start = f"The rule file {file} is broken: line {line}, at rules.0.{place}: "
+    assert caught.value.problem.startswith(start)
+    assert problem in caught.value.problem
+
+
+def test_a_rule_that_cannot_work_is_not_tried_on_its_examples(tmp_path: Path) -> None:
+    file = write(tmp_path, "rules.yaml", DENY.replace("greater_than: 3", "matches: '('"))
+
+    (checked,) = check_rules([file])
+
+    assert [problem.place for problem in checked.problems] == ["rules.0.when.0.matches"]
+
+
+def test_every_rule_file_is_checked_even_if_an_earlier_one_is_broken(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", "busbar: [")
+    write(tmp_path, "b.yaml", DENY)
+    write(tmp_path, "c.yaml", DENY.replace("expect: denied", "expect: warned"))
+
+    first, second, third = check_rules([tmp_path])
+
+    assert (first.content, str(first.problems[0])[:18]) == (None, "line 1, column 10:")
+    assert second.content is not None
+    assert third.content is None
+
+
+def test_a_file_too_large_or_not_utf8_is_broken(tmp_path: Path) -> None:
+    write(tmp_path, "large.yaml", "#" * (MAX_BYTES + 1))
+    (tmp_path / "latin.yaml").write_bytes("näme: x".encode("latin-1"))
+
+    promises = load_promises([tmp_path])
+
+    assert "larger than 256 kB" in str(promises.problem_of("large"))
+    assert "not UTF-8" in str(promises.problem_of("latin"))
