@@ -29,7 +29,7 @@ from busbar.policy.domain import (
     evolve,
     violations_of,
 )
-from busbar.runtime.consume.service import Conflicting, Problem, Received, Service
+from busbar.runtime.consume.service import ConflictingEvent, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.telemetry import metrics
@@ -109,7 +109,7 @@ class Policy:
             )
         await self._append(tx, problem, facts)
 
-    async def record_conflict(self, conflict: Conflicting, tx: Transaction) -> None:
+    async def record_conflict(self, conflict: ConflictingEvent, tx: Transaction) -> None:
         """Record that the id of an intent was used again with another body, which is ignored."""
         envelope = conflict.envelope
         resource = ResourceId.named_in(envelope.data)
