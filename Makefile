@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.1
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo up test check faults bench lint format lock generate doctor clean
+.PHONY: help demo up test check faults bench lint format lock generate hooks doctor clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ format: $(VENV)/.dev ## put the code into shape
 
 generate: $(VENV)/.dev ## write schemas/, contracts/ and other generated files anew
 	$(BIN)/python -m tools.contracts generate
+
+hooks: ## have git check commit messages (CONTRIBUTING.md)
+	@git config core.hooksPath .githooks
 
 lock: $(VENV)/.dev ## pin every dependency anew, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \

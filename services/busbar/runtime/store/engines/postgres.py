@@ -279,5 +279,5 @@ async def _check(connection: AsyncConnection, service: str) -> None:
         raise ConfigurationError(
             "The database was loaded from a dump: events carry transaction numbers that this "
             "cluster has not reached, so readers would wait for them.",
-            fix="Restore a physical backup, or raise the number with pg_resetwal (ADR 12).",
+            fix="Restore a physical backup instead: docs/how-to/back-up-and-restore.md.",
         )
