@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from busbar.backends.memory import Action, Effect, MemoryBackend, World
 from busbar.backends.port import (
     Backend,
     BackendUnavailable,
@@ -17,6 +16,7 @@ from busbar.backends.port import (
 from busbar.kernel.clock import Clock
 from busbar.notifier.domain import Attempt, SecretProblem, WebhookSecret
 from busbar.notifier.ports import WebhookRequest
+from busbar.testing.memory import Action, Effect, MemoryBackend, World
 from faults.loop import latency
 
 SECRET = WebhookSecret(bytes(range(32)))

@@ -21,8 +21,8 @@ from aiokafka.protocol.admin import (
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
 from busbar.backends.port import Backend
+from busbar.testing.contract import Inputs, Subject, environment
 from support import eventually
-from support.backends import Inputs, Subject, environment
 
 RUN = secrets.token_hex(4)
 """The broker may be somebody's own and outlive the session: names are never used twice."""

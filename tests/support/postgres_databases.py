@@ -14,7 +14,7 @@ from busbar.backends.port import Backend, Environment
 from busbar.backends.postgres import PostgresDatabaseBackend
 from busbar.backends.postgres import inputs as inputs_module
 from busbar.backends.postgres.session import Session
-from support.backends import Inputs, Subject
+from busbar.testing.contract import Inputs, Subject
 from support.postgres import HOST, PostgresServer, free_port
 
 NUMBERS = count()

@@ -175,7 +175,7 @@ class Environment:
     remove_secret: Callable[[str], Awaitable[None]] = _cannot_remove
     """Removes ``secret:<name>``; absent already is fine."""
     store_server: Callable[[], Awaitable[Mapping[str, str]]] = _in_files
-    """What tells the server with busbar's own events from others (``postgres/apart.py``), and
+    """What tells the server with busbar's own events from others (``postgres/isolation.py``), and
     nothing if they are in files: no adapter makes anything there. Raises ``OSError``."""
 
 

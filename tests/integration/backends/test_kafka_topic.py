@@ -8,7 +8,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from busbar.backends.kafka_topic.mark import mark_of
 from busbar.backends.port import Fencing, Outcome, Presence
-from support.backends import OWNER, BackendContract, applied, call_of, is_refused
+from busbar.testing.contract import OWNER, BackendContract, applied, call_of, is_refused
 from support.kafka_topics import CHANGES, KafkaSubject, adapter, record_requests
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]

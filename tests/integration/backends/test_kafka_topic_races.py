@@ -10,7 +10,7 @@ from aiokafka.client import AIOKafkaClient
 
 from busbar.backends.kafka_topic.cluster import Cluster, Topic
 from busbar.backends.port import BackendUnavailable, Outcome, Presence, Result
-from support.backends import STRANGER, Inputs, applied, call_of
+from busbar.testing.contract import STRANGER, Inputs, applied, call_of
 from support.kafka_topics import CHANGES, KafkaSubject, adapter
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]

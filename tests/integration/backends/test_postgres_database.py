@@ -23,8 +23,8 @@ from busbar.backends.postgres import PostgresDatabaseBackend
 from busbar.backends.postgres import inputs as inputs_module
 from busbar.backends.postgres.inputs import read_target
 from busbar.backends.postgres.session import Session
+from busbar.testing.contract import OWNER, STRANGER, BackendContract, applied, call_of, is_refused
 from support import eventually
-from support.backends import OWNER, STRANGER, BackendContract, applied, call_of, is_refused
 from support.postgres import PostgresServer
 from support.postgres_databases import (
     CLUSTER,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.backends.kafka_topic.answers import judge
 from busbar.backends.kafka_topic.backend import _observation
 from busbar.backends.kafka_topic.cluster import Answer, Topic, _topic
+from busbar.backends.kafka_topic.errors import judge
 from busbar.backends.kafka_topic.inputs import InvalidInputs, read_inputs, read_name
 from busbar.backends.kafka_topic.mark import is_mark, mark_of
 from busbar.backends.port import Presence, Result
-from support.backends import OWNER, call_of
+from busbar.testing.contract import OWNER, call_of
 
 GOOD: dict[str, Any] = {
     "name": "payments.prod.orders",

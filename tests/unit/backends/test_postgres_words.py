@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from busbar.backends.port import Result
-from busbar.backends.postgres.answers import Refused, is_lost, judge, words
+from busbar.backends.postgres.errors import Refused, is_lost, judge, words
 from busbar.backends.postgres.inputs import (
     EXTENSIONS,
     LONGEST_NAME,
@@ -30,7 +30,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
 from busbar.policy.files import load_promise
-from support.backends import environment
+from busbar.testing.contract import environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)
 resources = st.lists(slugs, min_size=1, max_size=4)

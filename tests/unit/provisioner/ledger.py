@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from busbar.backends.memory import Fault, MemoryBackend, World
 from busbar.backends.port import Backend, Call, Fencing, Observation, Outcome
 from busbar.kernel.decide import fold
 from busbar.kernel.errors import Fenced
@@ -23,6 +22,7 @@ from busbar.runtime.consume.service import Received
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Claim, Store, Transaction
 from busbar.runtime.tasks.runner import Work
+from busbar.testing.memory import Fault, MemoryBackend, World
 from support.runtime import ManualClock
 from unit.provisioner.scenario import CORRELATION, RESOURCE, SOURCE, TERMINAL, TRACE, tale
 

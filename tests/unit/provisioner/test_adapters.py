@@ -4,10 +4,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from busbar.backends.memory import MemoryBackend
 from busbar.provisioner import adapters
 from busbar.provisioner.adapters import GROUP, InstalledAdapters
-from support.backends import environment
+from busbar.testing.contract import environment
+from busbar.testing.memory import MemoryBackend
 
 CLOSED: list[str] = []
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from busbar.backends.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from busbar.kernel.errors import Fenced
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed
 from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_AWAY
+from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, allowed, plan, step
 

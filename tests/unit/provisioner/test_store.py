@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from busbar.backends.memory import LoseAnswer, MemoryBackend, World
 from busbar.backends.port import Backend, BackendUnavailable, Call, Fencing, Observation, Outcome
 from busbar.kernel.errors import Fenced
 from busbar.messages import topics
@@ -22,6 +21,7 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, Transaction, open_store
 from busbar.runtime.store.parts.streams import message_of
 from busbar.runtime.tasks.runner import TaskRunner, Work
+from busbar.testing.memory import LoseAnswer, MemoryBackend, World
 from support import eventually
 from support.metrics import counted
 from support.runtime import ManualClock

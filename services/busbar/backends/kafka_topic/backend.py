@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from busbar.backends.kafka_topic import mark
-from busbar.backends.kafka_topic.answers import DONE, UNKNOWN_TOPIC, judge
 from busbar.backends.kafka_topic.cluster import AnswerLost, Cluster, Topic
+from busbar.backends.kafka_topic.errors import DONE, UNKNOWN_TOPIC, judge
 from busbar.backends.kafka_topic.inputs import (
     HOUR_MS,
     InvalidInputs,

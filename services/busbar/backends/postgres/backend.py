@@ -14,9 +14,9 @@ from busbar.backends.port import (
     Outcome,
     Presence,
 )
-from busbar.backends.postgres.answers import AnswerLost, Refused
-from busbar.backends.postgres.apart import require_apart
+from busbar.backends.postgres.apply import Making, raise_epoch, take_down
 from busbar.backends.postgres.credentials import Credentials, lookup
+from busbar.backends.postgres.errors import AnswerLost, Refused
 from busbar.backends.postgres.inputs import (
     DatabaseInputs,
     InvalidInputs,
@@ -24,8 +24,8 @@ from busbar.backends.postgres.inputs import (
     read_inputs,
     read_target,
 )
-from busbar.backends.postgres.looking import Seen, installed, look
-from busbar.backends.postgres.making import Making, raise_epoch, take_down
+from busbar.backends.postgres.isolation import require_apart
+from busbar.backends.postgres.observe import Seen, installed, look
 from busbar.backends.postgres.session import Cluster, Session, opened, read_cluster
 
 _SHARE: Final = 0.9

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from busbar.backends.port import UNAVAILABLE, Environment, Outcome
-from busbar.backends.postgres.answers import Refused, refused
+from busbar.backends.postgres.errors import Refused, refused
 from busbar.backends.postgres.mark import fingerprint_of
 from busbar.backends.postgres.session import Cluster
 from busbar.kernel.errors import ConfigurationError

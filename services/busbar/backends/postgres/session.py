@@ -16,7 +16,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from busbar.backends.port import BackendUnavailable, Outcome
-from busbar.backends.postgres.answers import (
+from busbar.backends.postgres.errors import (
     TROUBLE,
     AnswerLost,
     Refused,

@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from busbar.backends.memory import LoseAnswer, LoseRequest, MemoryBackend, Refuse, World
 from busbar.backends.port import Backend, BackendUnavailable, Outcome, Presence, Result
-from support.backends import BackendContract, Inputs, Subject, applied, call_of
+from busbar.testing.contract import BackendContract, Inputs, Subject, applied, call_of
+from busbar.testing.memory import LoseAnswer, LoseRequest, MemoryBackend, Refuse, World
 
 NAMES = count()
 

@@ -24,7 +24,7 @@ from busbar.backends.port import (
     Presence,
     Result,
 )
-from support import eventually
+from busbar.testing.waiting import eventually
 
 Inputs = Mapping[str, Any]
 

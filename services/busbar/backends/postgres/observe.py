@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from busbar.backends.port import Presence
-from busbar.backends.postgres.answers import refused
+from busbar.backends.postgres.errors import refused
 from busbar.backends.postgres.inputs import Target
 from busbar.backends.postgres.mark import Mark, is_mark, owner_digest, read_mark
 from busbar.backends.postgres.session import Session

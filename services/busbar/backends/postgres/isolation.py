@@ -12,7 +12,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from busbar.backends.port import UNAVAILABLE, BackendUnavailable, Environment, Outcome
-from busbar.backends.postgres.answers import TROUBLE, Refused, code_of, refused, words
+from busbar.backends.postgres.errors import TROUBLE, Refused, code_of, refused, words
 from busbar.backends.postgres.session import Session
 
 _CONNECT_SECONDS: Final = 3.0

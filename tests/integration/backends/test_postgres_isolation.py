@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from busbar.backends.port import Outcome, Result
 from busbar.backends.postgres import PostgresDatabaseBackend
-from busbar.backends.postgres.apart import OID, STARTED, SYSTEM, store_server_at
-from support.backends import applied, call_of
+from busbar.backends.postgres.isolation import OID, STARTED, SYSTEM, store_server_at
+from busbar.testing.contract import applied, call_of
 from support.postgres import HOST, PostgresServer, free_port
 from support.postgres_databases import CLUSTER, PostgresSubject
 

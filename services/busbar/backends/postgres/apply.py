@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Final
 
 from busbar.backends.port import Call, Outcome, Presence
-from busbar.backends.postgres.answers import Refused, code_of
 from busbar.backends.postgres.credentials import Credentials
+from busbar.backends.postgres.errors import Refused, code_of
 from busbar.backends.postgres.inputs import DatabaseInputs, Target
-from busbar.backends.postgres.looking import Seen, installed, look, own_role, require_available
 from busbar.backends.postgres.mark import Mark, fingerprint_of, owner_digest
+from busbar.backends.postgres.observe import Seen, installed, look, own_role, require_available
 from busbar.backends.postgres.scram import verifier
 from busbar.backends.postgres.session import Change, Session
 

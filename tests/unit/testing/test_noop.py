@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from busbar.backends.noop import NoopBackend
 from busbar.backends.port import Outcome, Presence
-from support.backends import STRANGER, applied, call_of, environment
+from busbar.testing.contract import STRANGER, applied, call_of, environment
+from busbar.testing.noop import NoopBackend
 
 CALL = call_of({"size": 1})
 

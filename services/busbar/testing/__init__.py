@@ -1,0 +1,1 @@
+"""Fakes, a clock and conformance suites for tests of adapters, promises and services."""
