@@ -112,7 +112,8 @@ class Outcome:
 class Backend(Protocol):
     """Makes one kind of thing. Every method is safe to repeat with the same call.
 
-    ``at_once``, if an adapter has it, says how many effects a process may work on in it at a time.
+    An adapter may set ``concurrency``: the number of effects that one process runs in it
+    concurrently (32 if it is not set).
     """
 
     fencing: Fencing

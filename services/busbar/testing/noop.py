@@ -22,7 +22,7 @@ class NoopBackend:
     """Remembers inputs by owner, takes any, gives them back as outputs; always ready."""
 
     fencing: Fencing = Fencing.UNFENCED
-    at_once: Final = 256
+    concurrency: Final = 256
 
     def __init__(self, environment: Environment) -> None:  # noqa: ARG002 - every adapter takes one
         """Start without anything."""
