@@ -20,7 +20,9 @@ from busbar.runtime.store import Cause, Store, Transaction, open_store
 from busbar.runtime.tasks.runner import TaskRunner, Work, Worker
 from busbar.testing.noop import NoopBackend
 from support.postgres_store import StoreCluster
-from support.runtime import running
+from support.runtime import (
+    running,
+)
 
 SERVICE = "provisioner"
 STEPS = ("one", "two", "three", "four")

@@ -92,7 +92,7 @@ def _refuse(outside: Outside) -> None:
 
 
 def _occupy(outside: Outside) -> None:
-    outside.world.plant("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
+    outside.world.create_foreign("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
 
 
 def _slow(outside: Outside) -> None:

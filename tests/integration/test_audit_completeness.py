@@ -30,7 +30,11 @@ from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction, open_store
 from support import eventually
-from support.runtime import SOURCE, cipher, fact
+from support.runtime import (
+    SOURCE,
+    cipher,
+    fact,
+)
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 

@@ -21,7 +21,11 @@ from aiokafka.protocol.admin import (
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
 from busbar.backends.port import Backend
-from busbar.testing.contract import Inputs, Subject, environment
+from busbar.testing import make_environment
+from busbar.testing.contract import (
+    BackendHarness,
+    Inputs,
+)
 from support import eventually
 
 RUN = secrets.token_hex(4)
@@ -33,10 +37,10 @@ SETTINGS = ("flush.messages", "retention.ms", "cleanup.policy", "max.message.byt
 
 
 def adapter(bootstrap: str) -> KafkaTopicBackend:
-    return KafkaTopicBackend(environment(bootstrap=bootstrap))
+    return KafkaTopicBackend(make_environment(kafka_bootstrap=bootstrap))
 
 
-class KafkaSubject(Subject):
+class KafkaHarness(BackendHarness):
     backend: KafkaTopicBackend
 
     def __init__(self, bootstrap: str, admin: AIOKafkaAdminClient) -> None:
@@ -55,17 +59,17 @@ class KafkaSubject(Subject):
             "compacted": False,
         }
 
-    def changed(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+    def changed_inputs(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
         changed = {**inputs, "retention_hours": 48, "compacted": True}
         return changed, {"retention_hours", "compacted"}
 
-    def refused(self) -> Inputs:
+    def refused_inputs(self) -> Inputs:
         return {**self.inputs(), "replicas": 3}
 
-    def invalid(self) -> Inputs:
+    def invalid_inputs(self) -> Inputs:
         return {**self.inputs(), "name": "busbar.intents.mine"}
 
-    async def foreign(self, inputs: Inputs) -> None:
+    async def create_foreign(self, inputs: Inputs) -> None:
         await self.create(inputs, {})
 
     async def create(self, inputs: Inputs, settings: dict[str, str]) -> None:
@@ -74,7 +78,7 @@ class KafkaSubject(Subject):
         assert answer.topic_errors[0][1] == 0
 
         async def shown() -> bool:
-            seen = await self.look(inputs)
+            seen = await self.inspect(inputs)
             return seen is not None and seen["partitions"] == inputs["partitions"]
 
         # The broker answers before its metadata show the topic.
@@ -86,7 +90,7 @@ class KafkaSubject(Subject):
         (answer,) = await self.admin.alter_configs([resource])
         assert answer.resources[0][0] == 0
 
-    async def look(self, inputs: Inputs) -> dict[str, Any] | None:
+    async def inspect(self, inputs: Inputs) -> dict[str, Any] | None:
         if inputs["name"] not in await self.admin.list_topics():
             return None
         (topic,) = await self.admin.describe_topics([inputs["name"]])
@@ -101,7 +105,7 @@ class KafkaSubject(Subject):
         }
 
     @contextmanager
-    def losing_answers(self) -> Iterator[None]:
+    def lose_answers(self) -> Iterator[None]:
         send = AIOKafkaClient.send
 
         async def lose(client: AIOKafkaClient, node: int, request: Any) -> Any:
@@ -114,7 +118,7 @@ class KafkaSubject(Subject):
             patch.setattr(AIOKafkaClient, "send", lose)
             yield
 
-    def unreachable(self) -> Backend:
+    def unreachable_backend(self) -> Backend:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         return adapter(f"127.0.0.1:{port}")

@@ -36,25 +36,27 @@ async def eventually(
     every: float = 0.02,
     what: str = "the condition",
 ) -> Any:
-    """Ask ``check`` (a function or a coroutine function) until its answer is truthy; return it.
+    """Call ``check`` (a function or a coroutine function) until its result is truthy; return it.
 
-    An exception counts as "not yet". After ``within`` seconds an AssertionError names ``what``
-    and the last answer; a check that hangs is cut off then, too.
+    An exception counts as "not yet". After ``within`` seconds a check that hangs is cancelled.
+
+    Raises:
+        AssertionError: the time is over; the message names ``what`` and the last result.
     """
     deadline = time.monotonic() + within
-    last = "it was never asked"
+    last = "it was never called"
     cause: Exception | None = None
     while True:
         try:
             async with asyncio.timeout_at(_loop_time(deadline)):
-                answer = check()
-                value = await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:  # noqa: BLE001 - the next try may succeed; the last is told
+                result = check()
+                value = await result if inspect.isawaitable(result) else result
+        except Exception as error:  # noqa: BLE001 - the next call may succeed; the last error is reported
             last, cause = f"it raised {error!r}", error
         else:
             if value:
                 return value
-            last, cause = f"it answered {value!r}", None
+            last, cause = f"it returned {value!r}", None
         if time.monotonic() >= deadline:
             raise AssertionError(f"{what} did not happen within {within:g} s: {last}") from cause
         await asyncio.sleep(every)

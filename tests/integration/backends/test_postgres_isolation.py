@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from busbar.backends.port import Outcome, Result
 from busbar.backends.postgres import PostgresDatabaseBackend
 from busbar.backends.postgres.isolation import OID, STARTED, SYSTEM, store_server_at
-from busbar.testing.contract import applied, call_of
+from busbar.testing import make_environment
+from busbar.testing.contract import apply_and_observe, make_call
 from support.postgres import HOST, PostgresServer, free_port
-from support.postgres_databases import CLUSTER, PostgresSubject
+from support.postgres_databases import CLUSTER, PostgresHarness
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,48 +30,48 @@ def other_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-async def subject(
+async def harness(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PostgresSubject]:
-    subject = PostgresSubject(postgres, monkeypatch)
-    await subject.begin()
-    await subject.run(f"CREATE DATABASE {STORE}", f"CREATE ROLE {STORE} LOGIN PASSWORD 'x'")
-    yield subject
-    await subject.run(f"DROP DATABASE {STORE}", f"DROP ROLE {STORE}", AS_BEFORE)
-    await subject.end()
+) -> AsyncIterator[PostgresHarness]:
+    harness = PostgresHarness(postgres, monkeypatch)
+    await harness.begin()
+    await harness.run(f"CREATE DATABASE {STORE}", f"CREATE ROLE {STORE} LOGIN PASSWORD 'x'")
+    yield harness
+    await harness.run(f"DROP DATABASE {STORE}", f"DROP ROLE {STORE}", AS_BEFORE)
+    await harness.end()
 
 
-def beside(subject: PostgresSubject, url: str) -> PostgresDatabaseBackend:
+def beside(harness: PostgresHarness, url: str) -> PostgresDatabaseBackend:
     """The adapter on a platform whose store is at ``url``."""
 
     async def store_server() -> Mapping[str, str]:
         return await store_server_at(SecretStr(url))
 
-    environment = replace(subject.vault.environment(), store_server=store_server)
+    environment = replace(make_environment(harness.secrets), store_server=store_server)
     return PostgresDatabaseBackend(environment)
 
 
-def store_url(subject: PostgresSubject, host: str = HOST) -> str:
-    url = subject.server.url(STORE, user=STORE, password="x")  # noqa: S106 - ends with the test
+def store_url(harness: PostgresHarness, host: str = HOST) -> str:
+    url = harness.server.url(STORE, user=STORE, password="x")  # noqa: S106 - ends with the test
     return url.replace(HOST, host)
 
 
-async def refused(subject: PostgresSubject, url: str) -> Outcome:
+async def refused(harness: PostgresHarness, url: str) -> Outcome:
     """The answer to a database that is asked for; nothing of it may be there afterwards."""
-    call = call_of(subject.inputs())
-    outcome = await beside(subject, url).apply(call)
+    call = make_call(harness.inputs())
+    outcome = await beside(harness, url).apply(call)
     assert outcome.result is Result.NOT_DONE
-    assert await subject.look(call.inputs) is None
+    assert await harness.inspect(call.inputs) is None
     return outcome
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost"])
 async def test_the_cluster_of_the_store_is_refused_by_whatever_name(
-    subject: PostgresSubject, host: str
+    harness: PostgresHarness, host: str
 ) -> None:
-    outcome = await refused(subject, store_url(subject, host))
+    outcome = await refused(harness, store_url(harness, host))
     assert outcome.permanent
-    (system,) = await subject.query("SELECT system_identifier FROM pg_control_system()")
+    (system,) = await harness.query("SELECT system_identifier FROM pg_control_system()")
     assert f"system identifier {system[0]}" in outcome.detail
     assert "make another cluster" in outcome.detail
     assert CLUSTER in outcome.detail
@@ -78,59 +79,59 @@ async def test_the_cluster_of_the_store_is_refused_by_whatever_name(
 
 @pytest.mark.parametrize("database", ["postgres", STORE])
 async def test_it_is_refused_too_where_a_role_may_not_ask_for_the_identifier(
-    subject: PostgresSubject, database: str
+    harness: PostgresHarness, database: str
 ) -> None:
     """``postgres`` is where the administrator asks, the other one where the store does."""
-    connection = await asyncpg.connect(subject.server.url(database))
+    connection = await asyncpg.connect(harness.server.url(database))
     try:
         await connection.execute(HARDENED)
     finally:
         await connection.close()
-    facts = await store_server_at(SecretStr(store_url(subject)))
+    facts = await store_server_at(SecretStr(store_url(harness)))
     assert (SYSTEM in facts) == (database == "postgres")
-    outcome = await refused(subject, store_url(subject))
+    outcome = await refused(harness, store_url(harness))
     assert outcome.permanent
     assert f"the database {STORE} in it" in outcome.detail
 
 
 async def test_another_cluster_is_taken_although_the_store_is_on_a_server_too(
-    subject: PostgresSubject, other_server: PostgresServer
+    harness: PostgresHarness, other_server: PostgresServer
 ) -> None:
     for hardened in (False, True):
         if hardened:
-            await subject.run(HARDENED)
-        backend = beside(subject, other_server.url())
-        call = call_of(subject.inputs())
-        await applied(backend, call)
+            await harness.run(HARDENED)
+        backend = beside(harness, other_server.url())
+        call = make_call(harness.inputs())
+        await apply_and_observe(backend, call)
         assert await backend.remove(call) == Outcome.done()
 
 
 @pytest.mark.parametrize("changed", [STARTED, OID])
 async def test_servers_that_agree_in_part_are_two(
-    subject: PostgresSubject, monkeypatch: pytest.MonkeyPatch, changed: str
+    harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
-    facts = dict(await store_server_at(SecretStr(store_url(subject))))
+    facts = dict(await store_server_at(SecretStr(store_url(harness))))
     del facts[SYSTEM]
     facts[changed] += "1"
 
     async def others() -> Mapping[str, str]:
         return facts
 
-    environment = replace(subject.vault.environment(), store_server=others)
+    environment = replace(make_environment(harness.secrets), store_server=others)
     backend = PostgresDatabaseBackend(environment)
-    monkeypatch.setattr(subject, "backend", backend)
-    await applied(backend, call_of(subject.inputs()))
+    monkeypatch.setattr(harness, "backend", backend)
+    await apply_and_observe(backend, make_call(harness.inputs()))
 
 
-async def test_what_is_there_already_can_be_removed(subject: PostgresSubject) -> None:
-    call = call_of(subject.inputs())
-    await applied(subject.backend, call)
-    assert await beside(subject, store_url(subject)).remove(call) == Outcome.done()
-    assert await subject.look(call.inputs) is None
+async def test_what_is_there_already_can_be_removed(harness: PostgresHarness) -> None:
+    call = make_call(harness.inputs())
+    await apply_and_observe(harness.backend, call)
+    assert await beside(harness, store_url(harness)).remove(call) == Outcome.done()
+    assert await harness.inspect(call.inputs) is None
 
 
-async def test_nothing_is_made_while_nobody_can_tell(subject: PostgresSubject) -> None:
+async def test_nothing_is_made_while_nobody_can_tell(harness: PostgresHarness) -> None:
     away = f"postgresql://somebody:hush@{HOST}:{free_port()}/busbar"
-    outcome = await refused(subject, away)
+    outcome = await refused(harness, away)
     assert (outcome.reason, outcome.permanent) == ("unavailable", False)
     assert "hush" not in outcome.detail

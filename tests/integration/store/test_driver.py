@@ -13,7 +13,10 @@ from busbar.runtime.store.engines.postgres import schema_of
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.dialect import Collision
 from support.postgres_store import StoreCluster
-from support.runtime import append, facts_of
+from support.runtime import (
+    append,
+    facts_of,
+)
 
 _SECRET = "what nobody may read in a log"  # noqa: S105 - no password
 

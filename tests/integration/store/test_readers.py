@@ -9,9 +9,18 @@ from sqlalchemy import select, text
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, Transaction
 from busbar.runtime.store.schema import tables
+from busbar.testing import RecordingPublisher
 from support import eventually
 from support.postgres_store import StoreCluster
-from support.runtime import SOURCE, FakePublisher, append, drain, fact, facts_on, relaying, told
+from support.runtime import (
+    SOURCE,
+    append,
+    drain,
+    fact,
+    facts_on,
+    relaying,
+    told,
+)
 
 WRITERS = 8
 EACH = 25
@@ -114,7 +123,7 @@ async def test_stalling_writers_lose_nothing(store: Store) -> None:
 
 
 async def test_the_relay_numbers_what_commits_late_in_the_order_that_readers_see(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     began, may_end = asyncio.Event(), asyncio.Event()
     slow = asyncio.create_task(late(store, "slow", began, may_end))
@@ -130,7 +139,7 @@ async def test_the_relay_numbers_what_commits_late_in_the_order_that_readers_see
 
 
 async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_nothing(
-    store: Store, cluster: StoreCluster, relay: Relay, publisher: FakePublisher
+    store: Store, cluster: StoreCluster, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     async with cluster.session(cluster.server.url()) as other:
         await other.execute("BEGIN")
@@ -152,7 +161,7 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
     store: Store,
     cluster: StoreCluster,
     relay: Relay,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody wakes it: the other transaction is not its own."""

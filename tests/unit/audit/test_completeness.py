@@ -17,7 +17,9 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, ResourceQueued
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, Transaction
-from support.runtime import fact
+from support.runtime import (
+    fact,
+)
 from unit.audit.conftest import SOURCE, Bus
 
 T, OLD = "busbar.facts.policy", "busbar.intents.resource"

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from busbar.backends.calls import InvalidInputs
 from busbar.backends.kafka_topic.backend import _observation
-from busbar.backends.kafka_topic.cluster import Answer, Topic, _topic
-from busbar.backends.kafka_topic.errors import judge
-from busbar.backends.kafka_topic.inputs import InvalidInputs, read_inputs, read_name
+from busbar.backends.kafka_topic.cluster import Response, Topic, _topic
+from busbar.backends.kafka_topic.errors import outcome_of_response
+from busbar.backends.kafka_topic.inputs import read_inputs, read_name
 from busbar.backends.kafka_topic.mark import is_mark, mark_of
 from busbar.backends.port import Presence, Result
-from busbar.testing.contract import OWNER, call_of
+from busbar.testing.contract import OWNER, make_call
 
 GOOD: dict[str, Any] = {
     "name": "payments.prod.orders",
@@ -113,14 +114,18 @@ def test_a_name_can_be_read_though_another_input_is_wrong() -> None:
 
 @given(code=st.integers(-(2**15), 2**15 - 1), message=st.text())
 def test_every_answer_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
-    outcome = judge(Answer(code=code, message=message, brokers=1), doing="create the topic t")
+    outcome = outcome_of_response(
+        Response(code=code, message=message, brokers=1), doing="create the topic t"
+    )
     assert (outcome.result is Result.DONE) is (code == 0)
     assert code == 0 or "create the topic t" in outcome.detail
 
 
 @pytest.mark.parametrize("code", [17, 29, 31, 37, 38, 39, 40, 42, 44, 73])
 def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
-    outcome = judge(Answer(code=code, message="no.", brokers=2), doing="create the topic t")
+    outcome = outcome_of_response(
+        Response(code=code, message="no.", brokers=2), doing="create the topic t"
+    )
     assert (outcome.result, outcome.reason, outcome.permanent) == (
         Result.NOT_DONE,
         "refused",
@@ -131,20 +136,24 @@ def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
 
 @pytest.mark.parametrize("code", [-1, 3, 7, 36])
 def test_what_may_have_happened_is_unknown(code: int) -> None:
-    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+    outcome = outcome_of_response(
+        Response(code=code, message="", brokers=1), doing="create the topic t"
+    )
     assert outcome.result is Result.UNKNOWN
 
 
 @pytest.mark.parametrize("code", [41, 60, 89, 4711])
 def test_what_may_get_better_is_not_permanent(code: int) -> None:
-    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+    outcome = outcome_of_response(
+        Response(code=code, message="", brokers=1), doing="create the topic t"
+    )
     assert (outcome.result, outcome.permanent) == (Result.NOT_DONE, False)
     assert f"Kafka error {code}" in outcome.detail
 
 
 def test_a_cluster_that_forbids_the_mark_is_told_apart() -> None:
-    answer = Answer(code=44, message="flush.messages may not be set", brokers=3)
-    assert "(ADR 5)" in judge(answer, doing="create the topic t").detail
+    response = Response(code=44, message="flush.messages may not be set", brokers=3)
+    assert "(ADR 5)" in outcome_of_response(response, doing="create the topic t").detail
 
 
 def topic(**changes: Any) -> Topic:
@@ -160,7 +169,7 @@ def topic(**changes: Any) -> Topic:
 
 
 def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
-    call = call_of(GOOD)
+    call = make_call(GOOD)
     assert _observation(call, "t", topic()).ready
     waiting = _observation(call, "t", topic(unready=2))
     assert not waiting.ready
@@ -181,9 +190,9 @@ def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
     ],
 )
 def test_what_differs_is_named(change: dict[str, Any], field: str) -> None:
-    assert _observation(call_of(GOOD), "t", topic(**change)).differs == (field,)
+    assert _observation(make_call(GOOD), "t", topic(**change)).differs == (field,)
 
 
 def test_our_topic_under_inputs_that_became_invalid_is_still_ours() -> None:
-    seen = _observation(call_of({**GOOD, "partitions": 0}), "t", topic())
+    seen = _observation(make_call({**GOOD, "partitions": 0}), "t", topic())
     assert (seen.presence, seen.differs) == (Presence.OURS, ("partitions",))

@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from busbar.backends.calls import InvalidInputs, Refused
 from busbar.backends.port import Result
-from busbar.backends.postgres.errors import Refused, is_lost, judge, words
+from busbar.backends.postgres.errors import is_disconnect, message_of, refusal_of
 from busbar.backends.postgres.inputs import (
     EXTENSIONS,
-    LONGEST_NAME,
-    InvalidInputs,
+    MAX_NAME_LENGTH,
     database_name,
     read_inputs,
     read_target,
@@ -30,7 +30,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
 from busbar.policy.files import load_promise
-from busbar.testing.contract import environment
+from busbar.testing import make_environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)
 resources = st.lists(slugs, min_size=1, max_size=4)
@@ -61,7 +61,7 @@ def test_names_can_be_read(parts: list[str], name: str) -> None:
 def test_every_resource_has_a_legal_name_and_reference(parts: list[str]) -> None:
     target = read_target({"name_parts": parts})
     assert target.database == target.role == database_name(parts)
-    assert len(target.database.encode()) <= LONGEST_NAME
+    assert len(target.database.encode()) <= MAX_NAME_LENGTH
     # The same rules as for a name that is given.
     assert read_target({"name": target.database}).database == target.database
     # A reference that SecretStore takes.
@@ -222,7 +222,7 @@ def postgres_error(code: str) -> asyncpg.PostgresError:
 def test_a_refusal_is_final_if_trying_again_cannot_help(
     code: str, reason: str, *, permanent: bool
 ) -> None:
-    outcome = judge(postgres_error(code), doing="do it")
+    outcome = refusal_of(postgres_error(code), doing="do it").outcome
     assert (outcome.result, outcome.reason) == (Result.NOT_DONE, reason)
     assert outcome.permanent is permanent
     assert "it is so" in outcome.detail
@@ -230,13 +230,13 @@ def test_a_refusal_is_final_if_trying_again_cannot_help(
 
 @pytest.mark.parametrize("code", ["57014", "57P01", "57P05", "08006", "08003"])
 def test_an_end_from_outside_is_no_answer(code: str) -> None:
-    assert is_lost(postgres_error(code))
+    assert is_disconnect(postgres_error(code))
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), OSError("x"), asyncpg.InterfaceError("gone")])
 def test_an_end_of_the_connection_is_no_answer(error: Exception) -> None:
-    assert is_lost(error)
-    assert words(error)
+    assert is_disconnect(error)
+    assert message_of(error)
 
 
 @given(st.text())
@@ -247,13 +247,13 @@ def test_no_url_is_ever_quoted(url: str) -> None:
     try:
         said = repr(read_cluster("secret:postgres-cluster", SecretStr(url)))
     except Refused as error:
-        said = error.outcome.detail
+        said = error.detail
     assert "hush" not in said
     assert "secret:postgres-cluster" in said
 
 
 async def test_an_environment_without_a_place_for_secrets_says_so() -> None:
-    bare = environment()
+    bare = make_environment()
     with pytest.raises(ConfigurationError, match="secret:x") as raised:
         await bare.store_secret("secret:x", SecretStr("hush"), None)
     assert "hush" not in str(raised.value)

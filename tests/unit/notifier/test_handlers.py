@@ -37,8 +37,12 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, open_store
 from busbar.runtime.store.transaction import Transaction
 from busbar.runtime.tasks.runner import Work
+from busbar.testing import ManualClock
 from support.metrics import counted
-from support.runtime import SOURCE, ManualClock, cipher
+from support.runtime import (
+    SOURCE,
+    cipher,
+)
 from support.tracing import PARENT, TRACE, traced
 
 URL = "https://payments.example/hook"

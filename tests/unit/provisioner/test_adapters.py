@@ -6,7 +6,7 @@ import pytest
 
 from busbar.provisioner import adapters
 from busbar.provisioner.adapters import GROUP, InstalledAdapters
-from busbar.testing.contract import environment
+from busbar.testing import make_environment
 from busbar.testing.memory import MemoryBackend
 
 CLOSED: list[str] = []
@@ -19,7 +19,7 @@ class Closing(MemoryBackend):
         CLOSED.append("closed")
 
 
-ENVIRONMENT = environment(bootstrap="127.0.0.1:1")
+ENVIRONMENT = make_environment(kafka_bootstrap="127.0.0.1:1")
 
 
 @pytest.fixture

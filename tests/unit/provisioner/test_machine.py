@@ -94,7 +94,7 @@ class Sagas(RuleBasedStateMachine):
     def somebody_takes_the_name(self, name: str) -> None:
         if name in self.world.things:
             self.disturbed.add(name)
-        self.foreign[name] = deepcopy(self.world.plant(name, {"size": 77}))
+        self.foreign[name] = deepcopy(self.world.create_foreign(name, {"size": 77}))
 
     @rule(name=st.sampled_from(NAMES))
     def somebody_removes_it(self, name: str) -> None:

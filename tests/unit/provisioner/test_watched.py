@@ -2,8 +2,8 @@
 
 from busbar.backends.port import Backend
 from busbar.provisioner.watched import CONCURRENCY, WatchedBackend
+from busbar.testing import ManualClock
 from busbar.testing.memory import MemoryBackend
-from support.runtime import ManualClock
 
 
 class Narrow(MemoryBackend):

@@ -13,7 +13,14 @@ from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Cause, Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.group_commit import AT_ONCE, Together
-from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
+from support.runtime import (
+    NOTHING,
+    SOURCE,
+    collect,
+    fact,
+    facts_of,
+    numbers,
+)
 
 Body = Callable[[Transaction], Awaitable[Any]]
 

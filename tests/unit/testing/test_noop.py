@@ -1,41 +1,47 @@
-"""The adapter that makes nothing is truthful all the same."""
+"""The adapter that makes nothing is truthful about what it was asked for."""
 
 from dataclasses import replace
 
 import pytest
 
-from busbar.backends.port import Outcome, Presence
-from busbar.testing.contract import STRANGER, applied, call_of, environment
-from busbar.testing.noop import NoopBackend
-
-CALL = call_of({"size": 1})
+from busbar.backends.port import Presence
+from busbar.testing import LifecycleContract, LifecycleHarness, NoopBackend
+from busbar.testing.contract import OTHER_OWNER, OWNER, Inputs, apply_and_observe, make_call
 
 
-@pytest.fixture
-def backend() -> NoopBackend:
-    return NoopBackend(environment())
+class NoopHarness(LifecycleHarness):
+    """Its whole world is what it remembers."""
+
+    backend: NoopBackend
+
+    def __init__(self) -> None:
+        self.backend = NoopBackend()
+
+    def inputs(self) -> Inputs:
+        return {"name": "thing", "size": 1}
+
+    def changed_inputs(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+        return {"name": inputs["name"], "size": None, "colour": None}, {"size", "colour"}
+
+    async def inspect(self, _inputs: Inputs) -> object:
+        applied = self.backend._applied.get(OWNER)
+        return None if applied is None else dict(applied)
 
 
-async def test_nothing_is_there_before_it_is_applied(backend: NoopBackend) -> None:
-    assert (await backend.observe(CALL)).presence is Presence.ABSENT
+class TestNoop(LifecycleContract):
+    @pytest.fixture
+    def harness(self) -> NoopHarness:
+        return NoopHarness()
 
 
-async def test_what_was_applied_is_ready_and_gives_its_inputs_back(backend: NoopBackend) -> None:
-    seen = await applied(backend, CALL)
+async def test_outputs_are_the_inputs() -> None:
+    seen = await apply_and_observe(NoopBackend(), make_call({"size": 1}))
     assert seen.ready
     assert seen.outputs == {"size": 1}
-    assert (await backend.observe(replace(CALL, owner=STRANGER))).presence is Presence.ABSENT
 
 
-async def test_other_inputs_differ_until_they_are_applied(backend: NoopBackend) -> None:
-    await applied(backend, CALL)
-    other = replace(CALL, inputs={"size": None, "colour": None})
-    assert (await backend.observe(other)).differs == ("colour", "size")
-    await applied(backend, other)
-
-
-async def test_what_was_removed_is_absent(backend: NoopBackend) -> None:
-    await applied(backend, CALL)
-    assert await backend.remove(CALL) == Outcome.done()
-    assert await backend.remove(CALL) == Outcome.done()
-    assert (await backend.observe(CALL)).presence is Presence.ABSENT
+async def test_every_owner_has_a_namespace_of_its_own() -> None:
+    backend, call = NoopBackend(), make_call({"name": "a"})
+    await apply_and_observe(backend, call)
+    other = replace(call, owner=OTHER_OWNER)
+    assert (await backend.observe(other)).presence is Presence.ABSENT

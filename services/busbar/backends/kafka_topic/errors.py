@@ -1,4 +1,4 @@
-"""What a broker's answer means for a call, and what people can do about it.
+"""Outcomes of a broker's responses, with the remedy for each refusal.
 
 Codes: https://kafka.apache.org/protocol#protocol_error_codes.
 """
@@ -6,10 +6,10 @@ Codes: https://kafka.apache.org/protocol#protocol_error_codes.
 from typing import Final
 
 from busbar.backends.kafka_topic import mark
-from busbar.backends.kafka_topic.cluster import Answer
+from busbar.backends.kafka_topic.cluster import Response
 from busbar.backends.port import Outcome
 
-DONE: Final = 0
+NO_ERROR: Final = 0
 UNKNOWN_TOPIC: Final = 3
 
 _UNKNOWN_SERVER_ERROR: Final = -1
@@ -17,12 +17,13 @@ _REQUEST_TIMED_OUT: Final = 7
 _TOPIC_ALREADY_EXISTS: Final = 36
 _INVALID_REPLICATION_FACTOR: Final = 38
 _INVALID_CONFIG: Final = 40
+_POLICY_VIOLATION: Final = 44
 
 _MAY_HAVE_HAPPENED: Final = {
-    _UNKNOWN_SERVER_ERROR: "the broker failed while it did this",
-    UNKNOWN_TOPIC: "the topic vanished meanwhile",
+    _UNKNOWN_SERVER_ERROR: "the broker failed during the request",
+    UNKNOWN_TOPIC: "the topic disappeared in the meantime",
     _REQUEST_TIMED_OUT: "the broker ran out of time and may still do it",
-    _TOPIC_ALREADY_EXISTS: "it was created meanwhile, perhaps by an earlier try of this call",
+    _TOPIC_ALREADY_EXISTS: "it was created in the meantime, perhaps by an earlier attempt",
 }
 
 _GRANT: Final = (
@@ -37,28 +38,30 @@ _PERMANENT: Final = {
     39: "ask for fewer replicas",
     _INVALID_CONFIG: "change the setting that it names",
     42: "change the inputs that it names",
-    44: "keep to the cluster's policy, or ask its operator to change it",
+    _POLICY_VIOLATION: "follow the cluster's policy, or ask its operator to change it",
     73: "have the cluster's operator set delete.topic.enable=true",
 }
 
 
-def judge(answer: Answer, *, doing: str) -> Outcome:
-    """The outcome; ``doing`` completes "the broker refused to …"."""
-    if answer.code == DONE:
+def outcome_of_response(response: Response, *, doing: str) -> Outcome:
+    """Return the outcome; ``doing`` completes "the broker refused to …"."""
+    if response.code == NO_ERROR:
         return Outcome.done()
-    said = answer.message.rstrip(". ") or f"Kafka error {answer.code}"
-    if answer.code in _MAY_HAVE_HAPPENED:
-        why = _MAY_HAVE_HAPPENED[answer.code]
-        return Outcome.unknown("ambiguous", f"asked to {doing}; {why}: {said}")
-    detail = f"the broker refused to {doing}: {said}. {_advice(answer)}."
-    return Outcome.not_done("refused", detail, permanent=answer.code in _PERMANENT)
+    message = response.message.rstrip(". ") or f"Kafka error {response.code}"
+    if response.code in _MAY_HAVE_HAPPENED:
+        why = _MAY_HAVE_HAPPENED[response.code]
+        return Outcome.unknown("ambiguous", f"asked to {doing}; {why}: {message}")
+    detail = f"the broker refused to {doing}: {message}. {_remedy(response)}."
+    return Outcome.not_done("refused", detail, permanent=response.code in _PERMANENT)
 
 
-def _advice(answer: Answer) -> str:
-    if answer.code == _INVALID_REPLICATION_FACTOR:
-        brokers = "1 broker" if answer.brokers == 1 else f"{answer.brokers} brokers"
-        return f"The cluster has {brokers}: ask for at most {answer.brokers} replica(s)"
-    if answer.code in {_INVALID_CONFIG, 44} and mark.SETTING in answer.message:
+def _remedy(response: Response) -> str:
+    if response.code == _INVALID_REPLICATION_FACTOR:
+        brokers = "1 broker" if response.brokers == 1 else f"{response.brokers} brokers"
+        return f"The cluster has {brokers}: ask for at most {response.brokers} replica(s)"
+    if response.code in {_INVALID_CONFIG, _POLICY_VIOLATION} and mark.SETTING in response.message:
         return f"busbar marks its topics by {mark.SETTING} (ADR 5); this cluster has to permit it"
-    advice = _PERMANENT.get(answer.code, "it is tried again; if it stays, see the broker's log")
-    return advice[0].upper() + advice[1:]
+    remedy = _PERMANENT.get(
+        response.code, "busbar retries; if the error persists, see the broker's log"
+    )
+    return remedy[0].upper() + remedy[1:]

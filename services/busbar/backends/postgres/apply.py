@@ -1,70 +1,76 @@
-"""The steps of making and of taking down; each leaves a state from which the next call goes on.
+"""The steps that create or update a database; each leaves a state from which a retry continues.
 
-Making: role with mark, database of that role, extensions, password stored, password set. Taking
-down: database, stored password, role. So as long as anything is left, the marked role is, too.
+They are: role with mark, database of that role, extensions, password stored, password set. So the
+marked role exists for as long as anything else does.
 """
 
 import secrets
-from dataclasses import replace
 from typing import Final
 
-from busbar.backends.port import Call, Outcome, Presence
+from busbar.backends.calls import Refused
+from busbar.backends.port import Call
 from busbar.backends.postgres.credentials import Credentials
-from busbar.backends.postgres.errors import Refused, code_of
+from busbar.backends.postgres.errors import sqlstate_of
 from busbar.backends.postgres.inputs import DatabaseInputs, Target
 from busbar.backends.postgres.mark import Mark, fingerprint_of, owner_digest
-from busbar.backends.postgres.observe import Seen, installed, look, own_role, require_available
+from busbar.backends.postgres.observe import (
+    DatabaseState,
+    installed_extensions,
+    require_extensions,
+)
+from busbar.backends.postgres.remove import remove_database
 from busbar.backends.postgres.scram import verifier
-from busbar.backends.postgres.session import Change, Session
+from busbar.backends.postgres.session import Session, Statement
 
-_ALREADY_THERE: Final = frozenset({"42P04", "42710"})
+_ALREADY_EXISTS: Final = frozenset({"42P04", "42710"})
 _SALT_BYTES: Final = 16
 
 
-class Making:
-    """Makes one database as asked for, within a session that holds its lock."""
+class ApplyDatabase:
+    """Creates or updates one database, in a session that holds its lock."""
 
     def __init__(
         self, session: Session, credentials: Credentials, call: Call, inputs: DatabaseInputs
     ) -> None:
-        """Make what ``inputs`` say, for ``call``."""
         self._session = session
         self._credentials = credentials
         self._call = call
         self._inputs = inputs
 
-    async def run(self, seen: Seen) -> None:
-        """Go on from ``seen``, which is absent or ours.
+    async def run(self, seen: DatabaseState) -> None:
+        """Continue from ``seen``, which is absent or ours.
 
         Raises:
-            Refused: PostgreSQL said no; for good, and nothing was there: nothing is there now.
+            Refused: PostgreSQL refused a step. If that is permanent, and nothing existed before,
+                nothing is left.
         """
         inputs = self._inputs
-        has = await self._installed(seen)
+        installed = await self._installed(seen)
         wanted = frozenset(inputs.extensions)
-        _refuse_removal(seen, has - wanted, inputs.database)
-        await self._credentials.password()  # refuses what is not ours before anything is made
-        await require_available(self._session, wanted - has)
+        _refuse_extension_removal(seen, installed - wanted, inputs.database)
+        await self._credentials.password()  # refuses a foreign secret before anything is created
+        await require_extensions(self._session, wanted - installed)
         try:
-            mark = await self._role(seen)
-            await self._database(seen)
-            await self._extensions(wanted - has)
-            await self._seal(seen, mark)
+            mark = await self._ensure_role(seen)
+            await self._ensure_database(seen)
+            await self._install_extensions(wanted - installed)
+            await self._enable_login(seen, mark)
         except Refused as error:
-            if seen.holder is None and error.outcome.permanent:
-                await take_down(self._session, self._credentials, self._call, inputs)
+            if seen.owner_role is None and error.permanent:
+                await remove_database(self._session, self._credentials, self._call, inputs)
             raise
 
-    async def _installed(self, seen: Seen) -> frozenset[str]:
-        if not seen.exists or seen.broken or not (self._inputs.extensions or _recorded(seen)):
+    async def _installed(self, seen: DatabaseState) -> frozenset[str]:
+        relevant = self._inputs.extensions or _recorded_extensions(seen)
+        if not seen.exists or seen.broken or not relevant:
             return frozenset()
-        return await installed(self._session, self._inputs.database)
+        return await installed_extensions(self._session, self._inputs.database)
 
-    async def _role(self, seen: Seen) -> Mark:
-        """The role, with a mark that has this epoch and these extensions."""
+    async def _ensure_role(self, seen: DatabaseState) -> Mark:
+        """Create the role, or update the epoch and the extensions in its mark."""
         inputs, call = self._inputs, self._call
         if seen.mark is not None:
-            return await self._remark(seen.mark)
+            return await self._update_mark(seen.mark)
         mark = Mark(
             owner=owner_digest(call.owner),
             database=inputs.database,
@@ -80,39 +86,41 @@ class Making:
         )
         return mark
 
-    async def _remark(self, mark: Mark) -> Mark:
+    async def _update_mark(self, mark: Mark) -> Mark:
         extensions = sorted(set(self._inputs.extensions))
-        renewed = mark.model_copy(update={"epoch": self._call.epoch, "extensions": extensions})
-        if renewed != mark:
+        updated = mark.model_copy(update={"epoch": self._call.epoch, "extensions": extensions})
+        if updated != mark:
             doing = f"mark the role {self._inputs.role}"
-            await self._session.change(_comment(self._inputs, renewed), doing=doing)
-        return renewed
+            await self._session.execute(_comment(self._inputs, updated), doing=doing)
+        return updated
 
-    async def _database(self, seen: Seen) -> None:
+    async def _ensure_database(self, seen: DatabaseState) -> None:
         inputs, session = self._inputs, self._session
         name = inputs.database
         if seen.broken:
-            await session.change(
-                ("DROP DATABASE %I", (name,)), doing=f"drop what is left of {name}"
+            await session.execute(
+                ("DROP DATABASE %I", (name,)), doing=f"drop the remains of {name}"
             )
         if not seen.exists or seen.broken:
-            # template1 may be in use, and may hold anything.
+            # template1 may be in use, and may contain anything.
             template = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING 'UTF8'"
             await self._create((template, (name, inputs.role)), doing=f"create the database {name}")
         if not seen.exists or seen.broken or seen.public:
-            said = f"Made by busbar for {self._call.owner}; what marks it is its owner (ADR 11)."
-            await session.change(
+            comment = (
+                f"Created by busbar for {self._call.owner}; its owner role has the mark (ADR 11)."
+            )
+            await session.execute(
                 ("REVOKE ALL ON DATABASE %I FROM PUBLIC", (name,)),
-                ("COMMENT ON DATABASE %I IS %L", (name, said)),
-                doing=f"keep others out of the database {name}",
+                ("COMMENT ON DATABASE %I IS %L", (name, comment)),
+                doing=f"restrict access to the database {name}",
             )
 
-    async def _extensions(self, missing: frozenset[str]) -> None:
-        """Install as the owner: all of them are trusted, and the owner's rights are enough."""
+    async def _install_extensions(self, missing: frozenset[str]) -> None:
+        """Install as the owner, whose rights are enough for trusted extensions."""
         if not missing:
             return
         create = "CREATE EXTENSION IF NOT EXISTS %I WITH SCHEMA public"
-        await self._session.change(
+        await self._session.execute(
             ("SET ROLE %I", (self._inputs.role,)),
             *((create, (extension,)) for extension in sorted(missing)),
             ("RESET ROLE", ()),
@@ -120,71 +128,46 @@ class Making:
             database=self._inputs.database,
         )
 
-    async def _seal(self, seen: Seen, mark: Mark) -> None:
-        """Store the password, then give it to the role, with the right to log in."""
+    async def _enable_login(self, seen: DatabaseState, mark: Mark) -> None:
+        """Store the password, then set it on the role and let the role log in."""
         inputs = self._inputs
-        stored = await self._credentials.are_stored(mark.fingerprint)
+        stored = await self._credentials.match(mark.fingerprint)
         if stored and seen.login and seen.connection_limit == inputs.connection_limit:
             return
-        password = (await self._credentials.keep()).get_secret_value()
+        password = (await self._credentials.store()).get_secret_value()
         limit = str(inputs.connection_limit)
-        login: Change = ("ALTER ROLE %I LOGIN CONNECTION LIMIT %s", (inputs.role, limit))
-        changes = [login]
-        sealed = mark.model_copy(update={"fingerprint": fingerprint_of(password)})
-        if sealed != mark:
+        login: Statement = ("ALTER ROLE %I LOGIN CONNECTION LIMIT %s", (inputs.role, limit))
+        statements = [login]
+        updated = mark.model_copy(update={"fingerprint": fingerprint_of(password)})
+        if updated != mark:
             secret = verifier(password, salt=secrets.token_bytes(_SALT_BYTES))
-            changes.append(("ALTER ROLE %I PASSWORD %L", (inputs.role, secret)))
-            changes.append(_comment(inputs, sealed))
-        await self._session.change(*changes, doing=f"let the role {inputs.role} log in")
+            statements.append(("ALTER ROLE %I PASSWORD %L", (inputs.role, secret)))
+            statements.append(_comment(inputs, updated))
+        await self._session.execute(*statements, doing=f"let the role {inputs.role} log in")
 
-    async def _create(self, *changes: Change, doing: str) -> None:
-        """Make what was seen absent. Whoever made it meanwhile is not us: we hold the lock."""
+    async def _create(self, *statements: Statement, doing: str) -> None:
+        """Create what was absent. If it exists now it is foreign, since we hold the lock."""
         try:
-            await self._session.change(*changes, doing=doing)
+            await self._session.execute(*statements, doing=doing)
         except Refused as error:
-            if error.__cause__ is not None and code_of(error.__cause__) in _ALREADY_THERE:
-                outcome = replace(error.outcome, reason="not_ours", permanent=True)
-                raise Refused(outcome) from error
+            if error.__cause__ is not None and sqlstate_of(error.__cause__) in _ALREADY_EXISTS:
+                raise Refused(error.detail, reason="not_ours") from error
             raise
 
 
-async def take_down(session: Session, credentials: Credentials, call: Call, target: Target) -> None:
-    """Remove the database, its stored password and its role, as far as they carry our mark."""
-    seen = await look(session, target, owner=call.owner)
-    name, role = target.database, seen.holder
-    if seen.exists and seen.presence is Presence.OURS:
-        drop = "DROP DATABASE %I" if seen.broken else "DROP DATABASE %I WITH (FORCE)"
-        await session.change((drop, (name,)), doing=f"drop the database {name}")
-    else:
-        role = target.role
-        if await own_role(session, target, owner=call.owner) is None:
-            return
-    await credentials.forget()
-    await session.change(("DROP ROLE %I", (role or "",)), doing=f"drop the role {role}")
-
-
-async def raise_epoch(session: Session, seen: Seen, epoch: int) -> None:
-    """Write down that ``epoch`` acts, so that lower ones are refused from now on."""
-    if seen.mark is not None and seen.holder is not None and seen.mark.epoch < epoch:
-        text = seen.mark.model_copy(update={"epoch": epoch}).text()
-        await session.change(
-            ("COMMENT ON ROLE %I IS %L", (seen.holder, text)), doing=f"mark the role {seen.holder}"
-        )
-
-
-def _recorded(seen: Seen) -> frozenset[str]:
+def _recorded_extensions(seen: DatabaseState) -> frozenset[str]:
     return frozenset(seen.mark.extensions) if seen.mark is not None else frozenset()
 
 
-def _refuse_removal(seen: Seen, unasked: frozenset[str], name: str) -> None:
-    gone = sorted(unasked & _recorded(seen))
-    if gone:
+def _refuse_extension_removal(seen: DatabaseState, unwanted: frozenset[str], name: str) -> None:
+    lost = sorted(unwanted & _recorded_extensions(seen))
+    if lost:
         detail = (
-            f"the database {name} has {', '.join(gone)}, and removing an extension could remove "
-            "data: keep asking for it, or have its owner drop it first"
+            f"the database {name} has {', '.join(lost)}, and removing an extension could remove "
+            "data: keep it in the inputs, or have its owner drop it first"
         )
-        raise Refused(Outcome.not_done("cannot_change", detail, permanent=True))
+        raise Refused(detail, reason="cannot_change")
 
 
-def _comment(target: Target, mark: Mark) -> Change:
+def _comment(target: Target, mark: Mark) -> Statement:
     return ("COMMENT ON ROLE %I IS %L", (target.role, mark.text()))
