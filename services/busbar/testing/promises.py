@@ -42,7 +42,8 @@ async def apply_promise(
     version = promise.newest
     filled = version.with_defaults(dict(spec or {}))
     if violations := version.violations(filled):
-        raise PromiseNotMet(f"The spec of {promise.name} is not valid: {violations}.")
+        wrong = "; ".join(f"{one.pointer or '/'}: {one.message}; {one.fix}" for one in violations)
+        raise PromiseNotMet(f"The spec of {promise.name} is not valid: {wrong}")
     id_ = ResourceId.parse(resource or f"payments/dev/{promise.name}/example")
     outputs: dict[str, Any] = {}
     scope: dict[str, Any] = {
