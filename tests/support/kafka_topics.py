@@ -1,4 +1,4 @@
-"""The Kafka topics adapter as a subject of the conformance suite, and what its tests share."""
+"""The harness of the Kafka topics adapter, and helpers for its tests."""
 
 import secrets
 import socket
@@ -29,7 +29,7 @@ from busbar.testing.contract import (
 from support import eventually
 
 RUN = secrets.token_hex(4)
-"""The broker may be somebody's own and outlive the session: names are never used twice."""
+"""The broker may outlive the session: names are never used twice."""
 
 NUMBERS = count()
 CHANGES = (CreateTopicsRequest, CreatePartitionsRequest, DeleteTopicsRequest, SetTopicSettings)
@@ -85,7 +85,7 @@ class KafkaHarness(BackendHarness):
         await eventually(shown, what=f"topic {inputs['name']} in the metadata")
 
     async def set(self, inputs: Inputs, settings: dict[str, str]) -> None:
-        """Replace all settings of a topic, as somebody with Kafka's tools may."""
+        """Replace all settings of a topic, as a person with Kafka's tools may."""
         resource = ConfigResource(ConfigResourceType.TOPIC, inputs["name"], settings)
         (answer,) = await self.admin.alter_configs([resource])
         assert answer.resources[0][0] == 0

@@ -1,4 +1,4 @@
-"""The PostgreSQL databases adapter as a subject of the conformance suite, and what tests share."""
+"""The harness of the PostgreSQL databases adapter, and helpers for its tests."""
 
 import secrets
 from collections.abc import Iterator
@@ -23,15 +23,15 @@ CLUSTER = "secret:postgres-cluster"
 OPERATOR = "operator"
 OPERATOR_PASSWORD = secrets.token_urlsafe(24)
 LAST = ("ALTER ROLE", "DROP ROLE")
-"""The last statement of making, changing and removing."""
+"""The last statements of creating, changing and removing."""
 
 
-def adapter(vault: MemorySecrets) -> PostgresDatabaseBackend:
-    return PostgresDatabaseBackend(make_environment(vault))
+def adapter(held: MemorySecrets) -> PostgresDatabaseBackend:
+    return PostgresDatabaseBackend(make_environment(held))
 
 
 class PostgresHarness(BackendHarness):
-    """The adapter as an operator who is no superuser: CREATEDB and CREATEROLE are enough."""
+    """The adapter with an administrator who has only CREATEDB and CREATEROLE."""
 
     backend: PostgresDatabaseBackend
 
@@ -45,7 +45,7 @@ class PostgresHarness(BackendHarness):
         patch.setattr(inputs_module, "EXTENSIONS", allowed)
 
     async def begin(self) -> None:
-        """Have the operator whom the adapter acts as."""
+        """Create the administrator that the adapter uses."""
         exists = "SELECT 1 FROM pg_roles WHERE rolname = $1"
         if not await self.query(exists, OPERATOR):
             await self.run(
@@ -69,7 +69,7 @@ class PostgresHarness(BackendHarness):
         await self.run(f"CREATE DATABASE {inputs['name']}")
 
     async def inspect(self, inputs: Inputs) -> dict[str, Any] | None:
-        """Database, role and secret, as the superuser sees them; None if none of them is there."""
+        """Return database, role and secret, as the superuser sees them; None if all are absent."""
         name = inputs["name"]
         databases = await self.query(
             "SELECT d.oid, d.datname, r.rolname AS owner, d.datacl::text, d.datconnlimit,"
@@ -107,15 +107,15 @@ class PostgresHarness(BackendHarness):
         return adapter(MemorySecrets({CLUSTER: SecretStr(url)}))
 
     def reference(self, inputs: Inputs) -> str:
-        """Where the credentials are."""
+        """Return the reference of the credentials."""
         return inputs_module.read_target(inputs).reference
 
     def credentials(self, inputs: Inputs) -> str:
-        """The URL that was handed out."""
+        """Return the stored URL."""
         return self.secrets[self.reference(inputs)].get_secret_value()
 
     async def run(self, *statements: str, database: str = "postgres") -> None:
-        """As the superuser, past the adapter."""
+        """Run statements as the superuser, without the adapter."""
         connection = await asyncpg.connect(self.server.url(database))
         try:
             for statement in statements:
@@ -131,7 +131,7 @@ class PostgresHarness(BackendHarness):
             await connection.close()
 
     async def end(self) -> None:
-        """Drop what the test left."""
+        """Drop everything that the test left."""
         await self.backend.close()
         await self.run(
             *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in self._names),
@@ -140,7 +140,7 @@ class PostgresHarness(BackendHarness):
 
 
 def record_changes(patch: pytest.MonkeyPatch) -> list[str]:
-    """Every changing statement that is sent from now on."""
+    """Return a list that records every changing statement from now on."""
     sent: list[str] = []
     execute = asyncpg.Connection.execute
 

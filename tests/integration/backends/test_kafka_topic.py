@@ -1,4 +1,4 @@
-"""The Kafka topics adapter keeps the contract on a real broker."""
+"""The Kafka topics adapter passes the suite on a real broker."""
 
 from dataclasses import replace
 
@@ -32,10 +32,10 @@ def test_it_does_not_claim_to_be_fenced() -> None:
     assert adapter("127.0.0.1:1").fencing is Fencing.UNFENCED
 
 
-# -- what is made ---------------------------------------------------------------------------------
+# -- creation -------------------------------------------------------------------------------------
 
 
-async def test_a_topic_has_what_was_asked_for_and_the_mark(harness: KafkaHarness) -> None:
+async def test_a_topic_has_the_requested_settings_and_the_mark(harness: KafkaHarness) -> None:
     call = make_call({**harness.inputs(), "partitions": 5, "retention_hours": 36})
     seen = await apply_and_observe(harness.backend, call)
     assert seen.ready
@@ -56,7 +56,7 @@ async def test_a_compacted_topic_keeps_its_retention_for_later(harness: KafkaHar
     assert (look["cleanup.policy"], look["retention.ms"]) == ("compact", str(24 * HOUR_MS))
 
 
-async def test_a_topic_is_made_with_its_mark_in_one_request(
+async def test_a_topic_and_its_mark_are_created_in_one_request(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = record_requests(monkeypatch)
@@ -65,10 +65,10 @@ async def test_a_topic_is_made_with_its_mark_in_one_request(
     assert [type(request) for request in changes] == [CreateTopicsRequest]
 
 
-async def test_looking_never_lets_the_broker_create_the_topic(
+async def test_observing_never_lets_the_broker_create_the_topic(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session's broker has auto-creation off, but others have it on: see what is sent."""
+    """The session's broker has auto-creation off, but others have it on: check the requests."""
     sent = record_requests(monkeypatch)
     await harness.backend.observe(make_call(harness.inputs()))
     asked = [request for request in sent if isinstance(request, MetadataRequest)]
@@ -77,7 +77,7 @@ async def test_looking_never_lets_the_broker_create_the_topic(
     assert all(request._allow_auto_topic_creation is False for request in named)
 
 
-# -- what is changed ------------------------------------------------------------------------------
+# -- changes --------------------------------------------------------------------------------------
 
 
 async def test_the_mark_and_other_settings_survive_a_change(harness: KafkaHarness) -> None:
@@ -111,7 +111,7 @@ async def test_partitions_and_settings_change_together(harness: KafkaHarness) ->
     ("change", "words"),
     [({"partitions": 1}, "at least 2"), ({"replicas": 2}, "does not move replicas")],
 )
-async def test_what_kafka_cannot_change_is_refused_and_nothing_changes(
+async def test_a_change_that_kafka_cannot_make_is_refused_as_a_whole(
     harness: KafkaHarness, change: dict[str, int], words: str
 ) -> None:
     call = make_call(harness.inputs())
@@ -132,13 +132,13 @@ async def test_a_topic_that_lost_its_mark_is_not_touched_again(harness: KafkaHar
     assert is_permanent_refusal(await harness.backend.remove(call), "not_ours")
 
 
-async def test_a_flush_setting_of_somebody_else_is_no_mark(harness: KafkaHarness) -> None:
+async def test_a_flush_setting_of_a_person_is_not_a_mark(harness: KafkaHarness) -> None:
     call = make_call(harness.inputs())
     await harness.create(call.inputs, {"flush.messages": "1000"})
     assert "no mark" in (await harness.backend.observe(call)).detail
 
 
-# -- what is refused ------------------------------------------------------------------------------
+# -- refusals -------------------------------------------------------------------------------------
 
 
 async def test_more_replicas_than_brokers_are_refused_with_the_number_of_brokers(
@@ -150,7 +150,9 @@ async def test_more_replicas_than_brokers_are_refused_with_the_number_of_brokers
     assert "The cluster has 1 broker: ask for at most 1 replica" in outcome.detail
 
 
-async def test_a_name_that_collides_is_refused_in_the_brokers_words(harness: KafkaHarness) -> None:
+async def test_a_name_that_collides_is_refused_with_the_brokers_message(
+    harness: KafkaHarness,
+) -> None:
     call = make_call(harness.inputs())
     dotted = replace(call, inputs={**call.inputs, "name": call.inputs["name"] + ".x"})
     await apply_and_observe(harness.backend, dotted)
@@ -162,7 +164,7 @@ async def test_a_name_that_collides_is_refused_in_the_brokers_words(harness: Kaf
 
 
 @pytest.mark.parametrize("name", ["busbar.facts.policy", "__consumer_offsets", "a b", ""])
-async def test_reserved_and_illegal_names_are_neither_made_nor_removed(
+async def test_topics_with_reserved_and_illegal_names_are_neither_created_nor_removed(
     harness: KafkaHarness, name: str
 ) -> None:
     call = make_call({**harness.inputs(), "name": name})
@@ -171,7 +173,7 @@ async def test_reserved_and_illegal_names_are_neither_made_nor_removed(
     assert is_permanent_refusal(await harness.backend.remove(call), "invalid_inputs")
 
 
-async def test_our_topic_can_be_removed_though_the_inputs_became_invalid(
+async def test_our_topic_can_be_removed_after_its_inputs_became_invalid(
     harness: KafkaHarness,
 ) -> None:
     call = make_call(harness.inputs())

@@ -1,4 +1,4 @@
-"""The Kafka topics adapter among others who act meanwhile, silent brokers, lost connections."""
+"""The Kafka topics adapter with concurrent changes, silent brokers and lost connections."""
 
 import asyncio
 import socket
@@ -32,7 +32,7 @@ def silent_after(send: Any) -> Any:
     return silent
 
 
-async def test_a_topic_made_between_the_look_and_the_creation_is_left_alone(
+async def test_a_topic_created_between_observation_and_creation_is_not_touched(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = make_call(harness.inputs())
@@ -46,7 +46,7 @@ async def test_a_topic_made_between_the_look_and_the_creation_is_left_alone(
     assert (await harness.backend.observe(call)).presence is Presence.FOREIGN
 
 
-async def test_no_answer_in_time_is_unknown_and_in_time(
+async def test_a_missing_answer_is_unknown_before_the_deadline(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = replace(make_call(harness.inputs()), timeout=1.0)
@@ -59,7 +59,7 @@ async def test_no_answer_in_time_is_unknown_and_in_time(
     assert (await harness.backend.observe(call)).as_asked
 
 
-async def test_a_broker_that_accepts_and_says_nothing_is_unavailable_in_time() -> None:
+async def test_a_silent_broker_is_unavailable_before_the_deadline() -> None:
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     backend = adapter(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
@@ -77,7 +77,7 @@ async def test_a_broker_that_accepts_and_says_nothing_is_unavailable_in_time() -
     await server.wait_closed()
 
 
-async def test_a_topic_deleted_between_the_look_and_the_deletion_is_gone(
+async def test_a_topic_deleted_between_observation_and_deletion_counts_as_removed(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = make_call(harness.inputs())
@@ -111,7 +111,7 @@ async def test_brokers_that_moved_are_found_from_the_bootstrap_addresses(
     assert (await harness.backend.observe(call)).as_asked
 
 
-async def test_calls_at_the_same_time_share_one_client(
+async def test_concurrent_calls_share_one_client(
     harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[AIOKafkaClient] = []

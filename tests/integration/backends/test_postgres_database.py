@@ -1,4 +1,4 @@
-"""The PostgreSQL databases adapter keeps the contract on a real cluster."""
+"""The PostgreSQL databases adapter passes the suite on a real cluster."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -63,7 +63,7 @@ class TestPostgresDatabase(BackendContract):
         return harness
 
 
-async def test_a_superuser_can_be_the_administrator_too(harness: PostgresHarness) -> None:
+async def test_a_superuser_can_be_the_administrator(harness: PostgresHarness) -> None:
     harness.secrets[CLUSTER] = SecretStr(harness.server.url())
     call = make_call({**harness.inputs(), "extensions": ["citext"]})
     await apply_and_observe(harness.backend, call)
@@ -71,10 +71,10 @@ async def test_a_superuser_can_be_the_administrator_too(harness: PostgresHarness
     assert await harness.inspect(call.inputs) is None
 
 
-# -- what is made ---------------------------------------------------------------------------------
+# -- creation -------------------------------------------------------------------------------------
 
 
-async def test_the_outputs_name_everything_and_hold_no_secret(harness: PostgresHarness) -> None:
+async def test_the_outputs_are_complete_and_contain_no_secret(harness: PostgresHarness) -> None:
     call = make_call(harness.inputs())
     seen = await apply_and_observe(harness.backend, call)
     assert seen.ready
@@ -88,7 +88,7 @@ async def test_the_outputs_name_everything_and_hold_no_secret(harness: PostgresH
     }
 
 
-async def test_the_credentials_open_the_database_and_let_its_owner_work(
+async def test_the_owner_can_work_in_the_database_with_the_credentials(
     harness: PostgresHarness,
 ) -> None:
     call = make_call(harness.inputs())
@@ -102,7 +102,7 @@ async def test_the_credentials_open_the_database_and_let_its_owner_work(
         await connection.close()
 
 
-async def test_nobody_else_can_connect_and_the_owner_can_do_nothing_outside(
+async def test_only_the_owner_can_connect_and_only_to_its_database(
     harness: PostgresHarness,
 ) -> None:
     call, other = make_call(harness.inputs()), make_call(harness.inputs())
@@ -122,7 +122,7 @@ async def test_nobody_else_can_connect_and_the_owner_can_do_nothing_outside(
         await connection.close()
 
 
-async def test_the_connection_limit_holds(harness: PostgresHarness) -> None:
+async def test_the_connection_limit_is_enforced(harness: PostgresHarness) -> None:
     call = make_call({**harness.inputs(), "connection_limit": 1})
     await apply_and_observe(harness.backend, call)
     url = harness.credentials(call.inputs)
@@ -157,7 +157,7 @@ async def test_the_password_is_in_no_log_no_outcome_and_no_repr(
     assert stored[0].startswith("SCRAM-SHA-256$4096:")
 
 
-async def test_parts_of_a_name_make_one(harness: PostgresHarness) -> None:
+async def test_the_parts_of_a_name_are_joined(harness: PostgresHarness) -> None:
     plain = harness.inputs()
     parts = ["team-a", "dev", plain["name"].replace("_", "-")]
     rest = {key: value for key, value in plain.items() if key != "name"}
@@ -192,10 +192,10 @@ async def test_owner_credentials_and_cluster_can_be_chosen(harness: PostgresHarn
     assert "secret:database-mine" not in harness.secrets
 
 
-# -- what is changed ------------------------------------------------------------------------------
+# -- changes --------------------------------------------------------------------------------------
 
 
-async def test_extensions_are_installed_and_added_but_never_taken_away(
+async def test_extensions_are_installed_and_added_but_never_removed(
     harness: PostgresHarness,
 ) -> None:
     call = make_call({**harness.inputs(), "extensions": ["pgcrypto"]})
@@ -214,7 +214,7 @@ async def test_extensions_are_installed_and_added_but_never_taken_away(
     assert await harness.inspect(call.inputs) == before
 
 
-async def test_an_extension_of_the_owners_own_is_not_our_affair(harness: PostgresHarness) -> None:
+async def test_an_extension_that_the_owner_installed_is_ignored(harness: PostgresHarness) -> None:
     call = make_call({**harness.inputs(), "extensions": ["citext"]})
     await apply_and_observe(harness.backend, call)
     connection = await asyncpg.connect(harness.credentials(call.inputs))
@@ -224,7 +224,7 @@ async def test_an_extension_of_the_owners_own_is_not_our_affair(harness: Postgre
 
 
 @pytest.mark.parametrize("extension", ["file_fdw", "plpython3u", "citext; DROP ROLE operator"])
-async def test_an_extension_that_is_not_on_the_list_is_invalid(
+async def test_an_extension_that_is_not_allowed_is_invalid(
     harness: PostgresHarness, extension: str
 ) -> None:
     call = make_call({**harness.inputs(), "extensions": [extension]})
@@ -232,7 +232,7 @@ async def test_an_extension_that_is_not_on_the_list_is_invalid(
     assert await harness.inspect(call.inputs) is None
 
 
-async def test_an_extension_that_is_not_trusted_is_refused_even_if_it_came_onto_the_list(
+async def test_an_extension_that_is_not_trusted_is_refused_even_if_it_is_allowed(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness.secrets[CLUSTER] = SecretStr(harness.server.url())
@@ -288,7 +288,7 @@ async def test_a_role_owns_one_database(harness: PostgresHarness) -> None:
         ("UPDATE pg_database SET datconnlimit = -2 WHERE datname = '{0}'", "name"),
     ],
 )
-async def test_what_was_changed_by_hand_is_seen_and_mended(
+async def test_a_manual_change_is_observed_and_repaired(
     harness: PostgresHarness, damage: str, differs: str
 ) -> None:
     call = make_call({**harness.inputs(), "extensions": ["citext"]})
@@ -299,7 +299,7 @@ async def test_what_was_changed_by_hand_is_seen_and_mended(
     await (await asyncpg.connect(harness.credentials(call.inputs))).close()
 
 
-async def test_a_lost_password_is_replaced_and_a_kept_one_stays(harness: PostgresHarness) -> None:
+async def test_a_lost_password_is_replaced_and_a_stored_one_stays(harness: PostgresHarness) -> None:
     call = make_call(harness.inputs())
     await apply_and_observe(harness.backend, call)
     first = harness.credentials(call.inputs)
@@ -315,7 +315,9 @@ async def test_a_lost_password_is_replaced_and_a_kept_one_stays(harness: Postgre
         await asyncpg.connect(first)
 
 
-async def test_a_database_that_takes_no_connections_is_not_ready(harness: PostgresHarness) -> None:
+async def test_a_database_that_accepts_no_connections_is_not_ready(
+    harness: PostgresHarness,
+) -> None:
     call = make_call(harness.inputs())
     await apply_and_observe(harness.backend, call)
     await harness.run(f"ALTER DATABASE {call.inputs['name']} ALLOW_CONNECTIONS false")
@@ -324,10 +326,10 @@ async def test_a_database_that_takes_no_connections_is_not_ready(harness: Postgr
     assert "connections" in seen.detail
 
 
-# -- what is removed ------------------------------------------------------------------------------
+# -- removal --------------------------------------------------------------------------------------
 
 
-async def test_removing_ends_the_connections_of_this_database_and_no_others(
+async def test_removing_closes_the_connections_of_this_database_only(
     harness: PostgresHarness,
 ) -> None:
     calls = [make_call(harness.inputs()), make_call(harness.inputs(), owner=OTHER_OWNER)]
@@ -345,7 +347,7 @@ async def test_removing_ends_the_connections_of_this_database_and_no_others(
     assert harness.reference(calls[1].inputs) in harness.secrets
 
 
-async def test_a_role_that_is_still_needed_elsewhere_is_said_to_be(
+async def test_a_role_that_owns_objects_elsewhere_is_reported(
     harness: PostgresHarness,
 ) -> None:
     call = make_call(harness.inputs())
@@ -363,7 +365,7 @@ async def test_a_role_that_is_still_needed_elsewhere_is_said_to_be(
     assert await harness.inspect(call.inputs) is None
 
 
-async def test_our_database_can_be_removed_though_the_inputs_became_invalid(
+async def test_our_database_can_be_removed_after_its_inputs_became_invalid(
     harness: PostgresHarness,
 ) -> None:
     call = make_call(harness.inputs())
@@ -375,10 +377,10 @@ async def test_our_database_can_be_removed_though_the_inputs_became_invalid(
     assert await harness.inspect(call.inputs) is None
 
 
-# -- what is not ours -----------------------------------------------------------------------------
+# -- foreign things -------------------------------------------------------------------------------
 
 
-async def test_a_role_without_our_mark_is_foreign_though_there_is_no_database(
+async def test_a_role_without_our_mark_is_foreign_even_without_a_database(
     harness: PostgresHarness,
 ) -> None:
     call = make_call(harness.inputs())
@@ -390,7 +392,9 @@ async def test_a_role_without_our_mark_is_foreign_though_there_is_no_database(
     assert await harness.inspect(call.inputs) == before
 
 
-async def test_a_database_that_was_given_to_our_role_is_foreign(harness: PostgresHarness) -> None:
+async def test_a_database_that_was_transferred_to_our_role_is_foreign(
+    harness: PostgresHarness,
+) -> None:
     call, other = make_call(harness.inputs()), make_call(harness.inputs())
     await apply_and_observe(harness.backend, call)
     await harness.create_foreign(other.inputs)
@@ -402,7 +406,7 @@ async def test_a_database_that_was_given_to_our_role_is_foreign(harness: Postgre
 
 
 @pytest.mark.parametrize("comment", ["busbar:v2:{}", "busbar:v1:{}", "busbar:v1:nonsense"])
-async def test_a_mark_that_cannot_be_read_is_somebody_elses(
+async def test_a_mark_that_cannot_be_read_is_foreign(
     harness: PostgresHarness, comment: str
 ) -> None:
     call = make_call(harness.inputs())
@@ -432,10 +436,10 @@ async def test_a_secret_that_is_not_ours_is_neither_read_nor_replaced_nor_remove
     assert harness.secrets[reference].get_secret_value() == "hush"
 
 
-async def test_somebody_who_is_faster_keeps_what_is_theirs(
+async def test_a_database_that_appears_before_our_creation_is_not_touched(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database appears between the look and its making; no trace of ours stays."""
+    """The database appears between observation and creation; nothing of ours remains."""
     call = make_call(harness.inputs())
     change = Session.execute
 
@@ -452,7 +456,7 @@ async def test_somebody_who_is_faster_keeps_what_is_theirs(
     assert (len(look["database"]), look["role"], look["secret"]) == (1, [], None)
 
 
-async def test_an_owner_cannot_have_the_administrator_run_their_functions(
+async def test_an_owner_cannot_make_the_administrator_run_its_functions(
     harness: PostgresHarness,
 ) -> None:
     """A search path set for the database must not reach our connections to it."""
@@ -486,12 +490,12 @@ async def test_an_owner_cannot_have_the_administrator_run_their_functions(
 # -- crashes, races, epochs -----------------------------------------------------------------------
 
 MAKING = 5
-"""Role; database; keeping others out; extensions; the seal."""
+"""Role, database, restricted access, extensions, login."""
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(MAKING))
-async def test_a_crash_while_making_leaves_what_can_be_finished_or_removed(
+async def test_a_crash_while_creating_leaves_a_state_that_can_be_completed_or_removed(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool
 ) -> None:
     for go_on in (True, False):
@@ -517,7 +521,7 @@ async def test_a_crash_while_making_leaves_what_can_be_finished_or_removed(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(2))
-async def test_a_crash_while_removing_leaves_what_can_be_removed_or_made_again(
+async def test_a_crash_while_removing_leaves_a_state_that_can_be_removed_or_created_again(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool
 ) -> None:
     for again in (False, True):
@@ -550,7 +554,7 @@ async def test_a_password_that_was_stored_but_not_set_is_set_by_the_next_call(
     assert harness.credentials(call.inputs) == stored
 
 
-async def test_role_and_mark_are_made_in_one_transaction(
+async def test_role_and_mark_are_created_in_one_transaction(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent = record_changes(monkeypatch)
@@ -580,7 +584,7 @@ async def test_an_epoch_that_is_over_changes_nothing(harness: PostgresHarness) -
     assert await harness.inspect(call.inputs) == before
 
 
-async def test_a_lock_is_held_while_acting(
+async def test_a_lock_is_held_during_a_change(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert harness.backend.fencing is Fencing.SESSION_LOCKED
@@ -606,7 +610,7 @@ async def test_a_lock_is_held_while_acting(
     assert await harness.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
 
 
-async def test_a_lock_that_somebody_keeps_is_not_waited_for_too_long(
+async def test_waiting_for_a_lock_ends_before_the_deadline(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = replace(make_call(harness.inputs()), timeout=1.0)
@@ -635,7 +639,7 @@ async def test_a_lock_that_somebody_keeps_is_not_waited_for_too_long(
 
 
 async def test_a_process_that_was_paused_has_lost_its_session(harness: PostgresHarness) -> None:
-    """The server ends a session that is silent for longer than the call may take."""
+    """The server closes a session that is idle for longer than the call may take."""
     call = replace(make_call(harness.inputs()), timeout=0.5)
     cluster = await harness.backend._cluster(read_target(call.inputs))
     session = Session(cluster, until=asyncio.get_running_loop().time() + 0.3)
@@ -652,10 +656,10 @@ async def test_a_process_that_was_paused_has_lost_its_session(harness: PostgresH
     assert await harness.query("SELECT 1 FROM pg_roles WHERE rolname = 'zombie'") == []
 
 
-# -- a cluster that does not answer, or does not let us in ----------------------------------------
+# -- unreachable clusters and refused connections -------------------------------------------------
 
 
-async def test_no_answer_in_time_is_unknown_and_in_time(
+async def test_a_missing_answer_is_unknown_before_the_deadline(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = replace(make_call(harness.inputs()), timeout=1.0)
@@ -676,10 +680,10 @@ async def test_no_answer_in_time_is_unknown_and_in_time(
 
 
 @pytest.mark.parametrize("number", [1, 3])
-async def test_a_server_that_is_killed_meanwhile_leaves_the_outcome_unknown(
+async def test_a_server_that_is_killed_during_a_change_leaves_the_outcome_unknown(
     monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Also: what was made half survives, and is finished."""
+    """A partial change survives, and the next call completes it."""
     with PostgresServer() as server:
         harness = PostgresHarness(server, monkeypatch)
         await harness.begin()
@@ -704,7 +708,7 @@ async def test_a_server_that_is_killed_meanwhile_leaves_the_outcome_unknown(
         await (await asyncpg.connect(harness.credentials(call.inputs))).close()
 
 
-async def test_a_server_that_accepts_and_says_nothing_is_unavailable_in_time() -> None:
+async def test_a_silent_server_is_unavailable_before_the_deadline() -> None:
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -739,7 +743,7 @@ Break = Callable[[str], str]
         (lambda url: url + "?sslmode=hush", "cannot be used"),
     ],
 )
-async def test_a_cluster_that_does_not_let_us_in_is_refused_with_what_to_do(
+async def test_a_cluster_that_refuses_the_connection_is_reported_with_the_remedy(
     harness: PostgresHarness, broken: Break, advice: str
 ) -> None:
     right = harness.secrets[CLUSTER].get_secret_value()
@@ -759,7 +763,7 @@ async def test_a_cluster_that_does_not_let_us_in_is_refused_with_what_to_do(
         assert str(urlsplit(right).password) not in text
 
 
-async def test_a_cluster_that_is_not_configured_is_refused_with_what_to_do(
+async def test_a_cluster_that_is_not_configured_is_reported_with_the_remedy(
     harness: PostgresHarness,
 ) -> None:
     del harness.secrets[CLUSTER]
@@ -782,7 +786,7 @@ async def test_an_administrator_without_rights_is_refused_and_leaves_nothing(
     assert await harness.inspect(call.inputs) is None
 
 
-async def test_a_place_for_secrets_that_takes_none_is_refused_and_leaves_nothing(
+async def test_a_missing_secret_store_is_refused_and_leaves_nothing(
     harness: PostgresHarness,
 ) -> None:
     call = make_call(harness.inputs())
@@ -794,7 +798,7 @@ async def test_a_place_for_secrets_that_takes_none_is_refused_and_leaves_nothing
 
 
 async def test_two_owners_never_share_anything(harness: PostgresHarness) -> None:
-    """Ten races; whoever loses has changed nothing, and the winner's database works."""
+    """Ten races; the loser has changed nothing, and the winner's database works."""
     for _ in range(10):
         inputs = harness.inputs()
         calls = [make_call(inputs, owner=owner) for owner in (OWNER, OTHER_OWNER)]

@@ -1,4 +1,4 @@
-"""No database is made in the cluster of the store, by whatever name it is reached."""
+"""No database is created in the cluster of the store, under any of its names."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
@@ -57,7 +57,7 @@ def store_url(harness: PostgresHarness, host: str = HOST) -> str:
 
 
 async def refused(harness: PostgresHarness, url: str) -> Outcome:
-    """The answer to a database that is asked for; nothing of it may be there afterwards."""
+    """Request a database that has to be refused, and check that nothing exists afterwards."""
     call = make_call(harness.inputs())
     outcome = await beside(harness, url).apply(call)
     assert outcome.result is Result.NOT_DONE
@@ -66,7 +66,7 @@ async def refused(harness: PostgresHarness, url: str) -> Outcome:
 
 
 @pytest.mark.parametrize("host", [HOST, "localhost"])
-async def test_the_cluster_of_the_store_is_refused_by_whatever_name(
+async def test_the_cluster_of_the_store_is_refused_under_every_name(
     harness: PostgresHarness, host: str
 ) -> None:
     outcome = await refused(harness, store_url(harness, host))
@@ -78,10 +78,10 @@ async def test_the_cluster_of_the_store_is_refused_by_whatever_name(
 
 
 @pytest.mark.parametrize("database", ["postgres", STORE])
-async def test_it_is_refused_too_where_a_role_may_not_ask_for_the_identifier(
+async def test_it_is_refused_even_if_a_role_may_not_read_the_identifier(
     harness: PostgresHarness, database: str
 ) -> None:
-    """``postgres`` is where the administrator asks, the other one where the store does."""
+    """``postgres`` is the administrator's database, the other one the store's."""
     connection = await asyncpg.connect(harness.server.url(database))
     try:
         await connection.execute(HARDENED)
@@ -94,7 +94,7 @@ async def test_it_is_refused_too_where_a_role_may_not_ask_for_the_identifier(
     assert f"the database {STORE} in it" in outcome.detail
 
 
-async def test_another_cluster_is_taken_although_the_store_is_on_a_server_too(
+async def test_a_cluster_other_than_the_stores_is_accepted(
     harness: PostgresHarness, other_server: PostgresServer
 ) -> None:
     for hardened in (False, True):
@@ -107,7 +107,7 @@ async def test_another_cluster_is_taken_although_the_store_is_on_a_server_too(
 
 
 @pytest.mark.parametrize("changed", [STARTED, OID])
-async def test_servers_that_agree_in_part_are_two(
+async def test_servers_that_match_in_part_are_different(
     harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch, changed: str
 ) -> None:
     facts = dict(await store_server_at(SecretStr(store_url(harness))))
@@ -123,14 +123,14 @@ async def test_servers_that_agree_in_part_are_two(
     await apply_and_observe(backend, make_call(harness.inputs()))
 
 
-async def test_what_is_there_already_can_be_removed(harness: PostgresHarness) -> None:
+async def test_a_database_that_exists_already_can_be_removed(harness: PostgresHarness) -> None:
     call = make_call(harness.inputs())
     await apply_and_observe(harness.backend, call)
     assert await beside(harness, store_url(harness)).remove(call) == Outcome.done()
     assert await harness.inspect(call.inputs) is None
 
 
-async def test_nothing_is_made_while_nobody_can_tell(harness: PostgresHarness) -> None:
+async def test_nothing_is_created_while_the_store_does_not_answer(harness: PostgresHarness) -> None:
     away = f"postgresql://somebody:hush@{HOST}:{free_port()}/busbar"
     outcome = await refused(harness, away)
     assert (outcome.reason, outcome.permanent) == ("unavailable", False)

@@ -1,4 +1,4 @@
-"""Adapters are found among what is installed, and made when they are first wanted."""
+"""Adapters are found by their entry points and constructed on first use."""
 
 from importlib.metadata import EntryPoint
 
@@ -13,7 +13,7 @@ CLOSED: list[str] = []
 
 
 class Closing(MemoryBackend):
-    """Notes that it was closed."""
+    """Records that it was closed."""
 
     async def close(self) -> None:
         CLOSED.append("closed")
@@ -34,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> InstalledAdapters:
     return InstalledAdapters(ENVIRONMENT)
 
 
-def test_an_adapter_that_nobody_offers_is_not_found() -> None:
+def test_an_adapter_that_no_package_offers_is_not_found() -> None:
     assert InstalledAdapters(ENVIRONMENT).find("nowhere-to-be-found") is None
 
 

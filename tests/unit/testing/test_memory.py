@@ -1,4 +1,4 @@
-"""The in-process backend keeps the contract, and its faults do what they say."""
+"""The in-process backend passes the suite, and its faults have their effects."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +78,7 @@ async def test_every_effect_is_recorded_once() -> None:
     }
 
 
-async def test_a_fault_is_used_up() -> None:
+async def test_a_fault_is_consumed() -> None:
     backend, call = MemoryBackend(), make_call({"name": "a"})
     backend.world.fail(Refuse(), Refuse(permanent=True, detail="never"))
     once = await backend.apply(call)

@@ -1,4 +1,4 @@
-"""The adapter that makes nothing is truthful about what it was asked for."""
+"""The adapter that makes nothing is truthful about the inputs that it got."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The pure parts of the Kafka topics adapter: names, marks, answers, readiness."""
+"""Names, marks, outcomes and readiness of the Kafka topics adapter, without a broker."""
 
 import hashlib
 from typing import Any
@@ -43,12 +43,12 @@ def test_the_mark_is_the_start_of_the_digest_of_the_owner() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, 10_000, 2**62 - 1, 2**62 + 2**61, KAFKA_DEFAULT])
-def test_what_people_set_is_no_mark(value: int | None) -> None:
+def test_a_setting_of_a_person_is_not_a_mark(value: int | None) -> None:
     assert not is_mark(value)
 
 
 @pytest.mark.parametrize(("source", "mark"), [(1, mark_of(OWNER)), (4, None), (5, None)])
-def test_a_setting_that_is_inherited_from_the_broker_is_no_mark(
+def test_a_setting_that_is_inherited_from_the_broker_is_not_a_mark(
     source: int, mark: int | None
 ) -> None:
     settings = {
@@ -60,7 +60,7 @@ def test_a_setting_that_is_inherited_from_the_broker_is_no_mark(
 
 
 @pytest.mark.parametrize("name", ["a", "a.b-C_9", "busbar", "busbarista.x", "_x", "x" * 249])
-def test_legal_names_are_taken(name: str) -> None:
+def test_legal_names_are_accepted(name: str) -> None:
     assert read_inputs({**GOOD, "name": name}).name == name
 
 
@@ -108,12 +108,12 @@ def test_a_wrong_input_is_named(field: str, value: object) -> None:
     assert refused.value.fields == (field,)
 
 
-def test_a_name_can_be_read_though_another_input_is_wrong() -> None:
+def test_a_name_can_be_read_even_if_another_input_is_wrong() -> None:
     assert read_name({**GOOD, "partitions": 0}) == GOOD["name"]
 
 
 @given(code=st.integers(-(2**15), 2**15 - 1), message=st.text())
-def test_every_answer_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
+def test_every_response_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
     outcome = outcome_of_response(
         Response(code=code, message=message, brokers=1), doing="create the topic t"
     )
@@ -122,7 +122,7 @@ def test_every_answer_has_an_outcome_that_explains_itself(code: int, message: st
 
 
 @pytest.mark.parametrize("code", [17, 29, 31, 37, 38, 39, 40, 42, 44, 73])
-def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
+def test_an_error_that_a_retry_cannot_help_is_permanent(code: int) -> None:
     outcome = outcome_of_response(
         Response(code=code, message="no.", brokers=2), doing="create the topic t"
     )
@@ -135,7 +135,7 @@ def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [-1, 3, 7, 36])
-def test_what_may_have_happened_is_unknown(code: int) -> None:
+def test_a_change_that_may_have_happened_is_unknown(code: int) -> None:
     outcome = outcome_of_response(
         Response(code=code, message="", brokers=1), doing="create the topic t"
     )
@@ -143,7 +143,7 @@ def test_what_may_have_happened_is_unknown(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [41, 60, 89, 4711])
-def test_what_may_get_better_is_not_permanent(code: int) -> None:
+def test_an_error_that_a_retry_may_help_is_not_permanent(code: int) -> None:
     outcome = outcome_of_response(
         Response(code=code, message="", brokers=1), doing="create the topic t"
     )
@@ -151,7 +151,7 @@ def test_what_may_get_better_is_not_permanent(code: int) -> None:
     assert f"Kafka error {code}" in outcome.detail
 
 
-def test_a_cluster_that_forbids_the_mark_is_told_apart() -> None:
+def test_a_cluster_that_forbids_the_mark_has_an_explanation_of_its_own() -> None:
     response = Response(code=44, message="flush.messages may not be set", brokers=3)
     assert "(ADR 5)" in outcome_of_response(response, doing="create the topic t").detail
 
@@ -189,10 +189,10 @@ def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
         ({"policies": frozenset({"compact", "delete"})}, "compacted"),
     ],
 )
-def test_what_differs_is_named(change: dict[str, Any], field: str) -> None:
+def test_inputs_that_differ_are_named(change: dict[str, Any], field: str) -> None:
     assert _observation(make_call(GOOD), "t", topic(**change)).differs == (field,)
 
 
-def test_our_topic_under_inputs_that_became_invalid_is_still_ours() -> None:
+def test_our_topic_is_still_ours_after_its_inputs_became_invalid() -> None:
     seen = _observation(make_call({**GOOD, "partitions": 0}), "t", topic())
     assert (seen.presence, seen.differs) == (Presence.OURS, ("partitions",))
