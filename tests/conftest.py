@@ -16,7 +16,7 @@ from busbar.cli.local.kafka import GivenBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
 
-pytest.register_assert_rewrite("support.backends")
+pytest.register_assert_rewrite("busbar.testing.contract")
 
 # A loaded machine is slow, not wrong; and a failure has to be repeatable.
 settings.register_profile(

@@ -11,7 +11,6 @@ from bench import servers, work
 from bench.fenced_table import FencedTable
 from bench.report import Row
 from bench.run import Run, beside
-from busbar.backends.noop import NoopBackend
 from busbar.backends.port import Backend, Environment
 from busbar.messages.plan import Plan, PlanStep
 from busbar.messages.resource import ResourceQueued
@@ -19,8 +18,11 @@ from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from busbar.runtime.tasks.runner import TaskRunner, Work, Worker
+from busbar.testing.noop import NoopBackend
 from support.postgres_store import StoreCluster
-from support.runtime import running
+from support.runtime import (
+    running,
+)
 
 SERVICE = "provisioner"
 STEPS = ("one", "two", "three", "four")

@@ -34,7 +34,7 @@ HOPS = (topics.INTENTS_RESOURCE, topics.FACTS_POLICY, topics.FACTS_RESOURCE)
 
 PATIENCE = 600.0
 _LEFT_OUT = frozenset({"gateway"})
-_ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.backends.noop:NoopBackend\n"
+_ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.testing.noop:NoopBackend\n"
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
 

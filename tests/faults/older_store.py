@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
             patch.setattr(simulation, "MOST_AWAITS", MOST_AWAITS)
             stages: list[Older] = []
-            with simulated(lambda: stages[0]):  # noqa: B023 - asked only inside of the block
+            with simulated():
                 stage = Older(Path(root), copied=options.copied, lost=lost, whole=options.whole)
                 stages.append(stage)
                 stage.play()

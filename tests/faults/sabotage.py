@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.backends.memory import MemoryBackend
 from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
 from busbar.provisioner.domain import commands
@@ -28,6 +27,7 @@ from busbar.runtime.store.parts.tasks import Tasks
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.sqlite import SqliteStatements
 from busbar.runtime.store.sql.statements import Release
+from busbar.testing.memory import MemoryBackend
 from faults.bus import Loss
 from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from busbar.backends.memory import Refuse
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Intent, OperationFact
 from busbar.messages.envelope import Envelope
@@ -16,6 +15,7 @@ from busbar.messages.resource import (
     ResourceFailed,
     ResourceProvisioned,
 )
+from busbar.testing.memory import Refuse
 from faults.world import Outside
 
 SOURCE = "urn:team:payments"
@@ -92,7 +92,7 @@ def _refuse(outside: Outside) -> None:
 
 
 def _occupy(outside: Outside) -> None:
-    outside.world.plant("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
+    outside.world.create_foreign("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
 
 
 def _slow(outside: Outside) -> None:

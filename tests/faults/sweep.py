@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from busbar.backends.memory import Fault, LoseAnswer, LoseRequest, Refuse
+from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from faults.bus import Loss
 from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from busbar.backends.memory import Action, Effect, MemoryBackend, World
 from busbar.backends.port import (
     Backend,
     BackendUnavailable,
@@ -17,6 +16,7 @@ from busbar.backends.port import (
 from busbar.kernel.clock import Clock
 from busbar.notifier.domain import Attempt, SecretProblem, WebhookSecret
 from busbar.notifier.ports import WebhookRequest
+from busbar.testing.memory import Action, Effect, MemoryBackend, MemoryWorld
 from faults.loop import latency
 
 SECRET = WebhookSecret(bytes(range(32)))
@@ -28,7 +28,7 @@ UNSEEN = 2
 class Outside:
     """Everything outside that remembers."""
 
-    world: World = field(default_factory=World)
+    world: MemoryWorld = field(default_factory=MemoryWorld)
     shelf: "Shelf" = field(default_factory=lambda: Shelf())  # noqa: PLW0108 - it is defined below
     silences: int = 0
     """How many of the next looks are not answered."""
@@ -197,7 +197,7 @@ class OneSecret:
         return (SECRET,)
 
 
-def strangers(world: World, owner: str) -> Callable[[], list[str]]:
+def strangers(world: MemoryWorld, owner: str) -> Callable[[], list[str]]:
     """What became of the things of ``owner``, who is not us, since now."""
     before = {name: replace(thing) for name, thing in world.things.items() if thing.owner == owner}
 

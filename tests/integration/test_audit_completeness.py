@@ -31,7 +31,11 @@ from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from support import eventually
-from support.runtime import SOURCE, cipher, fact
+from support.runtime import (
+    SOURCE,
+    cipher,
+    fact,
+)
 from support.sql import run_sql
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]

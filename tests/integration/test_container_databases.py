@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from busbar.backends.postgres.apart import store_server_at
+from busbar.backends.postgres.isolation import store_server_at
 from busbar.cli.local import Database
 from busbar.messages.topics import SERVICES
 from support.postgres import ADMIN, PostgresServer, find_programs, running_postgres

@@ -27,7 +27,12 @@ from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store
 from support import eventually
-from support.runtime import Toy, append, record, relaying
+from support.runtime import (
+    Toy,
+    append,
+    record,
+    relaying,
+)
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

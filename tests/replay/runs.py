@@ -1,9 +1,9 @@
 """The runs that are recorded: what is asked of the platform, and what goes wrong meanwhile."""
 
-from busbar.backends.memory import LoseAnswer, LoseRequest, Refuse
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.resource import ApplyResource
+from busbar.testing.memory import LoseAnswer, LoseRequest, Refuse
 from faults.loop import wait
 from faults.scenarios import STRANGER, THING
 from replay.stage import Script, Stage
@@ -94,7 +94,7 @@ async def restored(stage: Stage) -> None:
 async def occupied(stage: Stage) -> None:
     """The name of the second step is taken by a stranger."""
     world = stage.outside.world
-    world.plant("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
+    world.create_foreign("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
     await stage.apply(size=1)
     del world.things["orders-b"]
     await stage.apply(size=1)

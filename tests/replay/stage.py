@@ -142,7 +142,7 @@ def play(script: Script, root: Path) -> Path:
         RuntimeError: it did not come to an end, or a part of it ended by an error.
     """
     stages: list[Stage] = []
-    with simulated(lambda: stages[0]), pytest.MonkeyPatch.context() as patch:
+    with simulated(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "MOST_AWAITS", MOST_AWAITS)
         # Dead letters are sealed under a nonce: with this one, the same run gives the same bytes.
         patch.setattr("secrets.token_bytes", random.Random(SEED).randbytes)

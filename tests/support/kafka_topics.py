@@ -1,4 +1,4 @@
-"""The Kafka topics adapter as a subject of the conformance suite, and what its tests share."""
+"""The harness of the Kafka topics adapter, and helpers for its tests."""
 
 import secrets
 import socket
@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.admin import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
@@ -20,12 +21,15 @@ from aiokafka.protocol.admin import (
 from busbar.backends.kafka_topic import KafkaTopicBackend
 from busbar.backends.kafka_topic.requests import SetTopicSettings
 from busbar.backends.port import Backend
-from busbar.runtime.core.bus import BusUnavailable
+from busbar.testing import make_environment
+from busbar.testing.contract import (
+    BackendHarness,
+    Inputs,
+)
 from support import eventually
-from support.backends import Inputs, Subject, environment
 
 RUN = secrets.token_hex(4)
-"""The broker may be somebody's own and outlive the session: names are never used twice."""
+"""The broker may outlive the session: names are never used twice."""
 
 NUMBERS = count()
 CHANGES = (CreateTopicsRequest, CreatePartitionsRequest, DeleteTopicsRequest, SetTopicSettings)
@@ -33,10 +37,10 @@ SETTINGS = ("flush.messages", "retention.ms", "cleanup.policy", "max.message.byt
 
 
 def adapter(bootstrap: str) -> KafkaTopicBackend:
-    return KafkaTopicBackend(environment(bootstrap=bootstrap))
+    return KafkaTopicBackend(make_environment(kafka_bootstrap=bootstrap))
 
 
-class KafkaSubject(Subject):
+class KafkaHarness(BackendHarness):
     backend: KafkaTopicBackend
 
     def __init__(self, bootstrap: str, admin: AIOKafkaAdminClient) -> None:
@@ -55,17 +59,17 @@ class KafkaSubject(Subject):
             "compacted": False,
         }
 
-    def changed(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+    def changed_inputs(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
         changed = {**inputs, "retention_hours": 48, "compacted": True}
         return changed, {"retention_hours", "compacted"}
 
-    def refused(self) -> Inputs:
+    def refused_inputs(self) -> Inputs:
         return {**self.inputs(), "replicas": 3}
 
-    def invalid(self) -> Inputs:
+    def invalid_inputs(self) -> Inputs:
         return {**self.inputs(), "name": "busbar.intents.mine"}
 
-    async def foreign(self, inputs: Inputs) -> None:
+    async def create_foreign(self, inputs: Inputs) -> None:
         await self.create(inputs, {})
 
     async def create(self, inputs: Inputs, settings: dict[str, str]) -> None:
@@ -74,19 +78,19 @@ class KafkaSubject(Subject):
         assert answer.topic_errors[0][1] == 0
 
         async def shown() -> bool:
-            seen = await self.look(inputs)
+            seen = await self.inspect(inputs)
             return seen is not None and seen["partitions"] == inputs["partitions"]
 
         # The broker answers before its metadata show the topic.
         await eventually(shown, what=f"topic {inputs['name']} in the metadata")
 
     async def set(self, inputs: Inputs, settings: dict[str, str]) -> None:
-        """Replace all settings of a topic, as somebody with Kafka's tools may."""
+        """Replace all settings of a topic, as a person with Kafka's tools may."""
         resource = ConfigResource(ConfigResourceType.TOPIC, inputs["name"], settings)
         (answer,) = await self.admin.alter_configs([resource])
         assert answer.resources[0][0] == 0
 
-    async def look(self, inputs: Inputs) -> dict[str, Any] | None:
+    async def inspect(self, inputs: Inputs) -> dict[str, Any] | None:
         if inputs["name"] not in await self.admin.list_topics():
             return None
         (topic,) = await self.admin.describe_topics([inputs["name"]])
@@ -101,20 +105,20 @@ class KafkaSubject(Subject):
         }
 
     @contextmanager
-    def losing_answers(self) -> Iterator[None]:
+    def lose_answers(self) -> Iterator[None]:
         send = AIOKafkaClient.send
 
         async def lose(client: AIOKafkaClient, node: int, request: Any) -> Any:
             answer = await send(client, node, request)
             if isinstance(request, CHANGES):
-                raise BusUnavailable("the connection broke before the answer came")
+                raise KafkaConnectionError("the connection broke before the answer came")
             return answer
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(AIOKafkaClient, "send", lose)
             yield
 
-    def unreachable(self) -> Backend:
+    def unreachable_backend(self) -> Backend:
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         return adapter(f"127.0.0.1:{port}")

@@ -1,7 +1,7 @@
-"""The PostgreSQL databases adapter as a subject of the conformance suite, and what tests share."""
+"""The harness of the PostgreSQL databases adapter, and helpers for its tests."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -10,11 +10,12 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from busbar.backends.port import Backend, Environment
+from busbar.backends.port import Backend
 from busbar.backends.postgres import PostgresDatabaseBackend
 from busbar.backends.postgres import inputs as inputs_module
 from busbar.backends.postgres.session import Session
-from support.backends import Inputs, Subject
+from busbar.testing import MemorySecrets, make_environment
+from busbar.testing.contract import BackendHarness, Inputs
 from support.postgres import HOST, PostgresServer, free_port
 
 NUMBERS = count()
@@ -22,54 +23,29 @@ CLUSTER = "secret:postgres-cluster"
 OPERATOR = "operator"
 OPERATOR_PASSWORD = secrets.token_urlsafe(24)
 LAST = ("ALTER ROLE", "DROP ROLE")
-"""The last statement of making, changing and removing."""
+"""The last statements of creating, changing and removing."""
 
 
-class Vault(dict[str, SecretStr]):
-    """A place for secrets in this process, which knows whose each is."""
-
-    def __init__(self, *held: Mapping[str, SecretStr]) -> None:
-        super().__init__(*held)
-        self.teams: dict[str, str | None] = {}
-
-    def environment(self) -> Environment:
-        return Environment(
-            kafka_bootstrap="",
-            secret=self.find,
-            store_secret=self.store,
-            remove_secret=self.remove,
-        )
-
-    async def find(self, reference: str) -> SecretStr | None:
-        return self.get(reference)
-
-    async def store(self, reference: str, value: SecretStr, team: str | None) -> None:
-        self[reference], self.teams[reference] = value, team
-
-    async def remove(self, reference: str) -> None:
-        self.pop(reference, None)
+def adapter(held: MemorySecrets) -> PostgresDatabaseBackend:
+    return PostgresDatabaseBackend(make_environment(held))
 
 
-def adapter(vault: Vault) -> PostgresDatabaseBackend:
-    return PostgresDatabaseBackend(vault.environment())
-
-
-class PostgresSubject(Subject):
-    """The adapter as an operator who is no superuser: CREATEDB and CREATEROLE are enough."""
+class PostgresHarness(BackendHarness):
+    """The adapter with an administrator who has only CREATEDB and CREATEROLE."""
 
     backend: PostgresDatabaseBackend
 
     def __init__(self, server: PostgresServer, patch: pytest.MonkeyPatch) -> None:
         self.server = server
         url = server.url(user=OPERATOR, password=OPERATOR_PASSWORD)
-        self.vault = Vault({CLUSTER: SecretStr(url)})
-        self.backend = adapter(self.vault)
+        self.secrets = MemorySecrets({CLUSTER: SecretStr(url)})
+        self.backend = adapter(self.secrets)
         self._names: list[str] = []
         allowed = inputs_module.EXTENSIONS | {"there_is_none"}
         patch.setattr(inputs_module, "EXTENSIONS", allowed)
 
     async def begin(self) -> None:
-        """Have the operator whom the adapter acts as."""
+        """Create the administrator that the adapter uses."""
         exists = "SELECT 1 FROM pg_roles WHERE rolname = $1"
         if not await self.query(exists, OPERATOR):
             await self.run(
@@ -80,20 +56,20 @@ class PostgresSubject(Subject):
         self._names.append(f"orders_{next(NUMBERS)}")
         return {"name": self._names[-1], "connection_limit": 5, "extensions": []}
 
-    def changed(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+    def changed_inputs(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
         return {**inputs, "connection_limit": 9}, {"connection_limit"}
 
-    def refused(self) -> Inputs:
+    def refused_inputs(self) -> Inputs:
         return {**self.inputs(), "extensions": ["there_is_none"]}
 
-    def invalid(self) -> Inputs:
+    def invalid_inputs(self) -> Inputs:
         return {**self.inputs(), "name": "template1"}
 
-    async def foreign(self, inputs: Inputs) -> None:
+    async def create_foreign(self, inputs: Inputs) -> None:
         await self.run(f"CREATE DATABASE {inputs['name']}")
 
-    async def look(self, inputs: Inputs) -> dict[str, Any] | None:
-        """Database, role and secret, as the superuser sees them; None if none of them is there."""
+    async def inspect(self, inputs: Inputs) -> dict[str, Any] | None:
+        """Return database, role and secret, as the superuser sees them; None if all are absent."""
         name = inputs["name"]
         databases = await self.query(
             "SELECT d.oid, d.datname, r.rolname AS owner, d.datacl::text, d.datconnlimit,"
@@ -107,13 +83,13 @@ class PostgresSubject(Subject):
             " WHERE rolname = $1",
             role,
         )
-        secret = self.vault.get(self.reference(inputs))
+        secret = self.secrets.get(self.reference(inputs))
         if not databases and not roles and secret is None:
             return None
         return {"database": databases, "role": roles, "secret": secret}
 
     @contextmanager
-    def losing_answers(self) -> Iterator[None]:
+    def lose_answers(self) -> Iterator[None]:
         execute = asyncpg.Connection.execute
 
         async def lose(connection: Any, query: str, *rest: Any, **options: Any) -> str:
@@ -126,20 +102,20 @@ class PostgresSubject(Subject):
             patch.setattr(asyncpg.Connection, "execute", lose)
             yield
 
-    def unreachable(self) -> Backend:
+    def unreachable_backend(self) -> Backend:
         url = f"postgresql://somebody:else@{HOST}:{free_port()}/postgres"
-        return adapter(Vault({CLUSTER: SecretStr(url)}))
+        return adapter(MemorySecrets({CLUSTER: SecretStr(url)}))
 
     def reference(self, inputs: Inputs) -> str:
-        """Where the credentials are."""
+        """Return the reference of the credentials."""
         return inputs_module.read_target(inputs).reference
 
     def credentials(self, inputs: Inputs) -> str:
-        """The URL that was handed out."""
-        return self.vault[self.reference(inputs)].get_secret_value()
+        """Return the stored URL."""
+        return self.secrets[self.reference(inputs)].get_secret_value()
 
     async def run(self, *statements: str, database: str = "postgres") -> None:
-        """As the superuser, past the adapter."""
+        """Run statements as the superuser, without the adapter."""
         connection = await asyncpg.connect(self.server.url(database))
         try:
             for statement in statements:
@@ -155,7 +131,7 @@ class PostgresSubject(Subject):
             await connection.close()
 
     async def end(self) -> None:
-        """Drop what the test left."""
+        """Drop everything that the test left."""
         await self.backend.close()
         await self.run(
             *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in self._names),
@@ -164,7 +140,7 @@ class PostgresSubject(Subject):
 
 
 def record_changes(patch: pytest.MonkeyPatch) -> list[str]:
-    """Every changing statement that is sent from now on."""
+    """Return a list that records every changing statement from now on."""
     sent: list[str] = []
     execute = asyncpg.Connection.execute
 
@@ -182,7 +158,7 @@ class Crash(BaseException):
 
 def crash_at(patch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
     """Let the process end before, or after, it carries out its change ``number`` (from 0)."""
-    change, numbers = Session.change, count()
+    change, numbers = Session.execute, count()
 
     async def crashing(session: Session, *changes: Any, **options: Any) -> None:
         here = next(numbers) == number
@@ -192,4 +168,4 @@ def crash_at(patch: pytest.MonkeyPatch, number: int, *, after: bool) -> None:
         if here:
             raise Crash
 
-    patch.setattr(Session, "change", crashing)
+    patch.setattr(Session, "execute", crashing)

@@ -1,10 +1,9 @@
-"""What tests of the runtime share: clocks that tests move, a bus that misbehaves, records."""
+"""Records, a toy service and helpers for tests of the runtime."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from heapq import heappop, heappush
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -19,17 +18,18 @@ from busbar.messages.notification import DeleteSubscription, Unsubscribed
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import Received, Service
-from busbar.runtime.core import encoding
-from busbar.runtime.core.bus import BusUnavailable, Outgoing, Partition, Record
+from busbar.runtime.core.bus import Partition, Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.outbox.relay import Relay, RelayTiming
 from busbar.runtime.store import Cause, Claim, Document, Store, Transaction
 from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.runtime.store.schema import tables
+from busbar.testing import ManualClock, RecordingPublisher
+from busbar.testing.clock import START
 from support.sql import own, run_sql
 
-BEGIN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+BEGIN = START
 SOURCE = "urn:team:payments"
 CAUSE = Cause(SOURCE, "cause-1", "correlation-1")
 KEY = bytes(range(32))
@@ -37,88 +37,6 @@ KEY = bytes(range(32))
 
 def cipher() -> Cipher:
     return Cipher(KEY)
-
-
-class ManualClock:
-    """A clock on which sleeping takes no time: it moves the clock on and lets others run."""
-
-    def __init__(self, now: datetime = BEGIN) -> None:
-        self._now = now
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self._now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self._now += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
-
-    def advance(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-
-
-class SteppedClock(ManualClock):
-    """A clock on which sleepers wait until the test moves it past their moment."""
-
-    def __init__(self, now: datetime = BEGIN) -> None:
-        super().__init__(now)
-        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
-        self._count = 0
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._count += 1
-        heappush(self._sleepers, (self._now + timedelta(seconds=seconds), self._count, woken))
-        await woken
-
-    def advance(self, seconds: float) -> None:
-        super().advance(seconds)
-        while self._sleepers and self._sleepers[0][0] <= self._now:
-            woken = heappop(self._sleepers)[2]
-            if not woken.done():
-                woken.set_result(None)
-
-
-class FakePublisher:
-    """Takes records; ``fail`` refuses the next ones, ``lose`` takes them without an answer."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[Outgoing]] = []
-        self.fail = 0
-        self.lose = 0
-        self.before: Callable[[], Awaitable[None]] | None = None
-
-    @property
-    def records(self) -> list[Outgoing]:
-        return [record for batch in self.batches for record in batch]
-
-    @property
-    def envelopes(self) -> list[Envelope]:
-        return [self._read(record) for record in self.records]
-
-    @staticmethod
-    def _read(record: Outgoing) -> Envelope:
-        found = encoding.read(
-            Record(record.topic, 0, 0, 0, record.key, record.value, list(record.headers))
-        )
-        assert isinstance(found, Envelope), found
-        return found
-
-    def of(self, *types: str) -> list[Envelope]:
-        return [envelope for envelope in self.envelopes if envelope.type in types]
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        if self.before is not None:
-            await self.before()
-        if self.fail:
-            self.fail -= 1
-            raise BusUnavailable("the broker is away")
-        self.batches.append(list(records))
-        if self.lose:
-            self.lose -= 1
-            raise BusUnavailable("the answer was lost")
 
 
 def fact(number: int = 1) -> Unsubscribed:
@@ -294,7 +212,7 @@ class Toy:
 
 def relay_of(
     store: Store,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     clock: ManualClock,
     holder: str = "a",
     *,
@@ -344,7 +262,7 @@ async def claimed_by(store: Store, holder: str, *, kind: str, lease: float) -> l
     return await store.transact(body)
 
 
-def facts_on(publisher: FakePublisher) -> list[tuple[int, str]]:
+def facts_on(publisher: RecordingPublisher) -> list[tuple[int, str]]:
     """Sequence and what is told, in the order of publishing."""
     return [
         (int(envelope.extensions["sequence"]), envelope.data["subscription"])
@@ -356,7 +274,7 @@ def told(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
     return [(first + index, f"payments/s{number}") for index, number in enumerate(numbers)]
 
 
-def heads_on(publisher: FakePublisher) -> list[HeadPublished]:
+def heads_on(publisher: RecordingPublisher) -> list[HeadPublished]:
     return [HeadPublished.model_validate(item.data) for item in publisher.of(HeadPublished.TYPE)]
 
 

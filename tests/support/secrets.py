@@ -12,8 +12,11 @@ from pydantic import SecretStr
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of
+from busbar.testing import ManualClock
 from support.postgres_store import StoreCluster
-from support.runtime import KEY, ManualClock
+from support.runtime import (
+    KEY,
+)
 
 OTHER_KEY = bytes(range(1, 33))
 

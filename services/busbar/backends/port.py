@@ -1,9 +1,9 @@
 """The port that every backend adapter implements.
 
 An adapter is found by its entry point in the group ``busbar.adapters``: a class whose constructor
-takes an :class:`Environment`. The provisioner observes before it acts, acts with a deterministic
-operation key and its lease's epoch, and never guesses: what an adapter cannot tell is ``UNKNOWN``
-and is established by observing again.
+takes an :class:`Environment`. The provisioner observes before it acts, and acts with a
+deterministic operation key and the epoch of its lease. It never guesses: if an adapter cannot say
+how a call ended, the result is ``UNKNOWN`` and the provisioner observes again.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,46 +17,48 @@ from busbar.kernel.errors import ConfigurationError
 
 
 class Presence(Enum):
-    """What is there under the name that the inputs give."""
+    """The state of the name that the inputs give."""
 
     ABSENT = "absent"
     OURS = "ours"
-    """It carries this owner's mark."""
+    """It exists and carries this owner's mark."""
     FOREIGN = "foreign"
-    """It exists without our mark, or under another owner's: it must not be touched."""
+    """It exists without a mark of ours, or with another owner's: it must not be touched."""
 
 
 class Fencing(Enum):
-    """How far the backend can refuse a process that lost its lease."""
+    """The backend's ability to refuse a process that has lost its lease."""
 
     CONDITIONAL = "conditional"
     """Every write checks a version or an epoch."""
     SESSION_LOCKED = "session_locked"
-    """A lock of the backend is held while acting."""
+    """The backend holds a lock during the call."""
     UNFENCED = "unfenced"
-    """It cannot; calls are kept shorter than the lease that remains."""
+    """None; calls are kept shorter than the rest of the lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call to a backend. ``owner`` is what the mark says: the resource and the step."""
+    """One call to a backend. ``owner`` is the content of the mark: the resource and the step."""
 
     owner: str
     inputs: Mapping[str, Any]
     operation_key: str
+    """The same for every attempt at one effect: an idempotency key."""
     epoch: int
+    """Grows each time another process takes over the work."""
     timeout: float
-    """Seconds within which the call has to be over."""
+    """Seconds until the caller stops waiting."""
 
     @property
     def team(self) -> str:
-        """The team whose resource it is."""
+        """The team that owns the resource."""
         return self.owner.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What a backend sees. ``differs`` names the inputs that are not as asked for."""
+    """The state of one thing. ``differs`` names the inputs that it does not match."""
 
     presence: Presence
     ready: bool = False
@@ -66,12 +68,12 @@ class Observation:
 
     @property
     def as_asked(self) -> bool:
-        """Whether it is there, ours, and like the inputs."""
+        """True if the thing exists, is ours and matches the inputs."""
         return self.presence is Presence.OURS and not self.differs
 
 
 class Result(Enum):
-    """How a call ended, as far as the adapter can tell."""
+    """The end of a call, as far as the adapter knows it."""
 
     DONE = "done"
     NOT_DONE = "not_done"
@@ -79,46 +81,47 @@ class Result(Enum):
 
 
 UNAVAILABLE: Final = "unavailable"
-"""The reason of an outcome when the backend does not answer at all: it is given minutes."""
+"""The reason of an outcome if the backend does not answer; the provisioner retries for minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The end of a call. ``permanent`` says that trying again cannot help."""
+    """The end of a call. ``permanent`` means that a retry cannot help."""
 
     result: Result
     reason: str = ""
     """A bounded code: refused, invalid_inputs, unavailable, timeout, not_ours, cannot_change …"""
     detail: str = ""
-    """A sentence for people: what the backend said, and what to do. No secrets."""
+    """A sentence for people: the backend's answer and the remedy. No secrets."""
     permanent: bool = False
 
     @classmethod
     def done(cls) -> "Outcome":
-        """The backend confirmed it."""
+        """The backend confirmed the change."""
         return cls(result=Result.DONE)
 
     @classmethod
     def not_done(cls, reason: str, detail: str, *, permanent: bool) -> "Outcome":
-        """The backend certainly did not do it."""
+        """The backend certainly did not change anything."""
         return cls(result=Result.NOT_DONE, reason=reason, detail=detail, permanent=permanent)
 
     @classmethod
     def unknown(cls, reason: str, detail: str) -> "Outcome":
-        """It may or may not have happened."""
+        """The change may or may not have happened."""
         return cls(result=Result.UNKNOWN, reason=reason, detail=detail)
 
 
 class Backend(Protocol):
     """Makes one kind of thing. Every method is safe to repeat with the same call.
 
-    ``at_once``, if an adapter has it, says how many effects a process may work on in it at a time.
+    An adapter may set ``concurrency``: the number of effects that one process runs in it
+    concurrently (32 if it is not set).
     """
 
     fencing: Fencing
 
     async def observe(self, call: Call) -> Observation:
-        """Look, change nothing.
+        """Return the state of the thing. Changes nothing.
 
         Raises:
             BackendUnavailable: the backend does not answer.
@@ -126,15 +129,15 @@ class Backend(Protocol):
         ...
 
     async def apply(self, call: Call) -> Outcome:
-        """Make it exist with our mark and like the inputs; called if absent, or ours and other."""
+        """Create the thing with our mark, or update it if it is ours."""
         ...
 
     async def remove(self, call: Call) -> Outcome:
-        """Make it be absent; must touch nothing that does not carry our mark."""
+        """Remove the thing if it carries our mark, and nothing else."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
@@ -144,39 +147,41 @@ class BackendUnavailable(Exception):
 
 async def _cannot_store(reference: str, _value: SecretStr, _team: str | None) -> None:
     raise ConfigurationError(
-        f"Nothing here can store {reference}.", fix="Give the provisioner a place for secrets."
+        f"{reference} cannot be stored, since this process has no secret store.",
+        fix="Give the adapter an Environment with store_secret.",
     )
 
 
 async def _cannot_remove(reference: str) -> None:
     raise ConfigurationError(
-        f"Nothing here can remove {reference}.", fix="Give the provisioner a place for secrets."
+        f"{reference} cannot be removed, since this process has no secret store.",
+        fix="Give the adapter an Environment with remove_secret.",
     )
 
 
-async def _in_files() -> Mapping[str, str]:
+async def _no_server() -> Mapping[str, str]:
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What an adapter may know of where it runs.
+    """The surroundings that an adapter may use.
 
-    The callables for secrets raise ``ConfigurationError`` for what people have to mend, and
-    ``OSError`` if the place for secrets does not answer.
+    The callables for secrets raise ``ConfigurationError`` if an operator has to change something,
+    and ``OSError`` if the secret store does not answer.
     """
 
     kafka_bootstrap: str
     secret: Callable[[str], Awaitable[SecretStr | None]]
     """Looks up ``secret:<name>``."""
     store_secret: Callable[[str, SecretStr, str | None], Awaitable[None]] = _cannot_store
-    """Stores a value under ``secret:<name>`` for a team (None: the platform), replacing what it
-    had there; durable on return."""
+    """Stores a value under ``secret:<name>`` for a team (None: the platform), replacing the
+    team's earlier value; durable on return."""
     remove_secret: Callable[[str], Awaitable[None]] = _cannot_remove
-    """Removes ``secret:<name>``; absent already is fine."""
-    store_server: Callable[[], Awaitable[Mapping[str, str]]] = _in_files
-    """What tells the server with busbar's own events from others (``postgres/apart.py``), and
-    nothing if they are in files: no adapter makes anything there. Raises ``OSError``."""
+    """Removes ``secret:<name>``; succeeds if it is already absent."""
+    store_server: Callable[[], Awaitable[Mapping[str, str]]] = _no_server
+    """Identifies the server that holds busbar's own events (``postgres/isolation.py``); empty if
+    they are in files. Adapters must not create anything on that server. Raises ``OSError``."""
 
 
 AdapterFactory = Callable[[Environment], Backend]

@@ -39,7 +39,7 @@ def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
         if settings.database_url is None:
             return {}
         # Only who has a server pays for its driver.
-        from busbar.backends.postgres.apart import store_server_at  # noqa: PLC0415 - when used
+        from busbar.backends.postgres.isolation import store_server_at  # noqa: PLC0415 - when used
 
         return await store_server_at(settings.database_url)
 

@@ -164,7 +164,7 @@ class Provisioner:
 
     def _room_of(self, adapter: str, backend: WatchedBackend) -> asyncio.Semaphore:
         if adapter not in self._room:
-            self._room[adapter] = asyncio.Semaphore(backend.at_once)
+            self._room[adapter] = asyncio.Semaphore(backend.concurrency)
         return self._room[adapter]
 
     async def _effect(

@@ -15,8 +15,8 @@ from busbar.runtime.telemetry.meters import seconds_between
 
 log = get_logger()
 
-CALLS = 32
-"""Effects that a process works on at a time in one adapter, unless the adapter takes more."""
+CONCURRENCY = 32
+"""Effects that a process runs concurrently in one adapter that does not set ``concurrency``."""
 
 Answer = TypeVar("Answer", Observation, Outcome)
 
@@ -28,7 +28,7 @@ class WatchedBackend:
         """Watch ``inner``, which the plan calls ``name``, at work for ``saga``."""
         self._intent = saga.intent if saga is not None else None
         self.fencing = inner.fencing
-        self.at_once: int = getattr(inner, "at_once", CALLS)
+        self.concurrency: int = getattr(inner, "concurrency", CONCURRENCY)
         self._inner = inner
         self._name = name
         self._clock = clock

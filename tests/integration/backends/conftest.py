@@ -6,20 +6,20 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from support.kafka_topics import KafkaSubject
+from support.kafka_topics import KafkaHarness
 from support.postgres import postgres
 
 __all__ = ["postgres"]
 
 
 @pytest.fixture
-async def subject(kafka: Any) -> AsyncIterator[KafkaSubject]:
+async def harness(kafka: Any) -> AsyncIterator[KafkaHarness]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
-    subject = KafkaSubject(kafka.bootstrap, admin)
+    harness = KafkaHarness(kafka.bootstrap, admin)
     try:
-        yield subject
-        await subject.end()
+        yield harness
+        await harness.end()
     finally:
-        await subject.backend.close()
+        await harness.backend.close()
         await admin.close()

@@ -1,4 +1,4 @@
-"""The Kafka topics adapter among others who act meanwhile, silent brokers, lost connections."""
+"""The Kafka topics adapter with concurrent changes, silent brokers and lost connections."""
 
 import asyncio
 import socket
@@ -10,8 +10,8 @@ from aiokafka.client import AIOKafkaClient
 
 from busbar.backends.kafka_topic.cluster import Cluster, Topic
 from busbar.backends.port import BackendUnavailable, Outcome, Presence, Result
-from support.backends import STRANGER, Inputs, applied, call_of
-from support.kafka_topics import CHANGES, KafkaSubject, adapter
+from busbar.testing.contract import OTHER_OWNER, Inputs, apply_and_observe, make_call
+from support.kafka_topics import CHANGES, KafkaHarness, adapter
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 
@@ -32,38 +32,38 @@ def silent_after(send: Any) -> Any:
     return silent
 
 
-async def test_a_topic_made_between_the_look_and_the_creation_is_left_alone(
-    subject: KafkaSubject, monkeypatch: pytest.MonkeyPatch
+async def test_a_topic_created_between_observation_and_creation_is_not_touched(
+    harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = call_of(subject.inputs())
-    await applied(subject.backend, replace(call, owner=STRANGER))
-    before = await subject.look(call.inputs)
+    call = make_call(harness.inputs())
+    await apply_and_observe(harness.backend, replace(call, owner=OTHER_OWNER))
+    before = await harness.inspect(call.inputs)
     with monkeypatch.context() as patch:
-        patch.setattr(Cluster, "look", nothing)
-        outcome = await subject.backend.apply(call)
+        patch.setattr(Cluster, "describe", nothing)
+        outcome = await harness.backend.apply(call)
     assert (outcome.result, outcome.reason) == (Result.UNKNOWN, "ambiguous")
-    assert await subject.look(call.inputs) == before
-    assert (await subject.backend.observe(call)).presence is Presence.FOREIGN
+    assert await harness.inspect(call.inputs) == before
+    assert (await harness.backend.observe(call)).presence is Presence.FOREIGN
 
 
-async def test_no_answer_in_time_is_unknown_and_in_time(
-    subject: KafkaSubject, monkeypatch: pytest.MonkeyPatch
+async def test_a_missing_answer_is_unknown_before_the_deadline(
+    harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = replace(call_of(subject.inputs()), timeout=1.0)
-    await subject.backend.observe(call)
+    call = replace(make_call(harness.inputs()), timeout=1.0)
+    await harness.backend.observe(call)
     with monkeypatch.context() as patch:
         patch.setattr(AIOKafkaClient, "send", silent_after(AIOKafkaClient.send))
         async with asyncio.timeout(call.timeout):
-            outcome = await subject.backend.apply(call)
+            outcome = await harness.backend.apply(call)
     assert (outcome.result, outcome.reason) == (Result.UNKNOWN, "answer_lost")
-    assert (await subject.backend.observe(call)).as_asked
+    assert (await harness.backend.observe(call)).as_asked
 
 
-async def test_a_broker_that_accepts_and_says_nothing_is_unavailable_in_time() -> None:
+async def test_a_silent_broker_is_unavailable_before_the_deadline() -> None:
     held: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
     backend = adapter(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    call = replace(call_of({"name": "quiet", **REST}), timeout=0.3)
+    call = replace(make_call({"name": "quiet", **REST}), timeout=0.3)
     async with asyncio.timeout(5):
         with pytest.raises(BackendUnavailable, match="no answer in time"):
             await backend.observe(call)
@@ -77,42 +77,42 @@ async def test_a_broker_that_accepts_and_says_nothing_is_unavailable_in_time() -
     await server.wait_closed()
 
 
-async def test_a_topic_deleted_between_the_look_and_the_deletion_is_gone(
-    subject: KafkaSubject, monkeypatch: pytest.MonkeyPatch
+async def test_a_topic_deleted_between_observation_and_deletion_counts_as_removed(
+    harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call = call_of(subject.inputs())
-    await applied(subject.backend, call)
+    call = make_call(harness.inputs())
+    await apply_and_observe(harness.backend, call)
     loop = asyncio.get_running_loop()
-    stale = await subject.backend._cluster.look(call.inputs["name"], until=loop.time() + 5)
-    assert await subject.backend.remove(call) == Outcome.done()
-    look, views = Cluster.look, [stale]
+    stale = await harness.backend._cluster.describe(call.inputs["name"], until=loop.time() + 5)
+    assert await harness.backend.remove(call) == Outcome.done()
+    describe, views = Cluster.describe, [stale]
 
     async def late(cluster: Cluster, name: str, *, until: float) -> Topic | None:
-        return views.pop() if views else await look(cluster, name, until=until)
+        return views.pop() if views else await describe(cluster, name, until=until)
 
-    monkeypatch.setattr(Cluster, "look", late)
-    assert await subject.backend.remove(call) == Outcome.done()
+    monkeypatch.setattr(Cluster, "describe", late)
+    assert await harness.backend.remove(call) == Outcome.done()
 
 
 async def test_brokers_that_moved_are_found_from_the_bootstrap_addresses(
-    subject: KafkaSubject,
+    harness: KafkaHarness,
 ) -> None:
-    call = call_of(subject.inputs())
-    await applied(subject.backend, call)
-    link = subject.backend._cluster._link
-    assert link is not None
-    await link.client.close()
+    call = make_call(harness.inputs())
+    await apply_and_observe(harness.backend, call)
+    connection = harness.backend._cluster._connection
+    assert connection is not None
+    await connection.client.close()
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    for node, broker in link.client.cluster._brokers.items():
-        link.client.cluster._brokers[node] = broker._replace(port=port)
+    for node, broker in connection.client.cluster._brokers.items():
+        connection.client.cluster._brokers[node] = broker._replace(port=port)
     with pytest.raises(BackendUnavailable):
-        await subject.backend.observe(call)
-    assert (await subject.backend.observe(call)).as_asked
+        await harness.backend.observe(call)
+    assert (await harness.backend.observe(call)).as_asked
 
 
-async def test_calls_at_the_same_time_share_one_client(
-    subject: KafkaSubject, monkeypatch: pytest.MonkeyPatch
+async def test_concurrent_calls_share_one_client(
+    harness: KafkaHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[AIOKafkaClient] = []
     bootstrap = AIOKafkaClient.bootstrap
@@ -122,9 +122,9 @@ async def test_calls_at_the_same_time_share_one_client(
         await bootstrap(client)
 
     monkeypatch.setattr(AIOKafkaClient, "bootstrap", counting)
-    calls = [call_of(subject.inputs()) for _ in range(8)]
-    outcomes = await asyncio.gather(*(subject.backend.apply(call) for call in calls))
+    calls = [make_call(harness.inputs()) for _ in range(8)]
+    outcomes = await asyncio.gather(*(harness.backend.apply(call) for call in calls))
     assert outcomes == [Outcome.done()] * len(calls)
-    removed = await asyncio.gather(*(subject.backend.remove(call) for call in calls))
+    removed = await asyncio.gather(*(harness.backend.remove(call) for call in calls))
     assert removed == [Outcome.done()] * len(calls)
     assert len(opened) == 1

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from busbar.runtime.store import Store
+from busbar.testing import ManualClock
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
-from support.runtime import ManualClock
 from support.secrets import InPostgres, SecretPlace
 from unit.runtime.conftest import clock, plain_logs, publisher, relay, toy
 

@@ -11,12 +11,17 @@ from contextlib import asynccontextmanager
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
+from busbar.runtime.store import Cause, Store, StoredEvent, StoreTransaction
+from busbar.testing import ManualClock
 from support import eventually
 from support.pages import ROOT, run, under
 from support.postgres import ADMIN, find_programs, running_postgres
 from support.postgres_store import StoreCluster
-from support.runtime import SOURCE, ManualClock, append, fact
+from support.runtime import (
+    SOURCE,
+    append,
+    fact,
+)
 
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 MAKE_SLOT, RECEIVE, WAIT_FOR_IT = under(PAGE, "### Receive the log", "sh")
@@ -120,7 +125,7 @@ async def goes_on(cluster: Cluster) -> None:
 
 
 async def late(store: Store, began: asyncio.Event, may_end: asyncio.Event) -> list[str]:
-    async def body(tx: Transaction) -> list[str]:
+    async def body(tx: StoreTransaction) -> list[str]:
         tx.caused_by(Cause(SOURCE, "late after", "c"))
         made = await tx.append("late after", [fact(1)], key="k")
         await tx.flush()
@@ -265,7 +270,7 @@ async def test_an_offset_can_be_moved_as_the_page_says(cluster: Cluster) -> None
     store = await cluster.open(ManualClock())
     place = ("busbar.intents.resource", 3)
 
-    async def read(tx: Transaction) -> None:
+    async def read(tx: StoreTransaction) -> None:
         await tx.inbox.advance("policy", {place: (None, 7)})
 
     await store.transact(read)

@@ -12,10 +12,16 @@ from pydantic import SecretStr
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import secrets_of
-from busbar.runtime.store import Cause, Store, Transaction, open_store
+from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
+from busbar.testing import ManualClock
 from support import eventually
 from support.pages import ROOT, run, under
-from support.runtime import SOURCE, ManualClock, append, fact, facts_of
+from support.runtime import (
+    SOURCE,
+    append,
+    fact,
+    facts_of,
+)
 
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 STOP, START, COPY, PUT_BACK = under(PAGE, "## Without a database", "sh")
@@ -26,7 +32,7 @@ WEBHOOK = "secret:payments"
 async def consume(store: Store, number: int) -> None:
     """Handle one record as the engine does: inbox, offset and event in one transaction."""
 
-    async def body(tx: Transaction) -> None:
+    async def body(tx: StoreTransaction) -> None:
         identity = (SOURCE, f"intent-{number}")
         assert (await tx.inbox.first_seen("policy", {identity: "d"}))[identity] is None
         before = number or None

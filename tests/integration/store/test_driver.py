@@ -14,7 +14,10 @@ from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.parts.outbox import Assigned
 from busbar.runtime.store.sql import asyncpg_session
 from support.postgres_store import StoreCluster
-from support.runtime import append, facts_of
+from support.runtime import (
+    append,
+    facts_of,
+)
 from support.sql import run_sql
 
 _SECRET = "what nobody may read in a log"  # noqa: S105 - no password

@@ -3,7 +3,12 @@
 import asyncio
 
 from busbar.runtime.store import Cause, Store, StoreTransaction
-from support.runtime import SOURCE, ManualClock, append, fact
+from busbar.testing import ManualClock
+from support.runtime import (
+    SOURCE,
+    append,
+    fact,
+)
 from unit.runtime.test_gauges import *  # noqa: F403 - the same suite, on PostgreSQL
 from unit.runtime.test_gauges import Looking
 

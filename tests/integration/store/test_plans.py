@@ -5,7 +5,12 @@ from datetime import timedelta
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from support import eventually
 from support.postgres_store import StoreCluster
-from support.runtime import SOURCE, append, fact, facts_of
+from support.runtime import (
+    SOURCE,
+    append,
+    fact,
+    facts_of,
+)
 
 STREAMS = [f"s{number}" for number in range(200)]
 

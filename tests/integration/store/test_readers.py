@@ -8,12 +8,11 @@ from sqlalchemy import select, text
 from busbar.runtime.outbox.relay import Relay, RelayTiming
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.schema import tables
+from busbar.testing import ManualClock, RecordingPublisher
 from support import eventually
 from support.postgres_store import StoreCluster
 from support.runtime import (
     SOURCE,
-    FakePublisher,
-    ManualClock,
     append,
     drain,
     fact,
@@ -125,7 +124,7 @@ async def test_stalling_writers_lose_nothing(store: Store) -> None:
 
 
 async def test_the_relay_numbers_what_commits_late_in_the_order_that_readers_see(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     began, may_end = asyncio.Event(), asyncio.Event()
     slow = asyncio.create_task(late(store, "slow", began, may_end))
@@ -141,7 +140,7 @@ async def test_the_relay_numbers_what_commits_late_in_the_order_that_readers_see
 
 
 async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_nothing(
-    store: Store, cluster: StoreCluster, relay: Relay, publisher: FakePublisher
+    store: Store, cluster: StoreCluster, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     async with cluster.session(cluster.server.url()) as other:
         await other.execute("BEGIN")
@@ -162,7 +161,7 @@ async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_n
 async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
     store: Store,
     cluster: StoreCluster,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     clock: ManualClock,
 ) -> None:
     """No commit of its own process wakes it: the other transaction is not its own."""

@@ -12,10 +12,15 @@ from busbar.runtime.store import StoreTransaction, StoreUnavailable
 from busbar.runtime.store.engines.migrate import GRANTS, migrate
 from busbar.runtime.store.engines.postgres import open_postgres, schema_of
 from busbar.runtime.store.schema import migrations, tables
+from busbar.testing import ManualClock
 from support import eventually
 from support.postgres import HOST, free_port
 from support.postgres_store import SERVICE, StoreCluster
-from support.runtime import ManualClock, Toy, append, record
+from support.runtime import (
+    Toy,
+    append,
+    record,
+)
 from support.sql import run_sql
 
 BATCHES, SIZE = 60, 5

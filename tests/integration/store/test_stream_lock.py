@@ -7,7 +7,11 @@ import pytest
 
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.engines.postgres import PostgresDialect
-from support.runtime import SOURCE, append, fact
+from support.runtime import (
+    SOURCE,
+    append,
+    fact,
+)
 
 
 async def crossed(store: Store) -> tuple[list[int], int]:

@@ -9,9 +9,16 @@ from sqlalchemy import text
 
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store import Cause, Document, Store, StoreTransaction
+from busbar.testing import ManualClock
 from support import eventually
 from support.postgres_store import StoreCluster
-from support.runtime import BEGIN, SOURCE, ManualClock, append, fact, facts_of
+from support.runtime import (
+    BEGIN,
+    SOURCE,
+    append,
+    fact,
+    facts_of,
+)
 from support.sql import run_sql
 
 

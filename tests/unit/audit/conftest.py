@@ -19,7 +19,10 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Headers, Record
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, open_store
-from support.runtime import ManualClock, cipher
+from busbar.testing import ManualClock
+from support.runtime import (
+    cipher,
+)
 
 SOURCE = "urn:team:payments"
 

@@ -17,7 +17,9 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, ResourceQueued
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, StoreTransaction
-from support.runtime import fact
+from support.runtime import (
+    fact,
+)
 from support.sql import run_sql
 from unit.audit.conftest import SOURCE, Bus
 

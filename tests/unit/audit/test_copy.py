@@ -14,7 +14,10 @@ from busbar.messages.notification import DeleteSubscription
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.runtime.consume.dead_letters import unpack
 from busbar.runtime.store import Store
-from support.runtime import BEGIN, cipher
+from support.runtime import (
+    BEGIN,
+    cipher,
+)
 from unit.audit.conftest import SOURCE, Bus
 
 INTENT = ApplyResource.model_validate(ApplyResource.EXAMPLES[0])

@@ -6,7 +6,10 @@ from busbar.audit.routes import routes
 from busbar.kernel.ids import operation_id
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.runtime.store import Store
-from support.runtime import SOURCE, fact
+from support.runtime import (
+    SOURCE,
+    fact,
+)
 from unit.audit.conftest import Bus
 from unit.gateway.conftest import Api
 

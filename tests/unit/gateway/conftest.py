@@ -28,7 +28,11 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.http.server import AsgiApp
 from busbar.runtime.store import Store, StoredEvent, open_store
-from support.runtime import BEGIN, ManualClock, cipher
+from busbar.testing import ManualClock
+from support.runtime import (
+    BEGIN,
+    cipher,
+)
 
 FactT = TypeVar("FactT", bound=Fact)
 

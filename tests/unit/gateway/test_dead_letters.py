@@ -9,7 +9,10 @@ from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Store, StoreTransaction
-from support.runtime import cipher, unreadable
+from support.runtime import (
+    cipher,
+    unreadable,
+)
 from unit.gateway.conftest import Api, FakeAudit, Platform, app_over
 
 REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)

@@ -14,7 +14,10 @@ from busbar.messages.resource import ApplyResource, DeleteResource, ResourceProv
 from busbar.runtime.outbox.events import envelope_of
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store
-from support.runtime import BEGIN, FakePublisher, ManualClock
+from busbar.testing import ManualClock, RecordingPublisher
+from support.runtime import (
+    BEGIN,
+)
 from unit.gateway.conftest import (
     ORDERS,
     SOURCE,
@@ -43,7 +46,7 @@ async def binary(api: Api, data: object = None, **headers: str) -> Reply:
 
 async def published(store: Store, clock: ManualClock) -> list[Envelope]:
     """What the relay makes of the store, without heads."""
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     relay = Relay(store, publisher, clock=clock, holder="test", lease=5)
     while await relay.step():
         pass

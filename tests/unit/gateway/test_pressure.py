@@ -6,7 +6,7 @@ from busbar.gateway.pressure import Limits
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.policy import IntentAllowed, IntentDenied
 from busbar.runtime.store import Store
-from support.runtime import ManualClock
+from busbar.testing import ManualClock
 from unit.gateway.conftest import Api, FakeAudit, Platform, app_over, event, fact_of
 
 LIMITS = Limits(intents=2, seconds=60)

@@ -17,8 +17,8 @@ from busbar.messages.resource import (
     ResourceStuck,
     StepStarted,
 )
+from busbar.testing import ManualClock
 from support import eventually
-from support.runtime import ManualClock
 from unit.gateway.conftest import Api, Platform, event, fact_of, operation_of
 
 ORDERS = "payments/dev/event-stream/orders"

@@ -6,7 +6,7 @@ import pytest
 
 from busbar.gateway.observed import Observed
 from busbar.runtime.store import Store
-from support.runtime import ManualClock
+from busbar.testing import ManualClock
 from support.tracing import PARENT, TRACE, traced
 from unit.gateway.conftest import Api, FakeAudit, app_over, event
 

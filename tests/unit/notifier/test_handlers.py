@@ -36,8 +36,12 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction, open_store
 from busbar.runtime.tasks.runner import Work
+from busbar.testing import ManualClock
 from support.metrics import counted
-from support.runtime import SOURCE, ManualClock, cipher
+from support.runtime import (
+    SOURCE,
+    cipher,
+)
 from support.sql import own
 from support.tracing import PARENT, TRACE, traced
 

@@ -11,7 +11,7 @@ from busbar.notifier.app import StoredSecrets
 from busbar.notifier.domain import SecretProblem, verify
 from busbar.runtime.secrets import SecretStore
 from busbar.runtime.store import open_store
-from support.runtime import ManualClock
+from busbar.testing import ManualClock
 from support.secrets import OTHER_KEY, InSqlite
 from unit.notifier.test_handlers import NEW, OLD, REF, Bench, provisioned
 

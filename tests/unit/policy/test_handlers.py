@@ -22,7 +22,12 @@ from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Store, StoredEvent, open_store
-from support.runtime import FakePublisher, ManualClock, cipher, drain, relay_of
+from busbar.testing import ManualClock, RecordingPublisher
+from support.runtime import (
+    cipher,
+    drain,
+    relay_of,
+)
 
 SOURCE = "urn:team:payments"
 NAMED = {"team": "payments", "environment": "dev", "promise": "event-stream", "name": "orders"}
@@ -294,7 +299,7 @@ async def test_a_refusal_can_be_published_however_deep_the_intent_is(
         deep = [deep]
     fact = await bench.denied(type_=type_, note=deep)
     assert "bottom" in json.dumps(fact.requested)
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     await drain(relay_of(bench.store, publisher, bench.clock))
     assert [envelope.data["reason"] for envelope in publisher.of(IntentDenied.TYPE)] == [
         fact.reason

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
-from busbar.backends.memory import Fault, MemoryBackend, World
 from busbar.backends.port import Backend, Call, Fencing, Observation, Outcome
 from busbar.kernel.decide import fold
 from busbar.kernel.errors import Fenced
@@ -23,7 +22,8 @@ from busbar.runtime.consume.service import Received
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Claim, Store, Transaction
 from busbar.runtime.tasks.runner import Work
-from support.runtime import ManualClock
+from busbar.testing import ManualClock
+from busbar.testing.memory import Fault, MemoryBackend, MemoryWorld
 from unit.provisioner.scenario import CORRELATION, RESOURCE, SOURCE, TERMINAL, TRACE, tale
 
 Result = TypeVar("Result")
@@ -189,7 +189,7 @@ class Platform:
     def __init__(self, *, repeat: bool = False) -> None:
         self.clock = ManualClock()
         self.ledger = Ledger(self.clock)
-        self.world = World()
+        self.world = MemoryWorld()
         self.backend = Watched(MemoryBackend(world=self.world), self.ledger, repeat)
         self.provisioner = Provisioner(self, clock=self.clock, lease=LEASE)
 

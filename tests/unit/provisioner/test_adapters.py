@@ -1,25 +1,25 @@
-"""Adapters are found among what is installed, and made when they are first wanted."""
+"""Adapters are found by their entry points and constructed on first use."""
 
 from importlib.metadata import EntryPoint
 
 import pytest
 
-from busbar.backends.memory import MemoryBackend
 from busbar.provisioner import adapters
 from busbar.provisioner.adapters import GROUP, InstalledAdapters
-from support.backends import environment
+from busbar.testing import make_environment
+from busbar.testing.memory import MemoryBackend
 
 CLOSED: list[str] = []
 
 
 class Closing(MemoryBackend):
-    """Notes that it was closed."""
+    """Records that it was closed."""
 
     async def close(self) -> None:
         CLOSED.append("closed")
 
 
-ENVIRONMENT = environment(bootstrap="127.0.0.1:1")
+ENVIRONMENT = make_environment(kafka_bootstrap="127.0.0.1:1")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> InstalledAdapters:
     return InstalledAdapters(ENVIRONMENT)
 
 
-def test_an_adapter_that_nobody_offers_is_not_found() -> None:
+def test_an_adapter_that_no_package_offers_is_not_found() -> None:
     assert InstalledAdapters(ENVIRONMENT).find("nowhere-to-be-found") is None
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from busbar.backends.memory import LoseAnswer, LoseRequest, Refuse, Thing
 from busbar.kernel.decide import fold
 from busbar.messages.plan import Plan
 from busbar.messages.resource import ResourceQueued, ResourceStuck, StepStarted
 from busbar.provisioner.domain import ResourceState, evolve
+from busbar.testing.memory import LoseAnswer, LoseRequest, Refuse, Thing
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, TERMINAL, allowed, plan, step
 
@@ -94,7 +94,7 @@ class Sagas(RuleBasedStateMachine):
     def somebody_takes_the_name(self, name: str) -> None:
         if name in self.world.things:
             self.disturbed.add(name)
-        self.foreign[name] = deepcopy(self.world.plant(name, {"size": 77}))
+        self.foreign[name] = deepcopy(self.world.create_foreign(name, {"size": 77}))
 
     @rule(name=st.sampled_from(NAMES))
     def somebody_removes_it(self, name: str) -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from busbar.backends.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from busbar.kernel.errors import Fenced
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed
 from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_AWAY
+from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, allowed, plan, step
 
@@ -183,7 +183,7 @@ async def test_waits_grow_from_try_to_try() -> None:
 
 async def test_a_stuck_operation_is_looked_at_every_minute_and_holds_no_worker() -> None:
     platform = await began("delete")
-    platform.world.plant("orders-c", {"size": 9})
+    platform.world.create_foreign("orders-c", {"size": 9})
     await platform.provisioner.run(platform.ledger.work())
     assert platform.tale()[-1] == "stuck c not_ours"
     assert platform.ledger.due is not None

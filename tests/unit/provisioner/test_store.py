@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from busbar.backends.memory import LoseAnswer, MemoryBackend, World
 from busbar.backends.port import Backend, BackendUnavailable, Call, Fencing, Observation, Outcome
 from busbar.kernel.errors import Fenced
 from busbar.messages import topics
@@ -22,9 +21,10 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, StoreTransaction, open_store
 from busbar.runtime.store.parts.streams import message_of
 from busbar.runtime.tasks.runner import TaskRunner, Work
+from busbar.testing import ManualClock
+from busbar.testing.memory import LoseAnswer, MemoryBackend, MemoryWorld
 from support import eventually
 from support.metrics import counted
-from support.runtime import ManualClock
 from support.tracing import traced
 from unit.provisioner.ledger import LEASE, die_at, pause, received
 from unit.provisioner.scenario import CORRELATION, RESOURCE, TRACE, allowed, plan, tale
@@ -38,7 +38,7 @@ class Recorder:
 
     fencing: Fencing = Fencing.CONDITIONAL
 
-    def __init__(self, world: World, store: Store) -> None:
+    def __init__(self, world: MemoryWorld, store: Store) -> None:
         self._inner = MemoryBackend(world=world)
         self._store = store
         self.calls: list[tuple[Call, list[str]]] = []
@@ -102,7 +102,7 @@ class Real:
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
-        self.world = World()
+        self.world = MemoryWorld()
         self.backend = Recorder(self.world, store)
         self.provisioner = Provisioner(self, clock=clock, lease=LEASE)
 

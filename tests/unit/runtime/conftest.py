@@ -8,7 +8,11 @@ import structlog
 
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store
-from support.runtime import FakePublisher, ManualClock, Toy, relay_of
+from busbar.testing import ManualClock, RecordingPublisher
+from support.runtime import (
+    Toy,
+    relay_of,
+)
 from support.secrets import InSqlite, SecretPlace
 
 
@@ -45,10 +49,10 @@ def toy(store: Store, clock: ManualClock) -> Toy:
 
 
 @pytest.fixture
-def publisher() -> FakePublisher:
-    return FakePublisher()
+def publisher() -> RecordingPublisher:
+    return RecordingPublisher()
 
 
 @pytest.fixture
-def relay(store: Store, publisher: FakePublisher, clock: ManualClock) -> Relay:
+def relay(store: Store, publisher: RecordingPublisher, clock: ManualClock) -> Relay:
     return relay_of(store, publisher, clock)

@@ -13,8 +13,13 @@ from busbar.runtime.consume.breaker import Breaker
 from busbar.runtime.core.backoff import Backoff
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Store
+from busbar.testing import ManualClock
 from support import eventually
-from support.runtime import ManualClock, Toy, record, unreadable
+from support.runtime import (
+    Toy,
+    record,
+    unreadable,
+)
 
 FACTS = topics.FACTS_RESOURCE
 

@@ -11,7 +11,9 @@ from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher, load_cipher, private_file
-from support.runtime import KEY
+from support.runtime import (
+    KEY,
+)
 
 
 @given(plain=st.binary(), context=st.text())

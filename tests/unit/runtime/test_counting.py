@@ -9,11 +9,10 @@ from busbar.messages.notification import ApplySubscription
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import Service
 from busbar.runtime.store import Cause, Store, Transaction
+from busbar.testing import ManualClock, RecordingPublisher
 from support.metrics import counted
 from support.runtime import (
     SOURCE,
-    FakePublisher,
-    ManualClock,
     Toy,
     append,
     drain,
@@ -133,7 +132,7 @@ async def test_what_a_transaction_measures_is_forgotten_when_it_fails(store: Sto
 
 
 async def test_events_are_counted_when_they_are_published(
-    store: Store, publisher: FakePublisher, clock: ManualClock
+    store: Store, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     before = counted("busbar_relay_events_total", service="policy")
     await append(store, "s", 1, 2, 3)

@@ -7,8 +7,12 @@ from busbar.kernel.errors import Retry
 from busbar.messages.notification import DeleteSubscription
 from busbar.runtime.consume.service import Received
 from busbar.runtime.store import Store, Transaction
+from busbar.testing import ManualClock
 from support import eventually
-from support.runtime import ManualClock, SteppedClock, Toy, record
+from support.runtime import (
+    Toy,
+    record,
+)
 
 MINE = (DeleteSubscription.TOPIC, 0)
 OTHER = (DeleteSubscription.TOPIC, 1)
@@ -60,7 +64,7 @@ async def test_nothing_of_a_partition_that_was_taken_away_is_handled_any_more(to
 async def test_a_message_that_is_being_tried_again_is_left_to_the_next_owner(
     store: Store,
 ) -> None:
-    clock = SteppedClock()
+    clock = ManualClock(auto_advance=False)
     toy = Toy(store, clock)
     toy.failing["s0"] = [Retry("later", after=3600)]
     working = asyncio.create_task(toy.engine.handle_batch([record(0)]))
@@ -76,7 +80,7 @@ async def test_a_message_that_is_being_tried_again_is_left_to_the_next_owner(
 async def test_what_is_left_of_a_failing_batch_goes_on_for_partitions_that_stay(
     store: Store,
 ) -> None:
-    clock = SteppedClock()
+    clock = ManualClock(auto_advance=False)
     toy = Toy(store, clock)
     toy.failing["s0"] = [Retry("later", after=3600)] * 2
     batch = [record(0), record(7, partition=1)]
@@ -88,7 +92,7 @@ async def test_what_is_left_of_a_failing_batch_goes_on_for_partitions_that_stay(
 
 
 async def test_stopping_ends_every_wait(store: Store, clock: ManualClock) -> None:
-    stepped = SteppedClock(clock.now())
+    stepped = ManualClock(clock.now(), auto_advance=False)
     toy = Toy(store, stepped)
     toy.failing["s0"] = [Retry("later", after=3600)] * 2
     working = asyncio.create_task(toy.engine.handle_batch([record(0), record(1)]))

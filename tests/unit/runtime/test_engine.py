@@ -13,9 +13,9 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction, StoreUnavailable, Transaction
+from busbar.testing import ManualClock
 from support.runtime import (
     SOURCE,
-    ManualClock,
     Toy,
     append,
     fact,

@@ -15,10 +15,9 @@ from busbar.runtime.consume.dead_letters import DeadLetters, unpack
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.outbox.relay import Relay
+from busbar.testing import ManualClock, RecordingPublisher
 from support.runtime import (
     SOURCE,
-    FakePublisher,
-    ManualClock,
     Toy,
     cipher,
     intent,
@@ -77,7 +76,7 @@ async def test_the_plaintext_of_a_dead_letter_is_in_no_file_and_in_no_published_
             record(2, intent(2, **known)),
         ]
     )
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     relay = Relay(toy.store, publisher, clock=clock, holder="a", lease=5)
     while await relay.step():
         pass

@@ -10,9 +10,16 @@ from busbar.runtime.core.bus import BusUnavailable
 from busbar.runtime.host import gauges
 from busbar.runtime.host.gauges import Gauges
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
+from busbar.testing import ManualClock, RecordingPublisher
 from meta.checkout import ROOT, text
 from support.metrics import samples, undocumented
-from support.runtime import FakePublisher, ManualClock, Toy, append, drain, record, relay_of
+from support.runtime import (
+    Toy,
+    append,
+    drain,
+    record,
+    relay_of,
+)
 
 SERVICE = {"service": "policy"}
 
@@ -20,7 +27,7 @@ SERVICE = {"service": "policy"}
 class Looking:
     """The gauges of a toy service, and what a scrape tells of it."""
 
-    def __init__(self, toy: Toy, publisher: FakePublisher, clock: ManualClock) -> None:
+    def __init__(self, toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> None:
         self.waiting = 0
         self.relay = relay_of(toy.store, publisher, clock)
         self.gauges = Gauges(toy.store, clock=clock)
@@ -41,7 +48,7 @@ class Looking:
 
 
 @pytest.fixture
-def looking(toy: Toy, publisher: FakePublisher, clock: ManualClock) -> Iterator[Looking]:
+def looking(toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> Iterator[Looking]:
     found = Looking(toy, publisher, clock)
     yield found
     found.gauges._leave_out()
@@ -75,7 +82,7 @@ async def test_events_that_are_not_published_are_counted(store: Store, looking: 
 
 
 async def test_published_events_are_no_backlog(
-    store: Store, publisher: FakePublisher, looking: Looking
+    store: Store, publisher: RecordingPublisher, looking: Looking
 ) -> None:
     await append(store, "s", 1, 2, 3)
     publisher.fail = 1

@@ -14,10 +14,9 @@ from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, RECORD_MAX_BYTES, conf
 from busbar.runtime.consume.dead_letters import DETAIL_CHARS, pack, unpack
 from busbar.runtime.core.bus import PART_BYTES, Record, in_parts
 from busbar.runtime.store.parts.outbox import BatchLimits
+from busbar.testing import ManualClock, RecordingPublisher
 from support.hostile import HOSTILE, LARGEST, Hostile
 from support.runtime import (
-    FakePublisher,
-    ManualClock,
     Toy,
     append,
     cipher,
@@ -77,7 +76,7 @@ async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
 ) -> None:
     sent = as_record(hostile, 0)
     await toy.engine.handle_batch([sent])
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     await drain(relay_of(toy.store, publisher, clock))
     (published,) = [one for one in publisher.records if one.topic == "busbar.dlq.policy"]
     assert len(published.value or b"") < DEAD_LETTER_MAX_BYTES - 4096
@@ -100,7 +99,7 @@ async def test_a_record_too_large_to_publish_stays_in_the_store_and_stops_no_rel
     assert "the store of policy has it" in dead_letter.detail
     async with toy.store.reading() as tx:
         assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == sent
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     await drain(relay_of(toy.store, publisher, clock))
     assert facts_on(publisher) == told(1, first=2)
     assert max(len(one.value or b"") for one in publisher.records) < 10_000
@@ -156,7 +155,7 @@ async def test_a_relay_takes_no_more_at_once_than_it_can_hold(toy: Toy, clock: M
     large = [as_record(Hostile([], NOISE[:1_000_000], ""), offset) for offset in range(12)]
     await toy.engine.handle_batch(large)
     await append(toy.store, "a", 1)
-    publisher = FakePublisher()
+    publisher = RecordingPublisher()
     publisher.lose = 1
     relay = relay_of(toy.store, publisher, clock)
     with pytest.raises(Exception, match="lost"):

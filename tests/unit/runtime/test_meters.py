@@ -6,8 +6,12 @@ import pytest
 
 from busbar.kernel.clock import format_time
 from busbar.runtime.telemetry.meters import ConsumerMeter, RelayMeter, StoreMeter, TaskMeter
+from busbar.testing import ManualClock
 from support.metrics import counted
-from support.runtime import BEGIN, ManualClock, record
+from support.runtime import (
+    BEGIN,
+    record,
+)
 
 
 def meter(clock: ManualClock) -> ConsumerMeter:

@@ -23,7 +23,12 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import Work
-from support.runtime import ManualClock, Toy, intent, record
+from busbar.testing import ManualClock
+from support.runtime import (
+    Toy,
+    intent,
+    record,
+)
 from support.sql import own, run_sql
 
 Result = TypeVar("Result")

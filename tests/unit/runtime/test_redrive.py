@@ -9,7 +9,13 @@ from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import INTENTS_DEAD_LETTER, dead_letters
 from busbar.runtime.core.bus import Record
-from support.runtime import SOURCE, Toy, intent, record, unreadable
+from support.runtime import (
+    SOURCE,
+    Toy,
+    intent,
+    record,
+    unreadable,
+)
 
 
 def redrive(offset: int, dead_letter: str, service: str = "policy") -> Record:

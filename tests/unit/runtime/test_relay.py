@@ -17,13 +17,11 @@ from busbar.runtime.outbox.relay import Relay, RelayTiming
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.runtime.store.schema import tables
+from busbar.testing import ManualClock, RecordingPublisher
 from support import eventually
 from support.runtime import (
     CAUSE,
     SOURCE,
-    FakePublisher,
-    ManualClock,
-    SteppedClock,
     append,
     drain,
     facts_on,
@@ -37,7 +35,7 @@ from support.sql import run_sql
 
 
 async def test_events_are_published_in_commit_order_with_numbers_from_one(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     await append(store, "b", 1, 2)
     await append(store, "a", 3)
@@ -49,7 +47,7 @@ async def test_events_are_published_in_commit_order_with_numbers_from_one(
 
 async def test_numbers_have_no_gaps_across_batches_and_private_events(
     store: Store,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     clock: ManualClock,
 ) -> None:
     relay = relay_of(store, publisher, clock, limits=BatchLimits(events=3))
@@ -67,7 +65,7 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
 
 
 async def test_what_stays_private_is_looked_at_once(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     """Audit has millions of private events: a look must not begin with the first of them."""
 
@@ -87,7 +85,7 @@ async def test_what_stays_private_is_looked_at_once(
 
 
 async def test_a_record_says_all_that_is_known_about_its_event(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     (id_,) = await append(store, "a", 1)
     await drain(relay)
@@ -106,7 +104,7 @@ async def test_a_record_says_all_that_is_known_about_its_event(
 
 
 async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_it(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     async def body(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
@@ -136,7 +134,7 @@ async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_
 
 
 async def test_nothing_is_published_twice_in_normal_operation(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     for number in range(1, 8):
         await append(store, "a", number)
@@ -148,7 +146,7 @@ async def test_nothing_is_published_twice_in_normal_operation(
 
 
 async def test_a_head_carries_count_and_digest_that_an_outsider_computes_again(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     for number in (1, 2, 3):
         await append(store, "a", number, number + 10)
@@ -162,7 +160,7 @@ async def test_a_head_carries_count_and_digest_that_an_outsider_computes_again(
 
 
 async def test_the_digest_changes_with_every_part_of_every_event(
-    store: Store, relay: Relay, publisher: FakePublisher
+    store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
     await append(store, "a", 1, 2, 3)
     await drain(relay)
@@ -176,7 +174,7 @@ async def test_the_digest_changes_with_every_part_of_every_event(
 
 
 async def test_a_clock_that_is_set_back_holds_no_head_up(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "s", 1)
     await drain(relay)
@@ -199,7 +197,7 @@ async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
 
 
 async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "s", 1)
     await drain(relay)
@@ -218,7 +216,7 @@ async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
 
 async def test_no_head_is_published_before_everything_it_counts(
     store: Store,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     clock: ManualClock,
 ) -> None:
     relay = relay_of(store, publisher, clock, limits=BatchLimits(events=2))
@@ -233,14 +231,14 @@ async def test_no_head_is_published_before_everything_it_counts(
     assert heads_on(publisher)[-1].sequence == 5
 
 
-def _times(clock: SteppedClock, count: int) -> Callable[[], bool]:
+def _times(clock: ManualClock, count: int) -> Callable[[], bool]:
     return lambda: len(clock.slept) == count
 
 
 async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
-    store: Store, publisher: FakePublisher
+    store: Store, publisher: RecordingPublisher
 ) -> None:
-    clock = SteppedClock()
+    clock = ManualClock(auto_advance=False)
     relay = relay_of(store, publisher, clock)
     await append(store, "a", 1, 2)
     publisher.fail = 3
@@ -264,7 +262,7 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
 
 async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_left(
     store: Store,
-    publisher: FakePublisher,
+    publisher: RecordingPublisher,
     clock: ManualClock,
 ) -> None:
     await append(store, "a", 1, 2, 3)
@@ -283,9 +281,9 @@ async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_l
 
 
 async def test_a_store_that_is_away_is_waited_for(
-    store: Store, publisher: FakePublisher, monkeypatch: pytest.MonkeyPatch
+    store: Store, publisher: RecordingPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = SteppedClock()
+    clock = ManualClock(auto_advance=False)
     relay = relay_of(store, publisher, clock)
     await append(store, "a", 1)
 
@@ -304,7 +302,7 @@ async def test_a_store_that_is_away_is_waited_for(
 
 
 async def test_large_events_are_published_in_their_place(
-    store: Store, publisher: FakePublisher, clock: ManualClock
+    store: Store, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     """Their data is read only after their lengths show how many fit into memory."""
     limits = BatchLimits(events=5, chars=9_000)
@@ -336,7 +334,7 @@ async def test_large_events_are_published_in_their_place(
 
 
 async def test_a_commit_wakes_it(
-    store: Store, publisher: FakePublisher, clock: ManualClock
+    store: Store, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     relay = relay_of(store, publisher, clock, timing=RelayTiming(idle=3600))
     async with relaying(relay):

@@ -8,10 +8,9 @@ from busbar.runtime.core.bus import BusUnavailable
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store
 from busbar.runtime.store.parts.outbox import BatchLimits
+from busbar.testing import ManualClock, RecordingPublisher
 from support import eventually
 from support.runtime import (
-    FakePublisher,
-    ManualClock,
     append,
     drain,
     facts_on,
@@ -25,7 +24,7 @@ from support.runtime import (
 
 
 async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publishing(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "a", 1, 2)
     publisher.fail = 1
@@ -42,7 +41,7 @@ async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publi
 
 
 async def test_events_keep_their_numbers_when_it_dies_between_publishing_and_marking(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "a", 1, 2)
     publisher.lose = 1
@@ -73,7 +72,7 @@ async def test_what_is_acknowledged_is_marked_with_what_is_stamped_next(
 
 
 async def test_much_that_is_owed_is_marked_on_the_way(
-    store: Store, publisher: FakePublisher, clock: ManualClock
+    store: Store, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     relay = relay_of(store, publisher, clock, limits=BatchLimits(events=4))
     await append(store, "a", 1, 2, 3, 4)
@@ -88,7 +87,7 @@ async def test_much_that_is_owed_is_marked_on_the_way(
 
 
 async def test_a_restart_goes_on_after_what_was_acknowledged(
-    store: Store, relay: Relay, publisher: FakePublisher, clock: ManualClock
+    store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "a", 1, 2)
     await drain(relay)
@@ -101,7 +100,7 @@ async def test_a_restart_goes_on_after_what_was_acknowledged(
 async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes(
     store: Store, clock: ManualClock
 ) -> None:
-    here, there = FakePublisher(), FakePublisher()
+    here, there = RecordingPublisher(), RecordingPublisher()
     first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
     for number in range(1, 5):
         await append(store, "a", number)
@@ -113,7 +112,7 @@ async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes
 
 
 async def test_an_idle_holder_keeps_its_lease(store: Store, clock: ManualClock) -> None:
-    here, there = FakePublisher(), FakePublisher()
+    here, there = RecordingPublisher(), RecordingPublisher()
     first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
     await drain(first)
     for _ in range(6):
@@ -128,7 +127,7 @@ async def test_an_idle_holder_keeps_its_lease(store: Store, clock: ManualClock) 
 async def test_a_relay_that_slept_past_its_lease_is_fenced(
     store: Store, clock: ManualClock
 ) -> None:
-    here, there = FakePublisher(), FakePublisher()
+    here, there = RecordingPublisher(), RecordingPublisher()
     first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
     await append(store, "a", 1)
     await drain(first)
@@ -146,7 +145,7 @@ async def test_a_relay_that_slept_past_its_lease_is_fenced(
 async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
     store: Store, clock: ManualClock
 ) -> None:
-    here, there = FakePublisher(), FakePublisher()
+    here, there = RecordingPublisher(), RecordingPublisher()
     first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
 
     async def paused_for_long() -> None:
@@ -167,7 +166,7 @@ async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
 
 
 async def test_a_fenced_relay_waits_for_its_turn_again(store: Store, clock: ManualClock) -> None:
-    here, there = FakePublisher(), FakePublisher()
+    here, there = RecordingPublisher(), RecordingPublisher()
     first, second = relay_of(store, here, clock, "a"), relay_of(store, there, clock, "b")
     await drain(first)
     clock.advance(5)

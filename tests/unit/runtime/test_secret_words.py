@@ -12,7 +12,9 @@ from busbar.messages.notification import SecretRef
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.secrets.names import bytes_of, check_team, name_in, reference_to
 from busbar.runtime.secrets.store import context_of
-from support.runtime import KEY
+from support.runtime import (
+    KEY,
+)
 
 NAMES = st.from_regex(re.compile(r"[a-z0-9][a-z0-9-]{0,62}"), fullmatch=True)
 TEAMS = st.none() | st.from_regex(re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"), fullmatch=True)

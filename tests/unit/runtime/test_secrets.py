@@ -9,7 +9,10 @@ from busbar.kernel.clock import format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.secrets import SecretStore
-from support.runtime import BEGIN, KEY
+from support.runtime import (
+    BEGIN,
+    KEY,
+)
 from support.secrets import OTHER_KEY, SecretPlace
 
 VALUE = SecretStr("hush-hush ü\nsecond line")

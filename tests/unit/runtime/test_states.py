@@ -13,7 +13,15 @@ from busbar.messages.base import Fact
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.runtime.store.model.state_cache import CachedState, StateCache
 from busbar.runtime.store.schema import tables
-from support.runtime import NOTHING, SOURCE, append, collect, fact, facts_of, numbers
+from support.runtime import (
+    NOTHING,
+    SOURCE,
+    append,
+    collect,
+    fact,
+    facts_of,
+    numbers,
+)
 from support.sql import run_sql
 
 STREAMS = ("a", "b")

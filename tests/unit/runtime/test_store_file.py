@@ -12,14 +12,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store, open_store
 from busbar.runtime.store.engines.sqlite import SqliteDialect
+from busbar.testing import ManualClock
 from support import eventually
-from support.runtime import ManualClock, append, facts_of
+from support.runtime import (
+    append,
+    facts_of,
+)
 
 _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from busbar.runtime.store import Cause, Document, open_store
-from support.runtime import ManualClock, fact
+from busbar.testing import ManualClock
+from support.runtime import (
+    fact,
+)
 
 async def main():
     store = await open_store(Path(sys.argv[1]), service="policy", clock=ManualClock())

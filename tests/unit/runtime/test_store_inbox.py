@@ -4,7 +4,9 @@ import pytest
 
 from busbar.kernel.errors import Conflict
 from busbar.runtime.store import Store, StoreTransaction
-from support.runtime import SOURCE
+from support.runtime import (
+    SOURCE,
+)
 
 Identity = tuple[str, str]
 

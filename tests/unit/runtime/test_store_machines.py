@@ -17,7 +17,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict, Fenced
 from busbar.runtime.store import Cause, Claim, Store, StoreTransaction, open_store
-from support.runtime import NOTHING, SOURCE, ManualClock, collect, fact, facts_of, numbers
+from busbar.testing import ManualClock
+from support.runtime import (
+    NOTHING,
+    SOURCE,
+    collect,
+    fact,
+    facts_of,
+    numbers,
+)
 
 T = TypeVar("T")
 LEASE = timedelta(seconds=5)

@@ -11,11 +11,11 @@ from busbar.kernel.ids import event_id
 from busbar.messages.notification import Unsubscribed
 from busbar.runtime.store import Cause, Document, Store, StoreTransaction
 from busbar.runtime.store.schema import tables
+from busbar.testing import ManualClock
 from support.runtime import (
     CAUSE,
     NOTHING,
     SOURCE,
-    ManualClock,
     append,
     collect,
     fact,

@@ -10,7 +10,12 @@ from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Claim, Document, Store, StoreTransaction
 from busbar.runtime.store.parts.tasks import Tasks
-from support.runtime import CAUSE, ManualClock, fact, facts_of
+from busbar.testing import ManualClock
+from support.runtime import (
+    CAUSE,
+    fact,
+    facts_of,
+)
 
 T = TypeVar("T")
 LEASE = timedelta(seconds=5)

@@ -10,11 +10,11 @@ import pytest
 
 from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.tasks.runner import Job, TaskRunner, Work
+from busbar.testing import ManualClock
 from support import eventually
 from support.runtime import (
     CAUSE,
     NOTHING,
-    SteppedClock,
     claimed_by,
     collect,
     fact,
@@ -28,14 +28,14 @@ LEASE = 6.0
 
 
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
+def clock() -> ManualClock:
+    return ManualClock(auto_advance=False)
 
 
 class Desk:
     """A runner that never looks for work by itself once it stands idle, and what it was given."""
 
-    def __init__(self, store: Store, clock: SteppedClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
         self.work: Callable[[Work], Awaitable[None]] = finish
         self.started: list[Work] = []
@@ -84,7 +84,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(store: Store, clock: SteppedClock) -> Desk:
+def desk(store: Store, clock: ManualClock) -> Desk:
     return Desk(store, clock)
 
 
@@ -155,7 +155,7 @@ async def test_what_there_was_no_room_for_is_worked_on_later(desk: Desk) -> None
 
 
 async def test_what_another_holds_is_left_to_it(
-    desk: Desk, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await desk.schedule("a")
     (theirs,) = await desk.claimed()
@@ -236,7 +236,7 @@ async def test_a_runner_that_has_stopped_takes_nothing(
 
 
 async def test_what_is_taken_as_it_stops_is_not_started(
-    desk: Desk, store: Store, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed, stopped = asyncio.Event(), asyncio.Event()
 
@@ -272,7 +272,7 @@ async def test_what_is_due_later_is_not_taken(
 
 
 async def test_the_lease_of_what_is_taken_ends_as_any_other(
-    desk: Desk, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.work = hang
     async with desk.standing(monkeypatch):

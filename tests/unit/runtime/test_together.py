@@ -12,7 +12,14 @@ from busbar.kernel.errors import Fenced
 from busbar.runtime.store import Cause, Claim, Store, StoreUnavailable, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.group_commit import MAX_GROUP, GroupCommit
-from support.runtime import NOTHING, SOURCE, collect, fact, facts_of, numbers
+from support.runtime import (
+    NOTHING,
+    SOURCE,
+    collect,
+    fact,
+    facts_of,
+    numbers,
+)
 from support.sql import own, run_sql
 
 Body = Callable[[Transaction], Awaitable[Any]]

@@ -11,7 +11,10 @@ from busbar.messages.notification import ApplySubscription, Unsubscribed
 from busbar.messages.trace import TraceContext, valid
 from busbar.runtime.core.bus import Record
 from busbar.runtime.telemetry import logs, tracing
-from support.runtime import Toy, record
+from support.runtime import (
+    Toy,
+    record,
+)
 from support.tracing import BAD_PARENTS, PARENT, TRACE, UNSAMPLED, traced
 
 

@@ -12,7 +12,11 @@ from busbar.messages.notification import DeleteSubscription
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction
-from support.runtime import Toy, intent, record
+from support.runtime import (
+    Toy,
+    intent,
+    record,
+)
 
 
 async def test_an_event_counts_only_on_the_topic_of_its_type(toy: Toy) -> None:

@@ -13,22 +13,29 @@ from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.store import Cause, Claim, Store, StoreUnavailable, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import BACKOFF, CONCURRENCY, Job, TaskRunner, TaskTiming, Work
+from busbar.testing import ManualClock
 from support import eventually
-from support.runtime import SOURCE, SteppedClock, claimed_by, fact, facts_of, running
+from support.runtime import (
+    SOURCE,
+    claimed_by,
+    fact,
+    facts_of,
+    running,
+)
 from support.sql import run_sql
 
 LEASE = 6.0
 
 
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
+def clock() -> ManualClock:
+    return ManualClock(auto_advance=False)
 
 
 class Bench:
     """A runner whose worker calls :attr:`work`, and a clock to move."""
 
-    def __init__(self, store: Store, clock: SteppedClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
         self.clock = clock
         self.work: Callable[[Work], Awaitable[None]] = finish
@@ -84,7 +91,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(store: Store, clock: SteppedClock) -> Bench:
+def bench(store: Store, clock: ManualClock) -> Bench:
     return Bench(store, clock)
 
 
@@ -229,7 +236,9 @@ async def test_a_worker_that_was_overtaken_cannot_record(bench: Bench) -> None:
     refused: list[Exception] = []
 
     async def paused(work: Work) -> None:
-        bench.runner._clock = SteppedClock()  # its own clock stands still: no heartbeat
+        bench.runner._clock = ManualClock(
+            auto_advance=False
+        )  # its own clock stands still: no heartbeat
         bench.clock.advance(LEASE)
         assert len(await bench.claim("b")) == 1
 

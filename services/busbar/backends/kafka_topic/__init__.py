@@ -1,4 +1,4 @@
-"""The adapter ``kafka-topic``: topics on the Kafka cluster that busbar itself runs on."""
+"""The adapter ``kafka-topic``: topics on the Kafka cluster that busbar runs on."""
 
 from busbar.backends.kafka_topic.backend import KafkaTopicBackend
 

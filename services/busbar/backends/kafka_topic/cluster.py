@@ -1,8 +1,8 @@
-"""The Kafka cluster as the adapter sees it: one client, made when first needed, renewed when lost.
+"""A client of the Kafka cluster, connected on first use and reconnected after an error.
 
-It is aiokafka's low-level client, not its admin client: that one describes a topic with a request
+It uses aiokafka's low-level client, not its admin client: that one describes a topic with a request
 that lets the broker *create* the topic (``auto.create.topics.enable`` is Kafka's default), and it
-does not tell whether a request had been sent when it failed.
+does not say whether a request had been sent when it failed.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from aiokafka.protocol.admin import (
 )
 from aiokafka.protocol.metadata import MetadataRequest
 
+from busbar.backends.calls import AnswerLost
 from busbar.backends.kafka_topic import mark
 from busbar.backends.kafka_topic.requests import TOPIC, SetTopicSettings
 from busbar.backends.port import BackendUnavailable
@@ -31,21 +32,17 @@ _LEADER_NOT_AVAILABLE: Final = 5
 _OVERRIDE: Final = 1
 """``DescribeConfigsResponse.ConfigSource.TOPIC_CONFIG``: set on the topic, not inherited."""
 
-_TROUBLE: Final = (KafkaError, OSError, TimeoutError)
+_CLIENT_ERRORS: Final = (KafkaError, OSError, TimeoutError)
 _RAISED_BEFORE_SENDING: Final = (NodeNotReadyError, IncompatibleBrokerVersion)
-
-
-class AnswerLost(Exception):
-    """A request was sent and its answer never came: it may or may not have been carried out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """What a topic is like."""
+    """The state of a topic."""
 
     partitions: int
     replicas: frozenset[int]
-    """How many replicas its partitions have; one number unless somebody is moving them."""
+    """Replicas of its partitions; one number unless a reassignment is in progress."""
     unready: int
     """Partitions without a leader or without a replica in sync."""
     mark: int | None
@@ -54,39 +51,38 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A broker's answer to a request for change; ``code`` is Kafka's, 0 says done."""
+class Response:
+    """A broker's response to a change; ``code`` is Kafka's error code, 0 for success."""
 
     code: int
     message: str
     brokers: int
-    """How many brokers there are, for the sentence that explains a refusal."""
+    """Brokers in the cluster, for the explanation of a refusal."""
 
 
 @dataclass(slots=True)
-class _Link:
+class _Connection:
     client: Any
     users: int = 0
-    retired: bool = False
+    closing: bool = False
 
 
 class Cluster:
-    """Asks and changes topics. Safe for concurrent use within one event loop.
+    """Describes and changes topics. Safe for concurrent use within one event loop.
 
-    Every method takes ``until``, the moment on the loop's clock by which it has to be over. All
-    of them raise :class:`BackendUnavailable` if nothing was sent; those that change something
-    raise :class:`AnswerLost` if something was.
+    Every method takes ``until``, a deadline on the loop's clock. All of them raise
+    :class:`BackendUnavailable` if nothing was sent; those that change something raise
+    :class:`AnswerLost` if something was.
     """
 
     def __init__(self, bootstrap: str) -> None:
-        """Connect to ``bootstrap`` when first asked."""
         self._bootstrap = bootstrap
-        self._link: _Link | None = None
-        self._opening = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._connecting = asyncio.Lock()
 
-    async def look(self, name: str, *, until: float) -> Topic | None:
-        """The topic, or None. Changes nothing: the broker is told not to create it."""
-        metadata = await self._ask(
+    async def describe(self, name: str, *, until: float) -> Topic | None:
+        """Return the topic, or None. The request forbids the broker to create it."""
+        metadata = await self._query(
             MetadataRequest([name], allow_auto_topic_creation=False), until=until
         )
         found = metadata.to_object()["topics"][0]
@@ -104,39 +100,41 @@ class Cluster:
         replicas: int,
         settings: Mapping[str, str],
         until: float,
-    ) -> Answer:
+    ) -> Response:
         """Create a topic with its settings, in one request."""
         no_assignments: list[Any] = []
         topic = (name, partitions, replicas, no_assignments, list(settings.items()))
-        return await self._act(
+        return await self._change(
             CreateTopicsRequest([topic], _milliseconds(until), False), "topic_errors", until=until
         )
 
-    async def set(self, name: str, settings: Mapping[str, str], *, until: float) -> Answer:
-        """Set ``settings``; all others stay."""
-        return await self._act(SetTopicSettings(name, settings), "resources", until=until)
+    async def alter_settings(
+        self, name: str, settings: Mapping[str, str], *, until: float
+    ) -> Response:
+        """Change ``settings`` and leave all others unchanged."""
+        return await self._change(SetTopicSettings(name, settings), "resources", until=until)
 
-    async def grow(self, name: str, partitions: int, *, until: float) -> Answer:
-        """Add partitions until there are ``partitions``."""
+    async def add_partitions(self, name: str, partitions: int, *, until: float) -> Response:
+        """Add partitions, up to a total of ``partitions``."""
         request = CreatePartitionsRequest([(name, (partitions, None))], _milliseconds(until), False)
-        return await self._act(request, "topic_errors", until=until)
+        return await self._change(request, "topic_errors", until=until)
 
-    async def delete(self, name: str, *, until: float) -> Answer:
+    async def delete(self, name: str, *, until: float) -> Response:
         """Delete a topic."""
-        return await self._act(
+        return await self._change(
             DeleteTopicsRequest([name], _milliseconds(until)), "topic_error_codes", until=until
         )
 
     async def close(self) -> None:
         """Disconnect; the next request connects again."""
-        async with self._opening:
-            link, self._link = self._link, None
-        if link is not None:
-            await link.client.close()
+        async with self._connecting:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.client.close()
 
     async def _settings(self, name: str, *, until: float) -> dict[str, Any] | None:
         wanted = [mark.SETTING, "retention.ms", "cleanup.policy"]
-        described = await self._ask(
+        described = await self._query(
             DescribeConfigsRequest([(TOPIC, name, wanted)], False), until=until
         )
         found = described.to_object()["resources"][0]
@@ -145,63 +143,63 @@ class Cluster:
         _require(found["error_code"] == _NO_ERROR, name, found)
         return {entry["config_names"]: entry for entry in found["config_entries"]}
 
-    async def _ask(self, request: Any, *, until: float) -> Any:
-        """The answer to a request that changes nothing."""
+    async def _query(self, request: Any, *, until: float) -> Any:
+        """Send a request that changes nothing."""
         try:
             async with asyncio.timeout_at(until), self._connected() as (client, node):
                 return await client.send(node, request)
-        except _TROUBLE as error:
+        except _CLIENT_ERRORS as error:
             raise self._unavailable(error) from error
 
-    async def _act(self, request: Any, field: str, *, until: float) -> Answer:
-        """Send a request that changes something, and know whether it left."""
+    async def _change(self, request: Any, field: str, *, until: float) -> Response:
+        """Send a request that changes something, and track whether it was sent."""
         sent = False
         try:
             async with asyncio.timeout_at(until), self._connected() as (client, node):
                 sent = True
                 response = await client.send(node, request)
                 brokers = len(client.cluster.brokers())
-        except _TROUBLE as error:
+        except _CLIENT_ERRORS as error:
             if sent and not isinstance(error, _RAISED_BEFORE_SENDING):
                 raise AnswerLost(
-                    f"the Kafka cluster at {self._bootstrap} was asked, but its answer was lost "
-                    f"({_words(error)})"
+                    f"the Kafka cluster at {self._bootstrap} got the request, but its answer was "
+                    f"lost ({_message(error)})"
                 ) from error
             raise self._unavailable(error) from error
-        answer = response.to_object()[field][0]
-        return Answer(
-            code=answer["error_code"], message=answer.get("error_message") or "", brokers=brokers
+        result = response.to_object()[field][0]
+        return Response(
+            code=result["error_code"], message=result.get("error_message") or "", brokers=brokers
         )
 
     def _unavailable(self, error: Exception) -> BackendUnavailable:
         return BackendUnavailable(
-            f"the Kafka cluster at {self._bootstrap} does not answer ({_words(error)}); check that "
-            "its brokers are up and reachable from here"
+            f"the Kafka cluster at {self._bootstrap} does not answer ({_message(error)}); check "
+            "that its brokers are up and reachable from here"
         )
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[tuple[Any, int]]:
-        """The client and a broker that is connected: the same one as long as it lives.
+        """Yield the client and a connected broker, the same one for as long as it is up.
 
-        Asking one broker lets us see what we did: others may learn of it a little later.
+        One broker shows its own changes immediately, while others may learn of them later.
         """
-        link = await self._open()
-        link.users += 1
+        connection = await self._connect()
+        connection.users += 1
         try:
-            yield link.client, await _first_ready(link.client)
-        except _TROUBLE:
+            yield connection.client, await _first_ready(connection.client)
+        except _CLIENT_ERRORS:
             # Brokers may have moved: start from the bootstrap addresses again.
-            link.retired = True
-            self._link = None if self._link is link else self._link
+            connection.closing = True
+            self._connection = None if self._connection is connection else self._connection
             raise
         finally:
-            link.users -= 1
-            if link.retired and not link.users:
-                await link.client.close()
+            connection.users -= 1
+            if connection.closing and not connection.users:
+                await connection.client.close()
 
-    async def _open(self) -> _Link:
-        async with self._opening:
-            if self._link is None:
+    async def _connect(self) -> _Connection:
+        async with self._connecting:
+            if self._connection is None:
                 client = AIOKafkaClient(
                     bootstrap_servers=self._bootstrap, client_id="busbar-kafka-topic"
                 )
@@ -210,15 +208,15 @@ class Cluster:
                 except BaseException:
                     await client.close()
                     raise
-                self._link = _Link(client)
-            return self._link
+                self._connection = _Connection(client)
+            return self._connection
 
 
 async def _first_ready(client: Any) -> int:
     for broker in sorted(client.cluster.brokers()):
         if await client.ready(broker.nodeId):
             return int(broker.nodeId)
-    raise KafkaError("no broker can be connected to")
+    raise KafkaError("no broker accepts a connection")
 
 
 def _topic(partitions: list[dict[str, Any]], settings: Mapping[str, Any]) -> Topic:
@@ -246,5 +244,5 @@ def _milliseconds(until: float) -> int:
     return max(1, int((until - asyncio.get_running_loop().time()) * 1000))
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else str(error) or repr(error)

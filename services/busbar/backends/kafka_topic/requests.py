@@ -1,9 +1,11 @@
 """IncrementalAlterConfigs (KIP-339), which aiokafka does not have.
 
-AlterConfigs, which it has, replaces *all* settings of a topic: between looking and altering, a
-topic that somebody else made under the name would get our mark and be deleted as ours one day.
-This request changes only what it names. Format: ``IncrementalAlterConfigsRequest.json`` and
-``…Response.json``, version 0, in Apache Kafka's ``clients/src/main/resources/common/message``.
+aiokafka's AlterConfigs replaces *all* settings of a topic: if another client created a topic under
+the name between our observation and the request, that topic would get our mark and later be
+deleted as ours. This request changes only the settings that it names.
+
+Format: ``IncrementalAlterConfigsRequest.json`` and ``…Response.json``, version 0, in Apache
+Kafka's ``clients/src/main/resources/common/message``.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,7 @@ _KEY: Final = 44
 
 
 class IncrementalAlterConfigsResponse(Response):  # type: ignore[misc] # aiokafka is untyped
-    """One answer per resource."""
+    """One result per resource."""
 
     API_KEY = _KEY
     API_VERSION = 0
@@ -63,18 +65,17 @@ class _IncrementalAlterConfigsRequest(RequestStruct):  # type: ignore[misc] # ai
 
 
 class SetTopicSettings(Request[_IncrementalAlterConfigsRequest]):  # type: ignore[misc] # untyped
-    """Sets the settings that it names; every other one of the topic stays as it is."""
+    """Sets the settings that it names and leaves all others unchanged."""
 
     API_KEY = _KEY
 
     def __init__(self, topic: str, settings: Mapping[str, str]) -> None:
-        """Set ``settings`` of ``topic``."""
         self._topic = topic
         self._settings = settings
 
     def build(
         self, request_struct_class: type[_IncrementalAlterConfigsRequest]
     ) -> _IncrementalAlterConfigsRequest:
-        """The request on the wire."""
+        """Return the request as it is sent."""
         entries = [(name, _SET, value) for name, value in self._settings.items()]
         return request_struct_class([(TOPIC, self._topic, entries)], False)

@@ -1,4 +1,4 @@
-"""The adapter ``postgres-database``: databases in a PostgreSQL cluster apart from busbar's own."""
+"""The adapter ``postgres-database``: databases in a PostgreSQL cluster other than busbar's own."""
 
 from busbar.backends.postgres.backend import PostgresDatabaseBackend
 

@@ -1,12 +1,9 @@
-"""Makes databases, marks them as ours by their owner, and touches no others."""
+"""Creates databases, marks them as ours by their owner, and touches no others."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
+from busbar.backends.calls import InvalidInputs, Refused, observation_of, outcome_of
 from busbar.backends.port import (
-    UNAVAILABLE,
-    BackendUnavailable,
     Call,
     Environment,
     Fencing,
@@ -14,40 +11,28 @@ from busbar.backends.port import (
     Outcome,
     Presence,
 )
-from busbar.backends.postgres.answers import AnswerLost, Refused
-from busbar.backends.postgres.apart import require_apart
-from busbar.backends.postgres.credentials import Credentials, lookup
-from busbar.backends.postgres.inputs import (
-    DatabaseInputs,
-    InvalidInputs,
-    Target,
-    read_inputs,
-    read_target,
-)
-from busbar.backends.postgres.looking import Seen, installed, look
-from busbar.backends.postgres.making import Making, raise_epoch, take_down
-from busbar.backends.postgres.session import Cluster, Session, opened, read_cluster
-
-_SHARE: Final = 0.9
-"""Of a call's timeout: our own answer, which knows whether anything was sent, has to come before
-the caller stops waiting."""
-
-_Act = Callable[[Call, float], Awaitable[Outcome]]
+from busbar.backends.postgres.apply import ApplyDatabase
+from busbar.backends.postgres.credentials import Credentials, read_secret
+from busbar.backends.postgres.inputs import DatabaseInputs, Target, read_inputs, read_target
+from busbar.backends.postgres.isolation import require_isolated
+from busbar.backends.postgres.observe import DatabaseState, installed_extensions, observe_database
+from busbar.backends.postgres.remove import record_epoch, remove_database
+from busbar.backends.postgres.session import Cluster, Session, open_session, read_cluster
 
 
 class PostgresDatabaseBackend:
     """The adapter ``postgres-database``.
 
-    Inputs: ``name`` or ``name_parts``, ``connection_limit``, and if wanted ``extensions``,
+    Inputs: ``name`` or ``name_parts``, ``connection_limit``, and optionally ``extensions``,
     ``owner``, ``cluster``, ``credentials`` (:class:`DatabaseInputs`). Outputs: ``name``,
     ``owner``, ``host``, ``port``, ``credentials``, which is a reference and never a value.
 
-    The connection limit changes in place, and extensions are added. Taking an extension away,
-    another owner and another reference are ``cannot_change``.
+    The connection limit changes in place, and extensions can be added. Removing an extension and
+    changing the owner or the reference end as ``cannot_change``.
 
-    Session-locked: a call holds an advisory lock on the database's name as long as its connection
-    lives, and the server ends a connection that is silent for longer than the call may take. On
-    top of it the mark has the highest epoch that acted; a lower one is refused.
+    Session-locked: a call holds an advisory lock on the database's name until its connection
+    closes, and the server closes a connection that is idle for longer than the call may take. In
+    addition the mark records the highest epoch that has acted; a lower one is refused.
     """
 
     fencing: Fencing = Fencing.SESSION_LOCKED
@@ -57,71 +42,66 @@ class PostgresDatabaseBackend:
         self._environment = environment
 
     async def observe(self, call: Call) -> Observation:
-        """Look, change nothing. Under a name that no database of ours has nothing is looked for.
+        """Return the state of the database. No database of ours can have an invalid name.
 
         Raises:
-            BackendUnavailable: the cluster does not answer, or does not let us in.
+            BackendUnavailable: the cluster does not answer, or refuses the connection.
         """
-        try:
-            target = read_target(call.inputs)
-        except InvalidInputs as error:
-            return Observation(presence=Presence.ABSENT, detail=str(error))
-        try:
-            cluster = await self._cluster(target)
-            async with opened(cluster, until=_deadline(call)) as session:
-                return await self._observation(call, target, session)
-        except Refused as error:
-            raise BackendUnavailable(str(error)) from error
-        except AnswerLost as error:  # nothing was changed: it cannot come
-            raise BackendUnavailable(str(error)) from error
+        return await observation_of(self._observe, call)
 
     async def apply(self, call: Call) -> Outcome:
-        """Make role and database with our mark, or change ours."""
-        return await _answered(self._apply, call)
+        """Create the role and the database with our mark, or update ours."""
+        return await outcome_of(self._apply, call)
 
     async def remove(self, call: Call) -> Outcome:
-        """Drop database and role if they are ours, whoever is connected, and the credentials."""
-        return await _answered(self._remove, call)
+        """Drop the database, its connections and its role if they are ours, and the secret."""
+        return await outcome_of(self._remove, call)
 
     async def close(self) -> None:
-        """No connection outlives its call."""
+        """Do nothing: connections end with their call."""
+
+    async def _observe(self, call: Call, until: float) -> Observation:
+        target = read_target(call.inputs)
+        cluster = await self._cluster(target)
+        async with open_session(cluster, until=until) as session:
+            return await self._observation(call, target, session)
 
     async def _apply(self, call: Call, until: float) -> Outcome:
         inputs = read_inputs(call.inputs)
         cluster = await self._cluster(inputs)
-        async with opened(cluster, until=until) as session:
-            await require_apart(session, self._environment, until=until)
+        async with open_session(cluster, until=until) as session:
+            await require_isolated(session, self._environment, until=until)
             await session.lock(inputs.database)
-            seen = await look(session, inputs, owner=call.owner)
-            _refuse(call, inputs, seen)
+            seen = await observe_database(session, inputs, owner=call.owner)
+            _require_changeable(call, inputs, seen)
             credentials = self._credentials(call, cluster, inputs)
-            await Making(session, credentials, call, inputs).run(seen)
+            await ApplyDatabase(session, credentials, call, inputs).run(seen)
         return Outcome.done()
 
     async def _remove(self, call: Call, until: float) -> Outcome:
         target = read_target(call.inputs)
         cluster = await self._cluster(target)
-        async with opened(cluster, until=until) as session:
+        async with open_session(cluster, until=until) as session:
             await session.lock(target.database)
-            seen = await look(session, target, owner=call.owner)
+            seen = await observe_database(session, target, owner=call.owner)
             if seen.presence is Presence.ABSENT:
                 return Outcome.done()
-            _refuse_foreign_or_late(call, seen)
-            await raise_epoch(session, seen, call.epoch)
+            _require_ours(call, seen)
+            await record_epoch(session, seen, call.epoch)
             credentials = self._credentials(call, cluster, target, seen)
-            await take_down(session, credentials, call, target)
+            await remove_database(session, credentials, call, target)
         return Outcome.done()
 
     async def _cluster(self, target: Target) -> Cluster:
-        return read_cluster(target.cluster, await lookup(self._environment, target.cluster))
+        return read_cluster(target.cluster, await read_secret(self._environment, target.cluster))
 
     def _credentials(
-        self, call: Call, cluster: Cluster, target: Target, seen: Seen | None = None
+        self, call: Call, cluster: Cluster, target: Target, seen: DatabaseState | None = None
     ) -> Credentials:
-        """Where they are kept; ``seen`` knows better than ``target`` how they were asked for."""
+        """Return the credentials; the mark in ``seen`` takes precedence over ``target``."""
         role, reference = target.role, target.reference
         if seen is not None and seen.mark is not None:
-            role, reference = seen.holder or role, seen.mark.credentials
+            role, reference = seen.owner_role or role, seen.mark.credentials
         return Credentials(
             self._environment,
             cluster,
@@ -132,73 +112,57 @@ class PostgresDatabaseBackend:
         )
 
     async def _observation(self, call: Call, target: Target, session: Session) -> Observation:
-        seen = await look(session, target, owner=call.owner)
+        seen = await observe_database(session, target, owner=call.owner)
         if seen.presence is not Presence.OURS:
             return Observation(presence=seen.presence, detail=seen.detail)
         return Observation(
             presence=Presence.OURS,
-            ready=seen.exists and seen.open and seen.login and not seen.broken,
+            ready=seen.exists and seen.accepts_connections and seen.login and not seen.broken,
             differs=await self._differs(call, session, seen),
             outputs=_outputs(target, seen, session.cluster),
-            detail=seen.detail or ("" if seen.open else "it accepts no connections"),
+            detail=seen.detail
+            or ("" if seen.accepts_connections else "it does not accept connections"),
         )
 
-    async def _differs(self, call: Call, session: Session, seen: Seen) -> tuple[str, ...]:
+    async def _differs(self, call: Call, session: Session, seen: DatabaseState) -> tuple[str, ...]:
         try:
             inputs = read_inputs(call.inputs)
         except InvalidInputs as error:
-            return error.fields  # nothing is like what cannot be; apply() says why
+            return error.fields  # apply() explains what is wrong with them
         same = {
             _name_field(inputs): seen.exists and not seen.broken,
-            "owner": seen.holder == inputs.role and not seen.public,
+            "owner": seen.owner_role == inputs.role and not seen.public,
             "connection_limit": seen.connection_limit == inputs.connection_limit,
-            "extensions": await _extensions_as_asked(session, inputs, seen),
+            "extensions": await _extensions_match(session, inputs, seen),
             "credentials": seen.login
-            and await self._credentials_as_asked(call, session.cluster, inputs, seen),
+            and await self._credentials_match(call, session.cluster, inputs, seen),
         }
         return tuple(field for field, equal in same.items() if not equal)
 
-    async def _credentials_as_asked(
-        self, call: Call, cluster: Cluster, inputs: Target, seen: Seen
+    async def _credentials_match(
+        self, call: Call, cluster: Cluster, inputs: Target, seen: DatabaseState
     ) -> bool:
         if seen.mark is None or seen.mark.credentials != inputs.reference:
             return False
         try:
             credentials = self._credentials(call, cluster, inputs)
-            return await credentials.are_stored(seen.mark.fingerprint)
+            return await credentials.match(seen.mark.fingerprint)
         except Refused:
-            return False  # apply() says why
+            return False  # apply() explains why
 
 
-async def _answered(act: _Act, call: Call) -> Outcome:
-    try:
-        return await act(call, _deadline(call))
-    except InvalidInputs as error:
-        return Outcome.not_done("invalid_inputs", str(error), permanent=True)
-    except Refused as error:
-        return error.outcome
-    except BackendUnavailable as error:
-        return Outcome.not_done(UNAVAILABLE, str(error), permanent=False)
-    except AnswerLost as error:
-        return Outcome.unknown("answer_lost", str(error))
-
-
-def _deadline(call: Call) -> float:
-    return asyncio.get_running_loop().time() + call.timeout * _SHARE
-
-
-def _refuse(call: Call, inputs: DatabaseInputs, seen: Seen) -> None:
-    """End the call if the database cannot become what ``inputs`` say."""
-    if seen.another is not None and seen.presence is Presence.ABSENT:
+def _require_changeable(call: Call, inputs: DatabaseInputs, seen: DatabaseState) -> None:
+    """Return if the database is absent, or ours and able to match ``inputs``."""
+    if seen.other_database is not None and seen.presence is Presence.ABSENT:
         raise _cannot_change(
-            f"the role {inputs.role} owns the database {seen.another}, and a role owns one: name "
-            "another owner"
+            f"the role {inputs.role} owns the database {seen.other_database}, and a role can own "
+            "only one: name another owner"
         )
-    _refuse_foreign_or_late(call, seen)
-    if seen.holder is not None and seen.holder != inputs.role:
+    _require_ours(call, seen)
+    if seen.owner_role is not None and seen.owner_role != inputs.role:
         raise _cannot_change(
-            f"the database {inputs.database} belongs to the role {seen.holder}, and what is in it "
-            f"would stay so: keep the owner, or ask for a database under another name"
+            f"the database {inputs.database} belongs to the role {seen.owner_role}, and so do the "
+            "objects in it: keep the owner, or ask for a database with another name"
         )
     if seen.mark is not None and seen.mark.credentials != inputs.reference:
         raise _cannot_change(
@@ -207,37 +171,37 @@ def _refuse(call: Call, inputs: DatabaseInputs, seen: Seen) -> None:
         )
 
 
-def _refuse_foreign_or_late(call: Call, seen: Seen) -> None:
+def _require_ours(call: Call, seen: DatabaseState) -> None:
     if seen.presence is Presence.FOREIGN:
-        raise Refused(Outcome.not_done("not_ours", seen.detail, permanent=True))
+        raise Refused(seen.detail, reason="not_ours")
     if seen.mark is not None and seen.mark.epoch > call.epoch:
-        detail = f"epoch {call.epoch} is over, {seen.mark.epoch} has acted since"
-        raise Refused(Outcome.not_done("fenced", detail, permanent=False))
+        detail = f"epoch {call.epoch} is over, since epoch {seen.mark.epoch} has acted"
+        raise Refused(detail, reason="fenced", permanent=False)
 
 
 def _cannot_change(detail: str) -> Refused:
-    return Refused(Outcome.not_done("cannot_change", detail, permanent=True))
+    return Refused(detail, reason="cannot_change")
 
 
-async def _extensions_as_asked(session: Session, inputs: DatabaseInputs, seen: Seen) -> bool:
+async def _extensions_match(session: Session, inputs: DatabaseInputs, seen: DatabaseState) -> bool:
     wanted = frozenset(inputs.extensions)
     recorded = frozenset(seen.mark.extensions) if seen.mark is not None else frozenset()
     if not wanted | recorded:
         return True
     if not seen.exists or seen.broken:
         return False
-    has = await installed(session, inputs.database)
-    return wanted <= has and not (recorded - wanted) & has
+    installed = await installed_extensions(session, inputs.database)
+    return wanted <= installed and not (recorded - wanted) & installed
 
 
 def _name_field(target: Target) -> str:
     return "name" if target.name is not None else "name_parts"
 
 
-def _outputs(target: Target, seen: Seen, cluster: Cluster) -> dict[str, Any]:
+def _outputs(target: Target, seen: DatabaseState, cluster: Cluster) -> dict[str, Any]:
     return {
         "name": target.database,
-        "owner": seen.holder,
+        "owner": seen.owner_role,
         "host": cluster.host,
         "port": cluster.port,
         "credentials": seen.mark.credentials if seen.mark is not None else target.reference,

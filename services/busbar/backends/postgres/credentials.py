@@ -1,4 +1,4 @@
-"""The owner's URL in the place for secrets: made, found again, compared, removed."""
+"""The owner's connection URL in the secret store."""
 
 import secrets
 from typing import Final
@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from busbar.backends.port import UNAVAILABLE, Environment, Outcome
-from busbar.backends.postgres.answers import Refused, refused
+from busbar.backends.calls import Refused
+from busbar.backends.port import UNAVAILABLE, Environment
 from busbar.backends.postgres.mark import fingerprint_of
 from busbar.backends.postgres.session import Cluster
 from busbar.kernel.errors import ConfigurationError
@@ -16,12 +16,12 @@ _RANDOM_BYTES: Final = 32
 
 
 def new_password() -> str:
-    """256 random bits, in characters that need no escaping in a URL."""
+    """Return 256 random bits, in characters that need no escaping in a URL."""
     return secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 class Credentials:
-    """What is stored for the role of one database. Values stay in here."""
+    """The stored URL of the role of one database. Only this class handles its value."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Credentials:
         database: str,
         team: str,
     ) -> None:
-        """Keep the URL of ``role``, for ``database``, under ``reference``, as ``team``'s."""
+        """Store the URL of ``role`` for ``database`` under ``reference``, owned by ``team``."""
         self._environment = environment
         self._cluster = cluster
         self._role = role
@@ -42,10 +42,10 @@ class Credentials:
         self.reference = reference
 
     async def password(self) -> SecretStr | None:
-        """The password that is stored for the role; None if nothing is stored.
+        """Return the stored password, or None if nothing is stored.
 
         Raises:
-            Refused: what is stored belongs to something else, or cannot be read.
+            Refused: the secret belongs to something else, or cannot be read.
         """
         stored = await self._stored()
         if stored is None:
@@ -55,17 +55,17 @@ class Credentials:
             parts = urlsplit(stored.get_secret_value())
             if (parts.username, parts.path) == (self._role, f"/{self._database}"):
                 password = parts.password
-        except ValueError:  # its words may quote the secret, so they are not handed on
+        except ValueError:  # its message may quote the secret
             password = None
         if not password:
-            raise refused(
+            raise Refused(
                 f"{self.reference} holds something else than the credentials of this database: "
                 "give another reference, or remove what is stored there"
             )
         return SecretStr(password)
 
-    async def are_stored(self, fingerprint: str | None) -> bool:
-        """Whether the URL is stored as it has to be, with the password of ``fingerprint``.
+    async def match(self, fingerprint: str | None) -> bool:
+        """Return True if the stored URL is current and its password has ``fingerprint``.
 
         Raises:
             Refused: as :meth:`password`.
@@ -78,8 +78,8 @@ class Credentials:
             value
         )
 
-    async def keep(self) -> SecretStr:
-        """Store the URL, with the password that was stored before if there is one; return that.
+    async def store(self) -> SecretStr:
+        """Store the URL and return its password, which is the stored one if there is one.
 
         Raises:
             Refused: it cannot be stored.
@@ -91,13 +91,13 @@ class Credentials:
             try:
                 await self._environment.store_secret(self.reference, url, self._team)
             except ConfigurationError as error:
-                raise refused(str(error)) from error
+                raise Refused(str(error)) from error
             except OSError as error:
                 raise self._failed("stored", error) from error
         return password
 
-    async def forget(self) -> None:
-        """Remove what is stored, unless it belongs to something else.
+    async def remove(self) -> None:
+        """Remove the secret, unless it belongs to something else.
 
         Raises:
             Refused: it cannot be removed.
@@ -110,12 +110,12 @@ class Credentials:
         try:
             await self._environment.remove_secret(self.reference)
         except ConfigurationError as error:
-            raise refused(str(error)) from error
+            raise Refused(str(error)) from error
         except OSError as error:
             raise self._failed("removed", error) from error
 
     async def _stored(self) -> SecretStr | None:
-        return await lookup(self._environment, self.reference)
+        return await read_secret(self._environment, self.reference)
 
     def _url(self, password: str) -> str:
         cluster = self._cluster
@@ -127,19 +127,19 @@ class Credentials:
 
     def _failed(self, done: str, error: OSError) -> Refused:
         detail = f"{self.reference} could not be {done}: {error.strerror or type(error).__name__}"
-        return Refused(Outcome.not_done(UNAVAILABLE, detail, permanent=False))
+        return Refused(detail, reason=UNAVAILABLE, permanent=False)
 
 
-async def lookup(environment: Environment, reference: str) -> SecretStr | None:
-    """The secret under ``reference``, or None.
+async def read_secret(environment: Environment, reference: str) -> SecretStr | None:
+    """Return the secret under ``reference``, or None if there is none.
 
     Raises:
-        Refused: it is there and cannot be read.
+        Refused: it cannot be read.
     """
     try:
         return await environment.secret(reference)
     except ConfigurationError as error:
-        raise refused(str(error)) from error
+        raise Refused(str(error)) from error
     except OSError as error:
         detail = f"{reference} cannot be read: {error.strerror or type(error).__name__}"
-        raise Refused(Outcome.not_done(UNAVAILABLE, detail, permanent=False)) from error
+        raise Refused(detail, reason=UNAVAILABLE, permanent=False) from error

@@ -1,19 +1,21 @@
-"""What a plan may ask of a database, and what things are called."""
+"""The inputs of a database, and the names derived from them."""
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-LONGEST_NAME: Final = 63
-"""PostgreSQL cuts off the rest in silence (``NAMEDATALEN`` - 1), so nothing longer is sent."""
+from busbar.backends.calls import parse_inputs
 
-MOST_CONNECTIONS: Final = 10_000
+MAX_NAME_LENGTH: Final = 63
+"""PostgreSQL silently truncates longer names (``NAMEDATALEN`` - 1), so none is sent."""
 
-CLUSTER: Final = "secret:postgres-cluster"
+MAX_CONNECTIONS: Final = 10_000
+
+DEFAULT_CLUSTER: Final = "secret:postgres-cluster"
 
 EXTENSIONS: Final = frozenset(
     {
@@ -29,15 +31,15 @@ EXTENSIONS: Final = frozenset(
         "vector",
     }
 )
-"""All of them are *trusted*: they give their owner nothing that a superuser would have to allow."""
+"""All are *trusted*: their owner gains nothing that only a superuser may grant."""
 
 SECRET_PREFIX: Final = "secret:database-"  # noqa: S105 - the name of a secret, not its value
-"""Credentials are stored under nothing else, so that no plan replaces a secret of busbar's own."""
+"""Credentials have no other prefix, so that no plan can replace a secret of busbar's own."""
 
-_LEGAL: Final = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{LONGEST_NAME - 1}}}")
+_LEGAL: Final = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME_LENGTH - 1}}}")
 _PART: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REFERENCE: Final = re.compile(r"secret:[a-z0-9][a-z0-9-]{0,62}")
-_LONGEST_SECRET: Final = 63
+_MAX_SECRET_LENGTH: Final = 63
 _DIGEST_DIGITS: Final = 12
 
 _RESERVED: Final = frozenset(
@@ -46,35 +48,24 @@ _RESERVED: Final = frozenset(
 )
 _RESERVED_PREFIXES: Final = ("pg_", "busbar_")
 
-_T = TypeVar("_T", bound="Target")
-
-
-class InvalidInputs(Exception):
-    """The inputs cannot be met whatever the cluster does. ``fields`` names the wrong ones."""
-
-    def __init__(self, detail: str, *, fields: tuple[str, ...]) -> None:
-        """Say what is wrong, in ``detail``, for people."""
-        super().__init__(detail)
-        self.fields = fields
-
 
 def database_name(parts: Sequence[str]) -> str:
-    """The name for ``parts``, each a DNS label: ``a-b``, ``c`` is ``a_b__c``.
+    """Return the name for ``parts``, each a DNS label: ``a-b``, ``c`` is ``a_b__c``.
 
-    Different parts give different names: ``__`` stands between parts only, and what would be
-    ambiguous (``--`` in a part), too long or reserved ends in ``___`` and a digest over the parts.
+    Different parts give different names: ``__`` only separates parts, and a name that would be
+    ambiguous (``--`` in a part), too long or reserved ends in ``___`` and a digest of the parts.
     """
     name = "__".join(part.replace("-", "_") for part in parts)
     if _is_reserved(name):
         name = f"db_{name}"
-    elif len(name) <= LONGEST_NAME and not any("--" in part for part in parts):
+    elif len(name) <= MAX_NAME_LENGTH and not any("--" in part for part in parts):
         return name
-    return _cut(name, "___", "/".join(parts), LONGEST_NAME)
+    return _shorten(name, "___", "/".join(parts), MAX_NAME_LENGTH)
 
 
-def _cut(text: str, separator: str, whole: str, longest: int) -> str:
+def _shorten(text: str, separator: str, whole: str, max_length: int) -> str:
     digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST_DIGITS]
-    room = longest - len(separator) - len(digest)
+    room = max_length - len(separator) - len(digest)
     return text[:room].rstrip("_-") + separator + digest
 
 
@@ -86,8 +77,8 @@ def _name(value: str) -> str:
     if not _LEGAL.fullmatch(value):
         raise PydanticCustomError(
             "name",
-            "a name is 1 to 63 lower-case letters, digits and underscores, the first of them no "
-            "underscore",
+            "a name is 1 to 63 lower-case letters, digits and underscores, and does not start with "
+            "an underscore",
         )
     if _is_reserved(value):
         raise PydanticCustomError(
@@ -124,28 +115,28 @@ def _extension(value: str) -> str:
     if value not in EXTENSIONS:
         raise PydanticCustomError(
             "extension",
-            "this extension is not on the list of those that may be asked for; on it are {known}",
+            "this extension is not allowed; the allowed ones are {known}",
             {"known": ", ".join(sorted(EXTENSIONS))},
         )
     return value
 
 
 class Target(BaseModel):
-    """Which database is meant: enough to look and to remove."""
+    """The identity of a database: enough to observe and to remove it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True, hide_input_in_errors=True)
 
-    cluster: Annotated[str, AfterValidator(_cluster)] = CLUSTER
+    cluster: Annotated[str, AfterValidator(_cluster)] = DEFAULT_CLUSTER
     """The secret that holds the URL of the cluster's administrator."""
     name: Annotated[str, AfterValidator(_name)] | None = None
     name_parts: Annotated[
         list[Annotated[str, AfterValidator(_part)]] | None, Field(min_length=1)
     ] = None
-    """In place of ``name``: what :func:`database_name` makes one of."""
+    """In place of ``name``: the parts that :func:`database_name` joins."""
     owner: Annotated[str, AfterValidator(_name)] | None = None
-    """The role that owns the database; called like it if left out."""
+    """The role that owns the database; by default it has the database's name."""
     credentials: Annotated[str, AfterValidator(_credentials)] | None = None
-    """Where the role's URL is stored; a name is made up if left out."""
+    """The secret for the role's URL; by default its name is derived from the database's."""
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
@@ -166,54 +157,43 @@ class Target(BaseModel):
 
     @property
     def reference(self) -> str:
-        """Where the credentials are stored: different for each database of each cluster."""
+        """The secret for the credentials, unique for each database of each cluster."""
         if self.credentials is not None:
             return self.credentials
-        longest = _LONGEST_SECRET + len("secret:")
+        max_length = _MAX_SECRET_LENGTH + len("secret:")
         plain = SECRET_PREFIX + self.database.replace("_", "-").rstrip("-")
-        if self.cluster == CLUSTER and len(plain) <= longest and not self.database.endswith("_"):
+        is_default = self.cluster == DEFAULT_CLUSTER and not self.database.endswith("_")
+        if is_default and len(plain) <= max_length:
             return plain
-        return _cut(plain, "---", f"{self.cluster}/{self.database}", longest)
+        return _shorten(plain, "---", f"{self.cluster}/{self.database}", max_length)
 
 
 class DatabaseInputs(Target):
-    """A database as asked for.
+    """A database as requested.
 
-    ``connection_limit`` is how many connections its owner, who alone may connect, has at once.
+    ``connection_limit`` is the maximum number of concurrent connections of its owner, the only
+    role that may connect.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    connection_limit: Annotated[int, Field(ge=1, le=MOST_CONNECTIONS)]
+    connection_limit: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)]
     extensions: list[Annotated[str, AfterValidator(_extension)]] = []
 
 
 def read_inputs(inputs: Mapping[str, Any]) -> DatabaseInputs:
-    """``inputs``, checked.
+    """Return the validated inputs.
 
     Raises:
-        InvalidInputs: they are not what :class:`DatabaseInputs` says.
+        InvalidInputs: :class:`DatabaseInputs` does not accept them.
     """
-    return _read(DatabaseInputs, inputs)
+    return parse_inputs(DatabaseInputs, inputs, whole="name")
 
 
 def read_target(inputs: Mapping[str, Any]) -> Target:
-    """Which database is meant, whatever became of the other rules since.
+    """Return the identity of the database, even if other inputs are invalid.
 
     Raises:
-        InvalidInputs: that cannot be told; nothing of ours can be there.
+        InvalidInputs: it cannot be determined; nothing of ours can have it.
     """
-    return _read(Target, inputs)
-
-
-def _read(model: type[_T], inputs: Mapping[str, Any]) -> _T:
-    try:
-        return model.model_validate(dict(inputs))
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        wrong = {".".join(str(part) for part in one["loc"]) or "name": one["msg"] for one in found}
-        detail = "; ".join(f"{field}: {message}" for field, message in wrong.items())
-        raise InvalidInputs(
-            f"{detail}. Correct the inputs of the step in the promise, or the spec they come from",
-            fields=tuple(field.partition(".")[0] for field in wrong),
-        ) from error
+    return parse_inputs(Target, inputs, whole="name")

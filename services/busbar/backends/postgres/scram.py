@@ -1,7 +1,7 @@
-"""SCRAM-SHA-256 verifiers, made here so that a server never sees the password (RFC 5802, 7677).
+"""SCRAM-SHA-256 verifiers (RFC 5802, 7677), so that a server never sees the password.
 
-PostgreSQL takes a verifier in place of a password and stores it as it is. Format: ``rolpassword``
-in https://www.postgresql.org/docs/current/catalog-pg-authid.html.
+PostgreSQL accepts a verifier in place of a password and stores it unchanged. Format:
+``rolpassword`` in https://www.postgresql.org/docs/current/catalog-pg-authid.html.
 """
 
 import base64
@@ -10,11 +10,11 @@ import hmac
 from typing import Final
 
 ITERATIONS: Final = 4096
-"""PostgreSQL's own number. Our passwords are random: more would only slow down every login."""
+"""PostgreSQL's default. Our passwords are random: more would only slow down every login."""
 
 
 def verifier(password: str, *, salt: bytes, iterations: int = ITERATIONS) -> str:
-    """What the server keeps in place of ``password``, which has to be ASCII (no SASLprep here)."""
+    """Return the verifier of ``password``, which has to be ASCII (SASLprep is not applied)."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, iterations)
     stored_key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server_key = hmac.digest(salted, b"Server Key", "sha256")

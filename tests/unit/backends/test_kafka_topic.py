@@ -1,4 +1,4 @@
-"""The pure parts of the Kafka topics adapter: names, marks, answers, readiness."""
+"""Names, marks, outcomes and readiness of the Kafka topics adapter, without a broker."""
 
 import hashlib
 from typing import Any
@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.backends.kafka_topic.answers import judge
+from busbar.backends.calls import InvalidInputs
 from busbar.backends.kafka_topic.backend import _observation
-from busbar.backends.kafka_topic.cluster import Answer, Topic, _topic
-from busbar.backends.kafka_topic.inputs import InvalidInputs, read_inputs, read_name
+from busbar.backends.kafka_topic.cluster import Response, Topic, _topic
+from busbar.backends.kafka_topic.errors import outcome_of_response
+from busbar.backends.kafka_topic.inputs import read_inputs, read_name
 from busbar.backends.kafka_topic.mark import is_mark, mark_of
 from busbar.backends.port import Presence, Result
-from support.backends import OWNER, call_of
+from busbar.testing.contract import OWNER, make_call
 
 GOOD: dict[str, Any] = {
     "name": "payments.prod.orders",
@@ -42,12 +43,12 @@ def test_the_mark_is_the_start_of_the_digest_of_the_owner() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1, 10_000, 2**62 - 1, 2**62 + 2**61, KAFKA_DEFAULT])
-def test_what_people_set_is_no_mark(value: int | None) -> None:
+def test_a_setting_of_a_person_is_not_a_mark(value: int | None) -> None:
     assert not is_mark(value)
 
 
 @pytest.mark.parametrize(("source", "mark"), [(1, mark_of(OWNER)), (4, None), (5, None)])
-def test_a_setting_that_is_inherited_from_the_broker_is_no_mark(
+def test_a_setting_that_is_inherited_from_the_broker_is_not_a_mark(
     source: int, mark: int | None
 ) -> None:
     settings = {
@@ -59,7 +60,7 @@ def test_a_setting_that_is_inherited_from_the_broker_is_no_mark(
 
 
 @pytest.mark.parametrize("name", ["a", "a.b-C_9", "busbar", "busbarista.x", "_x", "x" * 249])
-def test_legal_names_are_taken(name: str) -> None:
+def test_legal_names_are_accepted(name: str) -> None:
     assert read_inputs({**GOOD, "name": name}).name == name
 
 
@@ -107,20 +108,24 @@ def test_a_wrong_input_is_named(field: str, value: object) -> None:
     assert refused.value.fields == (field,)
 
 
-def test_a_name_can_be_read_though_another_input_is_wrong() -> None:
+def test_a_name_can_be_read_even_if_another_input_is_wrong() -> None:
     assert read_name({**GOOD, "partitions": 0}) == GOOD["name"]
 
 
 @given(code=st.integers(-(2**15), 2**15 - 1), message=st.text())
-def test_every_answer_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
-    outcome = judge(Answer(code=code, message=message, brokers=1), doing="create the topic t")
+def test_every_response_has_an_outcome_that_explains_itself(code: int, message: str) -> None:
+    outcome = outcome_of_response(
+        Response(code=code, message=message, brokers=1), doing="create the topic t"
+    )
     assert (outcome.result is Result.DONE) is (code == 0)
     assert code == 0 or "create the topic t" in outcome.detail
 
 
 @pytest.mark.parametrize("code", [17, 29, 31, 37, 38, 39, 40, 42, 44, 73])
-def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
-    outcome = judge(Answer(code=code, message="no.", brokers=2), doing="create the topic t")
+def test_an_error_that_a_retry_cannot_help_is_permanent(code: int) -> None:
+    outcome = outcome_of_response(
+        Response(code=code, message="no.", brokers=2), doing="create the topic t"
+    )
     assert (outcome.result, outcome.reason, outcome.permanent) == (
         Result.NOT_DONE,
         "refused",
@@ -130,21 +135,25 @@ def test_what_cannot_get_better_by_itself_is_permanent(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [-1, 3, 7, 36])
-def test_what_may_have_happened_is_unknown(code: int) -> None:
-    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+def test_a_change_that_may_have_happened_is_unknown(code: int) -> None:
+    outcome = outcome_of_response(
+        Response(code=code, message="", brokers=1), doing="create the topic t"
+    )
     assert outcome.result is Result.UNKNOWN
 
 
 @pytest.mark.parametrize("code", [41, 60, 89, 4711])
-def test_what_may_get_better_is_not_permanent(code: int) -> None:
-    outcome = judge(Answer(code=code, message="", brokers=1), doing="create the topic t")
+def test_an_error_that_a_retry_may_help_is_not_permanent(code: int) -> None:
+    outcome = outcome_of_response(
+        Response(code=code, message="", brokers=1), doing="create the topic t"
+    )
     assert (outcome.result, outcome.permanent) == (Result.NOT_DONE, False)
     assert f"Kafka error {code}" in outcome.detail
 
 
-def test_a_cluster_that_forbids_the_mark_is_told_apart() -> None:
-    answer = Answer(code=44, message="flush.messages may not be set", brokers=3)
-    assert "(ADR 5)" in judge(answer, doing="create the topic t").detail
+def test_a_cluster_that_forbids_the_mark_has_an_explanation_of_its_own() -> None:
+    response = Response(code=44, message="flush.messages may not be set", brokers=3)
+    assert "(ADR 5)" in outcome_of_response(response, doing="create the topic t").detail
 
 
 def topic(**changes: Any) -> Topic:
@@ -160,7 +169,7 @@ def topic(**changes: Any) -> Topic:
 
 
 def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
-    call = call_of(GOOD)
+    call = make_call(GOOD)
     assert _observation(call, "t", topic()).ready
     waiting = _observation(call, "t", topic(unready=2))
     assert not waiting.ready
@@ -180,10 +189,10 @@ def test_a_topic_is_ready_when_every_partition_can_be_written() -> None:
         ({"policies": frozenset({"compact", "delete"})}, "compacted"),
     ],
 )
-def test_what_differs_is_named(change: dict[str, Any], field: str) -> None:
-    assert _observation(call_of(GOOD), "t", topic(**change)).differs == (field,)
+def test_inputs_that_differ_are_named(change: dict[str, Any], field: str) -> None:
+    assert _observation(make_call(GOOD), "t", topic(**change)).differs == (field,)
 
 
-def test_our_topic_under_inputs_that_became_invalid_is_still_ours() -> None:
-    seen = _observation(call_of({**GOOD, "partitions": 0}), "t", topic())
+def test_our_topic_is_still_ours_after_its_inputs_became_invalid() -> None:
+    seen = _observation(make_call({**GOOD, "partitions": 0}), "t", topic())
     assert (seen.presence, seen.differs) == (Presence.OURS, ("partitions",))

@@ -1,4 +1,4 @@
-"""The in-process backend keeps the contract, and its faults do what they say."""
+"""The in-process backend passes the suite, and its faults have their effects."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,63 +7,69 @@ from itertools import count
 
 import pytest
 
-from busbar.backends.memory import LoseAnswer, LoseRequest, MemoryBackend, Refuse, World
 from busbar.backends.port import Backend, BackendUnavailable, Outcome, Presence, Result
-from support.backends import BackendContract, Inputs, Subject, applied, call_of
+from busbar.testing.contract import (
+    BackendContract,
+    BackendHarness,
+    Inputs,
+    apply_and_observe,
+    make_call,
+)
+from busbar.testing.memory import LoseAnswer, LoseRequest, MemoryBackend, MemoryWorld, Refuse
 
 NAMES = count()
 
 
-class MemorySubject(Subject):
+class MemoryHarness(BackendHarness):
     backend: MemoryBackend
 
     def __init__(self) -> None:
-        self.world = World()
+        self.world = MemoryWorld()
         self.backend = MemoryBackend(world=self.world)
 
     def inputs(self) -> Inputs:
         return {"name": f"thing-{next(NAMES)}", "size": 1}
 
-    def changed(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
+    def changed_inputs(self, inputs: Inputs) -> tuple[Inputs, set[str]]:
         return {**inputs, "size": inputs["size"] + 1}, {"size"}
 
-    def refused(self) -> Inputs:
+    def refused_inputs(self) -> Inputs:
         inputs = self.inputs()
         self.world.refused[inputs["name"]] = Refuse(permanent=True)
         return inputs
 
-    def invalid(self) -> Inputs:
+    def invalid_inputs(self) -> Inputs:
         return {"size": 1}
 
-    async def foreign(self, inputs: Inputs) -> None:
-        self.world.plant(inputs["name"], inputs)
+    async def create_foreign(self, inputs: Inputs) -> None:
+        self.world.create_foreign(inputs["name"], inputs)
 
-    async def look(self, inputs: Inputs) -> object:
+    async def inspect(self, inputs: Inputs) -> object:
         thing = self.world.things.get(inputs["name"])
         return None if thing is None else replace(thing)
 
     @contextmanager
-    def losing_answers(self) -> Iterator[None]:
+    def lose_answers(self) -> Iterator[None]:
         self.world.fail(LoseAnswer())
         yield
         assert not self.world.faults
 
-    def unreachable(self) -> Backend:
-        return MemoryBackend(world=World(unavailable=True))
+    def unreachable_backend(self) -> Backend:
+        return MemoryBackend(world=MemoryWorld(unavailable=True))
 
 
 class TestMemory(BackendContract):
     @pytest.fixture
-    def subject(self) -> MemorySubject:
-        return MemorySubject()
+    def harness(self) -> MemoryHarness:
+        return MemoryHarness()
 
 
 async def test_every_effect_is_recorded_once() -> None:
     backend = MemoryBackend()
-    call = call_of({"name": "a", "size": 1}, epoch=3, key="key")
-    await applied(backend, call)
-    await applied(backend, call)
-    await applied(backend, replace(call, inputs={"name": "a", "size": 2}))
+    call = make_call({"name": "a", "size": 1}, epoch=3, key="key")
+    await apply_and_observe(backend, call)
+    await apply_and_observe(backend, call)
+    await apply_and_observe(backend, replace(call, inputs={"name": "a", "size": 2}))
     await backend.remove(call)
     await backend.remove(call)
     assert [effect.action for effect in backend.world.effects] == ["create", "update", "remove"]
@@ -72,17 +78,17 @@ async def test_every_effect_is_recorded_once() -> None:
     }
 
 
-async def test_a_fault_is_used_up() -> None:
-    backend, call = MemoryBackend(), call_of({"name": "a"})
+async def test_a_fault_is_consumed() -> None:
+    backend, call = MemoryBackend(), make_call({"name": "a"})
     backend.world.fail(Refuse(), Refuse(permanent=True, detail="never"))
     once = await backend.apply(call)
     assert (once.result, once.reason, once.permanent) == (Result.NOT_DONE, "refused", False)
     assert await backend.apply(call) == Outcome.not_done("refused", "never", permanent=True)
-    await applied(backend, call)
+    await apply_and_observe(backend, call)
 
 
 async def test_a_lost_request_and_a_lost_answer_look_alike_until_observed() -> None:
-    backend, call = MemoryBackend(), call_of({"name": "a"})
+    backend, call = MemoryBackend(), make_call({"name": "a"})
     backend.world.fail(LoseRequest(), LoseAnswer())
     assert (await backend.apply(call)).result is Result.UNKNOWN
     assert (await backend.observe(call)).presence is Presence.ABSENT
@@ -91,15 +97,15 @@ async def test_a_lost_request_and_a_lost_answer_look_alike_until_observed() -> N
 
 
 async def test_a_thing_is_ready_after_as_many_observations_as_the_world_says() -> None:
-    backend, call = MemoryBackend(world=World(ready_after=2)), call_of({"name": "a"})
+    backend, call = MemoryBackend(world=MemoryWorld(ready_after=2)), make_call({"name": "a"})
     await backend.apply(call)
     assert [(await backend.observe(call)).ready for _ in range(4)] == [False, False, True, True]
 
 
 async def test_a_process_whose_lease_is_over_changes_nothing() -> None:
     backend = MemoryBackend()
-    call = call_of({"name": "a", "size": 1}, epoch=2)
-    await applied(backend, call)
+    call = make_call({"name": "a", "size": 1}, epoch=2)
+    await apply_and_observe(backend, call)
     zombie = replace(call, epoch=1)
     for outcome in (
         await backend.apply(replace(zombie, inputs={"name": "a", "size": 9})),
@@ -114,8 +120,8 @@ async def test_a_process_whose_lease_is_over_changes_nothing() -> None:
 
 
 async def test_a_world_that_became_unavailable_keeps_what_it_has() -> None:
-    backend, call = MemoryBackend(), call_of({"name": "a"})
-    await applied(backend, call)
+    backend, call = MemoryBackend(), make_call({"name": "a"})
+    await apply_and_observe(backend, call)
     backend.world.unavailable = True
     with pytest.raises(BackendUnavailable):
         await backend.observe(call)
@@ -125,6 +131,6 @@ async def test_a_world_that_became_unavailable_keeps_what_it_has() -> None:
 
 
 async def test_two_backends_can_share_a_world() -> None:
-    world, call = World(), call_of({"name": "a"})
-    await applied(MemoryBackend(world=world), call)
+    world, call = MemoryWorld(), make_call({"name": "a"})
+    await apply_and_observe(MemoryBackend(world=world), call)
     assert (await MemoryBackend(world=world).observe(call)).as_asked

@@ -1,7 +1,7 @@
-"""A backend in this process, over a :class:`World` that tests look into and make fail.
+"""A backend in this process, over a :class:`MemoryWorld` that tests inspect and make fail.
 
-Things are named by the input ``name``; every other input is taken as it is. It is conditional: a
-write under a lower epoch than the owner's highest is refused.
+The input ``name`` names a thing; every other input is stored unchanged. It is conditional: a write
+with a lower epoch than the owner's highest is refused.
 """
 
 from collections.abc import Mapping
@@ -24,17 +24,17 @@ Action = Literal["create", "update", "remove"]
 
 @dataclass(slots=True, kw_only=True)
 class Thing:
-    """Something that exists. ``owner`` is its mark; None is no mark."""
+    """Something that exists. ``owner`` is its mark, or None if it has no mark."""
 
     owner: str | None
     inputs: dict[str, Any]
     unready_observations: int = 0
-    """How many times it is still seen unready."""
+    """Number of observations that still find it not ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """A change of the world that did happen."""
+    """A change of the world that happened."""
 
     action: Action
     name: str
@@ -45,53 +45,55 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """A fault: the next change is refused, and nothing changes."""
+    """A fault: the next change is refused and does not happen."""
 
     permanent: bool = False
-    detail: str = "the world said no"
+    detail: str = "the world refused"
 
 
 @dataclass(frozen=True, slots=True)
 class LoseAnswer:
-    """A fault: the next change happens, and its answer is lost."""
+    """A fault: the next change happens, but its answer is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoseRequest:
-    """A fault: the next change does not happen, and nobody can tell."""
+    """A fault: the next change does not happen, and the caller cannot know."""
 
 
 Fault = Refuse | LoseAnswer | LoseRequest
 
 
 @dataclass(slots=True)
-class World:
-    """Everything there is, everything that was done to it, and what goes wrong next."""
+class MemoryWorld:
+    """All things, all effects on them, and the faults to come."""
 
     things: dict[str, Thing] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    """Used up in order, one for each call that would change something."""
+    """Consumed in order, one by each call that would change something."""
     refused: dict[str, Refuse] = field(default_factory=dict)
-    """By name: every change of these is refused, until taken out."""
+    """Refusals by name: every change of these things is refused."""
     unavailable: bool = False
     ready_after: int = 0
-    """Things created or changed from now on are seen unready this many times."""
+    """Number of observations that find a created or changed thing not ready."""
     epochs: dict[str, int] = field(default_factory=dict)
-    """The highest epoch that each owner wrote under."""
+    """The highest epoch with which each owner wrote."""
 
     def fail(self, *faults: Fault) -> None:
-        """Let the next changes go wrong, one after the other, as ``faults`` say."""
+        """Make the next changes fail, one per fault."""
         self.faults.extend(faults)
 
-    def plant(self, name: str, inputs: Mapping[str, Any], *, owner: str | None = None) -> Thing:
-        """Have somebody else make a thing: without a mark, or with ``owner``'s."""
+    def create_foreign(
+        self, name: str, inputs: Mapping[str, Any], *, owner: str | None = None
+    ) -> Thing:
+        """Create a thing without the backend: without a mark, or with ``owner``'s."""
         self.things[name] = Thing(owner=owner, inputs=dict(inputs))
         return self.things[name]
 
 
 class MemoryBackend:
-    """Makes things in a world of its own, or in the one it is given."""
+    """Makes things in a world of its own, or in a given one that several backends may share."""
 
     fencing: Fencing = Fencing.CONDITIONAL
 
@@ -99,13 +101,12 @@ class MemoryBackend:
         self,
         environment: Environment | None = None,  # noqa: ARG002 - every adapter takes one
         *,
-        world: World | None = None,
+        world: MemoryWorld | None = None,
     ) -> None:
-        """Act on ``world``; several backends may share one."""
-        self.world = World() if world is None else world
+        self.world = MemoryWorld() if world is None else world
 
     async def observe(self, call: Call) -> Observation:
-        """Look; only the count of observations until ready goes down.
+        """Return the state; only the count of observations until ready changes.
 
         Raises:
             BackendUnavailable: the world is ``unavailable``.
@@ -126,33 +127,33 @@ class MemoryBackend:
             ready=ready,
             differs=_differs(thing.inputs, call.inputs),
             outputs=dict(thing.inputs),
-            detail="" if ready else "it is being made ready",
+            detail="" if ready else "it is not ready yet",
         )
 
     async def apply(self, call: Call) -> Outcome:
-        """Create the thing with our mark, or give ours the inputs; nothing to do is no effect."""
+        """Create the thing with our mark, or update ours. Without a difference nothing happens."""
         name = _name(call)
         if not name:
             return Outcome.not_done(
-                "invalid_inputs", "name: give the thing a name, a text", permanent=True
+                "invalid_inputs", "name: it has to be a non-empty text", permanent=True
             )
         thing = self.world.things.get(name)
         if thing is not None and thing.owner == call.owner and thing.inputs == dict(call.inputs):
-            return self._before(call, thing) or Outcome.done()
+            return self._refusal(call, thing) or Outcome.done()
         return self._change(call, "create" if thing is None else "update")
 
     async def remove(self, call: Call) -> Outcome:
         """Remove the thing if it is ours."""
         thing = self.world.things.get(_name(call))
         if thing is None:
-            return self._before(call, thing) or Outcome.done()
+            return self._refusal(call, thing) or Outcome.done()
         return self._change(call, "remove")
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""
 
-    def _before(self, call: Call, thing: Thing | None) -> Outcome | None:
-        """What ends a call before anything changes, or None."""
+    def _refusal(self, call: Call, thing: Thing | None) -> Outcome | None:
+        """Return the outcome of a call that may not change anything, or None if it may."""
         if self.world.unavailable:
             return Outcome.not_done(UNAVAILABLE, "the world is unavailable", permanent=False)
         highest = self.world.epochs.get(call.owner, call.epoch)
@@ -165,9 +166,9 @@ class MemoryBackend:
 
     def _change(self, call: Call, action: Action) -> Outcome:
         name, world = _name(call), self.world
-        ended = self._before(call, world.things.get(name))
-        if ended is not None:
-            return ended
+        refusal = self._refusal(call, world.things.get(name))
+        if refusal is not None:
+            return refusal
         fault = world.refused.get(name) or (world.faults.pop(0) if world.faults else None)
         match fault:
             case Refuse(permanent=permanent, detail=detail):

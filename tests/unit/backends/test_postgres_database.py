@@ -13,12 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from busbar.backends.calls import InvalidInputs, Refused
 from busbar.backends.port import Result
-from busbar.backends.postgres.answers import Refused, is_lost, judge, words
+from busbar.backends.postgres.errors import is_disconnect, message_of, refusal_of
 from busbar.backends.postgres.inputs import (
     EXTENSIONS,
-    LONGEST_NAME,
-    InvalidInputs,
+    MAX_NAME_LENGTH,
     database_name,
     read_inputs,
     read_target,
@@ -30,7 +30,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.kernel.template import resolve
 from busbar.policy.adapters import load_promises
-from support.backends import environment
+from busbar.testing import make_environment
 
 slugs = st.from_regex(SLUG, fullmatch=True)
 resources = st.lists(slugs, min_size=1, max_size=4)
@@ -48,7 +48,7 @@ LIMIT = {"connection_limit": 3}
         (["3d", "x"], "3d__x"),
     ],
 )
-def test_names_can_be_read(parts: list[str], name: str) -> None:
+def test_names_are_readable(parts: list[str], name: str) -> None:
     assert database_name(parts) == name
 
 
@@ -61,7 +61,7 @@ def test_names_can_be_read(parts: list[str], name: str) -> None:
 def test_every_resource_has_a_legal_name_and_reference(parts: list[str]) -> None:
     target = read_target({"name_parts": parts})
     assert target.database == target.role == database_name(parts)
-    assert len(target.database.encode()) <= LONGEST_NAME
+    assert len(target.database.encode()) <= MAX_NAME_LENGTH
     # The same rules as for a name that is given.
     assert read_target({"name": target.database}).database == target.database
     # A reference that SecretStore takes.
@@ -129,7 +129,7 @@ def test_inputs_that_no_cluster_could_meet_are_named(inputs: dict[str, Any], fie
 # -- the promise ----------------------------------------------------------------------------------
 
 
-def test_the_promise_offers_what_the_adapter_makes() -> None:
+def test_the_promise_and_the_adapter_agree_on_inputs() -> None:
     promises = Path(__file__).parents[3] / "contracts" / "promises"
     version = load_promises([promises]).offered["postgres-database"].newest
     offered = yaml.safe_load((promises / "postgres-database.yaml").read_text(encoding="utf-8"))
@@ -170,7 +170,7 @@ def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
 @example("busbar:v1:{}")
 @example("busbar:v1:[]")
 @example("busbar:v1:")
-def test_a_comment_that_people_write_is_no_mark_of_ours(comment: str) -> None:
+def test_a_comment_of_a_person_is_not_a_mark_of_ours(comment: str) -> None:
     assert read_mark(comment) is None
     assert read_mark(f"busbar:v2:{comment}") is None
     assert is_mark(f"busbar:v2:{comment}")
@@ -179,7 +179,7 @@ def test_a_comment_that_people_write_is_no_mark_of_ours(comment: str) -> None:
 # -- verifiers ------------------------------------------------------------------------------------
 
 
-def test_the_verifier_is_that_of_the_example_in_rfc_7677() -> None:
+def test_the_verifier_matches_the_example_in_rfc_7677() -> None:
     salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
     kind, numbers, keys = verifier("pencil", salt=salt).split("$")
     assert (kind, numbers) == ("SCRAM-SHA-256", "4096:W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -219,24 +219,24 @@ def postgres_error(code: str) -> asyncpg.PostgresError:
         ("55P03", "busy", False),
     ],
 )
-def test_a_refusal_is_final_if_trying_again_cannot_help(
+def test_a_refusal_is_permanent_if_a_retry_cannot_help(
     code: str, reason: str, *, permanent: bool
 ) -> None:
-    outcome = judge(postgres_error(code), doing="do it")
+    outcome = refusal_of(postgres_error(code), doing="do it").outcome
     assert (outcome.result, outcome.reason) == (Result.NOT_DONE, reason)
     assert outcome.permanent is permanent
     assert "it is so" in outcome.detail
 
 
 @pytest.mark.parametrize("code", ["57014", "57P01", "57P05", "08006", "08003"])
-def test_an_end_from_outside_is_no_answer(code: str) -> None:
-    assert is_lost(postgres_error(code))
+def test_a_session_that_was_ended_from_outside_has_no_answer(code: str) -> None:
+    assert is_disconnect(postgres_error(code))
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), OSError("x"), asyncpg.InterfaceError("gone")])
-def test_an_end_of_the_connection_is_no_answer(error: Exception) -> None:
-    assert is_lost(error)
-    assert words(error)
+def test_a_connection_that_ended_has_no_answer(error: Exception) -> None:
+    assert is_disconnect(error)
+    assert message_of(error)
 
 
 @given(st.text())
@@ -247,13 +247,13 @@ def test_no_url_is_ever_quoted(url: str) -> None:
     try:
         said = repr(read_cluster("secret:postgres-cluster", SecretStr(url)))
     except Refused as error:
-        said = error.outcome.detail
+        said = error.detail
     assert "hush" not in said
     assert "secret:postgres-cluster" in said
 
 
-async def test_an_environment_without_a_place_for_secrets_says_so() -> None:
-    bare = environment()
+async def test_an_environment_without_a_secret_store_says_so() -> None:
+    bare = make_environment()
     with pytest.raises(ConfigurationError, match="secret:x") as raised:
         await bare.store_secret("secret:x", SecretStr("hush"), None)
     assert "hush" not in str(raised.value)

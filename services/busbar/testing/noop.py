@@ -1,35 +1,29 @@
-"""The adapter ``noop``: nothing is made, so that a benchmark measures busbar alone.
+"""The adapter ``noop``: it makes nothing, so that a benchmark measures busbar alone.
 
-It stays truthful within one process: what was applied is observed, as it was applied, until it is
-removed. Another process, or the same one started again, sees nothing of it and applies again.
+It stays truthful within one process: it observes what it applied until it removes it. Another
+process, or a restarted one, observes nothing and applies again. It passes ``LifecycleContract``,
+but not all of ``BackendContract``: each owner has a namespace of its own, so that nothing is
+foreign, and without a world there is nothing to refuse a request or to lose an answer.
 """
 
 from typing import Any, Final
 
-from busbar.backends.port import (
-    Call,
-    Environment,
-    Fencing,
-    Observation,
-    Outcome,
-    Presence,
-)
+from busbar.backends.port import Call, Environment, Fencing, Observation, Outcome, Presence
 
 _ABSENT: Final = Observation(presence=Presence.ABSENT)
 
 
 class NoopBackend:
-    """Remembers inputs by owner, takes any, gives them back as outputs; always ready."""
+    """Remembers the inputs of each owner and returns them as outputs; always ready."""
 
     fencing: Fencing = Fencing.UNFENCED
-    at_once: Final = 256
+    concurrency: Final = 256
 
-    def __init__(self, environment: Environment) -> None:  # noqa: ARG002 - every adapter takes one
-        """Start without anything."""
+    def __init__(self, environment: Environment | None = None) -> None:  # noqa: ARG002 - every adapter takes one
         self._applied: dict[str, dict[str, Any]] = {}
 
     async def observe(self, call: Call) -> Observation:
-        """What this process applied for the owner."""
+        """Return what this process applied for the owner."""
         applied = self._applied.get(call.owner)
         if applied is None:
             return _ABSENT
@@ -46,9 +40,9 @@ class NoopBackend:
         return Outcome.done()
 
     async def remove(self, call: Call) -> Outcome:
-        """Forget them."""
+        """Forget the inputs."""
         self._applied.pop(call.owner, None)
         return Outcome.done()
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is no connection."""
