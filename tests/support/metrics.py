@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client.parser import (  # noqa: TID251 - it reads what others have made
@@ -55,3 +56,19 @@ def undocumented(text: str, page: str) -> list[str]:
             and known.get(sample.metric) != frozenset(sample.labels) - {"le"}
         }
     )
+
+
+@contextmanager
+def counting(name: str, label: str, service: str = "policy") -> Iterator[dict[str, float]]:
+    """By how much the samples of ``name`` grow during the block, by ``label``."""
+    found: dict[str, float] = {}
+    known = {
+        "outcome": ("handled", "repeated", "skipped", "parked", "waiting", "dead_lettered"),
+        "reason": ("conflict", "handler", "store_away"),
+    }[label]
+    before = {value: counted(name, service=service, **{label: value}) for value in known}
+    yield found
+    for value in known:
+        grown = counted(name, service=service, **{label: value}) - before[value]
+        if grown:
+            found[value] = grown

@@ -1,7 +1,6 @@
 """Each record is counted once, by what became of it, and only when that is committed."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -10,7 +9,7 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.service import Service
 from busbar.runtime.store import Cause, Store, Transaction
 from busbar.testing import ManualClock, RecordingPublisher
-from support.metrics import counted
+from support.metrics import counted, counting
 from support.runtime import (
     SOURCE,
     Toy,
@@ -25,22 +24,6 @@ from support.runtime import (
 from support.sql import own
 
 OWN = "payments/dev/stream/own"
-
-
-@contextmanager
-def counting(name: str, label: str, service: str = "policy") -> Iterator[dict[str, float]]:
-    """By how much the samples of ``name`` grow during the block, by ``label``."""
-    found: dict[str, float] = {}
-    known = {
-        "outcome": ("handled", "repeated", "skipped", "parked", "waiting", "dead_lettered"),
-        "reason": ("conflict", "handler", "store_away"),
-    }[label]
-    before = {value: counted(name, service=service, **{label: value}) for value in known}
-    yield found
-    for value in known:
-        grown = counted(name, service=service, **{label: value}) - before[value]
-        if grown:
-            found[value] = grown
 
 
 async def test_records_are_counted_by_what_became_of_them(toy: Toy) -> None:

@@ -14,6 +14,7 @@ from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.testing import ManualClock
+from support.metrics import counting
 from support.runtime import (
     SOURCE,
     Toy,
@@ -133,15 +134,15 @@ async def test_a_process_that_lost_its_partition_cannot_commit_what_the_other_on
 
 
 async def test_types_that_nobody_asked_for_are_skipped_and_counted(toy: Toy) -> None:
-    await toy.engine.handle_batch(
-        [
-            record(0, {}, type_="busbar.future.thing.v9"),
-            record(1),
-            record(2, {}, type_=ApplySubscription.TYPE),
-        ]
-    )
+    batch = [
+        record(0, {}, type_="busbar.future.thing.v9"),
+        record(1),
+        record(2, {}, type_=ApplySubscription.TYPE),
+    ]
+    with counting("busbar_consumer_records_total", "outcome") as found:
+        await toy.engine.handle_batch(batch)
     assert await toy.done() == [1]
-    assert toy.engine._dispatcher.skipped == 2
+    assert found == {"handled": 1, "skipped": 2}
     assert await toy.offsets() == {(TOPIC, 0): 3}
     assert (await toy.effects())["inbox"] == 1
 

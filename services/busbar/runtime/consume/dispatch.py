@@ -46,6 +46,14 @@ class Readable(NamedTuple):
     envelope: Envelope
 
 
+class DispatchCounts(NamedTuple):
+    """How many events of a batch were handled, skipped as unsubscribed, or seen before."""
+
+    handled: int
+    skipped: int
+    repeated: int
+
+
 class Dispatcher:
     """Gives each event to its handler, once."""
 
@@ -58,17 +66,16 @@ class Dispatcher:
             RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
             DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redriving.discard),
         }
-        self.skipped = 0
-        """Events of types that nobody here asked for."""
 
-    async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> int:
-        """Handle those of ``items`` that are wanted and new to the inbox, in order; how many."""
+    async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> DispatchCounts:
+        """Handle those of ``items`` that are subscribed to and new to the inbox, in order."""
+        skipped = 0
         first_in_batch: dict[Identity, Readable] = {}
         repeated: list[Readable] = []
         for item in items:
             identity = (item.envelope.source, item.envelope.id)
             if not self._wants(item):
-                self.skipped += 1
+                skipped += 1
             elif identity in first_in_batch:
                 repeated.append(item)
             else:
@@ -81,7 +88,7 @@ class Dispatcher:
         digests |= {identity: before for identity, before in seen.items() if before is not None}
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
-        return len(new)
+        return DispatchCounts(len(new), skipped, len(known) + len(repeated))
 
     def _parse(self, item: Readable) -> Message | Problem:
         """What is in the event for its handler, or why there is nothing."""
