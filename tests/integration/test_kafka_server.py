@@ -271,7 +271,7 @@ def test_a_broken_maven_is_told_with_its_last_lines(tmp_path: Path, source: jars
     assert ".maven.log" in caught.value.fix
     for noise in ("Something.java", "-X switch", "Scanning", "secret"):
         assert noise not in said
-    assert jars.present(source) is None
+    assert jars.find(source) is None
 
 
 def test_a_missing_network_says_so(tmp_path: Path, source: jars.JarSource) -> None:
@@ -340,7 +340,7 @@ def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource
     for thread in threads:
         thread.join()
     assert (source.folder / "runs").read_text().count("run") == 1
-    assert jars.present(source) is not None
+    assert jars.find(source) is not None
 
 
 def test_the_checkout_keeps_its_jars_for_everybody(tmp_path: Path) -> None:

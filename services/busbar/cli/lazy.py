@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from busbar.cli.shared.failures import handle
-from busbar.cli.shared.options import hoisted, options_of
+from busbar.cli.shared.options import hoist_global_options, options_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +70,12 @@ def load(name: str) -> Any:
     if hasattr(module, "app"):
         holder.add_typer(module.app, name=name, epilog=epilog)
     else:
-        holder.command(name=name, help=_unwrapped(module.command), epilog=epilog)(module.command)
+        holder.command(name=name, help=_unwrap(module.command), epilog=epilog)(module.command)
     group = typer.main.get_command(holder)
     return group.commands[name] if isinstance(group, TyperGroup) else group
 
 
-def _unwrapped(command: Any) -> str:
+def _unwrap(command: Any) -> str:
     """The documentation of ``command`` with a line per paragraph: the terminal wraps it."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
@@ -92,7 +92,7 @@ class Root(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Let global options stand anywhere."""
-        return super().parse_args(ctx, hoisted(args))
+        return super().parse_args(ctx, hoist_global_options(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Load the command that is meant."""

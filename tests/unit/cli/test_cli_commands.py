@@ -26,7 +26,7 @@ DOCUMENT = json.dumps(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SHORT", "_STEADY"):
+    for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
         monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 

@@ -17,7 +17,7 @@ from busbar.cli.lazy import COMMANDS, load
 from busbar.cli.local.token import ensure_token, read_token
 from busbar.cli.shared import connect
 from busbar.cli.shared.exits import MEANINGS, ExitCode
-from busbar.cli.shared.options import hoisted
+from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, problem
@@ -39,7 +39,7 @@ def leaves() -> list[tuple[str, ...]]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SHORT", "_STEADY"):
+    for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
         monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 
@@ -176,7 +176,7 @@ def test_colours_are_left_out_where_nobody_sees_them(busbar: Run, gateway: FakeG
 
 
 def test_global_options_may_stand_anywhere_but_not_behind_two_hyphens() -> None:
-    assert hoisted(["get", "x", "--url", "u", "--debug", "--home=h"]) == [
+    assert hoist_global_options(["get", "x", "--url", "u", "--debug", "--home=h"]) == [
         "--url",
         "u",
         "--debug",
@@ -184,8 +184,8 @@ def test_global_options_may_stand_anywhere_but_not_behind_two_hyphens() -> None:
         "get",
         "x",
     ]
-    assert hoisted(["get", "--", "--url", "u"]) == ["get", "--", "--url", "u"]
-    assert hoisted(["get", "--url"]) == ["get", "--url"]
+    assert hoist_global_options(["get", "--", "--url", "u"]) == ["get", "--", "--url", "u"]
+    assert hoist_global_options(["get", "--url"]) == ["get", "--url"]
 
 
 def test_a_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from busbar.cli.app import app
 from busbar.cli.local import NotReady, Platform, ServicePlan, plan_services
 from busbar.cli.local.backoff import Backoff
 from busbar.cli.local.kafka import Progress
-from busbar.cli.local.logs import last_words, open_log
+from busbar.cli.local.logs import last_error, open_log
 from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.host.instances import member_name
@@ -111,7 +111,7 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self.brokers: list[StubBroker] = []
         self.platforms: list[Platform] = []
 
@@ -127,7 +127,7 @@ class Stage:
             gateway_port=gateway_port,
             start_broker=start_broker,
             services=stubs(*(names or ("policy", "audit"))),
-            tell=self.told.append,
+            report=self.reports.append,
             grace=grace,
             instances=instances,
         )
@@ -139,7 +139,7 @@ class Stage:
         (self.home / name).touch()
 
     @property
-    def notice(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.home / "up.json").read_text())
         return found
 
@@ -149,7 +149,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path / "home")
     yield made
     for platform in made.platforms:
-        platform.hurry()
+        platform.kill()
         platform.stop()
 
 
@@ -177,12 +177,12 @@ def test_a_platform_becomes_ready_and_writes_down_what_runs(stage: Stage) -> Non
     with stage.platform() as platform:
         platform.wait_ready(progress.append)
         assert sorted(progress) == ["audit is ready", "policy is ready"]
-        notice = stage.notice
-        assert notice["pid"] == os.getpid()
-        assert notice["bootstrap"] == platform.bootstrap == "127.0.0.1:19092"
-        assert notice["gateway_url"] == platform.url
-        assert {name: known["pid"] for name, known in notice["services"].items()} == platform.pids
-        assert all(known["port"] for known in notice["services"].values())
+        state = stage.state
+        assert state["pid"] == os.getpid()
+        assert state["bootstrap"] == platform.bootstrap == "127.0.0.1:19092"
+        assert state["gateway_url"] == platform.url
+        assert {name: known["pid"] for name, known in state["services"].items()} == platform.pids
+        assert all(known["port"] for known in state["services"].values())
         assert "starting policy" in (stage.home / "logs" / "policy.log").read_text()
         for private in (stage.home / "token", stage.home / "logs" / "policy.log"):
             assert private.stat().st_mode & 0o777 == 0o600
@@ -199,8 +199,8 @@ def test_stopping_ends_the_services_before_the_broker_and_leaves_nothing(stage: 
     stopped = (stage.home / "stopped").read_text().split()
     assert sorted(stopped[:2]) == ["audit", "policy"]
     assert stopped[2:] == ["kafka"]
-    assert stage.notice["pid"] is None
-    assert stage.notice["bootstrap"] == "127.0.0.1:19092"
+    assert stage.state["pid"] is None
+    assert stage.state["bootstrap"] == "127.0.0.1:19092"
 
 
 def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None:
@@ -211,8 +211,10 @@ def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None
         after = eventually(lambda: _another(platform, before))
         platform.wait_ready()
         assert after["audit"] == before["audit"]
-        assert stage.notice["services"]["policy"]["pid"] == after["policy"]
-        assert any("policy ended (killed by SIGKILL); starting again now" in x for x in stage.told)
+        assert stage.state["services"]["policy"]["pid"] == after["policy"]
+        assert any(
+            "policy ended (killed by SIGKILL); starting again now" in x for x in stage.reports
+        )
 
 
 def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | None:
@@ -225,7 +227,7 @@ def test_a_broker_that_dies_is_started_again(stage: Stage) -> None:
         platform.wait_ready()
         os.kill(stage.brokers[0].pid or 0, signal.SIGKILL)
         eventually(lambda: stage.brokers[0].starts == 2 and stage.brokers[0].pid)
-        assert "Kafka ended; starting it again" in stage.told
+        assert "Kafka ended; starting it again" in stage.reports
 
 
 def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stage: Stage) -> None:
@@ -358,7 +360,7 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
             lines.append(line.strip())
             if line.startswith("Ctrl-C"):
                 break
-        pids = [known["pid"] for known in stage.notice["services"].values()]
+        pids = [known["pid"] for known in stage.state["services"].values()]
         command.send_signal(number)
         lines += command.stdout.read().split("\n")
         assert command.wait(20) == 0
@@ -464,6 +466,6 @@ def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Pat
         since = file.tell()
         file.write(b"just a line\n\n")
     assert (tmp_path / "policy.log.1").stat().st_size > 10 * 1024 * 1024
-    assert last_words(log, since=since) == ("just a line", "")
-    assert last_words(log, since=0) == ("old", "old fix")
-    assert last_words(log, since=log.stat().st_size) == ("it said nothing", "")
+    assert last_error(log, since=since) == ("just a line", "")
+    assert last_error(log, since=0) == ("old", "old fix")
+    assert last_error(log, since=log.stat().st_size) == ("it said nothing", "")

@@ -14,12 +14,11 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest  # noq
 from rich.console import Console
 
 from busbar.cli.commands import status
-from busbar.cli.local.addresses import addresses
-from busbar.cli.status import picture as pictures
-from busbar.cli.status.asking import look_at
-from busbar.cli.status.picture import Look, picture
+from busbar.cli.local.addresses import read_addresses
+from busbar.cli.status.overview import Overview, ProcessSnapshot, summarize
+from busbar.cli.status.polling import fetch_all
 from busbar.cli.status.samples import parse
-from busbar.cli.status.screen import WIDE, as_json, drawn
+from busbar.cli.status.screen import WIDE_COLUMNS, as_json, render
 from unit.sdk.running import Run
 
 
@@ -30,14 +29,16 @@ def told(service: str = "policy", records: float = 0, **more: float) -> str:
     return "# HELP a b\n" + "\n".join(lines) + "\n"
 
 
-def look(text: str | None, at: float = 0, *, pid: int = 1, problem: str = "") -> Look:
-    return Look("policy", pid, at, problem, None if text is None else parse(text))
+def snapshot(
+    text: str | None, at: float = 0, *, pid: int = 1, problem: str = ""
+) -> ProcessSnapshot:
+    return ProcessSnapshot("policy", pid, at, problem, None if text is None else parse(text))
 
 
-def shown(found: pictures.Picture, width: int = WIDE) -> str:
+def shown(found: Overview, width: int = WIDE_COLUMNS) -> str:
     console = Console(width=width, force_terminal=False, emoji=False)
     with console.capture() as capture:
-        console.print(drawn(found, width=width))
+        console.print(render(found, width=width))
     return capture.get()
 
 
@@ -60,33 +61,40 @@ def test_what_is_no_sample_is_passed_over(text: str) -> None:
 
 def test_samples_are_summed_by_a_label_whatever_others_there_are() -> None:
     found = parse('a{k="x",o="1"} 1\na{k="x",o="2"} 2\na{k="y",o="1"} 4\na 8\nb{k="x"} 16\n')
-    assert found.by("k", "a") == {"x": 3, "y": 4}
+    assert found.total_by("k", "a") == {"x": 3, "y": 4}
     assert (found.total("a", k="x"), found.total("a"), found.total("c")) == (3, 15, None)
-    assert (found.most("a", k="x"), found.most("c")) == (2, None)
+    assert (found.largest("a", k="x"), found.largest("c")) == (2, None)
 
 
 # -- the picture --------------------------------------------------------------------------------
 
 
 def test_rates_are_what_counters_grew_by_between_two_looks() -> None:
-    before, now = look(told(records=100), 10), look(told(records=160), 12)
-    (found,) = picture({"policy": before}, {"policy": now}).processes
+    before, now = snapshot(told(records=100), 10), snapshot(told(records=160), 12)
+    (found,) = summarize({"policy": before}, {"policy": now}).processes
     assert found.records_per_second == 30
 
 
 @pytest.mark.parametrize(
     "before",
-    [None, look(None, 10), look(told(records=100), 10, pid=2), look(told(records=100), 12)],
+    [
+        None,
+        snapshot(None, 10),
+        snapshot(told(records=100), 10, pid=2),
+        snapshot(told(records=100), 12),
+    ],
     ids=["no earlier look", "no metrics then", "another process", "no time between"],
 )
-def test_what_cannot_be_compared_has_no_rate(before: Look | None) -> None:
+def test_what_cannot_be_compared_has_no_rate(before: ProcessSnapshot | None) -> None:
     earlier = {"policy": before} if before else {}
-    (found,) = picture(earlier, {"policy": look(told(records=160), 12)}).processes
+    (found,) = summarize(earlier, {"policy": snapshot(told(records=160), 12)}).processes
     assert found.records_per_second is None
 
 
 def test_a_counter_that_began_anew_counts_from_nothing() -> None:
-    found = picture({"policy": look(told(records=100), 10)}, {"policy": look(told(records=4), 12)})
+    found = summarize(
+        {"policy": snapshot(told(records=100), 10)}, {"policy": snapshot(told(records=4), 12)}
+    )
     assert found.processes[0].records_per_second == 2
 
 
@@ -99,7 +107,7 @@ def test_gauges_are_shown_as_they_are() -> None:
         )
         + 'busbar_tasks_due{kind="a"} 2\nbusbar_tasks_due{kind="b"} 3\n'
     )
-    (found,) = picture({}, {"policy": look(text)}).processes
+    (found,) = summarize({}, {"policy": snapshot(text)}).processes
     assert (found.lag_seconds, found.stopped, found.backlog_events) == (7.5, True, 3)
     assert (found.tasks_due, found.guard_lag_seconds) == (5, None)
 
@@ -109,9 +117,9 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
         name = "busbar_policy_decisions_total"
         return f'{name}{{outcome="allowed"}} {allowed}\n{name}{{outcome="denied"}} {denied}\n'
 
-    before = {"policy": look(of(10, 0), 1), "policy.2": look(of(5, 1), 1)}
-    now = {"policy": look(of(20, 0), 2), "policy.2": look(of(9, 3), 2)}
-    found = picture(before, now)
+    before = {"policy": snapshot(of(10, 0), 1), "policy.2": snapshot(of(5, 1), 1)}
+    now = {"policy": snapshot(of(20, 0), 2), "policy.2": snapshot(of(9, 3), 2)}
+    found = summarize(before, now)
     assert found.decisions.total == {"allowed": 29, "denied": 3}
     assert found.decisions.per_second == {"allowed": 14, "denied": 2}
     assert (found.decisions.known, found.webhooks.known) == (True, False)
@@ -122,10 +130,10 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
 
 def test_a_screen_tells_who_is_not_ready_and_why() -> None:
     now = {
-        "policy": look(told(), problem="kafka: the broker does [not] answer"),
-        "policy.2": look(None),
+        "policy": snapshot(told(), problem="kafka: the broker does [not] answer"),
+        "policy.2": snapshot(None),
     }
-    text = shown(picture({}, now))
+    text = shown(summarize({}, now))
     assert "policy    not ready" in text
     assert "policy: kafka: the broker does [not] answer" in text
     assert "policy.2: it gives no metrics (BUSBAR_METRICS is false)" in text
@@ -133,7 +141,7 @@ def test_a_screen_tells_who_is_not_ready_and_why() -> None:
 
 def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
     text = told(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
-    found = picture({}, {"provisioner": look(text)})
+    found = summarize({}, {"provisioner": snapshot(text)})
     narrow = shown(found, 80)
     assert max(map(len, narrow.splitlines())) <= 80
     for word in ("process", "records/s", "lag", "parked", "unpublished", "due", "oldest"):
@@ -144,12 +152,12 @@ def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
 
 def test_long_times_are_told_in_minutes_and_hours() -> None:
     for seconds, words in ((59.0, "59.0 s"), (600.0, "10.0 min"), (7200.0, "2.0 h")):
-        found = picture({}, {"policy": look(told(busbar_consumer_lag_seconds=seconds))})
+        found = summarize({}, {"policy": snapshot(told(busbar_consumer_lag_seconds=seconds))})
         assert words in shown(found)
 
 
 def test_programs_get_numbers_and_null_for_what_is_not_known() -> None:
-    found = as_json(picture({}, {"policy": look(told(busbar_consumer_lag_seconds=2))}))
+    found = as_json(summarize({}, {"policy": snapshot(told(busbar_consumer_lag_seconds=2))}))
     (process,) = json.loads(json.dumps(found))["processes"]
     assert (process["lag_seconds"], process["records_per_second"]) == (2, None)
 
@@ -208,7 +216,7 @@ def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Pat
         written(place, "audit", "http://127.0.0.1:1")
         written(place, "gateway", url)
         (place / "run" / "notifier.json").write_text("{half")
-        found = look_at(addresses(place))
+        found = fetch_all(read_addresses(place))
     assert sorted(found) == ["audit", "gateway", "policy", "policy.2"]
     assert found["policy"].problem == "store: the database does not answer"
     assert found["policy"].samples is not None
@@ -222,7 +230,7 @@ def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Pat
 def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> None:
     with answering({"/readyz": ready()}) as url:
         written(place, "policy", url)
-        (found,) = look_at(addresses(place)).values()
+        (found,) = fetch_all(read_addresses(place)).values()
     assert (found.problem, found.samples, found.answers) == ("", None, True)
 
 
@@ -231,7 +239,7 @@ def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> 
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(status, "REFRESH_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -261,12 +269,14 @@ def test_one_screen_is_printed_and_one_document_for_programs(busbar: Run, home: 
 def test_through_a_pipe_a_screen_follows_the_other_until_the_platform_is_gone(
     busbar: Run, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
-    looks = iter([{"policy": look(told(records=1), 1)}, {"policy": look(told(records=3), 2)}])
+    snapshots = iter(
+        [{"policy": snapshot(told(records=1), 1)}, {"policy": snapshot(told(records=3), 2)}]
+    )
 
-    def next_look(known: object) -> dict[str, Look]:  # noqa: ARG001 - asked in its place
-        return next(looks, {})
+    def next_snapshots(known: object) -> dict[str, ProcessSnapshot]:  # noqa: ARG001 - asked in its place
+        return next(snapshots, {})
 
-    monkeypatch.setattr(status, "look_at", next_look)
+    monkeypatch.setattr(status, "fetch_all", next_snapshots)
     result = busbar("status", "-o", output)
     assert result.exit_code == 7
     assert len([line for line in result.stdout.splitlines() if "policy" in line]) == 1

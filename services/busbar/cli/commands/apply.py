@@ -57,7 +57,7 @@ def command(
             try:
                 accepted.append(await client.publish(event))
             except Exception:
-                _tell_partial(accepted, events)
+                _report_partial(accepted, events)
                 raise
         if wait:
             return await follow_all(client, accepted, within=timeout, output=output)
@@ -67,7 +67,7 @@ def command(
     raise typer.Exit(call(options_of(context), body, source=source))
 
 
-def _tell_partial(accepted: list[Accepted], events: list[Envelope]) -> None:
+def _report_partial(accepted: list[Accepted], events: list[Envelope]) -> None:
     """Name what has been published before the error that follows."""
     for one in accepted:
         errors().print(f"published before the error: operation {plain(one.operation)}")

@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_LOOK_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 
 DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metavar="DEAD_LETTER")]
 
@@ -53,7 +53,7 @@ def list_dead_letters(
         return [dead_letter async for dead_letter in client.dead_letters(service=service)]
 
     found = call(options_of(context), body)
-    dead_letters = [one for one in found if not (waiting and _state(one) in _OVER)]
+    dead_letters = [one for one in found if not (waiting and _state(one) in _FINISHED)]
     if output is Output.JSON:
         print_json(dead_letters)
         return
@@ -111,7 +111,9 @@ def redrive(
     If its ordering key is parked, the records before it are handled first. Exit codes: 0 handled,
     4 failed again, 5 no outcome in time.
     """
-    _ask(context, dead_letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output)
+    _request(
+        context, dead_letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output
+    )
 
 
 @app.command(
@@ -129,7 +131,7 @@ def discard(
     The dead letter itself is kept. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
     outcome in time.
     """
-    _ask(
+    _request(
         context, dead_letter, Client.discard, "discarded", wait=wait, timeout=timeout, output=output
     )
 
@@ -140,7 +142,7 @@ class _Send(Protocol):
     ) -> Awaitable[object]: ...
 
 
-def _ask(
+def _request(
     context: typer.Context,
     dead_letter: str,
     send: _Send,
@@ -181,7 +183,7 @@ async def _redriven(client: Client, before: DeadLetter) -> DeadLetter:
         now = await client.dead_letter(before.dead_letter)
         if len(now.redriven) > len(before.redriven):
             return now
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 def _last(dead_letter: DeadLetter) -> dict[str, Any]:
@@ -189,13 +191,13 @@ def _last(dead_letter: DeadLetter) -> dict[str, Any]:
     return last if isinstance(last, dict) else {"outcome": last}
 
 
-_OVER = frozenset({"handled", "discarded", "recovered"})
+_FINISHED = frozenset({"handled", "discarded", "recovered"})
 
 
 def _state(dead_letter: DeadLetter) -> str:
     """What has become of it so far."""
     outcome = _outcome(dead_letter)
-    if outcome in _OVER:
+    if outcome in _FINISHED:
         return outcome
     if dead_letter.recovered:
         return "recovered"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.local import addresses
-from busbar.cli.local.ready import answer
+from busbar.cli.local.ready import check
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 
@@ -25,14 +25,14 @@ def command(
     """
     options = options_of(context)
     home = options.home or options.settings().home
-    names = (service,) if service is not None else addresses.names(home)
+    names = (service,) if service is not None else addresses.process_names(home)
     if not names:
         raise CommandError(
             f"No service has been started in {home}.",
             fix="Start one with `busbar run SERVICE`, or all with `busbar up`.",
             code=ExitCode.UNREACHABLE,
         )
-    problems = {name: answer(home, name).problem for name in names}
+    problems = {name: check(home, name).problem for name in names}
     for name, problem in problems.items():
         if not problem:
             typer.echo(f"{name} is ready")

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from busbar.cli.replay.compare import Comparison, Replay
-from busbar.cli.replay.scratch import Counts, Scratch
+from busbar.cli.replay.scratch import Counts, ScratchState
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
-from busbar.cli.shared.progress import Patience
+from busbar.cli.shared.progress import DelayedStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client
@@ -52,8 +52,10 @@ async def _replay(client: Client) -> tuple[Counts, Comparison]:
     with tempfile.TemporaryDirectory(prefix="busbar-replay-") as folder:
         store = await open_store(Path(folder) / "replay.db", service="replay", clock=SystemClock())
         try:
-            async with Patience() as patience:
-                replay = Replay(client, Scratch(store), pause=asyncio.sleep, progress=patience.say)
+            async with DelayedStatus() as status:
+                replay = Replay(
+                    client, ScratchState(store), pause=asyncio.sleep, progress=status.update
+                )
                 comparison = await replay.run()
                 return replay.counts, comparison
         finally:

@@ -73,8 +73,8 @@ def put(
     the new value at its next use.
     """
     reference = reference_to(name)
-    value = _value(file)
-    _with(context, lambda store: store.put(reference, value, team=team))
+    value = _read_value(file)
+    _with_store(context, lambda store: store.put(reference, value, team=team))
     owner = "the platform" if team is None else f"the team {team}"
     typer.echo(f"stored  {reference}  for {owner}")
 
@@ -86,14 +86,14 @@ def list_secrets(context: typer.Context, output: OutputOption = Output.TABLE) ->
     async def body(store: SecretStore) -> tuple[list[SecretEntry], str]:
         return await store.entries(), store.key_id
 
-    found, key_id = _with(context, body)
+    found, key_id = _with_store(context, body)
     if output is Output.JSON:
-        print_json([_told(entry, key_id) for entry in found])
+        print_json([_fields(entry, key_id) for entry in found])
         return
     if not found:
         typer.echo("There are no secrets.")
         return
-    rows = [[plain(value or "") for value in _told(entry, key_id).values()] for entry in found]
+    rows = [[plain(value or "") for value in _fields(entry, key_id).values()] for entry in found]
     print_table(("secret", "team", "stored", "data key", "opens"), rows)
 
 
@@ -111,9 +111,9 @@ def show(
     to a program, by a pipe.
     """
     reference = reference_to(name)
-    found = _with(context, lambda store: _known(store, reference))
+    found = _with_store(context, lambda store: _find(store, reference))
     if not reveal:
-        print_fields(_told(found, found.key_id))
+        print_fields(_fields(found, found.key_id))
         typer.echo("The value is not shown; --reveal prints it.", err=True)
         return
     errors().print(f"[yellow]warning:[/] this is the value of {plain(reference)}: keep it to you")
@@ -124,8 +124,8 @@ def show(
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a secret. Deliveries that are signed with it wait until it is stored again."""
     reference = reference_to(name)
-    if not _with(context, lambda store: store.remove(reference)):
-        raise _not_there(reference)
+    if not _with_store(context, lambda store: store.remove(reference)):
+        raise _not_found(reference)
     typer.echo(f"removed  {reference}")
 
 
@@ -143,12 +143,12 @@ def rekey(
     Run this, and start the services. Dead letters stay sealed with the old
     key: redrive those that matter first.
     """
-    old = read_cipher(SecretStr(_text(old_key)))
-    count = _with(context, lambda store: store.rekey(old))
+    old = read_cipher(SecretStr(_read_text(old_key)))
+    count = _with_store(context, lambda store: store.rekey(old))
     typer.echo(f"sealed anew  {count} secret(s)")
 
 
-def _with(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result]]) -> Result:
+def _with_store(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result]]) -> Result:
     async def run() -> Result:
         async with secrets_of(options_of(context).settings()) as store:
             return await body(store)
@@ -163,14 +163,14 @@ def _with(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result
         ) from error
 
 
-async def _known(store: SecretStore, reference: str) -> Secret:
+async def _find(store: SecretStore, reference: str) -> Secret:
     found = await store.find(reference)
     if found is None:
-        raise _not_there(reference)
+        raise _not_found(reference)
     return found
 
 
-def _not_there(reference: str) -> CommandError:
+def _not_found(reference: str) -> CommandError:
     return CommandError(
         f"There is no {reference} here.",
         fix="`busbar secrets list` shows what there is.",
@@ -178,7 +178,7 @@ def _not_there(reference: str) -> CommandError:
     )
 
 
-def _told(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
+def _fields(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
     return {
         "secret": entry.reference,
         "team": entry.team,
@@ -188,27 +188,27 @@ def _told(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
     }
 
 
-def _value(file: Path | None) -> SecretStr:
+def _read_value(file: Path | None) -> SecretStr:
     if file is not None:
-        text = _text(file)
+        text = _read_text(file)
     elif sys.stdin.isatty():
         text = typer.prompt("value", hide_input=True)
     else:
-        text = _decoded(sys.stdin.buffer.read(), "standard input")
+        text = _decode(sys.stdin.buffer.read(), "standard input")
     return SecretStr(text.removesuffix("\n").removesuffix("\r"))
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"The file {file} cannot be read: {error.strerror}.", fix="Name another file."
         ) from error
-    return _decoded(content, f"The file {file}")
+    return _decode(content, f"The file {file}")
 
 
-def _decoded(content: bytes, place: str) -> str:
+def _decode(content: bytes, place: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ from busbar.cli.commands.get import show_resources
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, print_fields
-from busbar.cli.shared.times import moment_of
+from busbar.cli.shared.times import parse_time_argument
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, ResourceView
 
@@ -40,11 +40,11 @@ def command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the resources as they were at a time."""
-    moment = moment_of(at, now=SystemClock().now())
+    time = parse_time_argument(at, now=SystemClock().now())
     which: Literal["recorded", "event"] = "recorded" if by is By.RECORDED else "event"
 
     async def body(client: Client) -> list[ResourceView]:
-        return list(await client.state_at(moment, resource=resource, by=which))
+        return list(await client.state_at(time, resource=resource, by=which))
 
     views = call(options_of(context), body)
     if output is Output.TABLE and resource is not None and len(views) == 1:

@@ -28,7 +28,7 @@ EXAMPLES = (
 )
 
 _SECRET_BYTES = 32
-_LONGEST_NAME = 63
+_MAX_NAME_CHARS = 63
 
 
 def command(
@@ -43,7 +43,7 @@ def command(
     secret: Annotated[
         str | None,
         typer.Option(
-            help="A stored secret of the team (secret:<name>) in place of one that is made."
+            help="A stored secret of the team (secret:<name>) instead of a generated one."
         ),
     ] = None,
     new_secret: Annotated[
@@ -54,23 +54,26 @@ def command(
 ) -> None:
     """Have facts about a team delivered to a URL, signed.
 
-    The signing secret (Standard Webhooks, whsec_…) is made here, kept as the team's own among the
-    secrets of the platform and shown once, on standard error. Subscribing again under the same
-    name changes the subscription and keeps its secret.
+    The signing secret (Standard Webhooks, whsec_…) is generated here, stored as a secret of the
+    team and shown once, on standard error. Subscribing again under the same name changes the
+    subscription and keeps its secret.
     """
     options = options_of(context)
     reference = secret or _reference(team, name)
-    # Everything is checked before a secret is made for it.
+    # Everything is checked before a secret is generated for it.
     intent = intent_of(
         ApplySubscription,
         {"team": team, "name": name, "url": url, "types": types, "secret": reference},
     )
-    made = None
+    secret_value = None
     if secret is None:
-        made = asyncio.run(_keep(options.settings(), reference, team=team, anew=new_secret))
-    if made is not None:
+        secret_value = asyncio.run(
+            _create_secret(options.settings(), reference, team=team, replace=new_secret)
+        )
+    if secret_value is not None:
         typer.echo(
-            f"secret  {made.get_secret_value()}  (shown once; kept as {reference})", err=True
+            f"secret  {secret_value.get_secret_value()}  (shown once; kept as {reference})",
+            err=True,
         )
 
     async def body(client: Client) -> ExitCode:
@@ -80,10 +83,12 @@ def command(
     raise typer.Exit(call(options, body))
 
 
-async def _keep(settings: Settings, reference: str, *, team: str, anew: bool) -> SecretStr | None:
+async def _create_secret(
+    settings: Settings, reference: str, *, team: str, replace: bool
+) -> SecretStr | None:
     """A new secret, stored as ``team``'s own; None if there is one already."""
     async with secrets_of(settings) as store:
-        if not anew and await store.find(reference) is not None:
+        if not replace and await store.find(reference) is not None:
             return None
         value = SecretStr(
             "whsec_" + base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode()
@@ -95,5 +100,5 @@ async def _keep(settings: Settings, reference: str, *, team: str, anew: bool) ->
 def _reference(team: str, name: str) -> str:
     own = f"{team}-{name}"
     # "a-b" + "c" and "a" + "b-c" would share a name, and two long ones would not fit.
-    mark = digest([team, name]).removeprefix("sha256:")[:8]
-    return f"secret:{own[: _LONGEST_NAME - len(mark) - 1]}-{mark}"
+    suffix = digest([team, name]).removeprefix("sha256:")[:8]
+    return f"secret:{own[: _MAX_NAME_CHARS - len(suffix) - 1]}-{suffix}"

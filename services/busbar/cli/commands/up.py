@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.local import Database, NotReady, Platform, Tell
+from busbar.cli.local import Database, NotReady, Platform, Report
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import console, plain
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 class _Stop(BaseException):
-    """SIGINT or SIGTERM came; a BaseException, so that nothing on its way swallows it."""
+    """SIGINT or SIGTERM arrived; a BaseException, so that no handler on its way swallows it."""
 
 
 def command(
@@ -60,7 +60,7 @@ def command(
     settings = options_of(context).settings()
     out = console()
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         if not quiet:
             out.print(plain(text))
 
@@ -71,30 +71,30 @@ def command(
         bootstrap=settings.kafka_bootstrap_servers,
         database=Database.of(settings),
         instances=settings.instances if instances is None else instances,
-        tell=tell,
+        report=report,
     )
-    with _stopping_on_signals(platform, tell):
+    with _stopping_on_signals(platform, report):
         try:
             platform.start()
-            platform.wait_ready(tell)
+            platform.wait_ready(report)
         except NotReady as error:
             raise CommandError(
                 str(error), fix="Read the logs, or try `busbar doctor`.", code=ExitCode.STUCK
             ) from error
-        tell(_summary(platform, settings))
+        report(_summary(platform, settings))
         platform.wait()
 
 
 @contextmanager
-def _stopping_on_signals(platform: Platform, tell: Tell) -> Iterator[None]:
+def _stopping_on_signals(platform: Platform, report: Report) -> Iterator[None]:
     """Stop ``platform`` in order at the first SIGINT or SIGTERM, and at once at the second."""
-    came = threading.Event()
+    stopping = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if came.is_set():
-            platform.hurry()
+        if stopping.is_set():
+            platform.kill()
             return
-        came.set()
+        stopping.set()
         raise _Stop
 
     before = {
@@ -104,11 +104,11 @@ def _stopping_on_signals(platform: Platform, tell: Tell) -> Iterator[None]:
         try:
             yield
         except _Stop:
-            tell("stopping")
+            report("stopping")
         finally:
-            came.set()
+            stopping.set()
             platform.stop()
-        tell("stopped")
+        report("stopped")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -14,7 +14,7 @@ EXAMPLES = (
     "busbar watch --resource payments/dev/event-stream/orders --from-start -o json",
 )
 
-_TOLD = ("step", "change", "reason", "detail", "subscription", "outcome")
+_SHOWN_FIELDS = ("step", "change", "reason", "detail", "subscription", "outcome")
 
 
 def command(
@@ -42,7 +42,7 @@ def command(
             if team is None or (fact.resource or "").startswith(f"{team}/"):
                 _show(fact, output)
 
-    call(options_of(context), body, patient=True)
+    call(options_of(context), body, keep_retrying=True)
 
 
 def _show(fact: FactItem, output: Output) -> None:
@@ -51,10 +51,10 @@ def _show(fact: FactItem, output: Output) -> None:
         return
     about = fact.resource or fact.operation or ""
     line = f"[dim]{plain(fact.time)}[/]  {plain(fact.type)}  [bold]{plain(about)}[/]"
-    console().print(f"{line}  {plain(_told(fact.data))}".rstrip())
+    console().print(f"{line}  {plain(_details(fact.data))}".rstrip())
 
 
-def _told(data: Any) -> str:
+def _details(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
-    return ", ".join(f"{name} {data[name]}" for name in _TOLD if data.get(name))
+    return ", ".join(f"{name} {data[name]}" for name in _SHOWN_FIELDS if data.get(name))

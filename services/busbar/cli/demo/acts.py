@@ -11,9 +11,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from busbar.cli.demo.outside import Stranger
+from busbar.cli.demo.clients import BrokerReader, PlainProducer
 from busbar.cli.demo.stage import ActFailed, Stage, require
-from busbar.cli.demo.world import World
 from busbar.kernel.ids import operation_text
 from busbar.sdk.answers import AuditRecord
 
@@ -21,7 +20,7 @@ APPLY = "busbar.resource.apply.v1"
 ENVIRONMENT = "dev"
 PROMISE = "event-stream"
 HOUR_MS = 3_600_000
-KILL_TRIES = 6
+MAX_KILL_ATTEMPTS = 6
 
 
 @dataclass
@@ -29,8 +28,8 @@ class Scene:
     """Everything that the acts share."""
 
     stage: Stage
-    stranger: Stranger
-    world: World
+    producer: PlainProducer
+    broker: BrokerReader
     home: Path
     bootstrap: str
     team: str
@@ -58,17 +57,17 @@ class Scene:
     ) -> tuple[str, float]:
         """Publish an intent with the ordinary producer; returns its operation and when."""
         id_ = id_ or f"{name}-1"
-        write = self.stranger.structured if structured else self.stranger.binary
+        write = self.producer.send_structured if structured else self.producer.send_binary
         since = time.monotonic()
         place = await write(id_, APPLY, self.intent(name, spec), key=self.resource(name))
         mode = "structured" if structured else "binary"
-        self.stage.tell(
+        self.stage.report(
             "published",
             f"{mode} CloudEvent {id_} by an ordinary Kafka producer  "
             f"({place.topic}[{place.partition}]@{place.offset})",
             since=since,
         )
-        operation = operation_text(self.stranger.source, id_)
+        operation = operation_text(self.producer.source, id_)
         self.operations.append(operation)
         return operation, since
 
@@ -81,10 +80,10 @@ async def act_1(scene: Scene) -> None:
     spec = {"partitions": partitions, "retention_hours": hours}
     operation, since = await scene.send(name, spec)
     await scene.stage.follow(operation, since=since)
-    seen = await scene.world.topic(scene.topic(name))
+    seen = await scene.broker.topic(scene.topic(name))
     require(seen.partitions == partitions, f"the broker has {seen.partitions} partitions")
     require(seen.retention_ms == hours * HOUR_MS, f"the broker keeps {seen.retention_ms} ms")
-    scene.stage.good(
+    scene.stage.passed(
         f"read back from the broker: {scene.topic(name)} has {seen.partitions} partitions, "
         f"retention.ms={seen.retention_ms}"
     )
@@ -96,18 +95,18 @@ async def act_2(scene: Scene) -> None:
     scene.stage.title(2, "one is denied, with the rule and how to fix it")
     operation, since = await scene.send(name, {"retention_hours": 8000}, structured=True)
     records = await scene.stage.follow(operation, since=since)
-    denied = _only(records, "busbar.policy.denied.v1")
+    denied = _only_fact(records, "busbar.policy.denied.v1")
     for violation in denied["violations"]:
-        scene.stage.tell("rule", f"{violation['rule']}: {violation['message']}")
-        scene.stage.tell("fix", violation["fix"])
+        scene.stage.report("rule", f"{violation['rule']}: {violation['message']}")
+        scene.stage.report("fix", violation["fix"])
     require(denied["violations"], "the denial names no rule")
-    require(not await scene.world.topics(scene.topic(name)), "a topic was made all the same")
-    scene.stage.good("nothing was made")
+    require(not await scene.broker.topics(scene.topic(name)), "a topic was made all the same")
+    scene.stage.passed("nothing was made")
 
 
 async def act_3(scene: Scene) -> None:
     """One fails halfway and is compensated."""
-    brokers = await scene.world.brokers()
+    brokers = await scene.broker.brokers()
     name = scene.name("ledger")
     replicas = brokers + 1
     scene.stage.title(
@@ -116,13 +115,15 @@ async def act_3(scene: Scene) -> None:
     spec = {"partitions": 2, "dead_letters": {"enabled": True, "replicas": replicas}}
     operation, since = await scene.send(name, spec)
     records = await scene.stage.follow(operation, since=since)
-    made = [fact["step"] for fact in _all(records, "busbar.resource.step-succeeded.v1")]
+    made = [fact["step"] for fact in _facts_of(records, "busbar.resource.step-succeeded.v1")]
     require(made == ["topic"], f"the first step should have been made, made were: {made}")
-    failed = _only(records, "busbar.resource.failed.v1")
+    failed = _only_fact(records, "busbar.resource.failed.v1")
     require(failed["undone"] == ["topic"], f"undone were: {failed['undone']}")
-    left = await scene.world.topics(scene.topic(name))
+    left = await scene.broker.topics(scene.topic(name))
     require(not left, f"left behind: {left}")
-    scene.stage.good("the broker refused the second topic, so the first was removed: nothing left")
+    scene.stage.passed(
+        "the broker refused the second topic, so the first was removed: nothing left"
+    )
 
 
 async def act_4(scene: Scene) -> None:
@@ -141,24 +142,26 @@ async def act_4(scene: Scene) -> None:
     await scene.stage.follow(operation, since=since)
     records = await scene.stage.until("both copies in the audit log", both)
     for once in ("busbar.policy.allowed.v1", "busbar.resource.provisioned.v1"):
-        _only(records, once)
-    scene.stage.good("two records of the intent, one decision, one effect, one result")
+        _only_fact(records, once)
+    scene.stage.passed("two records of the intent, one decision, one effect, one result")
 
 
 async def act_5(scene: Scene) -> None:
     """The provisioner is killed in the middle."""
     scene.stage.title(5, "one has its provisioner killed (kill -9) in the middle")
-    for attempt in range(1, KILL_TRIES + 1):
+    for attempt in range(1, MAX_KILL_ATTEMPTS + 1):
         name = scene.name("survivor")
-        records = await _kill_in_the_middle(scene, name)
+        records = await _kill_during_saga(scene, name)
         if records is not None:
             await _check_survivor(scene, name, records)
             return
-        scene.stage.tell("missed", f"it was done before the kill (try {attempt}); once more")
-    raise ActFailed(f"the provisioner was too quick to be killed in the middle {KILL_TRIES} times")
+        scene.stage.report("missed", f"it was done before the kill (try {attempt}); once more")
+    raise ActFailed(
+        f"the provisioner was too quick to be killed in the middle {MAX_KILL_ATTEMPTS} times"
+    )
 
 
-async def _kill_in_the_middle(scene: Scene, name: str) -> list[AuditRecord] | None:
+async def _kill_during_saga(scene: Scene, name: str) -> list[AuditRecord] | None:
     """Kill the provisioner at the first step of ``name``; None if that was too late."""
     pid = await scene.stage.until("the provisioner", lambda: _provisioner(scene.home))
     consumer = AIOKafkaConsumer(
@@ -179,20 +182,20 @@ async def _kill_in_the_middle(scene: Scene, name: str) -> list[AuditRecord] | No
                 break
     finally:
         await consumer.stop()
-    scene.stage.tell("kill -9", f"provisioner, process {pid}", since=since)
+    scene.stage.report("kill -9", f"provisioner, process {pid}", since=since)
     records = await scene.stage.follow(operation, since=since)
     epochs = {r.data["epoch"] for r in records if r.type and ".step-" in r.type}
     return records if len(epochs) > 1 else None
 
 
 async def _check_survivor(scene: Scene, name: str, records: list[AuditRecord]) -> None:
-    _only(records, "busbar.resource.provisioned.v1")
-    topics = await scene.world.topics(scene.topic(name))
+    _only_fact(records, "busbar.resource.provisioned.v1")
+    topics = await scene.broker.topics(scene.topic(name))
     expected = [scene.topic(name), f"{scene.topic(name)}-dead-letters"]
     require(topics == expected, f"the broker has {topics}")
-    made = _all(records, "busbar.resource.step-succeeded.v1")
+    made = _facts_of(records, "busbar.resource.step-succeeded.v1")
     require(len(made) == len(expected), f"{len(made)} steps succeeded, not {len(expected)}")
-    scene.stage.good("another process went on under a higher epoch: one result, nothing leaked")
+    scene.stage.passed("another process went on under a higher epoch: one result, nothing leaked")
 
 
 async def _provisioner(home: Path) -> int | None:
@@ -205,12 +208,12 @@ async def _provisioner(home: Path) -> int | None:
     return pid
 
 
-def _all(records: list[AuditRecord], type_: str) -> list[dict[str, Any]]:
+def _facts_of(records: list[AuditRecord], type_: str) -> list[dict[str, Any]]:
     """The facts of a type; one that was published again after a kill is the same fact."""
     return list({record.id: record.data for record in records if record.type == type_}.values())
 
 
-def _only(records: list[AuditRecord], type_: str) -> dict[str, Any]:
-    found = _all(records, type_)
+def _only_fact(records: list[AuditRecord], type_: str) -> dict[str, Any]:
+    found = _facts_of(records, type_)
     require(len(found) == 1, f"{type_} happened {len(found)} times")
     return found[0]

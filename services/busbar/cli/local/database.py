@@ -49,8 +49,8 @@ class Database:
             )
         owner = self.owner_url.get_secret_value()
 
-        async def everything() -> dict[str, str | None]:
-            reached = await migrate(owner, services=SERVICES, role=role, phase=phase)
-            return reached | await migrate_secrets(owner, role=role, phase=phase)
+        async def migrate_all() -> dict[str, str | None]:
+            revisions = await migrate(owner, services=SERVICES, role=role, phase=phase)
+            return revisions | await migrate_secrets(owner, role=role, phase=phase)
 
-        return asyncio.run(everything())
+        return asyncio.run(migrate_all())

@@ -1,4 +1,4 @@
-"""The platform's folder: private, used by one ``busbar up`` at a time, with a notice of it."""
+"""The platform's folder: private, used by one ``busbar up`` at a time, with a state of it."""
 
 import fcntl
 import json
@@ -25,11 +25,11 @@ def prepare(home: Path) -> None:
             f"The folder {home} cannot be used: {error.strerror}.",
             fix="Choose another with --home, or make it writable.",
         ) from error
-    if problem := exposure(home):
+    if problem := permission_problem(home):
         raise ConfigurationError(problem, fix=f"Run: chmod 700 {home}")
 
 
-def exposure(home: Path) -> str | None:
+def permission_problem(home: Path) -> str | None:
     """Why secrets are not safe in ``home``, as a sentence, or None."""
     if home.stat().st_mode & 0o077:
         return f"The folder {home} can be entered by others, and secrets are kept in it."
@@ -44,7 +44,7 @@ class HomeLock:
         self._home = home
         self._file: IO[str] | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the lock.
 
         Raises:
@@ -73,7 +73,21 @@ class HomeLock:
             self._file = None
 
 
-def read_notice(home: Path) -> Mapping[str, Any]:
+def running_pid(home: Path) -> int | None:
+    """The process of the ``busbar up`` that runs in ``home``, or None if none does."""
+    path = home / "up.lock"
+    if not path.exists():
+        return None
+    with path.open("r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            text = file.read().strip()
+            return int(text) if text.isdigit() else None
+    return None
+
+
+def read_state(home: Path) -> Mapping[str, Any]:
     """What ``up.json`` says; nothing if it is not there or makes no sense."""
     try:
         found = json.loads((home / "up.json").read_text(encoding="utf-8"))
@@ -82,8 +96,8 @@ def read_notice(home: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_notice(home: Path, notice: Mapping[str, Any]) -> None:
+def write_state(home: Path, state: Mapping[str, Any]) -> None:
     """Write ``up.json`` at once, so that nobody reads half of it."""
     draft = home / f".up.json.{os.getpid()}"
-    draft.write_text(json.dumps(notice, indent=2) + "\n", encoding="utf-8")
+    draft.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     draft.replace(home / "up.json")

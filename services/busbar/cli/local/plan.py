@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from busbar.messages.topics import SERVICES
 from busbar.runtime.host.instances import process_name
 
-ONCE = frozenset({"gateway"})
+SINGLE_INSTANCE = frozenset({"gateway"})
 """Services that clients reach at one port, so they run once."""
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognized, not bound
@@ -46,15 +46,15 @@ class Wiring:
     @property
     def gateway_url(self) -> str:
         """Where clients reach the gateway."""
-        return f"http://{self._reachable}:{self.gateway_port}"
+        return f"http://{self._connect_host}:{self.gateway_port}"
 
     @property
     def audit_url(self) -> str:
         """Where the gateway reaches audit."""
-        return f"http://{self._reachable}:{self.audit_port}"
+        return f"http://{self._connect_host}:{self.audit_port}"
 
     @property
-    def _reachable(self) -> str:
+    def _connect_host(self) -> str:
         host = "127.0.0.1" if self.host in WILDCARDS else self.host
         return f"[{host}]" if ":" in host else host
 
@@ -63,16 +63,16 @@ def plan_services(wiring: Wiring) -> tuple[ServicePlan, ...]:
     """Every service of the platform, as often as it runs."""
     return tuple(
         ServicePlan(
-            name=process_name(name, copy),
+            name=process_name(name, number),
             command=(sys.executable, "-m", "busbar", "run", name),
-            environment=_environment(wiring, name, copy),
+            environment=_environment(wiring, name, number),
         )
         for name in SERVICES
-        for copy in range(1, 2 if name in ONCE else wiring.instances + 1)
+        for number in range(1, 2 if name in SINGLE_INSTANCE else wiring.instances + 1)
     )
 
 
-def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
+def _environment(wiring: Wiring, name: str, number: int) -> dict[str, str]:
     url = wiring.database_url
     return {
         "BUSBAR_HOME": str(wiring.home),
@@ -82,10 +82,10 @@ def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
         "BUSBAR_AUDIT_URL": wiring.audit_url,
         # Only audit needs a port that others know, its first copy's; a setting of the user's own
         # would be taken by all services at once.
-        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, copy) == ("audit", 1) else 0),
+        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, number) == ("audit", 1) else 0),
         "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
         # Services may not change their history, and so do not learn who may.
         "BUSBAR_DATABASE_OWNER_URL": "",
-        "BUSBAR_INSTANCE_NUMBER": str(copy),
+        "BUSBAR_INSTANCE_NUMBER": str(number),
         "PYTHONUNBUFFERED": "1",
     }

@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from busbar.cli.local.addresses import Address, address
+from busbar.cli.local.addresses import Address, read_address
 
 _TIMEOUT_SECONDS = 2.0
 _OK = 200
@@ -24,31 +24,31 @@ class Readiness:
         return not self.problem
 
 
-def listening(home: Path, name: str, *, pid: int | None) -> Address | None:
+def process_address(home: Path, name: str, *, pid: int | None) -> Address | None:
     """Where the service ``name`` listens, if process ``pid`` says that it does."""
-    found = address(home, name)
+    found = read_address(home, name)
     return found if found is not None and found.pid == pid else None
 
 
-def answer(home: Path, name: str) -> Readiness:
+def check(home: Path, name: str) -> Readiness:
     """How the service ``name`` is, whichever process runs it."""
-    return _readiness(address(home, name))
+    return _readiness(read_address(home, name))
 
 
-def readiness(home: Path, name: str, *, pid: int | None) -> Readiness:
+def check_process(home: Path, name: str, *, pid: int | None) -> Readiness:
     """How the service ``name`` is, if process ``pid`` is the one that runs it."""
     if pid is None:
         return Readiness("it is not running")
-    return _readiness(listening(home, name, pid=pid))
+    return _readiness(process_address(home, name, pid=pid))
 
 
 def _readiness(found: Address | None) -> Readiness:
     if found is None:
         return Readiness("it does not listen yet")
-    return Readiness(_ask(found), found.port)
+    return Readiness(_problem(found), found.port)
 
 
-def _ask(found: Address) -> str:
+def _problem(found: Address) -> str:
     connection = http.client.HTTPConnection(found.host, found.port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/readyz")

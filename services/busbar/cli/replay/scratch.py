@@ -20,7 +20,7 @@ Item = tuple[Kind, str]
 
 KINDS: tuple[Kind, ...] = ("resource", "operation")
 _CONSUMER = "replay"
-_PAGE = 500
+_PAGE_SIZE = 500
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Counts:
     unreadable: int = 0
 
 
-class Scratch:
+class ScratchState:
     """Folds facts, each once, and gives back the views."""
 
     def __init__(self, store: Store) -> None:
@@ -40,7 +40,7 @@ class Scratch:
         self._store = store
         self.counts = Counts()
 
-    async def absorb(self, records: Iterable[AuditRecord]) -> None:
+    async def fold(self, records: Iterable[AuditRecord]) -> None:
         """Fold the facts among ``records``, which continue the log where it was left off."""
         found = list(records)
 
@@ -83,10 +83,10 @@ class Scratch:
             after: str | None = None
             while True:
                 async with self._store.reading() as tx:
-                    page = await tx.documents.find(kind, after=after, limit=_PAGE)
+                    page = await tx.documents.find(kind, after=after, limit=_PAGE_SIZE)
                 for document in page:
                     yield (kind, document.key), document.value
-                if len(page) < _PAGE:
+                if len(page) < _PAGE_SIZE:
                     break
                 after = page[-1].rank
 

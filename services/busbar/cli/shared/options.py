@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from busbar.runtime.core.settings import Settings
 
-_WITH_VALUE = ("--url", "--token-file", "--home")
+_OPTIONS_WITH_VALUE = ("--url", "--token-file", "--home")
 _FLAGS = ("--debug",)
 
 
@@ -76,7 +76,7 @@ def options_of(context: typer.Context) -> Options:
     return found if found is not None else Options()
 
 
-def hoisted(arguments: Sequence[str]) -> list[str]:
+def hoist_global_options(arguments: Sequence[str]) -> list[str]:
     """``arguments`` with the global options first, wherever they stood."""
     first: list[str] = []
     rest: list[str] = []
@@ -85,9 +85,11 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         argument = waiting.pop(0)
         if argument == "--":
             return [*first, *rest, argument, *waiting]
-        if argument in _WITH_VALUE and waiting:
+        if argument in _OPTIONS_WITH_VALUE and waiting:
             first += [argument, waiting.pop(0)]
-        elif argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+        elif argument in _FLAGS or argument.startswith(
+            tuple(f"{name}=" for name in _OPTIONS_WITH_VALUE)
+        ):
             first.append(argument)
         else:
             rest.append(argument)

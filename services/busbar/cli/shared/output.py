@@ -19,7 +19,7 @@ from busbar.messages.views import OperationView
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-_UNBOUNDED = 10_000
+_UNLIMITED_COLUMNS = 10_000
 
 _COLOURS = {
     "succeeded": "green",
@@ -97,7 +97,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*row)
     out = Console(highlight=False, emoji=False)
     if not out.is_terminal:
-        out.width = _UNBOUNDED  # a file or a pipe has no edge
+        out.width = _UNLIMITED_COLUMNS  # a file or a pipe has no edge
     out.print(table)
 
 

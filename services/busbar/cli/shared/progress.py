@@ -6,15 +6,15 @@ from typing import Self
 
 from busbar.cli.shared.output import errors, plain
 
-SILENT_SECONDS = 2.0
+DELAY_SECONDS = 2.0
 
 
-class Patience:
+class DelayedStatus:
     """Shows the last thing said, once two seconds have passed, while the block runs."""
 
-    def __init__(self, *, silent: float = SILENT_SECONDS) -> None:
+    def __init__(self, *, delay: float = DELAY_SECONDS) -> None:
         """Say nothing for ``silent`` seconds."""
-        self._silent = silent
+        self._delay = delay
         self._text = ""
         self._status = errors().status("")
         self._task: asyncio.Task[None] | None = None
@@ -36,14 +36,14 @@ class Patience:
             self._task.cancel()
         self._status.stop()
 
-    def say(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """What is being done now."""
         self._text = text
         if self._shown:
             self._status.update(plain(text))
 
     async def _show(self) -> None:
-        await asyncio.sleep(self._silent)
+        await asyncio.sleep(self._delay)
         self._shown = True
         self._status.update(plain(self._text))
         self._status.start()

@@ -16,7 +16,7 @@ _UNITS = {
 }
 
 
-def moment_of(text: str, *, now: datetime) -> datetime:
+def parse_time_argument(text: str, *, now: datetime) -> datetime:
     """The moment that ``text`` means: ``2026-01-31T12:00:00Z``, ``now``, ``10m ago``, ``2d``.
 
     Raises:

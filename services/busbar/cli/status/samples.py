@@ -44,11 +44,11 @@ class Samples:
         values = self.values(name, **labels)
         return sum(values) if values else None
 
-    def most(self, name: str, **labels: str) -> float | None:
+    def largest(self, name: str, **labels: str) -> float | None:
         """The largest of them; None if there is none."""
         return max(self.values(name, **labels), default=None)
 
-    def by(self, label: str, name: str) -> dict[str, float]:
+    def total_by(self, label: str, name: str) -> dict[str, float]:
         """The sums of the values called ``name``, by what they have as ``label``."""
         sums: dict[str, float] = {}
         for one in self.found:

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from busbar.cli.local.kafka import jars as jar_store
 from busbar.cli.local.kafka import wire
-from busbar.cli.local.kafka.broker import Broker, GivenBroker, Progress, quiet
+from busbar.cli.local.kafka.broker import Broker, ExternalBroker, Progress, quiet
 from busbar.cli.local.kafka.docker import DockerKafka
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.kafka.server import KafkaServer
 from busbar.kernel.errors import ConfigurationError
 
-__all__ = ["Broker", "DockerKafka", "GivenBroker", "KafkaServer", "Progress", "provide"]
+__all__ = ["Broker", "DockerKafka", "ExternalBroker", "KafkaServer", "Progress", "provide"]
 
-_GET_ONE = (
+_INSTALL_HINT = (
     "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), or start a Docker"
     " engine, or name a broker in KAFKA_BOOTSTRAP_SERVERS=host:port."
 )
@@ -41,8 +41,8 @@ def provide(
     """
     if bootstrap:
         check_reachable(bootstrap)
-        return GivenBroker(bootstrap)
-    broker = _find(
+        return ExternalBroker(bootstrap)
+    broker = _choose_broker(
         home,
         port=port,
         data_dir=data_dir or home / "kafka" / "data",
@@ -75,7 +75,7 @@ def check_reachable(bootstrap: str) -> None:
     )
 
 
-def _find(
+def _choose_broker(
     home: Path,
     *,
     port: int,
@@ -87,7 +87,7 @@ def _find(
 ) -> Broker:
     source = jar_store.locate(home)
     java = find_java(java_home=java_home, search_path=search_path)
-    jars = jar_store.present(source)
+    jars = jar_store.find(source)
     missing = [] if java.usable else [java]
     if java.usable and jars is None:
         maven = find_maven(search_path=search_path)
@@ -102,5 +102,5 @@ def _find(
     docker = find_docker(search_path=search_path)
     if docker.usable:
         return DockerKafka(port=port, search_path=search_path, on_progress=on_progress)
-    looked_for = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
-    raise ConfigurationError(f"Nothing here can run Kafka. {looked_for}.", fix=_GET_ONE)
+    problems = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
+    raise ConfigurationError(f"Nothing here can run Kafka. {problems}.", fix=_INSTALL_HINT)

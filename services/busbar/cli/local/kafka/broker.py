@@ -37,7 +37,7 @@ class Broker(Protocol):
         ...
 
 
-class GivenBroker:
+class ExternalBroker:
     """Servers that somebody else runs: never started or stopped by us."""
 
     def __init__(self, bootstrap: str) -> None:

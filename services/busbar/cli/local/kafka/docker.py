@@ -11,11 +11,11 @@ from typing import Any
 
 from busbar.cli.local.kafka import config
 from busbar.cli.local.kafka.broker import Progress, quiet
-from busbar.cli.local.kafka.probe import GET_JAVA, GET_MAVEN, find_docker
+from busbar.cli.local.kafka.probe import INSTALL_JAVA, INSTALL_MAVEN, find_docker
 from busbar.kernel.errors import BusbarError, ConfigurationError
 
-_PATIENCE = 180
-_INSTEAD = f"Or do without Docker. {GET_JAVA} {GET_MAVEN}"
+_START_TIMEOUT_SECONDS = 180
+_WITHOUT_DOCKER = f"Or do without Docker. {INSTALL_JAVA} {INSTALL_MAVEN}"
 
 
 class DockerKafka:
@@ -33,7 +33,7 @@ class DockerKafka:
         self._port = port
         self._image = image
         self._search_path = search_path
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._monotonic = monotonic
         self._container: Any = None
 
@@ -65,21 +65,22 @@ class DockerKafka:
         engine = find_docker(search_path=self._search_path)
         if not engine.usable:
             raise ConfigurationError(
-                f"Kafka cannot run in Docker: {engine.problem}.", fix=f"{engine.fix} {_INSTEAD}"
+                f"Kafka cannot run in Docker: {engine.problem}.",
+                fix=f"{engine.fix} {_WITHOUT_DOCKER}",
             )
-        container = self._build(_load())
+        container = self._build(_import_testcontainers())
         started = self._monotonic()
-        self._tell("starting Kafka in Docker (the first time it fetches the image)", 0.0)
+        self._on_progress("starting Kafka in Docker (the first time it fetches the image)", 0.0)
         try:
-            container.start(timeout=_PATIENCE)
+            container.start(timeout=_START_TIMEOUT_SECONDS)
         except Exception as error:
             container.stop()
             raise ConfigurationError(
                 f"Kafka did not start in Docker: {error}.",
-                fix=f"Look at `docker ps -a`. {_INSTEAD}",
+                fix=f"Look at `docker ps -a`. {_WITHOUT_DOCKER}",
             ) from error
         self._container = container
-        self._tell(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
+        self._on_progress(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
 
     def stop(self) -> None:
         """Remove the container, and its records with it."""
@@ -97,12 +98,12 @@ class DockerKafka:
         return container
 
 
-def _load() -> Any:
+def _import_testcontainers() -> Any:
     """The Kafka module of testcontainers, which an installed busbar does not bring along."""
     try:
         return importlib.import_module("testcontainers.community.kafka")
     except ImportError as error:
         raise ConfigurationError(
             "Kafka cannot run in Docker: the Python package testcontainers is not installed.",
-            fix=f"Install it: pip install 'testcontainers>=4.15'. {_INSTEAD}",
+            fix=f"Install it: pip install 'testcontainers>=4.15'. {_WITHOUT_DOCKER}",
         ) from error

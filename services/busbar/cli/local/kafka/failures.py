@@ -5,8 +5,8 @@ from pathlib import Path
 
 from busbar.kernel.errors import ConfigurationError
 
-_IN_USE = re.compile(r"Address already in use")
-_BIND = re.compile(r"failed to bind to [^\s:]*:(?P<port>\d+)")
+_PORT_IN_USE = re.compile(r"Address already in use")
+_BIND_FAILURE = re.compile(r"failed to bind to [^\s:]*:(?P<port>\d+)")
 _LOCKED = re.compile(r"Failed to acquire lock on file \.lock in")
 _KNOWN = (
     (re.compile(r"No space left on device"), "The disk is full.", "Make room on it."),
@@ -23,8 +23,8 @@ _KNOWN = (
 )
 _CAUSE = re.compile(r"^(?:Caused by: )?[\w.$]+(?:Exception|Error): (?P<what>.+)$", re.MULTILINE)
 _ERROR = re.compile(r"^\S+ (?:ERROR|FATAL) (?P<what>.+)$", re.MULTILINE)
-_CHATTER = re.compile(r"^Picked up |^\S.*\bwarning: |^SLF4J: ")
-_LONGEST = 300
+_NOISE = re.compile(r"^Picked up |^\S.*\bwarning: |^SLF4J: ")
+_MAX_REASON_CHARS = 300
 
 
 class PortInUse(ConfigurationError):
@@ -38,7 +38,7 @@ class PortInUse(ConfigurationError):
         self.port = port
 
 
-def locked(data: Path) -> ConfigurationError:
+def folder_in_use(data: Path) -> ConfigurationError:
     """The error for a folder that another broker works on."""
     return ConfigurationError(
         f"Kafka cannot start: another broker uses the folder {data}.",
@@ -48,11 +48,11 @@ def locked(data: Path) -> ConfigurationError:
 
 def explain(text: str, *, port: int, data: Path, log: Path) -> ConfigurationError:
     """The error for a broker that ended while starting and printed and logged ``text``."""
-    if _IN_USE.search(text):
-        named = _BIND.search(text)
+    if _PORT_IN_USE.search(text):
+        named = _BIND_FAILURE.search(text)
         return PortInUse(int(named["port"]) if named else port)
     if _LOCKED.search(text):
-        return locked(data)
+        return folder_in_use(data)
     for pattern, problem, fix in _KNOWN:
         if pattern.search(text):
             return ConfigurationError(
@@ -66,6 +66,6 @@ def explain(text: str, *, port: int, data: Path, log: Path) -> ConfigurationErro
 def reason(text: str) -> str:
     """The likeliest cause in ``text``: an exception, else an error, else the first line."""
     found = _CAUSE.search(text) or _ERROR.search(text)
-    lines = [line for line in text.splitlines() if line.strip() and not _CHATTER.search(line)]
+    lines = [line for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
     what = found["what"] if found else (lines[0] if lines else "it said nothing")
-    return what.strip()[:_LONGEST].rstrip(".") + "."
+    return what.strip()[:_MAX_REASON_CHARS].rstrip(".") + "."

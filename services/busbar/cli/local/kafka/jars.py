@@ -24,9 +24,9 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.assets import asset
 
 _GOAL = "dependency:copy-dependencies"
-_LAST_LINES = 8
-_TICK = 0.5
-_REPORT_EVERY = 1.0
+_MAX_ERROR_LINES = 8
+_LOCK_POLL_SECONDS = 0.5
+_REPORT_SECONDS = 1.0
 _DOWNLOADED = re.compile(r"Downloaded from .*\.jar\b")
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 _ADVICE = re.compile(r"\[Help \d+\]|re-run Maven|full debug logging|For more information about")
@@ -53,9 +53,9 @@ def locate(home: Path) -> JarSource:
     return JarSource(pom=pom, folder=pom.parent / "lib" if is_checkout else home / "kafka" / "lib")
 
 
-def present(source: JarSource) -> Path | None:
+def find(source: JarSource) -> Path | None:
     """The folder with every jar of ``source``, or None: something is missing or cut off."""
-    folder = _folder(source)
+    folder = _jar_folder(source)
     try:
         sizes = json.loads((folder / "complete.json").read_bytes())
         if all((folder / name).stat().st_size == size for name, size in sizes.items()):
@@ -79,14 +79,14 @@ def ensure(
         ConfigurationError: Maven failed or took longer than ``timeout`` seconds; the error holds
             the last lines it printed and names its log.
     """
-    found = present(source)
+    found = find(source)
     if found is not None:
         return found
-    folder = _folder(source)
+    folder = _jar_folder(source)
     started = monotonic()
-    _make(source.folder)
+    _create(source.folder)
     with _alone(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
-        found = present(source)  # somebody else may have fetched them meanwhile
+        found = find(source)  # somebody else may have fetched them meanwhile
         if found is not None:
             return found
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +97,7 @@ def ensure(
             on_progress(f"fetching Kafka's jars: {fetch.count()} so far", monotonic() - started)
             if monotonic() - started > timeout:
                 raise fetch.error(f"Maven did not fetch Kafka's jars within {timeout:g} seconds")
-        _seal(folder, fetch)
+        _write_manifest(folder, fetch)
         on_progress(f"Kafka's jars are there: {fetch.count()}", monotonic() - started)
         return folder
 
@@ -125,10 +125,10 @@ class _Fetch:
                 raise self.error(f"Maven could not be started ({error})") from error
         try:
             yield
-            while not _ended(process):
+            while not _wait(process):
                 yield
         finally:
-            _end(process)
+            _terminate(process)
         if process.returncode != 0:
             raise self.error(f"Maven failed (exit code {process.returncode})")
 
@@ -138,9 +138,9 @@ class _Fetch:
 
     def error(self, what: str) -> ConfigurationError:
         output = self._output()
-        lines = [line for line in map(str.strip, output.splitlines()) if _is_telling(line)]
+        lines = [line for line in map(str.strip, output.splitlines()) if _is_informative(line)]
         errors = [line for line in lines if line.startswith("[ERROR]")]
-        said = "\n".join(f"  {line}" for line in (errors or lines)[-_LAST_LINES:])
+        said = "\n".join(f"  {line}" for line in (errors or lines)[-_MAX_ERROR_LINES:])
         if _NO_NETWORK.search(output):
             fix = (
                 "Connect to the network, or name a mirror in ~/.m2/settings.xml, and start again;"
@@ -158,21 +158,21 @@ class _Fetch:
         return _PASSWORD.sub("", without_colour(text))
 
 
-def _is_telling(line: str) -> bool:
+def _is_informative(line: str) -> bool:
     """Neither empty, nor a line of a stack trace, nor Maven's advice on how to run Maven."""
     bare = line.removeprefix("[ERROR]").strip()
     return bool(bare) and not bare.startswith("at ") and not _ADVICE.search(bare)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
+def _wait(process: subprocess.Popen[bytes]) -> bool:
     try:
-        process.wait(timeout=_REPORT_EVERY)
+        process.wait(timeout=_REPORT_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -186,7 +186,7 @@ def _jars(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jar"))
 
 
-def _seal(folder: Path, fetch: _Fetch) -> None:
+def _write_manifest(folder: Path, fetch: _Fetch) -> None:
     sizes = {jar.name: jar.stat().st_size for jar in _jars(folder)}
     if not sizes:
         raise fetch.error("Maven ended well, but left no jars")
@@ -195,12 +195,12 @@ def _seal(folder: Path, fetch: _Fetch) -> None:
     partial.replace(folder / "complete.json")
 
 
-def _folder(source: JarSource) -> Path:
+def _jar_folder(source: JarSource) -> Path:
     key = hashlib.sha256(source.pom.read_bytes()).hexdigest()[:12]
     return source.folder.resolve() / key
 
 
-def _make(folder: Path) -> None:
+def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -218,10 +218,10 @@ def _alone(path: Path, *, on_progress: Progress, monotonic: Callable[[], float])
     try:
         ticks = 0
         while not _locked(handle):
-            if ticks % round(_REPORT_EVERY / _TICK) == 0:
+            if ticks % round(_REPORT_SECONDS / _LOCK_POLL_SECONDS) == 0:
                 on_progress("another process is fetching Kafka's jars", monotonic() - started)
             ticks += 1
-            time.sleep(_TICK)
+            time.sleep(_LOCK_POLL_SECONDS)
         yield
     finally:
         os.close(handle)

@@ -23,7 +23,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 _TERMINATED = 128 + signal.SIGTERM
 
 
-class OwnedProcess:
+class ChildProcess:
     """A process in a session of its own, so that Ctrl-C in the terminal reaches only its owner.
 
     On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere
@@ -42,7 +42,7 @@ class OwnedProcess:
         # The thread lives exactly as long as the process: were it to end earlier, or were the
         # caller's own short-lived thread to start the process, the kernel would kill it.
         threading.Thread(
-            target=self._own, args=(command, output, started), name="kafka-owner", daemon=True
+            target=self._run, args=(command, output, started), name="run-kafka", daemon=True
         ).start()
         process = started.get()
         if isinstance(process, OSError):
@@ -50,7 +50,7 @@ class OwnedProcess:
         self._process = process
         self.pid = process.pid
 
-    def _own(
+    def _run(
         self,
         command: tuple[str, ...],
         output: Path,
@@ -81,11 +81,11 @@ class OwnedProcess:
         """Whether it has ended, after ``timeout`` seconds at the latest."""
         return self._exited.wait(timeout)
 
-    def stop(self, *, patience: float) -> bool:
-        """Ask it to end; kill it after ``patience`` seconds. Whether asking was enough."""
+    def stop(self, *, timeout: float) -> bool:
+        """Ask it to end; kill it after ``timeout`` seconds. Whether asking was enough."""
         if not self._exited.is_set():
             self._process.send_signal(signal.SIGTERM)
-        if self._exited.wait(patience):
+        if self._exited.wait(timeout):
             return True
         self._process.send_signal(signal.SIGKILL)
         self._exited.wait()
@@ -103,7 +103,7 @@ class ClassArchive:
         # The archive is only good for the same JVM and the same class path.
         key = hashlib.sha256(f"{java_version}\n{jars}".encode()).hexdigest()[:12]
         self._path = jars / f"classes-{key}.jsa"
-        self._never = jars / f"classes-{key}.never"
+        self._disabled = jars / f"classes-{key}.never"
         self._recording = jars / f"classes-{key}.{secrets.token_hex(4)}.partial"
         self._jars = jars
 
@@ -112,11 +112,11 @@ class ClassArchive:
         silent = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off")
         if self._path.exists():
             return (f"-XX:SharedArchiveFile={self._path}", "-Xshare:auto", *silent)
-        if record and not self._never.exists() and os.access(self._jars, os.W_OK):
+        if record and not self._disabled.exists() and os.access(self._jars, os.W_OK):
             return (f"-XX:ArchiveClassesAtExit={self._recording}", *silent)
         return ()
 
-    def settle(self, returncode: int | None) -> None:
+    def save(self, returncode: int | None) -> None:
         """Keep what a JVM recorded if it ended in good order after being asked to."""
         if not self._recording.exists():
             return
@@ -125,10 +125,10 @@ class ClassArchive:
         else:
             self._recording.unlink()
 
-    def give_up(self) -> None:
+    def disable_recording(self) -> None:
         """Never record again here: writing the archive takes longer than a stop may."""
         if self._recording.exists():
-            self._never.touch()
+            self._disabled.touch()
 
     def discard(self) -> None:
         """Forget the archive: a start that used it failed, and it might be why."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from busbar.kernel.errors import ConfigurationError
 
 LOOPBACK = "127.0.0.1"
-_LOWEST = 20_000
-_USUAL_EPHEMERAL = 32_768
-_TRIES = 200
+_FIRST_PORT = 20_000
+_DEFAULT_EPHEMERAL_START = 32_768
+_MAX_ATTEMPTS = 200
 
 
 def is_free(port: int) -> bool:
@@ -28,18 +28,18 @@ def choose(count: int) -> tuple[int, ...]:
     Raises:
         ConfigurationError: hardly any port is free.
     """
-    top = _first_ephemeral()
+    top = _ephemeral_start()
     with ExitStack() as held:
         ports: list[int] = []
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             probe = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            port = _LOWEST + secrets.randbelow(top - _LOWEST) if top > _LOWEST else 0
+            port = _FIRST_PORT + secrets.randbelow(top - _FIRST_PORT) if top > _FIRST_PORT else 0
             if _listen(probe, port):
                 ports.append(int(probe.getsockname()[1]))
             if len(ports) == count:
                 return tuple(ports)
     raise ConfigurationError(
-        f"No {count} free ports were found on {LOOPBACK} in {_TRIES} tries.",
+        f"No {count} free ports were found on {LOOPBACK} in {_MAX_ATTEMPTS} tries.",
         fix="Stop what uses them, or name a port.",
     )
 
@@ -55,9 +55,9 @@ def _listen(probe: socket.socket, port: int) -> bool:
     return True
 
 
-def _first_ephemeral() -> int:
+def _ephemeral_start() -> int:
     try:
         text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
     except OSError:
-        return _USUAL_EPHEMERAL
+        return _DEFAULT_EPHEMERAL_START
     return int(text.split()[0])

@@ -6,12 +6,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-OLDEST_JAVA = 17
+MIN_JAVA = 17
 """Kafka 4 brokers need it (https://kafka.apache.org/documentation/#java)."""
 
-GET_JAVA = "Install it: apt-get install openjdk-17-jre-headless (or any Java 17 or later)."
-GET_MAVEN = "Install it: apt-get install maven."
-GET_DOCKER = "Start the Docker engine (`docker info` must answer), or do without Docker."
+INSTALL_JAVA = "Install it: apt-get install openjdk-17-jre-headless (or any Java 17 or later)."
+INSTALL_MAVEN = "Install it: apt-get install maven."
+START_DOCKER = "Start the Docker engine (`docker info` must answer), or do without Docker."
 
 # Maven colours what it says even when nobody looks.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -53,11 +53,11 @@ def java_major(version: str) -> int | None:
 
 def find_java(*, java_home: Path | None = None, search_path: str | None = None) -> Tool:
     """Java in ``java_home`` if that is given, else on ``search_path`` (None: the PATH)."""
-    java = Tool(name=f"Java {OLDEST_JAVA}", fix=GET_JAVA)
+    java = Tool(name=f"Java {MIN_JAVA}", fix=INSTALL_JAVA)
     if java_home is None:
         command = shutil.which("java", path=search_path)
         if command is None:
-            return _without(java, "there is no java on the PATH")
+            return _missing(java, "there is no java on the PATH")
     else:
         command = shutil.which(str(java_home / "bin" / "java"))
         if command is None:
@@ -66,40 +66,40 @@ def find_java(*, java_home: Path | None = None, search_path: str | None = None) 
                 problem=f"JAVA_HOME is {java_home}, but there is no bin/java in it",
                 fix="Set JAVA_HOME to a Java 17 or later, or unset it.",
             )
-    said = _run(command, "-version", timeout=15)
-    version = java_version(said.text)
+    output = _run(command, "-version", timeout=15)
+    version = java_version(output.text)
     major = java_major(version) if version else None
-    if not said.succeeded or version is None or major is None:
-        return _without(java, f"{command} -version does not work: {said.first_line}")
-    if major < OLDEST_JAVA:
-        return _without(java, f"{command} is Java {version}, which is too old")
+    if not output.succeeded or version is None or major is None:
+        return _missing(java, f"{command} -version does not work: {output.first_line}")
+    if major < MIN_JAVA:
+        return _missing(java, f"{command} is Java {version}, which is too old")
     return Tool(name=java.name, fix=java.fix, version=version, path=Path(command))
 
 
 def find_maven(*, search_path: str | None = None) -> Tool:
     """Maven on ``search_path`` (None: the PATH)."""
-    maven = Tool(name="Maven", fix=GET_MAVEN)
+    maven = Tool(name="Maven", fix=INSTALL_MAVEN)
     command = shutil.which("mvn", path=search_path)
     if command is None:
-        return _without(maven, "there is no mvn on the PATH")
-    said = _run(command, "-B", "-version", timeout=30)
-    match = _MAVEN.search(said.text)
-    if not said.succeeded or match is None:
-        return _without(maven, f"{command} -version does not work: {said.first_line}")
+        return _missing(maven, "there is no mvn on the PATH")
+    output = _run(command, "-B", "-version", timeout=30)
+    match = _MAVEN.search(output.text)
+    if not output.succeeded or match is None:
+        return _missing(maven, f"{command} -version does not work: {output.first_line}")
     return Tool(name=maven.name, fix=maven.fix, version=match["version"], path=Path(command))
 
 
 def find_docker(*, search_path: str | None = None, timeout: float = 5.0) -> Tool:
     """A Docker *engine* that answers within ``timeout`` seconds; the command alone is not one."""
-    docker = Tool(name="Docker engine", fix=GET_DOCKER)
+    docker = Tool(name="Docker engine", fix=START_DOCKER)
     command = shutil.which("docker", path=search_path)
     if command is None:
-        return _without(docker, "there is no docker on the PATH")
-    said = _run(command, "info", "--format", "{{.ServerVersion}}", timeout=timeout)
+        return _missing(docker, "there is no docker on the PATH")
+    output = _run(command, "info", "--format", "{{.ServerVersion}}", timeout=timeout)
     # Older clients succeed without an engine and print an empty version or only their complaint.
-    match = re.search(r"^\d[\w.+-]*$", said.text, re.MULTILINE)
-    if not said.succeeded or match is None:
-        return _without(docker, f"the docker command is there, but no engine: {said.last_line}")
+    match = re.search(r"^\d[\w.+-]*$", output.text, re.MULTILINE)
+    if not output.succeeded or match is None:
+        return _missing(docker, f"the docker command is there, but no engine: {output.last_line}")
     return Tool(name=docker.name, fix=docker.fix, version=match[0], path=Path(command))
 
 
@@ -108,12 +108,12 @@ def without_colour(text: str) -> str:
     return _COLOUR.sub("", text)
 
 
-def _without(tool: Tool, problem: str) -> Tool:
+def _missing(tool: Tool, problem: str) -> Tool:
     return Tool(name=tool.name, fix=tool.fix, problem=problem)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _CommandOutput:
     succeeded: bool
     text: str
 
@@ -126,7 +126,7 @@ class _Said:
         return (self.text.strip().splitlines() or ["it says nothing"])[-1].strip(" .?")
 
 
-def _run(*command: str, timeout: float) -> _Said:
+def _run(*command: str, timeout: float) -> _CommandOutput:
     """What the command printed; not running at all and not ending are answers too."""
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command that was found on the PATH
@@ -138,8 +138,8 @@ def _run(*command: str, timeout: float) -> _Said:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return _Said(succeeded=False, text=f"no answer within {timeout:g} seconds")
+        return _CommandOutput(succeeded=False, text=f"no answer within {timeout:g} seconds")
     except OSError as error:
-        return _Said(succeeded=False, text=str(error))
+        return _CommandOutput(succeeded=False, text=str(error))
     text = without_colour(done.stdout.decode(errors="replace"))
-    return _Said(succeeded=done.returncode == 0, text=text)
+    return _CommandOutput(succeeded=done.returncode == 0, text=text)

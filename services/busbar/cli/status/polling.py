@@ -7,32 +7,32 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from busbar.cli.local.addresses import Address
-from busbar.cli.status.picture import Look
+from busbar.cli.status.overview import ProcessSnapshot
 from busbar.cli.status.samples import Samples, parse
 
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 _OK = 200
-_AT_ONCE = 16
+_MAX_THREADS = 16
 
 
-def look_at(known: Mapping[str, Address]) -> dict[str, Look]:
+def fetch_all(known: Mapping[str, Address]) -> dict[str, ProcessSnapshot]:
     """What each of them answers, all asked at the same time."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(known, pool.map(_look, known, known.values()), strict=True))
+    with ThreadPoolExecutor(_MAX_THREADS) as pool:
+        return dict(zip(known, pool.map(_fetch, known, known.values()), strict=True))
 
 
-def _look(name: str, address: Address) -> Look:
+def _fetch(name: str, address: Address) -> ProcessSnapshot:
     service = name.partition(".")[0]
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_SECONDS)
     try:
         problem = _problem(connection, service)
         samples = _samples(connection)
     except (OSError, http.client.HTTPException) as error:
         why = f"it does not answer ({type(error).__name__})"
-        return Look(service, address.pid, monotonic(), why, answers=False)
+        return ProcessSnapshot(service, address.pid, monotonic(), why, answers=False)
     finally:
         connection.close()
-    return Look(service, address.pid, monotonic(), problem, samples)
+    return ProcessSnapshot(service, address.pid, monotonic(), problem, samples)
 
 
 def _problem(connection: http.client.HTTPConnection, service: str) -> str:
@@ -40,10 +40,10 @@ def _problem(connection: http.client.HTTPConnection, service: str) -> str:
     response = connection.getresponse()
     try:
         body = json.loads(response.read())
-        told, problems = body["service"], dict(body["problems"])
+        answered, problems = body["service"], dict(body["problems"])
     except (ValueError, KeyError, TypeError) as error:
         raise http.client.HTTPException from error
-    if told != service:
+    if answered != service:
         raise http.client.HTTPException  # another process has the port now
     said = "; ".join(f"{part}: {why}" for part, why in problems.items())
     return said if response.status != _OK else ""

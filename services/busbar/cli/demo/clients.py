@@ -9,17 +9,20 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import RecordMetadata
 
 TOPIC = "busbar.intents.resource"
 TOLERANCE_SECONDS = 300
 
 
-class Stranger:
+class PlainProducer:
     """An ordinary Kafka producer."""
 
     def __init__(self, bootstrap: str, source: str) -> None:
@@ -35,7 +38,7 @@ class Stranger:
         """Disconnect."""
         await self._producer.stop()
 
-    async def binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+    async def send_binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
         """Send a CloudEvent in binary mode: attributes in headers, data in the value."""
         attributes = {"specversion": "1.0", "id": id_, "source": self.source, "type": type_}
         headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
@@ -44,7 +47,7 @@ class Stranger:
             TOPIC, json.dumps(data).encode(), key=key.encode(), headers=headers
         )
 
-    async def structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+    async def send_structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
         """Send a CloudEvent in structured mode: everything in the value."""
         event = {
             "specversion": "1.0",
@@ -76,7 +79,7 @@ class Receiver:
     async def start(self) -> None:
         """Listen."""
         app = web.Application()
-        app.router.add_post("/hook", self._take)
+        app.router.add_post("/hook", self._receive)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -88,9 +91,9 @@ class Receiver:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
-        if not self._verified(request.headers, body):
+        if not self._is_signed(request.headers, body):
             self.refused += 1
             return web.Response(status=400)
         event = json.loads(body)
@@ -99,7 +102,7 @@ class Receiver:
         known.append({**event, "webhook_id": request.headers["webhook-id"]})
         return web.Response(status=204)
 
-    def _verified(self, headers: Any, body: bytes) -> bool:
+    def _is_signed(self, headers: Any, body: bytes) -> bool:
         id_, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
         if not stamp.isdecimal() or abs(time.time() - int(stamp)) > TOLERANCE_SECONDS:
             return False
@@ -107,3 +110,43 @@ class Receiver:
         expected = "v1," + base64.b64encode(mac).decode()
         given = headers.get("webhook-signature", "").split()
         return any(hmac.compare_digest(expected, one) for one in given)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """A topic, read back."""
+
+    partitions: int
+    retention_ms: int
+
+
+class BrokerReader:
+    """Reads from the broker with a client of its own."""
+
+    def __init__(self, bootstrap: str) -> None:
+        """Read from ``bootstrap``."""
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._admin.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._admin.close()
+
+    async def brokers(self) -> int:
+        """How many brokers there are."""
+        return len((await self._admin.describe_cluster())["brokers"])
+
+    async def topics(self, prefix: str) -> list[str]:
+        """The names of the topics that start with ``prefix``."""
+        return sorted(name for name in await self._admin.list_topics() if name.startswith(prefix))
+
+    async def topic(self, name: str) -> TopicSettings:
+        """One topic as it is."""
+        found = await self._admin.describe_topics([name])
+        resource = ConfigResource(ConfigResourceType.TOPIC, name)
+        answers = await self._admin.describe_configs([resource])
+        settings = {entry[0]: entry[1] for answer in answers for entry in answer.resources[0][4]}
+        return TopicSettings(len(found[0]["partitions"]), int(settings["retention.ms"]))
