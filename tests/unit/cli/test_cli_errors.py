@@ -14,11 +14,11 @@ import busbar as package
 from busbar.cli.app import app
 from busbar.cli.commands import get as get_command
 from busbar.cli.lazy import COMMANDS, load
-from busbar.cli.local.token import ensure_token, read_token
 from busbar.cli.shared import connect
 from busbar.cli.shared.exits import MEANINGS, ExitCode
 from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.token import ensure_token, read_token
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, problem
 from unit.sdk.running import Run

@@ -24,6 +24,7 @@ from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings
+from busbar.runtime.core.token import read_token
 from busbar.runtime.secrets import secrets_of
 from busbar.sdk import Client
 
@@ -82,7 +83,7 @@ async def play(place: RunningPlatform, console: Console) -> None:
     """
     team = f"demo-{secrets.token_hex(3)}"
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    token = SecretStr((place.home / "token").read_text(encoding="ascii").strip())
+    token = read_token(place.home / "token")
     producer, broker = (
         PlainProducer(place.bootstrap, f"urn:demo:{team}"),
         BrokerReader(place.bootstrap),

@@ -18,8 +18,8 @@ from busbar.cli.local.kafka.wire import split_address
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
-from busbar.cli.local.token import ensure_token
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.core.token import ensure_token
 
 GRACE_SECONDS = 10.0
 READY_TIMEOUT_SECONDS = 120.0

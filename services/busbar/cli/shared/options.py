@@ -62,7 +62,7 @@ class Options:
         Raises:
             ConfigurationError: there is none, or others may read its file.
         """
-        from busbar.cli.local.token import read_token  # noqa: PLC0415 - loads pydantic
+        from busbar.runtime.core.token import read_token  # noqa: PLC0415 - loads pydantic
 
         settings = self.settings()
         if self.token_file is None and settings.token is not None:
