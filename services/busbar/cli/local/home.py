@@ -1,13 +1,13 @@
 """The platform's folder: private, used by one ``busbar up`` at a time, with a state of it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.locks import FileLock, is_locked
 
 
 def prepare(home: Path) -> None:
@@ -37,54 +37,44 @@ def permission_problem(home: Path) -> str | None:
 
 
 class HomeLock:
-    """Held by the one ``busbar up`` of a home; the kernel lets go of it when that one dies."""
+    """The lock of the one ``busbar up`` of a home; its file names the process that holds it."""
 
     def __init__(self, home: Path) -> None:
-        """Lock ``home`` once asked to."""
         self._home = home
-        self._file: IO[str] | None = None
+        self._lock = FileLock(_lock_path(home))
 
     def acquire(self) -> None:
-        """Take the lock.
+        """Acquire the lock.
 
         Raises:
-            ConfigurationError: another ``busbar up`` has it; the error names its process.
+            ConfigurationError: another ``busbar up`` holds it; the error names its process.
         """
-        file = (self._home / "up.lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            pid = file.read().strip() or "unknown"
-            file.close()
+        if not self._lock.try_acquire():
+            pid = _read_pid(self._lock.path) or "unknown"
             raise ConfigurationError(
-                f"busbar up runs already in {self._home}, as process {pid}.",
+                f"busbar up is already running in {self._home}, as process {pid}.",
                 fix=f"Use that one, stop it (kill {pid}), or choose another folder with --home.",
-            ) from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        self._file = file
+            )
+        self._lock.path.write_text(f"{os.getpid()}\n", encoding="utf-8")
 
     def release(self) -> None:
-        """Let go of it."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Release the lock."""
+        self._lock.release()
 
 
 def running_pid(home: Path) -> int | None:
-    """The process of the ``busbar up`` that runs in ``home``, or None if none does."""
-    path = home / "up.lock"
-    if not path.exists():
-        return None
-    with path.open("r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            text = file.read().strip()
-            return int(text) if text.isdigit() else None
-    return None
+    """Return the process of the ``busbar up`` that runs in ``home``, or None if none does."""
+    path = _lock_path(home)
+    return _read_pid(path) if is_locked(path) else None
+
+
+def _lock_path(home: Path) -> Path:
+    return home / "up.lock"
+
+
+def _read_pid(path: Path) -> int | None:
+    text = path.read_text(encoding="utf-8").strip()
+    return int(text) if text.isdigit() else None
 
 
 def read_state(home: Path) -> Mapping[str, Any]:

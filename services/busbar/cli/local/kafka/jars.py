@@ -5,10 +5,8 @@ written last and lists them, so that an interrupted fetch is seen and done again
 already downloaded stays in its own repository). POSIX only: starters keep apart with ``flock``.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +20,7 @@ from busbar.cli.local.kafka.broker import Progress, quiet
 from busbar.cli.local.kafka.probe import without_colour
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.assets import asset
+from busbar.runtime.core.locks import FileLock
 
 _GOAL = "dependency:copy-dependencies"
 _MAX_ERROR_LINES = 8
@@ -85,7 +84,7 @@ def ensure(
     folder = _jar_folder(source)
     started = monotonic()
     _create(source.folder)
-    with _alone(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
+    with _lock(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
         found = find(source)  # somebody else may have fetched them meanwhile
         if found is not None:
             return found
@@ -211,25 +210,18 @@ def _create(folder: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, *, on_progress: Progress, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Hold the lock ``path``; the system lets go of it when this process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _lock(path: Path, *, on_progress: Progress, monotonic: Callable[[], float]) -> Iterator[None]:
+    """Hold the lock ``path`` during the block; report while another process holds it."""
+    lock = FileLock(path)
     started = monotonic()
+    reported = -_REPORT_SECONDS
+    while not lock.try_acquire():
+        waited = monotonic() - started
+        if waited - reported >= _REPORT_SECONDS:
+            reported = waited
+            on_progress("another process is fetching Kafka's jars", waited)
+        time.sleep(_LOCK_POLL_SECONDS)
     try:
-        ticks = 0
-        while not _locked(handle):
-            if ticks % round(_REPORT_SECONDS / _LOCK_POLL_SECONDS) == 0:
-                on_progress("another process is fetching Kafka's jars", monotonic() - started)
-            ticks += 1
-            time.sleep(_LOCK_POLL_SECONDS)
         yield
     finally:
-        os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.release()

@@ -1,7 +1,6 @@
 """A single-node Kafka broker (KRaft) as a child process, from the official jars."""
 
 import base64
-import fcntl
 import os
 import re
 import secrets
@@ -19,6 +18,7 @@ from busbar.cli.local.kafka.broker import Progress, quiet
 from busbar.cli.local.kafka.jvm import ChildProcess, ClassArchive
 from busbar.cli.local.kafka.probe import Tool
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.core.locks import is_record_locked
 
 _POLL_SECONDS = 0.05
 _REPORT_SECONDS = 1.0
@@ -200,7 +200,7 @@ class KafkaServer:
     def _wait_for_lock(self) -> None:
         """Give a broker whose owner has just been killed a moment to go."""
         deadline = self._monotonic() + _LOCK_TIMEOUT_SECONDS
-        while _is_locked(self._files.records / ".lock"):
+        while is_record_locked(self._files.records / ".lock"):
             if self._monotonic() > deadline:
                 raise failures.folder_in_use(self._files.root)
             time.sleep(_POLL_SECONDS)
@@ -330,15 +330,3 @@ def _read(path: Path) -> str:
     if not path.exists():
         return ""
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a JVM holds the lock file ``path``: Java's FileLock is fcntl's on POSIX."""
-    if not path.exists():
-        return False
-    with path.open("r+b") as handle:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
