@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +11,9 @@ from time import monotonic
 
 from busbar.cli.local.backoff import Backoff
 from busbar.cli.local.logs import last_error, open_log
+from busbar.cli.local.pdeathsig import tied_to_parent
 from busbar.cli.local.plan import ServicePlan
 from busbar.kernel.errors import CONFIGURATION_EXIT_CODE
-
-_PDEATHSIG = Path(__file__).with_name("pdeathsig.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class PermanentFailure:
 
 
 class Supervisor:
-    """Runs the process of one :class:`ServicePlan` and restarts it; its thread waits for the exit.
+    """Runs the process of one :class:`ServicePlan` and restarts it when it ends.
 
     The thread lives as long as the process: the kernel kills the process (see ``pdeathsig``) when the
     thread that started it ends, and so when the whole supervisor is killed.
@@ -120,14 +118,7 @@ class Supervisor:
                 return None
             self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    str(_PDEATHSIG),
-                    str(os.getpid()),
-                    *self._plan.command,
-                ],
+                tied_to_parent(self._plan.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

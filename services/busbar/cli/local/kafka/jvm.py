@@ -6,20 +6,12 @@ import queue
 import secrets
 import signal
 import subprocess
-import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-# Linux: the kernel kills the JVM when the thread that started it ends (prctl(2),
-# PR_SET_PDEATHSIG = 1). A program of its own does that between fork and exec, because code that
-# runs in a forked child of a threaded process (``preexec_fn``) can hang.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the process that wanted this one is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
+from busbar.cli.local.pdeathsig import tied_to_parent
+
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -34,15 +26,15 @@ class ChildProcess:
     """
 
     def __init__(self, command: tuple[str, ...], *, output: Path) -> None:
-        if sys.platform == "linux":
-            launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
-            command = launcher + command
         self._exited = threading.Event()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
         # The thread lives exactly as long as the process: were it to end earlier, or were the
         # caller's own short-lived thread to start the process, the kernel would kill it.
         threading.Thread(
-            target=self._run, args=(command, output, started), name="run-kafka", daemon=True
+            target=self._run,
+            args=(tied_to_parent(command), output, started),
+            name="run-kafka",
+            daemon=True,
         ).start()
         process = started.get()
         if isinstance(process, OSError):
@@ -52,7 +44,7 @@ class ChildProcess:
 
     def _run(
         self,
-        command: tuple[str, ...],
+        command: Sequence[str],
         output: Path,
         started: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]",
     ) -> None:
