@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from prometheus_client.parser import (  # noqa: TID251 - it reads what others have made
+from prometheus_client.parser import (
     text_string_to_metric_families,
 )
 

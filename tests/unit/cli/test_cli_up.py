@@ -41,7 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         unready = home / f"{name}.unready"
         problems = {"kafka": "not connected"} if unready.exists() else {}
-        body = json.dumps({"ready": not problems, "problems": problems}).encode()
+        answer = {"service": name, "ready": not problems, "problems": problems}
+        body = json.dumps(answer).encode()
         self.send_response(503 if problems else 200)
         self.end_headers()
         self.wfile.write(body)

@@ -54,9 +54,10 @@ def test_samples_are_read_as_the_library_writes_them(label: str, value: float) -
     assert found.values("busbar_a_total", outcome=label, b="x") == [value]
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "a{", 'a{b="c} 1', "a b c d", "# a 1", "a one"])
-def test_what_is_no_sample_is_passed_over(text: str) -> None:
-    assert parse(text).found == ()
+@pytest.mark.parametrize("text", ["nonsense", "a{", 'a{b="c} 1', "a b c d", "a one", "<html>"])
+def test_what_is_not_the_text_format_of_prometheus_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse(text)
 
 
 def test_samples_are_summed_by_a_label_whatever_others_there_are() -> None:
@@ -225,6 +226,15 @@ def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Pat
     assert not found["audit"].answers
     # Somebody else has the port by now.
     assert not found["gateway"].answers
+
+
+@pytest.mark.parametrize("page", ["/readyz", "/metrics"])
+def test_another_program_on_the_port_of_a_process_is_named_as_such(place: Path, page: str) -> None:
+    pages = {"/readyz": ready(), "/metrics": (200, told())}
+    with answering({**pages, page: (200, "<html>Hello</html>")}) as url:
+        written(place, "policy", url)
+        (found,) = fetch_all(read_addresses(place)).values()
+    assert (found.problem, found.answers) == ("another program answers on its port", False)
 
 
 def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> None:

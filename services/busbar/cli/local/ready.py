@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready; kept apart so that asking loads no supervisor."""
+"""Asks a service whether it is ready."""
 
 import http.client
 import json
@@ -7,8 +7,11 @@ from pathlib import Path
 
 from busbar.cli.local.addresses import Address, read_address
 
-_TIMEOUT_SECONDS = 2.0
-_OK = 200
+TIMEOUT_SECONDS = 3.0
+
+
+class WrongProgram(http.client.HTTPException):
+    """The port belongs to another program by now: its answer is not the service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,48 +23,70 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether it is ready."""
+        """Whether the service is ready."""
         return not self.problem
 
 
 def process_address(home: Path, name: str, *, pid: int | None) -> Address | None:
-    """Where the service ``name`` listens, if process ``pid`` says that it does."""
+    """Return where the process ``pid`` of ``name`` listens; None if it does not listen yet."""
     found = read_address(home, name)
     return found if found is not None and found.pid == pid else None
 
 
 def check(home: Path, name: str) -> Readiness:
-    """How the service ``name`` is, whichever process runs it."""
-    return _readiness(read_address(home, name))
+    """Return whether the process ``name`` is ready, whatever its process id."""
+    return _check(name, read_address(home, name))
 
 
 def check_process(home: Path, name: str, *, pid: int | None) -> Readiness:
-    """How the service ``name`` is, if process ``pid`` is the one that runs it."""
+    """Return whether the process ``name`` is ready, if its process id is ``pid``."""
     if pid is None:
         return Readiness("it is not running")
-    return _readiness(process_address(home, name, pid=pid))
+    return _check(name, process_address(home, name, pid=pid))
 
 
-def _readiness(found: Address | None) -> Readiness:
-    if found is None:
-        return Readiness("it does not listen yet")
-    return Readiness(_problem(found), found.port)
+def connect(address: Address) -> http.client.HTTPConnection:
+    """Return a connection to ``address``, made with the first request."""
+    return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_SECONDS)
 
 
-def _problem(found: Address) -> str:
-    connection = http.client.HTTPConnection(found.host, found.port, timeout=_TIMEOUT_SECONDS)
+def read_readiness(connection: http.client.HTTPConnection, name: str) -> str:
+    """Return why the process ``name`` is not ready, or nothing if it is.
+
+    Raises:
+        OSError: there is no answer.
+        WrongProgram: the answer is not that of a process of this service.
+        http.client.HTTPException: the answer is not HTTP.
+    """
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        body = response.read()
+        body = json.loads(response.read())
+        service, problems = body["service"], dict(body["problems"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongProgram from error
+    if service != name.partition(".")[0]:
+        raise WrongProgram
+    if response.status == http.client.OK:
+        return ""
+    return "; ".join(f"{part}: {why}" for part, why in problems.items()) or "it is not ready"
+
+
+def describe_failure(error: Exception) -> str:
+    """Return what an error of :func:`read_readiness` means."""
+    if isinstance(error, WrongProgram):
+        return "another program answers on its port"
+    return f"it does not answer ({type(error).__name__})"
+
+
+def _check(name: str, address: Address | None) -> Readiness:
+    if address is None:
+        return Readiness("it is not listening yet")
+    connection = connect(address)
+    try:
+        problem = read_readiness(connection, name)
     except (OSError, http.client.HTTPException) as error:
-        return f"it does not answer ({type(error).__name__})"
+        problem = describe_failure(error)
     finally:
         connection.close()
-    if response.status == _OK:
-        return ""
-    try:
-        problems = json.loads(body)["problems"]
-        return "; ".join(f"{part}: {why}" for part, why in problems.items()) or "it is not ready"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"it answers {response.status}"
+    return Readiness(problem, address.port)
