@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from busbar.cli.local.kafka import KafkaServer, check_reachable, jars, wire
+from busbar.cli.local.kafka import KafkaServer, check_reachable, cluster, jars
 from busbar.cli.local.kafka.probe import find_java, find_maven
 from busbar.kernel.errors import ConfigurationError
 from faults.fire.quorum import topics_made
@@ -106,7 +106,7 @@ async def test_records_and_cluster_survive_kill_9_and_an_orderly_stop(
     server = make_server(tmp_path / "data with ünusual näme")
     server.start()
     first, bootstrap = server.pid, server.bootstrap
-    cluster = wire.describe(bootstrap).cluster_id
+    cluster_id = cluster.describe(bootstrap).cluster_id
     await write(bootstrap, "facts", b"before")
     assert first is not None
     os.kill(first, signal.SIGKILL)
@@ -121,7 +121,7 @@ async def test_records_and_cluster_survive_kill_9_and_an_orderly_stop(
 
     again = make_server(tmp_path / "data with ünusual näme", port=int(bootstrap.split(":")[1]))
     again.start()
-    assert wire.describe(bootstrap).cluster_id == cluster
+    assert cluster.describe(bootstrap).cluster_id == cluster_id
     assert await read(bootstrap, "facts", 2) == [b"before", b"after"]
 
 

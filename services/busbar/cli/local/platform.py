@@ -14,7 +14,7 @@ from busbar.cli.local import home as folder
 from busbar.cli.local.backoff import Backoff
 from busbar.cli.local.database import Database
 from busbar.cli.local.kafka import Broker, Progress, ports, provide
-from busbar.cli.local.kafka.wire import split_address
+from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor

@@ -28,8 +28,9 @@ class PermanentFailure:
 class Supervisor:
     """Runs the process of one :class:`ServicePlan` and restarts it when it ends.
 
-    The thread lives as long as the process: the kernel kills the process (see ``pdeathsig``) when the
-    thread that started it ends, and so when the whole supervisor is killed.
+    A thread of its own starts the process and waits for its exit. It lives as long as the process:
+    the kernel kills the process (see ``pdeathsig``) when that thread ends, and so when this whole
+    program is killed.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from busbar.cli.local.kafka import cluster
 from busbar.cli.local.kafka import jars as jar_store
-from busbar.cli.local.kafka import wire
 from busbar.cli.local.kafka.broker import Broker, ExternalBroker, Progress, quiet
 from busbar.cli.local.kafka.docker import DockerKafka
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
@@ -64,7 +64,7 @@ def check_reachable(bootstrap: str) -> None:
     problems = []
     for address in filter(None, map(str.strip, bootstrap.split(","))):
         try:
-            wire.speaks_kafka(address)
+            cluster.check(address)
         except (OSError, ValueError) as error:
             problems.append(f"{address} ({error})")
         else:

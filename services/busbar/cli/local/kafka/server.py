@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from busbar.cli.local.kafka import config, failures, ports, wire
+from busbar.cli.local.kafka import cluster, config, failures, ports
 from busbar.cli.local.kafka.broker import Progress, quiet
 from busbar.cli.local.kafka.jvm import ChildProcess, ClassArchive
 from busbar.cli.local.kafka.probe import Tool
@@ -245,8 +245,8 @@ class KafkaServer:
     def _wait_until_ready(self, process: ChildProcess, started: float) -> None:
         reported = started
         self._on_progress(f"starting Kafka on {self.bootstrap}", self._monotonic() - started)
-        cluster = _cluster_id(self._files.meta)
-        while not _is_ready(self.bootstrap, cluster=cluster):
+        cluster_id = _cluster_id(self._files.meta)
+        while not _is_ready(self.bootstrap, cluster_id=cluster_id):
             now = self._monotonic()
             if process.wait(_POLL_SECONDS):
                 if (process.returncode or 0) < 0:
@@ -267,9 +267,9 @@ class KafkaServer:
         if self._files.meta.exists():
             return
         self._on_progress("formatting Kafka's storage", self._monotonic() - started)
-        cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+        cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         properties = str(self._files.properties)
-        arguments = ("format", "--ignore-formatted", "-t", cluster, "-c", properties)
+        arguments = ("format", "--ignore-formatted", "-t", cluster_id, "-c", properties)
         command = self._command(
             *self._archive.options(record=False), main=("kafka.tools.StorageTool", *arguments)
         )
@@ -312,13 +312,13 @@ class KafkaServer:
         return failures.explain(text, port=self._port, data=self._files.root, log=self._files.log)
 
 
-def _is_ready(address: str, *, cluster: str | None) -> bool:
-    """Whether the broker of this very ``cluster`` is up and has joined it: it lists itself."""
+def _is_ready(address: str, *, cluster_id: str | None) -> bool:
+    """Whether the broker of the cluster ``cluster_id`` is up and has joined it: it lists itself."""
     try:
-        described = wire.describe(address, timeout=_ANSWER_TIMEOUT_SECONDS)
-    except (OSError, wire.NotKafka):
+        described = cluster.describe(address, timeout=_ANSWER_TIMEOUT_SECONDS)
+    except (OSError, cluster.NotKafka):
         return False
-    return described.cluster_id == cluster and address in described.brokers
+    return described.cluster_id == cluster_id and address in described.brokers
 
 
 def _cluster_id(meta: Path) -> str | None:
