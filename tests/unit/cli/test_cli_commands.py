@@ -222,37 +222,37 @@ def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) ->
     assert "[bold]{" in shown
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("handled", 0), ("failed", 4)])
-def test_redriving_waits_for_the_outcome(
-    busbar: Run, gateway: FakeGateway, outcome: str, code: int
+def stored_dead_letter(gateway: FakeGateway) -> None:
+    record = {"service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    gateway.dead_letters = [{**record, "dead_letter": "l-1", "reason": "bad_json"}]
+
+
+@pytest.mark.parametrize("command", ["redrive", "discard"])
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("failed", 4)])
+def test_redriving_and_discarding_follow_their_operation(
+    busbar: Run, gateway: FakeGateway, command: str, status: str, code: int
 ) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "redriven": []}]
-
-    def redriven(_event: object) -> None:
-        gateway.dead_letters[0]["redriven"] = [{"outcome": outcome, "detail": "so it went"}]
-
-    gateway.on_post = redriven
-    result = busbar("dead-letters", "redrive", "l-1")
+    stored_dead_letter(gateway)
+    gateway.outcomes = [operation("x", "received"), operation("x", status, detail="done in 2 ms")]
+    result = busbar("dead-letters", command, "l-1")
     assert result.exit_code == code
-    assert f"{outcome}  so it went" in result.stdout
+    assert status in result.stdout
+    assert "done in 2 ms" in result.stdout
+    (event,) = gateway.published
+    assert event.type == f"busbar.dead-letter.{command}.v1"
+    assert event.data == {"service": "policy", "dead_letter": "l-1"}
+
+
+def test_redriving_without_waiting_prints_the_operation(busbar: Run, gateway: FakeGateway) -> None:
+    stored_dead_letter(gateway)
+    result = busbar("dead-letters", "redrive", "l-1", "--no-wait", "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "received"
 
 
 def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeGateway) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json"}]
+    stored_dead_letter(gateway)
+    gateway.outcomes = [operation("x", "received")]
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
 
 

@@ -1,14 +1,14 @@
 """``busbar dead-letters``."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Annotated, Any, Protocol
 
 import typer
 
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
+from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
     Output,
     OutputOption,
@@ -18,7 +18,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
-from busbar.sdk import Client, DeadLetter
+from busbar.sdk import Accepted, Client, DeadLetter
 
 EXAMPLES = ("busbar dead-letters list --service policy",)
 
@@ -27,8 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-
-_POLL_SECONDS = 0.25
 
 DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metavar="DEAD_LETTER")]
 
@@ -111,9 +109,7 @@ def redrive(
     If its ordering key is parked, the records before it are handled first. Exit codes: 0 handled,
     4 failed again, 5 no outcome in time.
     """
-    _request(
-        context, dead_letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output
-    )
+    _request(context, dead_letter, Client.redrive, wait=wait, timeout=timeout, output=output)
 
 
 @app.command(
@@ -131,59 +127,33 @@ def discard(
     The dead letter itself is kept. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
     outcome in time.
     """
-    _request(
-        context, dead_letter, Client.discard, "discarded", wait=wait, timeout=timeout, output=output
-    )
+    _request(context, dead_letter, Client.discard, wait=wait, timeout=timeout, output=output)
 
 
 class _Send(Protocol):
     def __call__(
         self, client: Client, /, dead_letter: str, *, service: str
-    ) -> Awaitable[object]: ...
+    ) -> Awaitable[Accepted]: ...
 
 
 def _request(
     context: typer.Context,
     dead_letter: str,
     send: _Send,
-    hoped_for: str,
     *,
     wait: bool,
     timeout: float,
     output: Output,
 ) -> None:
-    async def body(client: Client) -> DeadLetter:
-        before = await client.dead_letter(dead_letter)
-        await send(client, dead_letter, service=before.service)
-        if not wait:
-            return before
-        try:
-            async with asyncio.timeout(timeout):
-                return await _redriven(client, before)
-        except TimeoutError:
-            raise CommandError(
-                f"{before.service} has not answered for the dead letter after {timeout:g} seconds.",
-                fix="Check that the service runs: `busbar doctor`.",
-                code=ExitCode.STUCK,
-            ) from None
+    async def body(client: Client) -> ExitCode:
+        service = (await client.dead_letter(dead_letter)).service
+        accepted = await send(client, dead_letter, service=service)
+        if wait:
+            return await follow_all(client, [accepted], within=timeout, output=output)
+        print_accepted([accepted], output)
+        return ExitCode.OK
 
-    found = call(options_of(context), body)
-    outcome = _outcome(found) if wait else "asked for"
-    if output is Output.JSON:
-        print_json(found)
-    else:
-        typer.echo(f"{outcome}  {_detail(found) if wait else ''}".rstrip())
-    if wait and outcome != hoped_for:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-async def _redriven(client: Client, before: DeadLetter) -> DeadLetter:
-    """The dead letter once it has one outcome more than ``before``."""
-    while True:
-        now = await client.dead_letter(before.dead_letter)
-        if len(now.redriven) > len(before.redriven):
-            return now
-        await asyncio.sleep(_POLL_SECONDS)
+    raise typer.Exit(call(options_of(context), body))
 
 
 def _last(dead_letter: DeadLetter) -> dict[str, Any]:
@@ -206,7 +176,3 @@ def _state(dead_letter: DeadLetter) -> str:
 
 def _outcome(dead_letter: DeadLetter) -> str:
     return str(_last(dead_letter).get("outcome", ""))
-
-
-def _detail(dead_letter: DeadLetter) -> str:
-    return str(_last(dead_letter).get("detail", ""))
