@@ -55,7 +55,7 @@ def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:
         ("stuck", 5),
     ],
 )
-def test_the_exit_code_tells_how_an_operation_ended(
+def test_the_exit_code_follows_from_how_an_operation_ended(
     busbar: Run, gateway: FakeGateway, status: str, code: int
 ) -> None:
     gateway.outcomes = [operation("x", status)]
@@ -113,7 +113,7 @@ def test_several_documents_are_all_followed_and_the_worst_outcome_counts(
     assert result.exit_code == 4
 
 
-def test_what_was_published_before_an_error_is_told(busbar: Run, gateway: FakeGateway) -> None:
+def test_what_was_published_before_an_error_is_listed(busbar: Run, gateway: FakeGateway) -> None:
     answers = [None, problem(422, "unknown_type", "no such type", "use another")]
     gateway.on_post = lambda _event: answers.pop(0)
     result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
@@ -140,7 +140,7 @@ def test_getting_lists_resources_without_the_deleted_ones(
     assert RESOURCE in busbar("get").stdout
     assert "old" not in busbar("get", "resources").stdout
     assert "old" in busbar("get", "--all").stdout
-    assert "There are no" in busbar("get", "--team", "other").stdout
+    assert "No resources found" in busbar("get", "--team", "other").stdout
     found = json.loads(busbar("get", "resources", "--team", "payments", "-o", "json").stdout)
     assert [view["id"] for view in found] == [RESOURCE]
 
@@ -183,7 +183,7 @@ def test_watching_prints_facts_of_one_team(busbar: Run, gateway: FakeGateway) ->
     assert [json.loads(line)["id"] for line in lines] == ["a", "b"]
 
 
-def test_why_tells_every_sentence_with_its_proof(busbar: Run, gateway: FakeGateway) -> None:
+def test_why_prints_every_sentence_with_its_proof(busbar: Run, gateway: FakeGateway) -> None:
     gateway.sentences = [
         {
             "time": "t",
@@ -198,7 +198,7 @@ def test_why_tells_every_sentence_with_its_proof(busbar: Run, gateway: FakeGatew
     assert "busbar.facts.policy/3/7" in result.stdout
 
 
-def test_state_asks_for_a_moment(busbar: Run, gateway: FakeGateway) -> None:
+def test_state_asks_for_a_point_in_time(busbar: Run, gateway: FakeGateway) -> None:
     gateway.resources = [resource(RESOURCE)]
     assert RESOURCE in busbar("state", "--at", "10m ago").stdout
     assert RESOURCE in busbar("state", "--at", "2026-01-31T12:00:00+01:00", RESOURCE).stdout

@@ -159,7 +159,7 @@ def test_a_bug_is_one_sentence_and_a_file(busbar: Run, monkeypatch: pytest.Monke
     result = busbar("get")
     assert result.exit_code == 1
     assert "Traceback" not in result.output
-    assert result.stderr.startswith("error: ZeroDivisionError")
+    assert result.stderr.startswith("error: Unexpected error: ZeroDivisionError")
     kept = re.search(r"\S+busbar-error-\w+\.txt", result.stderr)
     assert kept is not None
     text = Path(kept[0]).read_text(encoding="utf-8")
@@ -170,7 +170,9 @@ def test_a_bug_is_one_sentence_and_a_file(busbar: Run, monkeypatch: pytest.Monke
     assert "busbar-error-" not in shown.stderr
 
 
-def test_colours_are_left_out_where_nobody_sees_them(busbar: Run, gateway: FakeGateway) -> None:
+def test_colours_are_omitted_where_the_output_is_not_a_terminal(
+    busbar: Run, gateway: FakeGateway
+) -> None:
     gateway.resources = [{"id": "a/b/c/d", "status": "ready"}]
     assert "\x1b" not in busbar("get").output
 

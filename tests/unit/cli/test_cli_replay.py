@@ -100,7 +100,7 @@ def test_a_field_that_differs_is_shown_with_both_values(
 
 def test_what_is_missing_on_one_side_is_a_difference(busbar: Run, recorded: RecordedFacts) -> None:
     recorded.gateway.resources.pop()
-    recorded.gateway.operations.append({"id": "nobody", "status": "succeeded"})
+    recorded.gateway.operations.append({"id": "unknown", "status": "succeeded"})
     found = replayed(busbar, 8)
     sides = {(item["kind"], item["replayed"], item["live"]) for item in found["differences"]}
     assert sides == {("resource", "ready", None), ("operation", None, "succeeded")}
@@ -114,7 +114,7 @@ def test_a_fact_that_was_published_twice_counts_once(busbar: Run, recorded: Reco
     assert (found["records"], found["facts"]) == (11, 10)
 
 
-def test_an_operation_that_no_fact_speaks_of_is_waiting_and_no_difference(
+def test_an_operation_without_facts_is_pending_and_not_a_difference(
     busbar: Run, recorded: RecordedFacts
 ) -> None:
     recorded.gateway.operations.append({"id": "new", "status": "received"})

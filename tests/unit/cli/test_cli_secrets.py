@@ -39,10 +39,10 @@ def test_a_secret_comes_from_a_file_of_several_lines(busbar: Run, tmp_path: Path
 
 
 def test_the_list_is_json_for_programs_and_empty_to_begin_with(busbar: Run) -> None:
-    assert "no secrets" in busbar("secrets", "list").stdout
+    assert "No secrets found" in busbar("secrets", "list").stdout
     busbar("secrets", "put", "a", stdin=HUSH)
     (entry,) = json.loads(busbar("secrets", "list", "-o", "json").stdout)
-    assert (entry["secret"], entry["team"], entry["opens"]) == ("secret:a", None, "yes")
+    assert (entry["secret"], entry["team"], entry["readable"]) == ("secret:a", None, "yes")
 
 
 def test_what_was_removed_is_not_there_any_more(busbar: Run) -> None:

@@ -204,7 +204,7 @@ def test_stopping_ends_the_services_before_the_broker_and_leaves_nothing(stage: 
     assert stage.state["bootstrap"] == "127.0.0.1:19092"
 
 
-def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None:
+def test_a_service_that_is_killed_is_restarted_immediately(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         before = running(platform)
@@ -213,9 +213,7 @@ def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None
         platform.wait_ready()
         assert after["audit"] == before["audit"]
         assert stage.state["services"]["policy"]["pid"] == after["policy"]
-        assert any(
-            "policy ended (killed by SIGKILL); starting again now" in x for x in stage.reports
-        )
+        assert any("policy ended (killed by SIGKILL); restarting now" in x for x in stage.reports)
 
 
 def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | None:
@@ -223,15 +221,15 @@ def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | Non
     return now if now.get("policy") not in (None, before["policy"]) else None
 
 
-def test_a_broker_that_dies_is_started_again(stage: Stage) -> None:
+def test_a_broker_that_dies_is_restarted(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         os.kill(stage.brokers[0].pid or 0, signal.SIGKILL)
         eventually(lambda: stage.brokers[0].starts == 2 and stage.brokers[0].pid)
-        assert "Kafka ended; starting it again" in stage.reports
+        assert "Kafka ended; restarting it" in stage.reports
 
 
-def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stage: Stage) -> None:
+def test_a_service_that_cannot_run_stops_everything_with_its_last_error(stage: Stage) -> None:
     stage.mark("policy.refuses")
     with stage.platform() as platform:
         pids = running(platform)
@@ -241,7 +239,7 @@ def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stag
     assert all(gone(pid) for pid in pids.values())
 
 
-def test_a_service_that_gives_up_later_ends_the_waiting(stage: Stage) -> None:
+def test_a_service_that_can_no_longer_run_ends_the_waiting(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         stage.mark("audit.refuses")
@@ -293,7 +291,7 @@ def test_a_taken_gateway_port_is_named_before_anything_is_started(stage: Stage) 
 def test_a_home_that_others_can_enter_is_refused(stage: Stage) -> None:
     stage.home.mkdir(mode=0o755)
     stage.home.chmod(0o755)
-    with pytest.raises(ConfigurationError, match="entered by others") as caught:
+    with pytest.raises(ConfigurationError, match="other users can access it") as caught:
         stage.platform().start()
     assert f"chmod 700 {stage.home}" in caught.value.fix
 
@@ -321,7 +319,7 @@ def test_nothing_survives_a_supervisor_that_is_killed(stage: Stage) -> None:
         *services, broker = map(int, supervisor.stdout.readline().split())
         supervisor.kill()
         supervisor.wait()
-    os.kill(broker, signal.SIGKILL)  # the stub has no leash of its own, Kafka's has
+    os.kill(broker, signal.SIGKILL)  # nothing ties the stub to its parent, as Kafka is tied
     assert len(services) == 2
     for pid in services:
         eventually(partial(gone, pid))
@@ -359,7 +357,7 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
         lines = []
         for line in command.stdout:
             lines.append(line.strip())
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
         pids = [known["pid"] for known in stage.state["services"].values()]
         command.send_signal(number)
@@ -384,7 +382,7 @@ def test_the_command_names_a_taken_port(tmp_path: Path) -> None:
     assert "--gateway-port" in result.stderr
 
 
-def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
+def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
     wiring = Wiring(
         home=tmp_path,
         bootstrap="127.0.0.1:9092",
@@ -459,7 +457,7 @@ def test_pauses_grow_to_ten_seconds_and_start_over_after_a_healthy_life() -> Non
     assert backoff.died(30.0).pause == 0
 
 
-def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Path) -> None:
+def test_a_large_log_is_rotated_and_the_last_error_is_of_this_start(tmp_path: Path) -> None:
     log = tmp_path / "policy.log"
     log.write_bytes(b"x" * (10 * 1024 * 1024 + 1))
     with open_log(log) as file:
@@ -469,4 +467,4 @@ def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Pat
     assert (tmp_path / "policy.log.1").stat().st_size > 10 * 1024 * 1024
     assert last_error(log, since=since) == ("just a line", "")
     assert last_error(log, since=0) == ("old", "old fix")
-    assert last_error(log, since=log.stat().st_size) == ("it said nothing", "")
+    assert last_error(log, since=log.stat().st_size) == ("it printed nothing", "")

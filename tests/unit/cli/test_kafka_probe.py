@@ -287,7 +287,7 @@ def test_any_folder_name_survives_the_properties_file(name: str) -> None:
             "Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nUnrecognized option: -Xwrong\nError: no VM.",
             "starting: Unrecognized option: -Xwrong.",
         ),
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
     ],
 )
 def test_the_reason_for_a_failed_start_is_read_from_what_it_left(text: str, said: str) -> None:

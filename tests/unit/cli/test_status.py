@@ -137,7 +137,7 @@ def test_a_screen_tells_who_is_not_ready_and_why() -> None:
     text = shown(summarize({}, now))
     assert "policy    not ready" in text
     assert "policy: kafka: the broker does [not] answer" in text
-    assert "policy.2: it gives no metrics (BUSBAR_METRICS is false)" in text
+    assert "policy.2: it exposes no metrics (BUSBAR_METRICS is false)" in text
 
 
 def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
@@ -257,7 +257,7 @@ def test_where_nothing_runs_it_says_how_to_start_a_platform(busbar: Run, home: P
     (home / "run" / "gateway.json").unlink()
     result = busbar("status")
     assert result.exit_code == 7
-    assert "No platform runs in" in result.stderr
+    assert "No platform is running in" in result.stderr
     assert "busbar up" in result.stderr
 
 

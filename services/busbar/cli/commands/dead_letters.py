@@ -7,7 +7,7 @@ import typer
 
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
-from busbar.cli.shared.options import options_of
+from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
     Output,
@@ -23,7 +23,7 @@ from busbar.sdk import Accepted, Client, DeadLetter
 EXAMPLES = ("busbar dead-letters list --service policy",)
 
 app = typer.Typer(
-    help="Look at what could not be handled; mend it.",
+    help="List, show, redrive and discard messages that could not be handled.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -34,9 +34,9 @@ DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metav
 @app.command("list", epilog="Example: [bold]busbar dead-letters list --service policy[/]")
 def list_dead_letters(
     context: typer.Context,
-    service: Annotated[str | None, typer.Option(help="Those of this service.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     waiting: Annotated[
-        bool, typer.Option("--waiting", help="Only those that are neither handled nor discarded.")
+        bool, typer.Option("--waiting", help="Only those that were neither handled nor discarded.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -56,7 +56,7 @@ def list_dead_letters(
         print_json(dead_letters)
         return
     if not dead_letters:
-        typer.echo("There are no dead letters.")
+        typer.echo("No dead letters found.")
         return
     rows = [
         (
@@ -100,14 +100,14 @@ def show(
 def redrive(
     context: typer.Context,
     dead_letter: DeadLetterId,
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Handle a dead letter again, as if its record had just arrived.
 
     If its ordering key is parked, the records before it are handled first. Exit codes: 0 handled,
-    4 failed again, 5 no outcome in time.
+    4 failed again, 5 no result in time.
     """
     _request(context, dead_letter, Client.redrive, wait=wait, timeout=timeout, output=output)
 
@@ -118,14 +118,14 @@ def redrive(
 def discard(
     context: typer.Context,
     dead_letter: DeadLetterId,
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Discard a dead letter permanently, so that the records behind it are handled without it.
 
-    The dead letter itself is kept. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
-    outcome in time.
+    The dead letter stays in the list. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
+    result in time.
     """
     _request(context, dead_letter, Client.discard, wait=wait, timeout=timeout, output=output)
 
@@ -165,7 +165,6 @@ _FINISHED = frozenset({"handled", "discarded", "recovered"})
 
 
 def _state(dead_letter: DeadLetter) -> str:
-    """What has become of it so far."""
     outcome = _outcome(dead_letter)
     if outcome in _FINISHED:
         return outcome

@@ -13,9 +13,11 @@ EXAMPLES = ("busbar doctor",)
 
 
 def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Check whether `busbar up` can work here, and what is missing.
+    """Check whether `busbar up` can run here, and what is missing.
 
-    The exit code is 0 only if it can, and if a platform that runs here is well; otherwise 9.
+    Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder
+    and the gateway's port. If a platform is running here, checks its services too. Exit codes: 0
+    everything needed is there, 9 something is missing.
     """
     results = list(run_checks(options_of(context).settings()))
     works = all(result.ok or not result.needed for result in results)

@@ -24,13 +24,13 @@ EXAMPLES = ("busbar replay", "busbar replay -o json")
 
 def command(
     context: typer.Context,
-    first: Annotated[int, typer.Option(min=1, help="How many differences to show.")] = 10,
+    first: Annotated[int, typer.Option(min=1, help="Maximum number of differences to show.")] = 10,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Rebuild the state from the audit log and compare it with the live one.
+    """Rebuild the state from the audit log and compare it with the live state.
 
-    Every resource and operation is folded again from nothing but recorded facts, in a scratch
-    store. The exit code is 0 if both are identical, 8 if not. The world is never touched.
+    Every resource and operation is rebuilt from the recorded facts, in a temporary store; nothing
+    outside is touched. Exit codes: 0 identical, 8 different.
     """
     counts, comparison = call(options_of(context), _replay)
     if output is Output.JSON:
@@ -66,10 +66,10 @@ def _show(counts: Counts, comparison: Comparison, first: int) -> None:
     out = console()
     out.print(f"read      {counts.records} records, {counts.facts} facts")
     if counts.unreadable:
-        out.print(f"skipped   {counts.unreadable} that cannot be read")
+        out.print(f"skipped   {counts.unreadable} unreadable records")
     out.print(f"compared  {comparison.resources} resources, {comparison.operations} operations")
     if comparison.pending:
-        out.print(f"waiting   {comparison.pending} operations that no fact speaks of yet")
+        out.print(f"pending   {comparison.pending} operations without facts")
     out.print(f"replayed  {comparison.replayed_digest}")
     out.print(f"live      {comparison.live_digest}")
     if comparison.identical:

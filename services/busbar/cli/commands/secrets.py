@@ -35,18 +35,19 @@ Result = TypeVar("Result")
 
 app = typer.Typer(
     help=(
-        "Store, list, show and remove secrets, by name.\n\n"
-        "Everything else knows them as secret:<name> only. They are sealed with the data key "
-        "(BUSBAR_DATA_KEY, or <home>/data.key) and kept in <home>/secrets.db, or in PostgreSQL if "
-        "BUSBAR_DATABASE_URL is set: run this where both are. Values never come from arguments, "
-        "which others can see and shells remember."
+        "Store, list, show and remove secrets.\n\n"
+        "Promises and subscriptions refer to them as secret:<name>. They are encrypted with the "
+        "data key (BUSBAR_DATA_KEY, or <home>/data.key) and kept in <home>/secrets.db, or in "
+        "PostgreSQL if BUSBAR_DATABASE_URL is set: run these commands where key and store are. "
+        "Values are never given as arguments, which other users can see and shells record."
     ),
     no_args_is_help=True,
     add_completion=False,
 )
 
 Name = Annotated[
-    str, typer.Argument(help="The secret's name, with or without secret:.", metavar="NAME")
+    str,
+    typer.Argument(help="The secret's name, with or without the prefix secret:", metavar="NAME"),
 ]
 
 
@@ -59,18 +60,17 @@ def put(
     name: Name,
     team: Annotated[
         str | None,
-        typer.Option(help="The team that owns it; without one it is the platform's own."),
+        typer.Option(help="The team that owns it; without one, the platform owns it."),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--from-file", help="Where the value is; by default standard input."),
+        typer.Option("--from-file", help="File with the value.", show_default="standard input"),
     ] = None,
 ) -> None:
     """Store a secret, or replace it. The value comes from standard input or a file.
 
-    Only subscriptions of the team that owns a secret can be signed with it.
-    The last line's end is not part of the value. What uses the secret sees
-    the new value at its next use.
+    Only subscriptions of the team that owns a secret can be signed with it. A newline at the end is
+    not part of the value. A new value takes effect at the next use.
     """
     reference = reference_to(name)
     value = _read_value(file)
@@ -81,7 +81,7 @@ def put(
 
 @app.command("list", epilog="Example: [bold]busbar secrets list -o json[/]")
 def list_secrets(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """List secrets: names, owners and times, no values."""
+    """List secrets: names, owners and times, but no values."""
 
     async def body(store: SecretStore) -> tuple[list[SecretEntry], str]:
         return await store.entries(), store.key_id
@@ -91,10 +91,10 @@ def list_secrets(context: typer.Context, output: OutputOption = Output.TABLE) ->
         print_json([_fields(entry, key_id) for entry in found])
         return
     if not found:
-        typer.echo("There are no secrets.")
+        typer.echo("No secrets found.")
         return
     rows = [[plain(value or "") for value in _fields(entry, key_id).values()] for entry in found]
-    print_table(("secret", "team", "stored", "data key", "opens"), rows)
+    print_table(("secret", "team", "stored", "data key", "readable"), rows)
 
 
 @app.command(epilog="Example: [bold]busbar secrets show database-payments--dev--orders --reveal[/]")
@@ -102,13 +102,13 @@ def show(
     context: typer.Context,
     name: Name,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Print the value, and nothing else, to stdout.")
+        bool,
+        typer.Option("--reveal", help="Print the value, and nothing else, to standard output."),
     ] = False,
 ) -> None:
-    """Show whose a secret is and when it was stored; with --reveal its value.
+    """Show the owner and age of a secret; with --reveal print its value.
 
-    The value appears on the screen and in whatever records it: better hand it
-    to a program, by a pipe.
+    A revealed value stays on the screen and in its scrollback: prefer to pipe it into a program.
     """
     reference = reference_to(name)
     found = _with_store(context, lambda store: _find(store, reference))
@@ -116,13 +116,15 @@ def show(
         print_fields(_fields(found, found.key_id))
         typer.echo("The value is not shown; --reveal prints it.", err=True)
         return
-    errors().print(f"[yellow]warning:[/] this is the value of {plain(reference)}: keep it to you")
+    errors().print(
+        f"[yellow]warning:[/] this is the value of {plain(reference)}: keep it to yourself"
+    )
     typer.echo(found.value.get_secret_value())
 
 
 @app.command(epilog="Example: [bold]busbar secrets remove hooks[/]")
 def remove(context: typer.Context, name: Name) -> None:
-    """Remove a secret. Deliveries that are signed with it wait until it is stored again."""
+    """Remove a secret. Deliveries signed with it wait until it is stored again."""
     reference = reference_to(name)
     if not _with_store(context, lambda store: store.remove(reference)):
         raise _not_found(reference)
@@ -132,20 +134,19 @@ def remove(context: typer.Context, name: Name) -> None:
 @app.command(epilog="Example: [bold]busbar secrets rekey --old-key old.key[/]")
 def rekey(
     context: typer.Context,
-    old_key: Annotated[
-        Path, typer.Option("--old-key", help="The file with the data key until now.")
-    ],
+    old_key: Annotated[Path, typer.Option("--old-key", help="File with the previous data key.")],
 ) -> None:
-    """Seal every secret with the present data key in place of an old one, all or none.
+    """Re-encrypt every secret with the current data key; all of them or none.
 
-    Stop the services, keep the old key in a file, and put a new one into
-    <home>/data.key or BUSBAR_DATA_KEY: head -c 32 /dev/urandom | base64.
-    Run this, and start the services. Dead letters stay sealed with the old
-    key: redrive those that matter first.
+    1. Stop the services. 2. Keep the old key in a file, and put a new one into <home>/data.key or
+    BUSBAR_DATA_KEY; head -c 32 /dev/urandom | base64 makes one. 3. Run this command. 4. Start the
+    services.
+
+    Dead letters stay encrypted with the old key: redrive the ones that matter first.
     """
     old = read_cipher(SecretStr(_read_text(old_key)))
     count = _with_store(context, lambda store: store.rekey(old))
-    typer.echo(f"sealed anew  {count} secret(s)")
+    typer.echo(f"re-encrypted {count} {'secret' if count == 1 else 'secrets'}")
 
 
 def _with_store(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result]]) -> Result:
@@ -158,7 +159,7 @@ def _with_store(context: typer.Context, body: Callable[[SecretStore], Awaitable[
     except StoreUnavailable as error:
         raise CommandError(
             f"The secrets cannot be reached: {error}.",
-            fix="Check that the database in BUSBAR_DATABASE_URL, or the disk, is there.",
+            fix="Check that the database in BUSBAR_DATABASE_URL, or the disk, can be reached.",
             code=ExitCode.UNREACHABLE,
         ) from error
 
@@ -172,8 +173,8 @@ async def _find(store: SecretStore, reference: str) -> Secret:
 
 def _not_found(reference: str) -> CommandError:
     return CommandError(
-        f"There is no {reference} here.",
-        fix="`busbar secrets list` shows what there is.",
+        f"The secret {reference} does not exist.",
+        fix="List the secrets with `busbar secrets list`.",
         code=ExitCode.NOT_FOUND,
     )
 
@@ -184,7 +185,7 @@ def _fields(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
         "team": entry.team,
         "stored": entry.stored_time,
         "data_key": entry.key_id,
-        "opens": "yes" if entry.key_id == key_id else "no: sealed with another data key",
+        "readable": "yes" if entry.key_id == key_id else "no: encrypted with another data key",
     }
 
 
@@ -212,6 +213,6 @@ def _decode(content: bytes, place: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        problem = f"{place[:1].upper()}{place[1:]} holds no text in UTF-8."
+        problem = f"{place[:1].upper()}{place[1:]} is not text in UTF-8."
     # Raised outside the handler: the cause would quote the value.
-    raise ConfigurationError(problem, fix="What is binary can be stored as base64.")
+    raise ConfigurationError(problem, fix="Store binary values as base64.")

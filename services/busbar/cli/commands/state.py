@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 class By(StrEnum):
-    """Which time counts."""
+    """Which time decides."""
 
     RECORDED = "recorded"
     EVENT = "event"
@@ -29,17 +29,22 @@ class By(StrEnum):
 def command(
     context: typer.Context,
     at: Annotated[
-        str, typer.Option(help='When: RFC 3339 with an offset, or "10m ago" (s, m, h, d, w).')
+        str,
+        typer.Option(help='The time: RFC 3339 with an offset, now, or "10m ago" (s, m, h, d, w).'),
     ],
     resource: Annotated[
-        str | None, typer.Argument(help="One resource; all of them if left out.")
+        str | None, typer.Argument(help="A resource's id.", show_default="all resources")
     ] = None,
     by: Annotated[
-        By, typer.Option(help="What the platform knew then, or what events are dated.")
+        By, typer.Option(help="Use the time of recording, or the time in the events.")
     ] = By.RECORDED,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the resources as they were at a time."""
+    """Show resources as they were at a point in time.
+
+    With `--by recorded`, the state is what the platform knew at that time; with `--by event`, what
+    follows from the events that are dated up to it.
+    """
     time = parse_time_argument(at, now=SystemClock().now())
     which: Literal["recorded", "event"] = "recorded" if by is By.RECORDED else "event"
 

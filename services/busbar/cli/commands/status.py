@@ -30,20 +30,26 @@ _PIPE_COLUMNS = 200
 def command(
     context: typer.Context,
     *,
-    once: Annotated[bool, typer.Option("--once", help="Show one screen and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one screen and exit.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show what the platform is doing, live, until Ctrl-C.
+    """Show what every process of the platform is doing, live, until Ctrl-C.
 
-    Asks every process of the platform in --home once a second. A line tells for each: whether it
-    is ready; records/s, what it settles; lag, how old the oldest record is that it has not settled,
-    and behind, how many there are; parked, ordering keys blocked by a failed message (`busbar
-    dead-letters list` shows which); retries/s; published/s and unpublished, what it tells others;
-    running, due and oldest, its durable tasks: sagas and webhooks; guard, how long an old
-    transaction in PostgreSQL has kept readers waiting.
+    It polls every process of the platform in --home once a second. Values that need attention are
+    yellow.
 
-    Below are decisions, operations and attempts at webhooks by their outcomes. What is yellow needs
-    a look. As JSON: one document with --once, else one line each second.
+    Consuming: records/s (settled), lag (age of the oldest record not settled), behind (number of
+    such records), parked (ordering keys blocked by a dead letter; see `busbar dead-letters list`),
+    retries/s.
+
+    Publishing: published/s, unpublished (events in the outbox).
+
+    Durable tasks, which are sagas and webhooks: running, due, oldest (age of the oldest one that is
+    due).
+
+    PostgreSQL: guard (how long an old transaction has held up readers).
+
+    Below the table: decisions, operations and webhook attempts by result.
     """
     home = options_of(context).settings().home
     before = _fetch(home)
@@ -86,16 +92,16 @@ def _follow(
 
 
 def _fetch(home: Path) -> dict[str, ProcessSnapshot]:
-    """What the processes say.
+    """Return a snapshot of every process.
 
     Raises:
-        CommandError: there is none.
+        CommandError: no process answers.
     """
     found = fetch_all(read_addresses(home))
     if not any(snapshot.answers for snapshot in found.values()):
         raise CommandError(
-            f"No platform runs in {home}.",
-            fix="Start one with `busbar up`, or name the folder of one with --home.",
+            f"No platform is running in {home}.",
+            fix="Start one with `busbar up`, or name its folder with --home.",
             code=ExitCode.UNREACHABLE,
         )
     return found
@@ -104,5 +110,5 @@ def _fetch(home: Path) -> dict[str, ProcessSnapshot]:
 def _console() -> Console:
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
-        console.width = max(console.width, _PIPE_COLUMNS)  # a file or a pipe has no edge
+        console.width = max(console.width, _PIPE_COLUMNS)  # a file or a pipe has no width
     return console

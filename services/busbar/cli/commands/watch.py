@@ -20,16 +20,21 @@ _SHOWN_FIELDS = ("step", "change", "reason", "detail", "subscription", "outcome"
 def command(
     context: typer.Context,
     *,
-    resource: Annotated[str | None, typer.Option(help="Facts about this resource.")] = None,
-    operation: Annotated[str | None, typer.Option(help="Facts about this operation.")] = None,
-    team: Annotated[str | None, typer.Option(help="Facts about this team's resources.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only facts about this resource.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only facts about this operation.")] = None,
+    team: Annotated[
+        str | None, typer.Option(help="Only facts about resources of this team.")
+    ] = None,
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="From the first fact on, not only new ones.")
+        bool, typer.Option("--from-start", help="Start with the first fact instead of new ones.")
     ] = False,
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
+    follow: Annotated[bool, typer.Option(help="Keep showing new facts until Ctrl-C.")] = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show facts as they come. As JSON: one line each."""
+    """Show facts as they are published.
+
+    With `-o json`, prints one line of JSON for each fact.
+    """
 
     async def body(client: Client) -> None:
         found = client.facts(

@@ -1,7 +1,7 @@
-"""People who know nothing of busbar: a Kafka producer, and somebody who receives webhooks.
+"""The demo's own clients: a Kafka producer, a webhook receiver, and a reader of topics.
 
-Both are written the way a stranger would write them, from the standards alone: CloudEvents on the
-wire, Standard Webhooks signatures checked with the standard library.
+They use nothing of busbar but the standards it follows: CloudEvents on the wire, and Standard
+Webhooks signatures, checked with the standard library.
 """
 
 import base64
@@ -23,10 +23,9 @@ TOLERANCE_SECONDS = 300
 
 
 class PlainProducer:
-    """An ordinary Kafka producer."""
+    """A Kafka producer without any busbar code."""
 
     def __init__(self, bootstrap: str, source: str) -> None:
-        """Produce to ``bootstrap`` as ``source``."""
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
         self.source = source
 
@@ -64,15 +63,14 @@ class PlainProducer:
 
 
 class Receiver:
-    """A webhook endpoint on a free loopback port that verifies what it gets."""
+    """A webhook endpoint on a free loopback port that verifies signatures with ``secret``."""
 
     def __init__(self, secret: str) -> None:
-        """Verify with ``secret`` (``whsec_…``)."""
         self._key = base64.b64decode(secret.removeprefix("whsec_"))
         self._runner: web.AppRunner | None = None
         self.url = ""
         self.received: dict[str, list[dict[str, Any]]] = {}
-        """Verified events by the operation they tell of."""
+        """Verified events by their operation."""
         self.refused = 0
         """Requests whose signature did not verify."""
 
@@ -114,17 +112,16 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
-    """A topic, read back."""
+    """The settings of a topic, as the broker has them."""
 
     partitions: int
     retention_ms: int
 
 
 class BrokerReader:
-    """Reads from the broker with a client of its own."""
+    """Reads brokers and topics with an admin client of its own."""
 
     def __init__(self, bootstrap: str) -> None:
-        """Read from ``bootstrap``."""
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
 
     async def start(self) -> None:
@@ -136,15 +133,15 @@ class BrokerReader:
         await self._admin.close()
 
     async def brokers(self) -> int:
-        """How many brokers there are."""
+        """Return the number of brokers."""
         return len((await self._admin.describe_cluster())["brokers"])
 
     async def topics(self, prefix: str) -> list[str]:
-        """The names of the topics that start with ``prefix``."""
+        """Return the names of the topics that start with ``prefix``, sorted."""
         return sorted(name for name in await self._admin.list_topics() if name.startswith(prefix))
 
     async def topic(self, name: str) -> TopicSettings:
-        """One topic as it is."""
+        """Return the settings of one topic."""
         found = await self._admin.describe_topics([name])
         resource = ConfigResource(ConfigResourceType.TOPIC, name)
         answers = await self._admin.describe_configs([resource])

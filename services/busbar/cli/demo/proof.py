@@ -1,4 +1,4 @@
-"""The last act: why, the replay and the completeness of the audit log; and tidying up."""
+"""The sixth act: explanation, replay and completeness of the audit log; and cleaning up."""
 
 import asyncio
 import tempfile
@@ -9,18 +9,19 @@ from busbar.cli.demo.acts import Scene
 from busbar.cli.demo.stage import require
 from busbar.cli.replay.compare import Replay
 from busbar.cli.replay.scratch import ScratchState
+from busbar.messages.topics import FACTS_NOTIFICATION, INTENTS_RESOURCE
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk.answers import Sentence
 
 
 async def act_6(scene: Scene) -> None:
-    """Why, and the proof."""
+    """Explain an operation, rebuild the state from the log, and check that the log is complete."""
     stage = scene.stage
-    stage.title(6, "why, and the proof: the state rebuilt from the log, and the log complete")
+    stage.title(6, "proof: the explanation, the state rebuilt from the log, and a complete log")
     about = scene.operations[-1]
     stage.report("why", f"busbar why {about}")
-    sentences = await stage.until("the whole story", lambda: _full_explanation(scene, about))
+    sentences = await stage.until("the whole explanation", lambda: _full_explanation(scene, about))
     for sentence in sentences:
         stage.report(sentence.time[11:23], sentence.text)
     await _check_replay(scene)
@@ -28,11 +29,11 @@ async def act_6(scene: Scene) -> None:
 
 
 async def _full_explanation(scene: Scene, about: str) -> tuple[Sentence, ...] | None:
-    """The chain from the request to the webhook, once all of it is in the log."""
+    """Return the chain from the request to the webhook, once all of it is in the log."""
     sentences = await scene.stage.client.why(about)
-    texts = [sentence.text for sentence in sentences]
-    asked = bool(texts) and "asked for" in texts[0]
-    return sentences if asked and "was told of" in texts[-1] else None
+    topics = [sentence.topic for sentence in sentences]
+    is_whole = bool(topics) and topics[0] == INTENTS_RESOURCE and topics[-1] == FACTS_NOTIFICATION
+    return sentences if is_whole else None
 
 
 async def _check_replay(scene: Scene) -> None:
@@ -49,7 +50,7 @@ async def _check_replay(scene: Scene) -> None:
             found = await replay.run()
         finally:
             await store.close()
-    scene.stage.report("replay", f"{replay.counts.records} records of the log read", since=since)
+    scene.stage.report("replay", f"read {replay.counts.records} records of the log", since=since)
     scene.stage.report("rebuilt", found.replayed_digest)
     scene.stage.report("live", found.live_digest)
     differences = ", ".join(f"{item.kind} {item.id} {item.field}" for item in found.differences[:3])
@@ -63,11 +64,11 @@ async def _check_completeness(scene: Scene) -> None:
         scene.stage.report("relay", f"{relay.relay}: {relay.stored} of {relay.head} events stored")
     details = "; ".join(str(problem.get("detail")) for problem in report.problems[:3])
     require(report.complete, f"the audit log is not complete: {details}")
-    scene.stage.passed("the audit log is complete, and its digests are those that were promised")
+    scene.stage.passed("the audit log is complete, and its digests match those of every service")
 
 
 async def clean_up(scene: Scene) -> None:
-    """Delete what the acts made, by intents like everything else."""
+    """Delete what the acts created, by intents."""
     since = time.monotonic()
     prefix = f"{scene.team}/"
     accepted = [
@@ -84,9 +85,9 @@ async def clean_up(scene: Scene) -> None:
     require(not left, f"left behind: {left}")
     scene.stage.console.print()
     scene.stage.report(
-        "tidied up", f"{len(accepted)} resources deleted, no topic left", since=since
+        "cleaned up", f"{len(accepted)} resources deleted, no topic left", since=since
     )
 
 
 def _ignore_progress(_text: str) -> None:
-    """The replay of a demo's log is over before there is progress to report."""
+    """A replay this short needs no progress."""

@@ -1,4 +1,4 @@
-"""Sets the stage, plays the acts, and tells how it went."""
+"""Prepares the platform and the clients, plays the acts, and reports failures."""
 
 import base64
 import os
@@ -33,7 +33,7 @@ ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
 
 @dataclass(frozen=True, slots=True)
 class RunningPlatform:
-    """A running platform: where it keeps its state, its broker and its gateway."""
+    """The home folder, broker and gateway of a running platform."""
 
     home: Path
     bootstrap: str
@@ -42,10 +42,10 @@ class RunningPlatform:
 
 @contextmanager
 def platform(settings: Settings, home: Path, console: Console) -> Iterator[RunningPlatform]:
-    """The platform that runs at ``home``, or one of the demo's own, stopped at the end."""
+    """Attach to the platform that runs at ``home``, or run one until the block ends."""
     running = _running(home)
     if running is not None:
-        console.print(f"Attaching to the platform that runs here ({running.url}).")
+        console.print(f"Attaching to the platform that is running here ({running.url}).")
         yield running
         return
     own = Path(tempfile.mkdtemp(prefix="busbar-demo-"))
@@ -54,7 +54,7 @@ def platform(settings: Settings, home: Path, console: Console) -> Iterator[Runni
     def report(text: str) -> None:
         console.print(f"  [dim]{time.monotonic() - started:6.1f} s[/dim]  {text}")
 
-    console.print("Starting a real Kafka and all services.")
+    console.print("Starting a Kafka broker and all services.")
     stage = Platform(own, bootstrap=settings.kafka_bootstrap_servers, report=report)
     try:
         with stage:
@@ -79,7 +79,7 @@ async def play(place: RunningPlatform, console: Console) -> None:
     """Play every act.
 
     Raises:
-        CommandError: one failed; the error names it.
+        CommandError: an act failed; the error names it.
     """
     team = f"demo-{secrets.token_hex(3)}"
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -113,13 +113,13 @@ async def _play_act(number: int, act: object) -> None:
     except (ActFailed, BusbarError, TimeoutError) as error:
         raise CommandError(
             f"Act {number} failed: {error}.",
-            fix="`busbar doctor` tells how the services are; their logs are in <home>/logs.",
+            fix="Check the services with `busbar doctor`; their logs are in <home>/logs.",
             code=ExitCode.FAILED,
         ) from error
 
 
 async def _subscribe(scene: Scene, home: Path, secret: str) -> None:
-    """Have what ends an operation delivered to the demo's receiver."""
+    """Deliver the facts that end an operation to the demo's receiver."""
     since = time.monotonic()
     reference = f"secret:{scene.team}"
     async with secrets_of(load_settings(home=home)) as store:

@@ -1,4 +1,4 @@
-"""Report a demo as it happens: every record of an operation, with its time and position."""
+"""Reports a demo as it happens: every record of an operation, with its time and position."""
 
 import asyncio
 import time
@@ -22,49 +22,48 @@ SUBSCRIBED_TYPES = (
     "busbar.resource.failed.v1",
     "busbar.policy.denied.v1",
 )
-"""What the demo's subscriber wants to hear."""
+"""The types that the demo subscribes to: each ends an operation."""
 
 
 class ActFailed(Exception):
-    """What the act was to show did not happen."""
+    """An act did not show what it is meant to show."""
 
 
 def require(condition: object, message: str) -> None:
-    """Fail the act with ``sentence`` unless ``truth`` holds.
+    """Fail the act with ``message`` unless ``condition`` holds.
 
     Raises:
-        ActFailed: it does not.
+        ActFailed: it does not hold.
     """
     if not condition:
         raise ActFailed(message)
 
 
 class Stage:
-    """Where the acts are played."""
+    """Prints the acts on a console, and follows operations through audit and the receiver."""
 
     def __init__(self, console: Console, client: Client, receiver: Receiver) -> None:
-        """Tell on ``console`` what ``client`` and ``receiver`` see."""
         self.console = console
         self.client = client
         self.receiver = receiver
 
     def title(self, number: int, sentence: str) -> None:
-        """Begin an act."""
+        """Print the title of an act."""
         self.console.print(f"\n[bold]Act {number} of 6 · {escape(sentence)}[/bold]")
 
     def report(self, what: str, sentence: str, *, since: float | None = None) -> None:
-        """Print one line; ``since`` is the monotonic time at which it began."""
+        """Print one line; ``since`` is the monotonic time that its own time is relative to."""
         at = "" if since is None else f"+{(time.monotonic() - since) * 1000:.0f} ms"
         self.console.print(
             f"  [dim]{at:>9}[/dim]  [cyan]{what:<11}[/cyan] {escape(sentence)}", soft_wrap=True
         )
 
     def passed(self, sentence: str) -> None:
-        """What the act has shown."""
+        """Print what an act has shown."""
         self.console.print(f"  [green]✔[/green] {escape(sentence)}", soft_wrap=True)
 
     async def until(self, what: str, check: Callable[[], Awaitable[Found | None]]) -> Found:
-        """What ``look`` finds, as soon as it finds something.
+        """Return what ``check`` finds, as soon as it finds something.
 
         Raises:
             ActFailed: it found nothing for half a minute.
@@ -83,7 +82,7 @@ class Stage:
     async def follow(
         self, operation: str, *, since: float, webhook: bool = True
     ) -> list[AuditRecord]:
-        """Tell an operation to its end, from audit's copy; returns its records."""
+        """Report an operation to its end, from the audit log, and return its records."""
         log = _OperationLog(self, since)
 
         async def ended() -> bool | None:
@@ -95,7 +94,7 @@ class Stage:
         if webhook:
             await self._webhook(operation, since=since)
         self.report(
-            "audited", f"{len(log.records)} records of it are in the audit log", since=since
+            "audited", f"{len(log.records)} of its records are in the audit log", since=since
         )
         return list(log.records.values())
 
@@ -109,7 +108,7 @@ class Stage:
 
 
 class _OperationLog:
-    """The records of one operation, each told once."""
+    """The records of one operation, each reported once."""
 
     def __init__(self, stage: Stage, since: float) -> None:
         self._stage = stage
@@ -125,7 +124,7 @@ class _OperationLog:
         self.records[place] = record
         what, sentence = _describe(record)
         if again and what != "received":
-            what, sentence = "again", f"{sentence}: published twice, counts once"
+            what, sentence = "again", f"{sentence}: published twice, counted once"
         where = f"{record.topic}[{record.partition}]@{record.offset}"
         self._stage.report(what, f"{sentence}  ({where})", since=self._since)
         self.ended = self.ended or record.type in _FINAL_TYPES
@@ -148,9 +147,9 @@ def _describe(record: AuditRecord) -> tuple[str, str]:
         case "policy.denied.v1":
             return "decided", f"denied: {data['reason']}"
         case "policy.conflicted.v1":
-            return "conflict", "same id, other body: recorded, not acted on"
+            return "conflict", "same id, other content: recorded, but not processed"
         case "resource.queued.v1":
-            return "taken over", f"generation {data['generation']}"
+            return "queued", f"generation {data['generation']}"
         case "resource.step-started.v1":
             about = f"saw {data['observed']}, will {data['action']}, epoch {data['epoch']}"
             return "step", f"{data['step']}: {about}"
@@ -159,7 +158,7 @@ def _describe(record: AuditRecord) -> tuple[str, str]:
         case "resource.step-failed.v1":
             return "step", f"{data['step']}: failed: {data['detail']}"
         case "resource.step-undone.v1":
-            how = "removed" if data["was_there"] else "nothing there to remove"
+            how = "removed" if data["was_there"] else "nothing to remove"
             return "undo", f"{data['step']}: {how}"
         case "resource.provisioned.v1":
             return "provisioned", f"{data['change']}: {data['outputs']}"

@@ -1,4 +1,4 @@
-"""Each check answers with one finding: fine, or why not and what to do."""
+"""The checks of ``busbar doctor``: each returns a result with what was found and how to fix it."""
 
 import shutil
 import sys
@@ -15,12 +15,12 @@ from busbar.runtime.core.settings import Settings
 
 MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)
 MIN_DISK_BYTES = 1024**3
-"""Bytes: a broker, its segments and the stores need a few hundred megabytes at first."""
+"""A broker, its segments and the stores need a few hundred megabytes at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One row. ``needed`` is false for what only informs: `up` works without it."""
+    """One row. Where ``needed`` is false, `busbar up` works without it."""
 
     name: str
     ok: bool
@@ -30,7 +30,7 @@ class CheckResult:
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
-    """Everything that `busbar up` depends on."""
+    """Run every check."""
     running = home_folder.running_pid(settings.home)
     yield check_python()
     yield from check_kafka(settings)
@@ -41,7 +41,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
 
 
 def check_python() -> CheckResult:
-    """The Python that runs this."""
+    """Check the version of this Python."""
     version = sys.version_info
     fits = MIN_PYTHON <= version[:2] <= MAX_PYTHON
     return CheckResult(
@@ -53,7 +53,7 @@ def check_python() -> CheckResult:
 
 
 def check_kafka(settings: Settings) -> Iterator[CheckResult]:
-    """A way to get a broker: a given one, Java with jars (or Maven to fetch them), or Docker."""
+    """Check for a broker: a running one, Java with jars (or Maven to fetch them), or Docker."""
     given = settings.kafka_bootstrap_servers
     if given:
         try:
@@ -79,28 +79,30 @@ def check_kafka(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult(
         name="Kafka",
         ok=possible,
-        detail="a broker can be started here" if possible else "nothing here can run a broker",
+        detail="a broker can be started here" if possible else "a broker cannot be started here",
         fix="" if possible else "Install Java and Maven, or set KAFKA_BOOTSTRAP_SERVERS=host:port.",
     )
 
 
 def check_disk(place: Path) -> CheckResult:
-    """Room where the state is kept."""
+    """Check the free space where the state is kept."""
     free = shutil.disk_usage(_existing_parent(place)).free
     enough = free >= MIN_DISK_BYTES
     return CheckResult(
         name="Disk",
         ok=enough,
         detail=f"{free / 1024**3:.1f} GB free",
-        fix="" if enough else "Make room: at least 1 GB.",
+        fix="" if enough else "Free at least 1 GB.",
     )
 
 
 def check_home(place: Path) -> CheckResult:
-    """The folder that everything is kept in."""
+    """Check the permissions of the home folder."""
     if not place.exists():
-        return CheckResult(name="Home", ok=True, detail=f"{place} will be made")
-    problem = home_folder.permission_problem(place) if place.is_dir() else f"{place} is no folder."
+        return CheckResult(name="Home", ok=True, detail=f"{place} will be created")
+    problem = (
+        home_folder.permission_problem(place) if place.is_dir() else f"{place} is not a folder."
+    )
     return CheckResult(
         name="Home",
         ok=problem is None,
@@ -110,27 +112,31 @@ def check_home(place: Path) -> CheckResult:
 
 
 def check_port(settings: Settings, running: int | None) -> CheckResult:
-    """The gateway's port."""
+    """Check that the gateway's port is free."""
     number = settings.gateway_port
     if running is not None:
         return CheckResult(
-            name="Gateway port", ok=True, detail="used by the platform that runs here"
+            name="Gateway port", ok=True, detail="used by the platform that is running here"
         )
     free = not number or ports.is_free(number)
     return CheckResult(
         name="Gateway port",
         ok=free,
         detail=f"{number} is {'free' if free else 'in use'}",
-        fix="" if free else "Stop what uses it, or choose another: BUSBAR_GATEWAY_PORT.",
+        fix=""
+        if free
+        else "Stop the program that uses it, or set BUSBAR_GATEWAY_PORT to another port.",
     )
 
 
 def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:
-    """Whether a platform runs, and how its services are."""
+    """Check the services of the platform that runs in ``place``, if one does."""
     if running is None:
         yield CheckResult(name="Platform", ok=True, detail="not running", needed=False)
         return
-    yield CheckResult(name="Platform", ok=True, detail=f"runs as process {running}", needed=False)
+    yield CheckResult(
+        name="Platform", ok=True, detail=f"running as process {running}", needed=False
+    )
     services = home_folder.read_state(place).get("services", {})
     for name, known in services.items():
         readiness = check_process(place, name, pid=known.get("pid"))
@@ -143,7 +149,7 @@ def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:
 
 
 def _existing_parent(place: Path) -> Path:
-    """``place``, or what is there of the way to it."""
+    """Return ``place``, or its nearest parent that exists."""
     place = place.absolute()
     while not place.exists():
         place = place.parent

@@ -1,4 +1,4 @@
-"""The whole platform on one machine: :class:`Platform` starts, watches and stops every process.
+"""The whole platform on one machine: :class:`Platform` starts, supervises and stops every process.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What each process of a platform writes down in its home: who it is, and where it listens."""
+"""The addresses that the processes of a platform register in ``<home>/run``."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the process ``pid`` said that it listens."""
+    """Where the process ``pid`` listens."""
 
     pid: int
     host: str
@@ -16,12 +16,12 @@ class Address:
 
 
 def process_names(home: Path) -> tuple[str, ...]:
-    """The processes that have written something down in ``home``; some may have died since."""
+    """Return the names of the processes that have registered; some may have died since."""
     return tuple(sorted(path.stem for path in (home / "run").glob("*.json")))
 
 
 def read_address(home: Path, name: str) -> Address | None:
-    """What the process called ``name`` wrote; None if that is nothing, or not whole yet."""
+    """Return the address of the process ``name``; None if it is missing or incomplete."""
     try:
         entry = json.loads((home / "run" / f"{name}.json").read_text(encoding="utf-8"))
         url, pid = urlsplit(str(entry["url"])), int(entry["pid"])
@@ -32,5 +32,5 @@ def read_address(home: Path, name: str) -> Address | None:
 
 
 def read_addresses(home: Path) -> dict[str, Address]:
-    """All that ``home`` knows of, by name."""
+    """Return every address, by the name of its process."""
     return {name: found for name in process_names(home) if (found := read_address(home, name))}

@@ -1,4 +1,4 @@
-"""The platform's folder: private, used by one ``busbar up`` at a time, with a state of it."""
+"""The home folder of a platform: private, locked by one ``busbar up``, with its state in a file."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from busbar.runtime.core.locks import FileLock, is_locked
 
 
 def prepare(home: Path) -> None:
-    """Make ``home`` with its folders, readable by their owner only.
+    """Create ``home`` and its folders, accessible by their owner only.
 
     Raises:
-        ConfigurationError: it cannot be made, or others may enter it.
+        ConfigurationError: it cannot be created, or other users can access it.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -23,16 +23,16 @@ def prepare(home: Path) -> None:
     except OSError as error:
         raise ConfigurationError(
             f"The folder {home} cannot be used: {error.strerror}.",
-            fix="Choose another with --home, or make it writable.",
+            fix="Make it writable, or choose another folder with --home.",
         ) from error
     if problem := permission_problem(home):
         raise ConfigurationError(problem, fix=f"Run: chmod 700 {home}")
 
 
 def permission_problem(home: Path) -> str | None:
-    """Why secrets are not safe in ``home``, as a sentence, or None."""
+    """Return why secrets are not safe in ``home``, as a sentence; None if they are."""
     if home.stat().st_mode & 0o077:
-        return f"The folder {home} can be entered by others, and secrets are kept in it."
+        return f"The folder {home} holds secrets, and other users can access it."
     return None
 
 
@@ -78,7 +78,7 @@ def _read_pid(path: Path) -> int | None:
 
 
 def read_state(home: Path) -> Mapping[str, Any]:
-    """What ``up.json`` says; nothing if it is not there or makes no sense."""
+    """Return the content of ``up.json``; empty if it is missing or invalid."""
     try:
         found = json.loads((home / "up.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -87,7 +87,7 @@ def read_state(home: Path) -> Mapping[str, Any]:
 
 
 def write_state(home: Path, state: Mapping[str, Any]) -> None:
-    """Write ``up.json`` at once, so that nobody reads half of it."""
+    """Write ``up.json`` atomically."""
     draft = home / f".up.json.{os.getpid()}"
     draft.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     draft.replace(home / "up.json")

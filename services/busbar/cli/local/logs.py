@@ -1,4 +1,4 @@
-"""The services' log files: appended to, put aside when they are large, read when one gives up."""
+"""The log files of services: append, rotate, and find the last error."""
 
 import os
 import re
@@ -12,14 +12,14 @@ _ERROR_LINES = re.compile(r"^error: (?P<error>.+)(?:\n+fix: (?P<fix>.+))?", re.M
 
 
 def open_log(path: Path) -> BinaryIO:
-    """``path``, to append to; what was larger than 10 MB is put aside as ``.1`` first."""
+    """Open ``path`` for appending; a file larger than 10 MB is renamed to ``.1`` first."""
     if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
         path.replace(path.with_name(path.name + ".1"))
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def last_error(path: Path, *, since: int) -> tuple[str, str]:
-    """The last error in a log from byte ``since`` on, and its fix; else the last line."""
+    """Return the last error in a log from byte ``since`` on, and its fix; else the last line."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(since, size - _TAIL_BYTES))
@@ -28,4 +28,4 @@ def last_error(path: Path, *, since: int) -> tuple[str, str]:
     if found:
         return found[-1]["error"], found[-1]["fix"] or ""
     lines = [line for line in text.splitlines() if line.strip()]
-    return (lines[-1] if lines else "it said nothing"), ""
+    return (lines[-1] if lines else "it printed nothing"), ""

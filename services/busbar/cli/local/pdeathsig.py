@@ -18,8 +18,8 @@ _PR_SET_PDEATHSIG = 1
 def tied_to_parent(command: Sequence[str]) -> list[str]:
     """Return the command line that runs ``command`` until this process ends, even by kill -9.
 
-    Start it from a thread that lives as long as the command. Elsewhere than on Linux this is the
-    command itself, which then outlives a parent that is killed.
+    Start it from a thread that lives as long as the command. On other systems than Linux this is
+    the command itself, which outlives a parent that is killed.
     """
     if sys.platform != "linux":
         return list(command)

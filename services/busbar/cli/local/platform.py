@@ -1,4 +1,4 @@
-"""All processes of the platform on one machine, as one thing that starts and stops."""
+"""All processes of the platform on one machine, started, supervised and stopped together."""
 
 import os
 import socket
@@ -34,23 +34,22 @@ Services = Callable[[Wiring], tuple[ServicePlan, ...]]
 
 
 class NotReady(BusbarError):
-    """Not every service became ready in time; the sentence names them and why."""
+    """Not every service became ready in time; the error names them with reasons."""
 
 
 def ignore(_text: str) -> None:
-    """Report nobody."""
+    """A report that is dropped."""
 
 
 class Platform:
     """One broker and the processes of each service, kept running until :meth:`stop`.
 
-    ``bootstrap`` names a broker that somebody else runs; else ``start_broker`` gets one.
-    ``database`` is where services keep their state, else each has a file; it lets every service
-    but the gateway run in ``instances`` processes. If the owner's URL is known, the schemas are
-    migrated first.
-    ``gateway_port`` 0 takes a free one, and keeps it over restarts of the gateway. ``report`` hears
-    sentences about what happens. As a context manager it starts, and stops at the end; once
-    stopped it stays so.
+    ``bootstrap`` names a broker that is managed elsewhere; otherwise ``start_broker`` returns one.
+    ``database`` is where services keep their state, instead of a SQLite file each, and allows
+    several ``instances`` of every service but the gateway. If it knows the owner's URL, its schemas
+    are migrated first. ``gateway_port`` 0 picks a free port, which restarts of the gateway keep.
+    ``report`` is called with a sentence for every event. A platform that was stopped cannot be
+    started again.
     """
 
     def __init__(
@@ -67,7 +66,6 @@ class Platform:
         report: Report = ignore,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        """Prepare; nothing is touched before :meth:`start`."""
         self.home = home.absolute()
         self._gateway_port = gateway_port
         self._host = host
@@ -90,7 +88,6 @@ class Platform:
         self._state_lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Start."""
         self.start()
         return self
 
@@ -100,10 +97,9 @@ class Platform:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop everything."""
         self.stop()
 
-    # -- what is where --------------------------------------------------------------------------
+    # -- addresses --------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -117,7 +113,7 @@ class Platform:
 
     @property
     def pids(self) -> dict[str, int | None]:
-        """Each process, by its service and the number of the copy; None while it is not running."""
+        """The process id of each process by its name; None while it is not running."""
         return {supervisor.name: supervisor.pid for supervisor in self._supervisors}
 
     @property
@@ -185,13 +181,13 @@ class Platform:
         if self._instances > 1 and self._database is None:
             raise ConfigurationError(
                 f"{self._instances} instances of a service cannot share one SQLite file.",
-                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --instances at 1.",
+                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or use --instances 1.",
             )
 
     def _migrate(self) -> None:
         if self._database is not None and self._database.owner_url is not None:
             self._database.migrate()
-            self._report("the database has the schemas of this release")
+            self._report("the database schemas are up to date")
 
     def _check_gateway_port(self) -> None:
         if not self._gateway_port:
@@ -204,21 +200,21 @@ class Platform:
             except OSError as error:
                 raise ConfigurationError(
                     f"The gateway cannot listen on {self._host}:{self._gateway_port}:"
-                    f" {(error.strerror or 'it is taken').lower()}.",
-                    fix="Stop what uses the port, or choose another with --gateway-port.",
+                    f" {(error.strerror or 'the port is in use').lower()}.",
+                    fix="Stop the program that uses it, or choose another: --gateway-port.",
                 ) from error
 
     def _provide_broker(self, home: Path, port: int, progress: Progress) -> Broker:
         return provide(home, bootstrap=self._bootstrap, port=port, on_progress=progress)
 
     def _previous_port(self) -> int:
-        """The broker's port of the last time, so that clients find it again, if it is free."""
+        """Return the broker's previous port, so that clients find it again; 0 if it is taken."""
         try:
             port = split_address(str(folder.read_state(self.home).get("bootstrap", "")))[1]
         except ValueError:
             return 0
         deadline = monotonic() + _PORT_TIMEOUT_SECONDS
-        # A broker whose supervisor has just been killed needs a moment to go.
+        # A broker whose supervisor has just been killed takes a while to end.
         while not ports.is_free(port):
             if monotonic() > deadline:
                 return 0
@@ -231,7 +227,7 @@ class Platform:
     # -- while it runs --------------------------------------------------------------------------
 
     def readiness(self) -> dict[str, Readiness]:
-        """How each service is."""
+        """Return the readiness of each process."""
         return {
             supervisor.name: check_process(self.home, supervisor.name, pid=supervisor.pid)
             for supervisor in self._supervisors
@@ -240,10 +236,10 @@ class Platform:
     def wait_ready(
         self, progress: Report = ignore, *, timeout: float = READY_TIMEOUT_SECONDS
     ) -> None:
-        """Return when every service is ready; ``progress`` hears of each.
+        """Return when every service is ready; call ``progress`` for each.
 
         Raises:
-            ConfigurationError: a service gave up.
+            ConfigurationError: a service cannot run.
             NotReady: one was not ready after ``timeout`` seconds.
         """
         deadline = monotonic() + timeout
@@ -270,7 +266,7 @@ class Platform:
         """Return when the platform was stopped (by another thread).
 
         Raises:
-            ConfigurationError: a service gave up, since something has to be changed first.
+            ConfigurationError: a service cannot run until something is changed.
         """
         while not self._stopping.is_set():
             self._changed.wait()
@@ -278,10 +274,10 @@ class Platform:
             self.check()
 
     def check(self) -> None:
-        """Return if no service gave up.
+        """Return if no service has failed permanently.
 
         Raises:
-            ConfigurationError: one did; the error is what it said last.
+            ConfigurationError: one has; the error is its last one.
         """
         failure = self._failure
         if failure is not None:
@@ -295,14 +291,14 @@ class Platform:
         self._changed.set()
 
     def _monitor(self) -> None:
-        """Keep ``up.json`` true, and the broker running."""
+        """Keep ``up.json`` up to date, and the broker running."""
         backoff, owned, since = Backoff(), self._broker_pid() is not None, monotonic()
         while not self._stopping.wait(_MONITOR_SECONDS):
             self._update_state()
             if not owned or self._broker_pid() is not None:
                 continue
             backoff = backoff.died(monotonic() - since)
-            self._report("Kafka ended; starting it again")
+            self._report("Kafka ended; restarting it")
             if self._stopping.wait(backoff.pause):
                 return
             since = monotonic()
@@ -310,7 +306,7 @@ class Platform:
                 if self._broker is not None:
                     self._broker.start()
             except BusbarError as error:
-                self._report(f"Kafka does not start: {error}")
+                self._report(f"Kafka cannot be restarted: {error}")
 
     def _broker_pid(self) -> int | None:
         return self._broker.pid if self._broker is not None else None
@@ -338,12 +334,12 @@ class Platform:
     # -- stopping -------------------------------------------------------------------------------
 
     def kill(self) -> None:
-        """Wait for nobody any more: kill the services that still run."""
+        """Kill the services that still run, without waiting for them."""
         for supervisor in self._supervisors:
             supervisor.kill()
 
     def stop(self) -> None:
-        """Stop every service, each with 10 seconds to do so, and then the broker."""
+        """Stop every service, giving each 10 seconds, and then the broker."""
         self._stopping.set()
         self._changed.set()
         for supervisor in self._supervisors:
@@ -352,7 +348,7 @@ class Platform:
         for supervisor in self._supervisors:
             supervisor.join(timeout=max(0.0, deadline - monotonic()))
         if self._monitor_thread is not None:
-            # It may be starting the broker; what it starts dies with this process at the latest.
+            # It may be starting the broker, which ends with this process at the latest.
             self._monitor_thread.join(self._grace)
         if self._broker is not None:
             self._broker.stop()

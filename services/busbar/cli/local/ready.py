@@ -1,4 +1,4 @@
-"""Asks a service whether it is ready."""
+"""The readiness of a process, from its ``/readyz``."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 3.0
 
 
 class WrongProgram(http.client.HTTPException):
-    """The port belongs to another program by now: its answer is not the service's."""
+    """The answer is not that of the service: another program has the port now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def connect(address: Address) -> http.client.HTTPConnection:
 
 
 def read_readiness(connection: http.client.HTTPConnection, name: str) -> str:
-    """Return why the process ``name`` is not ready, or nothing if it is.
+    """Return why the process ``name`` is not ready; empty if it is ready.
 
     Raises:
         OSError: there is no answer.
@@ -73,7 +73,7 @@ def read_readiness(connection: http.client.HTTPConnection, name: str) -> str:
 
 
 def describe_failure(error: Exception) -> str:
-    """Return what an error of :func:`read_readiness` means."""
+    """Return a clause that describes an error of :func:`read_readiness`."""
     if isinstance(error, WrongProgram):
         return "another program answers on its port"
     return f"it does not answer ({type(error).__name__})"

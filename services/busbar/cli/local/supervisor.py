@@ -1,4 +1,4 @@
-"""Keeps one service running: starts it, waits for its end, starts it again."""
+"""A supervisor that starts one process of a service and restarts it when it ends."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from busbar.kernel.errors import CONFIGURATION_EXIT_CODE
 
 @dataclass(frozen=True, slots=True)
 class PermanentFailure:
-    """A service that starting again does not help: somebody has to change something."""
+    """A service that cannot run until something is changed: restarting does not help."""
 
     name: str
     problem: str
@@ -27,6 +27,9 @@ class PermanentFailure:
 
 class Supervisor:
     """Runs the process of one :class:`ServicePlan` and restarts it when it ends.
+
+    The process's output is appended to ``log``. ``report`` is called with a sentence for every
+    restart, ``on_failure`` if restarting does not help.
 
     A thread of its own starts the process and waits for its exit. It lives as long as the process:
     the kernel kills the process (see ``pdeathsig``) when that thread ends, and so when this whole
@@ -41,7 +44,6 @@ class Supervisor:
         report: Callable[[str], None],
         on_failure: Callable[[PermanentFailure], None],
     ) -> None:
-        """Append the process's output to ``log``; call ``report`` with every restart."""
         self.name = plan.name
         self._plan = plan
         self._log = log
@@ -49,7 +51,7 @@ class Supervisor:
         self._on_failure = on_failure
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
-        self._lock = threading.RLock()  # a signal's handler may need it again
+        self._lock = threading.RLock()  # reentrant: a signal handler may interrupt its holder
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._supervise, name=f"supervise-{plan.name}", daemon=True
@@ -57,25 +59,25 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
+        """The id of the process that runs now, or None."""
         with self._lock:
             running = self._process is not None and self._process.returncode is None
             return self._process.pid if self._process is not None and running else None
 
     def start(self) -> None:
-        """Start it and keep it running."""
+        """Start the process and keep it running."""
         self._thread.start()
 
     def terminate(self) -> None:
-        """Ask the process to end and start it no more; returns at once."""
+        """Send SIGTERM and stop restarting; returns immediately."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the process and start it no more; returns at once."""
+        """Send SIGKILL and stop restarting; returns immediately."""
         self._signal(signal.SIGKILL)
 
     def join(self, *, timeout: float) -> None:
-        """Return when it is gone: after ``within`` seconds it is killed."""
+        """Return when the process has ended; it is killed after ``timeout`` seconds."""
         if not self._thread.ident:
             return
         self._thread.join(timeout)
@@ -107,13 +109,13 @@ class Supervisor:
             backoff = backoff.died(monotonic() - started)
             delay = f"in {backoff.pause:g} s" if backoff.pause else "now"
             self._report(
-                f"{self.name} ended ({_exit_reason(process.returncode)}); starting again {delay}"
+                f"{self.name} ended ({_exit_reason(process.returncode)}); restarting {delay}"
             )
             if self._stopping.wait(backoff.pause):
                 return
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
-        # Under the lock: a stop either comes before and prevents it, or finds the process.
+        # Under the lock: a stop either comes first and prevents the start, or finds the process.
         with self._lock, open_log(self._log) as log:
             if self._stopping.is_set():
                 return None
@@ -123,7 +125,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C in the terminal reaches the supervisor only, which stops all in order.
+                # A Ctrl-C in the terminal reaches only this program, which stops all in order.
                 start_new_session=True,
                 env={**os.environ, **self._plan.environment},  # noqa: TID251 - handed on, not read
             )

@@ -1,4 +1,4 @@
-"""Comparing the replayed state with the live one, while the platform goes on."""
+"""Compares the replayed state with the live one, while the platform keeps running."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import Client, Problem
 
 MAX_CHECKS = 3
-"""How often an item is looked at again before it is called different."""
+"""How often an item is compared again before it counts as different."""
 
 _RECHECK_SECONDS = 0.5
 _NOT_FOUND = 404
@@ -20,7 +20,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldDifference:
-    """One field of one item that is not the same; None where the whole item is missing."""
+    """One field of one item that differs; None where the whole item is missing."""
 
     kind: Kind
     id: str
@@ -31,7 +31,7 @@ class FieldDifference:
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """How it came out. The digests are over the digests of all items."""
+    """The result. The digests are over the digests of all items."""
 
     resources: int = 0
     operations: int = 0
@@ -47,7 +47,7 @@ class Comparison:
 
 
 class Replay:
-    """Reads the log, folds it, and compares."""
+    """Reads the audit log, rebuilds the state in a store, and compares."""
 
     def __init__(
         self,
@@ -57,7 +57,6 @@ class Replay:
         pause: Callable[[float], Awaitable[None]],
         progress: Progress,
     ) -> None:
-        """Read through ``client``, fold into ``scratch``."""
         self._client = client
         self._scratch = scratch
         self._pause = pause
@@ -66,11 +65,11 @@ class Replay:
 
     @property
     def counts(self) -> Counts:
-        """What the log held so far."""
+        """The number of records read so far."""
         return self._scratch.counts
 
     async def run(self) -> Comparison:
-        """Fold the whole log and compare; items that moved meanwhile are looked at again."""
+        """Replay the whole log and compare; items that changed meanwhile are compared again."""
         await self._read_new_records()
         live = {item: digest(view) async for item, view in self._live()}
         replayed = {item: digest(view) async for item, view in self._scratch.views()}
@@ -83,9 +82,9 @@ class Replay:
                 break
             if attempt:
                 await self._pause(_RECHECK_SECONDS)
-            self._progress(f"looking again at {len(mismatches)} that moved")
+            self._progress(f"comparing {len(mismatches)} changed items again")
             states = {item: (None, await self._live_view(item)) for item in mismatches}
-            # The log is read after the live state: what the one shows, the other has to explain.
+            # The log is read after the live state, so that it explains all of that state.
             await self._read_new_records()
             for item in mismatches:
                 states[item] = (await self._scratch.view(item), states[item][1])
@@ -96,7 +95,7 @@ class Replay:
         return _result(live, replayed, {item: states[item] for item in mismatches})
 
     async def _read_new_records(self) -> None:
-        """Fold everything that the log has beyond what was read."""
+        """Fold the records that were logged since the last call."""
         while True:
             page = await self._client.audit_page(after=self._cursor)
             if not page.items:
@@ -132,7 +131,7 @@ def _same(state: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]) -> b
 
 
 def _pending(replayed: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> bool:
-    """Whether it is an operation that no fact has spoken of yet: there is nothing to replay."""
+    """Return whether it is an operation without any facts yet: there is nothing to replay."""
     return replayed is None and live is not None and live.get("status") == "received"
 
 

@@ -1,4 +1,4 @@
-"""From a command to the gateway: a client, an event loop, and who the producer is."""
+"""The connection of a command to the gateway."""
 
 import asyncio
 import getpass
@@ -14,17 +14,17 @@ from busbar.sdk import Client, Retrying
 Result = TypeVar("Result")
 
 _SHORT_RETRY = Retrying(attempts=3)
-"""For a gateway that nobody would start again: under a second."""
+"""For a gateway that is not supervised: less than a second."""
 
 _STEADY_RETRY = Retrying(attempts=6)
-"""For one that `busbar up` starts again when it dies: six seconds."""
+"""For a gateway that `busbar up` restarts when it dies: six seconds."""
 
 _LONG_RETRY = Retrying(attempts=30)
-"""For those who watch: two minutes."""
+"""For commands that follow the platform: two minutes."""
 
 
 def default_source() -> str:
-    """The CloudEvents source of what this user publishes."""
+    """Return the CloudEvents source of what this user publishes."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -39,7 +39,7 @@ def call(
     source: str | None = None,
     keep_retrying: bool = False,
 ) -> Result:
-    """What ``body`` does with a client. ``keep_retrying``: wait long for a gateway that is away.
+    """Run ``body`` with a client; ``keep_retrying`` waits long for a gateway that does not answer.
 
     Raises:
         BusbarError: what the client or ``body`` raises.

@@ -1,4 +1,4 @@
-"""Errors as people see them: a sentence, what to do, an exit code, and never a stack trace."""
+"""Errors as users see them: a sentence, a fix and an exit code, without a stack trace."""
 
 import tempfile
 import traceback
@@ -13,11 +13,11 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 401, 403, 404, 409
 _BAD_REQUESTS = frozenset({400, 411, 413, 415, 422})
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 
-_TOKEN_FIX = "Give the token that `busbar up` wrote: --token-file FILE."  # noqa: S105 - a hint
+_TOKEN_FIX = "Pass the token file of the platform: --token-file FILE."  # noqa: S105 - a hint
 
 
 def handle(error: Exception, *, debug: bool) -> ExitCode | None:
-    """Tell people about ``error``; the exit code, or None if it is not ours to tell."""
+    """Print ``error``; return the exit code, or None if typer or Python handles it."""
     if isinstance(error, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError):
         return None
     if debug and not isinstance(error, CommandError | ConfigurationError):
@@ -26,8 +26,8 @@ def handle(error: Exception, *, debug: bool) -> ExitCode | None:
         problem, fix, code = _explain(error)
         show(problem, fix)
         return code
-    problem = f"{type(error).__name__}, which is a bug or something unforeseen."
-    fix = "Report it with the traceback above."
+    problem = f"Unexpected error: {type(error).__name__}."
+    fix = "Please report it with the traceback above."
     if not debug:
         fix = f"The traceback is in {_save_traceback(error)}; --debug shows it. Please report it."
     show(problem, fix)
@@ -88,6 +88,6 @@ def _save_traceback(error: Exception) -> Path:
 
 
 def _sentence(text: str) -> str:
-    """``text`` as a sentence: the services' own hints are clauses."""
+    """Return ``text`` as a sentence: the services' own hints are clauses."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,4 +1,4 @@
-"""Progress for what may take long: silent for the first seconds, then on standard error."""
+"""Progress of what may take long: nothing for the first seconds, then on standard error."""
 
 import asyncio
 from types import TracebackType
@@ -10,10 +10,9 @@ DELAY_SECONDS = 2.0
 
 
 class DelayedStatus:
-    """Shows the last thing said, once two seconds have passed, while the block runs."""
+    """Shows the last update, once ``delay`` seconds have passed, while the block runs."""
 
     def __init__(self, *, delay: float = DELAY_SECONDS) -> None:
-        """Say nothing for ``silent`` seconds."""
         self._delay = delay
         self._text = ""
         self._status = errors().status("")
@@ -21,7 +20,6 @@ class DelayedStatus:
         self._shown = False
 
     async def __aenter__(self) -> Self:
-        """Begin to wait."""
         self._task = asyncio.create_task(self._show())
         return self
 
@@ -31,13 +29,12 @@ class DelayedStatus:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the progress away again."""
         if self._task is not None:
             self._task.cancel()
         self._status.stop()
 
     def update(self, text: str) -> None:
-        """What is being done now."""
+        """Set the text to show."""
         self._text = text
         if self._shown:
             self._status.update(plain(text))

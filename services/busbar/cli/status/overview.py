@@ -1,4 +1,4 @@
-"""From what processes told twice to what the platform is doing: pure arithmetic."""
+"""Computes what the platform is doing from two snapshots of its processes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ WEBHOOKS = "busbar_notifier_attempts_total"
 
 @dataclass(frozen=True, slots=True)
 class ProcessSnapshot:
-    """What one process answered; ``problem`` is empty exactly when it is ready.
+    """The answers of one process; ``problem`` is empty exactly when it is ready.
 
-    ``samples`` is None if it gave none. ``at`` is a moment in seconds, for differences only.
+    ``samples`` is None if it exposes no metrics. ``at`` is in monotonic seconds.
     """
 
     service: str
@@ -27,7 +27,7 @@ class ProcessSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessStatus:
-    """One line of the picture. What is not known is None; ``_per_second`` needs two snapshots."""
+    """One row. Unknown values are None; ``_per_second`` needs two snapshots."""
 
     name: str
     service: str
@@ -51,9 +51,9 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """How often something ended in which way, since the processes began and now.
+    """Counts and rates by outcome, since the processes started.
 
-    It is ``known`` if a process answered that counts this.
+    ``known`` is true if a process that counts them answered.
     """
 
     known: bool = False
@@ -63,7 +63,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The platform at one moment."""
+    """The status of the platform at one time."""
 
     processes: tuple[ProcessStatus, ...]
     decisions: Outcomes
@@ -74,7 +74,7 @@ class Overview:
 def summarize(
     before: Mapping[str, ProcessSnapshot], now: Mapping[str, ProcessSnapshot]
 ) -> Overview:
-    """What the platform does, from two snapshots at its processes, by their names."""
+    """Compute the status from two snapshots of each process, by name."""
     pairs = [
         (name, _comparable(before.get(name), snapshot), snapshot)
         for name, snapshot in sorted(now.items())
@@ -89,7 +89,7 @@ def summarize(
 
 
 def _comparable(before: ProcessSnapshot | None, now: ProcessSnapshot) -> ProcessSnapshot | None:
-    """``before`` if it can be compared with ``now``: the same process, which has gone on."""
+    """Return ``before`` if it is an earlier snapshot of the same process, else None."""
     if before is None or before.pid != now.pid or before.samples is None or before.at >= now.at:
         return None
     return before
@@ -132,7 +132,7 @@ def _rate(before: ProcessSnapshot | None, now: ProcessSnapshot, name: str) -> fl
 
 
 def _increase(older: float, newer: float) -> float:
-    """By how much a counter grew; one that is lower than before began anew."""
+    """Return the increase of a counter; one that is lower than before was reset."""
     return newer - older if newer >= older else newer
 
 

@@ -1,4 +1,4 @@
-"""Fetches readiness and metrics from every process of a platform."""
+"""Polls readiness and metrics of every process of a platform."""
 
 import http.client
 from collections.abc import Mapping

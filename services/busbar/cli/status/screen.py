@@ -1,4 +1,4 @@
-"""Draws the picture for people, and writes it for programs."""
+"""Renders the status for people, and converts it for programs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -13,17 +13,17 @@ from busbar.cli.status.overview import Outcomes, Overview, ProcessStatus
 
 UNKNOWN = "-"
 WARN_LAG_SECONDS, WARN_TASK_SECONDS, WARN_GUARD_SECONDS = 10.0, 60.0, 5.0
-"""From here on somebody should look; the numbers are drawn in yellow."""
+"""Values from which on a number is shown in yellow."""
 
 WIDE_COLUMNS = 118
-"""Columns of the terminal from which on everything fits beside each other."""
+"""Width of a terminal that fits every column."""
 
 CellText = Callable[[ProcessStatus], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column; one that is no ``always`` is left out where it does not fit."""
+    """A column; only those with ``always`` are shown in narrow terminals."""
 
     name: str
     cell: CellText
@@ -50,7 +50,7 @@ _COLUMNS: Final = (
 
 
 def render(found: Overview, *, width: int = WIDE_COLUMNS) -> RenderableType:
-    """One screen, for a terminal of ``width`` columns."""
+    """Return one screen, for a terminal of ``width`` columns."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     columns = [column for column in _COLUMNS if column.always or width >= WIDE_COLUMNS]
     for number, column in enumerate(columns):
@@ -61,7 +61,7 @@ def render(found: Overview, *, width: int = WIDE_COLUMNS) -> RenderableType:
 
 
 def as_json(found: Overview) -> dict[str, Any]:
-    """The same for programs; seconds and events a second, null for what is not known."""
+    """Return the status as JSON: seconds, events per second, null for unknown values."""
     return asdict(found)
 
 
@@ -81,19 +81,19 @@ def _outcome_line(outcomes: Outcomes) -> str:
         return "[dim]none yet[/]" if outcomes.known else UNKNOWN
     return "   ".join(
         f"{plain(outcome)} [bold]{_number(outcomes.per_second.get(outcome))}[/]/s"
-        f" [dim]({_count(total)} in all)[/]"
+        f" [dim]({_count(total)} total)[/]"
         for outcome, total in sorted(outcomes.total.items())
     )
 
 
 def _notes(found: Overview) -> Iterator[RenderableType]:
-    """What keeps processes from being ready, and what this screen cannot show."""
+    """List why processes are not ready, and which have no metrics."""
     for one in found.processes:
         if one.problem:
             yield Text.from_markup(f"[red]{plain(one.name)}[/]: {plain(one.problem)}")
         elif one.lag_seconds is None and one.records_per_second is None:
             yield Text.from_markup(
-                f"[yellow]{plain(one.name)}[/]: it gives no metrics (BUSBAR_METRICS is false)"
+                f"[yellow]{plain(one.name)}[/]: it exposes no metrics (BUSBAR_METRICS is false)"
             )
 
 

@@ -1,4 +1,4 @@
-"""Kafka for `busbar up`, the demo and the tests: the first way to get a broker that works here."""
+"""Kafka brokers for `busbar up`, the demo and the tests; :func:`provide` picks one."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from busbar.kernel.errors import ConfigurationError
 __all__ = ["Broker", "DockerKafka", "ExternalBroker", "KafkaServer", "Progress", "provide"]
 
 _INSTALL_HINT = (
-    "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), or start a Docker"
-    " engine, or name a broker in KAFKA_BOOTSTRAP_SERVERS=host:port."
+    "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), start a Docker"
+    " engine, or name a broker: KAFKA_BOOTSTRAP_SERVERS=host:port."
 )
 
 
@@ -29,15 +29,14 @@ def provide(
     search_path: str | None = None,
     on_progress: Progress = quiet,
 ) -> Broker:
-    """A broker that answers: the ``bootstrap`` servers, else the jars here, else Docker.
+    """Return a broker that answers: ``bootstrap`` if given, else from jars, else in Docker.
 
-    ``home`` keeps what has to be kept (``<home>/kafka``); records go to ``data_dir``, if not
-    given to ``<home>/kafka/data``. ``java_home`` is JAVA_HOME, ``search_path`` replaces the PATH.
-    The caller stops what it gets.
+    Files are kept in ``<home>/kafka``, records in ``data_dir`` (default ``<home>/kafka/data``).
+    ``java_home`` is JAVA_HOME; ``search_path`` replaces the PATH. The caller stops the broker.
 
     Raises:
-        ConfigurationError: the servers do not answer, or nothing to start one with was found, or
-            the broker did not start.
+        ConfigurationError: ``bootstrap`` does not answer, there is nothing to run a broker with,
+            or the broker did not start.
     """
     if bootstrap:
         check_reachable(bootstrap)
@@ -56,10 +55,10 @@ def provide(
 
 
 def check_reachable(bootstrap: str) -> None:
-    """Return when one of the comma-separated ``host:port`` answers as Kafka does.
+    """Return if one of the comma-separated ``host:port`` answers as Kafka.
 
     Raises:
-        ConfigurationError: none does; it says why for each.
+        ConfigurationError: none does; the error says why for each.
     """
     problems = []
     for address in filter(None, map(str.strip, bootstrap.split(","))):
@@ -71,7 +70,7 @@ def check_reachable(bootstrap: str) -> None:
             return
     raise ConfigurationError(
         f"No Kafka broker answers at {', '.join(problems) or bootstrap!r}.",
-        fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start its own.",
+        fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start a broker.",
     )
 
 
@@ -103,4 +102,4 @@ def _choose_broker(
     if docker.usable:
         return DockerKafka(port=port, search_path=search_path, on_progress=on_progress)
     problems = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
-    raise ConfigurationError(f"Nothing here can run Kafka. {problems}.", fix=_INSTALL_HINT)
+    raise ConfigurationError(f"Kafka cannot run here. {problems}.", fix=_INSTALL_HINT)

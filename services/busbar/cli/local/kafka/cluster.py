@@ -1,4 +1,4 @@
-"""Asks a server whether it is Kafka, and of which cluster it is a broker."""
+"""Questions to a server: whether it is Kafka, and of which cluster it is a broker."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ class NotKafka(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What a broker says about its cluster."""
+    """The id and the brokers of a cluster."""
 
     cluster_id: str | None
     brokers: tuple[str, ...]
@@ -50,7 +50,7 @@ def check(address: str, *, timeout: float = 2.0) -> None:
     """
 
     async def connected(_admin: Any) -> None:
-        """Connecting has asked for the versions of the protocol and for the brokers."""
+        """Connecting alone asks for the versions of the protocol and for the brokers."""
 
     _ask(address, connected, timeout=timeout)
 
@@ -71,9 +71,9 @@ def describe(address: str, *, timeout: float = 2.0) -> Cluster:
 
 
 def _ask(address: str, question: Callable[[Any], Awaitable[Result]], *, timeout: float) -> Result:
-    # Without a listener this is all, and all that starting a broker does for seconds.
+    # Cheap, and for seconds the only question while a broker starts: nothing listens yet.
     socket.create_connection(split_address(address), timeout=timeout).close()
-    # A thread of its own: the caller's may have an event loop that is running.
+    # In a thread: the caller's own may have a running event loop.
     with ThreadPoolExecutor(1, thread_name_prefix="ask-kafka") as pool:
         return pool.submit(_run, address, question, timeout).result()
 

@@ -1,7 +1,7 @@
 """A broker in a Docker container, for machines that have an engine but no Java or Maven.
 
-It goes through testcontainers, a development dependency. Its records live as long as the
-container: what has to last needs Java here, or a broker of your own.
+It needs testcontainers, a development dependency. Its records live as long as the container:
+for lasting data use Java, or a broker of your own.
 """
 
 import importlib
@@ -19,7 +19,7 @@ _WITHOUT_DOCKER = f"Or do without Docker. {INSTALL_JAVA} {INSTALL_MAVEN}"
 
 
 class DockerKafka:
-    """A broker in a container; ``port`` 0 takes a free one. ``image`` None: testcontainers' own."""
+    """A broker in a container; ``port`` 0 picks a free one, ``image`` None the default image."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class DockerKafka:
         """``host:port``, as the engine published it.
 
         Raises:
-            BusbarError: it was not started.
+            BusbarError: the broker was not started.
         """
         if self._container is None:
             raise BusbarError("The broker has no port yet: start it first.")
@@ -50,15 +50,15 @@ class DockerKafka:
 
     @property
     def pid(self) -> int | None:
-        """None: the broker is a process of the engine, not of this machine."""
+        """None: the broker is a process of the engine."""
         return None
 
     def start(self) -> None:
-        """Return when the broker answers.
+        """Start the container and return when the broker answers.
 
         Raises:
-            ConfigurationError: testcontainers or a running engine is missing, or the container
-                did not start.
+            ConfigurationError: testcontainers or a running engine is missing, or the container did
+                not start.
         """
         if self._container is not None:
             return
@@ -70,7 +70,7 @@ class DockerKafka:
             )
         container = self._build(_import_testcontainers())
         started = self._monotonic()
-        self._on_progress("starting Kafka in Docker (the first time it fetches the image)", 0.0)
+        self._on_progress("starting Kafka in Docker (the first start fetches the image)", 0.0)
         try:
             container.start(timeout=_START_TIMEOUT_SECONDS)
         except Exception as error:
@@ -99,7 +99,7 @@ class DockerKafka:
 
 
 def _import_testcontainers() -> Any:
-    """The Kafka module of testcontainers, which an installed busbar does not bring along."""
+    """Return the Kafka module of testcontainers, which may not be installed."""
     try:
         return importlib.import_module("testcontainers.community.kafka")
     except ImportError as error:

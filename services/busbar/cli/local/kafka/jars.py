@@ -1,8 +1,8 @@
-"""The broker's jars: fetched once with Maven, shared by everybody who starts a broker.
+"""The broker's jars: fetched once with Maven, shared by every broker that is started.
 
-``<folder>/<key>/`` holds the jars that one version of the pom names; ``complete.json`` in it is
-written last and lists them, so that an interrupted fetch is seen and done again (what Maven has
-already downloaded stays in its own repository). POSIX only: starters keep apart with ``flock``.
+``<folder>/<key>/`` holds the jars of one version of the pom. ``complete.json`` in it is written
+last and lists them, so that an interrupted fetch is detected and repeated; what Maven has already
+downloaded stays in its own repository. A file lock keeps concurrent starts apart.
 """
 
 import hashlib
@@ -46,14 +46,14 @@ class JarSource:
 
 
 def locate(home: Path) -> JarSource:
-    """In a source checkout its own ignored folder, so that all runs share it; else ``home``."""
+    """Return the source of the jars; in a checkout its folder is shared by all homes."""
     pom = asset("infra/kafka/pom.xml")
     is_checkout = (pom.parents[2] / "pyproject.toml").exists()
     return JarSource(pom=pom, folder=pom.parent / "lib" if is_checkout else home / "kafka" / "lib")
 
 
 def find(source: JarSource) -> Path | None:
-    """The folder with every jar of ``source``, or None: something is missing or cut off."""
+    """Return the folder with every jar of ``source``; None if one is missing or incomplete."""
     folder = _jar_folder(source)
     try:
         sizes = json.loads((folder / "complete.json").read_bytes())
@@ -72,11 +72,11 @@ def ensure(
     timeout: float = 900.0,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Path:
-    """The folder with every jar of ``source``, fetched with ``maven`` if it is not there yet.
+    """Return the folder with every jar of ``source``; fetch them with ``maven`` if needed.
 
     Raises:
-        ConfigurationError: Maven failed or took longer than ``timeout`` seconds; the error holds
-            the last lines it printed and names its log.
+        ConfigurationError: Maven failed or took longer than ``timeout`` seconds; the error quotes
+            its last lines and names its log.
     """
     found = find(source)
     if found is not None:
@@ -85,7 +85,7 @@ def ensure(
     started = monotonic()
     _create(source.folder)
     with _lock(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
-        found = find(source)  # somebody else may have fetched them meanwhile
+        found = find(source)  # another process may have fetched them meanwhile
         if found is not None:
             return found
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,19 +97,19 @@ def ensure(
             if monotonic() - started > timeout:
                 raise fetch.error(f"Maven did not fetch Kafka's jars within {timeout:g} seconds")
         _write_manifest(folder, fetch)
-        on_progress(f"Kafka's jars are there: {fetch.count()}", monotonic() - started)
+        on_progress(f"fetched Kafka's jars: {fetch.count()}", monotonic() - started)
         return folder
 
 
 class _Fetch:
-    """One run of Maven, its output in ``log``."""
+    """One run of Maven, with its output in ``log``."""
 
     def __init__(self, *, folder: Path, log: Path) -> None:
         self.folder = folder
         self.log = log
 
     def run(self, maven: Path) -> Iterator[None]:
-        """Yield about once a second until Maven has ended well."""
+        """Yield about once a second until Maven has succeeded."""
         command = (str(maven), "-B", _GOAL, f"-DoutputDirectory={self.folder}")
         with self.log.open("wb") as output:
             try:
@@ -132,7 +132,7 @@ class _Fetch:
             raise self.error(f"Maven failed (exit code {process.returncode})")
 
     def count(self) -> int:
-        """Jars that are in place or on their way into Maven's repository."""
+        """Return the number of jars in place or already in Maven's repository."""
         return max(len(_jars(self.folder)), len(_DOWNLOADED.findall(self._output())))
 
     def error(self, what: str) -> ConfigurationError:
@@ -142,11 +142,11 @@ class _Fetch:
         said = "\n".join(f"  {line}" for line in (errors or lines)[-_MAX_ERROR_LINES:])
         if _NO_NETWORK.search(output):
             fix = (
-                "Connect to the network, or name a mirror in ~/.m2/settings.xml, and start again;"
-                f" what was downloaded is kept. The whole output is in {self.log}."
+                "Connect to the network, or configure a mirror in ~/.m2/settings.xml, and start"
+                f" again; what was downloaded is kept. The whole output is in {self.log}."
             )
         else:
-            fix = f"The whole output is in {self.log}; start again when its cause is gone."
+            fix = f"The whole output is in {self.log}; fix its cause and start again."
         return ConfigurationError(f"{what}. Its last lines:\n{said or '  (none)'}\n", fix=fix)
 
     def _output(self) -> str:
@@ -158,7 +158,7 @@ class _Fetch:
 
 
 def _is_informative(line: str) -> bool:
-    """Neither empty, nor a line of a stack trace, nor Maven's advice on how to run Maven."""
+    """Return whether ``line`` is neither empty, nor of a stack trace, nor advice about Maven."""
     bare = line.removeprefix("[ERROR]").strip()
     return bool(bare) and not bare.startswith("at ") and not _ADVICE.search(bare)
 
@@ -188,7 +188,7 @@ def _jars(folder: Path) -> list[Path]:
 def _write_manifest(folder: Path, fetch: _Fetch) -> None:
     sizes = {jar.name: jar.stat().st_size for jar in _jars(folder)}
     if not sizes:
-        raise fetch.error("Maven ended well, but left no jars")
+        raise fetch.error("Maven succeeded, but left no jars")
     partial = folder / "complete.json.partial"
     partial.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
     partial.replace(folder / "complete.json")

@@ -1,4 +1,4 @@
-"""A Java process that lives no longer than its owner, and starts faster the second time."""
+"""A Java process that ends with its owner, and starts faster from the second time on."""
 
 import hashlib
 import os
@@ -18,8 +18,8 @@ _TERMINATED = 128 + signal.SIGTERM
 class ChildProcess:
     """A process in a session of its own, so that Ctrl-C in the terminal reaches only its owner.
 
-    On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere
-    it then lives on and has to be stopped by hand.
+    On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere it
+    outlives the owner and has to be stopped by hand.
 
     Raises:
         OSError: the command cannot be run.
@@ -28,8 +28,8 @@ class ChildProcess:
     def __init__(self, command: tuple[str, ...], *, output: Path) -> None:
         self._exited = threading.Event()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
-        # The thread lives exactly as long as the process: were it to end earlier, or were the
-        # caller's own short-lived thread to start the process, the kernel would kill it.
+        # The thread lives exactly as long as the process. If it ended earlier, or if the caller's
+        # own short-lived thread started the process, the kernel would kill the process.
         threading.Thread(
             target=self._run,
             args=(tied_to_parent(command), output, started),
@@ -70,11 +70,11 @@ class ChildProcess:
         return self._process.returncode if self._exited.is_set() else None
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended, after ``timeout`` seconds at the latest."""
+        """Wait for the end, at most ``timeout`` seconds; return whether it has ended."""
         return self._exited.wait(timeout)
 
     def stop(self, *, timeout: float) -> bool:
-        """Ask it to end; kill it after ``timeout`` seconds. Whether asking was enough."""
+        """Terminate it; kill it after ``timeout`` seconds. Return whether it ended before that."""
         if not self._exited.is_set():
             self._process.send_signal(signal.SIGTERM)
         if self._exited.wait(timeout):
@@ -85,14 +85,14 @@ class ChildProcess:
 
 
 class ClassArchive:
-    """Class data sharing (JEP 350): the first orderly stop leaves a memory image of the classes.
+    """Class data sharing (JEP 350): the first orderly stop saves a memory image of the classes.
 
-    It lies beside the jars and takes a third off every later start. A JVM that cannot use it (a
-    changed jar, other options) ignores it.
+    It is kept beside the jars and makes every later start a third faster. A JVM that cannot use it
+    (another jar, other options) ignores it.
     """
 
     def __init__(self, jars: Path, *, java_version: str) -> None:
-        # The archive is only good for the same JVM and the same class path.
+        # The archive fits only the same JVM and the same class path.
         key = hashlib.sha256(f"{java_version}\n{jars}".encode()).hexdigest()[:12]
         self._path = jars / f"classes-{key}.jsa"
         self._disabled = jars / f"classes-{key}.never"
@@ -100,7 +100,7 @@ class ClassArchive:
         self._jars = jars
 
     def options(self, *, record: bool) -> tuple[str, ...]:
-        """Options that use the archive, else make one if ``record``."""
+        """Return the options to use the archive, or with ``record`` to create it."""
         silent = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off")
         if self._path.exists():
             return (f"-XX:SharedArchiveFile={self._path}", "-Xshare:auto", *silent)
@@ -109,7 +109,7 @@ class ClassArchive:
         return ()
 
     def save(self, returncode: int | None) -> None:
-        """Keep what a JVM recorded if it ended in good order after being asked to."""
+        """Keep the recorded archive if the JVM ended in order after being asked to."""
         if not self._recording.exists():
             return
         if returncode == _TERMINATED:
@@ -118,11 +118,11 @@ class ClassArchive:
             self._recording.unlink()
 
     def disable_recording(self) -> None:
-        """Never record again here: writing the archive takes longer than a stop may."""
+        """Never record here again: writing the archive takes longer than a stop may."""
         if self._recording.exists():
             self._disabled.touch()
 
     def discard(self) -> None:
-        """Forget the archive: a start that used it failed, and it might be why."""
+        """Delete the archive: a start that used it failed, and it may be the cause."""
         self._path.unlink(missing_ok=True)
         self._recording.unlink(missing_ok=True)

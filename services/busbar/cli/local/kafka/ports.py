@@ -14,19 +14,19 @@ _MAX_ATTEMPTS = 200
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on ``port`` now."""
+    """Return whether a server could listen on ``port`` now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         return _listen(probe, port)
 
 
 def choose(count: int) -> tuple[int, ...]:
-    """``count`` different ports that nobody listens on.
+    """Return ``count`` different free ports.
 
-    They lie below the range that the system gives to outgoing connections: a port from inside it
-    can be taken by any client, or by a client of the broker itself while the broker restarts.
+    They lie below the range of ephemeral ports: a port in that range can be taken by any client,
+    even by a client of the broker itself while the broker restarts.
 
     Raises:
-        ConfigurationError: hardly any port is free.
+        ConfigurationError: too few ports are free.
     """
     top = _ephemeral_start()
     with ExitStack() as held:
@@ -39,8 +39,8 @@ def choose(count: int) -> tuple[int, ...]:
             if len(ports) == count:
                 return tuple(ports)
     raise ConfigurationError(
-        f"No {count} free ports were found on {LOOPBACK} in {_MAX_ATTEMPTS} tries.",
-        fix="Stop what uses them, or name a port.",
+        f"No {count} free ports were found on {LOOPBACK} in {_MAX_ATTEMPTS} attempts.",
+        fix="Stop programs that use many ports, or name a port.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Finds what a broker can be started with: Java, Maven, a Docker engine that runs."""
+"""Finds the tools that can run a broker: Java, Maven, a running Docker engine."""
 
 import re
 import shutil
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIN_JAVA = 17
-"""Kafka 4 brokers need it (https://kafka.apache.org/documentation/#java)."""
+"""The oldest Java that runs Kafka 4 (https://kafka.apache.org/documentation/#java)."""
 
 INSTALL_JAVA = "Install it: apt-get install openjdk-17-jre-headless (or any Java 17 or later)."
 INSTALL_MAVEN = "Install it: apt-get install maven."
 START_DOCKER = "Start the Docker engine (`docker info` must answer), or do without Docker."
 
-# Maven colours what it says even when nobody looks.
+# Maven colours its output even when it is not a terminal.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _QUOTED = re.compile(r'\bversion "(?P<version>[^"]+)"')
 _PLAIN = re.compile(r"^(?:openjdk|java) (?P<version>\d[\w.+-]*)", re.MULTILINE)
@@ -22,7 +22,7 @@ _MAVEN = re.compile(r"\bApache Maven (?P<version>\d[\w.+-]*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """Something that is or is not on this machine.
+    """A tool that this machine has or lacks.
 
     ``problem`` is None exactly when it can be used; ``fix`` says how to get it.
     """
@@ -40,19 +40,19 @@ class Tool:
 
 
 def java_version(output: str) -> str | None:
-    """The version in what ``java -version`` or ``java --version`` printed."""
+    """Return the version in the output of ``java -version`` or ``java --version``."""
     match = _QUOTED.search(output) or _PLAIN.search(output)
     return match["version"] if match else None
 
 
 def java_major(version: str) -> int | None:
-    """17 for ``17.0.15``, ``17-ea`` and ``17``; 8 for ``1.8.0_412``."""
+    """Return 17 for ``17.0.15``, ``17-ea`` and ``17``; 8 for ``1.8.0_412``."""
     match = re.match(r"(?:1\.)?(\d+)", version)
     return int(match[1]) if match else None
 
 
 def find_java(*, java_home: Path | None = None, search_path: str | None = None) -> Tool:
-    """Java in ``java_home`` if that is given, else on ``search_path`` (None: the PATH)."""
+    """Find Java in ``java_home`` if given, else on ``search_path`` (None: the PATH)."""
     java = Tool(name=f"Java {MIN_JAVA}", fix=INSTALL_JAVA)
     if java_home is None:
         command = shutil.which("java", path=search_path)
@@ -77,7 +77,7 @@ def find_java(*, java_home: Path | None = None, search_path: str | None = None) 
 
 
 def find_maven(*, search_path: str | None = None) -> Tool:
-    """Maven on ``search_path`` (None: the PATH)."""
+    """Find Maven on ``search_path`` (None: the PATH)."""
     maven = Tool(name="Maven", fix=INSTALL_MAVEN)
     command = shutil.which("mvn", path=search_path)
     if command is None:
@@ -90,7 +90,7 @@ def find_maven(*, search_path: str | None = None) -> Tool:
 
 
 def find_docker(*, search_path: str | None = None, timeout: float = 5.0) -> Tool:
-    """A Docker *engine* that answers within ``timeout`` seconds; the command alone is not one."""
+    """Find a Docker *engine* that answers within ``timeout`` seconds; the command is not enough."""
     docker = Tool(name="Docker engine", fix=START_DOCKER)
     command = shutil.which("docker", path=search_path)
     if command is None:
@@ -104,7 +104,7 @@ def find_docker(*, search_path: str | None = None, timeout: float = 5.0) -> Tool
 
 
 def without_colour(text: str) -> str:
-    """``text`` without the sequences that colour it on a terminal."""
+    """Return ``text`` without the sequences that colour it on a terminal."""
     return _COLOUR.sub("", text)
 
 
@@ -119,15 +119,15 @@ class _CommandOutput:
 
     @property
     def first_line(self) -> str:
-        return (self.text.strip().splitlines() or ["it says nothing"])[0].strip(" .?")
+        return (self.text.strip().splitlines() or ["it prints nothing"])[0].strip(" .?")
 
     @property
     def last_line(self) -> str:
-        return (self.text.strip().splitlines() or ["it says nothing"])[-1].strip(" .?")
+        return (self.text.strip().splitlines() or ["it prints nothing"])[-1].strip(" .?")
 
 
 def _run(*command: str, timeout: float) -> _CommandOutput:
-    """What the command printed; not running at all and not ending are answers too."""
+    """Run a command; failing to run and not ending in time are results too."""
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command that was found on the PATH
             command,

@@ -38,7 +38,7 @@ _STARTUP_OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """What lies in a broker's folder."""
+    """The files in a broker's folder."""
 
     root: Path
 
@@ -70,9 +70,9 @@ class _Files:
 class KafkaServer:
     """A broker on 127.0.0.1 that keeps its records in ``data_dir``.
 
-    ``port`` 0 takes a free one at the first start and stays on it. With ``retain`` the records
-    outlive :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and win.
-    ``listeners`` are further ports, each with the one that its clients are sent to: a proxy's.
+    ``port`` 0 picks a free one at the first start and keeps it. With ``retain`` the records outlive
+    :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and override others.
+    ``listeners`` maps further ports to the ports that are advertised to their clients, for proxies.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class KafkaServer:
         """``127.0.0.1:port``.
 
         Raises:
-            BusbarError: the port is chosen by the first start, which has not happened.
+            BusbarError: the broker was not started, and the start picks the port.
         """
         if not self._port:
             raise BusbarError("The broker has no port yet: start it first.")
@@ -139,15 +139,15 @@ class KafkaServer:
 
     @property
     def records(self) -> Path:
-        """The folder that holds a folder for each partition."""
+        """The folder with one folder for each partition."""
         return self._files.records
 
     def start(self) -> None:
-        """Return when the broker answers; a broker that runs already is left alone.
+        """Start the broker and return when it answers; a running one is left alone.
 
         Raises:
-            ConfigurationError: the port or the folder is taken, or the broker failed; the
-                sentence holds the reason that its log gives.
+            ConfigurationError: the port or the folder is in use, or the broker failed; the error
+                holds the reason from its log.
         """
         if self.pid is not None:
             return
@@ -159,7 +159,7 @@ class KafkaServer:
             try:
                 self._launch(controller, started)
             except failures.PortInUse as error:
-                # Lost a race for a port of our own choice: choose again.
+                # Another process took a port that was chosen here: choose again.
                 ours = {controller} if self._requested_port else {controller, self._port}
                 if attempt == _MAX_PORT_ATTEMPTS or error.port not in ours:
                     raise
@@ -169,7 +169,7 @@ class KafkaServer:
                 return
 
     def stop(self) -> None:
-        """End the broker in good order, within 10 s or else by force."""
+        """Stop the broker in order; kill it after 10 seconds."""
         if self._process is not None and not self._process.stop(timeout=_STOP_TIMEOUT_SECONDS):
             self._archive.disable_recording()
         self._reap()
@@ -184,7 +184,7 @@ class KafkaServer:
     def _prepare(self) -> None:
         if "," in str(self._files.records):
             raise ConfigurationError(
-                f"Kafka cannot keep its records in {self._files.root}: the path has a comma.",
+                f"Kafka cannot keep its records in {self._files.root}: the path contains a comma.",
                 fix="Choose a folder without one.",
             )
         try:
@@ -194,11 +194,11 @@ class KafkaServer:
         except OSError as error:
             raise ConfigurationError(
                 f"Kafka cannot write to {self._files.root} ({error.strerror}).",
-                fix="Give the folder to the user who starts it, or choose another.",
+                fix="Make the folder writable for the user who starts it, or choose another.",
             ) from error
 
     def _wait_for_lock(self) -> None:
-        """Give a broker whose owner has just been killed a moment to go."""
+        """Wait for the end of a broker whose owner has just been killed."""
         deadline = self._monotonic() + _LOCK_TIMEOUT_SECONDS
         while is_record_locked(self._files.records / ".lock"):
             if self._monotonic() > deadline:
@@ -206,7 +206,7 @@ class KafkaServer:
             time.sleep(_POLL_SECONDS)
 
     def _choose_ports(self) -> int:
-        """Settle the broker's port and return one for the controller."""
+        """Set the broker's port and return one for the controller."""
         if self._requested_port and not ports.is_free(self._requested_port):
             raise failures.PortInUse(self._requested_port)
         controller, spare = ports.choose(2)
@@ -313,7 +313,7 @@ class KafkaServer:
 
 
 def _is_ready(address: str, *, cluster_id: str | None) -> bool:
-    """Whether the broker of the cluster ``cluster_id`` is up and has joined it: it lists itself."""
+    """Return whether the broker of ``cluster_id`` is up and lists itself as a member."""
     try:
         described = cluster.describe(address, timeout=_ANSWER_TIMEOUT_SECONDS)
     except (OSError, cluster.NotKafka):
