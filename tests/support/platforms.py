@@ -41,7 +41,7 @@ def store_cluster() -> Iterator[StoreCluster]:
 
 
 def database_of(cluster: StoreCluster) -> Database:
-    """What services, and who migrates, are told of ``cluster``."""
+    """The URLs of ``cluster`` for services and for migrations."""
     return Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url))
 
 

@@ -1,4 +1,4 @@
-"""``busbar health`` tells whether services are ready, for people and for containers."""
+"""``busbar health`` reports whether services are ready, for people and for containers."""
 
 import http.server
 import json

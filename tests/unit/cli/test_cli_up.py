@@ -402,7 +402,7 @@ def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
 def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_as_asked(
     tmp_path: Path,
 ) -> None:
-    url = "postgresql://somebody@127.0.0.1/busbar"
+    url = "postgresql://services@127.0.0.1/busbar"
     wiring = Wiring(
         home=tmp_path,
         bootstrap="127.0.0.1:9092",
@@ -417,7 +417,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
     assert set(plans) == {
         "gateway",
         *several,
-        *(f"{name}.{copy}" for name in several for copy in (2, 3)),
+        *(f"{name}.{number}" for name in several for number in (2, 3)),
     }
     assert plans["policy.3"].command == plans["policy"].command
     numbers = {name: plan.environment["BUSBAR_INSTANCE_NUMBER"] for name, plan in plans.items()}
@@ -439,8 +439,8 @@ def test_several_instances_without_postgresql_are_refused_before_anything_starts
 
 
 def test_instances_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Path) -> None:
-    def name(copy: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
-        return member_name("policy", copy, home=home, alone=alone)
+    def name(number: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
+        return member_name("policy", number, home=home, alone=alone)
 
     assert name(1) == name(1)
     assert len({name(1), name(2), name(1, home=tmp_path / "other")}) == 3

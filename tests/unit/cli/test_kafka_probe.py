@@ -91,7 +91,7 @@ def test_a_java_that_is_too_old_is_refused(tmp_path: Path) -> None:
     assert "11.0.2, which is too old" in java.problem
 
 
-def test_a_java_that_fails_is_no_java(tmp_path: Path) -> None:
+def test_a_java_that_fails_is_not_used(tmp_path: Path) -> None:
     says(tmp_path, "java", f"Unable to locate a Java Runtime.\n{DEBIAN}", code=1)
     java = find_java(search_path=str(tmp_path))
     assert java.problem is not None

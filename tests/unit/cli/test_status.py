@@ -22,8 +22,8 @@ from busbar.cli.status.screen import WIDE_COLUMNS, as_json, render
 from unit.sdk.running import Run
 
 
-def told(service: str = "policy", records: float = 0, **more: float) -> str:
-    """What a process answers."""
+def scrape(service: str = "policy", records: float = 0, **more: float) -> str:
+    """The metrics of a process."""
     lines = [f'busbar_consumer_records_total{{outcome="handled",service="{service}"}} {records}']
     lines += [f'{name}{{service="{service}"}} {value}' for name, value in more.items()]
     return "# HELP a b\n" + "\n".join(lines) + "\n"
@@ -67,11 +67,11 @@ def test_samples_are_summed_by_a_label_whatever_others_there_are() -> None:
     assert (found.largest("a", k="x"), found.largest("c")) == (2, None)
 
 
-# -- the picture --------------------------------------------------------------------------------
+# -- the overview --------------------------------------------------------------------------------
 
 
-def test_rates_are_what_counters_grew_by_between_two_looks() -> None:
-    before, now = snapshot(told(records=100), 10), snapshot(told(records=160), 12)
+def test_rates_are_the_increase_of_counters_between_two_snapshots() -> None:
+    before, now = snapshot(scrape(records=100), 10), snapshot(scrape(records=160), 12)
     (found,) = summarize({"policy": before}, {"policy": now}).processes
     assert found.records_per_second == 30
 
@@ -81,27 +81,27 @@ def test_rates_are_what_counters_grew_by_between_two_looks() -> None:
     [
         None,
         snapshot(None, 10),
-        snapshot(told(records=100), 10, pid=2),
-        snapshot(told(records=100), 12),
+        snapshot(scrape(records=100), 10, pid=2),
+        snapshot(scrape(records=100), 12),
     ],
-    ids=["no earlier look", "no metrics then", "another process", "no time between"],
+    ids=["no earlier snapshot", "no metrics then", "another process", "no time between"],
 )
 def test_what_cannot_be_compared_has_no_rate(before: ProcessSnapshot | None) -> None:
     earlier = {"policy": before} if before else {}
-    (found,) = summarize(earlier, {"policy": snapshot(told(records=160), 12)}).processes
+    (found,) = summarize(earlier, {"policy": snapshot(scrape(records=160), 12)}).processes
     assert found.records_per_second is None
 
 
-def test_a_counter_that_began_anew_counts_from_nothing() -> None:
+def test_a_counter_that_was_reset_counts_from_zero() -> None:
     found = summarize(
-        {"policy": snapshot(told(records=100), 10)}, {"policy": snapshot(told(records=4), 12)}
+        {"policy": snapshot(scrape(records=100), 10)}, {"policy": snapshot(scrape(records=4), 12)}
     )
     assert found.processes[0].records_per_second == 2
 
 
 def test_gauges_are_shown_as_they_are() -> None:
     text = (
-        told(
+        scrape(
             busbar_consumer_lag_seconds=7.5,
             busbar_consumer_stopped=1,
             busbar_relay_backlog_events=3,
@@ -129,9 +129,9 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
 # -- the screen ---------------------------------------------------------------------------------
 
 
-def test_a_screen_tells_who_is_not_ready_and_why() -> None:
+def test_a_screen_says_which_process_is_not_ready_and_why() -> None:
     now = {
-        "policy": snapshot(told(), problem="kafka: the broker does [not] answer"),
+        "policy": snapshot(scrape(), problem="kafka: the broker does [not] answer"),
         "policy.2": snapshot(None),
     }
     text = shown(summarize({}, now))
@@ -141,7 +141,7 @@ def test_a_screen_tells_who_is_not_ready_and_why() -> None:
 
 
 def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
-    text = told(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
+    text = scrape(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
     found = summarize({}, {"provisioner": snapshot(text)})
     narrow = shown(found, 80)
     assert max(map(len, narrow.splitlines())) <= 80
@@ -151,19 +151,19 @@ def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
     assert "guard" in shown(found).splitlines()[0]
 
 
-def test_long_times_are_told_in_minutes_and_hours() -> None:
+def test_long_times_are_shown_in_minutes_and_hours() -> None:
     for seconds, words in ((59.0, "59.0 s"), (600.0, "10.0 min"), (7200.0, "2.0 h")):
-        found = summarize({}, {"policy": snapshot(told(busbar_consumer_lag_seconds=seconds))})
+        found = summarize({}, {"policy": snapshot(scrape(busbar_consumer_lag_seconds=seconds))})
         assert words in shown(found)
 
 
 def test_programs_get_numbers_and_null_for_what_is_not_known() -> None:
-    found = as_json(summarize({}, {"policy": snapshot(told(busbar_consumer_lag_seconds=2))}))
+    found = as_json(summarize({}, {"policy": snapshot(scrape(busbar_consumer_lag_seconds=2))}))
     (process,) = json.loads(json.dumps(found))["processes"]
     assert (process["lag_seconds"], process["records_per_second"]) == (2, None)
 
 
-# -- asking -------------------------------------------------------------------------------------
+# -- polling -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def answering(pages: Mapping[str, tuple[int, str]]) -> Iterator[str]:
             self.wfile.write(text.encode())
 
         def log_message(self, *_args: object) -> None:
-            """Nobody reads it."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -209,8 +209,8 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Path) -> None:
-    pages = {"/readyz": ready(store="the database does not answer"), "/metrics": (200, told())}
+def test_every_process_is_polled_and_those_that_do_not_answer_are_named(place: Path) -> None:
+    pages = {"/readyz": ready(store="the database does not answer"), "/metrics": (200, scrape())}
     with answering(pages) as url:
         written(place, "policy", url)
         written(place, "policy.2", url)
@@ -224,20 +224,20 @@ def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Pat
     assert found["policy.2"].service == "policy"
     assert found["audit"].problem == "it does not answer (ConnectionRefusedError)"
     assert not found["audit"].answers
-    # Somebody else has the port by now.
+    # Another program has the port now.
     assert not found["gateway"].answers
 
 
 @pytest.mark.parametrize("page", ["/readyz", "/metrics"])
 def test_another_program_on_the_port_of_a_process_is_named_as_such(place: Path, page: str) -> None:
-    pages = {"/readyz": ready(), "/metrics": (200, told())}
+    pages = {"/readyz": ready(), "/metrics": (200, scrape())}
     with answering({**pages, page: (200, "<html>Hello</html>")}) as url:
         written(place, "policy", url)
         (found,) = fetch_all(read_addresses(place)).values()
     assert (found.problem, found.answers) == ("another program answers on its port", False)
 
 
-def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> None:
+def test_a_process_without_metrics_still_reports_its_readiness(place: Path) -> None:
     with answering({"/readyz": ready()}) as url:
         written(place, "policy", url)
         (found,) = fetch_all(read_addresses(place)).values()
@@ -263,7 +263,7 @@ def test_where_nothing_runs_it_says_how_to_start_a_platform(busbar: Run, home: P
 
 @pytest.mark.usefixtures("_quick")
 def test_one_screen_is_printed_and_one_document_for_programs(busbar: Run, home: Path) -> None:
-    with answering({"/readyz": ready(), "/metrics": (200, told(records=3))}) as url:
+    with answering({"/readyz": ready(), "/metrics": (200, scrape(records=3))}) as url:
         written(home, "policy", url)
         screen = busbar("status", "--once")
         document = busbar("status", "--once", "-o", "json")
@@ -280,7 +280,7 @@ def test_through_a_pipe_a_screen_follows_the_other_until_the_platform_is_gone(
     busbar: Run, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     snapshots = iter(
-        [{"policy": snapshot(told(records=1), 1)}, {"policy": snapshot(told(records=3), 2)}]
+        [{"policy": snapshot(scrape(records=1), 1)}, {"policy": snapshot(scrape(records=3), 2)}]
     )
 
     def next_snapshots(known: object) -> dict[str, ProcessSnapshot]:  # noqa: ARG001 - asked in its place
