@@ -5,7 +5,7 @@ import time
 
 import typer
 
-from busbar.cli.demo.run import platform, play
+from busbar.cli.demo.run import attach_or_start, play
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import console
 
@@ -27,6 +27,6 @@ def command(context: typer.Context) -> None:
     out = console()
     started = time.monotonic()
     settings = options.settings()
-    with platform(settings, settings.home, out) as place:
-        asyncio.run(play(place, out))
+    with attach_or_start(settings, settings.home, out) as platform:
+        asyncio.run(play(platform, out))
     out.print(f"\n[bold green]All six acts succeeded.[/] ({time.monotonic() - started:.1f} s)")

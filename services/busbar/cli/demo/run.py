@@ -41,7 +41,7 @@ class RunningPlatform:
 
 
 @contextmanager
-def platform(settings: Settings, home: Path, console: Console) -> Iterator[RunningPlatform]:
+def attach_or_start(settings: Settings, home: Path, console: Console) -> Iterator[RunningPlatform]:
     """Attach to the platform that runs at ``home``, or run one until the block ends."""
     running = _running(home)
     if running is not None:
@@ -55,11 +55,11 @@ def platform(settings: Settings, home: Path, console: Console) -> Iterator[Runni
         console.print(f"  [dim]{time.monotonic() - started:6.1f} s[/dim]  {text}")
 
     console.print("Starting a Kafka broker and all services.")
-    stage = Platform(own, bootstrap=settings.kafka_bootstrap_servers, report=report)
+    platform = Platform(own, bootstrap=settings.kafka_bootstrap_servers, report=report)
     try:
-        with stage:
-            stage.wait_ready(report)
-            yield RunningPlatform(own, stage.bootstrap, stage.url)
+        with platform:
+            platform.wait_ready(report)
+            yield RunningPlatform(own, platform.bootstrap, platform.url)
     except BaseException:
         console.print(f"[dim]The logs are kept in {own / 'logs'}.[/dim]")
         raise
@@ -75,7 +75,7 @@ def _running(home: Path) -> RunningPlatform | None:
     return RunningPlatform(home, str(state["bootstrap"]), str(state["gateway_url"]))
 
 
-async def play(place: RunningPlatform, console: Console) -> None:
+async def play(platform: RunningPlatform, console: Console) -> None:
     """Play every act.
 
     Raises:
@@ -83,20 +83,18 @@ async def play(place: RunningPlatform, console: Console) -> None:
     """
     team = f"demo-{secrets.token_hex(3)}"
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    token = read_token(place.home / "token")
-    producer, broker = (
-        PlainProducer(place.bootstrap, f"urn:demo:{team}"),
-        BrokerReader(place.bootstrap),
-    )
+    token = read_token(platform.home / "token")
+    source = f"urn:demo:{team}"
+    producer, broker = PlainProducer(platform.bootstrap, source), BrokerReader(platform.bootstrap)
     receiver = Receiver(secret)
-    async with Client(place.url, token, source=f"urn:demo:{team}", now=SystemClock().now) as client:
+    async with Client(platform.url, token, source=source, now=SystemClock().now) as client:
         stage = Stage(console, client, receiver)
-        scene = Scene(stage, producer, broker, place.home, place.bootstrap, team)
+        scene = Scene(stage, producer, broker, platform.home, platform.bootstrap, team)
         try:
             await producer.start()
             await broker.start()
             await receiver.start()
-            await _subscribe(scene, place.home, secret)
+            await _subscribe(scene, platform.home, secret)
             for number, act in enumerate(ACTS, start=1):
                 await _play_act(number, act(scene))
             await _play_act(len(ACTS), clean_up(scene))
