@@ -31,7 +31,7 @@ class Database:
 
         Raises:
             ConfigurationError: one of the two roles is not set.
-            StoreAwayError: the database does not answer.
+            StoreUnavailable: the database does not answer.
         """
         from busbar.runtime.secrets.migrate import migrate_secrets  # noqa: PLC0415 - loads Alembic
         from busbar.runtime.store.engines.migrate import migrate  # noqa: PLC0415 - loads Alembic
