@@ -12,7 +12,7 @@ import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from hypothesis import HealthCheck, settings
 
-from busbar.cli.local.kafka import GivenBroker, provide
+from busbar.cli.local.kafka import ExternalBroker, provide
 from busbar.kernel.errors import ConfigurationError
 from support import MakeTopic, RunningKafka
 
@@ -80,7 +80,7 @@ async def topic(kafka: RunningKafka, request: pytest.FixtureRequest) -> AsyncIte
 
     try:
         yield make
-        if made and isinstance(kafka.server, GivenBroker):
+        if made and isinstance(kafka.server, ExternalBroker):
             await admin.delete_topics(made)
     finally:
         await admin.close()

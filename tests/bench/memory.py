@@ -12,7 +12,7 @@ import psutil
 from bench import rows, servers, store_append
 from bench.report import Row
 from bench.run import Run
-from busbar.cli.local import pdeathsig
+from busbar.cli.local.pdeathsig import tied_to_parent
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store.sql.statements import EVENT_COLUMNS
 from support import eventually
@@ -84,11 +84,9 @@ async def _busbar_up(run: Run, more: Mapping[str, str]) -> AsyncIterator[psutil.
     with servers.folder("up") as folder:
         said = folder / "said"
         command = [sys.executable, "-m", "busbar", "--home", str(folder / "home"), "up"]
-        guard = [sys.executable, "-I", "-S", str(pdeathsig.__file__), str(os.getpid())]
         with said.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *guard,
-                *command,
+                *tied_to_parent(command),
                 "--gateway-port",
                 "0",
                 cwd=folder,

@@ -10,7 +10,7 @@ from bench.raw_loop import raw_loop
 from bench.report import Row
 from bench.run import Run, beside
 from bench.stage import copy_in_cluster
-from busbar.cli.local.kafka.jvm import OwnedProcess
+from busbar.cli.local.kafka.jvm import ChildProcess
 from busbar.runtime.kafka.topics import ensure_topics
 from support.postgres_store import PASSWORD, SERVICE, StoreCluster
 
@@ -45,13 +45,13 @@ async def measure(run: Run) -> list[Row]:
 @contextmanager
 def _processes(bootstrap: str, cluster: StoreCluster) -> Iterator[None]:
     url = cluster.server.url("busbar", user=SERVICE, password=PASSWORD)
-    running: list[OwnedProcess] = []
+    running: list[ChildProcess] = []
     with servers.folder("bare") as logs:
         try:
             for role in bare.ROLES:
                 command = (sys.executable, "-m", "bench.bare", role, bootstrap, url)
-                running.append(OwnedProcess(command, output=logs / f"{role}.log"))
+                running.append(ChildProcess(command, output=logs / f"{role}.log"))
             yield
         finally:
             for process in running:
-                process.stop(patience=5)
+                process.stop(timeout=5)

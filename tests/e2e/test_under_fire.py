@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from busbar.cli.local import Platform
-from busbar.cli.local.home import read_notice
+from busbar.cli.local.home import read_state
 from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of
@@ -87,7 +87,7 @@ async def test_every_service_can_be_killed_under_load_and_the_whole_platform_res
 async def test_intents_are_taken_while_kafka_is_away_and_done_when_it_is_back(
     own: Platform, team: str
 ) -> None:
-    pid = read_notice(own.home)["kafka_pid"]
+    pid = read_state(own.home)["kafka_pid"]
     assert pid, "this test stops the broker, so it needs one that the platform started"
     async with client_of(own) as client:
         os.kill(pid, signal.SIGSTOP)

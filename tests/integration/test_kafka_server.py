@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from busbar.cli.local.kafka import KafkaServer, check_reachable, jars, wire
+from busbar.cli.local.kafka import KafkaServer, check_reachable, cluster, jars
 from busbar.cli.local.kafka.probe import find_java, find_maven
 from busbar.kernel.errors import ConfigurationError
 from faults.fire.quorum import topics_made
@@ -72,7 +72,7 @@ async def test_a_record_goes_through_the_session_broker(
     assert await read(kafka.bootstrap, name, 1) == [b"there"]
 
 
-async def test_the_controllers_log_tells_how_often_each_topic_was_made(
+async def test_the_controllers_log_shows_how_often_each_topic_was_made(
     tmp_path: Path, make_server: MakeServer
 ) -> None:
     server = make_server(tmp_path)
@@ -92,7 +92,7 @@ async def test_the_controllers_log_tells_how_often_each_topic_was_made(
     assert topics_made(server.records) == {"once": 1, "twice": 2}
 
 
-def test_a_controllers_log_without_its_beginning_tells_nothing(tmp_path: Path) -> None:
+def test_a_controllers_log_without_its_beginning_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "__cluster_metadata-0"
     folder.mkdir()
     (folder / "00000000000000000123.log").touch()
@@ -106,7 +106,7 @@ async def test_records_and_cluster_survive_kill_9_and_an_orderly_stop(
     server = make_server(tmp_path / "data with ünusual näme")
     server.start()
     first, bootstrap = server.pid, server.bootstrap
-    cluster = wire.describe(bootstrap).cluster_id
+    cluster_id = cluster.describe(bootstrap).cluster_id
     await write(bootstrap, "facts", b"before")
     assert first is not None
     os.kill(first, signal.SIGKILL)
@@ -121,7 +121,7 @@ async def test_records_and_cluster_survive_kill_9_and_an_orderly_stop(
 
     again = make_server(tmp_path / "data with ünusual näme", port=int(bootstrap.split(":")[1]))
     again.start()
-    assert wire.describe(bootstrap).cluster_id == cluster
+    assert cluster.describe(bootstrap).cluster_id == cluster_id
     assert await read(bootstrap, "facts", 2) == [b"before", b"after"]
 
 
@@ -183,13 +183,13 @@ def test_a_broker_that_cannot_start_says_why(tmp_path: Path, make_server: MakeSe
     assert server.pid is None
 
 
-def test_progress_is_told_with_seconds(tmp_path: Path, make_server: MakeServer) -> None:
-    told: list[tuple[str, float]] = []
-    server = make_server(tmp_path, on_progress=lambda text, after: told.append((text, after)))
+def test_progress_is_reported_with_seconds(tmp_path: Path, make_server: MakeServer) -> None:
+    reports: list[tuple[str, float]] = []
+    server = make_server(tmp_path, on_progress=lambda text, after: reports.append((text, after)))
     server.start()
-    assert told[-1][0] == f"Kafka answers on {server.bootstrap}"
-    moments = [after for _, after in told]
-    assert moments == sorted(moments)
+    assert reports[-1][0] == f"Kafka answers on {server.bootstrap}"
+    times = [after for _, after in reports]
+    assert times == sorted(times)
 
 
 def test_a_broker_started_from_a_thread_outlives_that_thread(
@@ -254,7 +254,9 @@ def fake_maven(tmp_path: Path, body: str) -> Path:
     return path
 
 
-def test_a_broken_maven_is_told_with_its_last_lines(tmp_path: Path, source: jars.JarSource) -> None:
+def test_a_broken_maven_is_reported_with_its_last_lines(
+    tmp_path: Path, source: jars.JarSource
+) -> None:
     maven = fake_maven(
         tmp_path,
         "echo '[INFO] Scanning for projects...'\n"
@@ -271,7 +273,7 @@ def test_a_broken_maven_is_told_with_its_last_lines(tmp_path: Path, source: jars
     assert ".maven.log" in caught.value.fix
     for noise in ("Something.java", "-X switch", "Scanning", "secret"):
         assert noise not in said
-    assert jars.present(source) is None
+    assert jars.find(source) is None
 
 
 def test_a_missing_network_says_so(tmp_path: Path, source: jars.JarSource) -> None:
@@ -283,12 +285,14 @@ def test_a_missing_network_says_so(tmp_path: Path, source: jars.JarSource) -> No
 
 def test_a_maven_that_hangs_is_given_up(tmp_path: Path, source: jars.JarSource) -> None:
     maven = fake_maven(tmp_path, "echo $$ > pid; exec tail -f /dev/null")
-    told: list[str] = []
+    reports: list[str] = []
     with pytest.raises(ConfigurationError, match="within 1 seconds"):
-        jars.ensure(source, maven=maven, timeout=1, on_progress=lambda text, _: told.append(text))
+        jars.ensure(
+            source, maven=maven, timeout=1, on_progress=lambda text, _: reports.append(text)
+        )
     (pid,) = [int(path.read_text()) for path in source.folder.glob("*/pid")]
     assert not psutil.pid_exists(pid)
-    assert told[0] == "fetching Kafka's jars: 0 so far"
+    assert reports[0] == "fetching Kafka's jars: 0 so far"
 
 
 @pytest.mark.parametrize("harm", ["cut off", "jar gone", "jar cut", "pom changed"])
@@ -322,16 +326,16 @@ def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource
         "while [ ! -e ../go ] && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done\n"
         "echo jar > a.jar",
     )
-    told: list[str] = []
+    reports: list[str] = []
 
-    def tell(text: str, _after: float) -> None:
-        told.append(text)
+    def report(text: str, _after: float) -> None:
+        reports.append(text)
         if text.startswith("another process"):
             (source.folder / "go").touch()
 
     threads = [
         threading.Thread(
-            target=jars.ensure, args=(source,), kwargs={"maven": maven, "on_progress": tell}
+            target=jars.ensure, args=(source,), kwargs={"maven": maven, "on_progress": report}
         )
         for _ in range(2)
     ]
@@ -340,9 +344,9 @@ def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource
     for thread in threads:
         thread.join()
     assert (source.folder / "runs").read_text().count("run") == 1
-    assert jars.present(source) is not None
+    assert jars.find(source) is not None
 
 
-def test_the_checkout_keeps_its_jars_for_everybody(tmp_path: Path) -> None:
+def test_all_homes_share_the_jars_of_a_checkout(tmp_path: Path) -> None:
     located = jars.locate(tmp_path)
     assert located.folder == located.pom.parent / "lib"

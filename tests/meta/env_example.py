@@ -17,8 +17,8 @@ from busbar.runtime.core.settings import Settings
 
 WIDTH = 100
 HEAD = (
-    "Every setting of busbar with its default. Copy this file to `.env`, or set the variables in "
-    "the environment, which goes before the file. A setting without a value here is not set."
+    "All settings of busbar with their defaults. Copy this file to `.env`, or set the variables in "
+    "the environment, which takes precedence. A setting without a value is unset by default."
 )
 CHOICES = re.compile(r"\^\((?P<choices>\w+(?:\|\w+)*)\)\$")
 

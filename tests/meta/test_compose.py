@@ -9,7 +9,7 @@ import yaml
 
 from busbar.cli.lazy import COMMANDS
 from busbar.cli.local.kafka.config import topic_rules
-from busbar.cli.local.plan import ONCE, WILDCARDS
+from busbar.cli.local.plan import SINGLE_INSTANCE, WILDCARDS
 from busbar.cli.local.platform import GRACE_SECONDS
 from busbar.messages import topics
 from busbar.messages.topics import SERVICES
@@ -169,7 +169,7 @@ def test_prometheus_reads_the_file_that_is_here() -> None:
 
 
 def test_only_what_clients_reach_at_one_port_cannot_be_run_several_times() -> None:
-    assert {name for name in SERVICES if published(containers()[name])} == ONCE
+    assert {name for name in SERVICES if published(containers()[name])} == SINGLE_INSTANCE
     assert not [name for name in containers() if "container_name" in containers()[name]]
 
 

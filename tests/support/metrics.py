@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from prometheus_client.parser import (  # noqa: TID251 - it reads what others have made
+from prometheus_client.parser import (
     text_string_to_metric_families,
 )
 

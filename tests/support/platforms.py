@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from busbar.cli.local import Database, Platform, Tell
-from busbar.cli.local.platform import quiet
+from busbar.cli.local import Database, Platform, Report
+from busbar.cli.local.platform import ignore
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.settings import load_settings
 from support.postgres import running_postgres
@@ -41,18 +41,18 @@ def store_cluster() -> Iterator[StoreCluster]:
 
 
 def database_of(cluster: StoreCluster) -> Database:
-    """What services, and who migrates, are told of ``cluster``."""
+    """The URLs of ``cluster`` for services and for migrations."""
     return Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url))
 
 
 @contextmanager
-def on_postgres(home: Path, *, instances: int, tell: Tell = quiet) -> Iterator[Platform]:
+def on_postgres(home: Path, *, instances: int, report: Report = ignore) -> Iterator[Platform]:
     """A platform in ``instances`` instances on a cluster of its own."""
     bootstrap = load_settings().kafka_bootstrap_servers
     with store_cluster() as cluster:
         database = database_of(cluster)
         made = Platform(
-            home, bootstrap=bootstrap, database=database, instances=instances, tell=tell
+            home, bootstrap=bootstrap, database=database, instances=instances, report=report
         )
         with running(made) as platform:
             yield platform

@@ -1,1 +1,1 @@
-"""The command ``busbar``: over the SDK for people, and what runs the platform itself."""
+"""The command ``busbar``: a client of the gateway, and a supervisor of a local platform."""

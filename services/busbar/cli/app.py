@@ -20,7 +20,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Global options may stand anywhere.\n\n" + _EXIT_CODES,
+    epilog=(
+        "Start with `busbar doctor`, `busbar up` and `busbar apply --help`. The options above may"
+        " stand anywhere on the command line.\n\n" + _EXIT_CODES
+    ),
 )
 
 
@@ -29,17 +32,19 @@ def root(
     context: typer.Context,
     url: Annotated[
         str | None,
-        typer.Option(help="The gateway; by default the one that `busbar up` started here."),
+        typer.Option(help="The gateway's URL.", show_default="the gateway of `busbar up`"),
     ] = None,
     token_file: Annotated[
         Path | None,
-        typer.Option(help="File with the bearer token; by default BUSBAR_TOKEN, or <home>/token."),
+        typer.Option(
+            help="File with the bearer token.", show_default="BUSBAR_TOKEN, or <home>/token"
+        ),
     ] = None,
     home: Annotated[
         Path | None,
-        typer.Option(help="The platform's folder; by default BUSBAR_HOME, or .busbar."),
+        typer.Option(help="The platform's folder.", show_default="BUSBAR_HOME, or .busbar"),
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
 ) -> None:
     """The platform API on a message bus: publish an intent, get a resource, prove what happened."""
     context.obj = Options(url=url, token_file=token_file, home=home, debug=debug)

@@ -1,6 +1,6 @@
-"""The root of the command: knows every command's name and help, and loads only the one that runs.
+"""The root command: knows the name and help of every command, and loads only the one that runs.
 
-Loading all of them would cost every `busbar --help` and every completion most of a second.
+Loading all of them would slow down `busbar --help` and every completion by most of a second.
 """
 
 import importlib
@@ -12,12 +12,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from busbar.cli.shared.failures import handle
-from busbar.cli.shared.options import hoisted, options_of
+from busbar.cli.shared.options import hoist_global_options, options_of
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command: where it is, what it does, and which panel of the help lists it.
+    """A command's module, its line in the help, and the panel that lists it.
 
     The module has a function ``command`` or a typer application ``app``, and ``EXAMPLES``.
     """
@@ -27,41 +27,43 @@ class Entry:
     panel: str
 
 
-USE, PROVE, RUN = "Use the platform", "Look back and prove", "Run the platform"
+USE, PROVE, RUN = "Use the platform", "Explain and verify", "Run the platform"
 
 COMMANDS: dict[str, Entry] = {
-    "apply": Entry("apply", "Ask for what a file describes, and wait for the outcome.", USE),
-    "get": Entry("get", "Show resources and operations.", USE),
-    "delete": Entry("delete", "Ask for a resource to go away, and wait for the outcome.", USE),
-    "operation": Entry("operation", "Show an operation, or wait for its outcome.", USE),
-    "watch": Entry("watch", "Show facts as they come.", USE),
-    "subscribe": Entry("subscribe", "Have facts about a team delivered to a URL, signed.", USE),
-    "unsubscribe": Entry("unsubscribe", "Stop delivering to a subscription.", USE),
-    "why": Entry("why", "Explain a resource or an operation, step by step, with proof.", PROVE),
-    "state": Entry("state", "Show the resources as they were at a time.", PROVE),
-    "replay": Entry("replay", "Rebuild the state from the audit log and compare.", PROVE),
+    "apply": Entry("apply", "Apply the resources in a file and wait for the result.", USE),
+    "get": Entry("get", "List resources and operations, or show one.", USE),
+    "delete": Entry("delete", "Delete a resource and wait for the result.", USE),
+    "operation": Entry("operation", "Show an operation, or wait for its result.", USE),
+    "watch": Entry("watch", "Show facts as they are published.", USE),
+    "subscribe": Entry(
+        "subscribe", "Deliver facts about a team to a URL, as signed webhooks.", USE
+    ),
+    "unsubscribe": Entry("unsubscribe", "End a subscription.", USE),
+    "why": Entry("why", "Explain what happened to a resource or an operation, and why.", PROVE),
+    "state": Entry("state", "Show resources as they were at a point in time.", PROVE),
+    "replay": Entry(
+        "replay", "Rebuild the state from the audit log and compare it with the live state.", PROVE
+    ),
     "audit": Entry("audit", "Check that the audit log is complete.", PROVE),
     "dead-letters": Entry(
-        "dead_letters", "Look at what could not be handled, and have it tried again.", PROVE
+        "dead_letters", "List, show, redrive and discard messages that could not be handled.", PROVE
     ),
-    "demo": Entry("demo", "See everything in six acts, on a real Kafka.", RUN),
+    "demo": Entry("demo", "Show busbar in six acts, on a real Kafka broker.", RUN),
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
-    "status": Entry("status", "Show what the platform is doing, live.", RUN),
-    "doctor": Entry("doctor", "Check whether `busbar up` can work here, and what is missing.", RUN),
+    "status": Entry("status", "Show what every process of the platform is doing, live.", RUN),
+    "doctor": Entry("doctor", "Check whether `busbar up` can run here, and what is missing.", RUN),
     "rules": Entry("rules", "Check and list house rules.", RUN),
-    "secrets": Entry("secrets", "Store, list, show and remove secrets, by name.", RUN),
-    "migrate": Entry("migrate", "Make or change the tables in PostgreSQL.", RUN),
+    "secrets": Entry("secrets", "Store, list, show and remove secrets.", RUN),
+    "migrate": Entry("migrate", "Create or update the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),
-    "health": Entry("health", "Ask services whether they are ready.", RUN),
-    "schema": Entry(
-        "schema", "List the messages that producers publish and subscribers receive.", RUN
-    ),
+    "health": Entry("health", "Check whether services are ready.", RUN),
+    "schema": Entry("schema", "List the message types of the platform.", RUN),
     "version": Entry("version", "Show the version.", RUN),
 }
 
 
 def load(name: str) -> Any:
-    """The command ``name``, ready to run."""
+    """Return the command ``name``, ready to run."""
     entry = COMMANDS[name]
     module = importlib.import_module(f"busbar.cli.commands.{entry.module}")
     holder = typer.Typer(add_completion=False)
@@ -70,37 +72,39 @@ def load(name: str) -> Any:
     if hasattr(module, "app"):
         holder.add_typer(module.app, name=name, epilog=epilog)
     else:
-        holder.command(name=name, help=_unwrapped(module.command), epilog=epilog)(module.command)
+        holder.command(name=name, epilog=epilog)(module.command)
     group = typer.main.get_command(holder)
-    return group.commands[name] if isinstance(group, TyperGroup) else group
+    command = group.commands[name] if isinstance(group, TyperGroup) else group
+    for one in (command, *getattr(command, "commands", {}).values()):
+        one.help = _unwrap(one.help or "")
+    return command
 
 
-def _unwrapped(command: Any) -> str:
-    """The documentation of ``command`` with a line per paragraph: the terminal wraps it."""
-    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+def _unwrap(text: str) -> str:
+    """Return ``text`` with one line for each paragraph: the terminal wraps it."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 class Root(TyperGroup):
-    """``busbar``."""
+    """The command ``busbar``."""
 
     def __init__(self, **attributes: Any) -> None:
-        """Know the commands by name and help."""
         super().__init__(**attributes)
         for name, entry in COMMANDS.items():
             self.add_command(TyperCommand(name, help=entry.help, rich_help_panel=entry.panel), name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Let global options stand anywhere."""
-        return super().parse_args(ctx, hoisted(args))
+        """Parse the arguments; global options may stand anywhere."""
+        return super().parse_args(ctx, hoist_global_options(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Load the command that is meant."""
+        """Load the command that was named."""
         name, known, rest = super().resolve_command(ctx, args)
         return name, known if name is None else load(name), rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error becomes a sentence and an exit code."""
+        """Run the command; print errors as sentences and turn them into exit codes."""
         try:
             return super().invoke(ctx)
         except Exception as error:

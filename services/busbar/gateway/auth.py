@@ -1,7 +1,6 @@
 """Who is asking: a bearer token, from the environment or a 0600 file; deny by default."""
 
 import hmac
-import secrets
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -12,11 +11,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.core.cipher import private_file
+from busbar.runtime.core.token import ensure_token
 from busbar.runtime.http.problems import ProblemError
 
 PRINCIPAL = "local"
-_TOKEN_BYTES = 32
 
 
 def load_token(home: Path, token: SecretStr | None) -> SecretStr:
@@ -26,7 +24,7 @@ def load_token(home: Path, token: SecretStr | None) -> SecretStr:
         ConfigurationError: the file can be read by others, or the token is empty.
     """
     if token is None:
-        token = SecretStr(private_file(home / "token", secrets.token_bytes(_TOKEN_BYTES)))
+        return ensure_token(home / "token")
     if not token.get_secret_value().strip():
         # An empty token would let everybody in who sends an empty one.
         raise ConfigurationError(

@@ -17,5 +17,5 @@ def told() -> list[str]:
 @pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[Platform]:
     """One for the tests of this folder."""
-    with on_postgres(tmp_path_factory.mktemp("home"), instances=2, tell=told.append) as found:
+    with on_postgres(tmp_path_factory.mktemp("home"), instances=2, report=told.append) as found:
         yield found

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 from busbar.cli.local import Platform
-from busbar.cli.local.home import read_notice
+from busbar.cli.local.home import read_state
 from busbar.sdk import Client
 from support import eventually
 
@@ -27,7 +27,7 @@ async def test_every_copy_has_its_own_address_log_and_readiness(platform: Platfo
     found = addresses(platform)
     assert set(found) == names
     assert len(set(found.values())) == len(names)
-    assert set(read_notice(platform.home)["services"]) == names
+    assert set(read_state(platform.home)["services"]) == names
     for name in names:
         assert (platform.home / "logs" / f"{name}.log").stat().st_size > 0
     states = await asyncio.to_thread(platform.readiness)

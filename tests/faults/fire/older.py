@@ -3,16 +3,16 @@
 import asyncio
 import shutil
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from busbar.cli.local.plan import Wiring, plan_services
-from busbar.cli.local.supervisor import Keeper
+from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
+from busbar.cli.local.supervisor import Supervisor
 from faults.fire.run import Fault, Scene
 from faults.fire.stage import LEASE, Stage
 from support import eventually
@@ -27,6 +27,15 @@ JOINED = "partitions_assigned"
 STOP_SECONDS = 15.0
 
 
+@dataclass(frozen=True)
+class OlderService:
+    """A service of the release before, and a sentence for each of its unexpected exits."""
+
+    supervisor: Supervisor
+    log: Path
+    exits: list[str]
+
+
 def side_by_side(facts: int) -> Fault:
     """Every service of the release before joins the new ones, stays for ``facts``, and leaves."""
 
@@ -35,29 +44,28 @@ def side_by_side(facts: int) -> Fault:
             async with here.load.running(longest=60):
                 await _joined(older)
                 await here.watcher.more(facts, within=150)
-                for log, keeper in older.items():
-                    if keeper.starts != 1:
-                        here.findings.stuck.append(
-                            f"the older {keeper.name} ended {keeper.starts - 1} times: "
-                            f"{_end_of(log)}"
-                        )
-                await asyncio.to_thread(_stop, older.values())
+                here.findings.stuck += [
+                    f"{'; '.join(service.exits)}: {_end_of(service.log)}"
+                    for service in older
+                    if service.exits
+                ]
+                await asyncio.to_thread(_stop, older)
                 await here.watcher.more(30)
 
     return fault
 
 
-async def _joined(older: Mapping[Path, Keeper]) -> None:
+async def _joined(older: Collection[OlderService]) -> None:
     """Return when each of them has partitions to read."""
     try:
         await eventually(
-            lambda: all(JOINED in log.read_text(encoding="utf-8") for log in older),
+            lambda: all(JOINED in service.log.read_text(encoding="utf-8") for service in older),
             within=120,
             every=0.2,
             what="partitions for every service of the release before",
         )
     except AssertionError as error:
-        logs = "\n".join(f"{keeper.name}: {_end_of(log)}" for log, keeper in older.items())
+        logs = "\n".join(f"{service.supervisor.name}: {_end_of(service.log)}" for service in older)
         raise RuntimeError(f"{error}\n{logs}") from error
 
 
@@ -66,7 +74,7 @@ def _end_of(log: Path) -> str:
 
 
 @contextmanager
-def _older(stage: Stage) -> Iterator[dict[Path, Keeper]]:
+def _older(stage: Stage) -> Iterator[list[OlderService]]:
     """Every service of the release before, with a home of its own, until the end of the block."""
     home = stage.home.with_name("older")
     _furnish(home, stage)
@@ -79,28 +87,32 @@ def _older(stage: Stage) -> Iterator[dict[Path, Keeper]]:
         database_url=SecretStr(stage.store.url),
     )
     more = {"PYTHONPATH": str(home / "build" / "services"), "BUSBAR_LEASE_SECONDS": LEASE}
-    older: dict[Path, Keeper] = {}
+    older: list[OlderService] = []
     try:
         for plan in plan_services(wiring):
             log = home / f"{plan.name}.log"
             log.touch()
-            older[log] = Keeper(
-                replace(plan, environment={**plan.environment, **more}),
-                log,
-                tell=lambda _: None,
-                give_up=lambda _: None,
-            )
-            older[log].start()
+            with_build = replace(plan, environment={**plan.environment, **more})
+            older.append(_start(with_build, log))
         yield older
     finally:
-        _stop(older.values())
+        _stop(older)
 
 
-def _stop(keepers: Collection[Keeper]) -> None:
-    for keeper in keepers:
-        keeper.ask_to_stop()
-    for keeper in keepers:
-        keeper.end(within=STOP_SECONDS)
+def _start(plan: ServicePlan, log: Path) -> OlderService:
+    exits: list[str] = []
+    supervisor = Supervisor(
+        plan, log, report=exits.append, on_failure=lambda failure: exits.append(failure.problem)
+    )
+    supervisor.start()
+    return OlderService(supervisor, log, exits)
+
+
+def _stop(older: Collection[OlderService]) -> None:
+    for service in older:
+        service.supervisor.terminate()
+    for service in older:
+        service.supervisor.join(timeout=STOP_SECONDS)
 
 
 def _furnish(home: Path, stage: Stage) -> None:

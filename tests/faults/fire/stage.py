@@ -148,7 +148,7 @@ def _world() -> PostgresServer:
 
 def _kafka(folder: Path, listeners: Mapping[int, int]) -> KafkaServer:
     source = jars.locate(folder)
-    found = jars.present(source)
+    found = jars.find(source)
     if found is None:
         maven = find_maven()
         if maven.path is None:

@@ -26,7 +26,7 @@ DOCUMENT = json.dumps(
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SHORT", "_STEADY"):
+    for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
         monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 
@@ -55,7 +55,7 @@ def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:
         ("stuck", 5),
     ],
 )
-def test_the_exit_code_tells_how_an_operation_ended(
+def test_the_exit_code_follows_from_how_an_operation_ended(
     busbar: Run, gateway: FakeGateway, status: str, code: int
 ) -> None:
     gateway.outcomes = [operation("x", status)]
@@ -113,7 +113,7 @@ def test_several_documents_are_all_followed_and_the_worst_outcome_counts(
     assert result.exit_code == 4
 
 
-def test_what_was_published_before_an_error_is_told(busbar: Run, gateway: FakeGateway) -> None:
+def test_what_was_published_before_an_error_is_listed(busbar: Run, gateway: FakeGateway) -> None:
     answers = [None, problem(422, "unknown_type", "no such type", "use another")]
     gateway.on_post = lambda _event: answers.pop(0)
     result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
@@ -140,7 +140,7 @@ def test_getting_lists_resources_without_the_deleted_ones(
     assert RESOURCE in busbar("get").stdout
     assert "old" not in busbar("get", "resources").stdout
     assert "old" in busbar("get", "--all").stdout
-    assert "There are no" in busbar("get", "--team", "other").stdout
+    assert "No resources found" in busbar("get", "--team", "other").stdout
     found = json.loads(busbar("get", "resources", "--team", "payments", "-o", "json").stdout)
     assert [view["id"] for view in found] == [RESOURCE]
 
@@ -183,7 +183,7 @@ def test_watching_prints_facts_of_one_team(busbar: Run, gateway: FakeGateway) ->
     assert [json.loads(line)["id"] for line in lines] == ["a", "b"]
 
 
-def test_why_tells_every_sentence_with_its_proof(busbar: Run, gateway: FakeGateway) -> None:
+def test_why_prints_every_sentence_with_its_proof(busbar: Run, gateway: FakeGateway) -> None:
     gateway.sentences = [
         {
             "time": "t",
@@ -198,7 +198,7 @@ def test_why_tells_every_sentence_with_its_proof(busbar: Run, gateway: FakeGatew
     assert "busbar.facts.policy/3/7" in result.stdout
 
 
-def test_state_asks_for_a_moment(busbar: Run, gateway: FakeGateway) -> None:
+def test_state_asks_for_a_point_in_time(busbar: Run, gateway: FakeGateway) -> None:
     gateway.resources = [resource(RESOURCE)]
     assert RESOURCE in busbar("state", "--at", "10m ago").stdout
     assert RESOURCE in busbar("state", "--at", "2026-01-31T12:00:00+01:00", RESOURCE).stdout
@@ -222,49 +222,49 @@ def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) ->
     assert "[bold]{" in shown
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("handled", 0), ("failed", 4)])
-def test_redriving_waits_for_the_outcome(
-    busbar: Run, gateway: FakeGateway, outcome: str, code: int
+def stored_dead_letter(gateway: FakeGateway) -> None:
+    record = {"service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    gateway.dead_letters = [{**record, "dead_letter": "l-1", "reason": "bad_json"}]
+
+
+@pytest.mark.parametrize("command", ["redrive", "discard"])
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("failed", 4)])
+def test_redriving_and_discarding_follow_their_operation(
+    busbar: Run, gateway: FakeGateway, command: str, status: str, code: int
 ) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "redriven": []}]
-
-    def redriven(_event: object) -> None:
-        gateway.dead_letters[0]["redriven"] = [{"outcome": outcome, "detail": "so it went"}]
-
-    gateway.on_post = redriven
-    result = busbar("dead-letters", "redrive", "l-1")
+    stored_dead_letter(gateway)
+    gateway.outcomes = [operation("x", "received"), operation("x", status, detail="done in 2 ms")]
+    result = busbar("dead-letters", command, "l-1")
     assert result.exit_code == code
-    assert f"{outcome}  so it went" in result.stdout
+    assert status in result.stdout
+    assert "done in 2 ms" in result.stdout
+    (event,) = gateway.published
+    assert event.type == f"busbar.dead-letter.{command}.v1"
+    assert event.data == {"service": "policy", "dead_letter": "l-1"}
+
+
+def test_redriving_without_waiting_prints_the_operation(busbar: Run, gateway: FakeGateway) -> None:
+    stored_dead_letter(gateway)
+    result = busbar("dead-letters", "redrive", "l-1", "--no-wait", "-o", "json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["status"] == "received"
 
 
 def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeGateway) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json"}]
+    stored_dead_letter(gateway)
+    gateway.outcomes = [operation("x", "received")]
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
 
 
-def kept(home: Path) -> list[Secret]:
+def stored_secrets(home: Path) -> list[Secret]:
     """Every secret of the platform in ``home``."""
 
-    async def look() -> list[Secret]:
+    async def read() -> list[Secret]:
         async with secrets_of(load_settings(home=home)) as store:
             found = [await store.find(entry.reference) for entry in await store.entries()]
             return [secret for secret in found if secret is not None]
 
-    return asyncio.run(look())
+    return asyncio.run(read())
 
 
 def test_subscribing_makes_a_secret_and_never_sends_it(
@@ -274,7 +274,7 @@ def test_subscribing_makes_a_secret_and_never_sends_it(
     arguments = ("subscribe", "https://x.example/", "--team", "payments", "--name", "done")
     result = busbar(*arguments, "--type", "busbar.resource.*", "--type", "busbar.policy.denied.v1")
     assert result.exit_code == 0
-    (stored,) = kept(home)
+    (stored,) = stored_secrets(home)
     secret = stored.value.get_secret_value()
     assert stored.team == "payments"
     assert secret.startswith("whsec_")
@@ -285,15 +285,15 @@ def test_subscribing_makes_a_secret_and_never_sends_it(
     assert secret not in json.dumps(event.data)
     again = busbar(*arguments, "--type", "busbar.*")
     assert "whsec_" not in again.output
-    assert [one.value.get_secret_value() for one in kept(home)] == [secret]
+    assert [one.value.get_secret_value() for one in stored_secrets(home)] == [secret]
     assert "whsec_" in busbar(*arguments, "--type", "busbar.*", "--new-secret").stderr
-    assert [one.value.get_secret_value() for one in kept(home)] != [secret]
+    assert [one.value.get_secret_value() for one in stored_secrets(home)] != [secret]
 
 
 def test_a_subscription_that_is_wrong_makes_no_secret(busbar: Run, home: Path) -> None:
     arguments = ("subscribe", "ftp://x", "--team", "payments", "--name", "done", "--type", "x")
     assert busbar(*arguments).exit_code == 2
-    assert kept(home) == []
+    assert stored_secrets(home) == []
 
 
 def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway) -> None:

@@ -14,11 +14,11 @@ import busbar as package
 from busbar.cli.app import app
 from busbar.cli.commands import get as get_command
 from busbar.cli.lazy import COMMANDS, load
-from busbar.cli.local.token import ensure_token, read_token
 from busbar.cli.shared import connect
 from busbar.cli.shared.exits import MEANINGS, ExitCode
-from busbar.cli.shared.options import hoisted
+from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.token import ensure_token, read_token
 from busbar.sdk import Retrying
 from unit.sdk.fake_gateway import FakeGateway, problem
 from unit.sdk.running import Run
@@ -39,7 +39,7 @@ def leaves() -> list[tuple[str, ...]]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_SHORT", "_STEADY"):
+    for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
         monkeypatch.setattr(connect, name, Retrying(attempts=1))
 
 
@@ -159,7 +159,7 @@ def test_a_bug_is_one_sentence_and_a_file(busbar: Run, monkeypatch: pytest.Monke
     result = busbar("get")
     assert result.exit_code == 1
     assert "Traceback" not in result.output
-    assert result.stderr.startswith("error: ZeroDivisionError")
+    assert result.stderr.startswith("error: Unexpected error: ZeroDivisionError")
     kept = re.search(r"\S+busbar-error-\w+\.txt", result.stderr)
     assert kept is not None
     text = Path(kept[0]).read_text(encoding="utf-8")
@@ -170,13 +170,15 @@ def test_a_bug_is_one_sentence_and_a_file(busbar: Run, monkeypatch: pytest.Monke
     assert "busbar-error-" not in shown.stderr
 
 
-def test_colours_are_left_out_where_nobody_sees_them(busbar: Run, gateway: FakeGateway) -> None:
+def test_colours_are_omitted_where_the_output_is_not_a_terminal(
+    busbar: Run, gateway: FakeGateway
+) -> None:
     gateway.resources = [{"id": "a/b/c/d", "status": "ready"}]
     assert "\x1b" not in busbar("get").output
 
 
 def test_global_options_may_stand_anywhere_but_not_behind_two_hyphens() -> None:
-    assert hoisted(["get", "x", "--url", "u", "--debug", "--home=h"]) == [
+    assert hoist_global_options(["get", "x", "--url", "u", "--debug", "--home=h"]) == [
         "--url",
         "u",
         "--debug",
@@ -184,8 +186,8 @@ def test_global_options_may_stand_anywhere_but_not_behind_two_hyphens() -> None:
         "get",
         "x",
     ]
-    assert hoisted(["get", "--", "--url", "u"]) == ["get", "--", "--url", "u"]
-    assert hoisted(["get", "--url"]) == ["get", "--url"]
+    assert hoist_global_options(["get", "--", "--url", "u"]) == ["get", "--", "--url", "u"]
+    assert hoist_global_options(["get", "--url"]) == ["get", "--url"]
 
 
 def test_a_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``busbar health`` tells whether services are ready, for people and for containers."""
+"""``busbar health`` reports whether services are ready, for people and for containers."""
 
 import http.server
 import json
@@ -23,7 +23,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     def start(name: str, problems: dict[str, str]) -> int:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = json.dumps({"ready": not problems, "problems": problems}).encode()
+                service = name.partition(".")[0]
+                answer = {"service": service, "ready": not problems, "problems": problems}
+                body = json.dumps(answer).encode()
                 asked = self.path == "/readyz"
                 self.send_response((503 if problems else 200) if asked else 404)
                 self.send_header("content-length", str(len(body)))
@@ -37,8 +39,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        notice = json.dumps({"pid": 1, "url": url})
-        (tmp_path / "run" / f"{name}.json").write_text(notice, encoding="utf-8")
+        entry = json.dumps({"pid": 1, "url": url})
+        (tmp_path / "run" / f"{name}.json").write_text(entry, encoding="utf-8")
         return server.server_port
 
     yield start
@@ -81,22 +83,33 @@ def test_a_service_that_has_gone_is_not_healthy(
     serve: Serve, health: Callable[..., Result], tmp_path: Path
 ) -> None:
     serve("policy", {})
-    notice = json.dumps({"pid": 1, "url": "http://127.0.0.1:1"})
-    (tmp_path / "run" / "audit.json").write_text(notice, encoding="utf-8")
+    entry = json.dumps({"pid": 1, "url": "http://127.0.0.1:1"})
+    (tmp_path / "run" / "audit.json").write_text(entry, encoding="utf-8")
     result = health()
     assert result.exit_code == 7
     assert "audit: it does not answer" in result.stderr
 
 
-@pytest.mark.parametrize("notice", ["", "{}", '{"pid": 1, "url": "nowhere"}'])
-def test_a_notice_that_cannot_be_read_is_not_healthy(
-    health: Callable[..., Result], tmp_path: Path, notice: str
+def test_a_port_that_another_service_took_over_is_not_healthy(
+    serve: Serve, health: Callable[..., Result], tmp_path: Path
+) -> None:
+    port = serve("policy", {})
+    entry = json.dumps({"pid": 1, "url": f"http://127.0.0.1:{port}"})
+    (tmp_path / "run" / "audit.json").write_text(entry, encoding="utf-8")
+    result = health("audit")
+    assert result.exit_code == 7
+    assert "audit: another program answers on its port" in result.stderr
+
+
+@pytest.mark.parametrize("entry", ["", "{}", '{"pid": 1, "url": "nowhere"}'])
+def test_an_entry_that_cannot_be_read_is_not_healthy(
+    health: Callable[..., Result], tmp_path: Path, entry: str
 ) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "policy.json").write_text(notice, encoding="utf-8")
+    (tmp_path / "run" / "policy.json").write_text(entry, encoding="utf-8")
     result = health()
     assert result.exit_code == 7
-    assert "it does not listen yet" in result.stderr
+    assert "it is not listening yet" in result.stderr
 
 
 def test_a_home_without_services_is_not_healthy_and_says_how_to_start_some(

@@ -1,4 +1,4 @@
-"""What is printed is what was said, whatever it looks like to a library."""
+"""Output is printed exactly as it is, even where a library sees markup or emoji in it."""
 
 import pytest
 

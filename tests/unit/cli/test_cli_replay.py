@@ -15,7 +15,7 @@ from unit.sdk.running import Run
 TIME = "2026-01-31T12:00:00.{:06d}Z"
 
 
-class World:
+class RecordedFacts:
     """Facts that happened, as the audit log records them and as a gateway would show them."""
 
     def __init__(self, gateway: FakeGateway) -> None:
@@ -56,9 +56,9 @@ class World:
 
 
 @pytest.fixture
-def world(gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(compare, "_PAUSE_SECONDS", 0.0)
-    made = World(gateway)
+def recorded(gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch) -> RecordedFacts:
+    monkeypatch.setattr(compare, "_RECHECK_SECONDS", 0.0)
+    made = RecordedFacts(gateway)
     for name in ("orders", "refunds", "invoices"):
         made.provision(name)
     return made
@@ -71,18 +71,22 @@ def replayed(busbar: Run, code: int) -> dict[str, Any]:
     return found
 
 
-def test_a_state_that_follows_from_the_log_is_identical(busbar: Run, world: World) -> None:
+def test_a_state_that_follows_from_the_log_is_identical(
+    busbar: Run, recorded: RecordedFacts
+) -> None:
     found = replayed(busbar, 0)
     assert found["identical"]
     assert (found["records"], found["facts"]) == (9, 9)
     assert (found["resources"], found["operations"]) == (3, 3)
     assert found["replayed_digest"] == found["live_digest"]
     assert "identical" in busbar("replay").stdout
-    assert all(not request.startswith("POST") for request in world.gateway.requests)
+    assert all(not request.startswith("POST") for request in recorded.gateway.requests)
 
 
-def test_a_field_that_differs_is_shown_with_both_values(busbar: Run, world: World) -> None:
-    world.gateway.resources[1]["spec"] = {"partitions": 99}
+def test_a_field_that_differs_is_shown_with_both_values(
+    busbar: Run, recorded: RecordedFacts
+) -> None:
+    recorded.gateway.resources[1]["spec"] = {"partitions": 99}
     found = replayed(busbar, 8)
     (difference,) = found["differences"]
     assert difference["id"] == "payments/dev/event-stream/refunds"
@@ -94,81 +98,85 @@ def test_a_field_that_differs_is_shown_with_both_values(busbar: Run, world: Worl
     assert "partitions" in shown
 
 
-def test_what_is_missing_on_one_side_is_a_difference(busbar: Run, world: World) -> None:
-    world.gateway.resources.pop()
-    world.gateway.operations.append({"id": "nobody", "status": "succeeded"})
+def test_what_is_missing_on_one_side_is_a_difference(busbar: Run, recorded: RecordedFacts) -> None:
+    recorded.gateway.resources.pop()
+    recorded.gateway.operations.append({"id": "unknown", "status": "succeeded"})
     found = replayed(busbar, 8)
     sides = {(item["kind"], item["replayed"], item["live"]) for item in found["differences"]}
     assert sides == {("resource", "ready", None), ("operation", None, "succeeded")}
 
 
-def test_a_fact_that_was_published_twice_counts_once(busbar: Run, world: World) -> None:
+def test_a_fact_that_was_published_twice_counts_once(busbar: Run, recorded: RecordedFacts) -> None:
     data = dict(IntentConflicted.EXAMPLES[0])
-    world.happened(IntentConflicted, data)
-    world.gateway.records.append({**world.gateway.records[-1], "cursor": 11, "offset": 11})
+    recorded.happened(IntentConflicted, data)
+    recorded.gateway.records.append({**recorded.gateway.records[-1], "cursor": 11, "offset": 11})
     found = replayed(busbar, 0)
     assert (found["records"], found["facts"]) == (11, 10)
 
 
-def test_an_operation_that_no_fact_speaks_of_is_waiting_and_no_difference(
-    busbar: Run, world: World
+def test_an_operation_without_facts_is_pending_and_not_a_difference(
+    busbar: Run, recorded: RecordedFacts
 ) -> None:
-    world.gateway.operations.append({"id": "new", "status": "received"})
+    recorded.gateway.operations.append({"id": "new", "status": "received"})
     found = replayed(busbar, 0)
     assert (found["pending"], found["operations"]) == (1, 3)
 
 
-def test_intents_heads_and_unreadable_records_are_read_over(busbar: Run, world: World) -> None:
+def test_intents_heads_and_unreadable_records_are_read_over(
+    busbar: Run, recorded: RecordedFacts
+) -> None:
     intent = {"type": "busbar.resource.apply.v1", "id": "i", "source": "urn:x", "data": {}}
     broken = {"type": "busbar.policy.allowed.v1", "id": "b", "source": "urn:x", "data": {}}
     place: dict[str, Any] = {"topic": "busbar.intents.resource", "partition": 0}
     others: list[dict[str, Any]] = [intent, {"readable": False}, broken, {"type": "a.b.v9"}]
     for number, more in enumerate(others):
-        cursor = len(world.gateway.records) + 1
-        world.gateway.records.append({**place, **more, "cursor": cursor, "offset": number})
+        cursor = len(recorded.gateway.records) + 1
+        recorded.gateway.records.append({**place, **more, "cursor": cursor, "offset": number})
     found = replayed(busbar, 0)
     assert (found["facts"], found["unreadable"]) == (9, 2)
 
 
 def test_what_moves_while_it_compares_is_looked_at_again(
-    busbar: Run, world: World, monkeypatch: pytest.MonkeyPatch
+    busbar: Run, recorded: RecordedFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = 0
-    original = compare.Replay._read_on
+    original = compare.Replay._read_new_records
 
     async def read_on(self: compare.Replay) -> None:
         nonlocal reads
         await original(self)
         reads += 1
         if reads == 1:
-            world.provision("late")
+            recorded.provision("late")
 
-    monkeypatch.setattr(compare.Replay, "_read_on", read_on)
+    monkeypatch.setattr(compare.Replay, "_read_new_records", read_on)
     found = replayed(busbar, 0)
     assert (found["resources"], found["records"]) == (4, 12)
 
 
 def test_a_log_that_lags_behind_is_waited_for(
-    busbar: Run, world: World, monkeypatch: pytest.MonkeyPatch
+    busbar: Run, recorded: RecordedFacts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late = world.gateway.records[-1]
-    world.gateway.records.pop()
+    late = recorded.gateway.records[-1]
+    recorded.gateway.records.pop()
     reads = 0
-    original = compare.Replay._read_on
+    original = compare.Replay._read_new_records
 
     async def read_on(self: compare.Replay) -> None:
         nonlocal reads
         reads += 1
         if reads == 3:
-            world.gateway.records.append(late)
+            recorded.gateway.records.append(late)
         await original(self)
 
-    monkeypatch.setattr(compare.Replay, "_read_on", read_on)
+    monkeypatch.setattr(compare.Replay, "_read_new_records", read_on)
     assert replayed(busbar, 0)["identical"]
     assert reads == 3
 
 
-def test_a_log_that_lacks_a_fact_is_different_in_the_end(busbar: Run, world: World) -> None:
-    world.gateway.records.pop()
+def test_a_log_that_lacks_a_fact_is_different_in_the_end(
+    busbar: Run, recorded: RecordedFacts
+) -> None:
+    recorded.gateway.records.pop()
     found = replayed(busbar, 8)
     assert {item["kind"] for item in found["differences"]} == {"resource", "operation"}

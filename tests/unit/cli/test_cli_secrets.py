@@ -1,4 +1,4 @@
-"""`busbar secrets`: values come in by files and pipes, and go out when somebody insists."""
+"""`busbar secrets`: values come from files and pipes, and are printed only on request."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ def test_a_secret_goes_in_by_standard_input_and_out_by_reveal(busbar: Run) -> No
     assert HUSH not in stored.output + shown.stderr
 
 
-def test_without_reveal_nobody_sees_a_value(busbar: Run) -> None:
+def test_without_reveal_no_value_is_printed(busbar: Run) -> None:
     busbar("secrets", "put", "a", "--team", "payments", stdin=HUSH)
     shown, listed = busbar("secrets", "show", "a"), busbar("secrets", "list")
     assert HUSH not in shown.output + listed.output
@@ -39,10 +39,10 @@ def test_a_secret_comes_from_a_file_of_several_lines(busbar: Run, tmp_path: Path
 
 
 def test_the_list_is_json_for_programs_and_empty_to_begin_with(busbar: Run) -> None:
-    assert "no secrets" in busbar("secrets", "list").stdout
+    assert "No secrets found" in busbar("secrets", "list").stdout
     busbar("secrets", "put", "a", stdin=HUSH)
     (entry,) = json.loads(busbar("secrets", "list", "-o", "json").stdout)
-    assert (entry["secret"], entry["team"], entry["opens"]) == ("secret:a", None, "yes")
+    assert (entry["secret"], entry["team"], entry["readable"]) == ("secret:a", None, "yes")
 
 
 def test_what_was_removed_is_not_there_any_more(busbar: Run) -> None:
@@ -91,7 +91,7 @@ def test_bytes_that_are_no_text_are_refused_and_not_shown(busbar: Run, tmp_path:
     assert HUSH not in refused.output
 
 
-def test_a_value_is_no_argument(busbar: Run) -> None:
+def test_a_value_is_never_an_argument(busbar: Run) -> None:
     assert busbar("secrets", "put", "a", HUSH).exit_code == 2
 
 

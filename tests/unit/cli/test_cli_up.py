@@ -21,7 +21,7 @@ from busbar.cli.app import app
 from busbar.cli.local import NotReady, Platform, ServicePlan, plan_services
 from busbar.cli.local.backoff import Backoff
 from busbar.cli.local.kafka import Progress
-from busbar.cli.local.logs import last_words, open_log
+from busbar.cli.local.logs import last_error, open_log
 from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.host.instances import member_name
@@ -41,7 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         unready = home / f"{name}.unready"
         problems = {"kafka": "not connected"} if unready.exists() else {}
-        body = json.dumps({"ready": not problems, "problems": problems}).encode()
+        answer = {"service": name, "ready": not problems, "problems": problems}
+        body = json.dumps(answer).encode()
         self.send_response(503 if problems else 200)
         self.end_headers()
         self.wfile.write(body)
@@ -111,7 +112,7 @@ class Stage:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self.brokers: list[StubBroker] = []
         self.platforms: list[Platform] = []
 
@@ -127,7 +128,7 @@ class Stage:
             gateway_port=gateway_port,
             start_broker=start_broker,
             services=stubs(*(names or ("policy", "audit"))),
-            tell=self.told.append,
+            report=self.reports.append,
             grace=grace,
             instances=instances,
         )
@@ -139,7 +140,7 @@ class Stage:
         (self.home / name).touch()
 
     @property
-    def notice(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.home / "up.json").read_text())
         return found
 
@@ -149,7 +150,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path / "home")
     yield made
     for platform in made.platforms:
-        platform.hurry()
+        platform.kill()
         platform.stop()
 
 
@@ -177,12 +178,12 @@ def test_a_platform_becomes_ready_and_writes_down_what_runs(stage: Stage) -> Non
     with stage.platform() as platform:
         platform.wait_ready(progress.append)
         assert sorted(progress) == ["audit is ready", "policy is ready"]
-        notice = stage.notice
-        assert notice["pid"] == os.getpid()
-        assert notice["bootstrap"] == platform.bootstrap == "127.0.0.1:19092"
-        assert notice["gateway_url"] == platform.url
-        assert {name: known["pid"] for name, known in notice["services"].items()} == platform.pids
-        assert all(known["port"] for known in notice["services"].values())
+        state = stage.state
+        assert state["pid"] == os.getpid()
+        assert state["bootstrap"] == platform.bootstrap == "127.0.0.1:19092"
+        assert state["gateway_url"] == platform.url
+        assert {name: known["pid"] for name, known in state["services"].items()} == platform.pids
+        assert all(known["port"] for known in state["services"].values())
         assert "starting policy" in (stage.home / "logs" / "policy.log").read_text()
         for private in (stage.home / "token", stage.home / "logs" / "policy.log"):
             assert private.stat().st_mode & 0o777 == 0o600
@@ -199,11 +200,11 @@ def test_stopping_ends_the_services_before_the_broker_and_leaves_nothing(stage: 
     stopped = (stage.home / "stopped").read_text().split()
     assert sorted(stopped[:2]) == ["audit", "policy"]
     assert stopped[2:] == ["kafka"]
-    assert stage.notice["pid"] is None
-    assert stage.notice["bootstrap"] == "127.0.0.1:19092"
+    assert stage.state["pid"] is None
+    assert stage.state["bootstrap"] == "127.0.0.1:19092"
 
 
-def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None:
+def test_a_service_that_is_killed_is_restarted_immediately(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         before = running(platform)
@@ -211,8 +212,8 @@ def test_a_service_that_is_killed_is_started_again_at_once(stage: Stage) -> None
         after = eventually(lambda: _another(platform, before))
         platform.wait_ready()
         assert after["audit"] == before["audit"]
-        assert stage.notice["services"]["policy"]["pid"] == after["policy"]
-        assert any("policy ended (killed by SIGKILL); starting again now" in x for x in stage.told)
+        assert stage.state["services"]["policy"]["pid"] == after["policy"]
+        assert any("policy ended (killed by SIGKILL); restarting now" in x for x in stage.reports)
 
 
 def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | None:
@@ -220,15 +221,15 @@ def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | Non
     return now if now.get("policy") not in (None, before["policy"]) else None
 
 
-def test_a_broker_that_dies_is_started_again(stage: Stage) -> None:
+def test_a_broker_that_dies_is_restarted(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         os.kill(stage.brokers[0].pid or 0, signal.SIGKILL)
         eventually(lambda: stage.brokers[0].starts == 2 and stage.brokers[0].pid)
-        assert "Kafka ended; starting it again" in stage.told
+        assert "Kafka ended; restarting it" in stage.reports
 
 
-def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stage: Stage) -> None:
+def test_a_service_that_cannot_run_stops_everything_with_its_last_error(stage: Stage) -> None:
     stage.mark("policy.refuses")
     with stage.platform() as platform:
         pids = running(platform)
@@ -238,7 +239,7 @@ def test_a_service_that_needs_somebody_stops_everything_with_its_last_words(stag
     assert all(gone(pid) for pid in pids.values())
 
 
-def test_a_service_that_gives_up_later_ends_the_waiting(stage: Stage) -> None:
+def test_a_service_that_can_no_longer_run_ends_the_waiting(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
         stage.mark("audit.refuses")
@@ -290,7 +291,7 @@ def test_a_taken_gateway_port_is_named_before_anything_is_started(stage: Stage) 
 def test_a_home_that_others_can_enter_is_refused(stage: Stage) -> None:
     stage.home.mkdir(mode=0o755)
     stage.home.chmod(0o755)
-    with pytest.raises(ConfigurationError, match="entered by others") as caught:
+    with pytest.raises(ConfigurationError, match="other users can access it") as caught:
         stage.platform().start()
     assert f"chmod 700 {stage.home}" in caught.value.fix
 
@@ -318,7 +319,7 @@ def test_nothing_survives_a_supervisor_that_is_killed(stage: Stage) -> None:
         *services, broker = map(int, supervisor.stdout.readline().split())
         supervisor.kill()
         supervisor.wait()
-    os.kill(broker, signal.SIGKILL)  # the stub has no leash of its own, Kafka's has
+    os.kill(broker, signal.SIGKILL)  # nothing ties the stub to its parent, as Kafka is tied
     assert len(services) == 2
     for pid in services:
         eventually(partial(gone, pid))
@@ -356,9 +357,9 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
         lines = []
         for line in command.stdout:
             lines.append(line.strip())
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
-        pids = [known["pid"] for known in stage.notice["services"].values()]
+        pids = [known["pid"] for known in stage.state["services"].values()]
         command.send_signal(number)
         lines += command.stdout.read().split("\n")
         assert command.wait(20) == 0
@@ -381,7 +382,7 @@ def test_the_command_names_a_taken_port(tmp_path: Path) -> None:
     assert "--gateway-port" in result.stderr
 
 
-def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
+def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
     wiring = Wiring(
         home=tmp_path,
         bootstrap="127.0.0.1:9092",
@@ -401,7 +402,7 @@ def test_every_service_is_told_where_everything_is(tmp_path: Path) -> None:
 def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_as_asked(
     tmp_path: Path,
 ) -> None:
-    url = "postgresql://somebody@127.0.0.1/busbar"
+    url = "postgresql://services@127.0.0.1/busbar"
     wiring = Wiring(
         home=tmp_path,
         bootstrap="127.0.0.1:9092",
@@ -416,7 +417,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
     assert set(plans) == {
         "gateway",
         *several,
-        *(f"{name}.{copy}" for name in several for copy in (2, 3)),
+        *(f"{name}.{number}" for name in several for number in (2, 3)),
     }
     assert plans["policy.3"].command == plans["policy"].command
     numbers = {name: plan.environment["BUSBAR_INSTANCE_NUMBER"] for name, plan in plans.items()}
@@ -438,8 +439,8 @@ def test_several_instances_without_postgresql_are_refused_before_anything_starts
 
 
 def test_instances_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Path) -> None:
-    def name(copy: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
-        return member_name("policy", copy, home=home, alone=alone)
+    def name(number: int | None, *, home: Path = tmp_path, alone: bool = False) -> str | None:
+        return member_name("policy", number, home=home, alone=alone)
 
     assert name(1) == name(1)
     assert len({name(1), name(2), name(1, home=tmp_path / "other")}) == 3
@@ -456,7 +457,7 @@ def test_pauses_grow_to_ten_seconds_and_start_over_after_a_healthy_life() -> Non
     assert backoff.died(30.0).pause == 0
 
 
-def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Path) -> None:
+def test_a_large_log_is_rotated_and_the_last_error_is_of_this_start(tmp_path: Path) -> None:
     log = tmp_path / "policy.log"
     log.write_bytes(b"x" * (10 * 1024 * 1024 + 1))
     with open_log(log) as file:
@@ -464,6 +465,6 @@ def test_a_large_log_is_put_aside_and_last_words_are_of_this_start(tmp_path: Pat
         since = file.tell()
         file.write(b"just a line\n\n")
     assert (tmp_path / "policy.log.1").stat().st_size > 10 * 1024 * 1024
-    assert last_words(log, since=since) == ("just a line", "")
-    assert last_words(log, since=0) == ("old", "old fix")
-    assert last_words(log, since=log.stat().st_size) == ("it said nothing", "")
+    assert last_error(log, since=since) == ("just a line", "")
+    assert last_error(log, since=0) == ("old", "old fix")
+    assert last_error(log, since=log.stat().st_size) == ("it printed nothing", "")

@@ -1,13 +1,15 @@
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.cli.local.kafka import check_reachable, config, failures, ports, provide
+from busbar.cli.local.kafka import check_reachable, cluster, config, failures, ports, provide
 from busbar.cli.local.kafka.docker import DockerKafka
 from busbar.cli.local.kafka.probe import (
     find_docker,
@@ -89,7 +91,7 @@ def test_a_java_that_is_too_old_is_refused(tmp_path: Path) -> None:
     assert "11.0.2, which is too old" in java.problem
 
 
-def test_a_java_that_fails_is_no_java(tmp_path: Path) -> None:
+def test_a_java_that_fails_is_not_used(tmp_path: Path) -> None:
     says(tmp_path, "java", f"Unable to locate a Java Runtime.\n{DEBIAN}", code=1)
     java = find_java(search_path=str(tmp_path))
     assert java.problem is not None
@@ -164,12 +166,34 @@ def test_servers_that_are_not_host_and_port_are_refused(tmp_path: Path, servers:
         provide(tmp_path, bootstrap=servers)
 
 
-def test_servers_that_nobody_listens_on_are_named(tmp_path: Path) -> None:
+def test_servers_without_a_listener_are_named(tmp_path: Path) -> None:
     one, other = ports.choose(2)
     with pytest.raises(ConfigurationError, match="KAFKA_BOOTSTRAP_SERVERS") as caught:
         provide(tmp_path, bootstrap=f"127.0.0.1:{one}, 127.0.0.1:{other}")
     assert f"127.0.0.1:{one} (" in caught.value.problem
     assert f"127.0.0.1:{other} (" in caught.value.problem
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server that gives everyone this answer and closes the connection; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(1024)
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -180,22 +204,26 @@ def test_servers_that_nobody_listens_on_are_named(tmp_path: Path) -> None:
         b"\0\0\0\x04\0\0\0\x01",
         b"\0\0\0\x06\0\0\0\x02\0\0",
         b"\0\0\0\x06\0\0\0\x01\0\x07",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\x10\0\0\0\x01\0\0\0\0\0\x01\0\x12\0\x05\0\x01",
     ],
 )
-def test_a_server_that_does_not_speak_kafka_is_not_taken_for_one(answer: bytes) -> None:
+def test_a_server_that_does_not_speak_kafka_is_not_taken_for_one(
+    answer: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        answering(answer) as address,
+        pytest.raises(ConfigurationError, match=f"{address} answers, but not as Kafka does"),
+    ):
+        check_reachable(address)
+    assert caplog.records == []
+
+
+async def test_a_server_that_never_answers_is_named_with_the_time_that_was_waited() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(1024)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(ConfigurationError, match="No Kafka broker answers"):
-            check_reachable(f"127.0.0.1:{listener.getsockname()[1]}")
-        thread.join()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(TimeoutError, match=r"no answer within 0\.2 seconds"):
+            cluster.check(address, timeout=0.2)
 
 
 def test_a_port_with_a_listener_is_not_free() -> None:
@@ -259,7 +287,7 @@ def test_any_folder_name_survives_the_properties_file(name: str) -> None:
             "Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nUnrecognized option: -Xwrong\nError: no VM.",
             "starting: Unrecognized option: -Xwrong.",
         ),
-        ("", "it said nothing"),
+        ("", "it printed nothing"),
     ],
 )
 def test_the_reason_for_a_failed_start_is_read_from_what_it_left(text: str, said: str) -> None:

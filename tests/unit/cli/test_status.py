@@ -14,30 +14,31 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest  # noq
 from rich.console import Console
 
 from busbar.cli.commands import status
-from busbar.cli.local.addresses import addresses
-from busbar.cli.status import picture as pictures
-from busbar.cli.status.asking import look_at
-from busbar.cli.status.picture import Look, picture
+from busbar.cli.local.addresses import read_addresses
+from busbar.cli.status.overview import Overview, ProcessSnapshot, summarize
+from busbar.cli.status.polling import fetch_all
 from busbar.cli.status.samples import parse
-from busbar.cli.status.screen import WIDE, as_json, drawn
+from busbar.cli.status.screen import WIDE_COLUMNS, as_json, render
 from unit.sdk.running import Run
 
 
-def told(service: str = "policy", records: float = 0, **more: float) -> str:
-    """What a process answers."""
+def scrape(service: str = "policy", records: float = 0, **more: float) -> str:
+    """The metrics of a process."""
     lines = [f'busbar_consumer_records_total{{outcome="handled",service="{service}"}} {records}']
     lines += [f'{name}{{service="{service}"}} {value}' for name, value in more.items()]
     return "# HELP a b\n" + "\n".join(lines) + "\n"
 
 
-def look(text: str | None, at: float = 0, *, pid: int = 1, problem: str = "") -> Look:
-    return Look("policy", pid, at, problem, None if text is None else parse(text))
+def snapshot(
+    text: str | None, at: float = 0, *, pid: int = 1, problem: str = ""
+) -> ProcessSnapshot:
+    return ProcessSnapshot("policy", pid, at, problem, None if text is None else parse(text))
 
 
-def shown(found: pictures.Picture, width: int = WIDE) -> str:
+def shown(found: Overview, width: int = WIDE_COLUMNS) -> str:
     console = Console(width=width, force_terminal=False, emoji=False)
     with console.capture() as capture:
-        console.print(drawn(found, width=width))
+        console.print(render(found, width=width))
     return capture.get()
 
 
@@ -53,53 +54,61 @@ def test_samples_are_read_as_the_library_writes_them(label: str, value: float) -
     assert found.values("busbar_a_total", outcome=label, b="x") == [value]
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "a{", 'a{b="c} 1', "a b c d", "# a 1", "a one"])
-def test_what_is_no_sample_is_passed_over(text: str) -> None:
-    assert parse(text).found == ()
+@pytest.mark.parametrize("text", ["nonsense", "a{", 'a{b="c} 1', "a b c d", "a one", "<html>"])
+def test_what_is_not_the_text_format_of_prometheus_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse(text)
 
 
 def test_samples_are_summed_by_a_label_whatever_others_there_are() -> None:
     found = parse('a{k="x",o="1"} 1\na{k="x",o="2"} 2\na{k="y",o="1"} 4\na 8\nb{k="x"} 16\n')
-    assert found.by("k", "a") == {"x": 3, "y": 4}
+    assert found.total_by("k", "a") == {"x": 3, "y": 4}
     assert (found.total("a", k="x"), found.total("a"), found.total("c")) == (3, 15, None)
-    assert (found.most("a", k="x"), found.most("c")) == (2, None)
+    assert (found.largest("a", k="x"), found.largest("c")) == (2, None)
 
 
-# -- the picture --------------------------------------------------------------------------------
+# -- the overview --------------------------------------------------------------------------------
 
 
-def test_rates_are_what_counters_grew_by_between_two_looks() -> None:
-    before, now = look(told(records=100), 10), look(told(records=160), 12)
-    (found,) = picture({"policy": before}, {"policy": now}).processes
+def test_rates_are_the_increase_of_counters_between_two_snapshots() -> None:
+    before, now = snapshot(scrape(records=100), 10), snapshot(scrape(records=160), 12)
+    (found,) = summarize({"policy": before}, {"policy": now}).processes
     assert found.records_per_second == 30
 
 
 @pytest.mark.parametrize(
     "before",
-    [None, look(None, 10), look(told(records=100), 10, pid=2), look(told(records=100), 12)],
-    ids=["no earlier look", "no metrics then", "another process", "no time between"],
+    [
+        None,
+        snapshot(None, 10),
+        snapshot(scrape(records=100), 10, pid=2),
+        snapshot(scrape(records=100), 12),
+    ],
+    ids=["no earlier snapshot", "no metrics then", "another process", "no time between"],
 )
-def test_what_cannot_be_compared_has_no_rate(before: Look | None) -> None:
+def test_what_cannot_be_compared_has_no_rate(before: ProcessSnapshot | None) -> None:
     earlier = {"policy": before} if before else {}
-    (found,) = picture(earlier, {"policy": look(told(records=160), 12)}).processes
+    (found,) = summarize(earlier, {"policy": snapshot(scrape(records=160), 12)}).processes
     assert found.records_per_second is None
 
 
-def test_a_counter_that_began_anew_counts_from_nothing() -> None:
-    found = picture({"policy": look(told(records=100), 10)}, {"policy": look(told(records=4), 12)})
+def test_a_counter_that_was_reset_counts_from_zero() -> None:
+    found = summarize(
+        {"policy": snapshot(scrape(records=100), 10)}, {"policy": snapshot(scrape(records=4), 12)}
+    )
     assert found.processes[0].records_per_second == 2
 
 
 def test_gauges_are_shown_as_they_are() -> None:
     text = (
-        told(
+        scrape(
             busbar_consumer_lag_seconds=7.5,
             busbar_consumer_stopped=1,
             busbar_relay_backlog_events=3,
         )
         + 'busbar_tasks_due{kind="a"} 2\nbusbar_tasks_due{kind="b"} 3\n'
     )
-    (found,) = picture({}, {"policy": look(text)}).processes
+    (found,) = summarize({}, {"policy": snapshot(text)}).processes
     assert (found.lag_seconds, found.stopped, found.backlog_events) == (7.5, True, 3)
     assert (found.tasks_due, found.guard_lag_seconds) == (5, None)
 
@@ -109,9 +118,9 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
         name = "busbar_policy_decisions_total"
         return f'{name}{{outcome="allowed"}} {allowed}\n{name}{{outcome="denied"}} {denied}\n'
 
-    before = {"policy": look(of(10, 0), 1), "policy.2": look(of(5, 1), 1)}
-    now = {"policy": look(of(20, 0), 2), "policy.2": look(of(9, 3), 2)}
-    found = picture(before, now)
+    before = {"policy": snapshot(of(10, 0), 1), "policy.2": snapshot(of(5, 1), 1)}
+    now = {"policy": snapshot(of(20, 0), 2), "policy.2": snapshot(of(9, 3), 2)}
+    found = summarize(before, now)
     assert found.decisions.total == {"allowed": 29, "denied": 3}
     assert found.decisions.per_second == {"allowed": 14, "denied": 2}
     assert (found.decisions.known, found.webhooks.known) == (True, False)
@@ -120,20 +129,20 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
 # -- the screen ---------------------------------------------------------------------------------
 
 
-def test_a_screen_tells_who_is_not_ready_and_why() -> None:
+def test_a_screen_says_which_process_is_not_ready_and_why() -> None:
     now = {
-        "policy": look(told(), problem="kafka: the broker does [not] answer"),
-        "policy.2": look(None),
+        "policy": snapshot(scrape(), problem="kafka: the broker does [not] answer"),
+        "policy.2": snapshot(None),
     }
-    text = shown(picture({}, now))
+    text = shown(summarize({}, now))
     assert "policy    not ready" in text
     assert "policy: kafka: the broker does [not] answer" in text
-    assert "policy.2: it gives no metrics (BUSBAR_METRICS is false)" in text
+    assert "policy.2: it exposes no metrics (BUSBAR_METRICS is false)" in text
 
 
 def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
-    text = told(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
-    found = picture({}, {"provisioner": look(text)})
+    text = scrape(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
+    found = summarize({}, {"provisioner": snapshot(text)})
     narrow = shown(found, 80)
     assert max(map(len, narrow.splitlines())) <= 80
     for word in ("process", "records/s", "lag", "parked", "unpublished", "due", "oldest"):
@@ -142,19 +151,19 @@ def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
     assert "guard" in shown(found).splitlines()[0]
 
 
-def test_long_times_are_told_in_minutes_and_hours() -> None:
+def test_long_times_are_shown_in_minutes_and_hours() -> None:
     for seconds, words in ((59.0, "59.0 s"), (600.0, "10.0 min"), (7200.0, "2.0 h")):
-        found = picture({}, {"policy": look(told(busbar_consumer_lag_seconds=seconds))})
+        found = summarize({}, {"policy": snapshot(scrape(busbar_consumer_lag_seconds=seconds))})
         assert words in shown(found)
 
 
 def test_programs_get_numbers_and_null_for_what_is_not_known() -> None:
-    found = as_json(picture({}, {"policy": look(told(busbar_consumer_lag_seconds=2))}))
+    found = as_json(summarize({}, {"policy": snapshot(scrape(busbar_consumer_lag_seconds=2))}))
     (process,) = json.loads(json.dumps(found))["processes"]
     assert (process["lag_seconds"], process["records_per_second"]) == (2, None)
 
 
-# -- asking -------------------------------------------------------------------------------------
+# -- polling -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -172,7 +181,7 @@ def answering(pages: Mapping[str, tuple[int, str]]) -> Iterator[str]:
             self.wfile.write(text.encode())
 
         def log_message(self, *_args: object) -> None:
-            """Nobody reads it."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -200,29 +209,38 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_process_is_asked_and_those_that_do_not_answer_are_told(place: Path) -> None:
-    pages = {"/readyz": ready(store="the database does not answer"), "/metrics": (200, told())}
+def test_every_process_is_polled_and_those_that_do_not_answer_are_named(place: Path) -> None:
+    pages = {"/readyz": ready(store="the database does not answer"), "/metrics": (200, scrape())}
     with answering(pages) as url:
         written(place, "policy", url)
         written(place, "policy.2", url)
         written(place, "audit", "http://127.0.0.1:1")
         written(place, "gateway", url)
         (place / "run" / "notifier.json").write_text("{half")
-        found = look_at(addresses(place))
+        found = fetch_all(read_addresses(place))
     assert sorted(found) == ["audit", "gateway", "policy", "policy.2"]
     assert found["policy"].problem == "store: the database does not answer"
     assert found["policy"].samples is not None
     assert found["policy.2"].service == "policy"
     assert found["audit"].problem == "it does not answer (ConnectionRefusedError)"
     assert not found["audit"].answers
-    # Somebody else has the port by now.
+    # Another program has the port now.
     assert not found["gateway"].answers
 
 
-def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> None:
+@pytest.mark.parametrize("page", ["/readyz", "/metrics"])
+def test_another_program_on_the_port_of_a_process_is_named_as_such(place: Path, page: str) -> None:
+    pages = {"/readyz": ready(), "/metrics": (200, scrape())}
+    with answering({**pages, page: (200, "<html>Hello</html>")}) as url:
+        written(place, "policy", url)
+        (found,) = fetch_all(read_addresses(place)).values()
+    assert (found.problem, found.answers) == ("another program answers on its port", False)
+
+
+def test_a_process_without_metrics_still_reports_its_readiness(place: Path) -> None:
     with answering({"/readyz": ready()}) as url:
         written(place, "policy", url)
-        (found,) = look_at(addresses(place)).values()
+        (found,) = fetch_all(read_addresses(place)).values()
     assert (found.problem, found.samples, found.answers) == ("", None, True)
 
 
@@ -231,7 +249,7 @@ def test_a_process_without_metrics_is_asked_whether_it_is_ready(place: Path) -> 
 
 @pytest.fixture
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(status, "REFRESH_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("_quick")
@@ -239,13 +257,13 @@ def test_where_nothing_runs_it_says_how_to_start_a_platform(busbar: Run, home: P
     (home / "run" / "gateway.json").unlink()
     result = busbar("status")
     assert result.exit_code == 7
-    assert "No platform runs in" in result.stderr
+    assert "No platform is running in" in result.stderr
     assert "busbar up" in result.stderr
 
 
 @pytest.mark.usefixtures("_quick")
 def test_one_screen_is_printed_and_one_document_for_programs(busbar: Run, home: Path) -> None:
-    with answering({"/readyz": ready(), "/metrics": (200, told(records=3))}) as url:
+    with answering({"/readyz": ready(), "/metrics": (200, scrape(records=3))}) as url:
         written(home, "policy", url)
         screen = busbar("status", "--once")
         document = busbar("status", "--once", "-o", "json")
@@ -261,12 +279,14 @@ def test_one_screen_is_printed_and_one_document_for_programs(busbar: Run, home: 
 def test_through_a_pipe_a_screen_follows_the_other_until_the_platform_is_gone(
     busbar: Run, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
-    looks = iter([{"policy": look(told(records=1), 1)}, {"policy": look(told(records=3), 2)}])
+    snapshots = iter(
+        [{"policy": snapshot(scrape(records=1), 1)}, {"policy": snapshot(scrape(records=3), 2)}]
+    )
 
-    def next_look(known: object) -> dict[str, Look]:  # noqa: ARG001 - asked in its place
-        return next(looks, {})
+    def next_snapshots(known: object) -> dict[str, ProcessSnapshot]:  # noqa: ARG001 - asked in its place
+        return next(snapshots, {})
 
-    monkeypatch.setattr(status, "look_at", next_look)
+    monkeypatch.setattr(status, "fetch_all", next_snapshots)
     result = busbar("status", "-o", output)
     assert result.exit_code == 7
     assert len([line for line in result.stdout.splitlines() if "policy" in line]) == 1

@@ -1,7 +1,6 @@
 """The cipher and its key file."""
 
 import base64
-import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.core.cipher import Cipher, load_cipher, private_file
-from support.runtime import (
-    KEY,
-)
+from busbar.runtime.core.cipher import Cipher, load_cipher
+from support.runtime import KEY
 
 
 @given(plain=st.binary(), context=st.text())
@@ -71,27 +68,3 @@ def test_a_key_that_is_no_key_is_refused_without_showing_it(tmp_path: Path, text
     with pytest.raises(ConfigurationError, match="not 32 bytes of base64") as caught:
         load_cipher(tmp_path, SecretStr(text))
     assert not text or text not in str(caught.value)
-
-
-def test_a_private_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    place = tmp_path / "token"
-    private_file(place, b"fresh")
-    place.chmod(0o640)
-    with pytest.raises(ConfigurationError, match="chmod 600"):
-        private_file(place, b"other")
-
-
-def test_of_two_processes_that_make_a_file_at_once_both_read_what_the_first_wrote(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = tmp_path / "token"
-    real = os.link
-
-    def later(source: Path, target: Path) -> None:
-        Path(target).write_text("theirs")
-        Path(target).chmod(0o600)
-        real(source, target)
-
-    monkeypatch.setattr(os, "link", later)
-    assert private_file(place, b"ours") == "theirs"
-    assert [path.name for path in tmp_path.iterdir()] == ["token"]

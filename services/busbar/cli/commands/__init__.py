@@ -1,1 +1,1 @@
-"""The commands, one file each; ``cli/lazy.py`` lists them and loads the one that runs."""
+"""The commands, one module each; ``cli/lazy.py`` lists them and loads the one that runs."""

@@ -9,7 +9,7 @@ import typer
 from busbar.cli.shared.connect import call, default_source
 from busbar.cli.shared.documents import events_of, read_documents
 from busbar.cli.shared.exits import ExitCode, usage
-from busbar.cli.shared.options import options_of
+from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import Output, OutputOption, errors, plain
 from busbar.messages.envelope import Envelope
@@ -26,25 +26,28 @@ def command(
     context: typer.Context,
     *,
     file: Annotated[
-        str, typer.Option("--file", "-f", help="YAML or JSON, also several documents; - is stdin.")
+        str, typer.Option("--file", "-f", help="A YAML or JSON file; - reads standard input.")
     ],
-    event_id: Annotated[
-        str | None,
-        typer.Option("--id", help="The intent's id. The same id again is the same intent."),
-    ] = None,
+    event_id: EventIdOption = None,
     source: Annotated[
         str | None,
-        typer.Option(help="The producer, a URI.", show_default="urn:busbar:cli:<user>"),
+        typer.Option(
+            help="The CloudEvents source: a URI of the producer.",
+            show_default="urn:busbar:cli:<user>",
+        ),
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 300,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 300,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Ask for what a file describes, and wait for the outcome.
+    """Apply the resources in a file and wait for the result.
 
-    A document is a plain intent (team, environment, promise, name, spec and perhaps version) or a
-    whole CloudEvent. Nothing is published unless every document can be read. The exit code is the
-    worst outcome: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running.
+    The file holds one or more YAML or JSON documents, separated by `---`. A document is a resource
+    (team, environment, promise, name, spec, and optionally version) or a whole CloudEvent. Nothing
+    is published unless every document is valid.
+
+    Exit codes: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running. With
+    several documents, the highest one.
     """
     source = source or default_source()
     documents = read_documents(_read(file))
@@ -57,7 +60,7 @@ def command(
             try:
                 accepted.append(await client.publish(event))
             except Exception:
-                _tell_partial(accepted, events)
+                _report_partial(accepted, events)
                 raise
         if wait:
             return await follow_all(client, accepted, within=timeout, output=output)
@@ -67,8 +70,8 @@ def command(
     raise typer.Exit(call(options_of(context), body, source=source))
 
 
-def _tell_partial(accepted: list[Accepted], events: list[Envelope]) -> None:
-    """Name what has been published before the error that follows."""
+def _report_partial(accepted: list[Accepted], events: list[Envelope]) -> None:
+    """List what was published before the error that follows."""
     for one in accepted:
         errors().print(f"published before the error: operation {plain(one.operation)}")
     if len(events) > 1:
@@ -82,7 +85,8 @@ def _read(file: str) -> str:
         return Path(file).read_text(encoding="utf-8")
     except OSError as error:
         raise usage(
-            f"Cannot read {file}: {error.strerror}.", fix="Name a file that is there, or -."
+            f"Cannot read {file}: {error.strerror}.",
+            fix="Check the name, or use - for standard input.",
         ) from error
     except UnicodeDecodeError as error:
         raise usage(f"{file} is not UTF-8.", fix="Save it as UTF-8.") from error

@@ -21,9 +21,11 @@ def audit() -> None:
 
 @app.command(epilog="Example: [bold]busbar audit check -o json[/]")
 def check(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Compare the audit log with what every service says it published, and with Kafka.
+    """Compare the audit log with what every service published, and with Kafka.
 
-    The exit code is 8 if anything is missing or was changed.
+    Each row shows how many events a service published, how many of them the log stores, which are
+    missing, and whether their digests match. Exit codes: 0 complete, 8 something is missing or was
+    changed.
     """
     report = call(options_of(context), lambda client: client.completeness())
     if output is Output.JSON:
@@ -43,6 +45,10 @@ def check(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         out = console()
         for problem in report.problems:
             out.print(f"[red]{plain(problem.get('kind'))}[/]  {plain(problem.get('detail'))}")
-        out.print("[green]The log is complete.[/]" if report.complete else "[red]Not complete.[/]")
+        out.print(
+            "[green]The log is complete.[/]"
+            if report.complete
+            else "[red]The log is not complete.[/]"
+        )
     if not report.complete:
         raise typer.Exit(ExitCode.DIFFERENT)

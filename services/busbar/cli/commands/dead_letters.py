@@ -1,14 +1,14 @@
 """``busbar dead-letters``."""
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Annotated, Any, Protocol
 
 import typer
 
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import CommandError, ExitCode
-from busbar.cli.shared.options import options_of
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
+from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
     Output,
     OutputOption,
@@ -18,17 +18,15 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
-from busbar.sdk import Client, DeadLetter
+from busbar.sdk import Accepted, Client, DeadLetter
 
 EXAMPLES = ("busbar dead-letters list --service policy",)
 
 app = typer.Typer(
-    help="Look at what could not be handled; mend it.",
+    help="List, show, redrive and discard messages that could not be handled.",
     no_args_is_help=True,
     add_completion=False,
 )
-
-_LOOK_SECONDS = 0.25
 
 DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metavar="DEAD_LETTER")]
 
@@ -36,9 +34,9 @@ DeadLetterId = Annotated[str, typer.Argument(help="The dead letter's id.", metav
 @app.command("list", epilog="Example: [bold]busbar dead-letters list --service policy[/]")
 def list_dead_letters(
     context: typer.Context,
-    service: Annotated[str | None, typer.Option(help="Those of this service.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only those of this service.")] = None,
     waiting: Annotated[
-        bool, typer.Option("--waiting", help="Only those that are neither handled nor discarded.")
+        bool, typer.Option("--waiting", help="Only those that were neither handled nor discarded.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -53,12 +51,12 @@ def list_dead_letters(
         return [dead_letter async for dead_letter in client.dead_letters(service=service)]
 
     found = call(options_of(context), body)
-    dead_letters = [one for one in found if not (waiting and _state(one) in _OVER)]
+    dead_letters = [one for one in found if not (waiting and _state(one) in _FINISHED)]
     if output is Output.JSON:
         print_json(dead_letters)
         return
     if not dead_letters:
-        typer.echo("There are no dead letters.")
+        typer.echo("No dead letters found.")
         return
     rows = [
         (
@@ -102,16 +100,16 @@ def show(
 def redrive(
     context: typer.Context,
     dead_letter: DeadLetterId,
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Handle a dead letter again, as if its record had just arrived.
 
     If its ordering key is parked, the records before it are handled first. Exit codes: 0 handled,
-    4 failed again, 5 no outcome in time.
+    4 failed again, 5 no result in time.
     """
-    _ask(context, dead_letter, Client.redrive, "handled", wait=wait, timeout=timeout, output=output)
+    _request(context, dead_letter, Client.redrive, wait=wait, timeout=timeout, output=output)
 
 
 @app.command(
@@ -120,68 +118,42 @@ def redrive(
 def discard(
     context: typer.Context,
     dead_letter: DeadLetterId,
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 60,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Discard a dead letter permanently, so that the records behind it are handled without it.
 
-    The dead letter itself is kept. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
-    outcome in time.
+    The dead letter stays in the list. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
+    result in time.
     """
-    _ask(
-        context, dead_letter, Client.discard, "discarded", wait=wait, timeout=timeout, output=output
-    )
+    _request(context, dead_letter, Client.discard, wait=wait, timeout=timeout, output=output)
 
 
 class _Send(Protocol):
     def __call__(
         self, client: Client, /, dead_letter: str, *, service: str
-    ) -> Awaitable[object]: ...
+    ) -> Awaitable[Accepted]: ...
 
 
-def _ask(
+def _request(
     context: typer.Context,
     dead_letter: str,
     send: _Send,
-    hoped_for: str,
     *,
     wait: bool,
     timeout: float,
     output: Output,
 ) -> None:
-    async def body(client: Client) -> DeadLetter:
-        before = await client.dead_letter(dead_letter)
-        await send(client, dead_letter, service=before.service)
-        if not wait:
-            return before
-        try:
-            async with asyncio.timeout(timeout):
-                return await _redriven(client, before)
-        except TimeoutError:
-            raise CommandError(
-                f"{before.service} has not answered for the dead letter after {timeout:g} seconds.",
-                fix="Check that the service runs: `busbar doctor`.",
-                code=ExitCode.STUCK,
-            ) from None
+    async def body(client: Client) -> ExitCode:
+        service = (await client.dead_letter(dead_letter)).service
+        accepted = await send(client, dead_letter, service=service)
+        if wait:
+            return await follow_all(client, [accepted], within=timeout, output=output)
+        print_accepted([accepted], output)
+        return ExitCode.OK
 
-    found = call(options_of(context), body)
-    outcome = _outcome(found) if wait else "asked for"
-    if output is Output.JSON:
-        print_json(found)
-    else:
-        typer.echo(f"{outcome}  {_detail(found) if wait else ''}".rstrip())
-    if wait and outcome != hoped_for:
-        raise typer.Exit(ExitCode.FAILED)
-
-
-async def _redriven(client: Client, before: DeadLetter) -> DeadLetter:
-    """The dead letter once it has one outcome more than ``before``."""
-    while True:
-        now = await client.dead_letter(before.dead_letter)
-        if len(now.redriven) > len(before.redriven):
-            return now
-        await asyncio.sleep(_LOOK_SECONDS)
+    raise typer.Exit(call(options_of(context), body))
 
 
 def _last(dead_letter: DeadLetter) -> dict[str, Any]:
@@ -189,13 +161,12 @@ def _last(dead_letter: DeadLetter) -> dict[str, Any]:
     return last if isinstance(last, dict) else {"outcome": last}
 
 
-_OVER = frozenset({"handled", "discarded", "recovered"})
+_FINISHED = frozenset({"handled", "discarded", "recovered"})
 
 
 def _state(dead_letter: DeadLetter) -> str:
-    """What has become of it so far."""
     outcome = _outcome(dead_letter)
-    if outcome in _OVER:
+    if outcome in _FINISHED:
         return outcome
     if dead_letter.recovered:
         return "recovered"
@@ -204,7 +175,3 @@ def _state(dead_letter: DeadLetter) -> str:
 
 def _outcome(dead_letter: DeadLetter) -> str:
     return str(_last(dead_letter).get("outcome", ""))
-
-
-def _detail(dead_letter: DeadLetter) -> str:
-    return str(_last(dead_letter).get("detail", ""))

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from busbar.cli.doctor.checks import Finding, examine
+from busbar.cli.doctor.checks import CheckResult, run_checks
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, plain, print_json, print_table
@@ -13,24 +13,24 @@ EXAMPLES = ("busbar doctor",)
 
 
 def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Check whether `busbar up` can work here, and what is missing.
+    """Check whether `busbar up` can run here, and what is missing.
 
-    The exit code is 0 only if it can, and if a platform that runs here is well; otherwise 9.
+    Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder
+    and the gateway's port. If a platform is running here, checks its services too. Exit codes: 0
+    everything needed is there, 9 something is missing.
     """
-    findings = list(examine(options_of(context).settings()))
-    works = all(finding.ok or not finding.needed for finding in findings)
+    results = list(run_checks(options_of(context).settings()))
+    works = all(result.ok or not result.needed for result in results)
     if output is Output.JSON:
-        print_json({"works": works, "checks": [asdict(finding) for finding in findings]})
+        print_json({"works": works, "checks": [asdict(result) for result in results]})
     else:
-        rows = [
-            (plain(one.name), _mark(one), plain(one.detail), plain(one.fix)) for one in findings
-        ]
+        rows = [(plain(one.name), _mark(one), plain(one.detail), plain(one.fix)) for one in results]
         print_table(("check", "", "found", "fix"), rows)
     if not works:
         raise typer.Exit(ExitCode.CONFIGURATION)
 
 
-def _mark(finding: Finding) -> str:
-    if finding.ok:
+def _mark(result: CheckResult) -> str:
+    if result.ok:
         return "[green]ok[/]"
-    return "[red]missing[/]" if finding.needed else "[yellow]absent[/]"
+    return "[red]missing[/]" if result.needed else "[yellow]absent[/]"

@@ -33,18 +33,21 @@ def command(
     context: typer.Context,
     *,
     what: Annotated[
-        str, typer.Argument(help="resources, operations, a resource's id or an operation's id.")
+        str, typer.Argument(help="resources, operations, or the id of a resource or an operation.")
     ] = "resources",
-    team: Annotated[str | None, typer.Option(help="Resources of this team.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only resources of this team.")] = None,
     environment: Annotated[
-        str | None, typer.Option(help="Resources of this environment; needs --team.")
+        str | None, typer.Option(help="Only resources of this environment; needs --team.")
     ] = None,
-    resource: Annotated[str | None, typer.Option(help="Operations of this resource.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only those with this status.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Deleted resources as well.")] = False,
+    resource: Annotated[str | None, typer.Option(help="Only operations of this resource.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only items with this status.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Include deleted resources.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show resources and operations."""
+    """List resources and operations, or show one.
+
+    Without an argument it lists the resources that exist. Filters apply to lists.
+    """
     options = options_of(context)
     if what == "resources":
         prefix = _prefix(team, environment)
@@ -91,12 +94,12 @@ def _operation_id(what: str) -> str:
 
 
 def show_resources(views: list[ResourceView], output: Output) -> None:
-    """Print ``views``; an empty list says so."""
+    """Print ``views`` as a table or as JSON."""
     if output is Output.JSON:
         print_json(views)
         return
     if not views:
-        typer.echo("There are no such resources.")
+        typer.echo("No resources found.")
         return
     rows = [
         (
@@ -116,7 +119,7 @@ def _show_operations(views: list[OperationView], output: Output) -> None:
         print_json(views)
         return
     if not views:
-        typer.echo("There are no such operations.")
+        typer.echo("No operations found.")
         return
     rows = [
         (

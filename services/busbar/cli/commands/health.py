@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.local import addresses
-from busbar.cli.local.ready import answer
+from busbar.cli.local.ready import check
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 
@@ -15,30 +15,34 @@ EXAMPLES = ("busbar health", "busbar health policy")
 def command(
     context: typer.Context,
     service: Annotated[
-        str | None, typer.Argument(help="One of them; by default all that run here.")
+        str | None,
+        typer.Argument(
+            help="A process, such as policy or policy.2.", show_default="all that run here"
+        ),
     ] = None,
 ) -> None:
-    """Ask the services that run in this home whether they are ready.
+    """Check whether services are ready.
 
-    The exit code is 0 only if all that were asked are. A container has one
-    service and a home of its own, so this is its health check.
+    It asks the services whose processes have registered in the home folder. In a container, which
+    runs one service with a home of its own, it serves as the health check. Exit codes: 0 all are
+    ready, 7 one is not.
     """
     options = options_of(context)
     home = options.home or options.settings().home
-    names = (service,) if service is not None else addresses.names(home)
+    names = (service,) if service is not None else addresses.process_names(home)
     if not names:
         raise CommandError(
             f"No service has been started in {home}.",
             fix="Start one with `busbar run SERVICE`, or all with `busbar up`.",
             code=ExitCode.UNREACHABLE,
         )
-    problems = {name: answer(home, name).problem for name in names}
+    problems = {name: check(home, name).problem for name in names}
     for name, problem in problems.items():
         if not problem:
             typer.echo(f"{name} is ready")
     if found := "; ".join(f"{name}: {why}" for name, why in problems.items() if why):
         raise CommandError(
             f"Not ready: {found}.",
-            fix="Read what the service logs; it goes on trying by itself.",
+            fix="Read the service's log. It keeps retrying, so it may recover by itself.",
             code=ExitCode.UNREACHABLE,
         )

@@ -12,7 +12,7 @@ EXAMPLES = ("busbar migrate", "busbar migrate --phase post")
 
 
 class Phase(StrEnum):
-    """When the steps run, as their names say."""
+    """When a migration runs; part of its name."""
 
     PRE = "pre"
     POST = "post"
@@ -21,20 +21,21 @@ class Phase(StrEnum):
 def command(
     context: typer.Context,
     phase: Annotated[
-        Phase, typer.Option(help="Before a release is rolled out, or after it.")
+        Phase, typer.Option(help="pre: before a release is rolled out; post: after it.")
     ] = Phase.PRE,
 ) -> None:
-    """Make or change the tables in PostgreSQL, a schema for each service and one for secrets.
+    """Create or update the tables in PostgreSQL: a schema for each service and one for secrets.
 
-    It acts as the role in BUSBAR_DATABASE_OWNER_URL, and lets the role in BUSBAR_DATABASE_URL use
-    the tables. It may be run again at any time.
+    It connects as the role in BUSBAR_DATABASE_OWNER_URL and grants the role in BUSBAR_DATABASE_URL
+    access to the tables. Running it again is safe. Run phase `pre` before a release is rolled out
+    and phase `post` when no process of the previous release is left.
     """
     from busbar.cli.local.database import Database  # noqa: PLC0415 - loads pydantic
 
     database = Database.of(options_of(context).settings())
     if database is None or database.owner_url is None:
         raise ConfigurationError(
-            "Migrating takes two roles: one that owns the tables, one that services run as.",
+            "Migrating needs two roles: one that owns the tables, and one for the services.",
             fix="Set BUSBAR_DATABASE_OWNER_URL and BUSBAR_DATABASE_URL.",
         )
     for service, revision in database.migrate(phase=phase.value).items():

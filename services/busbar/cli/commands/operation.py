@@ -6,7 +6,7 @@ import typer
 
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, of_operation
-from busbar.cli.shared.options import options_of
+from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
 from busbar.sdk import Accepted, Client
@@ -17,14 +17,14 @@ EXAMPLES = ("busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",)
 def command(
     context: typer.Context,
     operation: Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")],
-    wait: Annotated[bool, typer.Option(help="Wait for the outcome.")] = False,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait at the most.")] = 300,
+    wait: WaitOption = False,
+    timeout: TimeoutOption = 300,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show an operation, or wait for its outcome.
+    """Show an operation, or wait for its result.
 
-    The exit code tells how it ended (3 denied, 4 failed, 5 stuck); 0 also while it still runs,
-    unless you wait.
+    Exit codes: 0 succeeded or (without --wait) still running, 3 denied, 4 failed and compensated, 5
+    stuck or (with --wait) still running.
     """
 
     async def body(client: Client) -> ExitCode:

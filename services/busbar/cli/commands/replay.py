@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from busbar.cli.replay.compare import Comparison, Replay
-from busbar.cli.replay.scratch import Counts, Scratch
+from busbar.cli.replay.scratch import Counts, ScratchState
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
-from busbar.cli.shared.progress import Patience
+from busbar.cli.shared.progress import DelayedStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client
@@ -24,13 +24,13 @@ EXAMPLES = ("busbar replay", "busbar replay -o json")
 
 def command(
     context: typer.Context,
-    first: Annotated[int, typer.Option(min=1, help="How many differences to show.")] = 10,
+    first: Annotated[int, typer.Option(min=1, help="Maximum number of differences to show.")] = 10,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Rebuild the state from the audit log and compare it with the live one.
+    """Rebuild the state from the audit log and compare it with the live state.
 
-    Every resource and operation is folded again from nothing but recorded facts, in a scratch
-    store. The exit code is 0 if both are identical, 8 if not. The world is never touched.
+    Every resource and operation is rebuilt from the recorded facts, in a temporary store; nothing
+    outside is touched. Exit codes: 0 identical, 8 different.
     """
     counts, comparison = call(options_of(context), _replay)
     if output is Output.JSON:
@@ -52,8 +52,10 @@ async def _replay(client: Client) -> tuple[Counts, Comparison]:
     with tempfile.TemporaryDirectory(prefix="busbar-replay-") as folder:
         store = await open_store(Path(folder) / "replay.db", service="replay", clock=SystemClock())
         try:
-            async with Patience() as patience:
-                replay = Replay(client, Scratch(store), pause=asyncio.sleep, progress=patience.say)
+            async with DelayedStatus() as status:
+                replay = Replay(
+                    client, ScratchState(store), pause=asyncio.sleep, progress=status.update
+                )
                 comparison = await replay.run()
                 return replay.counts, comparison
         finally:
@@ -64,10 +66,10 @@ def _show(counts: Counts, comparison: Comparison, first: int) -> None:
     out = console()
     out.print(f"read      {counts.records} records, {counts.facts} facts")
     if counts.unreadable:
-        out.print(f"skipped   {counts.unreadable} that cannot be read")
+        out.print(f"skipped   {counts.unreadable} unreadable records")
     out.print(f"compared  {comparison.resources} resources, {comparison.operations} operations")
     if comparison.pending:
-        out.print(f"waiting   {comparison.pending} operations that no fact speaks of yet")
+        out.print(f"pending   {comparison.pending} operations without facts")
     out.print(f"replayed  {comparison.replayed_digest}")
     out.print(f"live      {comparison.live_digest}")
     if comparison.identical:

@@ -12,15 +12,16 @@ EXAMPLES = ("busbar run policy",)
 
 def command(
     context: typer.Context,
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(SERVICES)}.")],
+    service: Annotated[str, typer.Argument(help=f"The service: {', '.join(SERVICES)}.")],
 ) -> None:
-    """Run one service until it is told to stop.
+    """Run one service until SIGTERM or Ctrl-C.
 
-    It needs a broker (KAFKA_BOOTSTRAP_SERVERS); its logs go to standard error.
+    It needs a broker (KAFKA_BOOTSTRAP_SERVERS). Its logs go to standard error. `busbar up` runs all
+    services; use this to run each in its own container or under your own supervisor.
     """
     from busbar.runtime.host.process import run_service  # noqa: PLC0415 - loads the whole runtime
 
     options = options_of(context)
     settings = options.settings()
-    options.debug = True  # nobody watches a service: its traceback belongs in its log
+    options.debug = True  # a service runs unattended: its traceback belongs in its log
     run_service(service, settings)

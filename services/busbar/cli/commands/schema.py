@@ -1,4 +1,4 @@
-"""``busbar schema``: list the messages of the platform."""
+"""``busbar schema``."""
 
 import json
 from enum import StrEnum
@@ -15,7 +15,7 @@ from busbar.messages.catalogue import MESSAGES
 EXAMPLES = ("busbar schema list",)
 
 app = typer.Typer(
-    help="List the messages that producers publish and subscribers receive.",
+    help="List the message types of the platform.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -30,16 +30,16 @@ class Output(StrEnum):
 
 @app.callback()
 def root() -> None:
-    """List the messages that producers publish and subscribers receive."""
+    """List the message types of the platform."""
 
 
 @app.command("list")
 def list_messages(
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="Table for people, JSON for programs.")
+        Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")
     ] = Output.TABLE,
 ) -> None:
-    """List every message: type, kind (intent or fact), status and topic."""
+    """List every message type with its kind (intent or fact), status and topic."""
     rows = [_row(message) for message in MESSAGES]
     if output is Output.JSON:
         typer.echo(json.dumps(rows, indent=2))

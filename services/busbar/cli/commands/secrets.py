@@ -35,18 +35,19 @@ Result = TypeVar("Result")
 
 app = typer.Typer(
     help=(
-        "Store, list, show and remove secrets, by name.\n\n"
-        "Everything else knows them as secret:<name> only. They are sealed with the data key "
-        "(BUSBAR_DATA_KEY, or <home>/data.key) and kept in <home>/secrets.db, or in PostgreSQL if "
-        "BUSBAR_DATABASE_URL is set: run this where both are. Values never come from arguments, "
-        "which others can see and shells remember."
+        "Store, list, show and remove secrets.\n\n"
+        "Promises and subscriptions refer to them as secret:<name>. They are encrypted with the "
+        "data key (BUSBAR_DATA_KEY, or <home>/data.key) and kept in <home>/secrets.db, or in "
+        "PostgreSQL if BUSBAR_DATABASE_URL is set: run these commands where key and store are. "
+        "Values are never given as arguments, which other users can see and shells record."
     ),
     no_args_is_help=True,
     add_completion=False,
 )
 
 Name = Annotated[
-    str, typer.Argument(help="The secret's name, with or without secret:.", metavar="NAME")
+    str,
+    typer.Argument(help="The secret's name, with or without the prefix secret:", metavar="NAME"),
 ]
 
 
@@ -59,42 +60,41 @@ def put(
     name: Name,
     team: Annotated[
         str | None,
-        typer.Option(help="The team that owns it; without one it is the platform's own."),
+        typer.Option(help="The team that owns it; without one, the platform owns it."),
     ] = None,
     file: Annotated[
         Path | None,
-        typer.Option("--from-file", help="Where the value is; by default standard input."),
+        typer.Option("--from-file", help="File with the value.", show_default="standard input"),
     ] = None,
 ) -> None:
     """Store a secret, or replace it. The value comes from standard input or a file.
 
-    Only subscriptions of the team that owns a secret can be signed with it.
-    The last line's end is not part of the value. What uses the secret sees
-    the new value at its next use.
+    Only subscriptions of the team that owns a secret can be signed with it. A newline at the end is
+    not part of the value. A new value takes effect at the next use.
     """
     reference = reference_to(name)
-    value = _value(file)
-    _with(context, lambda store: store.put(reference, value, team=team))
+    value = _read_value(file)
+    _with_store(context, lambda store: store.put(reference, value, team=team))
     owner = "the platform" if team is None else f"the team {team}"
     typer.echo(f"stored  {reference}  for {owner}")
 
 
 @app.command("list", epilog="Example: [bold]busbar secrets list -o json[/]")
 def list_secrets(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """List secrets: names, owners and times, no values."""
+    """List secrets: names, owners and times, but no values."""
 
     async def body(store: SecretStore) -> tuple[list[SecretEntry], str]:
         return await store.entries(), store.key_id
 
-    found, key_id = _with(context, body)
+    found, key_id = _with_store(context, body)
     if output is Output.JSON:
-        print_json([_told(entry, key_id) for entry in found])
+        print_json([_fields(entry, key_id) for entry in found])
         return
     if not found:
-        typer.echo("There are no secrets.")
+        typer.echo("No secrets found.")
         return
-    rows = [[plain(value or "") for value in _told(entry, key_id).values()] for entry in found]
-    print_table(("secret", "team", "stored", "data key", "opens"), rows)
+    rows = [[plain(value or "") for value in _fields(entry, key_id).values()] for entry in found]
+    print_table(("secret", "team", "stored", "data key", "readable"), rows)
 
 
 @app.command(epilog="Example: [bold]busbar secrets show database-payments--dev--orders --reveal[/]")
@@ -102,53 +102,54 @@ def show(
     context: typer.Context,
     name: Name,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Print the value, and nothing else, to stdout.")
+        bool,
+        typer.Option("--reveal", help="Print the value, and nothing else, to standard output."),
     ] = False,
 ) -> None:
-    """Show whose a secret is and when it was stored; with --reveal its value.
+    """Show the owner and age of a secret; with --reveal print its value.
 
-    The value appears on the screen and in whatever records it: better hand it
-    to a program, by a pipe.
+    A revealed value stays on the screen and in its scrollback: prefer to pipe it into a program.
     """
     reference = reference_to(name)
-    found = _with(context, lambda store: _known(store, reference))
+    found = _with_store(context, lambda store: _find(store, reference))
     if not reveal:
-        print_fields(_told(found, found.key_id))
+        print_fields(_fields(found, found.key_id))
         typer.echo("The value is not shown; --reveal prints it.", err=True)
         return
-    errors().print(f"[yellow]warning:[/] this is the value of {plain(reference)}: keep it to you")
+    errors().print(
+        f"[yellow]warning:[/] this is the value of {plain(reference)}: keep it to yourself"
+    )
     typer.echo(found.value.get_secret_value())
 
 
 @app.command(epilog="Example: [bold]busbar secrets remove hooks[/]")
 def remove(context: typer.Context, name: Name) -> None:
-    """Remove a secret. Deliveries that are signed with it wait until it is stored again."""
+    """Remove a secret. Deliveries signed with it wait until it is stored again."""
     reference = reference_to(name)
-    if not _with(context, lambda store: store.remove(reference)):
-        raise _not_there(reference)
+    if not _with_store(context, lambda store: store.remove(reference)):
+        raise _not_found(reference)
     typer.echo(f"removed  {reference}")
 
 
 @app.command(epilog="Example: [bold]busbar secrets rekey --old-key old.key[/]")
 def rekey(
     context: typer.Context,
-    old_key: Annotated[
-        Path, typer.Option("--old-key", help="The file with the data key until now.")
-    ],
+    old_key: Annotated[Path, typer.Option("--old-key", help="File with the previous data key.")],
 ) -> None:
-    """Seal every secret with the present data key in place of an old one, all or none.
+    """Re-encrypt every secret with the current data key; all of them or none.
 
-    Stop the services, keep the old key in a file, and put a new one into
-    <home>/data.key or BUSBAR_DATA_KEY: head -c 32 /dev/urandom | base64.
-    Run this, and start the services. Dead letters stay sealed with the old
-    key: redrive those that matter first.
+    1. Stop the services. 2. Keep the old key in a file, and put a new one into <home>/data.key or
+    BUSBAR_DATA_KEY; head -c 32 /dev/urandom | base64 makes one. 3. Run this command. 4. Start the
+    services.
+
+    Dead letters stay encrypted with the old key: redrive the ones that matter first.
     """
-    old = read_cipher(SecretStr(_text(old_key)))
-    count = _with(context, lambda store: store.rekey(old))
-    typer.echo(f"sealed anew  {count} secret(s)")
+    old = read_cipher(SecretStr(_read_text(old_key)))
+    count = _with_store(context, lambda store: store.rekey(old))
+    typer.echo(f"re-encrypted {count} {'secret' if count == 1 else 'secrets'}")
 
 
-def _with(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result]]) -> Result:
+def _with_store(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result]]) -> Result:
     async def run() -> Result:
         async with secrets_of(options_of(context).settings()) as store:
             return await body(store)
@@ -158,60 +159,60 @@ def _with(context: typer.Context, body: Callable[[SecretStore], Awaitable[Result
     except StoreUnavailable as error:
         raise CommandError(
             f"The secrets cannot be reached: {error}.",
-            fix="Check that the database in BUSBAR_DATABASE_URL, or the disk, is there.",
+            fix="Check that the database in BUSBAR_DATABASE_URL, or the disk, can be reached.",
             code=ExitCode.UNREACHABLE,
         ) from error
 
 
-async def _known(store: SecretStore, reference: str) -> Secret:
+async def _find(store: SecretStore, reference: str) -> Secret:
     found = await store.find(reference)
     if found is None:
-        raise _not_there(reference)
+        raise _not_found(reference)
     return found
 
 
-def _not_there(reference: str) -> CommandError:
+def _not_found(reference: str) -> CommandError:
     return CommandError(
-        f"There is no {reference} here.",
-        fix="`busbar secrets list` shows what there is.",
+        f"The secret {reference} does not exist.",
+        fix="List the secrets with `busbar secrets list`.",
         code=ExitCode.NOT_FOUND,
     )
 
 
-def _told(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
+def _fields(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
     return {
         "secret": entry.reference,
         "team": entry.team,
         "stored": entry.stored_time,
         "data_key": entry.key_id,
-        "opens": "yes" if entry.key_id == key_id else "no: sealed with another data key",
+        "readable": "yes" if entry.key_id == key_id else "no: encrypted with another data key",
     }
 
 
-def _value(file: Path | None) -> SecretStr:
+def _read_value(file: Path | None) -> SecretStr:
     if file is not None:
-        text = _text(file)
+        text = _read_text(file)
     elif sys.stdin.isatty():
         text = typer.prompt("value", hide_input=True)
     else:
-        text = _decoded(sys.stdin.buffer.read(), "standard input")
+        text = _decode(sys.stdin.buffer.read(), "standard input")
     return SecretStr(text.removesuffix("\n").removesuffix("\r"))
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"The file {file} cannot be read: {error.strerror}.", fix="Name another file."
         ) from error
-    return _decoded(content, f"The file {file}")
+    return _decode(content, f"The file {file}")
 
 
-def _decoded(content: bytes, place: str) -> str:
+def _decode(content: bytes, place: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        problem = f"{place[:1].upper()}{place[1:]} holds no text in UTF-8."
+        problem = f"{place[:1].upper()}{place[1:]} is not text in UTF-8."
     # Raised outside the handler: the cause would quote the value.
-    raise ConfigurationError(problem, fix="What is binary can be stored as base64.")
+    raise ConfigurationError(problem, fix="Store binary values as base64.")

@@ -9,7 +9,7 @@ from busbar.cli.commands.get import show_resources
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, print_fields
-from busbar.cli.shared.times import moment_of
+from busbar.cli.shared.times import parse_time_argument
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, ResourceView
 
@@ -20,7 +20,7 @@ EXAMPLES = (
 
 
 class By(StrEnum):
-    """Which time counts."""
+    """Which time decides."""
 
     RECORDED = "recorded"
     EVENT = "event"
@@ -29,22 +29,27 @@ class By(StrEnum):
 def command(
     context: typer.Context,
     at: Annotated[
-        str, typer.Option(help='When: RFC 3339 with an offset, or "10m ago" (s, m, h, d, w).')
+        str,
+        typer.Option(help='The time: RFC 3339 with an offset, now, or "10m ago" (s, m, h, d, w).'),
     ],
     resource: Annotated[
-        str | None, typer.Argument(help="One resource; all of them if left out.")
+        str | None, typer.Argument(help="A resource's id.", show_default="all resources")
     ] = None,
     by: Annotated[
-        By, typer.Option(help="What the platform knew then, or what events are dated.")
+        By, typer.Option(help="Use the time of recording, or the time in the events.")
     ] = By.RECORDED,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show the resources as they were at a time."""
-    moment = moment_of(at, now=SystemClock().now())
+    """Show resources as they were at a point in time.
+
+    With `--by recorded`, the state is what the platform knew at that time; with `--by event`, what
+    follows from the events that are dated up to it.
+    """
+    time = parse_time_argument(at, now=SystemClock().now())
     which: Literal["recorded", "event"] = "recorded" if by is By.RECORDED else "event"
 
     async def body(client: Client) -> list[ResourceView]:
-        return list(await client.state_at(moment, resource=resource, by=which))
+        return list(await client.state_at(time, resource=resource, by=which))
 
     views = call(options_of(context), body)
     if output is Output.TABLE and resource is not None and len(views) == 1:

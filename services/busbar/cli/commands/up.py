@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from busbar.cli.local import Database, NotReady, Platform, Tell
+from busbar.cli.local import Database, NotReady, Platform, Report
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import console, plain
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 class _Stop(BaseException):
-    """SIGINT or SIGTERM came; a BaseException, so that nothing on its way swallows it."""
+    """SIGINT or SIGTERM arrived; a BaseException, so that no handler on its way swallows it."""
 
 
 def command(
@@ -35,7 +35,7 @@ def command(
     gateway_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="The gateway's port; 0 takes a free one.", show_default="8642"
+            min=0, max=65535, help="The gateway's port; 0 picks a free one.", show_default="8642"
         ),
     ] = None,
     instances: Annotated[
@@ -43,7 +43,8 @@ def command(
         typer.Option(
             min=1,
             max=12,
-            help="How often each service but the gateway runs; above 1 on PostgreSQL only.",
+            help="Number of instances of each service (the gateway always runs once);"
+            " more than 1 requires PostgreSQL.",
             show_default="1",
         ),
     ] = None,
@@ -51,16 +52,17 @@ def command(
 ) -> None:
     """Run the whole platform on this machine.
 
-    Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and the processes of each
-    service, starts again what dies, and stops everything in order on Ctrl-C. State, logs, secrets
-    and the token are kept in the folder that --home names (.busbar by default); with
-    BUSBAR_DATABASE_URL, state is kept in that PostgreSQL database, whose schemas are brought up
-    first if BUSBAR_DATABASE_OWNER_URL names their owner.
+    Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and the processes of every
+    service, restarts processes that die, and stops everything in order on Ctrl-C.
+
+    State, logs, secrets and the token are kept in the home folder (--home, .busbar by default).
+    With BUSBAR_DATABASE_URL, state is kept in that PostgreSQL database; its tables are created and
+    updated first if BUSBAR_DATABASE_OWNER_URL is set.
     """
     settings = options_of(context).settings()
     out = console()
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         if not quiet:
             out.print(plain(text))
 
@@ -71,30 +73,32 @@ def command(
         bootstrap=settings.kafka_bootstrap_servers,
         database=Database.of(settings),
         instances=settings.instances if instances is None else instances,
-        tell=tell,
+        report=report,
     )
-    with _stopping_on_signals(platform, tell):
+    with _stopping_on_signals(platform, report):
         try:
             platform.start()
-            platform.wait_ready(tell)
+            platform.wait_ready(report)
         except NotReady as error:
             raise CommandError(
-                str(error), fix="Read the logs, or try `busbar doctor`.", code=ExitCode.STUCK
+                str(error),
+                fix="Read the logs, or run `busbar doctor` in another terminal.",
+                code=ExitCode.STUCK,
             ) from error
-        tell(_summary(platform, settings))
+        report(_summary(platform, settings))
         platform.wait()
 
 
 @contextmanager
-def _stopping_on_signals(platform: Platform, tell: Tell) -> Iterator[None]:
-    """Stop ``platform`` in order at the first SIGINT or SIGTERM, and at once at the second."""
-    came = threading.Event()
+def _stopping_on_signals(platform: Platform, report: Report) -> Iterator[None]:
+    """Stop ``platform`` in order at the first SIGINT or SIGTERM; kill it at the second."""
+    stopping = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        if came.is_set():
-            platform.hurry()
+        if stopping.is_set():
+            platform.kill()
             return
-        came.set()
+        stopping.set()
         raise _Stop
 
     before = {
@@ -104,11 +108,11 @@ def _stopping_on_signals(platform: Platform, tell: Tell) -> Iterator[None]:
         try:
             yield
         except _Stop:
-            tell("stopping")
+            report("stopping")
         finally:
-            came.set()
+            stopping.set()
             platform.stop()
-        tell("stopped")
+        report("stopped")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -127,13 +131,13 @@ def _summary(platform: Platform, settings: Settings) -> str:
             f"  logs     {home / 'logs'}",
             f"  Kafka    {platform.bootstrap}",
             f"  try      {busbar} get",
-            "Ctrl-C stops it.",
+            "Press Ctrl-C to stop.",
         )
     )
 
 
 def _command() -> str:
-    """How the reader can call busbar: by name if the shell finds it, else by its place."""
+    """Return how to call busbar: its name if the shell finds it, else its path."""
     if shutil.which("busbar"):
         return "busbar"
     script = Path(sys.executable).parent / "busbar"

@@ -14,22 +14,27 @@ EXAMPLES = (
     "busbar watch --resource payments/dev/event-stream/orders --from-start -o json",
 )
 
-_TOLD = ("step", "change", "reason", "detail", "subscription", "outcome")
+_SHOWN_FIELDS = ("step", "change", "reason", "detail", "subscription", "outcome")
 
 
 def command(
     context: typer.Context,
     *,
-    resource: Annotated[str | None, typer.Option(help="Facts about this resource.")] = None,
-    operation: Annotated[str | None, typer.Option(help="Facts about this operation.")] = None,
-    team: Annotated[str | None, typer.Option(help="Facts about this team's resources.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Only facts about this resource.")] = None,
+    operation: Annotated[str | None, typer.Option(help="Only facts about this operation.")] = None,
+    team: Annotated[
+        str | None, typer.Option(help="Only facts about resources of this team.")
+    ] = None,
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="From the first fact on, not only new ones.")
+        bool, typer.Option("--from-start", help="Start with the first fact instead of new ones.")
     ] = False,
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
+    follow: Annotated[bool, typer.Option(help="Keep showing new facts until Ctrl-C.")] = True,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show facts as they come. As JSON: one line each."""
+    """Show facts as they are published.
+
+    With `-o json`, prints one line of JSON for each fact.
+    """
 
     async def body(client: Client) -> None:
         found = client.facts(
@@ -42,7 +47,7 @@ def command(
             if team is None or (fact.resource or "").startswith(f"{team}/"):
                 _show(fact, output)
 
-    call(options_of(context), body, patient=True)
+    call(options_of(context), body, keep_retrying=True)
 
 
 def _show(fact: FactItem, output: Output) -> None:
@@ -51,10 +56,10 @@ def _show(fact: FactItem, output: Output) -> None:
         return
     about = fact.resource or fact.operation or ""
     line = f"[dim]{plain(fact.time)}[/]  {plain(fact.type)}  [bold]{plain(about)}[/]"
-    console().print(f"{line}  {plain(_told(fact.data))}".rstrip())
+    console().print(f"{line}  {plain(_details(fact.data))}".rstrip())
 
 
-def _told(data: Any) -> str:
+def _details(data: Any) -> str:
     if not isinstance(data, dict):
         return ""
-    return ", ".join(f"{name} {data[name]}" for name in _TOLD if data.get(name))
+    return ", ".join(f"{name} {data[name]}" for name in _SHOWN_FIELDS if data.get(name))

@@ -18,18 +18,18 @@ EXAMPLES = (
 
 def command(
     context: typer.Context,
-    about: Annotated[str, typer.Argument(help="A resource's or an operation's id.")],
+    about: Annotated[str, typer.Argument(help="The id of a resource or an operation.")],
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Explain a resource or an operation, step by step, with proof.
+    """Explain what happened to a resource or an operation, and why.
 
-    Every sentence names the record it comes from: topic/partition/offset.
+    Every sentence names the record that proves it, as topic/partition/offset.
     """
     sentences = call(options_of(context), lambda client: client.why(about))
     if not sentences:
         raise CommandError(
-            f"The audit log knows nothing of {about}.",
-            fix="Check the id: `busbar get` lists resources, `busbar get operations` operations.",
+            f"The audit log has no record of {about}.",
+            fix="Check the id: see `busbar get` and `busbar get operations`.",
             code=ExitCode.NOT_FOUND,
         )
     if output is Output.JSON:

@@ -1,4 +1,4 @@
-"""The six acts. Each shows one promise of busbar, and fails if it does not hold."""
+"""The first five acts. Each shows one guarantee of busbar, and fails if it does not hold."""
 
 import json
 import os
@@ -11,9 +11,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from busbar.cli.demo.outside import Stranger
+from busbar.cli.demo.clients import BrokerReader, PlainProducer
 from busbar.cli.demo.stage import ActFailed, Stage, require
-from busbar.cli.demo.world import World
 from busbar.kernel.ids import operation_text
 from busbar.sdk.answers import AuditRecord
 
@@ -21,114 +20,121 @@ APPLY = "busbar.resource.apply.v1"
 ENVIRONMENT = "dev"
 PROMISE = "event-stream"
 HOUR_MS = 3_600_000
-KILL_TRIES = 6
+MAX_KILL_ATTEMPTS = 6
 
 
 @dataclass
 class Scene:
-    """Everything that the acts share."""
+    """The clients and names that all acts share."""
 
     stage: Stage
-    stranger: Stranger
-    world: World
+    producer: PlainProducer
+    broker: BrokerReader
     home: Path
     bootstrap: str
     team: str
     operations: list[str] = field(default_factory=list)
 
     def name(self, what: str) -> str:
-        """A name that nobody has used before."""
+        """Return a name that has not been used before."""
         return f"{what}-{secrets.token_hex(3)}"
 
     def intent(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-        """The data of an intent for an event stream of the demo's team."""
+        """Return the data of an intent for an event stream of the demo's team."""
         about = {"team": self.team, "environment": ENVIRONMENT, "promise": PROMISE}
         return {**about, "name": name, "spec": spec}
 
     def resource(self, name: str) -> str:
-        """The resource's id, which is its Kafka key."""
+        """Return the id of a resource, which is its Kafka key."""
         return f"{self.team}/{ENVIRONMENT}/{PROMISE}/{name}"
 
     def topic(self, name: str) -> str:
-        """The topic that the promise makes for ``name``."""
+        """Return the topic that the promise creates for ``name``."""
         return f"{self.team}.{ENVIRONMENT}.{name}"
 
     async def send(
         self, name: str, spec: dict[str, Any], *, structured: bool = False, id_: str | None = None
     ) -> tuple[str, float]:
-        """Publish an intent with the ordinary producer; returns its operation and when."""
+        """Publish an intent; return its operation and the monotonic time before it was sent."""
         id_ = id_ or f"{name}-1"
-        write = self.stranger.structured if structured else self.stranger.binary
+        write = self.producer.send_structured if structured else self.producer.send_binary
         since = time.monotonic()
         place = await write(id_, APPLY, self.intent(name, spec), key=self.resource(name))
         mode = "structured" if structured else "binary"
-        self.stage.tell(
+        self.stage.report(
             "published",
-            f"{mode} CloudEvent {id_} by an ordinary Kafka producer  "
+            f"{mode} CloudEvent {id_} from a plain Kafka producer  "
             f"({place.topic}[{place.partition}]@{place.offset})",
             since=since,
         )
-        operation = operation_text(self.stranger.source, id_)
+        operation = operation_text(self.producer.source, id_)
         self.operations.append(operation)
         return operation, since
 
 
 async def act_1(scene: Scene) -> None:
-    """One succeeds."""
+    """Provision a topic, and read it back from the broker."""
     partitions, hours = 2 + secrets.randbelow(7), 24 + secrets.randbelow(100)
     name = scene.name("orders")
-    scene.stage.title(1, f"one succeeds: a topic with {partitions} partitions, kept {hours} hours")
+    scene.stage.title(
+        1, f"success: a topic with {partitions} partitions that keeps records for {hours} hours"
+    )
     spec = {"partitions": partitions, "retention_hours": hours}
     operation, since = await scene.send(name, spec)
     await scene.stage.follow(operation, since=since)
-    seen = await scene.world.topic(scene.topic(name))
+    seen = await scene.broker.topic(scene.topic(name))
     require(seen.partitions == partitions, f"the broker has {seen.partitions} partitions")
     require(seen.retention_ms == hours * HOUR_MS, f"the broker keeps {seen.retention_ms} ms")
-    scene.stage.good(
+    scene.stage.passed(
         f"read back from the broker: {scene.topic(name)} has {seen.partitions} partitions, "
         f"retention.ms={seen.retention_ms}"
     )
 
 
 async def act_2(scene: Scene) -> None:
-    """One is denied."""
+    """Request more than a rule allows, and be denied."""
     name = scene.name("hoard")
-    scene.stage.title(2, "one is denied, with the rule and how to fix it")
+    scene.stage.title(2, "denial: the rule that was violated, and how to fix it")
     operation, since = await scene.send(name, {"retention_hours": 8000}, structured=True)
     records = await scene.stage.follow(operation, since=since)
-    denied = _only(records, "busbar.policy.denied.v1")
+    denied = _only_fact(records, "busbar.policy.denied.v1")
     for violation in denied["violations"]:
-        scene.stage.tell("rule", f"{violation['rule']}: {violation['message']}")
-        scene.stage.tell("fix", violation["fix"])
+        scene.stage.report("rule", f"{violation['rule']}: {violation['message']}")
+        scene.stage.report("fix", violation["fix"])
     require(denied["violations"], "the denial names no rule")
-    require(not await scene.world.topics(scene.topic(name)), "a topic was made all the same")
-    scene.stage.good("nothing was made")
+    require(not await scene.broker.topics(scene.topic(name)), "a topic was created anyway")
+    scene.stage.passed("nothing was created")
 
 
 async def act_3(scene: Scene) -> None:
-    """One fails halfway and is compensated."""
-    brokers = await scene.world.brokers()
+    """Fail at the second step, and have the first one undone."""
+    brokers = await scene.broker.brokers()
     name = scene.name("ledger")
     replicas = brokers + 1
     scene.stage.title(
-        3, f"one fails halfway: {replicas} replicas of its dead letters on {brokers} broker(s)"
+        3, f"failure halfway: a dead-letter topic with {replicas} replicas on {brokers} broker(s)"
     )
     spec = {"partitions": 2, "dead_letters": {"enabled": True, "replicas": replicas}}
     operation, since = await scene.send(name, spec)
     records = await scene.stage.follow(operation, since=since)
-    made = [fact["step"] for fact in _all(records, "busbar.resource.step-succeeded.v1")]
-    require(made == ["topic"], f"the first step should have been made, made were: {made}")
-    failed = _only(records, "busbar.resource.failed.v1")
-    require(failed["undone"] == ["topic"], f"undone were: {failed['undone']}")
-    left = await scene.world.topics(scene.topic(name))
+    made = [fact["step"] for fact in _facts_of(records, "busbar.resource.step-succeeded.v1")]
+    require(made == ["topic"], f"expected the first step to succeed, not: {made}")
+    failed = _only_fact(records, "busbar.resource.failed.v1")
+    require(
+        failed["undone"] == ["topic"],
+        f"expected the first step to be undone, not: {failed['undone']}",
+    )
+    left = await scene.broker.topics(scene.topic(name))
     require(not left, f"left behind: {left}")
-    scene.stage.good("the broker refused the second topic, so the first was removed: nothing left")
+    scene.stage.passed(
+        "the broker refused the second topic, so the first was removed: nothing is left"
+    )
 
 
 async def act_4(scene: Scene) -> None:
-    """One is sent twice."""
+    """Send an intent twice, and have it take effect once."""
     name = scene.name("twice")
-    scene.stage.title(4, "one is sent twice, and takes effect once")
+    scene.stage.title(4, "duplicate: an intent that is sent twice takes effect once")
     operation, since = await scene.send(name, {"partitions": 3}, id_=f"{name}-1")
     await scene.send(name, {"partitions": 3}, id_=f"{name}-1", structured=True)
 
@@ -139,27 +145,29 @@ async def act_4(scene: Scene) -> None:
         return list(page.items) if done else None
 
     await scene.stage.follow(operation, since=since)
-    records = await scene.stage.until("both copies in the audit log", both)
+    records = await scene.stage.until("both records in the audit log", both)
     for once in ("busbar.policy.allowed.v1", "busbar.resource.provisioned.v1"):
-        _only(records, once)
-    scene.stage.good("two records of the intent, one decision, one effect, one result")
+        _only_fact(records, once)
+    scene.stage.passed("two records of the intent, one decision, one effect, one result")
 
 
 async def act_5(scene: Scene) -> None:
-    """The provisioner is killed in the middle."""
-    scene.stage.title(5, "one has its provisioner killed (kill -9) in the middle")
-    for attempt in range(1, KILL_TRIES + 1):
+    """Kill the provisioner during a saga, and have another process finish it."""
+    scene.stage.title(5, "crash: the provisioner is killed (kill -9) during a saga")
+    for attempt in range(1, MAX_KILL_ATTEMPTS + 1):
         name = scene.name("survivor")
-        records = await _kill_in_the_middle(scene, name)
+        records = await _kill_during_saga(scene, name)
         if records is not None:
             await _check_survivor(scene, name, records)
             return
-        scene.stage.tell("missed", f"it was done before the kill (try {attempt}); once more")
-    raise ActFailed(f"the provisioner was too quick to be killed in the middle {KILL_TRIES} times")
+        scene.stage.report(
+            "missed", f"it finished before the kill (attempt {attempt}); trying again"
+        )
+    raise ActFailed(f"the provisioner finished before the kill {MAX_KILL_ATTEMPTS} times")
 
 
-async def _kill_in_the_middle(scene: Scene, name: str) -> list[AuditRecord] | None:
-    """Kill the provisioner at the first step of ``name``; None if that was too late."""
+async def _kill_during_saga(scene: Scene, name: str) -> list[AuditRecord] | None:
+    """Kill the provisioner at the first step of ``name``; return None if that was too late."""
     pid = await scene.stage.until("the provisioner", lambda: _provisioner(scene.home))
     consumer = AIOKafkaConsumer(
         "busbar.facts.resource", bootstrap_servers=scene.bootstrap, auto_offset_reset="latest"
@@ -179,24 +187,24 @@ async def _kill_in_the_middle(scene: Scene, name: str) -> list[AuditRecord] | No
                 break
     finally:
         await consumer.stop()
-    scene.stage.tell("kill -9", f"provisioner, process {pid}", since=since)
+    scene.stage.report("kill -9", f"provisioner, process {pid}", since=since)
     records = await scene.stage.follow(operation, since=since)
     epochs = {r.data["epoch"] for r in records if r.type and ".step-" in r.type}
     return records if len(epochs) > 1 else None
 
 
 async def _check_survivor(scene: Scene, name: str, records: list[AuditRecord]) -> None:
-    _only(records, "busbar.resource.provisioned.v1")
-    topics = await scene.world.topics(scene.topic(name))
+    _only_fact(records, "busbar.resource.provisioned.v1")
+    topics = await scene.broker.topics(scene.topic(name))
     expected = [scene.topic(name), f"{scene.topic(name)}-dead-letters"]
     require(topics == expected, f"the broker has {topics}")
-    made = _all(records, "busbar.resource.step-succeeded.v1")
+    made = _facts_of(records, "busbar.resource.step-succeeded.v1")
     require(len(made) == len(expected), f"{len(made)} steps succeeded, not {len(expected)}")
-    scene.stage.good("another process went on under a higher epoch: one result, nothing leaked")
+    scene.stage.passed("another process resumed under a higher epoch: one result, nothing leaked")
 
 
 async def _provisioner(home: Path) -> int | None:
-    """The process id of a provisioner that lives and is ready to work."""
+    """Return the process id of a provisioner that is alive and has registered."""
     try:
         pid = int(json.loads((home / "run" / "provisioner.json").read_text())["pid"])
         os.kill(pid, 0)
@@ -205,12 +213,12 @@ async def _provisioner(home: Path) -> int | None:
     return pid
 
 
-def _all(records: list[AuditRecord], type_: str) -> list[dict[str, Any]]:
-    """The facts of a type; one that was published again after a kill is the same fact."""
+def _facts_of(records: list[AuditRecord], type_: str) -> list[dict[str, Any]]:
+    """Return the facts of a type; one that was published again after a kill counts once."""
     return list({record.id: record.data for record in records if record.type == type_}.values())
 
 
-def _only(records: list[AuditRecord], type_: str) -> dict[str, Any]:
-    found = _all(records, type_)
+def _only_fact(records: list[AuditRecord], type_: str) -> dict[str, Any]:
+    found = _facts_of(records, type_)
     require(len(found) == 1, f"{type_} happened {len(found)} times")
     return found[0]

@@ -1,4 +1,4 @@
-"""Sets the stage, plays the acts, and tells how it went."""
+"""Prepares the platform and the clients, plays the acts, and reports failures."""
 
 import base64
 import os
@@ -15,16 +15,16 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from busbar.cli.demo.acts import Scene, act_1, act_2, act_3, act_4, act_5
-from busbar.cli.demo.outside import Receiver, Stranger
-from busbar.cli.demo.proof import act_6, tidy
-from busbar.cli.demo.stage import TOLD, ActFailed, Stage, require
-from busbar.cli.demo.world import World
+from busbar.cli.demo.clients import BrokerReader, PlainProducer, Receiver
+from busbar.cli.demo.proof import act_6, clean_up
+from busbar.cli.demo.stage import SUBSCRIBED_TYPES, ActFailed, Stage, require
 from busbar.cli.local import Platform
-from busbar.cli.local.home import read_notice
+from busbar.cli.local.home import read_state
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings
+from busbar.runtime.core.token import read_token
 from busbar.runtime.secrets import secrets_of
 from busbar.sdk import Client
 
@@ -32,8 +32,8 @@ ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A running platform: where it keeps its state, its broker and its gateway."""
+class RunningPlatform:
+    """The home folder, broker and gateway of a running platform."""
 
     home: Path
     bootstrap: str
@@ -41,88 +41,89 @@ class Place:
 
 
 @contextmanager
-def platform(settings: Settings, home: Path, console: Console) -> Iterator[Place]:
-    """The platform that runs at ``home``, or one of the demo's own, stopped at the end."""
+def attach_or_start(settings: Settings, home: Path, console: Console) -> Iterator[RunningPlatform]:
+    """Attach to the platform that runs at ``home``, or run one until the block ends."""
     running = _running(home)
     if running is not None:
-        console.print(f"Attaching to the platform that runs here ({running.url}).")
+        console.print(f"Attaching to the platform that is running here ({running.url}).")
         yield running
         return
     own = Path(tempfile.mkdtemp(prefix="busbar-demo-"))
     started = time.monotonic()
 
-    def tell(text: str) -> None:
+    def report(text: str) -> None:
         console.print(f"  [dim]{time.monotonic() - started:6.1f} s[/dim]  {text}")
 
-    console.print("Starting a real Kafka and all services.")
-    stage = Platform(own, bootstrap=settings.kafka_bootstrap_servers, tell=tell)
+    console.print("Starting a Kafka broker and all services.")
+    platform = Platform(own, bootstrap=settings.kafka_bootstrap_servers, report=report)
     try:
-        with stage:
-            stage.wait_ready(tell)
-            yield Place(own, stage.bootstrap, stage.url)
+        with platform:
+            platform.wait_ready(report)
+            yield RunningPlatform(own, platform.bootstrap, platform.url)
     except BaseException:
         console.print(f"[dim]The logs are kept in {own / 'logs'}.[/dim]")
         raise
     shutil.rmtree(own, ignore_errors=True)
 
 
-def _running(home: Path) -> Place | None:
-    notice = read_notice(home)
+def _running(home: Path) -> RunningPlatform | None:
+    state = read_state(home)
     try:
-        os.kill(int(notice["pid"]), 0)
+        os.kill(int(state["pid"]), 0)
     except (KeyError, TypeError, ValueError, OSError):
         return None
-    return Place(home, str(notice["bootstrap"]), str(notice["gateway_url"]))
+    return RunningPlatform(home, str(state["bootstrap"]), str(state["gateway_url"]))
 
 
-async def play(place: Place, console: Console) -> None:
+async def play(platform: RunningPlatform, console: Console) -> None:
     """Play every act.
 
     Raises:
-        CommandError: one failed; the error names it.
+        CommandError: an act failed; the error names it.
     """
     team = f"demo-{secrets.token_hex(3)}"
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    token = SecretStr((place.home / "token").read_text(encoding="ascii").strip())
-    stranger, world = Stranger(place.bootstrap, f"urn:demo:{team}"), World(place.bootstrap)
+    token = read_token(platform.home / "token")
+    source = f"urn:demo:{team}"
+    producer, broker = PlainProducer(platform.bootstrap, source), BrokerReader(platform.bootstrap)
     receiver = Receiver(secret)
-    async with Client(place.url, token, source=f"urn:demo:{team}", now=SystemClock().now) as client:
+    async with Client(platform.url, token, source=source, now=SystemClock().now) as client:
         stage = Stage(console, client, receiver)
-        scene = Scene(stage, stranger, world, place.home, place.bootstrap, team)
+        scene = Scene(stage, producer, broker, platform.home, platform.bootstrap, team)
         try:
-            await stranger.start()
-            await world.start()
+            await producer.start()
+            await broker.start()
             await receiver.start()
-            await _subscribe(scene, place.home, secret)
+            await _subscribe(scene, platform.home, secret)
             for number, act in enumerate(ACTS, start=1):
-                await _play_one(number, act(scene))
-            await _play_one(len(ACTS), tidy(scene))
+                await _play_act(number, act(scene))
+            await _play_act(len(ACTS), clean_up(scene))
             require(receiver.refused == 0, f"{receiver.refused} webhooks did not verify")
         finally:
             await receiver.stop()
-            await world.stop()
-            await stranger.stop()
+            await broker.stop()
+            await producer.stop()
 
 
-async def _play_one(number: int, act: object) -> None:
+async def _play_act(number: int, act: object) -> None:
     try:
         await act  # type: ignore[misc] # a coroutine of an act
     except (ActFailed, BusbarError, TimeoutError) as error:
         raise CommandError(
             f"Act {number} failed: {error}.",
-            fix="`busbar doctor` tells how the services are; their logs are in <home>/logs.",
+            fix="Check the services with `busbar doctor`; their logs are in <home>/logs.",
             code=ExitCode.FAILED,
         ) from error
 
 
 async def _subscribe(scene: Scene, home: Path, secret: str) -> None:
-    """Have what ends an operation delivered to the demo's receiver."""
+    """Deliver the facts that end an operation to the demo's receiver."""
     since = time.monotonic()
     reference = f"secret:{scene.team}"
     async with secrets_of(load_settings(home=home)) as store:
         await store.put(reference, SecretStr(secret), team=scene.team)
     accepted = await scene.stage.client.subscribe(
-        f"{scene.team}/demo", url=scene.stage.receiver.url, types=TOLD, secret=reference
+        f"{scene.team}/demo", url=scene.stage.receiver.url, types=SUBSCRIBED_TYPES, secret=reference
     )
     view = await scene.stage.client.wait(accepted.operation, timeout=30)
     if view.status != "succeeded":
@@ -132,4 +133,4 @@ async def _subscribe(scene: Scene, home: Path, secret: str) -> None:
             code=ExitCode.FAILED,
         )
     scene.stage.console.print()
-    scene.stage.tell("subscribed", f"{scene.stage.receiver.url} for {scene.team}", since=since)
+    scene.stage.report("subscribed", f"{scene.stage.receiver.url} for {scene.team}", since=since)

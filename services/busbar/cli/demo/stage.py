@@ -1,4 +1,4 @@
-"""Tells a story as it happens: every record of an operation, with its time and its place."""
+"""Reports a demo as it happens: every record of an operation, with its time and position."""
 
 import asyncio
 import time
@@ -8,127 +8,134 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.markup import escape
 
-from busbar.cli.demo.outside import Receiver
+from busbar.cli.demo.clients import Receiver
 from busbar.sdk import Client
 from busbar.sdk.answers import AuditRecord
 
 Found = TypeVar("Found")
 
-PATIENCE_SECONDS = 30.0
-LOOK_SECONDS = 0.02
-SAY_SOMETHING_SECONDS = 2.0
-TOLD = ("busbar.resource.provisioned.v1", "busbar.resource.failed.v1", "busbar.policy.denied.v1")
-"""What the demo's subscriber wants to hear."""
+TIMEOUT_SECONDS = 30.0
+POLL_SECONDS = 0.02
+PROGRESS_SECONDS = 2.0
+SUBSCRIBED_TYPES = (
+    "busbar.resource.provisioned.v1",
+    "busbar.resource.failed.v1",
+    "busbar.policy.denied.v1",
+)
+"""The types that the demo subscribes to: each ends an operation."""
 
 
 class ActFailed(Exception):
-    """What the act was to show did not happen."""
+    """An act did not show what it is meant to show."""
 
 
-def require(truth: object, sentence: str) -> None:
-    """Fail the act with ``sentence`` unless ``truth`` holds.
+def require(condition: object, message: str) -> None:
+    """Fail the act with ``message`` unless ``condition`` holds.
 
     Raises:
-        ActFailed: it does not.
+        ActFailed: it does not hold.
     """
-    if not truth:
-        raise ActFailed(sentence)
+    if not condition:
+        raise ActFailed(message)
 
 
 class Stage:
-    """Where the acts are played."""
+    """Prints the acts on a console, and follows operations through audit and the receiver."""
 
     def __init__(self, console: Console, client: Client, receiver: Receiver) -> None:
-        """Tell on ``console`` what ``client`` and ``receiver`` see."""
         self.console = console
         self.client = client
         self.receiver = receiver
 
     def title(self, number: int, sentence: str) -> None:
-        """Begin an act."""
+        """Print the title of an act."""
         self.console.print(f"\n[bold]Act {number} of 6 · {escape(sentence)}[/bold]")
 
-    def tell(self, what: str, sentence: str, *, since: float | None = None) -> None:
-        """One line of the story; ``since`` is the monotonic time at which it began."""
+    def report(self, what: str, sentence: str, *, since: float | None = None) -> None:
+        """Print one line; ``since`` is the monotonic time that its own time is relative to."""
         at = "" if since is None else f"+{(time.monotonic() - since) * 1000:.0f} ms"
         self.console.print(
             f"  [dim]{at:>9}[/dim]  [cyan]{what:<11}[/cyan] {escape(sentence)}", soft_wrap=True
         )
 
-    def good(self, sentence: str) -> None:
-        """What the act has shown."""
+    def passed(self, sentence: str) -> None:
+        """Print what an act has shown."""
         self.console.print(f"  [green]✔[/green] {escape(sentence)}", soft_wrap=True)
 
-    async def until(self, what: str, look: Callable[[], Awaitable[Found | None]]) -> Found:
-        """What ``look`` finds, as soon as it finds something.
+    async def until(self, what: str, check: Callable[[], Awaitable[Found | None]]) -> Found:
+        """Return what ``check`` finds, as soon as it finds something.
 
         Raises:
             ActFailed: it found nothing for half a minute.
         """
         begin = said = time.monotonic()
-        while time.monotonic() - begin < PATIENCE_SECONDS:
-            found = await look()
+        while time.monotonic() - begin < TIMEOUT_SECONDS:
+            found = await check()
             if found is not None and found is not False:
                 return found
-            if time.monotonic() - said > SAY_SOMETHING_SECONDS:
+            if time.monotonic() - said > PROGRESS_SECONDS:
                 said = time.monotonic()
-                self.tell("waiting", f"for {what}", since=begin)
-            await asyncio.sleep(LOOK_SECONDS)
-        raise ActFailed(f"waited {PATIENCE_SECONDS:g} seconds for {what}")
+                self.report("waiting", f"for {what}", since=begin)
+            await asyncio.sleep(POLL_SECONDS)
+        raise ActFailed(f"waited {TIMEOUT_SECONDS:g} seconds for {what}")
 
     async def follow(
         self, operation: str, *, since: float, webhook: bool = True
     ) -> list[AuditRecord]:
-        """Tell an operation to its end, from audit's copy; returns its records."""
-        story = _Story(self, since)
+        """Report an operation to its end, from the audit log, and return its records."""
+        log = _OperationLog(self, since)
 
         async def ended() -> bool | None:
             for record in (await self.client.audit_page(operation=operation)).items:
-                story.tell(record)
-            return story.ended or None
+                log.add(record)
+            return log.ended or None
 
         await self.until("the operation's end in the audit log", ended)
         if webhook:
             await self._webhook(operation, since=since)
-        self.tell("audited", f"{len(story.told)} records of it are in the audit log", since=since)
-        return list(story.told.values())
+        self.report(
+            "audited", f"{len(log.records)} of its records are in the audit log", since=since
+        )
+        return list(log.records.values())
 
     async def _webhook(self, operation: str, *, since: float) -> None:
-        async def told() -> Mapping[str, Any] | None:
+        async def delivered() -> Mapping[str, Any] | None:
             events = self.receiver.received.get(operation)
             return events[-1] if events else None
 
-        event = await self.until("the webhook", told)
-        self.tell("webhook", f"{event['type']} received, signature verified", since=since)
+        event = await self.until("the webhook", delivered)
+        self.report("webhook", f"{event['type']} received, signature verified", since=since)
 
 
-class _Story:
-    """The records of one operation, each told once."""
+class _OperationLog:
+    """The records of one operation, each reported once."""
 
     def __init__(self, stage: Stage, since: float) -> None:
         self._stage = stage
         self._since = since
-        self.told: dict[tuple[str, int, int], AuditRecord] = {}
+        self.records: dict[tuple[str, int, int], AuditRecord] = {}
         self.ended = False
 
-    def tell(self, record: AuditRecord) -> None:
+    def add(self, record: AuditRecord) -> None:
         place = (record.topic, record.partition, record.offset)
-        if place in self.told:
+        if place in self.records:
             return
-        again = any(known.id == record.id for known in self.told.values())
-        self.told[place] = record
-        what, sentence = _say(record)
+        again = any(known.id == record.id for known in self.records.values())
+        self.records[place] = record
+        what, sentence = _describe(record)
         if again and what != "received":
-            what, sentence = "again", f"{sentence}: published twice, counts once"
+            what, sentence = "again", f"{sentence}: published twice, counted once"
         where = f"{record.topic}[{record.partition}]@{record.offset}"
-        self._stage.tell(what, f"{sentence}  ({where})", since=self._since)
-        self.ended = self.ended or record.type in _ENDS
+        self._stage.report(what, f"{sentence}  ({where})", since=self._since)
+        self.ended = self.ended or record.type in _FINAL_TYPES
 
 
-_ENDS = frozenset({*TOLD, "busbar.resource.deleted.v1", "busbar.policy.expired.v1"})
+_FINAL_TYPES = frozenset(
+    {*SUBSCRIBED_TYPES, "busbar.resource.deleted.v1", "busbar.policy.expired.v1"}
+)
 
 
-def _say(record: AuditRecord) -> tuple[str, str]:
+def _describe(record: AuditRecord) -> tuple[str, str]:
     data = record.data if isinstance(record.data, dict) else {}
     kind = (record.type or "").removeprefix("busbar.")
     match kind:
@@ -140,9 +147,9 @@ def _say(record: AuditRecord) -> tuple[str, str]:
         case "policy.denied.v1":
             return "decided", f"denied: {data['reason']}"
         case "policy.conflicted.v1":
-            return "conflict", "same id, other body: recorded, not acted on"
+            return "conflict", "same id, other content: recorded, but not processed"
         case "resource.queued.v1":
-            return "taken over", f"generation {data['generation']}"
+            return "queued", f"generation {data['generation']}"
         case "resource.step-started.v1":
             about = f"saw {data['observed']}, will {data['action']}, epoch {data['epoch']}"
             return "step", f"{data['step']}: {about}"
@@ -151,7 +158,7 @@ def _say(record: AuditRecord) -> tuple[str, str]:
         case "resource.step-failed.v1":
             return "step", f"{data['step']}: failed: {data['detail']}"
         case "resource.step-undone.v1":
-            how = "removed" if data["was_there"] else "nothing there to remove"
+            how = "removed" if data["was_there"] else "nothing to remove"
             return "undo", f"{data['step']}: {how}"
         case "resource.provisioned.v1":
             return "provisioned", f"{data['change']}: {data['outputs']}"

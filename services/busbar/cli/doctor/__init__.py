@@ -1,1 +1,1 @@
-"""``busbar doctor``: what `busbar up` needs, and whether it is here."""
+"""``busbar doctor``: the requirements of `busbar up`, checked."""

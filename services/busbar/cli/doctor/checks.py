@@ -1,4 +1,4 @@
-"""Each check answers with one finding: fine, or why not and what to do."""
+"""The checks of ``busbar doctor``: each returns a result with what was found and how to fix it."""
 
 import shutil
 import sys
@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from busbar.cli.local import home as folder
+from busbar.cli.local import home as home_folder
 from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
-from busbar.cli.local.ready import readiness
-from busbar.cli.local.running import holder
+from busbar.cli.local.ready import check_process
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.settings import Settings
 
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
-LEAST_DISK = 1024**3
-"""Bytes: a broker, its segments and the stores need a few hundred megabytes at first."""
+MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)
+MIN_DISK_BYTES = 1024**3
+"""A broker, its segments and the stores need a few hundred megabytes at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One row. ``needed`` is false for what only informs: `up` works without it."""
+class CheckResult:
+    """One row. Where ``needed`` is false, `busbar up` works without it."""
 
     name: str
     ok: bool
@@ -30,22 +29,22 @@ class Finding:
     needed: bool = True
 
 
-def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything that `busbar up` depends on."""
-    running = holder(settings.home)
-    yield python()
-    yield from kafka(settings)
-    yield disk(settings.home)
-    yield home(settings.home)
-    yield port(settings, running)
-    yield from platform(settings.home, running)
+def run_checks(settings: Settings) -> Iterator[CheckResult]:
+    """Run every check."""
+    running = home_folder.running_pid(settings.home)
+    yield check_python()
+    yield from check_kafka(settings)
+    yield check_disk(settings.home)
+    yield check_home(settings.home)
+    yield check_port(settings, running)
+    yield from check_platform(settings.home, running)
 
 
-def python() -> Finding:
-    """The Python that runs this."""
+def check_python() -> CheckResult:
+    """Check the version of this Python."""
     version = sys.version_info
-    fits = OLDEST_PYTHON <= version[:2] <= NEWEST_PYTHON
-    return Finding(
+    fits = MIN_PYTHON <= version[:2] <= MAX_PYTHON
+    return CheckResult(
         name="Python",
         ok=fits,
         detail=f"{version.major}.{version.minor}.{version.micro}",
@@ -53,23 +52,23 @@ def python() -> Finding:
     )
 
 
-def kafka(settings: Settings) -> Iterator[Finding]:
-    """A way to get a broker: a given one, Java with jars (or Maven to fetch them), or Docker."""
+def check_kafka(settings: Settings) -> Iterator[CheckResult]:
+    """Check for a broker: a running one, Java with jars (or Maven to fetch them), or Docker."""
     given = settings.kafka_bootstrap_servers
     if given:
         try:
             check_reachable(given)
         except ConfigurationError as error:
-            yield Finding(name="Kafka", ok=False, detail=error.problem, fix=error.fix)
+            yield CheckResult(name="Kafka", ok=False, detail=error.problem, fix=error.fix)
         else:
-            yield Finding(name="Kafka", ok=True, detail=f"{given} answers")
+            yield CheckResult(name="Kafka", ok=True, detail=f"{given} answers")
         return
     java, maven, docker = find_java(), find_maven(), find_docker()
-    fetched = jars.present(jars.locate(settings.home)) is not None
+    fetched = jars.find(jars.locate(settings.home)) is not None
     if fetched:
-        yield Finding(name="Kafka jars", ok=True, detail="fetched", needed=False)
+        yield CheckResult(name="Kafka jars", ok=True, detail="fetched", needed=False)
     for tool in (java, maven, docker):
-        yield Finding(
+        yield CheckResult(
             name=tool.name,
             ok=tool.usable,
             detail=tool.version or tool.problem or "",
@@ -77,32 +76,34 @@ def kafka(settings: Settings) -> Iterator[Finding]:
             needed=False,
         )
     possible = (java.usable and (fetched or maven.usable)) or docker.usable
-    yield Finding(
+    yield CheckResult(
         name="Kafka",
         ok=possible,
-        detail="a broker can be started here" if possible else "nothing here can run a broker",
+        detail="a broker can be started here" if possible else "a broker cannot be started here",
         fix="" if possible else "Install Java and Maven, or set KAFKA_BOOTSTRAP_SERVERS=host:port.",
     )
 
 
-def disk(place: Path) -> Finding:
-    """Room where the state is kept."""
-    free = shutil.disk_usage(_nearest(place)).free
-    enough = free >= LEAST_DISK
-    return Finding(
+def check_disk(place: Path) -> CheckResult:
+    """Check the free space where the state is kept."""
+    free = shutil.disk_usage(_existing_parent(place)).free
+    enough = free >= MIN_DISK_BYTES
+    return CheckResult(
         name="Disk",
         ok=enough,
         detail=f"{free / 1024**3:.1f} GB free",
-        fix="" if enough else "Make room: at least 1 GB.",
+        fix="" if enough else "Free at least 1 GB.",
     )
 
 
-def home(place: Path) -> Finding:
-    """The folder that everything is kept in."""
+def check_home(place: Path) -> CheckResult:
+    """Check the permissions of the home folder."""
     if not place.exists():
-        return Finding(name="Home", ok=True, detail=f"{place} will be made")
-    problem = folder.exposure(place) if place.is_dir() else f"{place} is no folder."
-    return Finding(
+        return CheckResult(name="Home", ok=True, detail=f"{place} will be created")
+    problem = (
+        home_folder.permission_problem(place) if place.is_dir() else f"{place} is not a folder."
+    )
+    return CheckResult(
         name="Home",
         ok=problem is None,
         detail=problem or str(place),
@@ -110,39 +111,45 @@ def home(place: Path) -> Finding:
     )
 
 
-def port(settings: Settings, running: int | None) -> Finding:
-    """The gateway's port."""
+def check_port(settings: Settings, running: int | None) -> CheckResult:
+    """Check that the gateway's port is free."""
     number = settings.gateway_port
     if running is not None:
-        return Finding(name="Gateway port", ok=True, detail="used by the platform that runs here")
+        return CheckResult(
+            name="Gateway port", ok=True, detail="used by the platform that is running here"
+        )
     free = not number or ports.is_free(number)
-    return Finding(
+    return CheckResult(
         name="Gateway port",
         ok=free,
         detail=f"{number} is {'free' if free else 'in use'}",
-        fix="" if free else "Stop what uses it, or choose another: BUSBAR_GATEWAY_PORT.",
+        fix=""
+        if free
+        else "Stop the program that uses it, or set BUSBAR_GATEWAY_PORT to another port.",
     )
 
 
-def platform(place: Path, running: int | None) -> Iterator[Finding]:
-    """Whether a platform runs, and how its services are."""
+def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:
+    """Check the services of the platform that runs in ``place``, if one does."""
     if running is None:
-        yield Finding(name="Platform", ok=True, detail="not running", needed=False)
+        yield CheckResult(name="Platform", ok=True, detail="not running", needed=False)
         return
-    yield Finding(name="Platform", ok=True, detail=f"runs as process {running}", needed=False)
-    services = folder.read_notice(place).get("services", {})
+    yield CheckResult(
+        name="Platform", ok=True, detail=f"running as process {running}", needed=False
+    )
+    services = home_folder.read_state(place).get("services", {})
     for name, known in services.items():
-        how = readiness(place, name, pid=known.get("pid"))
-        yield Finding(
+        readiness = check_process(place, name, pid=known.get("pid"))
+        yield CheckResult(
             name=f"  {name}",
-            ok=how.ready,
-            detail=f"ready on port {how.port}" if how.ready else how.problem,
-            fix="" if how.ready else f"See {place / 'logs' / name}.log.",
+            ok=readiness.ready,
+            detail=f"ready on port {readiness.port}" if readiness.ready else readiness.problem,
+            fix="" if readiness.ready else f"See {place / 'logs' / name}.log.",
         )
 
 
-def _nearest(place: Path) -> Path:
-    """``place``, or what is there of the way to it."""
+def _existing_parent(place: Path) -> Path:
+    """Return ``place``, or its nearest parent that exists."""
     place = place.absolute()
     while not place.exists():
         place = place.parent

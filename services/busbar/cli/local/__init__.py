@@ -1,4 +1,4 @@
-"""The whole platform on one machine: :class:`Platform` starts, watches and stops every process.
+"""The whole platform on one machine: :class:`Platform` starts, supervises and stops every process.
 
 ::
 
@@ -9,6 +9,6 @@
 
 from busbar.cli.local.database import Database
 from busbar.cli.local.plan import ServicePlan, plan_services
-from busbar.cli.local.platform import NotReady, Platform, Tell
+from busbar.cli.local.platform import NotReady, Platform, Report
 
-__all__ = ["Database", "NotReady", "Platform", "ServicePlan", "Tell", "plan_services"]
+__all__ = ["Database", "NotReady", "Platform", "Report", "ServicePlan", "plan_services"]

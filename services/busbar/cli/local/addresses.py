@@ -1,7 +1,6 @@
-"""What each process of a platform writes down in its home: who it is, and where it listens."""
+"""The addresses that the processes of a platform register in ``<home>/run``."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,35 +8,29 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the process ``pid`` said that it listens."""
+    """Where the process ``pid`` listens."""
 
     pid: int
     host: str
     port: int
 
 
-def names(home: Path) -> tuple[str, ...]:
-    """The processes that have written something down in ``home``; some may have died since."""
+def process_names(home: Path) -> tuple[str, ...]:
+    """Return the names of the processes that have registered; some may have died since."""
     return tuple(sorted(path.stem for path in (home / "run").glob("*.json")))
 
 
-def address(home: Path, name: str) -> Address | None:
-    """What the process called ``name`` wrote; None if that is nothing, or not whole yet."""
+def read_address(home: Path, name: str) -> Address | None:
+    """Return the address of the process ``name``; None if it is missing or incomplete."""
     try:
-        notice = json.loads((home / "run" / f"{name}.json").read_text(encoding="utf-8"))
-        url, pid = urlsplit(str(notice["url"])), int(notice["pid"])
+        entry = json.loads((home / "run" / f"{name}.json").read_text(encoding="utf-8"))
+        url, pid = urlsplit(str(entry["url"])), int(entry["pid"])
         host, port = url.hostname, url.port
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if host is None or port is None else Address(pid, host, port)
 
 
-def addresses(home: Path) -> dict[str, Address]:
-    """All that ``home`` knows of, by name."""
-    return dict(_addresses(home))
-
-
-def _addresses(home: Path) -> Iterator[tuple[str, Address]]:
-    for name in names(home):
-        if found := address(home, name):
-            yield name, found
+def read_addresses(home: Path) -> dict[str, Address]:
+    """Return every address, by the name of its process."""
+    return {name: found for name in process_names(home) if (found := read_address(home, name))}

@@ -1,4 +1,4 @@
-"""What runs: processes of each service, told by their environment where everything is."""
+"""The processes of a platform, with the environment that configures each."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from busbar.messages.topics import SERVICES
 from busbar.runtime.host.instances import process_name
 
-ONCE = frozenset({"gateway"})
+SINGLE_INSTANCE = frozenset({"gateway"})
 """Services that clients reach at one port, so they run once."""
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognized, not bound
@@ -18,9 +18,9 @@ WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognized, not bou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePlan:
-    """One process: its name, its command, and what is added to the environment.
+    """One process: its name, its command, and its additions to the environment.
 
-    The first copy of a service is called like it, the second ``<service>.2``.
+    The first instance of a service is named after it, the second ``<service>.2``.
     """
 
     name: str
@@ -30,9 +30,10 @@ class ServicePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """Where everything is. ``host`` is the address that the services listen on.
+    """The addresses and folders that connect the processes.
 
-    ``instances`` is the number of processes of each service: one on SQLite, more on PostgreSQL.
+    The services listen on ``host``. ``instances`` is the number of processes of each service: one
+    on SQLite, more on PostgreSQL.
     """
 
     home: Path
@@ -45,34 +46,34 @@ class Wiring:
 
     @property
     def gateway_url(self) -> str:
-        """Where clients reach the gateway."""
-        return f"http://{self._reachable}:{self.gateway_port}"
+        """The URL of the gateway for clients."""
+        return f"http://{self._connect_host}:{self.gateway_port}"
 
     @property
     def audit_url(self) -> str:
-        """Where the gateway reaches audit."""
-        return f"http://{self._reachable}:{self.audit_port}"
+        """The URL of audit for the gateway."""
+        return f"http://{self._connect_host}:{self.audit_port}"
 
     @property
-    def _reachable(self) -> str:
+    def _connect_host(self) -> str:
         host = "127.0.0.1" if self.host in WILDCARDS else self.host
         return f"[{host}]" if ":" in host else host
 
 
 def plan_services(wiring: Wiring) -> tuple[ServicePlan, ...]:
-    """Every service of the platform, as often as it runs."""
+    """Return every process of the platform."""
     return tuple(
         ServicePlan(
-            name=process_name(name, copy),
+            name=process_name(name, number),
             command=(sys.executable, "-m", "busbar", "run", name),
-            environment=_environment(wiring, name, copy),
+            environment=_environment(wiring, name, number),
         )
         for name in SERVICES
-        for copy in range(1, 2 if name in ONCE else wiring.instances + 1)
+        for number in range(1, 2 if name in SINGLE_INSTANCE else wiring.instances + 1)
     )
 
 
-def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
+def _environment(wiring: Wiring, name: str, number: int) -> dict[str, str]:
     url = wiring.database_url
     return {
         "BUSBAR_HOME": str(wiring.home),
@@ -80,12 +81,12 @@ def _environment(wiring: Wiring, name: str, copy: int) -> dict[str, str]:
         "BUSBAR_HTTP_HOST": wiring.host,
         "BUSBAR_GATEWAY_PORT": str(wiring.gateway_port),
         "BUSBAR_AUDIT_URL": wiring.audit_url,
-        # Only audit needs a port that others know, its first copy's; a setting of the user's own
-        # would be taken by all services at once.
-        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, copy) == ("audit", 1) else 0),
+        # Only the first instance of audit needs a port that others know; a setting of the user's
+        # own would be used by every service.
+        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, number) == ("audit", 1) else 0),
         "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
-        # Services may not change their history, and so do not learn who may.
+        # Services cannot change their history: they do not get the credentials of the owner.
         "BUSBAR_DATABASE_OWNER_URL": "",
-        "BUSBAR_INSTANCE_NUMBER": str(copy),
+        "BUSBAR_INSTANCE_NUMBER": str(number),
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,4 +1,4 @@
-"""All processes of the platform on one machine, as one thing that starts and stops."""
+"""All processes of the platform on one machine, started, supervised and stopped together."""
 
 import os
 import socket
@@ -14,43 +14,42 @@ from busbar.cli.local import home as folder
 from busbar.cli.local.backoff import Backoff
 from busbar.cli.local.database import Database
 from busbar.cli.local.kafka import Broker, Progress, ports, provide
-from busbar.cli.local.kafka.wire import split_address
+from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
-from busbar.cli.local.ready import Readiness, listening, readiness
-from busbar.cli.local.supervisor import GaveUp, Keeper
-from busbar.cli.local.token import ensure_token
+from busbar.cli.local.ready import Readiness, check_process, process_address
+from busbar.cli.local.supervisor import PermanentFailure, Supervisor
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.core.token import ensure_token
 
 GRACE_SECONDS = 10.0
-READY_SECONDS = 120.0
+READY_TIMEOUT_SECONDS = 120.0
 
-_LOOK_SECONDS = 0.1
-_WATCH_SECONDS = 0.5
-_PORT_SECONDS = 3.0
+_POLL_SECONDS = 0.1
+_MONITOR_SECONDS = 0.5
+_PORT_TIMEOUT_SECONDS = 3.0
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 StartBroker = Callable[[Path, int, Progress], Broker]
 Services = Callable[[Wiring], tuple[ServicePlan, ...]]
 
 
 class NotReady(BusbarError):
-    """Not every service became ready in time; the sentence names them and why."""
+    """Not every service became ready in time; the error names them with reasons."""
 
 
-def quiet(_text: str) -> None:
-    """Tell nobody."""
+def ignore(_text: str) -> None:
+    """A report that is dropped."""
 
 
 class Platform:
     """One broker and the processes of each service, kept running until :meth:`stop`.
 
-    ``bootstrap`` names a broker that somebody else runs; else ``start_broker`` gets one.
-    ``database`` is where services keep their state, else each has a file; it lets every service
-    but the gateway run in ``instances`` processes. If the owner's URL is known, the schemas are
-    migrated first.
-    ``gateway_port`` 0 takes a free one, and keeps it over restarts of the gateway. ``tell`` hears
-    sentences about what happens. As a context manager it starts, and stops at the end; once
-    stopped it stays so.
+    ``bootstrap`` names a broker that is managed elsewhere; otherwise ``start_broker`` returns one.
+    ``database`` is where services keep their state, instead of a SQLite file each, and allows
+    several ``instances`` of every service but the gateway. If it knows the owner's URL, its schemas
+    are migrated first. ``gateway_port`` 0 picks a free port, which restarts of the gateway keep.
+    ``report`` is called with a sentence for every event. A platform that was stopped cannot be
+    started again.
     """
 
     def __init__(
@@ -64,33 +63,31 @@ class Platform:
         instances: int = 1,
         start_broker: StartBroker | None = None,
         services: Services = plan_services,
-        tell: Tell = quiet,
+        report: Report = ignore,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        """Prepare; nothing is touched before :meth:`start`."""
         self.home = home.absolute()
         self._gateway_port = gateway_port
         self._host = host
-        self._given = bootstrap
+        self._bootstrap = bootstrap
         self._database = database
         self._instances = instances
-        self._start_broker = start_broker or self._provide
+        self._start_broker = start_broker or self._provide_broker
         self._services = services
-        self._tell = tell
+        self._report = report
         self._grace = grace
         self._lock = folder.HomeLock(self.home)
         self._broker: Broker | None = None
         self._wiring: Wiring | None = None
-        self._keepers: tuple[Keeper, ...] = ()
-        self._gave_up: GaveUp | None = None
+        self._supervisors: tuple[Supervisor, ...] = ()
+        self._failure: PermanentFailure | None = None
         self._changed = threading.Event()
         self._stopping = threading.Event()
-        self._watcher: threading.Thread | None = None
-        self._notice: Mapping[str, Any] = {}
-        self._notice_turn = threading.Lock()
+        self._monitor_thread: threading.Thread | None = None
+        self._state: Mapping[str, Any] = {}
+        self._state_lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Start."""
         self.start()
         return self
 
@@ -100,10 +97,9 @@ class Platform:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop everything."""
         self.stop()
 
-    # -- what is where --------------------------------------------------------------------------
+    # -- addresses --------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -117,8 +113,8 @@ class Platform:
 
     @property
     def pids(self) -> dict[str, int | None]:
-        """Each process, by its service and the number of the copy; None while it is not running."""
-        return {keeper.name: keeper.pid for keeper in self._keepers}
+        """The process id of each process by its name; None while it is not running."""
+        return {supervisor.name: supervisor.pid for supervisor in self._supervisors}
 
     @property
     def token_file(self) -> Path:
@@ -140,7 +136,7 @@ class Platform:
             ConfigurationError: something has to be changed first; nothing is left running.
         """
         folder.prepare(self.home)
-        self._lock.take()
+        self._lock.acquire()
         try:
             self._start()
         except BaseException:
@@ -154,7 +150,7 @@ class Platform:
         for left_over in (self.home / "run").glob("*.json"):
             left_over.unlink()
         self._migrate()
-        self._broker = self._start_broker(self.home, self._known_port(), self._tell_broker)
+        self._broker = self._start_broker(self.home, self._previous_port(), self._report_broker)
         gateway_port, audit_port = ports.choose(2)
         self._wiring = Wiring(
             home=self.home,
@@ -165,31 +161,33 @@ class Platform:
             database_url=self._database.url if self._database is not None else None,
             instances=self._instances,
         )
-        self._keepers = tuple(
-            Keeper(
+        self._supervisors = tuple(
+            Supervisor(
                 plan,
                 self.home / "logs" / f"{plan.name}.log",
-                tell=self._tell,
-                give_up=self._given_up,
+                report=self._report,
+                on_failure=self._on_failure,
             )
             for plan in self._services(self._wiring)
         )
-        for keeper in self._keepers:
-            keeper.start()
-        self._watcher = threading.Thread(target=self._watch, name="watch-platform", daemon=True)
-        self._watcher.start()
+        for supervisor in self._supervisors:
+            supervisor.start()
+        self._monitor_thread = threading.Thread(
+            target=self._monitor, name="monitor-platform", daemon=True
+        )
+        self._monitor_thread.start()
 
     def _check_instances(self) -> None:
         if self._instances > 1 and self._database is None:
             raise ConfigurationError(
                 f"{self._instances} instances of a service cannot share one SQLite file.",
-                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or leave --instances at 1.",
+                fix="Set BUSBAR_DATABASE_URL to a PostgreSQL database, or use --instances 1.",
             )
 
     def _migrate(self) -> None:
         if self._database is not None and self._database.owner_url is not None:
             self._database.migrate()
-            self._tell("the database has the schemas of this release")
+            self._report("the database schemas are up to date")
 
     def _check_gateway_port(self) -> None:
         if not self._gateway_port:
@@ -202,71 +200,73 @@ class Platform:
             except OSError as error:
                 raise ConfigurationError(
                     f"The gateway cannot listen on {self._host}:{self._gateway_port}:"
-                    f" {(error.strerror or 'it is taken').lower()}.",
-                    fix="Stop what uses the port, or choose another with --gateway-port.",
+                    f" {(error.strerror or 'the port is in use').lower()}.",
+                    fix="Stop the program that uses it, or choose another: --gateway-port.",
                 ) from error
 
-    def _provide(self, home: Path, port: int, progress: Progress) -> Broker:
-        return provide(home, bootstrap=self._given, port=port, on_progress=progress)
+    def _provide_broker(self, home: Path, port: int, progress: Progress) -> Broker:
+        return provide(home, bootstrap=self._bootstrap, port=port, on_progress=progress)
 
-    def _known_port(self) -> int:
-        """The broker's port of the last time, so that clients find it again, if it is free."""
+    def _previous_port(self) -> int:
+        """Return the broker's previous port, so that clients find it again; 0 if it is taken."""
         try:
-            port = split_address(str(folder.read_notice(self.home).get("bootstrap", "")))[1]
+            port = split_address(str(folder.read_state(self.home).get("bootstrap", "")))[1]
         except ValueError:
             return 0
-        deadline = monotonic() + _PORT_SECONDS
-        # A broker whose supervisor has just been killed needs a moment to go.
+        deadline = monotonic() + _PORT_TIMEOUT_SECONDS
+        # A broker whose supervisor has just been killed takes a while to end.
         while not ports.is_free(port):
             if monotonic() > deadline:
                 return 0
-            self._stopping.wait(_LOOK_SECONDS)
+            self._stopping.wait(_POLL_SECONDS)
         return port
 
-    def _tell_broker(self, text: str, seconds: float) -> None:
-        self._tell(f"{text} ({seconds:.0f} s)" if seconds >= 1 else text)
+    def _report_broker(self, text: str, seconds: float) -> None:
+        self._report(f"{text} ({seconds:.0f} s)" if seconds >= 1 else text)
 
     # -- while it runs --------------------------------------------------------------------------
 
     def readiness(self) -> dict[str, Readiness]:
-        """How each service is."""
+        """Return the readiness of each process."""
         return {
-            keeper.name: readiness(self.home, keeper.name, pid=keeper.pid)
-            for keeper in self._keepers
+            supervisor.name: check_process(self.home, supervisor.name, pid=supervisor.pid)
+            for supervisor in self._supervisors
         }
 
-    def wait_ready(self, progress: Tell = quiet, *, timeout: float = READY_SECONDS) -> None:
-        """Return when every service is ready; ``progress`` hears of each.
+    def wait_ready(
+        self, progress: Report = ignore, *, timeout: float = READY_TIMEOUT_SECONDS
+    ) -> None:
+        """Return when every service is ready; call ``progress`` for each.
 
         Raises:
-            ConfigurationError: a service gave up.
+            ConfigurationError: a service cannot run.
             NotReady: one was not ready after ``timeout`` seconds.
         """
         deadline = monotonic() + timeout
-        told: set[str] = set()
+        reported: set[str] = set()
         while not self._stopping.is_set():
             self.check()
             found = self.readiness()
             for name in sorted(name for name, how in found.items() if how.ready):
-                if name not in told:
+                if name not in reported:
                     progress(f"{name} is ready")
-                    told.add(name)
+                    reported.add(name)
             waiting = {name: how.problem for name, how in found.items() if not how.ready}
             if not waiting:
-                self._write_notice()
+                self._update_state()
                 return
             if monotonic() > deadline:
                 problems = "; ".join(f"{name}: {why}" for name, why in waiting.items())
                 raise NotReady(
                     f"Not ready after {timeout:g} seconds: {problems}. See {self.home / 'logs'}."
                 )
-            self._changed.wait(_LOOK_SECONDS)
+            self._changed.wait(_POLL_SECONDS)
 
     def wait(self) -> None:
         """Return when the platform was stopped (by another thread).
 
         Raises:
-            ConfigurationError: a service gave up, since something has to be changed first.
+            ConfigurationError: a service cannot run until something is changed.
         """
         while not self._stopping.is_set():
             self._changed.wait()
@@ -274,31 +274,31 @@ class Platform:
             self.check()
 
     def check(self) -> None:
-        """Return if no service gave up.
+        """Return if no service has failed permanently.
 
         Raises:
-            ConfigurationError: one did; the error is what it said last.
+            ConfigurationError: one has; the error is its last one.
         """
-        gave_up = self._gave_up
-        if gave_up is not None:
+        failure = self._failure
+        if failure is not None:
             raise ConfigurationError(
-                f"The service {gave_up.name} cannot run: {gave_up.problem}",
-                fix=gave_up.fix or f"See {self.home / 'logs' / gave_up.name}.log.",
+                f"The service {failure.name} cannot run: {failure.problem}",
+                fix=failure.fix or f"See {self.home / 'logs' / failure.name}.log.",
             )
 
-    def _given_up(self, what: GaveUp) -> None:
-        self._gave_up = self._gave_up or what
+    def _on_failure(self, failure: PermanentFailure) -> None:
+        self._failure = self._failure or failure
         self._changed.set()
 
-    def _watch(self) -> None:
-        """Keep ``up.json`` true, and the broker running."""
+    def _monitor(self) -> None:
+        """Keep ``up.json`` up to date, and the broker running."""
         backoff, owned, since = Backoff(), self._broker_pid() is not None, monotonic()
-        while not self._stopping.wait(_WATCH_SECONDS):
-            self._write_notice()
+        while not self._stopping.wait(_MONITOR_SECONDS):
+            self._update_state()
             if not owned or self._broker_pid() is not None:
                 continue
             backoff = backoff.died(monotonic() - since)
-            self._tell("Kafka ended; starting it again")
+            self._report("Kafka ended; restarting it")
             if self._stopping.wait(backoff.pause):
                 return
             since = monotonic()
@@ -306,53 +306,53 @@ class Platform:
                 if self._broker is not None:
                     self._broker.start()
             except BusbarError as error:
-                self._tell(f"Kafka does not start: {error}")
+                self._report(f"Kafka cannot be restarted: {error}")
 
     def _broker_pid(self) -> int | None:
         return self._broker.pid if self._broker is not None else None
 
-    def _write_notice(self) -> None:
-        with self._notice_turn:
+    def _update_state(self) -> None:
+        with self._state_lock:
             services: dict[str, Any] = {}
             for name, pid in self.pids.items():
-                address = listening(self.home, name, pid=pid)
+                address = process_address(self.home, name, pid=pid)
                 services[name] = {"pid": pid, "port": address.port if address else None}
-            self._notify(os.getpid(), services)
+            self._save_state(os.getpid(), services)
 
-    def _notify(self, pid: int | None, services: Mapping[str, Any]) -> None:
-        notice = {
+    def _save_state(self, pid: int | None, services: Mapping[str, Any]) -> None:
+        state = {
             "pid": pid,
             "bootstrap": self._wired.bootstrap,
             "kafka_pid": self._broker_pid() if pid else None,
             "gateway_url": self._wired.gateway_url,
             "services": services,
         }
-        if notice != self._notice:
-            self._notice = notice
-            folder.write_notice(self.home, notice)
+        if state != self._state:
+            self._state = state
+            folder.write_state(self.home, state)
 
     # -- stopping -------------------------------------------------------------------------------
 
-    def hurry(self) -> None:
-        """Wait for nobody any more: kill the services that still run."""
-        for keeper in self._keepers:
-            keeper.kill()
+    def kill(self) -> None:
+        """Kill the services that still run, without waiting for them."""
+        for supervisor in self._supervisors:
+            supervisor.kill()
 
     def stop(self) -> None:
-        """Stop every service, each with 10 seconds to do so, and then the broker."""
+        """Stop every service, giving each 10 seconds, and then the broker."""
         self._stopping.set()
         self._changed.set()
-        for keeper in self._keepers:
-            keeper.ask_to_stop()
+        for supervisor in self._supervisors:
+            supervisor.terminate()
         deadline = monotonic() + self._grace
-        for keeper in self._keepers:
-            keeper.end(within=max(0.0, deadline - monotonic()))
-        if self._watcher is not None:
-            # It may be starting the broker; what it starts dies with this process at the latest.
-            self._watcher.join(self._grace)
+        for supervisor in self._supervisors:
+            supervisor.join(timeout=max(0.0, deadline - monotonic()))
+        if self._monitor_thread is not None:
+            # It may be starting the broker, which ends with this process at the latest.
+            self._monitor_thread.join(self._grace)
         if self._broker is not None:
             self._broker.stop()
         if self._wiring is not None:
             with suppress(OSError):
-                self._notify(None, {})
+                self._save_state(None, {})
         self._lock.release()

@@ -1,14 +1,17 @@
-"""Asks a service whether it is ready; kept apart so that asking loads no supervisor."""
+"""The readiness of a process, from its ``/readyz``."""
 
 import http.client
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from busbar.cli.local.addresses import Address, address
+from busbar.cli.local.addresses import Address, read_address
 
-_TIMEOUT_SECONDS = 2.0
-_OK = 200
+TIMEOUT_SECONDS = 3.0
+
+
+class WrongProgram(http.client.HTTPException):
+    """The answer is not that of the service: another program has the port now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,48 +23,70 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether it is ready."""
+        """Whether the service is ready."""
         return not self.problem
 
 
-def listening(home: Path, name: str, *, pid: int | None) -> Address | None:
-    """Where the service ``name`` listens, if process ``pid`` says that it does."""
-    found = address(home, name)
+def process_address(home: Path, name: str, *, pid: int | None) -> Address | None:
+    """Return where the process ``pid`` of ``name`` listens; None if it does not listen yet."""
+    found = read_address(home, name)
     return found if found is not None and found.pid == pid else None
 
 
-def answer(home: Path, name: str) -> Readiness:
-    """How the service ``name`` is, whichever process runs it."""
-    return _readiness(address(home, name))
+def check(home: Path, name: str) -> Readiness:
+    """Return whether the process ``name`` is ready, whatever its process id."""
+    return _check(name, read_address(home, name))
 
 
-def readiness(home: Path, name: str, *, pid: int | None) -> Readiness:
-    """How the service ``name`` is, if process ``pid`` is the one that runs it."""
+def check_process(home: Path, name: str, *, pid: int | None) -> Readiness:
+    """Return whether the process ``name`` is ready, if its process id is ``pid``."""
     if pid is None:
         return Readiness("it is not running")
-    return _readiness(listening(home, name, pid=pid))
+    return _check(name, process_address(home, name, pid=pid))
 
 
-def _readiness(found: Address | None) -> Readiness:
-    if found is None:
-        return Readiness("it does not listen yet")
-    return Readiness(_ask(found), found.port)
+def connect(address: Address) -> http.client.HTTPConnection:
+    """Return a connection to ``address``, made with the first request."""
+    return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_SECONDS)
 
 
-def _ask(found: Address) -> str:
-    connection = http.client.HTTPConnection(found.host, found.port, timeout=_TIMEOUT_SECONDS)
+def read_readiness(connection: http.client.HTTPConnection, name: str) -> str:
+    """Return why the process ``name`` is not ready; empty if it is ready.
+
+    Raises:
+        OSError: there is no answer.
+        WrongProgram: the answer is not that of a process of this service.
+        http.client.HTTPException: the answer is not HTTP.
+    """
+    connection.request("GET", "/readyz")
+    response = connection.getresponse()
     try:
-        connection.request("GET", "/readyz")
-        response = connection.getresponse()
-        body = response.read()
+        body = json.loads(response.read())
+        service, problems = body["service"], dict(body["problems"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongProgram from error
+    if service != name.partition(".")[0]:
+        raise WrongProgram
+    if response.status == http.client.OK:
+        return ""
+    return "; ".join(f"{part}: {why}" for part, why in problems.items()) or "it is not ready"
+
+
+def describe_failure(error: Exception) -> str:
+    """Return a clause that describes an error of :func:`read_readiness`."""
+    if isinstance(error, WrongProgram):
+        return "another program answers on its port"
+    return f"it does not answer ({type(error).__name__})"
+
+
+def _check(name: str, address: Address | None) -> Readiness:
+    if address is None:
+        return Readiness("it is not listening yet")
+    connection = connect(address)
+    try:
+        problem = read_readiness(connection, name)
     except (OSError, http.client.HTTPException) as error:
-        return f"it does not answer ({type(error).__name__})"
+        problem = describe_failure(error)
     finally:
         connection.close()
-    if response.status == _OK:
-        return ""
-    try:
-        problems = json.loads(body)["problems"]
-        return "; ".join(f"{part}: {why}" for part, why in problems.items()) or "it is not ready"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"it answers {response.status}"
+    return Readiness(problem, address.port)

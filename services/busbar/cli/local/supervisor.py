@@ -1,9 +1,8 @@
-"""Keeps one service running: starts it, waits for its end, starts it again."""
+"""A supervisor that starts one process of a service and restarts it when it ends."""
 
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,27 +10,30 @@ from pathlib import Path
 from time import monotonic
 
 from busbar.cli.local.backoff import Backoff
-from busbar.cli.local.logs import last_words, open_log
+from busbar.cli.local.logs import last_error, open_log
+from busbar.cli.local.pdeathsig import tied_to_parent
 from busbar.cli.local.plan import ServicePlan
 from busbar.kernel.errors import CONFIGURATION_EXIT_CODE
 
-_LEASH = Path(__file__).with_name("pdeathsig.py")
-
 
 @dataclass(frozen=True, slots=True)
-class GaveUp:
-    """A service that starting again does not help: somebody has to change something."""
+class PermanentFailure:
+    """A service that cannot run until something is changed: restarting does not help."""
 
     name: str
     problem: str
     fix: str
 
 
-class Keeper:
-    """Keeps the process of one :class:`ServicePlan`; a thread of its own waits for it.
+class Supervisor:
+    """Runs the process of one :class:`ServicePlan` and restarts it when it ends.
 
-    The thread lives as long as the process: the kernel kills the process (see ``leash``) when the
-    thread that started it ends, and so when the whole supervisor is killed.
+    The process's output is appended to ``log``. ``report`` is called with a sentence for every
+    restart, ``on_failure`` if restarting does not help.
+
+    A thread of its own starts the process and waits for its exit. It lives as long as the process:
+    the kernel kills the process (see ``pdeathsig``) when that thread ends, and so when this whole
+    program is killed.
     """
 
     def __init__(
@@ -39,57 +41,57 @@ class Keeper:
         plan: ServicePlan,
         log: Path,
         *,
-        tell: Callable[[str], None],
-        give_up: Callable[[GaveUp], None],
+        report: Callable[[str], None],
+        on_failure: Callable[[PermanentFailure], None],
     ) -> None:
-        """Write the process's output to ``log``; ``tell`` and ``give_up`` hear what happens."""
         self.name = plan.name
-        self.starts = 0
         self._plan = plan
         self._log = log
-        self._tell = tell
-        self._give_up = give_up
+        self._report = report
+        self._on_failure = on_failure
         self._process: subprocess.Popen[bytes] | None = None
-        self._said_from = 0
-        self._turn = threading.RLock()  # a signal's handler may need it again
+        self._log_start = 0
+        self._lock = threading.RLock()  # reentrant: a signal handler may interrupt its holder
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name=f"keep-{plan.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._supervise, name=f"supervise-{plan.name}", daemon=True
+        )
 
     @property
     def pid(self) -> int | None:
-        """The process that runs now."""
-        with self._turn:
+        """The id of the process that runs now, or None."""
+        with self._lock:
             running = self._process is not None and self._process.returncode is None
             return self._process.pid if self._process is not None and running else None
 
     def start(self) -> None:
-        """Start it and keep it running."""
+        """Start the process and keep it running."""
         self._thread.start()
 
-    def ask_to_stop(self) -> None:
-        """Ask the process to end and start it no more; returns at once."""
+    def terminate(self) -> None:
+        """Send SIGTERM and stop restarting; returns immediately."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the process and start it no more; returns at once."""
+        """Send SIGKILL and stop restarting; returns immediately."""
         self._signal(signal.SIGKILL)
 
-    def end(self, *, within: float) -> None:
-        """Return when it is gone: after ``within`` seconds it is killed."""
+    def join(self, *, timeout: float) -> None:
+        """Return when the process has ended; it is killed after ``timeout`` seconds."""
         if not self._thread.ident:
             return
-        self._thread.join(within)
+        self._thread.join(timeout)
         while self._thread.is_alive():
             self.kill()
             self._thread.join(1.0)
 
     def _signal(self, number: signal.Signals) -> None:
         self._stopping.set()
-        with self._turn:
+        with self._lock:
             if self._process is not None and self._process.returncode is None:
                 self._process.send_signal(number)
 
-    def _keep(self) -> None:
+    def _supervise(self) -> None:
         backoff = Backoff()
         while True:
             process = self._spawn()
@@ -100,34 +102,37 @@ class Keeper:
             if self._stopping.is_set():
                 return
             if process.returncode == CONFIGURATION_EXIT_CODE:
-                self._give_up(GaveUp(self.name, *last_words(self._log, since=self._said_from)))
+                self._on_failure(
+                    PermanentFailure(self.name, *last_error(self._log, since=self._log_start))
+                )
                 return
             backoff = backoff.died(monotonic() - started)
-            wait = f"in {backoff.pause:g} s" if backoff.pause else "now"
-            self._tell(f"{self.name} ended ({_ending(process.returncode)}); starting again {wait}")
+            delay = f"in {backoff.pause:g} s" if backoff.pause else "now"
+            self._report(
+                f"{self.name} ended ({_exit_reason(process.returncode)}); restarting {delay}"
+            )
             if self._stopping.wait(backoff.pause):
                 return
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
-        # Under the lock: a stop either comes before and prevents it, or finds the process.
-        with self._turn, open_log(self._log) as log:
+        # Under the lock: a stop either comes first and prevents the start, or finds the process.
+        with self._lock, open_log(self._log) as log:
             if self._stopping.is_set():
                 return None
-            self._said_from = log.seek(0, os.SEEK_END)
+            self._log_start = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-                [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *self._plan.command],
+                tied_to_parent(self._plan.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C in the terminal reaches the supervisor only, which stops all in order.
+                # A Ctrl-C in the terminal reaches only this program, which stops all in order.
                 start_new_session=True,
                 env={**os.environ, **self._plan.environment},  # noqa: TID251 - handed on, not read
             )
-            self.starts += 1
             return self._process
 
 
-def _ending(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     try:

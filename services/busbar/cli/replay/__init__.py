@@ -1,4 +1,4 @@
-"""``busbar replay``: the state once more, from nothing but the audit log, and is it the same?
+"""``busbar replay``: rebuilds the state from the audit log and compares it with the live state.
 
-It has no adapters and no credentials but the gateway's token: replaying never touches the world.
+It has no adapters and no credentials but the gateway's token, so it cannot change anything.
 """

@@ -1,26 +1,26 @@
-"""Comparing the replayed state with the live one, while the platform goes on."""
+"""Compares the replayed state with the live one, while the platform keeps running."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from busbar.cli.replay.scratch import Counts, Item, Kind, Scratch
+from busbar.cli.replay.scratch import Counts, Item, Kind, ScratchState
 from busbar.kernel.canonical import digest
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import Client, Problem
 
-LOOKS = 3
-"""How often an item is looked at again before it is called different."""
+MAX_CHECKS = 3
+"""How often an item is compared again before it counts as different."""
 
-_PAUSE_SECONDS = 0.5
+_RECHECK_SECONDS = 0.5
 _NOT_FOUND = 404
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One field of one item that is not the same; None where the whole item is missing."""
+class FieldDifference:
+    """One field of one item that differs; None where the whole item is missing."""
 
     kind: Kind
     id: str
@@ -31,14 +31,14 @@ class Difference:
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """How it came out. The digests are over the digests of all items."""
+    """The result. The digests are over the digests of all items."""
 
     resources: int = 0
     operations: int = 0
     pending: int = 0
     replayed_digest: str = ""
     live_digest: str = ""
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[FieldDifference] = field(default_factory=list)
 
     @property
     def identical(self) -> bool:
@@ -47,17 +47,16 @@ class Comparison:
 
 
 class Replay:
-    """Reads the log, folds it, and compares."""
+    """Reads the audit log, rebuilds the state in a store, and compares."""
 
     def __init__(
         self,
         client: Client,
-        scratch: Scratch,
+        scratch: ScratchState,
         *,
         pause: Callable[[float], Awaitable[None]],
         progress: Progress,
     ) -> None:
-        """Read through ``client``, fold into ``scratch``."""
         self._client = client
         self._scratch = scratch
         self._pause = pause
@@ -66,43 +65,43 @@ class Replay:
 
     @property
     def counts(self) -> Counts:
-        """What the log held so far."""
+        """The number of records read so far."""
         return self._scratch.counts
 
     async def run(self) -> Comparison:
-        """Fold the whole log and compare; items that moved meanwhile are looked at again."""
-        await self._read_on()
+        """Replay the whole log and compare; items that changed meanwhile are compared again."""
+        await self._read_new_records()
         live = {item: digest(view) async for item, view in self._live()}
         replayed = {item: digest(view) async for item, view in self._scratch.views()}
-        suspects = {
+        mismatches = {
             item for item in live.keys() | replayed.keys() if live.get(item) != replayed.get(item)
         }
         states: dict[Item, tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]] = {}
-        for look in range(LOOKS):
-            if not suspects:
+        for attempt in range(MAX_CHECKS):
+            if not mismatches:
                 break
-            if look:
-                await self._pause(_PAUSE_SECONDS)
-            self._progress(f"looking again at {len(suspects)} that moved")
-            states = {item: (None, await self._live_view(item)) for item in suspects}
-            # The log is read after the live state: what the one shows, the other has to explain.
-            await self._read_on()
-            for item in suspects:
+            if attempt:
+                await self._pause(_RECHECK_SECONDS)
+            self._progress(f"comparing {len(mismatches)} changed items again")
+            states = {item: (None, await self._live_view(item)) for item in mismatches}
+            # The log is read after the live state, so that it explains all of that state.
+            await self._read_new_records()
+            for item in mismatches:
                 states[item] = (await self._scratch.view(item), states[item][1])
-            suspects = {item for item in suspects if not _same(states[item])}
+            mismatches = {item for item in mismatches if not _same(states[item])}
             for item, (old, new) in states.items():
-                _note(replayed, item, old)
-                _note(live, item, new)
-        return _result(live, replayed, {item: states[item] for item in suspects})
+                _set_digest(replayed, item, old)
+                _set_digest(live, item, new)
+        return _result(live, replayed, {item: states[item] for item in mismatches})
 
-    async def _read_on(self) -> None:
-        """Fold everything that the log has beyond what was read."""
+    async def _read_new_records(self) -> None:
+        """Fold the records that were logged since the last call."""
         while True:
             page = await self._client.audit_page(after=self._cursor)
             if not page.items:
                 return
             self._cursor = page.cursor
-            await self._scratch.absorb(page.items)
+            await self._scratch.fold(page.items)
             self._progress(f"{self.counts.records} records read")
 
     async def _live(self) -> Any:
@@ -132,11 +131,11 @@ def _same(state: tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]) -> b
 
 
 def _pending(replayed: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> bool:
-    """Whether it is an operation that no fact has spoken of yet: there is nothing to replay."""
+    """Return whether it is an operation without any facts yet: there is nothing to replay."""
     return replayed is None and live is not None and live.get("status") == "received"
 
 
-def _note(digests: dict[Item, str], item: Item, view: Mapping[str, Any] | None) -> None:
+def _set_digest(digests: dict[Item, str], item: Item, view: Mapping[str, Any] | None) -> None:
     if view is None:
         digests.pop(item, None)
     else:
@@ -154,30 +153,32 @@ def _result(
         resources=sum(kind == "resource" for kind, _ in compared),
         operations=sum(kind == "operation" for kind, _ in compared),
         pending=len(pending),
-        replayed_digest=_overall(replayed),
-        live_digest=_overall(compared),
+        replayed_digest=_combined_digest(replayed),
+        live_digest=_combined_digest(compared),
         differences=[
             difference
             for item in sorted(different)
-            for difference in _fields(item, *different[item])
+            for difference in _field_differences(item, *different[item])
         ],
     )
 
 
-def _overall(digests: Mapping[Item, str]) -> str:
+def _combined_digest(digests: Mapping[Item, str]) -> str:
     return digest(sorted([kind, id_, value] for (kind, id_), value in digests.items()))
 
 
-def _fields(
+def _field_differences(
     item: Item, replayed: Mapping[str, Any] | None, live: Mapping[str, Any] | None
-) -> list[Difference]:
+) -> list[FieldDifference]:
     kind, id_ = item
     if replayed is None or live is None:
         status = {"replayed": replayed, "live": live}
         there = {side: view and view.get("status") for side, view in status.items()}
-        return [Difference(kind=kind, id=id_, field="", **there)]
+        return [FieldDifference(kind=kind, id=id_, field="", **there)]
     return [
-        Difference(kind=kind, id=id_, field=name, replayed=replayed.get(name), live=live.get(name))
+        FieldDifference(
+            kind=kind, id=id_, field=name, replayed=replayed.get(name), live=live.get(name)
+        )
         for name in sorted(replayed.keys() | live.keys())
         if replayed.get(name) != live.get(name)
     ]

@@ -1,4 +1,4 @@
-"""The state as it follows from the facts in the audit log, folded into a scratch store."""
+"""The state that follows from the facts in the audit log, folded into a temporary store."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,32 +16,31 @@ from busbar.sdk import AuditRecord
 
 Kind = Literal["resource", "operation"]
 Item = tuple[Kind, str]
-"""What is compared: a kind and an id."""
+"""The kind and id of a view."""
 
 KINDS: tuple[Kind, ...] = ("resource", "operation")
 _CONSUMER = "replay"
-_PAGE = 500
+_PAGE_SIZE = 500
 
 
 @dataclass(slots=True)
 class Counts:
-    """What the log held."""
+    """The number of records, facts and unreadable records in the log."""
 
     records: int = 0
     facts: int = 0
     unreadable: int = 0
 
 
-class Scratch:
-    """Folds facts, each once, and gives back the views."""
+class ScratchState:
+    """Folds facts, each once, and returns the views that result."""
 
     def __init__(self, store: Store) -> None:
-        """Fold into ``store``."""
         self._store = store
         self.counts = Counts()
 
-    async def absorb(self, records: Iterable[AuditRecord]) -> None:
-        """Fold the facts among ``records``, which continue the log where it was left off."""
+    async def fold(self, records: Iterable[AuditRecord]) -> None:
+        """Fold the facts among ``records``, which continue the log after those before."""
         found = list(records)
 
         async def body(tx: StoreTransaction) -> None:
@@ -49,7 +48,7 @@ class Scratch:
             for record in found:
                 fact = self._fact(record)
                 if fact is not None:
-                    # A relay that was killed publishes again: the first copy counts.
+                    # A relay that was killed publishes again: the first record counts.
                     facts.setdefault((record.source or "", record.id or ""), (record, fact))
             seen = await tx.inbox.first_seen(_CONSUMER, dict.fromkeys(facts, ""))
             for identity, (record, fact) in facts.items():
@@ -73,20 +72,20 @@ class Scratch:
             return None
 
     async def view(self, item: Item) -> Mapping[str, Any] | None:
-        """The replayed view of ``item``."""
+        """Return the replayed view of ``item``; None if there is none."""
         async with self._store.reading() as tx:
             return await tx.documents.get(*item)
 
     async def views(self) -> AsyncIterator[tuple[Item, Mapping[str, Any]]]:
-        """Every replayed view."""
+        """Iterate over every replayed view."""
         for kind in KINDS:
             after: str | None = None
             while True:
                 async with self._store.reading() as tx:
-                    page = await tx.documents.find(kind, after=after, limit=_PAGE)
+                    page = await tx.documents.find(kind, after=after, limit=_PAGE_SIZE)
                 for document in page:
                     yield (kind, document.key), document.value
-                if len(page) < _PAGE:
+                if len(page) < _PAGE_SIZE:
                     break
                 after = page[-1].rank
 

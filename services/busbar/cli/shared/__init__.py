@@ -1,1 +1,1 @@
-"""What the commands share: options, output, exit codes, connecting to the gateway."""
+"""Options, output, exit codes and the connection to the gateway, shared by the commands."""

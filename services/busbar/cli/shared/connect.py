@@ -1,4 +1,4 @@
-"""From a command to the gateway: a client, an event loop, and who the producer is."""
+"""The connection of a command to the gateway."""
 
 import asyncio
 import getpass
@@ -6,25 +6,25 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import quote
 
-from busbar.cli.local.running import holder
+from busbar.cli.local.home import running_pid
 from busbar.cli.shared.options import Options
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, Retrying
 
 Result = TypeVar("Result")
 
-_SHORT = Retrying(attempts=3)
-"""For a gateway that nobody would start again: under a second."""
+_SHORT_RETRY = Retrying(attempts=3)
+"""For a gateway that is not supervised: less than a second."""
 
-_STEADY = Retrying(attempts=6)
-"""For one that `busbar up` starts again when it dies: six seconds."""
+_STEADY_RETRY = Retrying(attempts=6)
+"""For a gateway that `busbar up` restarts when it dies: six seconds."""
 
-_PATIENT = Retrying(attempts=30)
-"""For those who watch: two minutes."""
+_LONG_RETRY = Retrying(attempts=30)
+"""For commands that follow the platform: two minutes."""
 
 
 def default_source() -> str:
-    """The CloudEvents source of what this user publishes."""
+    """Return the CloudEvents source of what this user publishes."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):
@@ -37,16 +37,16 @@ def call(
     body: Callable[[Client], Awaitable[Result]],
     *,
     source: str | None = None,
-    patient: bool = False,
+    keep_retrying: bool = False,
 ) -> Result:
-    """What ``body`` does with a client. ``patient``: wait long for a gateway that is away.
+    """Run ``body`` with a client; ``keep_retrying`` waits long for a gateway that does not answer.
 
     Raises:
         BusbarError: what the client or ``body`` raises.
     """
     url, token = options.gateway(), options.token()
-    supervised = options.url is not None or holder(options.settings().home) is not None
-    retrying = _PATIENT if patient else _STEADY if supervised else _SHORT
+    supervised = options.url is not None or running_pid(options.settings().home) is not None
+    retrying = _LONG_RETRY if keep_retrying else _STEADY_RETRY if supervised else _SHORT_RETRY
 
     async def with_client() -> Result:
         async with Client(

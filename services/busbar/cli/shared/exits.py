@@ -1,4 +1,4 @@
-"""What the exit codes mean. They are stable: scripts may rely on them."""
+"""The exit codes. They are stable: scripts may rely on them."""
 
 from enum import IntEnum
 
@@ -6,7 +6,7 @@ from busbar.kernel.errors import CONFIGURATION_EXIT_CODE, BusbarError
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """The exit code of a command."""
 
     OK = 0
     UNEXPECTED = 1
@@ -21,16 +21,16 @@ class ExitCode(IntEnum):
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.OK: "it worked",
-    ExitCode.UNEXPECTED: "an error that nobody expected: a bug, or an answer that makes no sense",
-    ExitCode.USAGE: "the command or the document cannot be understood",
-    ExitCode.DENIED: "the intent was denied, expired, or its id was used for another body",
-    ExitCode.FAILED: "the operation failed and was compensated, or was cancelled",
-    ExitCode.STUCK: "the operation is stuck, or did not end in time",
-    ExitCode.NOT_FOUND: "there is no such thing",
+    ExitCode.OK: "success",
+    ExitCode.UNEXPECTED: "unexpected error: a bug, or an answer that cannot be understood",
+    ExitCode.USAGE: "invalid command line or document",
+    ExitCode.DENIED: "the intent was denied or has expired, or its id was used for another intent",
+    ExitCode.FAILED: "the operation failed and was compensated",
+    ExitCode.STUCK: "the operation is stuck, or did not finish in time",
+    ExitCode.NOT_FOUND: "not found",
     ExitCode.UNREACHABLE: "the gateway does not answer, or a service is not ready",
     ExitCode.DIFFERENT: "differences were found (replay, audit check)",
-    ExitCode.CONFIGURATION: "something has to be set up or changed first",
+    ExitCode.CONFIGURATION: "configuration error: something has to be set up or changed first",
 }
 
 OF_OPERATION = {
@@ -40,24 +40,27 @@ OF_OPERATION = {
     "failed": ExitCode.FAILED,
     "cancelled": ExitCode.FAILED,
 }
-"""The exit code for an operation's status; every other status is :attr:`ExitCode.STUCK`."""
+"""The exit code of each status that an operation ends with.
+
+Every other status gives :attr:`ExitCode.STUCK`. No operation ends with ``cancelled`` yet: the
+status comes with cancelling operations.
+"""
 
 
 def of_operation(status: str) -> ExitCode:
-    """The exit code of a command that waited for an operation which is now ``status``."""
+    """Return the exit code of a command that waited for an operation, by its ``status``."""
     return OF_OPERATION.get(status, ExitCode.STUCK)
 
 
 class CommandError(BusbarError):
-    """A command cannot do what it was asked; ``fix`` says what to do about it."""
+    """A command cannot do what was requested; ``fix`` is a sentence with the next step."""
 
     def __init__(self, problem: str, *, fix: str, code: ExitCode) -> None:
-        """Say the ``problem`` and the ``fix``, a sentence each, and how the command ends."""
         super().__init__(problem)
         self.fix = fix
         self.code = code
 
 
 def usage(problem: str, *, fix: str) -> CommandError:
-    """The error for something that cannot be understood."""
+    """Return the error for an invalid command line or document."""
     return CommandError(problem, fix=fix, code=ExitCode.USAGE)

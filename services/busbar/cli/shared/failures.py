@@ -1,4 +1,4 @@
-"""Errors as people see them: a sentence, what to do, an exit code, and never a stack trace."""
+"""Errors as users see them: a sentence, a fix and an exit code, without a stack trace."""
 
 import tempfile
 import traceback
@@ -11,25 +11,25 @@ from busbar.kernel.errors import BusbarError, ConfigurationError
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 401, 403, 404, 409
 _BAD_REQUESTS = frozenset({400, 411, 413, 415, 422})
-_BUSY = frozenset({429, 502, 503, 504})
+_UNAVAILABLE = frozenset({429, 502, 503, 504})
 
-_NO_TOKEN = "Give the token that `busbar up` wrote: --token-file FILE."  # noqa: S105 - a hint
+_TOKEN_FIX = "Pass the token file of the platform: --token-file FILE."  # noqa: S105 - a hint
 
 
 def handle(error: Exception, *, debug: bool) -> ExitCode | None:
-    """Tell people about ``error``; the exit code, or None if it is not ours to tell."""
+    """Print ``error``; return the exit code, or None if typer or Python handles it."""
     if isinstance(error, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError):
         return None
     if debug and not isinstance(error, CommandError | ConfigurationError):
         traceback.print_exception(error)
     if isinstance(error, BusbarError):
-        problem, fix, code = _explained(error)
+        problem, fix, code = _explain(error)
         show(problem, fix)
         return code
-    problem = f"{type(error).__name__}, which is a bug or something unforeseen."
-    fix = "Report it with the traceback above."
+    problem = f"Unexpected error: {type(error).__name__}."
+    fix = "Please report it with the traceback above."
     if not debug:
-        fix = f"The traceback is in {_kept(error)}; --debug shows it. Please report it."
+        fix = f"The traceback is in {_save_traceback(error)}; --debug shows it. Please report it."
     show(problem, fix)
     return ExitCode.UNEXPECTED
 
@@ -44,7 +44,7 @@ def show(problem: str, fix: str) -> None:
         console.print(f"[bold]fix:[/] {plain(_sentence(fix))}")
 
 
-def _explained(error: BusbarError) -> tuple[str, str, ExitCode]:
+def _explain(error: BusbarError) -> tuple[str, str, ExitCode]:
     from busbar.sdk import InvalidIntent, Problem, StillRunning, Unreachable  # noqa: PLC0415 - slow
 
     match error:
@@ -53,8 +53,8 @@ def _explained(error: BusbarError) -> tuple[str, str, ExitCode]:
         case ConfigurationError():
             return error.problem, error.fix, ExitCode.CONFIGURATION
         case Problem():
-            fix = error.fix or (_NO_TOKEN if error.status == _UNAUTHORIZED else "")
-            return str(error), fix, _of_status(error.status)
+            fix = error.fix or (_TOKEN_FIX if error.status == _UNAUTHORIZED else "")
+            return str(error), fix, _exit_code(error.status)
         case Unreachable():
             return str(error), error.fix, ExitCode.UNREACHABLE
         case StillRunning():
@@ -65,10 +65,10 @@ def _explained(error: BusbarError) -> tuple[str, str, ExitCode]:
             return str(error), "", ExitCode.UNEXPECTED
 
 
-def _of_status(status: int) -> ExitCode:
+def _exit_code(status: int) -> ExitCode:
     if status in _BAD_REQUESTS:
         return ExitCode.USAGE
-    if status in _BUSY:
+    if status in _UNAVAILABLE:
         return ExitCode.UNREACHABLE
     known = {
         _UNAUTHORIZED: ExitCode.CONFIGURATION,
@@ -79,7 +79,7 @@ def _of_status(status: int) -> ExitCode:
     return known.get(status, ExitCode.UNEXPECTED)
 
 
-def _kept(error: Exception) -> Path:
+def _save_traceback(error: Exception) -> Path:
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", prefix="busbar-error-", suffix=".txt", delete=False
     ) as file:
@@ -88,6 +88,6 @@ def _kept(error: Exception) -> Path:
 
 
 def _sentence(text: str) -> str:
-    """``text`` as a sentence: the services' own hints are clauses."""
+    """Return ``text`` as a sentence: the services' own hints are clauses."""
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

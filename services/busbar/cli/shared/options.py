@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,13 +15,24 @@ if TYPE_CHECKING:
 
     from busbar.runtime.core.settings import Settings
 
-_WITH_VALUE = ("--url", "--token-file", "--home")
+WaitOption = Annotated[bool, typer.Option(help="Wait for the result.")]
+TimeoutOption = Annotated[float, typer.Option(min=0, help="Maximum time to wait, in seconds.")]
+EventIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        help="The intent's id; using it again is the same intent.",
+        show_default="a new one",
+    ),
+]
+
+_OPTIONS_WITH_VALUE = ("--url", "--token-file", "--home")
 _FLAGS = ("--debug",)
 
 
 @dataclass(slots=True)
 class Options:
-    """What the global options say."""
+    """The values of the global options."""
 
     url: str | None = None
     token_file: Path | None = None
@@ -29,20 +40,20 @@ class Options:
     debug: bool = False
 
     def settings(self) -> "Settings":
-        """The settings, with ``--home`` over BUSBAR_HOME.
+        """Return the settings; ``--home`` overrides BUSBAR_HOME.
 
         Raises:
-            ConfigurationError: a setting does not fit.
+            ConfigurationError: a setting is invalid.
         """
         from busbar.runtime.core.settings import load_settings  # noqa: PLC0415 - loads pydantic
 
         return load_settings(**({} if self.home is None else {"home": self.home}))
 
     def gateway(self) -> str:
-        """The gateway's URL: ``--url``, or what the platform in the home folder wrote down.
+        """Return the gateway's URL: ``--url``, or the one registered in the home folder.
 
         Raises:
-            CommandError: neither is there.
+            CommandError: there is neither.
         """
         if self.url:
             return self.url
@@ -51,18 +62,18 @@ class Options:
             return str(json.loads((home / "run" / "gateway.json").read_text("utf-8"))["url"])
         except (OSError, ValueError, KeyError, TypeError):
             raise CommandError(
-                f"No platform has been started in {home}.",
+                f"No platform is running in {home}.",
                 fix="Start one with `busbar up`, or name a gateway with --url URL.",
                 code=ExitCode.UNREACHABLE,
             ) from None
 
     def token(self) -> "SecretStr":
-        """The bearer token: ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
+        """Return the bearer token: of ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
 
         Raises:
-            ConfigurationError: there is none, or others may read its file.
+            ConfigurationError: there is none, or other users can read its file.
         """
-        from busbar.cli.local.token import read_token  # noqa: PLC0415 - loads pydantic
+        from busbar.runtime.core.token import read_token  # noqa: PLC0415 - loads pydantic
 
         settings = self.settings()
         if self.token_file is None and settings.token is not None:
@@ -71,13 +82,13 @@ class Options:
 
 
 def options_of(context: typer.Context) -> Options:
-    """The global options of this call."""
+    """Return the global options of this call."""
     found = context.find_object(Options)
     return found if found is not None else Options()
 
 
-def hoisted(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` with the global options first, wherever they stood."""
+def hoist_global_options(arguments: Sequence[str]) -> list[str]:
+    """Return ``arguments`` with the global options first, wherever they stood."""
     first: list[str] = []
     rest: list[str] = []
     waiting = list(arguments)
@@ -85,9 +96,11 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
         argument = waiting.pop(0)
         if argument == "--":
             return [*first, *rest, argument, *waiting]
-        if argument in _WITH_VALUE and waiting:
+        if argument in _OPTIONS_WITH_VALUE and waiting:
             first += [argument, waiting.pop(0)]
-        elif argument in _FLAGS or argument.startswith(tuple(f"{name}=" for name in _WITH_VALUE)):
+        elif argument in _FLAGS or argument.startswith(
+            tuple(f"{name}=" for name in _OPTIONS_WITH_VALUE)
+        ):
             first.append(argument)
         else:
             rest.append(argument)

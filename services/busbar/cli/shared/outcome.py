@@ -1,4 +1,4 @@
-"""Publishing and then waiting: progress while it runs, the outcome, and the exit code for it."""
+"""Waits for operations: progress while they run, their results, and the exit code."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from busbar.sdk import Accepted, Client, StillRunning
 async def follow_all(
     client: Client, accepted: Sequence[Accepted], *, within: float, output: Output
 ) -> ExitCode:
-    """Wait (``within`` seconds) for every operation, print how it went, return the worst code."""
+    """Wait up to ``within`` seconds for all operations, print them, return the highest code."""
     views = await asyncio.gather(
         *(_follow(client, one, within=within, output=output) for one in accepted)
     )
@@ -53,7 +53,7 @@ async def _follow(
 
 
 def print_accepted(accepted: Sequence[Accepted], output: Output) -> None:
-    """Print what was accepted, for those who do not wait."""
+    """Print the operations that were accepted, without waiting for them."""
     if output is Output.JSON:
         print_json(accepted[0] if len(accepted) == 1 else list(accepted))
         return

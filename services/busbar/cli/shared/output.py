@@ -1,6 +1,6 @@
-"""Printing: tables for people, JSON for programs; foreign text never acts on a terminal.
+"""Output: tables for people, JSON for programs; text from elsewhere never controls the terminal.
 
-rich leaves colours out where the output is no terminal, or where NO_COLOR is set.
+rich omits colours where the output is not a terminal, or where NO_COLOR is set.
 """
 
 import json
@@ -19,7 +19,7 @@ from busbar.messages.views import OperationView
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-_UNBOUNDED = 10_000
+_UNLIMITED_COLUMNS = 10_000
 
 _COLOURS = {
     "succeeded": "green",
@@ -33,7 +33,7 @@ _COLOURS = {
 
 
 class Output(StrEnum):
-    """How to print."""
+    """Output formats."""
 
     TABLE = "table"
     JSON = "json"
@@ -45,23 +45,23 @@ OutputOption = Annotated[
 
 
 def console() -> Console:
-    """Standard output."""
+    """Return a console on standard output."""
     return Console(soft_wrap=True, highlight=False, emoji=False)
 
 
 def errors() -> Console:
-    """Standard error: errors and progress."""
+    """Return a console on standard error, for errors and progress."""
     return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def plain(value: object) -> str:
-    """``value`` as text that is neither markup nor a command to the terminal."""
+    """Return ``value`` as text, without markup or control characters."""
     text = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
     return escape(text)
 
 
 def coloured(status: str) -> str:
-    """``status`` in its colour."""
+    """Return ``status`` as markup in its colour."""
     colour = _COLOURS.get(status, "yellow")
     return f"[{colour}]{plain(status)}[/]"
 
@@ -72,12 +72,12 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any) -> None:
-    """Print ``value`` as one line of JSON, at once."""
+    """Print ``value`` as one line of JSON."""
     typer.echo(json.dumps(jsonable(value), ensure_ascii=False))
 
 
 def jsonable(value: Any) -> Any:
-    """``value`` with its models as plain JSON values."""
+    """Return ``value`` with its models as plain JSON values."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -88,21 +88,21 @@ def jsonable(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print ``rows``, whose cells are markup (:func:`plain`), under ``columns``."""
+    """Print ``rows`` under ``columns``; cells are markup (see :func:`plain`)."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        # What identifies a row stays in one piece, to be copied.
+        # The first column identifies the row: it is not wrapped, so that it can be copied.
         table.add_column(column, overflow="fold", no_wrap=column == columns[0])
     for row in rows:
         table.add_row(*row)
     out = Console(highlight=False, emoji=False)
     if not out.is_terminal:
-        out.width = _UNBOUNDED  # a file or a pipe has no edge
+        out.width = _UNLIMITED_COLUMNS  # a file or a pipe has no width
     out.print(table)
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
-    """Print names and values below each other; values that are empty are left out."""
+    """Print names and values in two columns, without empty values."""
     shown = {name: value for name, value in fields.items() if value not in ("", None, {}, [], ())}
     width = max(map(len, shown), default=0)
     out = console()
@@ -118,7 +118,7 @@ def _text(value: object) -> str:
 
 
 def print_operation(view: OperationView) -> None:
-    """Print how an operation went, and what to do if it did not go well."""
+    """Print the result of an operation, with violations and their fixes."""
     out = console()
     title = view.resource or view.intent.get("type") or "operation"
     detail = view.detail or view.reason

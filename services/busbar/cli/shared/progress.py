@@ -1,4 +1,4 @@
-"""Progress for what may take long: silent for the first seconds, then on standard error."""
+"""Progress of what may take long: nothing for the first seconds, then on standard error."""
 
 import asyncio
 from types import TracebackType
@@ -6,22 +6,20 @@ from typing import Self
 
 from busbar.cli.shared.output import errors, plain
 
-SILENT_SECONDS = 2.0
+DELAY_SECONDS = 2.0
 
 
-class Patience:
-    """Shows the last thing said, once two seconds have passed, while the block runs."""
+class DelayedStatus:
+    """Shows the last update, once ``delay`` seconds have passed, while the block runs."""
 
-    def __init__(self, *, silent: float = SILENT_SECONDS) -> None:
-        """Say nothing for ``silent`` seconds."""
-        self._silent = silent
+    def __init__(self, *, delay: float = DELAY_SECONDS) -> None:
+        self._delay = delay
         self._text = ""
         self._status = errors().status("")
         self._task: asyncio.Task[None] | None = None
         self._shown = False
 
     async def __aenter__(self) -> Self:
-        """Begin to wait."""
         self._task = asyncio.create_task(self._show())
         return self
 
@@ -31,19 +29,18 @@ class Patience:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the progress away again."""
         if self._task is not None:
             self._task.cancel()
         self._status.stop()
 
-    def say(self, text: str) -> None:
-        """What is being done now."""
+    def update(self, text: str) -> None:
+        """Set the text to show."""
         self._text = text
         if self._shown:
             self._status.update(plain(text))
 
     async def _show(self) -> None:
-        await asyncio.sleep(self._silent)
+        await asyncio.sleep(self._delay)
         self._shown = True
         self._status.update(plain(self._text))
         self._status.start()

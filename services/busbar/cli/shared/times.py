@@ -1,4 +1,4 @@
-"""Moments as people write them: RFC 3339, or how long ago."""
+"""Times on the command line: RFC 3339, or relative to now."""
 
 import re
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ _UNITS = {
 }
 
 
-def moment_of(text: str, *, now: datetime) -> datetime:
-    """The moment that ``text`` means: ``2026-01-31T12:00:00Z``, ``now``, ``10m ago``, ``2d``.
+def parse_time_argument(text: str, *, now: datetime) -> datetime:
+    """Return the time of ``text``: ``2026-01-31T12:00:00Z``, ``now``, ``10m ago``, ``2d``.
 
     Raises:
-        CommandError: it means none.
+        CommandError: it is not a valid time.
     """
     text = text.strip()
     if text == "now":
@@ -32,6 +32,6 @@ def moment_of(text: str, *, now: datetime) -> datetime:
         return parse_time(text)
     except (ValueError, OverflowError) as error:
         raise usage(
-            f"{text!r} is no moment.",
-            fix="Write 2026-01-31T12:00:00Z (Z or an offset), now, or 10m ago (s, m, h, d, w).",
+            f"{text!r} is not a valid time.",
+            fix="Write 2026-01-31T12:00:00Z (or with an offset), now, or 10m ago (s, m, h, d, w).",
         ) from error

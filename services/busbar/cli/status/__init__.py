@@ -1,1 +1,1 @@
-"""What ``busbar status`` shows: asked of every process, put side by side."""
+"""``busbar status``: readiness and metrics of every process, side by side."""

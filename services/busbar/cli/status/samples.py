@@ -1,24 +1,13 @@
-"""Reads what ``/metrics`` answers: the text format of Prometheus, as far as it is needed here.
+"""The samples that a process answers on ``/metrics``."""
 
-Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format.
-"""
-
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LABEL = re.compile(r'(?P<name>\w+)="(?P<value>(?:[^"\\]|\\.)*)"')
-_LINE = re.compile(
-    r"(?P<name>[a-zA-Z_:][\w:]*)"
-    r'(?:\{(?P<labels>(?:\w+="(?:[^"\\]|\\.)*",?)*)\})?'
-    r"\s+(?P<value>\S+)(?:\s+\d+)?"
-)
-_ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
+from prometheus_client.parser import text_string_to_metric_families
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One number."""
+    """One value of a metric."""
 
     name: str
     labels: dict[str, str]
@@ -27,12 +16,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What one process told of itself at one moment."""
+    """The samples of one scrape of one process."""
 
     found: tuple[Sample, ...]
 
     def values(self, name: str, **labels: str) -> list[float]:
-        """The values called ``name`` that have these ``labels``, and perhaps others."""
+        """Return the values of the metric ``name`` that have these ``labels``, among others."""
         return [
             one.value
             for one in self.found
@@ -40,16 +29,16 @@ class Samples:
         ]
 
     def total(self, name: str, **labels: str) -> float | None:
-        """Their sum; None if there is none."""
+        """Return the sum of the values; None if there are none."""
         values = self.values(name, **labels)
         return sum(values) if values else None
 
-    def most(self, name: str, **labels: str) -> float | None:
-        """The largest of them; None if there is none."""
+    def largest(self, name: str, **labels: str) -> float | None:
+        """Return the largest of the values; None if there are none."""
         return max(self.values(name, **labels), default=None)
 
-    def by(self, label: str, name: str) -> dict[str, float]:
-        """The sums of the values called ``name``, by what they have as ``label``."""
+    def total_by(self, label: str, name: str) -> dict[str, float]:
+        """Return the sum of the values of the metric ``name`` for each value of ``label``."""
         sums: dict[str, float] = {}
         for one in self.found:
             if one.name == name and label in one.labels:
@@ -58,25 +47,15 @@ class Samples:
 
 
 def parse(text: str) -> Samples:
-    """The samples in ``text``; lines that are none are passed over."""
-    return Samples(tuple(_samples(text)))
+    """Parse the text format of Prometheus.
 
-
-def _samples(text: str) -> Iterator[Sample]:
-    for line in text.split("\n"):  # and at no other of the ends that Unicode has
-        found = None if line.startswith("#") else _LINE.fullmatch(line.strip())
-        if found is None:
-            continue
-        try:
-            value = float(found["value"])
-        except ValueError:
-            continue
-        labels = {
-            label["name"]: _unescaped(label["value"])
-            for label in _LABEL.finditer(found["labels"] or "")
-        }
-        yield Sample(found["name"], labels, value)
-
-
-def _unescaped(value: str) -> str:
-    return re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), value)
+    Raises:
+        ValueError: it is something else.
+    """
+    return Samples(
+        tuple(
+            Sample(sample.name, sample.labels, sample.value)
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        )
+    )

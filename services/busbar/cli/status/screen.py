@@ -1,4 +1,4 @@
-"""Draws the picture for people, and writes it for programs."""
+"""Renders the status for people, and converts it for programs."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -9,89 +9,91 @@ from rich.table import Table
 from rich.text import Text
 
 from busbar.cli.shared.output import plain
-from busbar.cli.status.picture import Flow, Picture, Process
+from busbar.cli.status.overview import Outcomes, Overview, ProcessStatus
 
 UNKNOWN = "-"
-LAG_SECONDS, TASK_SECONDS, GUARD_SECONDS = 10.0, 60.0, 5.0
-"""From here on somebody should look; the numbers are drawn in yellow."""
+WARN_LAG_SECONDS, WARN_TASK_SECONDS, WARN_GUARD_SECONDS = 10.0, 60.0, 5.0
+"""Values from which on a number is shown in yellow."""
 
-WIDE = 118
-"""Columns of the terminal from which on everything fits beside each other."""
+WIDE_COLUMNS = 118
+"""Width of a terminal that fits every column."""
 
-Cell = Callable[[Process], str]
+CellText = Callable[[ProcessStatus], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column; one that is no ``must`` is left out where it does not fit."""
+    """A column; only those with ``always`` are shown in narrow terminals."""
 
     name: str
-    cell: Cell
-    must: bool = True
+    cell: CellText
+    always: bool = True
 
 
 _COLUMNS: Final = (
     _Column("process", lambda one: f"[bold]{plain(one.name)}[/]"),
     _Column("", lambda one: "[green]ready[/]" if one.ready else "[red]not ready[/]"),
     _Column("records/s", lambda one: _number(one.records_per_second)),
-    _Column("lag", lambda one: _seconds(one.lag_seconds, warn=LAG_SECONDS)),
-    _Column("behind", lambda one: _count(one.lag_records), must=False),
+    _Column("lag", lambda one: _seconds(one.lag_seconds, warn=WARN_LAG_SECONDS)),
+    _Column("behind", lambda one: _count(one.lag_records), always=False),
     _Column("parked", lambda one: _count(one.parked_sequences, bad=True)),
-    _Column("retries/s", lambda one: _number(one.retries_per_second, bad=True), must=False),
-    _Column("published/s", lambda one: _number(one.published_per_second), must=False),
+    _Column("retries/s", lambda one: _number(one.retries_per_second, bad=True), always=False),
+    _Column("published/s", lambda one: _number(one.published_per_second), always=False),
     _Column("unpublished", lambda one: _count(one.backlog_events)),
-    _Column("running", lambda one: _count(one.tasks_running), must=False),
+    _Column("running", lambda one: _count(one.tasks_running), always=False),
     _Column("due", lambda one: _count(one.tasks_due)),
-    _Column("oldest", lambda one: _seconds(one.oldest_due_seconds, warn=TASK_SECONDS)),
-    _Column("guard", lambda one: _seconds(one.guard_lag_seconds, warn=GUARD_SECONDS), must=False),
+    _Column("oldest", lambda one: _seconds(one.oldest_due_seconds, warn=WARN_TASK_SECONDS)),
+    _Column(
+        "guard", lambda one: _seconds(one.guard_lag_seconds, warn=WARN_GUARD_SECONDS), always=False
+    ),
 )
 
 
-def drawn(found: Picture, *, width: int = WIDE) -> RenderableType:
-    """One screen, for a terminal of ``width`` columns."""
+def render(found: Overview, *, width: int = WIDE_COLUMNS) -> RenderableType:
+    """Return one screen, for a terminal of ``width`` columns."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    columns = [column for column in _COLUMNS if column.must or width >= WIDE]
+    columns = [column for column in _COLUMNS if column.always or width >= WIDE_COLUMNS]
     for number, column in enumerate(columns):
         table.add_column(column.name, justify="right" if number > 1 else "left", no_wrap=True)
     for process in found.processes:
         table.add_row(*(column.cell(process) for column in columns))
-    return Group(table, Text(""), _flows(found), *_notes(found))
+    return Group(table, Text(""), _outcome_table(found), *_notes(found))
 
 
-def as_json(found: Picture) -> dict[str, Any]:
-    """The same for programs; seconds and events a second, null for what is not known."""
+def as_json(found: Overview) -> dict[str, Any]:
+    """Return the status as JSON: seconds, events per second, null for unknown values."""
     return asdict(found)
 
 
-def _flows(found: Picture) -> Table:
+def _outcome_table(found: Overview) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, flow in (
+    for name, outcomes in (
         ("decisions", found.decisions),
         ("operations", found.operations),
         ("webhooks", found.webhooks),
     ):
-        table.add_row(f"[dim]{name}[/]", _flow(flow))
+        table.add_row(f"[dim]{name}[/]", _outcome_line(outcomes))
     return table
 
 
-def _flow(flow: Flow) -> str:
-    if not flow.total:
-        return "[dim]none yet[/]" if flow.known else UNKNOWN
+def _outcome_line(outcomes: Outcomes) -> str:
+    if not outcomes.total:
+        return "[dim]none yet[/]" if outcomes.known else UNKNOWN
     return "   ".join(
-        f"{plain(outcome)} [bold]{_number(flow.per_second.get(outcome))}[/]/s"
-        f" [dim]({_count(total)} in all)[/]"
-        for outcome, total in sorted(flow.total.items())
+        f"{plain(outcome)} [bold]{_number(outcomes.per_second.get(outcome))}[/]/s"
+        f" [dim]({_count(total)} total)[/]"
+        for outcome, total in sorted(outcomes.total.items())
     )
 
 
-def _notes(found: Picture) -> Iterator[RenderableType]:
-    """What keeps processes from being ready, and what this screen cannot show."""
+def _notes(found: Overview) -> Iterator[RenderableType]:
+    """List why processes are not ready, and which have no metrics."""
     for one in found.processes:
         if one.problem:
             yield Text.from_markup(f"[red]{plain(one.name)}[/]: {plain(one.problem)}")
         elif one.lag_seconds is None and one.records_per_second is None:
             yield Text.from_markup(
-                f"[yellow]{plain(one.name)}[/]: it gives no metrics (BUSBAR_METRICS is false)"
+                f"[yellow]{plain(one.name)}[/]: it exposes no metrics (BUSBAR_METRICS is false)"
             )
 
 

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-import os
 import secrets
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.private_file import ensure_private_file
 
 _NONCE = 12
 _KEY = 32
@@ -54,7 +54,8 @@ def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
         ConfigurationError: the key is not 32 bytes of base64, or its file is readable by others.
     """
     if key is None:
-        key = SecretStr(private_file(home / "data.key", secrets.token_bytes(_KEY)))
+        fresh = base64.b64encode(secrets.token_bytes(_KEY)).decode()
+        key = SecretStr(ensure_private_file(home / "data.key", fresh))
     return read_cipher(key)
 
 
@@ -74,27 +75,3 @@ def read_cipher(key: SecretStr) -> Cipher:
             fix="Make one with: head -c 32 /dev/urandom | base64",
         )
     return Cipher(raw)
-
-
-def private_file(path: Path, fresh: bytes) -> str:
-    """The text of the 0600 file at ``path``, made from ``fresh`` (as base64) if it is not there.
-
-    Raises:
-        ConfigurationError: others may read the file.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written aside and linked into place: two services starting at once agree on one content.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(base64.b64encode(fresh) + b"\n")
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"{path} can be read by others.", fix=f"Run: chmod 600 {path}")
-    return path.read_text(encoding="ascii").strip()

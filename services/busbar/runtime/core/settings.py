@@ -1,4 +1,4 @@
-"""Settings, read once from the environment (and ``.env``); names start with ``BUSBAR_``."""
+"""Settings, read once from the environment and ``.env``; names start with ``BUSBAR_``."""
 
 import os
 from pathlib import Path
@@ -19,47 +19,55 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(
-        default=Path(".busbar"), description="Where state, keys and logs are kept (mode 0700)."
+        default=Path(".busbar"),
+        description="Folder of the platform's state, keys and logs (mode 0700).",
     )
     kafka_bootstrap_servers: str | None = Field(
         default=None,
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "BUSBAR_KAFKA_BOOTSTRAP_SERVERS"),
-        description="host:port, comma-separated. Unset: `busbar up` starts a broker of its own.",
+        description="Kafka brokers, as comma-separated host:port. If unset, `busbar up` starts a "
+        "broker.",
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="postgresql://role:password@host/database. Unset: a SQLite file a service.",
+        description="PostgreSQL database of the services, as "
+        "postgresql://role:password@host/database. If unset, each service keeps a SQLite file in "
+        "the home.",
     )
     database_owner_url: SecretStr | None = Field(
         default=None,
-        description="The same database as the role that owns the tables; only migrating reads it.",
+        description="The same database, with the role that owns the tables. Only migrations use "
+        "it.",
     )
     database_connections: int = Field(
         default=8,
         ge=2,
         le=100,
-        description="Connections that a process may have to PostgreSQL at once.",
+        description="Maximum number of PostgreSQL connections of a process.",
     )
     promises: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
-        description="Folders of promise files, separated by ':'; replaces the shipped ones.",
+        description="Folders with promise files, separated by ':'. They replace the built-in "
+        "promises.",
     )
     policies: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
-        description="Folders of rule files, separated by ':'; replaces the shipped ones.",
+        description="Folders with rule files, separated by ':'. They replace the built-in rules.",
     )
-    http_host: str = Field(default="127.0.0.1", description="Address the service listens on.")
+    http_host: str = Field(
+        default="127.0.0.1", description="Address that services listen on for HTTP."
+    )
     http_port: int = Field(
         default=0,
         ge=0,
         le=65535,
-        description="Port of `busbar run`, but for the gateway; 0 takes a free one.",
+        description="HTTP port of `busbar run`, except for the gateway. 0 picks a free port.",
     )
     gateway_port: int = Field(
         default=8642,
         ge=0,
         le=65535,
-        description="Port of the gateway, however it is started.",
+        description="HTTP port of the gateway. 0 picks a free port.",
     )
     instances: int = Field(
         default=1,
@@ -79,65 +87,86 @@ class Settings(BaseSettings):
             "rebalance."
         ),
     )
-    audit_url: str | None = Field(default=None, description="Where the gateway reaches audit.")
+    audit_url: str | None = Field(default=None, description="URL of audit, for the gateway.")
     token: SecretStr | None = Field(
-        default=None, description="Bearer token of the gateway. Unset: <home>/token (0600)."
+        default=None,
+        description="Bearer token of the gateway. If unset, it is kept in <home>/token (mode "
+        "0600).",
     )
     data_key: SecretStr | None = Field(
         default=None,
-        description="32 bytes, base64: seals secrets and dead letters. Unset: <home>/data.key.",
+        description="Key that encrypts secrets and dead letters: 32 bytes in base64. If unset, it "
+        "is "
+        "kept in <home>/data.key (mode 0600).",
     )
     lease_seconds: float = Field(
-        default=5.0, gt=0, le=60, description="How long a worker owns a task between heartbeats."
+        default=5.0,
+        gt=0,
+        le=60,
+        description="Duration of a task's lease, in seconds: another instance takes the task over "
+        "that "
+        "long after its last heartbeat.",
     )
     batch_records: int = Field(
-        default=500, ge=1, le=10_000, description="Records handled in one transaction at the most."
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Maximum number of records handled in one transaction.",
     )
     handler_attempts: int = Field(
         default=5,
         ge=1,
         le=100,
-        description="Tries of a failing message before its ordering key is parked.",
+        description="Attempts to handle a message before its ordering key is parked.",
     )
     intake_backlog: int = Field(
         default=1000,
         ge=0,
-        description="Undecided intents from which on the gateway looks at their lag.",
+        description="Backpressure: the gateway rejects new intents with status 429 if more than "
+        "this "
+        "number of intents are undecided and the oldest exceeds the lag below.",
     )
     intake_lag_seconds: float = Field(
         default=60.0,
         ge=0,
-        description="With so many, and the oldest older than this, new intents get a 429.",
+        description="Backpressure: maximum age of the oldest undecided intent, in seconds.",
     )
     webhook_allow_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("127.0.0.0/8", "::1/128"),
-        description="Private networks that webhooks may reach, comma-separated.",
+        description="Private networks that webhooks may reach, comma-separated. Public addresses "
+        "are "
+        "always allowed.",
     )
     webhook_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(5, 30, 120, 600, 3600, 10800, 21600, 43200),
-        description="Waits between webhook attempts, comma-separated seconds.",
+        description="Delays between the attempts to deliver a webhook, in comma-separated seconds.",
     )
     metrics: bool = Field(
         default=True,
-        description="Whether services give their metrics to whoever asks for /metrics.",
+        description="Whether services expose metrics on /metrics, without authentication.",
     )
     otlp_endpoint: str | None = Field(
         default=None,
         validation_alias=AliasChoices("BUSBAR_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="Collector that traces are sent to over HTTP, as http://127.0.0.1:4318. "
-        "Unset: no traces.",
+        description="OpenTelemetry collector for traces (OTLP over HTTP), such as "
+        "http://127.0.0.1:4318. If unset, tracing is off.",
     )
     trace_sample: float = Field(
         default=1.0,
         ge=0,
         le=1,
-        description="Share of traces that is kept where the producer has not decided.",
+        description="Share of traces that are sampled, from 0 to 1, unless the producer has "
+        "decided.",
     )
     log_level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="What is logged."
+        default="INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Minimum level of log events.",
     )
     log_format: str = Field(
-        default="json", pattern="^(json|console)$", description="One JSON object a line, or text."
+        default="json",
+        pattern="^(json|console)$",
+        description="Format of log events: one JSON object per line, or text.",
     )
 
     @field_validator("database_url", "database_owner_url", "otlp_endpoint", mode="before")
@@ -160,18 +189,18 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
     def promise_folders(self) -> tuple[Path, ...]:
-        """The folders that promises are read from."""
+        """Return the folders that promises are read from."""
         return self.promises or (asset("contracts/promises"),)
 
     def policy_folders(self) -> tuple[Path, ...]:
-        """The folders that rules are read from."""
+        """Return the folders that rules are read from."""
         return self.policies or (asset("contracts/policies"),)
 
     def bootstrap(self) -> str:
-        """The Kafka bootstrap servers.
+        """Return the Kafka bootstrap servers.
 
         Raises:
-            ConfigurationError: none are set.
+            ConfigurationError: there are none.
         """
         if not self.kafka_bootstrap_servers:
             raise ConfigurationError(
@@ -181,7 +210,7 @@ class Settings(BaseSettings):
         return self.kafka_bootstrap_servers
 
     def private_home(self) -> Path:
-        """The home folder, made if it is not there, readable by its owner only."""
+        """Return the home folder; create it, accessible by its owner only, if it is missing."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.home
 
@@ -190,7 +219,7 @@ def load_settings(**overrides: object) -> Settings:
     """Read the settings.
 
     Raises:
-        ConfigurationError: a variable has a value that does not fit; the error names it.
+        ConfigurationError: a value is invalid; the error names its variable.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself

@@ -1,10 +1,8 @@
 """Opening the secret table: a SQLite file of its own, or a schema of its own in PostgreSQL."""
 
 import asyncio
-import fcntl
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +15,7 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.core.locks import FileLock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations
 from busbar.runtime.secrets.store import BEGIN, READING, SecretStore
@@ -52,7 +51,7 @@ def secrets_of(
 
 
 def _sqlite(path: Path) -> AsyncEngine:
-    with _alone(path.with_suffix(".lock")):
+    with FileLock(path.with_suffix(".lock")):
         path.touch(mode=0o600)  # before SQLite opens it: -wal and -shm take over the mode
         if path.stat().st_mode & 0o077:
             raise ConfigurationError(
@@ -81,15 +80,6 @@ def _sqlite(path: Path) -> AsyncEngine:
         connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, READING))
 
     return engine
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep every other process out of here."""
-    path.touch(mode=0o600)
-    with path.open("w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 async def _postgres(url: str) -> AsyncEngine:

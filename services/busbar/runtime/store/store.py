@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from busbar.kernel.clock import Clock
+from busbar.runtime.core.locks import FileLock
 from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import ClaimTarget
@@ -62,7 +63,7 @@ class Store:
         writer: AsyncEngine,
         reader: AsyncEngine,
         clock: Clock,
-        lock: Any,
+        lock: FileLock | None,
         dialect: Dialect,
     ) -> None:
         """Use :func:`open_store`."""
@@ -236,7 +237,7 @@ class Store:
         await self._writer.dispose()
         await self._reader.dispose()
         if self._file_lock is not None:
-            self._file_lock.close()
+            self._file_lock.release()
 
 
 @asynccontextmanager

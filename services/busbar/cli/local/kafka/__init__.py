@@ -1,20 +1,20 @@
-"""Kafka for `busbar up`, the demo and the tests: the first way to get a broker that works here."""
+"""Kafka brokers for `busbar up`, the demo and the tests; :func:`provide` picks one."""
 
 from pathlib import Path
 
+from busbar.cli.local.kafka import cluster
 from busbar.cli.local.kafka import jars as jar_store
-from busbar.cli.local.kafka import wire
-from busbar.cli.local.kafka.broker import Broker, GivenBroker, Progress, quiet
+from busbar.cli.local.kafka.broker import Broker, ExternalBroker, Progress, quiet
 from busbar.cli.local.kafka.docker import DockerKafka
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.kafka.server import KafkaServer
 from busbar.kernel.errors import ConfigurationError
 
-__all__ = ["Broker", "DockerKafka", "GivenBroker", "KafkaServer", "Progress", "provide"]
+__all__ = ["Broker", "DockerKafka", "ExternalBroker", "KafkaServer", "Progress", "provide"]
 
-_GET_ONE = (
-    "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), or start a Docker"
-    " engine, or name a broker in KAFKA_BOOTSTRAP_SERVERS=host:port."
+_INSTALL_HINT = (
+    "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), start a Docker"
+    " engine, or name a broker: KAFKA_BOOTSTRAP_SERVERS=host:port."
 )
 
 
@@ -29,20 +29,19 @@ def provide(
     search_path: str | None = None,
     on_progress: Progress = quiet,
 ) -> Broker:
-    """A broker that answers: the ``bootstrap`` servers, else the jars here, else Docker.
+    """Return a broker that answers: ``bootstrap`` if given, else from jars, else in Docker.
 
-    ``home`` keeps what has to be kept (``<home>/kafka``); records go to ``data_dir``, if not
-    given to ``<home>/kafka/data``. ``java_home`` is JAVA_HOME, ``search_path`` replaces the PATH.
-    The caller stops what it gets.
+    Files are kept in ``<home>/kafka``, records in ``data_dir`` (default ``<home>/kafka/data``).
+    ``java_home`` is JAVA_HOME; ``search_path`` replaces the PATH. The caller stops the broker.
 
     Raises:
-        ConfigurationError: the servers do not answer, or nothing to start one with was found, or
-            the broker did not start.
+        ConfigurationError: ``bootstrap`` does not answer, there is nothing to run a broker with,
+            or the broker did not start.
     """
     if bootstrap:
         check_reachable(bootstrap)
-        return GivenBroker(bootstrap)
-    broker = _find(
+        return ExternalBroker(bootstrap)
+    broker = _choose_broker(
         home,
         port=port,
         data_dir=data_dir or home / "kafka" / "data",
@@ -56,26 +55,26 @@ def provide(
 
 
 def check_reachable(bootstrap: str) -> None:
-    """Return when one of the comma-separated ``host:port`` answers as Kafka does.
+    """Return if one of the comma-separated ``host:port`` answers as Kafka.
 
     Raises:
-        ConfigurationError: none does; it says why for each.
+        ConfigurationError: none does; the error says why for each.
     """
     problems = []
     for address in filter(None, map(str.strip, bootstrap.split(","))):
         try:
-            wire.speaks_kafka(address)
+            cluster.check(address)
         except (OSError, ValueError) as error:
             problems.append(f"{address} ({error})")
         else:
             return
     raise ConfigurationError(
         f"No Kafka broker answers at {', '.join(problems) or bootstrap!r}.",
-        fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start its own.",
+        fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start a broker.",
     )
 
 
-def _find(
+def _choose_broker(
     home: Path,
     *,
     port: int,
@@ -87,7 +86,7 @@ def _find(
 ) -> Broker:
     source = jar_store.locate(home)
     java = find_java(java_home=java_home, search_path=search_path)
-    jars = jar_store.present(source)
+    jars = jar_store.find(source)
     missing = [] if java.usable else [java]
     if java.usable and jars is None:
         maven = find_maven(search_path=search_path)
@@ -102,5 +101,5 @@ def _find(
     docker = find_docker(search_path=search_path)
     if docker.usable:
         return DockerKafka(port=port, search_path=search_path, on_progress=on_progress)
-    looked_for = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
-    raise ConfigurationError(f"Nothing here can run Kafka. {looked_for}.", fix=_GET_ONE)
+    problems = "; ".join(f"{tool.name}: {tool.problem}" for tool in (*missing, docker))
+    raise ConfigurationError(f"Kafka cannot run here. {problems}.", fix=_INSTALL_HINT)

@@ -1,10 +1,10 @@
-"""What every way of getting a Kafka broker offers, and a broker that is somebody else's."""
+"""The interface of a Kafka broker, and a broker that is managed elsewhere."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 Progress = Callable[[str, float], None]
-"""Told what is being waited for and for how many seconds; called at least every two seconds."""
+"""Called with what is being waited for and the seconds so far, at least every two seconds."""
 
 
 def quiet(_text: str, _seconds: float) -> None:
@@ -16,36 +16,36 @@ class Broker(Protocol):
 
     @property
     def bootstrap(self) -> str:
-        """``host:port``, comma-separated; known once it was started."""
+        """``host:port``, comma-separated; known once the broker was started."""
         ...
 
     @property
     def pid(self) -> int | None:
-        """The broker's process, or None: not running, or not a process of this machine."""
+        """The broker's process id; None if it does not run, or not as a process of this machine."""
         ...
 
     def start(self) -> None:
-        """Return when the broker answers.
+        """Start the broker and return when it answers.
 
         Raises:
-            ConfigurationError: it cannot run here; the sentence says why.
+            ConfigurationError: it cannot run here; the error says why.
         """
         ...
 
     def stop(self) -> None:
-        """Return when the broker is gone. Stopping twice is fine."""
+        """Stop the broker and return when it has ended. Stopping twice is fine."""
         ...
 
 
-class GivenBroker:
-    """Servers that somebody else runs: never started or stopped by us."""
+class ExternalBroker:
+    """Brokers that are managed elsewhere: never started or stopped here."""
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.pid: int | None = None
 
     def start(self) -> None:
-        """Nothing to do: it runs, or somebody else must start it."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing to do: it is not ours."""
+        """Do nothing."""

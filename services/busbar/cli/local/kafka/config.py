@@ -1,4 +1,4 @@
-"""The files that a single-node broker reads.
+"""The configuration files of a single-node broker.
 
 Settings: https://kafka.apache.org/documentation/#brokerconfigs
 """
@@ -10,9 +10,9 @@ from busbar.cli.local.kafka.ports import LOOPBACK
 
 _PRINTABLE = range(0x20, 0x7F)
 _A_DECADE_IN_MINUTES = 10 * 365 * 24 * 60
-# How topics and groups behave, wherever the broker runs.
+# Settings of topics and groups, wherever the broker runs.
 _TOPIC_RULES = {
-    # A topic exists because a promise or a service says so, never because of a typing mistake.
+    # Topics are created by promises and services only, never by a typing error.
     "auto.create.topics.enable": "false",
     "delete.topic.enable": "true",
     # One node: nothing can be replicated.
@@ -28,10 +28,10 @@ _TOPIC_RULES = {
     "offsets.topic.num.partitions": "8",
     "transaction.state.log.num.partitions": "4",
     "share.coordinator.state.topic.num.partitions": "4",
-    # Facts are the record of what happened: they go only where a topic says how long it keeps.
+    # Facts are kept permanently; only topics with a retention of their own expire.
     "log.retention.ms": "-1",
     "log.retention.bytes": "-1",
-    # A laptop that was closed for a month must go on where it stopped, not start over.
+    # A laptop that was closed for a month must resume at its offsets, not start over.
     "offsets.retention.minutes": str(_A_DECADE_IN_MINUTES),
     "message.max.bytes": "1048588",
     "group.initial.rebalance.delay.ms": "0",
@@ -56,22 +56,22 @@ _NODE = {
 
 
 def topic_rules() -> dict[str, str]:
-    """The settings that say how topics and groups behave."""
+    """Return the settings of topics and groups, which hold wherever the broker runs."""
     return dict(_TOPIC_RULES)
 
 
 def server_properties(
     *, port: int, controller_port: int, logs: Path, listeners: Mapping[int, int] = {}
 ) -> str:
-    """The broker's settings: it listens on loopback only and keeps its records in ``logs``.
+    """Return the broker's settings: it listens on loopback only and keeps records in ``logs``.
 
-    ``listeners`` are further ports, each with the one that clients who come by it are sent to.
+    ``listeners`` maps further ports to the ports that are advertised to their clients.
     """
     names = [f"MORE{number}" for number in range(len(listeners))]
     protocols = [_NODE["listener.security.protocol.map"], *(f"{name}:PLAINTEXT" for name in names)]
     listening = [f"{name}://{LOOPBACK}:{own}" for name, own in zip(names, listeners, strict=True)]
-    told = zip(names, listeners.values(), strict=True)
-    advertised = [f"{name}://{LOOPBACK}:{other}" for name, other in told]
+    advertised_ports = zip(names, listeners.values(), strict=True)
+    advertised = [f"{name}://{LOOPBACK}:{other}" for name, other in advertised_ports]
     settings = {
         **_NODE,
         **_TOPIC_RULES,
@@ -91,7 +91,7 @@ def server_properties(
 
 
 def log4j2_properties() -> str:
-    """At most 40 MB of logs in the file that the system property ``busbar.log`` names."""
+    """Return a log configuration: at most 40 MB in the file that ``busbar.log`` names."""
     return """\
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = file
@@ -111,7 +111,7 @@ appender.file.strategy.max = 3
 
 
 def _escape(value: str) -> str:
-    """As java.util.Properties reads it: backslashes doubled, no character beyond ASCII."""
+    """Escape ``value`` for java.util.Properties: backslashes doubled, ASCII only."""
     units = value.replace("\\", "\\\\").encode("utf-16-be")
     pairs = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
     return "".join(chr(unit) if unit in _PRINTABLE else f"\\u{unit:04x}" for unit in pairs)

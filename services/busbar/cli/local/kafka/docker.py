@@ -1,7 +1,7 @@
 """A broker in a Docker container, for machines that have an engine but no Java or Maven.
 
-It goes through testcontainers, a development dependency. Its records live as long as the
-container: what has to last needs Java here, or a broker of your own.
+It needs testcontainers, a development dependency. Its records live as long as the container:
+for lasting data use Java, or a broker of your own.
 """
 
 import importlib
@@ -11,15 +11,15 @@ from typing import Any
 
 from busbar.cli.local.kafka import config
 from busbar.cli.local.kafka.broker import Progress, quiet
-from busbar.cli.local.kafka.probe import GET_JAVA, GET_MAVEN, find_docker
+from busbar.cli.local.kafka.probe import INSTALL_JAVA, INSTALL_MAVEN, find_docker
 from busbar.kernel.errors import BusbarError, ConfigurationError
 
-_PATIENCE = 180
-_INSTEAD = f"Or do without Docker. {GET_JAVA} {GET_MAVEN}"
+_START_TIMEOUT_SECONDS = 180
+_WITHOUT_DOCKER = f"Or do without Docker. {INSTALL_JAVA} {INSTALL_MAVEN}"
 
 
 class DockerKafka:
-    """A broker in a container; ``port`` 0 takes a free one. ``image`` None: testcontainers' own."""
+    """A broker in a container; ``port`` 0 picks a free one, ``image`` None the default image."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class DockerKafka:
         self._port = port
         self._image = image
         self._search_path = search_path
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._monotonic = monotonic
         self._container: Any = None
 
@@ -42,7 +42,7 @@ class DockerKafka:
         """``host:port``, as the engine published it.
 
         Raises:
-            BusbarError: it was not started.
+            BusbarError: the broker was not started.
         """
         if self._container is None:
             raise BusbarError("The broker has no port yet: start it first.")
@@ -50,36 +50,37 @@ class DockerKafka:
 
     @property
     def pid(self) -> int | None:
-        """None: the broker is a process of the engine, not of this machine."""
+        """None: the broker is a process of the engine."""
         return None
 
     def start(self) -> None:
-        """Return when the broker answers.
+        """Start the container and return when the broker answers.
 
         Raises:
-            ConfigurationError: testcontainers or a running engine is missing, or the container
-                did not start.
+            ConfigurationError: testcontainers or a running engine is missing, or the container did
+                not start.
         """
         if self._container is not None:
             return
         engine = find_docker(search_path=self._search_path)
         if not engine.usable:
             raise ConfigurationError(
-                f"Kafka cannot run in Docker: {engine.problem}.", fix=f"{engine.fix} {_INSTEAD}"
+                f"Kafka cannot run in Docker: {engine.problem}.",
+                fix=f"{engine.fix} {_WITHOUT_DOCKER}",
             )
-        container = self._build(_load())
+        container = self._build(_import_testcontainers())
         started = self._monotonic()
-        self._tell("starting Kafka in Docker (the first time it fetches the image)", 0.0)
+        self._on_progress("starting Kafka in Docker (the first start fetches the image)", 0.0)
         try:
-            container.start(timeout=_PATIENCE)
+            container.start(timeout=_START_TIMEOUT_SECONDS)
         except Exception as error:
             container.stop()
             raise ConfigurationError(
                 f"Kafka did not start in Docker: {error}.",
-                fix=f"Look at `docker ps -a`. {_INSTEAD}",
+                fix=f"Look at `docker ps -a`. {_WITHOUT_DOCKER}",
             ) from error
         self._container = container
-        self._tell(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
+        self._on_progress(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
 
     def stop(self) -> None:
         """Remove the container, and its records with it."""
@@ -97,12 +98,12 @@ class DockerKafka:
         return container
 
 
-def _load() -> Any:
-    """The Kafka module of testcontainers, which an installed busbar does not bring along."""
+def _import_testcontainers() -> Any:
+    """Return the Kafka module of testcontainers, which may not be installed."""
     try:
         return importlib.import_module("testcontainers.community.kafka")
     except ImportError as error:
         raise ConfigurationError(
             "Kafka cannot run in Docker: the Python package testcontainers is not installed.",
-            fix=f"Install it: pip install 'testcontainers>=4.15'. {_INSTEAD}",
+            fix=f"Install it: pip install 'testcontainers>=4.15'. {_WITHOUT_DOCKER}",
         ) from error

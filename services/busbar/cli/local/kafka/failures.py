@@ -1,15 +1,15 @@
-"""Why a broker did not start, read from what it left behind."""
+"""Reasons why a broker did not start, read from its output and log."""
 
 import re
 from pathlib import Path
 
 from busbar.kernel.errors import ConfigurationError
 
-_IN_USE = re.compile(r"Address already in use")
-_BIND = re.compile(r"failed to bind to [^\s:]*:(?P<port>\d+)")
+_PORT_IN_USE = re.compile(r"Address already in use")
+_BIND_FAILURE = re.compile(r"failed to bind to [^\s:]*:(?P<port>\d+)")
 _LOCKED = re.compile(r"Failed to acquire lock on file \.lock in")
 _KNOWN = (
-    (re.compile(r"No space left on device"), "The disk is full.", "Make room on it."),
+    (re.compile(r"No space left on device"), "The disk is full.", "Free some space."),
     (
         re.compile(r"OutOfMemoryError|Cannot allocate memory|insufficient memory"),
         "There is not enough memory for it.",
@@ -17,14 +17,14 @@ _KNOWN = (
     ),
     (
         re.compile(r"Permission denied|AccessDeniedException"),
-        "It may not write its files.",
-        "Give the folder to the user who starts it.",
+        "It has no permission to write its files.",
+        "Make the folder writable for the user who starts it.",
     ),
 )
 _CAUSE = re.compile(r"^(?:Caused by: )?[\w.$]+(?:Exception|Error): (?P<what>.+)$", re.MULTILINE)
 _ERROR = re.compile(r"^\S+ (?:ERROR|FATAL) (?P<what>.+)$", re.MULTILINE)
-_CHATTER = re.compile(r"^Picked up |^\S.*\bwarning: |^SLF4J: ")
-_LONGEST = 300
+_NOISE = re.compile(r"^Picked up |^\S.*\bwarning: |^SLF4J: ")
+_MAX_REASON_CHARS = 300
 
 
 class PortInUse(ConfigurationError):
@@ -33,13 +33,13 @@ class PortInUse(ConfigurationError):
     def __init__(self, port: int) -> None:
         super().__init__(
             f"Kafka cannot start: port {port} on 127.0.0.1 is in use by another process.",
-            fix="Stop that process, or choose another port (0 takes a free one).",
+            fix="Stop that process, or choose another port (0 picks a free one).",
         )
         self.port = port
 
 
-def locked(data: Path) -> ConfigurationError:
-    """The error for a folder that another broker works on."""
+def folder_in_use(data: Path) -> ConfigurationError:
+    """Return the error for a folder that another broker uses."""
     return ConfigurationError(
         f"Kafka cannot start: another broker uses the folder {data}.",
         fix="Stop that broker (perhaps another `busbar up`), or choose another folder.",
@@ -47,12 +47,12 @@ def locked(data: Path) -> ConfigurationError:
 
 
 def explain(text: str, *, port: int, data: Path, log: Path) -> ConfigurationError:
-    """The error for a broker that ended while starting and printed and logged ``text``."""
-    if _IN_USE.search(text):
-        named = _BIND.search(text)
+    """Return the error for a broker that ended while starting, after printing ``text``."""
+    if _PORT_IN_USE.search(text):
+        named = _BIND_FAILURE.search(text)
         return PortInUse(int(named["port"]) if named else port)
     if _LOCKED.search(text):
-        return locked(data)
+        return folder_in_use(data)
     for pattern, problem, fix in _KNOWN:
         if pattern.search(text):
             return ConfigurationError(
@@ -64,8 +64,8 @@ def explain(text: str, *, port: int, data: Path, log: Path) -> ConfigurationErro
 
 
 def reason(text: str) -> str:
-    """The likeliest cause in ``text``: an exception, else an error, else the first line."""
+    """Return the likeliest cause in ``text``: an exception, else an error, else the first line."""
     found = _CAUSE.search(text) or _ERROR.search(text)
-    lines = [line for line in text.splitlines() if line.strip() and not _CHATTER.search(line)]
-    what = found["what"] if found else (lines[0] if lines else "it said nothing")
-    return what.strip()[:_LONGEST].rstrip(".") + "."
+    lines = [line for line in text.splitlines() if line.strip() and not _NOISE.search(line)]
+    what = found["what"] if found else (lines[0] if lines else "it printed nothing")
+    return what.strip()[:_MAX_REASON_CHARS].rstrip(".") + "."

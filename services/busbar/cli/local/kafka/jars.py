@@ -1,14 +1,12 @@
-"""The broker's jars: fetched once with Maven, shared by everybody who starts a broker.
+"""The broker's jars: fetched once with Maven, shared by every broker that is started.
 
-``<folder>/<key>/`` holds the jars that one version of the pom names; ``complete.json`` in it is
-written last and lists them, so that an interrupted fetch is seen and done again (what Maven has
-already downloaded stays in its own repository). POSIX only: starters keep apart with ``flock``.
+``<folder>/<key>/`` holds the jars of one version of the pom. ``complete.json`` in it is written
+last and lists them, so that an interrupted fetch is detected and repeated; what Maven has already
+downloaded stays in its own repository. A file lock keeps concurrent starts apart.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,11 +20,12 @@ from busbar.cli.local.kafka.broker import Progress, quiet
 from busbar.cli.local.kafka.probe import without_colour
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.assets import asset
+from busbar.runtime.core.locks import FileLock
 
 _GOAL = "dependency:copy-dependencies"
-_LAST_LINES = 8
-_TICK = 0.5
-_REPORT_EVERY = 1.0
+_MAX_ERROR_LINES = 8
+_LOCK_POLL_SECONDS = 0.5
+_REPORT_SECONDS = 1.0
 _DOWNLOADED = re.compile(r"Downloaded from .*\.jar\b")
 _PASSWORD = re.compile(r"(?<=://)[^/\s@]+@")
 _ADVICE = re.compile(r"\[Help \d+\]|re-run Maven|full debug logging|For more information about")
@@ -47,15 +46,15 @@ class JarSource:
 
 
 def locate(home: Path) -> JarSource:
-    """In a source checkout its own ignored folder, so that all runs share it; else ``home``."""
+    """Return the source of the jars; in a checkout its folder is shared by all homes."""
     pom = asset("infra/kafka/pom.xml")
     is_checkout = (pom.parents[2] / "pyproject.toml").exists()
     return JarSource(pom=pom, folder=pom.parent / "lib" if is_checkout else home / "kafka" / "lib")
 
 
-def present(source: JarSource) -> Path | None:
-    """The folder with every jar of ``source``, or None: something is missing or cut off."""
-    folder = _folder(source)
+def find(source: JarSource) -> Path | None:
+    """Return the folder with every jar of ``source``; None if one is missing or incomplete."""
+    folder = _jar_folder(source)
     try:
         sizes = json.loads((folder / "complete.json").read_bytes())
         if all((folder / name).stat().st_size == size for name, size in sizes.items()):
@@ -73,20 +72,20 @@ def ensure(
     timeout: float = 900.0,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Path:
-    """The folder with every jar of ``source``, fetched with ``maven`` if it is not there yet.
+    """Return the folder with every jar of ``source``; fetch them with ``maven`` if needed.
 
     Raises:
-        ConfigurationError: Maven failed or took longer than ``timeout`` seconds; the error holds
-            the last lines it printed and names its log.
+        ConfigurationError: Maven failed or took longer than ``timeout`` seconds; the error quotes
+            its last lines and names its log.
     """
-    found = present(source)
+    found = find(source)
     if found is not None:
         return found
-    folder = _folder(source)
+    folder = _jar_folder(source)
     started = monotonic()
-    _make(source.folder)
-    with _alone(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
-        found = present(source)  # somebody else may have fetched them meanwhile
+    _create(source.folder)
+    with _lock(source.folder / ".lock", on_progress=on_progress, monotonic=monotonic):
+        found = find(source)  # another process may have fetched them meanwhile
         if found is not None:
             return found
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,20 +96,20 @@ def ensure(
             on_progress(f"fetching Kafka's jars: {fetch.count()} so far", monotonic() - started)
             if monotonic() - started > timeout:
                 raise fetch.error(f"Maven did not fetch Kafka's jars within {timeout:g} seconds")
-        _seal(folder, fetch)
-        on_progress(f"Kafka's jars are there: {fetch.count()}", monotonic() - started)
+        _write_manifest(folder, fetch)
+        on_progress(f"fetched Kafka's jars: {fetch.count()}", monotonic() - started)
         return folder
 
 
 class _Fetch:
-    """One run of Maven, its output in ``log``."""
+    """One run of Maven, with its output in ``log``."""
 
     def __init__(self, *, folder: Path, log: Path) -> None:
         self.folder = folder
         self.log = log
 
     def run(self, maven: Path) -> Iterator[None]:
-        """Yield about once a second until Maven has ended well."""
+        """Yield about once a second until Maven has succeeded."""
         command = (str(maven), "-B", _GOAL, f"-DoutputDirectory={self.folder}")
         with self.log.open("wb") as output:
             try:
@@ -125,29 +124,29 @@ class _Fetch:
                 raise self.error(f"Maven could not be started ({error})") from error
         try:
             yield
-            while not _ended(process):
+            while not _wait(process):
                 yield
         finally:
-            _end(process)
+            _terminate(process)
         if process.returncode != 0:
             raise self.error(f"Maven failed (exit code {process.returncode})")
 
     def count(self) -> int:
-        """Jars that are in place or on their way into Maven's repository."""
+        """Return the number of jars in place or already in Maven's repository."""
         return max(len(_jars(self.folder)), len(_DOWNLOADED.findall(self._output())))
 
     def error(self, what: str) -> ConfigurationError:
         output = self._output()
-        lines = [line for line in map(str.strip, output.splitlines()) if _is_telling(line)]
+        lines = [line for line in map(str.strip, output.splitlines()) if _is_informative(line)]
         errors = [line for line in lines if line.startswith("[ERROR]")]
-        said = "\n".join(f"  {line}" for line in (errors or lines)[-_LAST_LINES:])
+        said = "\n".join(f"  {line}" for line in (errors or lines)[-_MAX_ERROR_LINES:])
         if _NO_NETWORK.search(output):
             fix = (
-                "Connect to the network, or name a mirror in ~/.m2/settings.xml, and start again;"
-                f" what was downloaded is kept. The whole output is in {self.log}."
+                "Connect to the network, or configure a mirror in ~/.m2/settings.xml, and start"
+                f" again; what was downloaded is kept. The whole output is in {self.log}."
             )
         else:
-            fix = f"The whole output is in {self.log}; start again when its cause is gone."
+            fix = f"The whole output is in {self.log}; fix its cause and start again."
         return ConfigurationError(f"{what}. Its last lines:\n{said or '  (none)'}\n", fix=fix)
 
     def _output(self) -> str:
@@ -158,21 +157,21 @@ class _Fetch:
         return _PASSWORD.sub("", without_colour(text))
 
 
-def _is_telling(line: str) -> bool:
-    """Neither empty, nor a line of a stack trace, nor Maven's advice on how to run Maven."""
+def _is_informative(line: str) -> bool:
+    """Return whether ``line`` is neither empty, nor of a stack trace, nor advice about Maven."""
     bare = line.removeprefix("[ERROR]").strip()
     return bool(bare) and not bare.startswith("at ") and not _ADVICE.search(bare)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
+def _wait(process: subprocess.Popen[bytes]) -> bool:
     try:
-        process.wait(timeout=_REPORT_EVERY)
+        process.wait(timeout=_REPORT_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -186,21 +185,21 @@ def _jars(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jar"))
 
 
-def _seal(folder: Path, fetch: _Fetch) -> None:
+def _write_manifest(folder: Path, fetch: _Fetch) -> None:
     sizes = {jar.name: jar.stat().st_size for jar in _jars(folder)}
     if not sizes:
-        raise fetch.error("Maven ended well, but left no jars")
+        raise fetch.error("Maven succeeded, but left no jars")
     partial = folder / "complete.json.partial"
     partial.write_text(json.dumps(sizes, indent=1), encoding="utf-8")
     partial.replace(folder / "complete.json")
 
 
-def _folder(source: JarSource) -> Path:
+def _jar_folder(source: JarSource) -> Path:
     key = hashlib.sha256(source.pom.read_bytes()).hexdigest()[:12]
     return source.folder.resolve() / key
 
 
-def _make(folder: Path) -> None:
+def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,25 +210,18 @@ def _make(folder: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path, *, on_progress: Progress, monotonic: Callable[[], float]) -> Iterator[None]:
-    """Hold the lock ``path``; the system lets go of it when this process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _lock(path: Path, *, on_progress: Progress, monotonic: Callable[[], float]) -> Iterator[None]:
+    """Hold the lock ``path`` during the block; report while another process holds it."""
+    lock = FileLock(path)
     started = monotonic()
+    reported = -_REPORT_SECONDS
+    while not lock.try_acquire():
+        waited = monotonic() - started
+        if waited - reported >= _REPORT_SECONDS:
+            reported = waited
+            on_progress("another process is fetching Kafka's jars", waited)
+        time.sleep(_LOCK_POLL_SECONDS)
     try:
-        ticks = 0
-        while not _locked(handle):
-            if ticks % round(_REPORT_EVERY / _TICK) == 0:
-                on_progress("another process is fetching Kafka's jars", monotonic() - started)
-            ticks += 1
-            time.sleep(_TICK)
         yield
     finally:
-        os.close(handle)
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.release()

@@ -1,4 +1,4 @@
-"""A Java process that lives no longer than its owner, and starts faster the second time."""
+"""A Java process that ends with its owner, and starts faster from the second time on."""
 
 import hashlib
 import os
@@ -6,43 +6,35 @@ import queue
 import secrets
 import signal
 import subprocess
-import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-# Linux: the kernel kills the JVM when the thread that started it ends (prctl(2),
-# PR_SET_PDEATHSIG = 1). A program of its own does that between fork and exec, because code that
-# runs in a forked child of a threaded process (``preexec_fn``) can hang.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the process that wanted this one is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
+from busbar.cli.local.pdeathsig import tied_to_parent
+
 _TERMINATED = 128 + signal.SIGTERM
 
 
-class OwnedProcess:
+class ChildProcess:
     """A process in a session of its own, so that Ctrl-C in the terminal reaches only its owner.
 
-    On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere
-    it then lives on and has to be stopped by hand.
+    On Linux it is killed when its owner ends without stopping it, even by ``kill -9``. Elsewhere it
+    outlives the owner and has to be stopped by hand.
 
     Raises:
         OSError: the command cannot be run.
     """
 
     def __init__(self, command: tuple[str, ...], *, output: Path) -> None:
-        if sys.platform == "linux":
-            launcher = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
-            command = launcher + command
         self._exited = threading.Event()
         started: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
-        # The thread lives exactly as long as the process: were it to end earlier, or were the
-        # caller's own short-lived thread to start the process, the kernel would kill it.
+        # The thread lives exactly as long as the process. If it ended earlier, or if the caller's
+        # own short-lived thread started the process, the kernel would kill the process.
         threading.Thread(
-            target=self._own, args=(command, output, started), name="kafka-owner", daemon=True
+            target=self._run,
+            args=(tied_to_parent(command), output, started),
+            name="run-kafka",
+            daemon=True,
         ).start()
         process = started.get()
         if isinstance(process, OSError):
@@ -50,9 +42,9 @@ class OwnedProcess:
         self._process = process
         self.pid = process.pid
 
-    def _own(
+    def _run(
         self,
-        command: tuple[str, ...],
+        command: Sequence[str],
         output: Path,
         started: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]",
     ) -> None:
@@ -78,14 +70,14 @@ class OwnedProcess:
         return self._process.returncode if self._exited.is_set() else None
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended, after ``timeout`` seconds at the latest."""
+        """Wait for the end, at most ``timeout`` seconds; return whether it has ended."""
         return self._exited.wait(timeout)
 
-    def stop(self, *, patience: float) -> bool:
-        """Ask it to end; kill it after ``patience`` seconds. Whether asking was enough."""
+    def stop(self, *, timeout: float) -> bool:
+        """Terminate it; kill it after ``timeout`` seconds. Return whether it ended before that."""
         if not self._exited.is_set():
             self._process.send_signal(signal.SIGTERM)
-        if self._exited.wait(patience):
+        if self._exited.wait(timeout):
             return True
         self._process.send_signal(signal.SIGKILL)
         self._exited.wait()
@@ -93,31 +85,31 @@ class OwnedProcess:
 
 
 class ClassArchive:
-    """Class data sharing (JEP 350): the first orderly stop leaves a memory image of the classes.
+    """Class data sharing (JEP 350): the first orderly stop saves a memory image of the classes.
 
-    It lies beside the jars and takes a third off every later start. A JVM that cannot use it (a
-    changed jar, other options) ignores it.
+    It is kept beside the jars and makes every later start a third faster. A JVM that cannot use it
+    (another jar, other options) ignores it.
     """
 
     def __init__(self, jars: Path, *, java_version: str) -> None:
-        # The archive is only good for the same JVM and the same class path.
+        # The archive fits only the same JVM and the same class path.
         key = hashlib.sha256(f"{java_version}\n{jars}".encode()).hexdigest()[:12]
         self._path = jars / f"classes-{key}.jsa"
-        self._never = jars / f"classes-{key}.never"
+        self._disabled = jars / f"classes-{key}.never"
         self._recording = jars / f"classes-{key}.{secrets.token_hex(4)}.partial"
         self._jars = jars
 
     def options(self, *, record: bool) -> tuple[str, ...]:
-        """Options that use the archive, else make one if ``record``."""
+        """Return the options to use the archive, or with ``record`` to create it."""
         silent = ("-Xlog:cds=off", "-Xlog:cds+dynamic=off", "-Xlog:class+path=off")
         if self._path.exists():
             return (f"-XX:SharedArchiveFile={self._path}", "-Xshare:auto", *silent)
-        if record and not self._never.exists() and os.access(self._jars, os.W_OK):
+        if record and not self._disabled.exists() and os.access(self._jars, os.W_OK):
             return (f"-XX:ArchiveClassesAtExit={self._recording}", *silent)
         return ()
 
-    def settle(self, returncode: int | None) -> None:
-        """Keep what a JVM recorded if it ended in good order after being asked to."""
+    def save(self, returncode: int | None) -> None:
+        """Keep the recorded archive if the JVM ended in order after being asked to."""
         if not self._recording.exists():
             return
         if returncode == _TERMINATED:
@@ -125,12 +117,12 @@ class ClassArchive:
         else:
             self._recording.unlink()
 
-    def give_up(self) -> None:
-        """Never record again here: writing the archive takes longer than a stop may."""
+    def disable_recording(self) -> None:
+        """Never record here again: writing the archive takes longer than a stop may."""
         if self._recording.exists():
-            self._never.touch()
+            self._disabled.touch()
 
     def discard(self) -> None:
-        """Forget the archive: a start that used it failed, and it might be why."""
+        """Delete the archive: a start that used it failed, and it may be the cause."""
         self._path.unlink(missing_ok=True)
         self._recording.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """A single-node Kafka broker (KRaft) as a child process, from the official jars."""
 
 import base64
-import fcntl
 import os
 import re
 import secrets
@@ -14,27 +13,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from busbar.cli.local.kafka import config, failures, ports, wire
+from busbar.cli.local.kafka import cluster, config, failures, ports
 from busbar.cli.local.kafka.broker import Progress, quiet
-from busbar.cli.local.kafka.jvm import ClassArchive, OwnedProcess
+from busbar.cli.local.kafka.jvm import ChildProcess, ClassArchive
 from busbar.cli.local.kafka.probe import Tool
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.core.locks import is_record_locked
 
-_POLL = 0.05
-_REPORT_EVERY = 1.0
-_ANSWER_PATIENCE = 1.0
-_LOCK_PATIENCE = 3.0
-_STOP_PATIENCE = 10.0
-_FORMAT_PATIENCE = 60.0
-_AUTOMATIC_TRIES = 3
-_MEMORY = ("-Xms128m", "-Xmx384m")
+_POLL_SECONDS = 0.05
+_REPORT_SECONDS = 1.0
+_ANSWER_TIMEOUT_SECONDS = 1.0
+_LOCK_TIMEOUT_SECONDS = 3.0
+_STOP_TIMEOUT_SECONDS = 10.0
+_FORMAT_TIMEOUT_SECONDS = 60.0
+_MAX_PORT_ATTEMPTS = 3
+_HEAP_OPTIONS = ("-Xms128m", "-Xmx384m")
 # The serial collector and the first compiler only: a third less start time, less memory.
-_FAST = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+IgnoreUnrecognizedVMOptions")
+_STARTUP_OPTIONS = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+IgnoreUnrecognizedVMOptions",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """What lies in a broker's folder."""
+    """The files in a broker's folder."""
 
     root: Path
 
@@ -66,9 +70,9 @@ class _Files:
 class KafkaServer:
     """A broker on 127.0.0.1 that keeps its records in ``data_dir``.
 
-    ``port`` 0 takes a free one at the first start and stays on it. With ``retain`` the records
-    outlive :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and win.
-    ``listeners`` are further ports, each with the one that its clients are sent to: a proxy's.
+    ``port`` 0 picks a free one at the first start and keeps it. With ``retain`` the records outlive
+    :meth:`stop`; without, stopping deletes them. ``jvm_options`` come last and override others.
+    ``listeners`` maps further ports to the ports that are advertised to their clients, for proxies.
     """
 
     def __init__(
@@ -88,16 +92,16 @@ class KafkaServer:
         self._files = _Files(data_dir.resolve())
         self._jars = jars.resolve()
         self._java = java
-        self._wanted = port
+        self._requested_port = port
         self._port = port
         self._retain = retain
         self._jvm_options = jvm_options
         self._listeners = dict(listeners)
-        self._tell = on_progress
+        self._on_progress = on_progress
         self._timeout = timeout
         self._monotonic = monotonic
         self._archive = ClassArchive(self._jars, java_version=java.version or "")
-        self._process: OwnedProcess | None = None
+        self._process: ChildProcess | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -116,7 +120,7 @@ class KafkaServer:
         """``127.0.0.1:port``.
 
         Raises:
-            BusbarError: the port is chosen by the first start, which has not happened.
+            BusbarError: the broker was not started, and the start picks the port.
         """
         if not self._port:
             raise BusbarError("The broker has no port yet: start it first.")
@@ -135,29 +139,29 @@ class KafkaServer:
 
     @property
     def records(self) -> Path:
-        """The folder that holds a folder for each partition."""
+        """The folder with one folder for each partition."""
         return self._files.records
 
     def start(self) -> None:
-        """Return when the broker answers; a broker that runs already is left alone.
+        """Start the broker and return when it answers; a running one is left alone.
 
         Raises:
-            ConfigurationError: the port or the folder is taken, or the broker failed; the
-                sentence holds the reason that its log gives.
+            ConfigurationError: the port or the folder is in use, or the broker failed; the error
+                holds the reason from its log.
         """
         if self.pid is not None:
             return
-        self._settle()
+        self._reap()
         started = self._monotonic()
         self._prepare()
-        for attempt in range(1, _AUTOMATIC_TRIES + 1):
+        for attempt in range(1, _MAX_PORT_ATTEMPTS + 1):
             controller = self._choose_ports()
             try:
                 self._launch(controller, started)
             except failures.PortInUse as error:
-                # Lost a race for a port of our own choice: choose again.
-                ours = {controller} if self._wanted else {controller, self._port}
-                if attempt == _AUTOMATIC_TRIES or error.port not in ours:
+                # Another process took a port that was chosen here: choose again.
+                ours = {controller} if self._requested_port else {controller, self._port}
+                if attempt == _MAX_PORT_ATTEMPTS or error.port not in ours:
                     raise
                 if error.port == self._port:
                     self._port = 0
@@ -165,46 +169,46 @@ class KafkaServer:
                 return
 
     def stop(self) -> None:
-        """End the broker in good order, within 10 s or else by force."""
-        if self._process is not None and not self._process.stop(patience=_STOP_PATIENCE):
-            self._archive.give_up()
-        self._settle()
+        """Stop the broker in order; kill it after 10 seconds."""
+        if self._process is not None and not self._process.stop(timeout=_STOP_TIMEOUT_SECONDS):
+            self._archive.disable_recording()
+        self._reap()
         if not self._retain:
             shutil.rmtree(self._files.records, ignore_errors=True)
 
-    def _settle(self) -> None:
+    def _reap(self) -> None:
         if self._process is not None:
-            self._archive.settle(self._process.returncode)
+            self._archive.save(self._process.returncode)
             self._process = None
 
     def _prepare(self) -> None:
         if "," in str(self._files.records):
             raise ConfigurationError(
-                f"Kafka cannot keep its records in {self._files.root}: the path has a comma.",
+                f"Kafka cannot keep its records in {self._files.root}: the path contains a comma.",
                 fix="Choose a folder without one.",
             )
         try:
             self._files.log.parent.mkdir(parents=True, exist_ok=True)
-            self._await_lock()
+            self._wait_for_lock()
             self._files.log4j2.write_text(config.log4j2_properties(), encoding="ascii")
         except OSError as error:
             raise ConfigurationError(
                 f"Kafka cannot write to {self._files.root} ({error.strerror}).",
-                fix="Give the folder to the user who starts it, or choose another.",
+                fix="Make the folder writable for the user who starts it, or choose another.",
             ) from error
 
-    def _await_lock(self) -> None:
-        """Give a broker whose owner has just been killed a moment to go."""
-        deadline = self._monotonic() + _LOCK_PATIENCE
-        while _is_locked(self._files.records / ".lock"):
+    def _wait_for_lock(self) -> None:
+        """Wait for the end of a broker whose owner has just been killed."""
+        deadline = self._monotonic() + _LOCK_TIMEOUT_SECONDS
+        while is_record_locked(self._files.records / ".lock"):
             if self._monotonic() > deadline:
-                raise failures.locked(self._files.root)
-            time.sleep(_POLL)
+                raise failures.folder_in_use(self._files.root)
+            time.sleep(_POLL_SECONDS)
 
     def _choose_ports(self) -> int:
-        """Settle the broker's port and return one for the controller."""
-        if self._wanted and not ports.is_free(self._wanted):
-            raise failures.PortInUse(self._wanted)
+        """Set the broker's port and return one for the controller."""
+        if self._requested_port and not ports.is_free(self._requested_port):
+            raise failures.PortInUse(self._requested_port)
         controller, spare = ports.choose(2)
         if not self._port or not ports.is_free(self._port):
             self._port = spare
@@ -223,28 +227,28 @@ class KafkaServer:
         if self._files.log.exists():
             self._files.log.replace(self._files.log.with_name("server.previous.log"))
         self._format(started)
-        options = (*_MEMORY, *self._archive.options(record=True))
+        options = (*_HEAP_OPTIONS, *self._archive.options(record=True))
         command = self._command(*options, main=("kafka.Kafka", str(self._files.properties)))
         try:
-            self._process = OwnedProcess(command, output=self._files.console)
+            self._process = ChildProcess(command, output=self._files.console)
         except OSError as error:
             raise ConfigurationError(
                 f"Java could not be started ({error}).", fix=self._java.fix
             ) from error
         try:
-            self._await_answer(self._process, started)
+            self._wait_until_ready(self._process, started)
         except BaseException:
-            self._process.stop(patience=_STOP_PATIENCE)
+            self._process.stop(timeout=_STOP_TIMEOUT_SECONDS)
             self._process = None
             raise
 
-    def _await_answer(self, process: OwnedProcess, started: float) -> None:
+    def _wait_until_ready(self, process: ChildProcess, started: float) -> None:
         reported = started
-        self._tell(f"starting Kafka on {self.bootstrap}", self._monotonic() - started)
-        cluster = _cluster_id(self._files.meta)
-        while not _answers(self.bootstrap, cluster=cluster):
+        self._on_progress(f"starting Kafka on {self.bootstrap}", self._monotonic() - started)
+        cluster_id = _cluster_id(self._files.meta)
+        while not _is_ready(self.bootstrap, cluster_id=cluster_id):
             now = self._monotonic()
-            if process.wait(_POLL):
+            if process.wait(_POLL_SECONDS):
                 if (process.returncode or 0) < 0:
                     self._archive.discard()  # the JVM crashed, which a bad archive can do
                 raise self._explain()
@@ -253,19 +257,19 @@ class KafkaServer:
                     f"Kafka did not answer on {self.bootstrap} within {self._timeout:g} seconds.",
                     fix=f"Its log is {self._files.log}.",
                 )
-            if now - reported >= _REPORT_EVERY:
+            if now - reported >= _REPORT_SECONDS:
                 reported = now
-                self._tell(f"starting Kafka on {self.bootstrap}", now - started)
-        self._tell(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
+                self._on_progress(f"starting Kafka on {self.bootstrap}", now - started)
+        self._on_progress(f"Kafka answers on {self.bootstrap}", self._monotonic() - started)
 
     def _format(self, started: float) -> None:
         """Give the folder its cluster id, once; Kafka writes meta.properties last."""
         if self._files.meta.exists():
             return
-        self._tell("formatting Kafka's storage", self._monotonic() - started)
-        cluster = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+        self._on_progress("formatting Kafka's storage", self._monotonic() - started)
+        cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
         properties = str(self._files.properties)
-        arguments = ("format", "--ignore-formatted", "-t", cluster, "-c", properties)
+        arguments = ("format", "--ignore-formatted", "-t", cluster_id, "-c", properties)
         command = self._command(
             *self._archive.options(record=False), main=("kafka.tools.StorageTool", *arguments)
         )
@@ -276,7 +280,7 @@ class KafkaServer:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=_FORMAT_PATIENCE,
+                    timeout=_FORMAT_TIMEOUT_SECONDS,
                     check=False,
                 )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -291,7 +295,7 @@ class KafkaServer:
         class_path = os.pathsep.join(str(jar) for jar in sorted(self._jars.glob("*.jar")))
         return (
             str(self._java.path),
-            *_FAST,
+            *_STARTUP_OPTIONS,
             *options,
             "-Djava.awt.headless=true",
             "-Djava.net.preferIPv4Stack=true",
@@ -308,13 +312,13 @@ class KafkaServer:
         return failures.explain(text, port=self._port, data=self._files.root, log=self._files.log)
 
 
-def _answers(address: str, *, cluster: str | None) -> bool:
-    """Whether the broker of this very ``cluster`` is up and has joined it: it lists itself."""
+def _is_ready(address: str, *, cluster_id: str | None) -> bool:
+    """Return whether the broker of ``cluster_id`` is up and lists itself as a member."""
     try:
-        described = wire.describe(address, timeout=_ANSWER_PATIENCE)
-    except (OSError, wire.NotKafka):
+        described = cluster.describe(address, timeout=_ANSWER_TIMEOUT_SECONDS)
+    except (OSError, cluster.NotKafka):
         return False
-    return described.cluster_id == cluster and address in described.brokers
+    return described.cluster_id == cluster_id and address in described.brokers
 
 
 def _cluster_id(meta: Path) -> str | None:
@@ -326,15 +330,3 @@ def _read(path: Path) -> str:
     if not path.exists():
         return ""
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _is_locked(path: Path) -> bool:
-    """Whether a JVM holds the lock file ``path``: Java's FileLock is fcntl's on POSIX."""
-    if not path.exists():
-        return False
-    with path.open("r+b") as handle:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False

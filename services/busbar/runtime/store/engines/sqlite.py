@@ -1,6 +1,5 @@
 """The store in a SQLite file: one process, one writer, row order is commit order."""
 
-import fcntl
 import sqlite3
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.core.locks import FileLock
 from busbar.runtime.store.model.errors import StoreUnavailable
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Condition
@@ -110,19 +110,14 @@ def _make_private(path: Path) -> None:
     path.chmod(0o600)
 
 
-def _lock(path: Path) -> Any:
-    place = path.with_suffix(".lock")
-    _make_private(place)
-    handle = place.open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
+def _lock(path: Path) -> FileLock:
+    lock = FileLock(path.with_suffix(".lock"))
+    if not lock.try_acquire():
         raise ConfigurationError(
             f"Another process has the store {path} open.",
             fix="On SQLite a service runs once: stop the other one, or give this one another home.",
-        ) from error
-    return handle
+        )
+    return lock
 
 
 def _prepare(engine: AsyncEngine, *, begin: str) -> None:

@@ -1,7 +1,7 @@
-"""People who know nothing of busbar: a Kafka producer, and somebody who receives webhooks.
+"""The demo's own clients: a Kafka producer, a webhook receiver, and a reader of topics.
 
-Both are written the way a stranger would write them, from the standards alone: CloudEvents on the
-wire, Standard Webhooks signatures checked with the standard library.
+They use nothing of busbar but the standards it follows: CloudEvents on the wire, and Standard
+Webhooks signatures, checked with the standard library.
 """
 
 import base64
@@ -9,21 +9,23 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import RecordMetadata
 
 TOPIC = "busbar.intents.resource"
 TOLERANCE_SECONDS = 300
 
 
-class Stranger:
-    """An ordinary Kafka producer."""
+class PlainProducer:
+    """A Kafka producer without any busbar code."""
 
     def __init__(self, bootstrap: str, source: str) -> None:
-        """Produce to ``bootstrap`` as ``source``."""
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
         self.source = source
 
@@ -35,7 +37,7 @@ class Stranger:
         """Disconnect."""
         await self._producer.stop()
 
-    async def binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+    async def send_binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
         """Send a CloudEvent in binary mode: attributes in headers, data in the value."""
         attributes = {"specversion": "1.0", "id": id_, "source": self.source, "type": type_}
         headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
@@ -44,7 +46,7 @@ class Stranger:
             TOPIC, json.dumps(data).encode(), key=key.encode(), headers=headers
         )
 
-    async def structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+    async def send_structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
         """Send a CloudEvent in structured mode: everything in the value."""
         event = {
             "specversion": "1.0",
@@ -61,22 +63,21 @@ class Stranger:
 
 
 class Receiver:
-    """A webhook endpoint on a free loopback port that verifies what it gets."""
+    """A webhook endpoint on a free loopback port that verifies signatures with ``secret``."""
 
     def __init__(self, secret: str) -> None:
-        """Verify with ``secret`` (``whsec_…``)."""
         self._key = base64.b64decode(secret.removeprefix("whsec_"))
         self._runner: web.AppRunner | None = None
         self.url = ""
         self.received: dict[str, list[dict[str, Any]]] = {}
-        """Verified events by the operation they tell of."""
+        """Verified events by their operation."""
         self.refused = 0
         """Requests whose signature did not verify."""
 
     async def start(self) -> None:
         """Listen."""
         app = web.Application()
-        app.router.add_post("/hook", self._take)
+        app.router.add_post("/hook", self._receive)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -88,9 +89,9 @@ class Receiver:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _take(self, request: web.Request) -> web.Response:
+    async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
-        if not self._verified(request.headers, body):
+        if not self._is_signed(request.headers, body):
             self.refused += 1
             return web.Response(status=400)
         event = json.loads(body)
@@ -99,7 +100,7 @@ class Receiver:
         known.append({**event, "webhook_id": request.headers["webhook-id"]})
         return web.Response(status=204)
 
-    def _verified(self, headers: Any, body: bytes) -> bool:
+    def _is_signed(self, headers: Any, body: bytes) -> bool:
         id_, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "0")
         if not stamp.isdecimal() or abs(time.time() - int(stamp)) > TOLERANCE_SECONDS:
             return False
@@ -107,3 +108,42 @@ class Receiver:
         expected = "v1," + base64.b64encode(mac).decode()
         given = headers.get("webhook-signature", "").split()
         return any(hmac.compare_digest(expected, one) for one in given)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """The settings of a topic, as the broker has them."""
+
+    partitions: int
+    retention_ms: int
+
+
+class BrokerReader:
+    """Reads brokers and topics with an admin client of its own."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._admin.start()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._admin.close()
+
+    async def brokers(self) -> int:
+        """Return the number of brokers."""
+        return len((await self._admin.describe_cluster())["brokers"])
+
+    async def topics(self, prefix: str) -> list[str]:
+        """Return the names of the topics that start with ``prefix``, sorted."""
+        return sorted(name for name in await self._admin.list_topics() if name.startswith(prefix))
+
+    async def topic(self, name: str) -> TopicSettings:
+        """Return the settings of one topic."""
+        found = await self._admin.describe_topics([name])
+        resource = ConfigResource(ConfigResourceType.TOPIC, name)
+        answers = await self._admin.describe_configs([resource])
+        settings = {entry[0]: entry[1] for answer in answers for entry in answer.resources[0][4]}
+        return TopicSettings(len(found[0]["partitions"]), int(settings["retention.ms"]))

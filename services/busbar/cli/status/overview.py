@@ -1,4 +1,4 @@
-"""From what processes told twice to what the platform is doing: pure arithmetic."""
+"""Computes what the platform is doing from two snapshots of its processes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ WEBHOOKS = "busbar_notifier_attempts_total"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one process answered; ``problem`` is empty exactly when it is ready.
+class ProcessSnapshot:
+    """The answers of one process; ``problem`` is empty exactly when it is ready.
 
-    ``samples`` is None if it gave none. ``at`` is a moment in seconds, for differences only.
+    ``samples`` is None if it exposes no metrics. ``at`` is in monotonic seconds.
     """
 
     service: str
@@ -26,8 +26,8 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """One line of the picture. What is not known is None; ``_per_second`` needs two looks."""
+class ProcessStatus:
+    """One row. Unknown values are None; ``_per_second`` needs two snapshots."""
 
     name: str
     service: str
@@ -50,10 +50,10 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
-    """How often something ended in which way, since the processes began and now.
+class Outcomes:
+    """Counts and rates by outcome, since the processes started.
 
-    It is ``known`` if a process answered that counts this.
+    ``known`` is true if a process that counts them answered.
     """
 
     known: bool = False
@@ -62,90 +62,97 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """The platform at one moment."""
+class Overview:
+    """The status of the platform at one time."""
 
-    processes: tuple[Process, ...]
-    decisions: Flow
-    operations: Flow
-    webhooks: Flow
+    processes: tuple[ProcessStatus, ...]
+    decisions: Outcomes
+    operations: Outcomes
+    webhooks: Outcomes
 
 
-def picture(before: Mapping[str, Look], now: Mapping[str, Look]) -> Picture:
-    """What the platform does, from two looks at its processes, by their names."""
-    pairs = [(name, _earlier(before.get(name), look), look) for name, look in sorted(now.items())]
-    looks = [(earlier, look) for _, earlier, look in pairs]
-    return Picture(
-        tuple(_process(name, earlier, look) for name, earlier, look in pairs),
-        decisions=_flow(looks, "policy", DECISIONS),
-        operations=_flow(looks, "provisioner", OPERATIONS),
-        webhooks=_flow(looks, "notifier", WEBHOOKS),
+def summarize(
+    before: Mapping[str, ProcessSnapshot], now: Mapping[str, ProcessSnapshot]
+) -> Overview:
+    """Compute the status from two snapshots of each process, by name."""
+    pairs = [
+        (name, _comparable(before.get(name), snapshot), snapshot)
+        for name, snapshot in sorted(now.items())
+    ]
+    snapshots = [(earlier, snapshot) for _, earlier, snapshot in pairs]
+    return Overview(
+        tuple(_process(name, earlier, snapshot) for name, earlier, snapshot in pairs),
+        decisions=_outcomes(snapshots, "policy", DECISIONS),
+        operations=_outcomes(snapshots, "provisioner", OPERATIONS),
+        webhooks=_outcomes(snapshots, "notifier", WEBHOOKS),
     )
 
 
-def _earlier(before: Look | None, now: Look) -> Look | None:
-    """``before`` if it can be compared with ``now``: the same process, which has gone on."""
+def _comparable(before: ProcessSnapshot | None, now: ProcessSnapshot) -> ProcessSnapshot | None:
+    """Return ``before`` if it is an earlier snapshot of the same process, else None."""
     if before is None or before.pid != now.pid or before.samples is None or before.at >= now.at:
         return None
     return before
 
 
-def _process(name: str, before: Look | None, now: Look) -> Process:
-    known = Process(
+def _process(name: str, before: ProcessSnapshot | None, now: ProcessSnapshot) -> ProcessStatus:
+    known = ProcessStatus(
         name=name, service=now.service, pid=now.pid, ready=not now.problem, problem=now.problem
     )
     found = now.samples
     if found is None:
         return known
-    return Process(
+    return ProcessStatus(
         name=name,
         service=now.service,
         pid=now.pid,
         ready=known.ready,
         problem=known.problem,
         records_per_second=_rate(before, now, "busbar_consumer_records_total"),
-        lag_seconds=found.most("busbar_consumer_lag_seconds"),
+        lag_seconds=found.largest("busbar_consumer_lag_seconds"),
         lag_records=found.total("busbar_consumer_lag_records"),
         parked_sequences=found.total("busbar_consumer_parked_sequences"),
-        stopped=bool(found.most("busbar_consumer_stopped")),
+        stopped=bool(found.largest("busbar_consumer_stopped")),
         retries_per_second=_rate(before, now, "busbar_consumer_retries_total"),
         published_per_second=_rate(before, now, "busbar_relay_events_total"),
-        backlog_events=found.most("busbar_relay_backlog_events"),
-        leads=bool(found.most("busbar_relay_leader")),
+        backlog_events=found.largest("busbar_relay_backlog_events"),
+        leads=bool(found.largest("busbar_relay_leader")),
         tasks_due=found.total("busbar_tasks_due"),
         tasks_running=found.total("busbar_tasks_running"),
-        oldest_due_seconds=found.most("busbar_tasks_oldest_due_seconds"),
-        guard_lag_seconds=found.most("busbar_store_guard_lag_seconds"),
+        oldest_due_seconds=found.largest("busbar_tasks_oldest_due_seconds"),
+        guard_lag_seconds=found.largest("busbar_store_guard_lag_seconds"),
     )
 
 
-def _rate(before: Look | None, now: Look, name: str) -> float | None:
+def _rate(before: ProcessSnapshot | None, now: ProcessSnapshot, name: str) -> float | None:
     if before is None or before.samples is None or now.samples is None:
         return None
     newer = now.samples.total(name) or 0.0
-    return _grown(before.samples.total(name) or 0.0, newer) / (now.at - before.at)
+    return _increase(before.samples.total(name) or 0.0, newer) / (now.at - before.at)
 
 
-def _grown(older: float, newer: float) -> float:
-    """By how much a counter grew; one that is lower than before began anew."""
+def _increase(older: float, newer: float) -> float:
+    """Return the increase of a counter; one that is lower than before was reset."""
     return newer - older if newer >= older else newer
 
 
-def _flow(looks: Sequence[tuple[Look | None, Look]], service: str, name: str) -> Flow:
+def _outcomes(
+    snapshots: Sequence[tuple[ProcessSnapshot | None, ProcessSnapshot]], service: str, name: str
+) -> Outcomes:
     known = False
     total: dict[str, float] = {}
     rates: dict[str, float] = {}
-    for before, now in looks:
+    for before, now in snapshots:
         if now.samples is None or now.service != service:
             continue
         known = True
-        newer = now.samples.by("outcome", name)
+        newer = now.samples.total_by("outcome", name)
         for outcome, value in newer.items():
             total[outcome] = total.get(outcome, 0.0) + value
         if before is None or before.samples is None:
             continue
-        older = before.samples.by("outcome", name)
+        older = before.samples.total_by("outcome", name)
         for outcome, value in newer.items():
-            rate = _grown(older.get(outcome, 0.0), value) / (now.at - before.at)
+            rate = _increase(older.get(outcome, 0.0), value) / (now.at - before.at)
             rates[outcome] = rates.get(outcome, 0.0) + rate
-    return Flow(known, total, rates)
+    return Outcomes(known, total, rates)
