@@ -1,7 +1,7 @@
 """Wires audit."""
 
+from busbar.audit.adapters import KafkaLog
 from busbar.audit.handlers import Audit
-from busbar.audit.kafka_log import KafkaLog
 from busbar.audit.routes import routes
 from busbar.runtime.host.process import App, Context
 

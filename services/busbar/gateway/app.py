@@ -1,12 +1,12 @@
 """Wires the gateway."""
 
 import busbar
-from busbar.gateway.audit_client import HttpAuditReader
-from busbar.gateway.auth import load_token
+from busbar.gateway.adapters import HttpAuditReader
 from busbar.gateway.handlers import Gateway
-from busbar.gateway.observed import Observed
-from busbar.gateway.pressure import Limits
-from busbar.gateway.routes import routes
+from busbar.gateway.routes.application import routes
+from busbar.gateway.routes.auth import load_token
+from busbar.gateway.routes.backpressure import Limits
+from busbar.gateway.routes.middleware import Observed
 from busbar.runtime.host.process import App, Context
 
 

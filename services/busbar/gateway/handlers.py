@@ -16,7 +16,7 @@ from busbar.gateway.domain import (
     trace_of,
     unpublishable,
 )
-from busbar.gateway.pressure import answered, let_in
+from busbar.gateway.routes.backpressure import answered, let_in
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id
 from busbar.messages import topics

@@ -3,6 +3,7 @@
 from functools import partial
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.notifier.adapters.sender import AiohttpSender, url_problem
 from busbar.notifier.domain import (
     RetryPolicy,
     SecretProblem,
@@ -11,7 +12,6 @@ from busbar.notifier.domain import (
     unknown_secret,
 )
 from busbar.notifier.handlers import Notifier
-from busbar.notifier.sender import AiohttpSender, url_problem
 from busbar.runtime.host.process import App, Context
 from busbar.runtime.secrets import SecretStore, secrets_of
 from busbar.runtime.telemetry.logs import get_logger

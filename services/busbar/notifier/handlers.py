@@ -39,8 +39,8 @@ from busbar.notifier.domain import (
     next_attempt,
     team_of,
 )
-from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
+from busbar.notifier.telemetry import attempting, measure_delivery
 from busbar.runtime.consume.service import Choice, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Document, Transaction

@@ -42,7 +42,7 @@ from busbar.provisioner.domain import (
 )
 from busbar.provisioner.measures import measure_ends
 from busbar.provisioner.ports import Adapters
-from busbar.provisioner.watched import WatchedBackend
+from busbar.provisioner.telemetry import WatchedBackend
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import Cause, Transaction

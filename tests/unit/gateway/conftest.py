@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from busbar.gateway.handlers import Gateway
 from busbar.gateway.ports import Answer, AuditUnavailable
-from busbar.gateway.pressure import Limits
-from busbar.gateway.routes import routes
+from busbar.gateway.routes.application import routes
+from busbar.gateway.routes.backpressure import Limits
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
 from busbar.messages.codec import kafka as codec

@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar.gateway.pressure import Limits
+from busbar.gateway.routes.backpressure import Limits
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.policy import IntentAllowed, IntentDenied
 from busbar.runtime.store import Store

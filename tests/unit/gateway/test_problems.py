@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from busbar.gateway.audit_client import HttpAuditReader
+from busbar.gateway.adapters import HttpAuditReader
 from busbar.gateway.ports import Answer, AuditUnavailable
 from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from busbar.gateway.reading import Reader
+from busbar.gateway.routes.queries import Reader
 from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import HeadPublished

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from busbar.gateway.observed import Observed
+from busbar.gateway.routes.middleware import Observed
 from busbar.runtime.store import Store
 from busbar.testing import ManualClock
 from support.tracing import PARENT, TRACE, traced

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 import busbar
 from busbar.gateway.ports import Answer, AuditUnavailable
-from busbar.gateway.pressure import Limits
-from busbar.gateway.routes import routes
+from busbar.gateway.routes.application import routes
+from busbar.gateway.routes.backpressure import Limits
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Store
 

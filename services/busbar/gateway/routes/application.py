@@ -17,14 +17,14 @@ from busbar.gateway.answers import (
     OperationPage,
     ResourcePage,
 )
-from busbar.gateway.auth import authenticator
-from busbar.gateway.described import DocumentedApp, accepted_headers, event_request, problems
 from busbar.gateway.domain import Refused
 from busbar.gateway.handlers import take
-from busbar.gateway.intake import read_event
 from busbar.gateway.ports import AuditReader, AuditUnavailable
-from busbar.gateway.pressure import Limits, Pressure
-from busbar.gateway.reading import Reader
+from busbar.gateway.routes.auth import authenticator
+from busbar.gateway.routes.backpressure import Limits, Pressure
+from busbar.gateway.routes.events import read_event
+from busbar.gateway.routes.openapi import DocumentedApp, accepted_headers, event_request, problems
+from busbar.gateway.routes.queries import Reader
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import SLUG
 from busbar.messages.views import OperationStatus, OperationView, ResourceView

@@ -1,0 +1,1 @@
+"""What the notifier reaches outside: receivers over HTTP, and the secret store."""
