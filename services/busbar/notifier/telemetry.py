@@ -1,54 +1,72 @@
-"""How deliveries go: in numbers, and as spans."""
+"""Metrics and spans of the notifier."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.notifier.domain import Attempt
 from busbar.runtime.store import Transaction
-from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.meters import seconds_between
+from busbar.runtime.telemetry.metrics import LONG, counter, histogram
+
+ATTEMPTS: Final = counter(
+    "busbar_notifier_attempts_total",
+    "Webhook attempts, by outcome: the class of the status, as `2xx`, or the reason for none: "
+    "`timeout`, `dns`, `connection_refused`, `unreachable`, `tls`, `connection_lost`, "
+    "`bad_response`, `refused_url`, `refused_address`, `no_secret`.",
+    "outcome",
+)
+ATTEMPT_SECONDS: Final = histogram(
+    "busbar_notifier_attempt_seconds", "Duration of one webhook attempt.", buckets=LONG
+)
+DELIVERY_SECONDS: Final = histogram(
+    "busbar_notifier_delivery_seconds",
+    "Time from the recording of a fact to its delivery to a subscriber.",
+    buckets=LONG,
+)
 
 
 @dataclass(slots=True)
-class Trying:
-    """One attempt. ``traceparent`` is what the receiver gets, and what is told of it carries."""
+class ObservedAttempt:
+    """One attempt under observation; ``traceparent`` goes to the receiver and into the fact."""
 
     traceparent: str | None
     outcome: Attempt | None = None
 
 
 @contextmanager
-def attempting(parent: str | None, number: int, *, clock: Clock) -> Iterator[Trying]:
-    """The block makes the ``number``-th attempt, below the span of the fact, ``parent``.
+def observe_attempt(parent: str | None, number: int, *, clock: Clock) -> Iterator[ObservedAttempt]:
+    """Count, time and trace the ``number``-th attempt, made in the block.
 
-    Without tracing the receiver gets the fact's own context. The address is not told: it may hold
-    what only its owner should know.
+    Its span is a child of the fact's span, ``parent``. Without tracing the receiver gets
+    ``parent`` itself. The URL is not recorded: it may hold a secret of the subscriber.
     """
     begin = clock.now()
-    about: tracing.Attributes = {"http.request.method": "POST", "busbar.attempt": number}
-    with tracing.span("POST webhook", parent=parent, kind="client", attributes=about) as here:
-        trying = Trying(here.traceparent or parent)
-        yield trying
-        if trying.outcome is None:
+    attributes: tracing.Attributes = {"http.request.method": "POST", "busbar.attempt": number}
+    with tracing.span("POST webhook", parent=parent, kind="client", attributes=attributes) as span:
+        observed = ObservedAttempt(span.traceparent or parent)
+        yield observed
+        if observed.outcome is None:
             return
-        named = _named(trying.outcome)
-        metrics.WEBHOOKS.labels(named).inc()
-        metrics.WEBHOOK_SECONDS.observe(seconds_between(begin, clock.now()))
-        status = trying.outcome.status
-        here.tell(
+        outcome = _bounded(observed.outcome)
+        ATTEMPTS.labels(outcome).inc()
+        ATTEMPT_SECONDS.observe(seconds_between(begin, clock.now()))
+        status = observed.outcome.status
+        span.tell(
             {"http.response.status_code": status} if status is not None else {},
-            failed=None if named == "2xx" else trying.outcome.error or str(status),
+            failed=None if outcome == "2xx" else observed.outcome.error or str(status),
         )
 
 
-def measure_delivery(tx: Transaction, told: str | None) -> None:
-    """Count the time since the fact was ``told``; deliveries of earlier releases do not say."""
-    if told is not None:
-        tx.measure(metrics.DELIVERY_SECONDS.observe, seconds_between(parse_time(told), tx.now))
+def measure_delivery(tx: Transaction, recorded: str | None) -> None:
+    """Observe the time since the fact was ``recorded``; None if the delivery does not state it."""
+    if recorded is not None:
+        tx.measure(DELIVERY_SECONDS.observe, seconds_between(parse_time(recorded), tx.now))
 
 
-def _named(outcome: Attempt) -> str:
-    """The outcome in few words: a receiver may answer with any number."""
+def _bounded(outcome: Attempt) -> str:
+    """Return a label with few values: a receiver may answer with any number."""
     return outcome.error or f"{(outcome.status or 0) // 100}xx"

@@ -14,8 +14,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from busbar.notifier.adapters.sender import AiohttpSender
-from busbar.notifier.domain import Network, parse_networks
-from busbar.notifier.ports import Attempt, WebhookRequest
+from busbar.notifier.domain import Attempt, Network, WebhookRequest, parse_networks
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 ONLY_OURS = parse_networks(["127.0.0.1/32"])

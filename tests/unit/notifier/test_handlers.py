@@ -28,9 +28,16 @@ from busbar.messages.notification import (
 )
 from busbar.messages.policy import IntentDenied
 from busbar.messages.resource import ResourceProvisioned
-from busbar.notifier.domain import RetryPolicy, SecretProblem, WebhookSecret, unknown_secret, verify
-from busbar.notifier.handlers import PAGE, WEBHOOK, Notifier
-from busbar.notifier.ports import Attempt, Secrets, WebhookRequest
+from busbar.notifier.domain import (
+    Attempt,
+    RetryPolicy,
+    SecretProblem,
+    WebhookRequest,
+    WebhookSecret,
+    unknown_secret,
+    verify,
+)
+from busbar.notifier.handlers import PAGE_SIZE, WEBHOOK, Notifier, Secrets
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
@@ -339,11 +346,11 @@ async def test_everybody_is_told_however_many_they_are(bench: Bench) -> None:
         ApplySubscription(
             team="payments", name=f"s{n}", url=URL, types=("busbar.resource.*",), secret=REF
         )
-        for n in range(PAGE + 3)
+        for n in range(PAGE_SIZE + 3)
     ]
     await bench.hear(*intents)
     await bench.hear(provisioned())
-    assert len(await bench.due()) == PAGE + 3
+    assert len(await bench.due()) == PAGE_SIZE + 3
 
 
 async def test_who_subscribes_later_is_not_told_of_what_was(bench: Bench) -> None:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from busbar.notifier.adapters.sender import MAX_RESPONSE_BYTES, AiohttpSender
-from busbar.notifier.ports import Sender
+from busbar.notifier.handlers import Sender
 from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 pytestmark = pytest.mark.timeout(20)

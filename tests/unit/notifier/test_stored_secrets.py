@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from busbar.messages.notification import Subscribed, SubscriptionRefused, WebhookDelivered
-from busbar.notifier.app import StoredSecrets
+from busbar.notifier.adapters.secrets import StoredSecrets
 from busbar.notifier.domain import SecretProblem, verify
 from busbar.runtime.secrets import SecretStore
 from busbar.runtime.store import open_store

@@ -200,7 +200,7 @@ class Platform:
         for one in asked:
 
             async def take_over(tx: Transaction, message: IntentAllowed = one) -> None:
-                await self.provisioner.take_over(received(message), tx)
+                await self.provisioner.enqueue(received(message), tx)
 
             await self.ledger.transact(take_over)
 
@@ -233,7 +233,7 @@ class Platform:
         """What was changed, under whichever lease."""
         return [(one.action, one.name, one.operation_key) for one in self.world.effects]
 
-    def told_in_the_end(self) -> dict[str, int]:
+    def ends_per_operation(self) -> dict[str, int]:
         """How often each operation that was queued has ended."""
         queued = [str(m.operation) for m in self.ledger.messages if isinstance(m, ResourceQueued)]
         ended = [str(m.operation) for m in self.ledger.messages if isinstance(m, TERMINAL)]

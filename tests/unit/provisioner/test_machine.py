@@ -134,7 +134,7 @@ class Sagas(RuleBasedStateMachine):
 
     @invariant()
     def every_operation_ends_at_most_once(self) -> None:
-        assert set(self.platform.told_in_the_end().values()) <= {0, 1}
+        assert set(self.platform.ends_per_operation().values()) <= {0, 1}
 
     @invariant()
     def the_facts_tell_the_state(self) -> None:
@@ -154,8 +154,8 @@ class Sagas(RuleBasedStateMachine):
 
     @invariant()
     def no_effect_comes_twice(self) -> None:
-        told = Counter((e.operation_key, e.action, e.name) for e in self.world.effects)
-        twice = {name for (_, _, name), count in told.items() if count > 1}
+        lines = Counter((e.operation_key, e.action, e.name) for e in self.world.effects)
+        twice = {name for (_, _, name), count in lines.items() if count > 1}
         assert twice <= self.disturbed
 
     @invariant()
@@ -190,7 +190,7 @@ class Sagas(RuleBasedStateMachine):
             stuck = [m for m in self.platform.ledger.messages if isinstance(m, ResourceStuck)]
             assert stuck[-1].operation == state.saga.intent.operation
             return
-        assert set(self.platform.told_in_the_end().values()) <= {1}
+        assert set(self.platform.ends_per_operation().values()) <= {1}
         applied = {str(one.inputs["name"]): one for one in state.applied}
         ours = {name: one for name, one in self.world.things.items() if one.owner is not None}
         assert set(ours) <= set(applied)

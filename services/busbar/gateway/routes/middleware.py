@@ -5,9 +5,10 @@ Each is a span below the ``traceparent`` of its request. A path is not told, as 
 
 from typing import Any, Final
 
+from busbar.gateway import telemetry
 from busbar.kernel.clock import Clock
 from busbar.runtime.http.server import AsgiApp, Receive, Scope, Send
-from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.meters import seconds_between
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -48,9 +49,9 @@ class Observed:
             await self._inner(scope, receive, sending)
         finally:
             method, route = _method(scope), _route(scope)
-            metrics.REQUESTS.labels(method, route, status).inc()
+            telemetry.REQUESTS.labels(method, route, status).inc()
             seconds = seconds_between(begin, self._clock.now())
-            metrics.REQUEST_SECONDS.labels(route).observe(seconds)
+            telemetry.REQUEST_SECONDS.labels(route).observe(seconds)
             here.rename(f"{method} {route}")
             about: tracing.Attributes = {
                 "http.request.method": method,

@@ -1,1 +1,1 @@
-"""What the notifier reaches outside: receivers over HTTP, and the secret store."""
+"""Adapters of the notifier: the HTTP sender and the secret store."""
