@@ -634,3 +634,7 @@ async def test_nothing_secret_is_stored_or_logged(
 def on_disk(folder: Path) -> bytes:
     """Everything in ``folder``, the write-ahead log included."""
     return b"\n".join(path.read_bytes() for path in sorted(folder.iterdir()))
+
+
+def test_the_notifier_does_not_read_heads_as_it_can_deliver_none(bench: Bench) -> None:
+    assert topics.FACTS_HEAD not in bench.notifier.service().topics

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import FACTS
+from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -17,8 +18,11 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 
-NEVER_DELIVERED: Final[frozenset[str]] = frozenset({WebhookDelivered.TYPE, WebhookExhausted.TYPE})
-"""Facts about deliveries, as a webhook for each would cause the next one without end."""
+NEVER_DELIVERED: Final[frozenset[str]] = frozenset(
+    {WebhookDelivered.TYPE, WebhookExhausted.TYPE, HeadPublished.TYPE}
+)
+"""Facts about deliveries, as a webhook for each would cause the next one without end; and the
+progress of relays, which concerns no team."""
 
 DELIVERABLE: Final[frozenset[str]] = frozenset(fact.TYPE for fact in FACTS) - NEVER_DELIVERED
 """Every type that a pattern can match."""
