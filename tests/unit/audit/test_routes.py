@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar.audit.routes import routes
+from busbar.audit.routes import create_app
 from busbar.kernel.ids import operation_id
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.runtime.store import Store
@@ -18,7 +18,7 @@ ORDERS = "payments/dev/event-stream/orders"
 
 @pytest.fixture
 def api(store: Store, bus: Bus) -> Api:
-    return Api(routes(store, bus))
+    return Api(create_app(store, bus))
 
 
 @pytest.fixture
