@@ -13,10 +13,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from busbar.gateway.adapters import AuditResponse, AuditUnavailable
 from busbar.gateway.handlers import Gateway
-from busbar.gateway.ports import Answer, AuditUnavailable
-from busbar.gateway.routes.application import routes
-from busbar.gateway.routes.backpressure import Limits
+from busbar.gateway.routes.application import create_app
+from busbar.gateway.routes.backpressure import Backpressure, Limits
+from busbar.gateway.routes.dependencies import Dependencies
+from busbar.gateway.routes.queries import Queries
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
 from busbar.messages.codec import kafka as codec
@@ -148,10 +150,10 @@ class FakeAudit:
     """Answers as told, and remembers what it was asked."""
 
     def __init__(self) -> None:
-        self.answer: Answer | None = Answer(200, "application/json", b'{"items":[]}')
+        self.answer: AuditResponse | None = AuditResponse(200, "application/json", b'{"items":[]}')
         self.asked: list[tuple[str, dict[str, str]]] = []
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
         self.asked.append((path, dict(query)))
         if self.answer is None:
             raise AuditUnavailable("nobody listens")
@@ -203,14 +205,15 @@ def app_over(
     token: str = TOKEN,
     limits: Limits | None = None,
 ) -> FastAPI:
-    return routes(
-        store,
-        audit,
+    dependencies = Dependencies(
+        store=store,
+        queries=Queries(store),
+        backpressure=Backpressure(store, limits or Limits()),
+        audit=audit,
         token=SecretStr(token),
         cipher=key or cipher(),
-        version="1.2.3",
-        limits=limits or Limits(),
     )
+    return create_app(version="1.2.3", dependencies=dependencies)
 
 
 def event(number: int = 1, *, name: str = "orders", **attributes: Any) -> dict[str, Any]:

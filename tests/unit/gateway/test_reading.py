@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from busbar.gateway.routes.queries import Reader
+from busbar.gateway.routes.queries import Queries
 from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import HeadPublished
@@ -239,18 +239,18 @@ async def waiting(api: Api, target: str, reads: Callable[[], int]) -> asyncio.Ta
 def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often somebody has finished reading from the store."""
     count = 0
-    until = Reader.until
+    until = Queries.until
 
-    async def counting(reader: Reader, look: object, good: object, wait: float) -> object:
+    async def counting(reader: Queries, look: object, good: object, wait: float) -> object:
         async def counted() -> object:
             nonlocal count
-            found = await look()  # type: ignore[operator] # as Reader.until has it
+            found = await look()  # type: ignore[operator] # as Queries.until has it
             count += 1
             return found
 
         return await until(reader, counted, good, wait)  # type: ignore[arg-type] # likewise
 
-    monkeypatch.setattr(Reader, "until", counting)
+    monkeypatch.setattr(Queries, "until", counting)
     return lambda: count
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from busbar.gateway.routes.middleware import Observed
+from busbar.gateway.routes.middleware import RequestTelemetry
 from busbar.runtime.store import Store
 from busbar.testing import ManualClock
 from support.tracing import PARENT, TRACE, traced
@@ -15,7 +15,7 @@ OTHER = f"00-{'1' * 32}-{'2' * 16}-01"
 
 @pytest.fixture
 def api(store: Store, audit: FakeAudit, clock: ManualClock) -> Api:
-    return Api(Observed(app_over(store, audit), clock=clock))
+    return Api(RequestTelemetry(app_over(store, audit), clock=clock))
 
 
 async def stored(store: Store) -> str | None:

@@ -1,1 +1,1 @@
-"""The HTTP of the gateway: one module per resource, and what all of them share."""
+"""The gateway's HTTP API: one module per resource, and the modules they share."""
