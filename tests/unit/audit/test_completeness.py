@@ -110,7 +110,7 @@ def test_the_holes_are_exactly_what_is_not_there(head: int, stored: set[int]) ->
 
 
 async def fill(bus: Bus, count: int = 6) -> None:
-    """Events of two relays over several partitions, intents, and what nobody can read."""
+    """Events of two relays over several partitions, intents, and unreadable records."""
     bus.message(ApplyResource.model_validate(ApplyResource.EXAMPLES[0]), "intent-1")
     for number in range(1, count + 1):
         bus.message(fact(number), f"n-{number}", relay="notifier", partition=number % 3)

@@ -147,7 +147,7 @@ class Api:
 
 
 class FakeAudit:
-    """Answers as told, and remembers what it was asked."""
+    """Gives a prepared answer, and records the requests."""
 
     def __init__(self) -> None:
         self.answer: AuditResponse | None = AuditResponse(200, "application/json", b'{"items":[]}')
@@ -156,12 +156,12 @@ class FakeAudit:
     async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
         self.asked.append((path, dict(query)))
         if self.answer is None:
-            raise AuditUnavailable("nobody listens")
+            raise AuditUnavailable("connection refused")
         return self.answer
 
 
 class Platform:
-    """What the other services publish, delivered to the gateway's engine."""
+    """Facts of the other services, delivered to the gateway's engine."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
@@ -177,7 +177,7 @@ class Platform:
         topic = topic or fact.TOPIC
         envelope = Envelope(
             id=id_ or f"fact-{self._count}",
-            source="/busbar/somebody",
+            source="/busbar/elsewhere",
             type=fact.TYPE,
             time=self.clock.now(),
             data=fact.model_dump(mode="json"),
@@ -192,7 +192,7 @@ class Platform:
         await self.engine.handle_batch([self.record(fact) for fact in facts])
 
     async def stored(self, prefix: str = "intent/") -> list[StoredEvent]:
-        """What the gateway has in streams that start so."""
+        """Return the gateway's events in streams with this prefix."""
         found = await self.store.events(limit=10_000)
         return [event for event in found if event.stream.startswith(prefix)]
 

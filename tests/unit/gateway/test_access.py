@@ -1,4 +1,4 @@
-"""Who gets in, and who does not."""
+"""Access by bearer token."""
 
 from itertools import product
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every error is a problem: those of the framework, of audit, and the ones nobody thought of."""
+"""Every error is a problem: those of the framework, of audit, and unexpected ones."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

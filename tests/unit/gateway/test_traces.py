@@ -1,4 +1,4 @@
-"""Requests in traces: below what they bring, told by their route, and handed on in the event."""
+"""Spans of requests: children of the given context, named by route, passed on in the event."""
 
 import json
 
@@ -70,7 +70,7 @@ async def test_while_tracing_is_off_the_context_of_event_or_request_is_handed_on
     assert await stored(store) == OTHER
 
 
-async def test_neither_path_nor_query_nor_token_are_told(api: Api) -> None:
+async def test_neither_path_nor_query_nor_token_is_recorded(api: Api) -> None:
     async with traced() as spans:
         await api.get("/v1/resources/secretive/dev/event-stream/hidden?hint=hush")
         await api.get("/v1/nowhere/hidden")

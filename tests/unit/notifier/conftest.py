@@ -1,7 +1,7 @@
 """A receiver, a resolver that lies, and canaries that must see no connect.
 
 A canary listens where an attack aims. On loopback a connect is in the listener's queue before the
-attempt ends, so an empty queue afterwards proves that nobody dialled.
+attempt ends, so an empty queue afterwards proves that there was no connect.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ def neighbour() -> Iterator[Canary]:
 
 
 class FakeResolver(AbstractResolver):
-    """Gives each lookup the next of the answers, and the last one for ever; or fails."""
+    """Gives each lookup the next of the answers, repeating the last one; or fails."""
 
     def __init__(self, *answers: tuple[str, ...], error: Exception | None = None) -> None:
         self._answers = list(answers)

@@ -1,4 +1,4 @@
-"""What follows an attempt."""
+"""The decision after an attempt: success, a retry, or giving up."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""Who hears what."""
+"""Which facts match which subscriptions."""
 
 import re
 from typing import Any

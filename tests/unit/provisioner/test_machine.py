@@ -1,4 +1,4 @@
-"""Whatever is asked for, whatever goes wrong and whenever it dies: the laws hold."""
+"""The invariants hold for any intents, any failures and any crashes."""
 
 import asyncio
 from collections import Counter
@@ -50,7 +50,7 @@ class Sagas(RuleBasedStateMachine):
         self.asked = 0
         self.foreign: dict[str, Thing] = {}
         self.disturbed: set[str] = set()
-        """Names where somebody else has taken something away from us."""
+        """Names where another party has removed a thing of ours."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -91,13 +91,13 @@ class Sagas(RuleBasedStateMachine):
         self.world.ready_after = looks
 
     @rule(name=st.sampled_from([*NAMES, "orders-a-elsewhere"]))
-    def somebody_takes_the_name(self, name: str) -> None:
+    def another_party_takes_the_name(self, name: str) -> None:
         if name in self.world.things:
             self.disturbed.add(name)
         self.foreign[name] = deepcopy(self.world.create_foreign(name, {"size": 77}))
 
     @rule(name=st.sampled_from(NAMES))
-    def somebody_removes_it(self, name: str) -> None:
+    def another_party_removes_it(self, name: str) -> None:
         if self.world.things.pop(name, None) is not None:
             self.foreign.pop(name, None)
             self.disturbed.add(name)
@@ -137,7 +137,7 @@ class Sagas(RuleBasedStateMachine):
         assert set(self.platform.ends_per_operation().values()) <= {0, 1}
 
     @invariant()
-    def the_facts_tell_the_state(self) -> None:
+    def the_facts_give_the_state(self) -> None:
         messages = self.platform.ledger.messages
         stored = [type(m).model_validate_json(m.model_dump_json()) for m in messages]
         assert fold(evolve, ResourceState(), stored) == self.platform.ledger.state()

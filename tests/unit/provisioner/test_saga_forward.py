@@ -75,7 +75,7 @@ def test_a_step_whose_condition_does_not_hold_is_left_out() -> None:
     assert lines == ["kept a", "remove b", "gone b", "updated 3"]
 
 
-def test_outputs_are_told_but_not_those_of_a_step_that_was_left_out() -> None:
+def test_outputs_are_recorded_but_not_those_of_a_step_that_was_left_out() -> None:
     outputs = {"first": "${steps.a.name}", "second": "${steps.b.name}", "size": "${spec.size}"}
     steps = plan("a", step("b", when="${spec.more}"), outputs=outputs)
     story = Story().ask(allowed(1, steps, more=False))
@@ -163,7 +163,7 @@ def test_an_unknown_outcome_that_had_no_effect_is_acted_on_again() -> None:
 
 
 @pytest.mark.parametrize(("later", "expected"), [(0, False), (1, True)])
-def test_what_another_lease_had_begun_and_is_done_is_told_as_such(
+def test_an_effect_that_another_lease_began_is_recorded_as_observed(
     later: int,
     expected: bool,  # noqa: FBT001 - a parameter
 ) -> None:

@@ -86,7 +86,7 @@ def test_a_failure_makes_again_what_the_operation_had_removed() -> None:
         permanent=True,
         attempt=1,
     )
-    story.tell(failed)
+    story.record(failed)
     assert story.work() == ["restore b", "restored b", "gave up 2, left previous"]
     assert story.things["orders-b"] == ("b", {"name": "orders-b", "size": 1})
 
@@ -214,7 +214,7 @@ def test_every_try_of_one_effect_has_the_same_key_and_every_effect_its_own() -> 
 
 
 def test_what_has_no_effect_counts_as_a_failed_try() -> None:
-    """A backend that says done and does nothing is not called for ever."""
+    """A backend that says done and does nothing is not called indefinitely."""
     story = Story().ask(allowed(1, plan("a")))
     story.answers["orders-a"] = [Outcome.done()] * 20
     for _ in range(ATTEMPTS - 1):

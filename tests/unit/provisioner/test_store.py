@@ -72,8 +72,8 @@ class Recorder:
             pytest.fail("it never ends")
         self._maybe_raise("before")
 
-    def _maybe_raise(self, moment: str) -> None:
-        if self.raises and self.raises[0][0] == moment:
+    def _maybe_raise(self, phase: str) -> None:
+        if self.raises and self.raises[0][0] == phase:
             raise self.raises.pop(0)[1]
 
 
