@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from busbar.gateway import openapi
+from busbar.gateway.routes import export
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.attributes import CORE
 from tools.contracts.pages import OPENAPI
@@ -20,7 +20,7 @@ VERBS = {"get", "post", "put", "delete", "patch"}
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi.document()
+    return export.document()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -54,11 +54,11 @@ def test_the_file_is_written_once_and_then_current(tmp_path: Path) -> None:
     assert OPENAPI.write(tmp_path)
     assert OPENAPI.is_current(tmp_path)
     assert not OPENAPI.write(tmp_path)
-    file = tmp_path / openapi.PATH
+    file = tmp_path / export.PATH
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert not OPENAPI.is_current(tmp_path)
     assert OPENAPI.write(tmp_path)
-    assert file.read_text(encoding="utf-8") == openapi.text()
+    assert file.read_text(encoding="utf-8") == export.text()
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from busbar.audit.handlers import Audit
-from busbar.gateway.handlers import Gateway, take
+from busbar.gateway.handlers import Gateway, accept_intent
 from busbar.notifier.domain import RetryPolicy
 from busbar.notifier.handlers import Notifier
 from busbar.policy.adapters import load_promises, load_rules
@@ -198,7 +198,7 @@ class Simulation:
             if asked.id in self.outside.answered:
                 continue
             await latency()
-            await take(store, asked.envelope, principal="somebody", traceparent=None)
+            await accept_intent(store, asked.envelope, principal="somebody", traceparent=None)
             await latency()
             self.outside.answered.add(asked.id)
 

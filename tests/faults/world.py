@@ -14,8 +14,7 @@ from busbar.backends.port import (
     Presence,
 )
 from busbar.kernel.clock import Clock
-from busbar.notifier.domain import Attempt, SecretProblem, WebhookSecret
-from busbar.notifier.ports import WebhookRequest
+from busbar.notifier.domain import Attempt, SecretProblem, WebhookRequest, WebhookSecret
 from busbar.testing.memory import Action, Effect, MemoryBackend, MemoryWorld
 from faults.loop import latency
 

@@ -16,9 +16,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from sqlalchemy import text
 
+from busbar.audit.adapters import KafkaLog
 from busbar.audit.domain import AuditRecord, Report
 from busbar.audit.handlers import Audit, completeness, records
-from busbar.audit.kafka_log import KafkaLog
 from busbar.cli.local.kafka import Broker, provide
 from busbar.messages import topics
 from busbar.runtime.consume.dead_letters import DeadLetters

@@ -1,4 +1,4 @@
-"""Metrics are made in one place, named alike, and written down."""
+"""Metrics are made in one place, named alike, and documented."""
 
 import ast
 import re
@@ -6,10 +6,12 @@ import re
 import pytest
 
 from busbar.messages.topics import SERVICES
-from busbar.runtime.telemetry.metrics import DEFINITIONS, LABELS, Definition
+from busbar.runtime.telemetry.metrics import LABELS, Definition
 from meta.checkout import PACKAGE, ROOT, below, place, text, tree
 from support.metrics import documented
+from tools.contracts.metrics_page import definitions
 
+DEFINITIONS = definitions()
 PAGE = ROOT / "docs" / "metrics.md"
 PARTS = ("consumer", "relay", "store", "tasks")
 NAME = re.compile(rf"busbar_({'|'.join((*PARTS, *SERVICES))})(_[a-z]+)+")
@@ -37,6 +39,13 @@ def test_only_one_module_makes_metrics() -> None:
         )
     ]
     assert makers == [place(PACKAGE / "runtime" / "telemetry" / "metrics.py")]
+
+
+def test_a_service_defines_its_metrics_in_its_telemetry() -> None:
+    for one in DEFINITIONS:
+        part = one.name.split("_")[1]
+        owner = "runtime/telemetry/metrics.py" if part in PARTS else f"{part}/telemetry.py"
+        assert f'"{one.name}"' in text(PACKAGE / owner)
 
 
 @pytest.mark.parametrize("one", DEFINITIONS, ids=lambda one: one.name)

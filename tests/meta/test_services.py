@@ -1,19 +1,33 @@
 """Every service is a folder that reads like the others."""
 
+import tomllib
+
 import pytest
 
 from busbar.messages.topics import SERVICES
-from meta.checkout import PACKAGE, text
+from meta.checkout import PACKAGE, ROOT, text
 
 SAID = ("**Consumes**", "**Emits**", "**Owns**")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("name", ["README.md", "app.py", "handlers.py", "domain", "ports.py"])
+@pytest.mark.parametrize("name", ["README.md", "app.py", "handlers.py", "domain"])
 def test_a_service_has_the_files_that_everybody_looks_for(service: str, name: str) -> None:
     folder = PACKAGE / service
     found = (folder / name).is_file() or (folder / f"{name}.py").is_file()
     assert found or (folder / name / "__init__.py").is_file()
+
+
+def test_the_contract_on_the_inside_of_services_covers_every_service() -> None:
+    (contract,) = (
+        found
+        for found in tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"][
+            "contracts"
+        ]
+        if found["name"] == "Inside a service"
+    )
+    assert set(contract["containers"]) == {f"busbar.{service}" for service in SERVICES}
+    assert contract["exhaustive"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from busbar.gateway.handlers import take
+from busbar.gateway.handlers import accept_intent
 from busbar.kernel.ids import operation_text
 from busbar.messages import topics
 from busbar.messages.base import Intent
@@ -43,10 +43,10 @@ class Brittle(Provisioner):
 
     stage: "Stage"
 
-    async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
+    async def enqueue(self, received: Received[IntentAllowed], tx: Transaction) -> None:
         if self.stage.bug:
             raise KeyError("a bug")
-        await super().take_over(received, tx)
+        await super().enqueue(received, tx)
 
 
 class Stage(Simulation):
@@ -82,7 +82,7 @@ class Stage(Simulation):
         """Send ``intent`` to the gateway, and wait for what comes of it; the operation's id."""
         data = intent.model_dump(mode="json", exclude_none=True)
         envelope = self._envelope(data, type(intent), id_, extensions)
-        await take(self.gateway, envelope, principal="local", traceparent=None)
+        await accept_intent(self.gateway, envelope, principal="local", traceparent=None)
         await wait(5)
         return operation_text(SOURCE, envelope.id)
 

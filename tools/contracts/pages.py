@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from busbar.gateway import openapi
+from busbar.gateway.routes import export
 from tools.contracts import metrics_page
 from tools.contracts.check import Finding
 
@@ -38,7 +38,7 @@ class Page:
         return Finding(path=str(self.path), what=self.stale, fix="Run `make generate`.")
 
 
-OPENAPI: Final = Page(openapi.PATH, openapi.text, "is not what the gateway serves.")
+OPENAPI: Final = Page(export.PATH, export.text, "is not what the gateway serves.")
 METRICS: Final = Page(
     metrics_page.PATH, metrics_page.text, "does not list the metrics that there are."
 )

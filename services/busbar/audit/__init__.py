@@ -1,1 +1,1 @@
-"""Audit: the complete copy of everything on the bus, and the proof that it is complete."""
+"""Audit: a complete copy of everything on the bus, and the proof that it is complete."""

@@ -1,12 +1,12 @@
 """Wires audit."""
 
+from busbar.audit.adapters import KafkaLog
 from busbar.audit.handlers import Audit
-from busbar.audit.kafka_log import KafkaLog
-from busbar.audit.routes import routes
+from busbar.audit.routes import create_app
 from busbar.runtime.host.process import App, Context
 
 
 def create(context: Context) -> App:
-    """Audit with its read-only HTTP."""
+    """Return audit with its read-only HTTP API."""
     log = KafkaLog(context.settings.bootstrap())
-    return App(service=Audit(context.cipher).service(), http=routes(context.store, log))
+    return App(service=Audit(context.cipher).service(), http=create_app(context.store, log))

@@ -1,14 +1,13 @@
-"""Keeps every record of every topic, readable or not, and answers from the copy."""
+"""Stores every record of every topic, readable or not, and answers from this copy."""
 
 import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from busbar.audit.domain import AuditRecord, Head, Place, Report, compare
-from busbar.audit.ports import Log
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id, operation_text
 from busbar.kernel.resource import ResourceId
@@ -24,59 +23,69 @@ from busbar.runtime.store import Cause, Store, StoredEvent, Transaction
 from busbar.runtime.store.model.json import dumps, loads
 
 GATHER_SECONDS = 0.25
-"""Nobody waits for the copy, which takes every record of the platform."""
+"""Records are gathered this long into one batch: there are many, and latency does not matter."""
 
-PAGE = 1000
+PAGE_SIZE = 1000
 CATCH_UP_SECONDS = 5.0
-CATCH_UP_LOOKS = 50
+"""How long a comparison waits for the consumer to catch up with the broker."""
+CATCH_UP_CHECKS = 50
 UNREADABLE = "unreadable"
 RECORDS = "record/"
-"""What the streams of the copy start with; audit has some of its own, for its dead letters."""
+"""Prefix of the streams of the copy; audit has other streams for its own dead letters."""
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-PASSES_ON = frozenset({"gateway"})
-"""Services whose relay publishes intents, under the producer's own source and id."""
+FORWARDING_RELAYS = frozenset({"gateway"})
+"""Services whose relay publishes intents of others, under the producer's source and id."""
+
+
+class BusLog(Protocol):
+    """The bus, read from its beginning to its current end."""
+
+    def places(self) -> AsyncIterator[tuple[Place, str]]:
+        """Yield every record's place and the SHA-256 of its value."""
+        ...
 
 
 class Audit:
-    """The complete copy."""
+    """Stores the complete copy; encrypts unreadable records with ``cipher``."""
 
     def __init__(self, cipher: Cipher) -> None:
-        """Seal what is not readable with ``cipher``."""
         self._cipher = cipher
 
     def service(self) -> Service:
-        """The service, wired."""
+        """Return the service with its handlers registered."""
         service = Service("audit", gather_seconds=GATHER_SECONDS)
-        service.on_record(self.keep)
+        service.on_record(self.store_record)
         return service
 
-    async def keep(self, record: Record, content: Envelope | Unreadable, tx: Transaction) -> None:
-        """Keep one record, whatever it is."""
+    async def store_record(
+        self, record: Record, content: Envelope | Unreadable, tx: Transaction
+    ) -> None:
+        """Store one record, readable or not."""
         place = f"{record.topic}/{record.partition}"
         id_ = event_id("audit", place, str(record.offset), 0)
-        known = _known(record)
+        metadata = _metadata(record)
         if isinstance(content, Unreadable):
             sealed = self._cipher.seal(pack(record), context=id_)
-            known["kafka_key"] = None
+            metadata["kafka_key"] = None
             data: Any = {"reason": content.code, "sealed": base64.b64encode(sealed).decode()}
             type_, operation, resource = UNREADABLE, None, None
         else:
             data, type_ = content.data, content.type
             operation, resource = _operation(record.topic, content), _resource(content)
-            known |= _identity(content)
+            metadata |= _identity(content)
         tx.caused_by(Cause(place, str(record.offset), operation or ""))
         await tx.append_raw(
             f"{RECORDS}{place}",
             id_=id_,
             type_=type_,
             data=dumps(data),
-            metadata=known,
+            metadata=metadata,
             key=resource,
         )
 
 
-def _known(record: Record) -> dict[str, Any]:
+def _metadata(record: Record) -> dict[str, Any]:
     return {
         "topic": record.topic,
         "partition": record.partition,
@@ -123,17 +132,17 @@ def _resource(envelope: Envelope) -> str | None:
 
 
 def _as_operation(text: str) -> str | None:
-    """``text``, if it is the id of an operation: whoever wrote it, the copy can be looked up."""
+    """Return ``text`` if it has the form of an operation's id; a producer may send anything."""
     return text if _UUID.fullmatch(text) else None
 
 
 def _as_resource(text: str) -> str | None:
-    """The same for a resource."""
+    """Return ``text`` if it has the form of a resource's id."""
     return text if ResourceId.is_one(text) else None
 
 
 def record_of(event: StoredEvent) -> AuditRecord:
-    """The audit record that was stored as ``event``."""
+    """Return the audit record that was stored as ``event``."""
     about: Mapping[str, Any] = loads(event.metadata)
     readable = event.type != UNREADABLE
     return AuditRecord(
@@ -158,9 +167,9 @@ def record_of(event: StoredEvent) -> AuditRecord:
 
 
 def _published(timestamp: int) -> str | None:
-    """When a record without a time of its own was published, as Kafka has it (ms since 1970).
+    """Return Kafka's timestamp (ms since 1970) as text, or None if it is out of range.
 
-    It is the producer's to say: a time that no calendar has is none.
+    Producers choose this timestamp, so it can be any number.
     """
     try:
         return format_time(datetime.fromtimestamp(timestamp / 1000, UTC))
@@ -171,21 +180,21 @@ def _published(timestamp: int) -> str | None:
 async def records(
     store: Store, *, resource: str | None = None, operation: str | None = None
 ) -> AsyncIterator[AuditRecord]:
-    """Every record of the copy, in the order of its arrival, of one resource or operation."""
+    """Yield the records of the copy in order of arrival, of one resource or operation if given."""
     after = 0
     while page := await store.events(
-        after=after, limit=PAGE, key=resource, correlation=operation, category=RECORDS
+        after=after, limit=PAGE_SIZE, key=resource, correlation=operation, category=RECORDS
     ):
         for event in page:
             yield record_of(event)
         after = page[-1].position
 
 
-async def completeness(store: Store, log: Log) -> Report:
-    """Compare the copy with the heads that relays promised and with what Kafka has now.
+async def completeness(store: Store, log: BusLog) -> Report:
+    """Compare the copy with the heads that relays published and with what Kafka has now.
 
-    What was stored before the bus is read must be on the bus; what the bus had must be stored
-    once the consumer has come as far. So nothing that arrives meanwhile is called missing.
+    Records stored before the bus is read must be on the bus; records on the bus must be stored
+    once the consumer has read that far. So records that arrive meanwhile are not reported missing.
     """
     before = await store.last_position(category=RECORDS)
     published = {place: digest async for place, digest in log.places()}
@@ -216,31 +225,32 @@ async def completeness(store: Store, log: Log) -> Report:
         },
         stored=stored,
         published=published,
-        forgetful=topics.INTENTS,
+        expiring=topics.INTENTS,
     )
 
 
 def _is_numbered(record: AuditRecord) -> bool:
-    """Whether the number is a relay's: on the topics that anybody may write to, only the gateway's.
+    """Return whether the record's sequence was assigned by a relay.
 
-    A producer that numbers its own events must not make a relay look broken.
+    On intent topics, which every producer may write to, only the gateway's is: a producer that
+    numbers its own events must not make a relay look broken.
     """
     if record.topic in topics.INTENTS:
-        return record.relay in PASSES_ON
+        return record.relay in FORWARDING_RELAYS
     return record.source == f"/busbar/{record.relay}"
 
 
 async def _caught_up(store: Store, published: Mapping[Place, str]) -> None:
-    """Wait until the consumer has read what the bus had; a stopped one is not waited for long."""
+    """Wait a few seconds at most until the consumer has read everything in ``published``."""
     ends: dict[tuple[str, int], int] = {}
     for topic, partition, offset in published:
         ends[topic, partition] = max(offset, ends.get((topic, partition), 0))
-    for _ in range(CATCH_UP_LOOKS):
+    for _ in range(CATCH_UP_CHECKS):
         async with store.reading() as tx:
             reached = await tx.inbox.offsets("audit")
         if all(reached.get(partition, 0) > end for partition, end in ends.items()):
             return
-        await store.clock.sleep(CATCH_UP_SECONDS / CATCH_UP_LOOKS)
+        await store.clock.sleep(CATCH_UP_SECONDS / CATCH_UP_CHECKS)
 
 
 def _chained(found: Mapping[int, AuditRecord]) -> list[tuple[int, str]]:

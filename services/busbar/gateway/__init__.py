@@ -1,1 +1,1 @@
-"""The gateway: lets HTTP in, publishes intents, and shows what became of them."""
+"""The gateway: accepts intents over HTTP, publishes them, and shows what became of them."""

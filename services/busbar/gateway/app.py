@@ -1,27 +1,30 @@
 """Wires the gateway."""
 
 import busbar
-from busbar.gateway.audit_client import HttpAuditReader
-from busbar.gateway.auth import load_token
+from busbar.gateway.adapters import HttpAuditReader
 from busbar.gateway.handlers import Gateway
-from busbar.gateway.observed import Observed
-from busbar.gateway.pressure import Limits
-from busbar.gateway.routes import routes
+from busbar.gateway.routes.application import create_app
+from busbar.gateway.routes.auth import load_token
+from busbar.gateway.routes.backpressure import Backpressure, Limits
+from busbar.gateway.routes.dependencies import Dependencies
+from busbar.gateway.routes.middleware import RequestTelemetry
+from busbar.gateway.routes.queries import Queries
 from busbar.runtime.host.process import App, Context
 
 
 def create(context: Context) -> App:
-    """The gateway with its HTTP."""
+    """Return the gateway with its HTTP API."""
     settings = context.settings
     audit = HttpAuditReader(settings.audit_url)
-    token = load_token(settings.home, settings.token)
-    app = routes(
-        context.store,
-        audit,
-        token=token,
+    limits = Limits(intents=settings.intake_backlog, seconds=settings.intake_lag_seconds)
+    dependencies = Dependencies(
+        store=context.store,
+        queries=Queries(context.store),
+        backpressure=Backpressure(context.store, limits),
+        audit=audit,
+        token=load_token(settings.home, settings.token),
         cipher=context.cipher,
-        version=busbar.__version__,
-        limits=Limits(intents=settings.intake_backlog, seconds=settings.intake_lag_seconds),
     )
-    observed = Observed(app, clock=context.clock)
-    return App(service=Gateway().service(), http=observed, close=audit.close)
+    app = create_app(version=busbar.__version__, dependencies=dependencies)
+    http = RequestTelemetry(app, clock=context.clock)
+    return App(service=Gateway().service(), http=http, close=audit.close)

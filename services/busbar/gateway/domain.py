@@ -1,11 +1,13 @@
-"""What the gateway decides about an event that somebody posts."""
+"""Decides whether an event that a client posts is published as an intent."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
-from uuid import UUID
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from busbar.kernel.canonical import digest
+from busbar.kernel.clock import format_time
 from busbar.kernel.ids import operation_id
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
@@ -13,104 +15,136 @@ from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
 from busbar.messages.trace import TraceContext, valid
 
-OURS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
-"""Extensions that the platform sets; what a client says there is not believed."""
+PLATFORM_EXTENSIONS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
+"""Extensions that only the platform sets; a client's values are dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The event is an intent: publish it on ``topic`` under ``key``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedIntent:
+    """An intent and everything needed to store and publish it."""
 
-    operation: UUID
+    source: str
+    id: str
+    type: str
+    operation: str
+    correlation: str
+    resource: str | None
     topic: str
     key: str
-    resource: str | None
     digest: str
+    """Identifies the body: two events with one identity are the same event if it is equal."""
+    data: str
+    """The event's data as JSON text."""
+    metadata: Mapping[str, Any]
+    """Envelope attributes that the relay publishes besides type and data."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The event is not let in: ``code`` for programs, ``detail`` and ``fix`` for people."""
+class IntentRefused:
+    """The event is not accepted: ``code`` for programs, ``detail`` and ``fix`` for people."""
 
     code: Literal["unknown_type", "reserved_source", "conflict", "unpublishable", "busy"]
     detail: str
     fix: str
 
 
-def admit(envelope: Envelope) -> Accepted | Refused:
-    """Let an intent in; its data are policy's to judge."""
+def admit(
+    envelope: Envelope,
+    *,
+    principal: str,
+    traceparent: str | None,
+    span: TraceContext | None,
+    now: datetime,
+) -> AdmittedIntent | IntentRefused:
+    """Admit the event in ``envelope`` if it is an intent; policy judges its data later.
+
+    ``traceparent`` is the header of the request, ``span`` the gateway's own span, and ``now`` the
+    time of an event that states none.
+    """
     topic = topic_of(envelope.type)
     if topic is None or envelope.type not in INTENT_TYPES:
-        return Refused(
+        return IntentRefused(
             "unknown_type",
-            f"{envelope.type!r} is no type of intent",
+            f"{envelope.type!r} is not a type of intent",
             "use one of " + ", ".join(sorted(INTENT_TYPES)),
         )
     if envelope.source.startswith(topics.OWN_SOURCES):
-        return Refused(
+        return IntentRefused(
             "reserved_source",
-            f"sources that start with {topics.OWN_SOURCES} are the platform's own",
+            f"sources that start with {topics.OWN_SOURCES} are reserved for the platform",
             "name yourself as the source, as in urn:team:payments",
         )
-    operation = operation_id(envelope.source, envelope.id)
+    operation = str(operation_id(envelope.source, envelope.id))
     named = ResourceId.named_in(envelope.data)
     resource = str(named) if named else None
-    return Accepted(
+    return AdmittedIntent(
+        source=envelope.source,
+        id=envelope.id,
+        type=envelope.type,
         operation=operation,
-        topic=topic,
-        key=resource or envelope.subject or str(operation),
+        correlation=envelope.extensions.get("correlationid", operation),
         resource=resource,
-        digest=body_digest(envelope),
+        topic=topic,
+        key=resource or envelope.subject or operation,
+        digest=digest([envelope.type, envelope.subject, envelope.data]),
+        data=json.dumps(envelope.data, ensure_ascii=False),
+        metadata={
+            "source": envelope.source,
+            "id": envelope.id,
+            "subject": envelope.subject,
+            "time": format_time(envelope.time or now),
+            "traceparent": _trace(envelope.extensions.get("traceparent"), traceparent, span),
+            "extensions": _extensions(envelope.extensions, principal=principal),
+        },
     )
 
 
-def body_digest(envelope: Envelope) -> str:
-    """What makes two events under one identity the same event."""
-    return digest([envelope.type, envelope.subject, envelope.data])
+def refuse(
+    intent: AdmittedIntent, *, known_digest: str | None, lag: float | None, defect: str | None
+) -> IntentRefused | None:
+    """Return why ``intent`` is not accepted, or None if it is.
+
+    ``known_digest`` is the digest stored under the intent's identity, if any; ``lag`` is how many
+    seconds undecided intents have been waiting if too many do; ``defect`` is what prevents the
+    relay from publishing the intent. The same event again is always accepted.
+    """
+    if known_digest is not None:
+        return None if known_digest == intent.digest else _CONFLICT
+    if lag is not None:
+        return IntentRefused(
+            "busy",
+            f"too many intents are waiting for a decision, the oldest for {lag:.0f} seconds",
+            "send the event again later under the same id; it counts once",
+        )
+    if defect is not None:
+        return IntentRefused(
+            "unpublishable",
+            f"the event cannot be published: {defect}",
+            "send fewer attributes and smaller data, as plain text and numbers",
+        )
+    return None
 
 
-def already(first: str, again: str) -> Refused | None:
-    """Whether an event under a known identity is another one."""
-    if first == again:
-        return None
-    return Refused(
-        "conflict",
-        "an event with this source and id came before, with another body",
-        "an id names one event for ever: send the new content under a new id",
-    )
+_CONFLICT: Final = IntentRefused(
+    "conflict",
+    "an event with this source and id was already accepted with a different body",
+    "an id identifies one event permanently: send the new content under a new id",
+)
 
 
-def passed_on(extensions: Mapping[str, str], *, principal: str) -> dict[str, str]:
-    """The extensions that an intent is published with: the client's, and who the client is."""
-    kept = {name: value for name, value in extensions.items() if name not in OURS}
+def _extensions(given: Mapping[str, str], *, principal: str) -> dict[str, str]:
+    """Return the client's extensions plus the identity of the client."""
+    kept = {name: value for name, value in given.items() if name not in PLATFORM_EXTENSIONS}
     return {**kept, "authtype": "api_key", "authid": principal}
 
 
-def trace_of(event: str | None, header: str | None, span: TraceContext | None) -> str | None:
-    """The ``traceparent`` that an intent is published with; an invalid one is ignored.
+def _trace(event: str | None, header: str | None, span: TraceContext | None) -> str | None:
+    """Return the ``traceparent`` to publish; an invalid one is ignored.
 
-    An event that belongs to a trace stays in it, whatever the ``header`` of its request says. Of
-    the same trace, our own ``span`` comes last before the next service.
+    An event that belongs to a trace stays in it, whatever the ``header`` of its request says.
+    Within the same trace the gateway's own ``span`` is the parent of what follows.
     """
     own = TraceContext.parse(event)
     if own is not None and (span is None or own.trace_id != span.trace_id):
         return event
     return str(span) if span is not None else valid(header)
-
-
-def busy(lag: float) -> Refused:
-    """Nothing new is let in while what was let in before is not decided."""
-    return Refused(
-        "busy",
-        f"intents have waited for a decision for {lag:.0f} seconds, and many do",
-        "send the event again in a while, under the same id; it counts once",
-    )
-
-
-def unpublishable(why: str) -> Refused:
-    """An event that is fine as it came, but not with what it is published with."""
-    return Refused(
-        "unpublishable",
-        f"the event cannot be published: {why}",
-        "send fewer attributes and smaller data, in plain words and numbers",
-    )

@@ -1,22 +1,11 @@
-"""Takes intents in, and folds facts into what clients ask for."""
+"""Accepts intents, and projects facts into the views that clients read."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from busbar.gateway.domain import (
-    Accepted,
-    Refused,
-    admit,
-    already,
-    body_digest,
-    busy,
-    passed_on,
-    trace_of,
-    unpublishable,
-)
-from busbar.gateway.pressure import answered, let_in
+from busbar.gateway.domain import AdmittedIntent, IntentRefused, admit, refuse
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
@@ -46,24 +35,26 @@ OPERATION = "operation"
 RESOURCE = "resource"
 DEAD_LETTER = "dead_letter"
 ACCEPTED = "accepted"
+UNDECIDED = "undecided"
+"""Documents of the intents without a decision, ranked by the time at which they were accepted."""
 
 DeadLetterFact = DeadLettered | DeadLetterRedriven | DeadLetterRecovered | DeadLetterDiscarded
 
 
 @dataclass(frozen=True, slots=True)
-class EagerClaim:
-    """An intent that is in the store; ``again`` if it was there before."""
+class AcceptResult:
+    """An intent that is stored; ``replayed`` if an earlier request had stored it."""
 
     operation: str
     resource: str | None
-    again: bool
+    replayed: bool
 
 
 class Gateway:
-    """The projection that HTTP reads, and the way in."""
+    """The projection that the HTTP API reads."""
 
     def service(self) -> Service:
-        """The service, wired."""
+        """Return the service with its handlers registered."""
         service = Service("gateway")
         for fact in FACTS:
             if fact is not HeadPublished:
@@ -71,7 +62,7 @@ class Gateway:
         return service
 
     async def project(self, received: Received[Any], tx: Transaction) -> None:
-        """Fold one fact into the views, and keep it for those who follow along."""
+        """Fold one fact into the views, and store it for clients that follow facts."""
         fact, envelope = received.message, received.envelope
         time = format_time(envelope.time) if envelope.time else ""
         operation, resource = _named(fact, "operation"), _named(fact, "resource")
@@ -98,108 +89,91 @@ class Gateway:
             await _project_dead_letter(fact, time, tx)
 
 
-async def take(
+async def accept_intent(
     store: Store,
     envelope: Envelope,
     *,
     principal: str,
     traceparent: str | None,
     lag: float | None = None,
-) -> EagerClaim | Refused:
-    """Store an intent for the relay to publish; the same one again changes nothing.
+) -> AcceptResult | IntentRefused:
+    """Store an intent for the relay to publish; repeating it changes nothing.
 
-    While the platform has a ``lag`` (seconds) of undecided intents, no new one is let in.
+    ``lag`` is how many seconds undecided intents have been waiting if too many do; new intents
+    are refused meanwhile.
     """
-    admitted = admit(envelope)
-    if isinstance(admitted, Refused):
+    admitted = admit(
+        envelope,
+        principal=principal,
+        traceparent=traceparent,
+        span=tracing.current(),
+        now=store.clock.now(),
+    )
+    if isinstance(admitted, IntentRefused):
         return admitted
-    accepted = admitted
+    intent, defect = admitted, _defect(admitted)
 
-    async def body(tx: Transaction) -> EagerClaim | Refused:
-        operation = str(accepted.operation)
-        before = await tx.documents.get(ACCEPTED, operation)
-        if before is not None:
-            refused = already(before["digest"], body_digest(envelope))
-            return refused or EagerClaim(operation, accepted.resource, again=True)
-        if lag is not None:
-            return busy(lag)
-        metadata = _metadata(tx, envelope, principal=principal, traceparent=traceparent)
-        if why := _why_not_publishable(tx, envelope, accepted, metadata):
-            return unpublishable(why)
-        await _store(tx, envelope, accepted, metadata)
-        return EagerClaim(operation, accepted.resource, again=False)
+    async def write(tx: Transaction) -> AcceptResult | IntentRefused:
+        known = await tx.documents.get(ACCEPTED, intent.operation)
+        known_digest = None if known is None else known["digest"]
+        refused = refuse(intent, known_digest=known_digest, lag=lag, defect=defect)
+        if refused is not None:
+            return refused
+        if known is None:
+            await _write_intent(intent, tx)
+        return AcceptResult(intent.operation, intent.resource, replayed=known is not None)
 
-    return await store.transact(body)
+    return await store.transact(write)
 
 
-def _metadata(
-    tx: Transaction, envelope: Envelope, *, principal: str, traceparent: str | None
-) -> dict[str, Any]:
-    given = envelope.extensions.get("traceparent")
-    return {
-        "source": envelope.source,
-        "id": envelope.id,
-        "subject": envelope.subject,
-        "time": format_time(envelope.time or tx.now),
-        "traceparent": trace_of(given, traceparent, tracing.current()),
-        "extensions": passed_on(envelope.extensions, principal=principal),
-    }
-
-
-def _why_not_publishable(
-    tx: Transaction, envelope: Envelope, accepted: Accepted, metadata: Mapping[str, Any]
-) -> str | None:
-    """What the relay would stumble over; it could not get past such an event, and must not."""
-    now, operation = format_time(tx.now), str(accepted.operation)
+def _defect(intent: AdmittedIntent) -> str | None:
+    """Return what prevents the relay from publishing ``intent``: it could not get past it."""
+    time = intent.metadata["time"]
     draft = StoredEvent(
         position=0,
         stream="",
         version=1,
-        id=operation,
-        type=envelope.type,
-        time=now,
-        recorded_time=now,
-        correlation=operation,
-        causation=envelope.id,
-        topic=accepted.topic,
-        key=accepted.key,
-        data=json.dumps(envelope.data, ensure_ascii=False),
-        metadata=json.dumps(metadata),
+        id=intent.operation,
+        type=intent.type,
+        time=time,
+        recorded_time=time,
+        correlation=intent.operation,
+        causation=intent.id,
+        topic=intent.topic,
+        key=intent.key,
+        data=intent.data,
+        metadata=json.dumps(intent.metadata),
     )
     try:
-        encoding.write(accepted.topic, envelope_of(draft, relay="gateway", sequence=1))
+        encoding.write(intent.topic, envelope_of(draft, relay="gateway", sequence=1))
     except ValueError as error:
         return str(error)
     return None
 
 
-async def _store(
-    tx: Transaction, envelope: Envelope, accepted: Accepted, metadata: Mapping[str, Any]
-) -> None:
-    operation = str(accepted.operation)
-    correlation = envelope.extensions.get("correlationid", operation)
-    tx.caused_by(Cause(envelope.source, envelope.id, correlation))
+async def _write_intent(intent: AdmittedIntent, tx: Transaction) -> None:
+    operation = intent.operation
+    tx.caused_by(Cause(intent.source, intent.id, intent.correlation))
     await tx.append_raw(
         f"intent/{operation}",
         id_=operation,
-        type_=envelope.type,
-        data=json.dumps(envelope.data, ensure_ascii=False),
-        metadata=metadata,
-        topic=accepted.topic,
-        key=accepted.key,
+        type_=intent.type,
+        data=intent.data,
+        metadata=intent.metadata,
+        topic=intent.topic,
+        key=intent.key,
     )
-    await tx.documents.put(
-        Document(kind=ACCEPTED, key=operation, value={"digest": accepted.digest})
-    )
+    await tx.documents.put(Document(kind=ACCEPTED, key=operation, value={"digest": intent.digest}))
     if await tx.documents.get(OPERATION, operation) is None:
         view = OperationView(
             id=operation,
             status="received",
-            resource=accepted.resource,
-            intent={"source": envelope.source, "id": envelope.id, "type": envelope.type},
+            resource=intent.resource,
+            intent={"source": intent.source, "id": intent.id, "type": intent.type},
         )
         await _put_operation(view, tx)
-        await let_in(tx, operation, time=format_time(tx.now))
+        undecided = Document(kind=UNDECIDED, key=operation, rank=format_time(tx.now), value={})
+        await tx.documents.put(undecided)
 
 
 def _named(fact: Message, field: str) -> str | None:
@@ -212,13 +186,13 @@ async def _project_operation(operation: str, fact: Message, time: str, tx: Trans
     before = OperationView.model_validate(known["view"]) if known else None
     after = evolve_operation(before, fact, time=time)
     if before is not None and before.status == "received":
-        await answered(tx, operation)
+        await tx.documents.remove(UNDECIDED, operation)
     if after is not None and after != before:
         await _put_operation(after, tx, rank=known["rank"] if known else None)
 
 
 async def _put_operation(view: OperationView, tx: Transaction, *, rank: str | None = None) -> None:
-    """Save the view; operations are listed in the order in which they were first heard of."""
+    """Save the view; operations are listed in the order in which the gateway first saw them."""
     rank = rank or f"{format_time(tx.now)}/{view.id}"
     value: Mapping[str, Any] = {"view": view.model_dump(mode="json"), "rank": rank}
     await tx.documents.put(
@@ -242,7 +216,7 @@ async def _project_dead_letter(fact: DeadLetterFact, time: str, tx: Transaction)
         case DeadLettered():
             known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
         case _ if not known:
-            return  # somebody asked for a dead letter that there is not
+            return  # a request named a dead letter that does not exist
         case DeadLetterRecovered():
             known["recovered"] = time
         case _:

@@ -1,9 +1,9 @@
-"""Subscriptions, and the deliveries they cause: each a durable task that survives any kill."""
+"""Maintains subscriptions, and delivers each matching fact as a durable task."""
 
 import secrets as randomness
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import Reject
@@ -25,13 +25,16 @@ from busbar.messages.notification import (
 from busbar.messages.trace import valid
 from busbar.notifier.domain import (
     DELIVERABLE,
+    Attempt,
     Delivered,
     GiveUp,
-    Retry,
+    RetryLater,
     RetryPolicy,
     SecretProblem,
     Subscription,
     SubscriptionState,
+    WebhookRequest,
+    WebhookSecret,
     decide_subscription,
     evolve,
     headers,
@@ -39,8 +42,7 @@ from busbar.notifier.domain import (
     next_attempt,
     team_of,
 )
-from busbar.notifier.measures import attempting, measure_delivery
-from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
+from busbar.notifier.telemetry import measure_delivery, observe_attempt
 from busbar.runtime.consume.service import Choice, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Document, Transaction
@@ -50,17 +52,44 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 GATHER_SECONDS = 0.1
-"""A webhook takes longer than that to be received."""
+"""Facts are gathered this long into one batch; a webhook takes longer than that anyway."""
 
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
-PAGE = 500
+PAGE_SIZE = 500
 MAX_PLACES = 10
 MAX_PLACE_CHARS = 80
 
+UrlCheck = Callable[[str], str | None]
+"""Returns what is wrong with a subscription's URL, or None."""
+
+
+class Sender(Protocol):
+    """Makes single attempts; never retries."""
+
+    async def send(self, request: WebhookRequest) -> Attempt:
+        """POST ``request``; any behaviour of the network or the receiver is an outcome."""
+        ...
+
+
+class Secrets(Protocol):
+    """The secrets that subscriptions refer to."""
+
+    async def webhook_secrets(
+        self, ref: str, *, team: str
+    ) -> tuple[WebhookSecret, ...] | SecretProblem:
+        """Return the secrets of ``ref``: the current one first, then those being rotated out.
+
+        They must be owned by ``team``: otherwise one team could sign in another's name.
+        """
+        ...
+
 
 class Notifier:
-    """Tells subscribers what happened."""
+    """Delivers facts to subscribers through ``sender``.
+
+    Webhooks are signed with ``secrets`` and retried by ``policy``.
+    """
 
     def __init__(
         self,
@@ -71,7 +100,6 @@ class Notifier:
         policy: RetryPolicy,
         clock: Clock,
     ) -> None:
-        """Deliver through ``sender``, signed with ``secrets``, retried by ``policy``."""
         self._sender = sender
         self._secrets = secrets
         self._url_problem = url_problem
@@ -79,12 +107,12 @@ class Notifier:
         self._clock = clock
 
     def service(self) -> Service:
-        """The service, wired."""
+        """Return the service with its handlers registered."""
         service = Service("notifier", gather_seconds=GATHER_SECONDS)
         service.on(ApplySubscription)(self.subscribe)
         service.on(DeleteSubscription)(self.subscribe)
         service.on_invalid()(self.refuse)
-        service.on_batch(self.choose)
+        service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_])(self.fan_out)
         service.task(WEBHOOK)(self.deliver)
@@ -97,7 +125,7 @@ class Notifier:
         received: Received[ApplySubscription] | Received[DeleteSubscription],
         tx: Transaction,
     ) -> None:
-        """Put a subscription in force, or end it."""
+        """Create, change or delete a subscription."""
         intent, envelope = received.message, received.envelope
         stream = f"subscription/{intent.team}/{intent.name}"
         applying = intent if isinstance(intent, ApplySubscription) else None
@@ -119,10 +147,10 @@ class Notifier:
         return found if isinstance(found, SecretProblem) else None
 
     async def refuse(self, problem: Problem, tx: Transaction) -> None:
-        """Answer a subscription intent whose data do not fit: somebody waits for its operation.
+        """Refuse a subscription intent whose data is invalid, so that its operation ends.
 
         Raises:
-            Reject: it is a fact that does not fit, which is nobody's to answer.
+            Reject: the event is an invalid fact, which has no operation to end.
         """
         envelope, places = problem.envelope, _places(problem)
         if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
@@ -132,8 +160,8 @@ class Notifier:
             operation=operation,
             intent=IntentRef.of(envelope),
             reason="invalid_intent",
-            detail=f"the intent's data do not fit its type at {places}",
-            fix="mend what is named, then send the intent again under a new id",
+            detail=f"the intent's data does not fit its type at {places}",
+            fix="fix what is named, then send the intent again under a new id",
         )
         await tx.append(f"operation/{operation}", [fact], key=str(operation))
 
@@ -152,16 +180,16 @@ class Notifier:
 
     # -- deliveries -----------------------------------------------------------------------------
 
-    async def choose(self, records: Sequence[Record], tx: Transaction) -> Choice:
-        """Pass over the facts of teams that subscribed to nothing: most facts are nobody's."""
+    async def select_relevant(self, records: Sequence[Record], tx: Transaction) -> Choice:
+        """Skip the facts of teams without subscriptions, which are most facts."""
         if any(record.topic in topics.INTENTS for record in records):
-            return lambda _: True  # a subscription may come into force on the way
+            return lambda _: True  # the batch may create a subscription
         teams = {team for record in records if (team := _team_in_key(record)) is not None}
         idle = teams - await tx.documents.parents(SUBSCRIPTION, teams)
         return lambda record: _team_in_key(record) not in idle
 
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
-        """Make a durable delivery for every subscription that wants this fact."""
+        """Schedule a durable delivery for every subscription that matches this fact."""
         envelope, message = received.envelope, received.message
         resource, team = _resource(message), _team_of(envelope)
         if team is None:
@@ -188,11 +216,11 @@ class Notifier:
             )
 
     async def deliver(self, work: Work) -> None:
-        """Make one attempt at one delivery, and record what came of it."""
+        """Make one attempt at one delivery, and record its outcome."""
         data, attempt = work.claim.data, work.claim.attempts
         parent = valid(data.get("traceparent"))
-        with attempting(parent, attempt, clock=self._clock) as trying:
-            trying.outcome = outcome = await self._attempt(data, trying.traceparent)
+        with observe_attempt(parent, attempt, clock=self._clock) as observed:
+            observed.outcome = outcome = await self._attempt(data, observed.traceparent)
             log.info(
                 "webhook_attempted",
                 subscription=data["subscription"],
@@ -200,7 +228,6 @@ class Notifier:
                 attempt=attempt,
                 outcome=outcome.reason,
             )
-        trace = trying.traceparent
         verdict = next_attempt(
             attempt,
             outcome,
@@ -210,14 +237,14 @@ class Notifier:
         )
 
         async def record(tx: Transaction) -> None:
-            if isinstance(verdict, Retry):
+            if isinstance(verdict, RetryLater):
                 again = tx.now + timedelta(seconds=verdict.after_seconds)
                 await tx.tasks.finish(work.claim, again=again)
                 return
-            cause = Cause(data["subscription"], data["event"], data["correlation"], trace)
-            tx.caused_by(cause)
+            source, event, correlation = data["subscription"], data["event"], data["correlation"]
+            tx.caused_by(Cause(source, event, correlation, observed.traceparent))
             stream = f"delivery/{data['event']}/{data['subscription']}"
-            fact = _told(data, attempt, verdict)
+            fact = _ended(data, attempt, verdict)
             await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
             if isinstance(verdict, Delivered):
                 measure_delivery(tx, data.get("time"))
@@ -240,25 +267,25 @@ class Notifier:
 
 
 async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscription]:
-    """Every subscription of ``team``, however many there are."""
+    """Yield every subscription of ``team``, page by page."""
     after = None
-    while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE):
+    while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE_SIZE):
         for document in page:
             yield Subscription.of(Subscribed.model_validate(document.value))
         after = page[-1].rank
 
 
 def _team_in_key(record: Record) -> str | None:
-    """The team that a fact is about by its key: a resource, or a subscription; None of any other.
+    """Return the team in a fact's key (a resource or a subscription), or None.
 
-    Only relays publish facts, and whoever records one gives it the key of what it is about.
+    Only relays publish facts, and a fact is keyed by what it is about.
     """
     team, slash, _ = (record.key or b"").partition(b"/")
     return team.decode(errors="replace") if slash else None
 
 
 def _team_of(envelope: Envelope) -> str | None:
-    """The team that a fact is about, before anybody has looked whether it fits."""
+    """Return the team that an event is about; its data has not been validated."""
     data = envelope.data if isinstance(envelope.data, dict) else {}
     resource = data.get("resource")
     return team_of(resource if isinstance(resource, str) else None, data)
@@ -266,16 +293,16 @@ def _team_of(envelope: Envelope) -> str | None:
 
 def _places(problem: Problem) -> str:
     errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
-    told = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
-    return "; ".join(told)
+    places = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
+    return "; ".join(places)
 
 
 def _place(parts: tuple[str | int, ...]) -> str:
-    """Where it is; a producer's own names may be as long as the whole event."""
+    """Return a JSON pointer, shortened: names chosen by a producer can be very long."""
     return "".join(f"/{part}"[:MAX_PLACE_CHARS] for part in parts)
 
 
-def _told(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
+def _ended(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
     about = {
         "operation": data["operation"],
         "resource": data["resource"],

@@ -18,6 +18,7 @@ from busbar.messages.policy import (
     Violation,
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.policy import telemetry
 from busbar.policy.domain import (
     PolicyEngine,
     Promises,
@@ -32,7 +33,6 @@ from busbar.policy.domain import (
 from busbar.runtime.consume.service import ConflictingEvent, Problem, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
-from busbar.runtime.telemetry import metrics
 
 INTENT_MAX_BYTES = 256 * 1024
 """The largest intent, in bytes; the facts about an intent repeat its data."""
@@ -145,8 +145,8 @@ def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
     """Count decisions, and measure the time since the intent was published."""
     seconds = max(0.0, tx.now.timestamp() - record.timestamp / 1000)
     for fact in facts:
-        tx.measure(metrics.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
-        tx.measure(metrics.DECISION_SECONDS.observe, seconds)
+        tx.measure(telemetry.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
+        tx.measure(telemetry.DECISION_SECONDS.observe, seconds)
 
 
 def _too_large(envelope: Envelope) -> list[Fact]:

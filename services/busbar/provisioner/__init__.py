@@ -1,1 +1,1 @@
-"""The provisioner: makes allowed intents real, step by step, and takes back what fails."""
+"""The provisioner: carries out allowed intents step by step, and undoes what fails."""

@@ -13,7 +13,7 @@ from busbar.runtime.secrets import SecretStore, secrets_of
 
 
 def create(context: Context) -> App:
-    """The provisioner over the installed adapters."""
+    """Return the provisioner over the installed adapters."""
     settings = context.settings
     secrets = secrets_of(settings, cipher=context.cipher, clock=context.clock)
     adapters = InstalledAdapters(environment_of(settings, secrets))
@@ -27,7 +27,7 @@ def create(context: Context) -> App:
 
 
 def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
-    """What adapters get to know, with ``secrets`` as the place for secrets."""
+    """Return what adapters may use: addresses, and ``secrets`` as the secret store."""
 
     async def store(reference: str, value: SecretStr, team: str | None) -> None:
         await secrets.put(reference, value, team=team)
@@ -38,7 +38,7 @@ def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
     async def store_server() -> Mapping[str, str]:
         if settings.database_url is None:
             return {}
-        # Only who has a server pays for its driver.
+        # The driver is loaded only if there is a server.
         from busbar.backends.postgres.isolation import store_server_at  # noqa: PLC0415 - when used
 
         return await store_server_at(settings.database_url)

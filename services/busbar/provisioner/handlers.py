@@ -1,14 +1,15 @@
-"""The shell around the saga: records what was decided, acts, records what came of it.
+"""Runs the sagas: observes, records the intent to act, acts, and records the result.
 
-Law 4: the intent to act is stored first, with what was observed; then the backend is called with
+The intent to act is stored first, together with the observation; then the backend is called with
 a deterministic operation key and the lease's epoch; then the result is stored, fenced by that
-epoch. What is unknown is observed, never guessed.
+epoch. An unknown result is observed, never guessed.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Protocol
 
 from busbar.backends.port import (
     UNAVAILABLE,
@@ -40,9 +41,7 @@ from busbar.provisioner.domain import (
     evolve,
     next_command,
 )
-from busbar.provisioner.measures import measure_ends
-from busbar.provisioner.ports import Adapters
-from busbar.provisioner.watched import WatchedBackend
+from busbar.provisioner.telemetry import InstrumentedBackend, measure_ends
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Chance, chance
 from busbar.runtime.store import Cause, Transaction
@@ -52,59 +51,68 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 SAGA = "saga"
-SAGAS = 256
-"""Operations that a process works on at a time."""
-CALL_SHARE = 0.8
-"""A call may take this share of the lease: it is over before anybody else may act (law 5)."""
-LOOK_AGAIN = 0.2
-STUCK_SECONDS = 60.0
-BACKOFF = Backoff(first=1.0, longest=30.0)
+CONCURRENT_SAGAS = 256
+"""Resources that a process works on concurrently."""
+CALL_SHARE_OF_LEASE = 0.8
+"""A call may take this share of the lease, so that it is over before another process may act."""
+READY_POLL_SECONDS = 0.2
+"""Interval between observations of a step that is applied and not ready yet."""
+STUCK_RETRY_SECONDS = 60.0
+"""Interval between observations of a stuck operation."""
+RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
 Decide = Callable[[ResourceState], Sequence[OperationFact]]
 
 
 @dataclass(frozen=True, slots=True)
-class _At:
-    """Where an operation is: the state, and what comes next if that can be told."""
+class _Progress:
+    """The state of a resource and its next command, or the error that prevents one."""
 
     state: ResourceState
     command: Command | None
     problem: TemplateError | None = None
 
     @classmethod
-    def of(cls, state: ResourceState) -> "_At":
-        """Find out what comes next; it takes as long as everything else that is done for it."""
+    def of(cls, state: ResourceState) -> "_Progress":
         try:
             return cls(state, next_command(state))
         except TemplateError as error:
             return cls(state, None, error)
 
 
+class Adapters(Protocol):
+    """The installed adapters."""
+
+    def find(self, name: str) -> Backend | None:
+        """Return the adapter called ``name``, or None if it is not installed."""
+        ...
+
+
 class Provisioner:
-    """Runs the sagas of every resource, one operation of a resource at a time."""
+    """Runs the sagas of every resource, one operation of a resource at a time.
+
+    Effects go through ``adapters``; a call takes at most a share of ``lease`` (seconds). Retries
+    are delayed with jitter from ``chance``.
+    """
 
     def __init__(
         self, adapters: Adapters, *, clock: Clock, lease: float, chance: Chance = chance
     ) -> None:
-        """Act through ``adapters``; calls are kept well below ``lease`` seconds.
-
-        What failed waits for its next try; waits differ by ``chance``.
-        """
-        self._backoff = replace(BACKOFF, chance=chance)
+        self._backoff = replace(RETRY_BACKOFF, chance=chance)
         self._adapters = adapters
         self._clock = clock
-        self._timeout = lease * CALL_SHARE
-        self._room: dict[str, asyncio.Semaphore] = {}
+        self._timeout = lease * CALL_SHARE_OF_LEASE
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
     def service(self) -> Service:
-        """The service, wired."""
+        """Return the service with its handlers registered."""
         service = Service("provisioner")
-        service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA, concurrency=SAGAS, preload=self.open)(self.run)
+        service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.enqueue)
+        service.task(SAGA, concurrency=CONCURRENT_SAGAS, preload=self.preload)(self.run)
         return service
 
-    async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:
-        """Queue an allowed intent behind the resource's others and wake its saga."""
+    async def enqueue(self, received: Received[IntentAllowed], tx: Transaction) -> None:
+        """Queue an allowed intent behind the others of its resource, and schedule its saga."""
         allowed, cause = received.message, tx.cause
         state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
         facts = decide_queued(
@@ -117,8 +125,10 @@ class Provisioner:
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
-    async def open(self, resources: Collection[str], tx: Transaction) -> dict[str, ResourceState]:
-        """The states of ``resources``: whoever claims them finds them so."""
+    async def preload(
+        self, resources: Collection[str], tx: Transaction
+    ) -> dict[str, ResourceState]:
+        """Load the states of ``resources`` in the transaction that claims their sagas."""
         await tx.fetch([_stream(resource) for resource in resources])
         return {
             resource: await tx.load(_stream(resource), ResourceState(), evolve)
@@ -126,9 +136,9 @@ class Provisioner:
         }
 
     async def run(self, work: Work) -> None:
-        """Work on one resource until nothing is left to do, or something has to be waited for."""
+        """Work on one resource until nothing is left to do, or a retry is due later."""
         since: dict[str, float] = {}
-        at = _At.of(work.preloaded) if work.preloaded is not None else None
+        at = _Progress.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
             at = await self._record(work, lambda _: [])
         while at.state.saga is not None:
@@ -137,8 +147,7 @@ class Provisioner:
                 await self._pause(work, at.state.saga)
                 return
 
-    async def _advance(self, work: Work, at: _At, since: dict[str, float]) -> _At:
-        """Do the next thing."""
+    async def _advance(self, work: Work, at: _Progress, since: dict[str, float]) -> _Progress:
         if (problem := at.problem) is not None:
             return await self._record(
                 work, lambda now: decide_unplannable(now, problem, epoch=work.claim.epoch)
@@ -150,38 +159,38 @@ class Provisioner:
     # -- one effect -----------------------------------------------------------------------------
 
     async def _perform(
-        self, work: Work, at: _At, command: Ensure | Remove, since: dict[str, float]
-    ) -> _At:
-        """Observe, and act if what is seen asks for it, when the adapter has room for it.
+        self, work: Work, at: _Progress, command: Ensure | Remove, since: dict[str, float]
+    ) -> _Progress:
+        """Observe, and act if the observation requires it, within the adapter's concurrency.
 
-        It is waited for before anything is recorded: a call has to begin with a fresh lease.
+        The slot is awaited before anything is recorded: a call has to begin with a fresh lease.
         """
         backend = self._find(command.adapter, at.state.saga)
         if isinstance(backend, Outcome):
-            return await self._answered(work, at, command, backend)
-        async with self._room_of(command.adapter, backend):
+            return await self._record_failure(work, at, command, backend)
+        async with self._slots_for(command.adapter, backend):
             return await self._effect(work, at, command, since, backend)
 
-    def _room_of(self, adapter: str, backend: WatchedBackend) -> asyncio.Semaphore:
-        if adapter not in self._room:
-            self._room[adapter] = asyncio.Semaphore(backend.concurrency)
-        return self._room[adapter]
+    def _slots_for(self, adapter: str, backend: InstrumentedBackend) -> asyncio.Semaphore:
+        if adapter not in self._slots:
+            self._slots[adapter] = asyncio.Semaphore(backend.concurrency)
+        return self._slots[adapter]
 
     async def _effect(
         self,
         work: Work,
-        at: _At,
+        at: _Progress,
         command: Ensure | Remove,
         since: dict[str, float],
         backend: Backend,
-    ) -> _At:
+    ) -> _Progress:
         call = self._call(work, command)
         seen = await self._observe(backend, call)
         if isinstance(seen, Outcome):
-            return await self._answered(work, at, command, seen)
+            return await self._record_failure(work, at, command, seen)
         previous = await self._observe_previous(backend, call, at.state, command, seen)
         if isinstance(previous, Outcome):
-            return await self._answered(work, at, command, previous)
+            return await self._record_failure(work, at, command, previous)
         epoch, overdue = work.claim.epoch, self._overdue(command, since)
         after = await self._record(
             work,
@@ -191,15 +200,15 @@ class Provisioner:
         )
         if _is_started(at.state, after.state, command):
             outcome = await self._act(backend, command, call)
-            return await self._answered(work, after, command, outcome)
+            return await self._record_failure(work, after, command, outcome)
         if _is_unchanged(at.state, after.state) and not _is_stuck(after.state):
-            await self._clock.sleep(LOOK_AGAIN)
+            await self._clock.sleep(READY_POLL_SECONDS)
         return after
 
-    async def _answered(
-        self, work: Work, at: _At, command: Ensure | Remove, outcome: Outcome
-    ) -> _At:
-        """Record what did not happen; anything else is only believed when it is seen."""
+    async def _record_failure(
+        self, work: Work, at: _Progress, command: Ensure | Remove, outcome: Outcome
+    ) -> _Progress:
+        """Record an effect that did not happen; any other result is only recorded once observed."""
         if outcome.result is not Result.NOT_DONE:
             return at
         epoch = work.claim.epoch
@@ -207,7 +216,7 @@ class Provisioner:
             work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
         )
 
-    def _find(self, name: str, saga: Saga | None) -> WatchedBackend | Outcome:
+    def _find(self, name: str, saga: Saga | None) -> InstrumentedBackend | Outcome:
         try:
             backend = self._adapters.find(name)
         except Exception as error:
@@ -216,11 +225,11 @@ class Provisioner:
             return Outcome.not_done("adapter_failed", detail, permanent=False)
         if backend is None:
             detail = (
-                f"no adapter called {name} is installed: install the package that offers it "
+                f"the adapter {name} is not installed: install the package that provides it "
                 "(entry point group busbar.adapters)"
             )
             return Outcome.not_done("no_adapter", detail, permanent=True)
-        return WatchedBackend(backend, name, saga=saga, clock=self._clock)
+        return InstrumentedBackend(backend, name, saga=saga, clock=self._clock)
 
     async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
         try:
@@ -230,7 +239,7 @@ class Provisioner:
             return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
         except Exception as error:
             log.exception("adapter_failed", owner=call.owner)
-            detail = f"the adapter could not look: {type(error).__name__}"
+            detail = f"the adapter could not observe: {type(error).__name__}"
             return Outcome.not_done("adapter_failed", detail, permanent=False)
 
     async def _observe_previous(
@@ -241,7 +250,7 @@ class Provisioner:
         command: Ensure | Remove,
         seen: Observation,
     ) -> Observation | Outcome | None:
-        """What is there under the inputs that were applied before, if it may be another thing."""
+        """Observe with the inputs applied before, if the new ones may name a different thing."""
         before = state.previously(command.step)
         if before is None or before.inputs == command.inputs:
             return None
@@ -257,7 +266,7 @@ class Provisioner:
         except TimeoutError:
             outcome = Outcome.unknown("timeout", f"no answer within {call.timeout:g} seconds")
         except Exception as error:
-            # An adapter's bug tells nothing about the world: observe it.
+            # A bug in an adapter says nothing about the outside world: observe it.
             log.exception("adapter_failed", adapter=command.adapter)
             outcome = Outcome.unknown("adapter_failed", type(error).__name__)
         return outcome
@@ -279,16 +288,16 @@ class Provisioner:
 
     # -- recording ------------------------------------------------------------------------------
 
-    async def _record(self, work: Work, decide: Decide) -> _At:
-        """Store what ``decide`` gives, and what follows without any effect, under the lease."""
+    async def _record(self, work: Work, decide: Decide) -> _Progress:
+        """Store the facts of ``decide`` and those that need no effect, under the lease."""
 
-        async def body(tx: Transaction) -> _At:
+        async def body(tx: Transaction) -> _Progress:
             stream = _stream(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
-            at = _At.of(await _append(tx, stream, state, decide(state)))
+            at = _Progress.of(await _append(tx, stream, state, decide(state)))
             while isinstance(at.command, Finish):
                 finished = decide_finished(at.state)
-                at = _At.of(await _append(tx, stream, at.state, finished))
+                at = _Progress.of(await _append(tx, stream, at.state, finished))
             if at.state.saga is None:
                 await tx.tasks.finish(work.claim)
             return at
@@ -296,7 +305,7 @@ class Provisioner:
         return await work.record(body, reads=[_stream(work.claim.name)])
 
     async def _pause(self, work: Work, saga: Saga) -> None:
-        wait = STUCK_SECONDS if saga.stuck else self._backoff.after(saga.failures)
+        wait = STUCK_RETRY_SECONDS if saga.stuck else self._backoff.after(saga.failures)
 
         async def later(tx: Transaction) -> None:
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
@@ -324,7 +333,7 @@ async def _append(
 
 
 def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
-    """Whether nothing was recorded about the operation in between."""
+    """Return whether nothing was recorded about the operation in between."""
     old, new = before.saga, after.saga
     if old is None or new is None:
         return old is new
@@ -332,7 +341,7 @@ def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
 
 
 def _is_started(before: ResourceState, after: ResourceState, command: Ensure | Remove) -> bool:
-    """Whether the intent to act was recorded just now."""
+    """Return whether this transaction recorded the intent to act."""
     was = before.saga.step(command.step) if before.saga else None
     step = after.saga.step(command.step) if after.saga else None
     return step is not None and step.status == "started" and step != was
@@ -343,7 +352,7 @@ def _is_stuck(state: ResourceState) -> bool:
 
 
 def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
-    """Whether a try failed, or what keeps a stuck operation from going on is still there."""
+    """Return whether an attempt failed, or a stuck operation is still blocked."""
     if before.saga is None or after.saga is None:
         return False
     if before.saga.intent.operation != after.saga.intent.operation:

@@ -99,7 +99,7 @@ class Bus:
         return self.event(envelope, topic or message.TOPIC, partition=partition)
 
     def head(self, relay: str) -> Record:
-        """How far ``relay`` is."""
+        """Publish the head of ``relay``."""
         sequence = self._sequences[relay]
         head = HeadPublished(
             relay=relay, sequence=sequence, count=sequence, digest=self._links[relay]

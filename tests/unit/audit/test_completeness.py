@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from busbar.audit.domain import Head, Report, compare
-from busbar.audit.domain.completeness import holes
+from busbar.audit.domain.completeness import gaps
 from busbar.audit.handlers import completeness
 from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
@@ -30,7 +30,7 @@ WHOLE: dict[str, Any] = {
     "digests": {("policy", 3): "d3"},
     "stored": {(T, 0, 0): "a", (T, 0, 1): "b"},
     "published": {(T, 0, 0): "a", (T, 0, 1): "b"},
-    "forgetful": [OLD],
+    "expiring": [OLD],
 }
 
 
@@ -69,7 +69,7 @@ def test_what_is_wrong_is_named(changed: dict[str, Any], kind: str, named: str) 
 def test_only_topics_with_a_retention_may_forget() -> None:
     stored = {(OLD, 0, 0): "a", (T, 0, 0): "a", (T, 0, 1): "b"}
     assert report(stored=stored).complete
-    (problem,) = report(stored=stored, forgetful=[]).problems
+    (problem,) = report(stored=stored, expiring=[]).problems
     assert problem.about == {"topic": OLD, "partition": 0, "offset": 0}
     published = {**WHOLE["published"], (OLD, 0, 0): "changed"}
     assert [found.kind for found in report(stored=stored, published=published).problems] == [
@@ -99,7 +99,7 @@ def test_events_past_the_head_are_not_missed() -> None:
 
 @given(st.integers(0, 60), st.sets(st.integers(1, 80)))
 def test_the_holes_are_exactly_what_is_not_there(head: int, stored: set[int]) -> None:
-    found = holes(stored, head)
+    found = gaps(stored, head)
     numbers = [number for first, last in found for number in range(first, last + 1)]
     assert numbers == sorted(set(range(1, head + 1)) - stored)
     assert all(first <= last for first, last in found)
@@ -110,7 +110,7 @@ def test_the_holes_are_exactly_what_is_not_there(head: int, stored: set[int]) ->
 
 
 async def fill(bus: Bus, count: int = 6) -> None:
-    """Events of two relays over several partitions, intents, and what nobody can read."""
+    """Events of two relays over several partitions, intents, and unreadable records."""
     bus.message(ApplyResource.model_validate(ApplyResource.EXAMPLES[0]), "intent-1")
     for number in range(1, count + 1):
         bus.message(fact(number), f"n-{number}", relay="notifier", partition=number % 3)

@@ -1,4 +1,4 @@
-"""Every record is kept, whatever it is; what nobody could read is kept sealed."""
+"""Every record is stored; unreadable ones are stored encrypted."""
 
 import base64
 import json

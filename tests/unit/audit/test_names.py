@@ -1,4 +1,4 @@
-"""What a record is found under in the copy: only what is the name of something."""
+"""A record is indexed in the copy only by valid names."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar.audit.routes import routes
+from busbar.audit.routes import create_app
 from busbar.kernel.ids import operation_id
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.runtime.store import Store
@@ -18,7 +18,7 @@ ORDERS = "payments/dev/event-stream/orders"
 
 @pytest.fixture
 def api(store: Store, bus: Bus) -> Api:
-    return Api(routes(store, bus))
+    return Api(create_app(store, bus))
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_a_resource_or_an_operation_is_explained(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-async def test_the_state_at_a_moment_is_told(api: Api) -> None:
+async def test_the_state_at_a_time_is_returned(api: Api) -> None:
     (view,) = (await api.get("/v1/audit/state")).json["items"]
     assert (view["id"], view["status"]) == (ORDERS, "ready")
     before = "/v1/audit/state?at=2026-01-01T12:00:00Z"
@@ -84,7 +84,7 @@ REFUSED = {
     "/v1/audit/records?limit=0": 400,
     "/v1/audit/explain": 400,
     "/v1/audit/explain?resource=a&operation=b": 400,
-    "/v1/audit/explain?resource=nobody": 404,
+    "/v1/audit/explain?resource=unknown": 404,
     "/v1/audit/state?at=yesterday": 400,
     "/v1/audit/state?at=2026-01-01": 400,
     "/v1/audit/state?at=2026-01-01T12:00:00": 400,

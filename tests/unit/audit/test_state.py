@@ -1,4 +1,4 @@
-"""The state at a moment: what the platform knew, or what had happened."""
+"""The state at a time: what the platform knew, or what had happened."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ from busbar.messages.resource import (
 from unit.audit.test_explain import record
 
 
-def moment(second: int) -> str:
+def at(second: int) -> str:
     return f"2026-01-01T00:00:{second:02d}.000000Z"
 
 
@@ -23,10 +23,10 @@ def heard(records: Iterable[AuditRecord], **criteria: str) -> dict[str, str]:
 
 A, B = "payments/dev/event-stream/a", "payments/dev/event-stream/b"
 LIFE = [
-    record(ResourceQueued, 1, resource=A, _recorded_time=moment(11)),
-    record(ResourceProvisioned, 2, resource=A, _recorded_time=moment(12)),
-    record(ResourceProvisioned, 3, resource=B, _recorded_time=moment(13)),
-    record(ResourceDeleted, 4, resource=A, _recorded_time=moment(14)),
+    record(ResourceQueued, 1, resource=A, _recorded_time=at(11)),
+    record(ResourceProvisioned, 2, resource=A, _recorded_time=at(12)),
+    record(ResourceProvisioned, 3, resource=B, _recorded_time=at(13)),
+    record(ResourceDeleted, 4, resource=A, _recorded_time=at(14)),
 ]
 
 
@@ -35,18 +35,18 @@ def test_the_state_now_has_every_resource_the_deleted_ones_too() -> None:
     assert list(heard(reversed(LIFE[2:]))) == [A, B]
 
 
-def test_the_state_at_a_moment_is_what_was_recorded_by_then() -> None:
-    assert heard(LIFE, at=moment(10)) == {}
-    assert heard(LIFE, at=moment(11)) == {A: "provisioning"}
-    assert heard(LIFE, at=moment(13)) == {A: "ready", B: "ready"}
-    assert heard(LIFE, at=moment(14)) == {A: "deleted", B: "ready"}
+def test_the_state_at_a_time_is_what_was_recorded_by_then() -> None:
+    assert heard(LIFE, at=at(10)) == {}
+    assert heard(LIFE, at=at(11)) == {A: "provisioning"}
+    assert heard(LIFE, at=at(13)) == {A: "ready", B: "ready"}
+    assert heard(LIFE, at=at(14)) == {A: "deleted", B: "ready"}
 
 
-def test_the_state_at_a_moment_can_be_what_had_happened_by_then() -> None:
-    assert heard(LIFE, at=moment(10), by="event") == {A: "deleted", B: "ready"}
-    assert heard(LIFE, at=moment(2), by="event") == {A: "ready"}
+def test_the_state_at_a_time_can_be_what_had_happened_by_then() -> None:
+    assert heard(LIFE, at=at(10), by="event") == {A: "deleted", B: "ready"}
+    assert heard(LIFE, at=at(2), by="event") == {A: "ready"}
     late = [record(ResourceProvisioned, 1, resource=A, _time=None)]
-    assert heard(late, at=moment(9), by="event") == {}
+    assert heard(late, at=at(9), by="event") == {}
     assert heard(late, by="event") == {A: "ready"}
 
 
@@ -54,7 +54,7 @@ def test_a_fact_that_was_published_twice_counts_once() -> None:
     again = record(ResourceQueued, 1, resource=A, _offset=9, _cursor=9)
     assert heard([*LIFE, again]) == heard(LIFE)
     between = [*LIFE[:2], again, *LIFE[2:]]
-    assert heard(between, at=moment(13)) == {A: "ready", B: "ready"}
+    assert heard(between, at=at(13)) == {A: "ready", B: "ready"}
 
 
 def test_only_facts_on_their_own_topic_make_state() -> None:

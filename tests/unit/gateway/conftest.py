@@ -13,10 +13,12 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from busbar.gateway.adapters import AuditResponse, AuditUnavailable
 from busbar.gateway.handlers import Gateway
-from busbar.gateway.ports import Answer, AuditUnavailable
-from busbar.gateway.pressure import Limits
-from busbar.gateway.routes import routes
+from busbar.gateway.routes.application import create_app
+from busbar.gateway.routes.backpressure import Backpressure, Limits
+from busbar.gateway.routes.dependencies import Dependencies
+from busbar.gateway.routes.queries import Queries
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
 from busbar.messages.codec import kafka as codec
@@ -145,21 +147,21 @@ class Api:
 
 
 class FakeAudit:
-    """Answers as told, and remembers what it was asked."""
+    """Gives a prepared answer, and records the requests."""
 
     def __init__(self) -> None:
-        self.answer: Answer | None = Answer(200, "application/json", b'{"items":[]}')
+        self.answer: AuditResponse | None = AuditResponse(200, "application/json", b'{"items":[]}')
         self.asked: list[tuple[str, dict[str, str]]] = []
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
+    async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
         self.asked.append((path, dict(query)))
         if self.answer is None:
-            raise AuditUnavailable("nobody listens")
+            raise AuditUnavailable("connection refused")
         return self.answer
 
 
 class Platform:
-    """What the other services publish, delivered to the gateway's engine."""
+    """Facts of the other services, delivered to the gateway's engine."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
@@ -175,7 +177,7 @@ class Platform:
         topic = topic or fact.TOPIC
         envelope = Envelope(
             id=id_ or f"fact-{self._count}",
-            source="/busbar/somebody",
+            source="/busbar/elsewhere",
             type=fact.TYPE,
             time=self.clock.now(),
             data=fact.model_dump(mode="json"),
@@ -190,7 +192,7 @@ class Platform:
         await self.engine.handle_batch([self.record(fact) for fact in facts])
 
     async def stored(self, prefix: str = "intent/") -> list[StoredEvent]:
-        """What the gateway has in streams that start so."""
+        """Return the gateway's events in streams with this prefix."""
         found = await self.store.events(limit=10_000)
         return [event for event in found if event.stream.startswith(prefix)]
 
@@ -203,14 +205,15 @@ def app_over(
     token: str = TOKEN,
     limits: Limits | None = None,
 ) -> FastAPI:
-    return routes(
-        store,
-        audit,
+    dependencies = Dependencies(
+        store=store,
+        queries=Queries(store),
+        backpressure=Backpressure(store, limits or Limits()),
+        audit=audit,
         token=SecretStr(token),
         cipher=key or cipher(),
-        version="1.2.3",
-        limits=limits or Limits(),
     )
+    return create_app(version="1.2.3", dependencies=dependencies)
 
 
 def event(number: int = 1, *, name: str = "orders", **attributes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who gets in, and who does not."""
+"""Access by bearer token."""
 
 from itertools import product
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from busbar.gateway.auth import load_token
+from busbar.gateway.routes.auth import load_token
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Store
 from unit.gateway.conftest import TOKEN, Api, FakeAudit, app_over, event

@@ -19,7 +19,7 @@ REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)
 
 
 async def dead_letter(store: Store, record: Record, service: str = "policy") -> DeadLettered:
-    """The fact by which ``service`` tells that it could not handle ``record``."""
+    """Return the fact that ``service`` could not handle ``record``."""
     why = DeadLetterReason("bad_json", "The data is not JSON.")
 
     async def body(tx: StoreTransaction) -> str:

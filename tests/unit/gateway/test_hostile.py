@@ -1,4 +1,4 @@
-"""What Kafka producers are refused, HTTP clients are refused as well, with the same code."""
+"""Input that is refused over Kafka is refused over HTTP as well, with the same code."""
 
 import pytest
 

@@ -45,7 +45,7 @@ async def binary(api: Api, data: object = None, **headers: str) -> Reply:
 
 
 async def published(store: Store, clock: ManualClock) -> list[Envelope]:
-    """What the relay makes of the store, without heads."""
+    """Return what the relay publishes from the store, without heads."""
     publisher = RecordingPublisher()
     relay = Relay(store, publisher, clock=clock, holder="test", lease=5)
     while await relay.step():
@@ -254,7 +254,7 @@ async def test_only_intents_are_let_in(api: Api, store: Store) -> None:
 async def test_nobody_speaks_in_the_name_of_the_platform(api: Api, platform: Platform) -> None:
     """A fact's id can be computed beforehand: an intent that took it would hide the fact."""
     coming = platform.record(fact_of(ResourceProvisioned), id_="known-beforehand")
-    reply = await api.post(event(id="known-beforehand", source="/busbar/somebody"))
+    reply = await api.post(event(id="known-beforehand", source="/busbar/elsewhere"))
     assert (reply.status, reply.problem()["code"]) == (422, "reserved_source")
     await platform.engine.handle_batch([coming])
     assert (await api.get(f"/v1/operations/{operation_of()}")).json["status"] == "succeeded"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from busbar.gateway.pressure import Limits
+from busbar.gateway.routes.backpressure import Limits
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.policy import IntentAllowed, IntentDenied
 from busbar.runtime.store import Store
@@ -31,7 +31,7 @@ async def test_many_intents_that_wait_for_long_keep_new_ones_out(
     assert refused.status == 429
     assert refused.problem()["code"] == "busy"
     assert refused.problem()["detail"] == (
-        "intents have waited for a decision for 61 seconds, and many do"
+        "too many intents are waiting for a decision, the oldest for 61 seconds"
     )
     assert refused.headers["Retry-After".lower()] == "5"
 

@@ -1,12 +1,11 @@
-"""Every error is a problem: those of the framework, of audit, and the ones nobody thought of."""
+"""Every error is a problem: those of the framework, of audit, and unexpected ones."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from busbar.gateway.audit_client import HttpAuditReader
-from busbar.gateway.ports import Answer, AuditUnavailable
+from busbar.gateway.adapters import AuditResponse, AuditUnavailable, HttpAuditReader
 from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store
 from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
@@ -84,7 +83,7 @@ async def test_a_failure_of_our_own_tells_strangers_nothing(
 
 
 async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> None:
-    audit.answer = Answer(200, "application/json", b'{"items":[1]}')
+    audit.answer = AuditResponse(200, "application/json", b'{"items":[1]}')
     reply = await api.get("/v1/audit/records?after=3&resource=a/b/c/d")
     assert (reply.status, reply.json) == (200, {"items": [1]})
     assert audit.asked == [("/v1/audit/records", {"after": "3", "resource": "a/b/c/d"})]
@@ -93,11 +92,11 @@ async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> No
 async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(
     api: Api, audit: FakeAudit
 ) -> None:
-    audit.answer = Answer(404, PROBLEM, b'{"code":"not_found"}')
+    audit.answer = AuditResponse(404, PROBLEM, b'{"code":"not_found"}')
     reply = await api.get("/v1/audit/explain?operation=x")
     assert (reply.status, reply.headers["content-type"]) == (404, PROBLEM)
     assert reply.json == {"code": "not_found"}
-    audit.answer = Answer(500, "text/plain", b"Traceback: swordfish")
+    audit.answer = AuditResponse(500, "text/plain", b"Traceback: swordfish")
     reply = await api.get("/v1/audit/records")
     assert (reply.status, reply.problem()["code"]) == (502, "audit_failed")
     assert b"swordfish" not in reply.body
@@ -137,5 +136,5 @@ async def test_the_client_asks_for_the_path_and_nothing_but_the_path() -> None:
     finally:
         await client.close()
         await server.stop()
-    assert answer == Answer(404, PROBLEM, b'{"code": "x"}')
+    assert answer == AuditResponse(404, PROBLEM, b'{"code": "x"}')
     assert asked == [("/v1/audit/a?b#c d", b"q=1%262")]

@@ -1,11 +1,11 @@
-"""What clients see: views that facts make, pages that stay put, and news without polling."""
+"""Views folded from facts, stable pages, and waiting for changes without polling."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from busbar.gateway.reading import Reader
+from busbar.gateway.routes.queries import Queries
 from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import HeadPublished
@@ -187,7 +187,7 @@ async def test_resources_come_by_name_in_pages_that_inserts_do_not_move(
 
 
 async def test_facts_are_read_to_their_end_and_from_there_on(api: Api, platform: Platform) -> None:
-    await api.post(event())  # takes a position, and is no fact
+    await api.post(event())  # takes a position, but is not a fact
     await platform.publish(*(fact_of(IntentAllowed, number) for number in range(5)))
     first, cursor = await ids(api, "/v1/facts?limit=2")
     await api.post(event(2))
@@ -211,7 +211,7 @@ async def test_facts_are_filtered_by_resource_and_operation(api: Api, platform: 
         f"operation={operation_of(2)}": ["fact-2", "fact-3"],
         f"operation={operation_of(2)}&resource={named(2)}": ["fact-3"],
         f"resource={ORDERS}": ["fact-1", "fact-2"],
-        "resource=nobody": [],
+        "resource=unknown": [],
     }.items():
         for limit in (1, 100):
             seen, cursor = [], "0"
@@ -237,20 +237,20 @@ async def waiting(api: Api, target: str, reads: Callable[[], int]) -> asyncio.Ta
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How often somebody has finished reading from the store."""
+    """The number of finished reads from the store."""
     count = 0
-    until = Reader.until
+    until = Queries.until
 
-    async def counting(reader: Reader, look: object, good: object, wait: float) -> object:
+    async def counting(reader: Queries, look: object, good: object, wait: float) -> object:
         async def counted() -> object:
             nonlocal count
-            found = await look()  # type: ignore[operator] # as Reader.until has it
+            found = await look()  # type: ignore[operator] # as Queries.until has it
             count += 1
             return found
 
         return await until(reader, counted, good, wait)  # type: ignore[arg-type] # likewise
 
-    monkeypatch.setattr(Reader, "until", counting)
+    monkeypatch.setattr(Queries, "until", counting)
     return lambda: count
 
 

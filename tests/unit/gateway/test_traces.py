@@ -1,10 +1,10 @@
-"""Requests in traces: below what they bring, told by their route, and handed on in the event."""
+"""Spans of requests: children of the given context, named by route, passed on in the event."""
 
 import json
 
 import pytest
 
-from busbar.gateway.observed import Observed
+from busbar.gateway.routes.middleware import RequestTelemetry
 from busbar.runtime.store import Store
 from busbar.testing import ManualClock
 from support.tracing import PARENT, TRACE, traced
@@ -15,7 +15,7 @@ OTHER = f"00-{'1' * 32}-{'2' * 16}-01"
 
 @pytest.fixture
 def api(store: Store, audit: FakeAudit, clock: ManualClock) -> Api:
-    return Api(Observed(app_over(store, audit), clock=clock))
+    return Api(RequestTelemetry(app_over(store, audit), clock=clock))
 
 
 async def stored(store: Store) -> str | None:
@@ -70,7 +70,7 @@ async def test_while_tracing_is_off_the_context_of_event_or_request_is_handed_on
     assert await stored(store) == OTHER
 
 
-async def test_neither_path_nor_query_nor_token_are_told(api: Api) -> None:
+async def test_neither_path_nor_query_nor_token_is_recorded(api: Api) -> None:
     async with traced() as spans:
         await api.get("/v1/resources/secretive/dev/event-stream/hidden?hint=hush")
         await api.get("/v1/nowhere/hidden")

@@ -1,9 +1,11 @@
-"""What is no event: refused with a code, a reason and a remedy, and never stored."""
+"""Requests that hold no event: refused with a code, a reason and a fix, and never stored."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from busbar.messages.catalogue import INTENT_TYPES
 from busbar.messages.codec.kafka import MAX_BYTES
@@ -45,8 +47,8 @@ CASES = {
     "no type": Case("missing_attribute", "lacks type", "add what", without("type")),
     "no ids": Case("missing_attribute", "lacks specversion, id", "add what", b'{"type":"x"}'),
     "empty id": Case("empty_attribute", '"id" is empty', "value", with_(id="")),
-    "id is a number": Case("bad_attribute", '"id" must be text', "mend", with_(id=1)),
-    "long id": Case("bad_attribute", "longer than 1024", "mend", with_(id="x" * 1025)),
+    "id is a number": Case("bad_attribute", '"id" must be text', "fix what is named", with_(id=1)),
+    "long id": Case("bad_attribute", "longer than 1024", "fix what is named", with_(id="x" * 1025)),
     "bad extension": Case("bad_attribute", '"Bad_Name"', "a-z", with_(Bad_Name="x")),
     "bad time": Case("bad_time", "RFC 3339", "2026-01-31T12:00:00Z", with_(time="yesterday")),
     "no offset": Case("bad_time", "offset", "Z", with_(time="2026-01-31T12:00:00")),
@@ -75,7 +77,7 @@ CASES = {
     "a batch": Case(
         "batch_not_supported",
         "batch",
-        "of its own",
+        "its own request",
         b"[" + GOOD + b"]",
         {"content-type": "application/cloudevents-batch+json"},
     ),
@@ -107,7 +109,11 @@ CASES = {
     ),
     "binary not JSON": Case("bad_json", "not JSON", "RFC 8259", b"nonsense", {**JSON, **CE}),
     "bad escape": Case(
-        "bad_attribute", '"ce-subject"', "mend", b"{}", {**JSON, **CE, "ce-subject": "50%"}
+        "bad_attribute",
+        '"ce-subject"',
+        "fix what is named",
+        b"{}",
+        {**JSON, **CE, "ce-subject": "50%"},
     ),
     "too many headers": Case(
         "too_many_headers",
@@ -126,16 +132,16 @@ CASES["binary, no id"] = Case(
 )
 
 
-async def test_what_is_no_event_is_refused_with_the_reason_and_the_remedy(
-    api: Api, store: Store
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_a_request_without_an_event_is_refused_with_the_reason_and_a_fix(
+    api: Api, store: Store, case: Case
 ) -> None:
-    for name, case in CASES.items():
-        reply = await api.request("POST", "/v1/events", headers=case.headers, body=case.body)
-        problem = reply.problem()
-        status = 415 if case.code in {"bad_content_type", "batch_not_supported"} else 400
-        assert (reply.status, problem["code"]) == (status, case.code), name
-        assert case.detail in problem["detail"], name
-        assert case.fix in problem["fix"], name
+    reply = await api.request("POST", "/v1/events", headers=case.headers, body=case.body)
+    problem = reply.problem()
+    status = 415 if case.code in {"bad_content_type", "batch_not_supported"} else 400
+    assert (reply.status, problem["code"]) == (status, case.code)
+    assert case.detail in problem["detail"]
+    assert case.fix in problem["fix"]
     assert await store.last_position() == 0
 
 

@@ -1,7 +1,7 @@
 """A receiver, a resolver that lies, and canaries that must see no connect.
 
 A canary listens where an attack aims. On loopback a connect is in the listener's queue before the
-attempt ends, so an empty queue afterwards proves that nobody dialled.
+attempt ends, so an empty queue afterwards proves that there was no connect.
 """
 
 import asyncio
@@ -13,9 +13,8 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from busbar.notifier.domain import Network, parse_networks
-from busbar.notifier.ports import Attempt, WebhookRequest
-from busbar.notifier.sender import AiohttpSender
+from busbar.notifier.adapters.sender import AiohttpSender
+from busbar.notifier.domain import Attempt, Network, WebhookRequest, parse_networks
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 ONLY_OURS = parse_networks(["127.0.0.1/32"])
@@ -59,7 +58,7 @@ def neighbour() -> Iterator[Canary]:
 
 
 class FakeResolver(AbstractResolver):
-    """Gives each lookup the next of the answers, and the last one for ever; or fails."""
+    """Gives each lookup the next of the answers, repeating the last one; or fails."""
 
     def __init__(self, *answers: tuple[str, ...], error: Exception | None = None) -> None:
         self._answers = list(answers)

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.notifier.adapters.sender import url_problem
 from busbar.notifier.domain import REFUSED_NETWORKS, Network, is_refused, parse_networks
-from busbar.notifier.sender import url_problem
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver
 
-from busbar.notifier.sender import AiohttpSender, url_problem
+from busbar.notifier.adapters.sender import AiohttpSender, url_problem
 from unit.notifier.conftest import (
     LOOPBACK,
     ONLY_OURS,

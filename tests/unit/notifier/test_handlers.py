@@ -1,4 +1,4 @@
-"""The notifier's handlers over a real store: who is told, how often, and what is remembered."""
+"""The notifier's handlers over a real store: recipients, attempts, and recorded facts."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -28,9 +28,16 @@ from busbar.messages.notification import (
 )
 from busbar.messages.policy import IntentDenied
 from busbar.messages.resource import ResourceProvisioned
-from busbar.notifier.domain import RetryPolicy, SecretProblem, WebhookSecret, unknown_secret, verify
-from busbar.notifier.handlers import PAGE, WEBHOOK, Notifier
-from busbar.notifier.ports import Attempt, Secrets, WebhookRequest
+from busbar.notifier.domain import (
+    Attempt,
+    RetryPolicy,
+    SecretProblem,
+    WebhookRequest,
+    WebhookSecret,
+    unknown_secret,
+    verify,
+)
+from busbar.notifier.handlers import PAGE_SIZE, WEBHOOK, Notifier, Secrets
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
@@ -137,7 +144,7 @@ class Bench:
         return Record(topic or "", 0, self._offset, 0, key, value, headers)
 
     async def hear(self, *messages: Message) -> list[Message]:
-        """What the notifier records because of ``messages``."""
+        """Consume ``messages`` and return the facts that the notifier records."""
         return await self.handle(*(self.record(message) for message in messages))
 
     async def handle(self, *records: Record) -> list[Message]:
@@ -275,7 +282,7 @@ async def test_facts_of_teams_that_subscribed_to_nothing_are_passed_over(bench: 
 
 
 async def test_what_is_not_known_is_not_passed_over(bench: Bench) -> None:
-    """Somebody has to look at it, whoever's it is."""
+    """An operator has to look at it, whichever team it concerns."""
     record = bench.record(
         type_="busbar.resource.provisioned.v9",
         topic=topics.FACTS_RESOURCE,
@@ -305,7 +312,7 @@ async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Ben
     assert dead_letter.reason == "invalid_data"
 
 
-# -- who is told ----------------------------------------------------------------------------------
+# -- recipients -----------------------------------------------------------------------------------
 
 
 async def test_only_the_team_and_the_types_that_match_are_told(bench: Bench) -> None:
@@ -340,11 +347,11 @@ async def test_everybody_is_told_however_many_they_are(bench: Bench) -> None:
         ApplySubscription(
             team="payments", name=f"s{n}", url=URL, types=("busbar.resource.*",), secret=REF
         )
-        for n in range(PAGE + 3)
+        for n in range(PAGE_SIZE + 3)
     ]
     await bench.hear(*intents)
     await bench.hear(provisioned())
-    assert len(await bench.due()) == PAGE + 3
+    assert len(await bench.due()) == PAGE_SIZE + 3
 
 
 async def test_who_subscribes_later_is_not_told_of_what_was(bench: Bench) -> None:
@@ -369,14 +376,14 @@ async def test_the_same_fact_again_causes_nothing(bench: Bench) -> None:
 async def test_a_delivery_is_signed_sent_and_recorded(bench: Bench, clock: ManualClock) -> None:
     await bench.subscribe()
     await bench.handle(bench.record(provisioned(), id_="f"))
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
-    assert (told.subscription, told.event, told.event_type) == (
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
+    assert (fact.subscription, fact.event, fact.event_type) == (
         "payments/s",
         "f",
         ResourceProvisioned.TYPE,
     )
-    assert (told.attempt, told.status, told.operation) == (1, 204, operation_id(SOURCE, "1"))
+    assert (fact.attempt, fact.status, fact.operation) == (1, 204, operation_id(SOURCE, "1"))
     (request,) = bench.sender.requests
     assert request.url == URL
     assert request.headers["content-type"].startswith("application/cloudevents+json")
@@ -458,9 +465,9 @@ async def test_a_failed_attempt_is_repeated_later_under_the_same_id(
     assert await bench.work() == []
     assert len(bench.sender.requests) == 2
     clock.advance(0.1)
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
-    assert told.attempt == 3
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
+    assert fact.attempt == 3
     assert bench.sender.ids == ["f"] * 3
     stamps = [request.headers["webhook-timestamp"] for request in bench.sender.requests]
     assert len(set(stamps)) == 3
@@ -487,9 +494,9 @@ async def test_after_the_last_attempt_that_is_recorded_and_nothing_follows(
     for _ in range(2):
         assert await bench.work() == []
         clock.advance(30)
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookExhausted)
-    assert (told.attempts, told.reason) == (3, "status 500")
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookExhausted)
+    assert (fact.attempts, fact.reason) == (3, "status 500")
     clock.advance(10**6)
     assert await bench.work() == []
     assert len(bench.sender.requests) == 3
@@ -500,9 +507,9 @@ async def test_what_is_refused_for_good_is_not_tried_again(bench: Bench, outcome
     await bench.subscribe()
     await bench.hear(provisioned())
     bench.sender.outcomes = [outcome]
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookExhausted)
-    assert (told.attempts, told.reason) == (1, outcome.reason)
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookExhausted)
+    assert (fact.attempts, fact.reason) == (1, outcome.reason)
 
 
 async def test_a_secret_that_rotates_signs_the_next_attempt(
@@ -531,9 +538,9 @@ async def test_while_the_secret_is_away_nothing_is_sent_and_nothing_is_lost(
     assert bench.sender.requests == []
     bench.secrets.known[REF] = (NEW,)
     clock.advance(5)
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
-    assert told.attempt == 2
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
+    assert fact.attempt == 2
 
 
 async def test_a_secret_that_never_comes_back_exhausts_the_delivery(
@@ -556,9 +563,9 @@ async def test_what_is_due_when_a_subscription_ends_is_still_delivered(bench: Be
     await bench.hear(provisioned())
     await bench.hear(DeleteSubscription(team="payments", name="s"))
     await bench.hear(provisioned(number=2))
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
-    assert told.operation == operation_id(SOURCE, "1")
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
+    assert fact.operation == operation_id(SOURCE, "1")
 
 
 # -- kills ----------------------------------------------------------------------------------------
@@ -579,9 +586,9 @@ async def test_a_kill_between_sending_and_recording_repeats_it_under_the_same_id
             await bench.work()
     assert await bench.work() == []  # the dead process still holds the lease
     clock.advance(LEASE)
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
-    assert told.attempt == 2
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
+    assert fact.attempt == 2
     assert bench.sender.ids == ["f", "f"]
     clock.advance(10**6)
     assert await bench.work() == []
@@ -628,3 +635,7 @@ async def test_nothing_secret_is_stored_or_logged(
 def on_disk(folder: Path) -> bytes:
     """Everything in ``folder``, the write-ahead log included."""
     return b"\n".join(path.read_bytes() for path in sorted(folder.iterdir()))
+
+
+def test_the_notifier_does_not_read_heads_as_it_can_deliver_none(bench: Bench) -> None:
+    assert topics.FACTS_HEAD not in bench.notifier.service().topics

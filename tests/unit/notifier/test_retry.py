@@ -1,4 +1,4 @@
-"""What follows an attempt."""
+"""The decision after an attempt: success, a retry, or giving up."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,7 +13,7 @@ from busbar.notifier.domain import (
     Delivered,
     ErrorCode,
     GiveUp,
-    Retry,
+    RetryLater,
     RetryPolicy,
     next_attempt,
     retry_after_seconds,
@@ -51,7 +51,7 @@ def after(
     error: ErrorCode | None = None,
     retry_after: str | None = None,
     jitter: float = 0.5,
-) -> Delivered | Retry | GiveUp:
+) -> Delivered | RetryLater | GiveUp:
     outcome = Attempt(status=status, error=error, retry_after=retry_after)
     return next_attempt(attempt, outcome, jitter=jitter, now=NOW)
 
@@ -65,20 +65,20 @@ def test_any_2xx_is_delivered_even_at_the_last_attempt(status: int) -> None:
 def test_the_default_schedule_spans_almost_a_day_in_nine_attempts() -> None:
     waits = [after(attempt, status=500) for attempt in range(1, 10)]
     assert waits == [
-        *map(Retry, (5, 30, 120, 600, 3600, 10_800, 21_600, 43_200)),
+        *map(RetryLater, (5, 30, 120, 600, 3600, 10_800, 21_600, 43_200)),
         GiveUp("status 500"),
     ]
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 418, 500, 503, 600])
 def test_every_other_answer_is_tried_again_until_the_budget_is_spent(status: int) -> None:
-    assert after(1, status=status) == Retry(5)
+    assert after(1, status=status) == RetryLater(5)
     assert after(9, status=status) == GiveUp(f"status {status}")
 
 
 @pytest.mark.parametrize("error", NETWORK_ERRORS)
 def test_a_network_error_is_tried_again_until_the_budget_is_spent(error: ErrorCode) -> None:
-    assert after(2, error=error) == Retry(30)
+    assert after(2, error=error) == RetryLater(30)
     assert after(9, error=error) == GiveUp(error)
 
 
@@ -93,19 +93,19 @@ def test_what_the_guard_refused_is_not_tried_again(error: ErrorCode) -> None:
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_retry_after_in_seconds_is_a_floor(status: int) -> None:
-    assert after(1, status=status, retry_after="90") == Retry(90)
-    assert after(3, status=status, retry_after="90") == Retry(120)
+    assert after(1, status=status, retry_after="90") == RetryLater(90)
+    assert after(3, status=status, retry_after="90") == RetryLater(120)
 
 
 @pytest.mark.parametrize("status", [400, 500, 307])
 def test_a_retry_after_of_another_status_is_not_looked_at(status: int) -> None:
-    assert after(1, status=status, retry_after="90") == Retry(5)
+    assert after(1, status=status, retry_after="90") == RetryLater(5)
 
 
 @pytest.mark.parametrize("asked", ["3601", "86400", "9" * 30, "Sun, 01 Mar 2036 12:00:00 GMT"])
 def test_a_retry_after_is_honoured_for_an_hour_at_the_most(asked: str) -> None:
-    assert after(1, status=503, retry_after=asked) == Retry(3600)
-    assert after(6, status=503, retry_after=asked) == Retry(10_800)
+    assert after(1, status=503, retry_after=asked) == RetryLater(3600)
+    assert after(6, status=503, retry_after=asked) == RetryLater(10_800)
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_no_retry_after_is_negative_or_crashes(header: str) -> None:
 def test_a_delay_moves_by_a_fifth_at_the_most(attempt: int, jitter: float) -> None:
     base = DEFAULT_POLICY.delays[attempt - 1]
     verdict = after(attempt, status=500, jitter=jitter)
-    assert isinstance(verdict, Retry)
+    assert isinstance(verdict, RetryLater)
     assert base * 0.8 <= verdict.after_seconds <= base * 1.2
 
 
 def test_the_jitter_uses_the_whole_range() -> None:
-    assert after(1, status=500, jitter=0) == Retry(4)
+    assert after(1, status=500, jitter=0) == RetryLater(4)
     verdict = after(1, status=500, jitter=0.999)
-    assert isinstance(verdict, Retry)
+    assert isinstance(verdict, RetryLater)
     assert verdict.after_seconds == pytest.approx(6, abs=0.01)
 
 
@@ -164,7 +164,7 @@ def test_every_delay_is_within_its_bounds(
 ) -> None:
     attempt = data.draw(st.integers(1, policy.max_attempts))
     verdict = next_attempt(attempt, outcome, jitter=jitter, now=NOW, policy=policy)
-    if isinstance(verdict, Retry):
+    if isinstance(verdict, RetryLater):
         base = policy.delays[attempt - 1]
         longest = max(base * (1 + policy.spread), policy.retry_after_cap)
         assert base * (1 - policy.spread) * 0.999 <= verdict.after_seconds <= longest
@@ -179,7 +179,7 @@ def test_a_delivery_ends_within_its_budget_whatever_the_receiver_answers(
         next_attempt(
             attempt, answers[attempt % len(answers)], jitter=jitter, now=NOW, policy=policy
         ),
-        Retry,
+        RetryLater,
     ):
         attempt += 1
     assert attempt <= policy.max_attempts
@@ -187,7 +187,7 @@ def test_a_delivery_ends_within_its_budget_whatever_the_receiver_answers(
 
 @given(attempt=st.integers(9, 10_000), outcome=outcomes)
 def test_nothing_is_tried_again_once_the_budget_is_spent(attempt: int, outcome: Attempt) -> None:
-    assert not isinstance(next_attempt(attempt, outcome, jitter=0, now=NOW), Retry)
+    assert not isinstance(next_attempt(attempt, outcome, jitter=0, now=NOW), RetryLater)
 
 
 def test_a_policy_without_delays_tries_once() -> None:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 
-from busbar.notifier.ports import Sender
-from busbar.notifier.sender import MAX_RESPONSE_BYTES, AiohttpSender
+from busbar.notifier.adapters.sender import MAX_RESPONSE_BYTES, AiohttpSender
+from busbar.notifier.handlers import Sender
 from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 pytestmark = pytest.mark.timeout(20)

@@ -58,11 +58,11 @@ def test_we_verify_what_the_published_library_signs(
     key: bytes, body: bytes, timestamp: int
 ) -> None:
     secret = WebhookSecret(key)
-    moment = datetime.fromtimestamp(timestamp, tz=UTC)
+    time = datetime.fromtimestamp(timestamp, tz=UTC)
     received = {
         "Webhook-Id": ID,
         "Webhook-Timestamp": str(timestamp),
-        "Webhook-Signature": published(secret).sign(ID, moment, body.decode()),
+        "Webhook-Signature": published(secret).sign(ID, time, body.decode()),
     }
     assert verify([secret], received, body, now=timestamp) == ID
 

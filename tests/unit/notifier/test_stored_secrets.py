@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from busbar.messages.notification import Subscribed, SubscriptionRefused, WebhookDelivered
-from busbar.notifier.app import StoredSecrets
+from busbar.notifier.adapters.secrets import StoredSecrets
 from busbar.notifier.domain import SecretProblem, verify
 from busbar.runtime.secrets import SecretStore
 from busbar.runtime.store import open_store
@@ -84,8 +84,8 @@ async def test_a_secret_that_went_to_another_team_signs_nothing_any_more(
     await store.remove(REF)
     await keep(store, NEW.reveal(), team="payments")
     bench.clock.advance(5)
-    (told,) = await bench.work()
-    assert isinstance(told, WebhookDelivered)
+    (fact,) = await bench.work()
+    assert isinstance(fact, WebhookDelivered)
     (sent,) = bench.sender.requests
     verify([NEW], sent.headers, sent.body, now=int(bench.clock.now().timestamp()))
 

@@ -1,4 +1,4 @@
-"""Who hears what."""
+"""Which facts match which subscriptions."""
 
 import re
 from typing import Any
@@ -244,7 +244,7 @@ def test_a_fact_without_a_resource_belongs_to_the_team_its_data_names(
 
 
 @pytest.mark.parametrize("type_", sorted(NEVER_DELIVERED))
-def test_deliveries_are_not_delivered_lest_they_never_end(type_: str) -> None:
+def test_facts_about_deliveries_and_heads_are_never_delivered(type_: str) -> None:
     assert not matches(subscription("busbar.*", type_), type_, "payments/dev/a/b")
 
 

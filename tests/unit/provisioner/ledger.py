@@ -113,10 +113,10 @@ class LedgerTransaction:
         self._ledger = ledger
 
     def caused_by(self, cause: Cause, *, index: int = 0) -> None:
-        """Told by the shell; the real store's tests look at it."""
+        """Ignored here; the tests with the real store check it."""
 
     def measure(self, _measure: Callable[[float], None], _value: float) -> None:
-        """Nobody counts here; the real store's tests do."""
+        """Ignored here; the tests with the real store count."""
 
     async def load(
         self, _stream: str, initial: Result, evolve: Callable[[Result, Any], Result]
@@ -200,7 +200,7 @@ class Platform:
         for one in asked:
 
             async def take_over(tx: Transaction, message: IntentAllowed = one) -> None:
-                await self.provisioner.take_over(received(message), tx)
+                await self.provisioner.enqueue(received(message), tx)
 
             await self.ledger.transact(take_over)
 
@@ -230,11 +230,11 @@ class Platform:
         return {name: (one.owner, one.inputs) for name, one in self.world.things.items()}
 
     def effects(self) -> list[tuple[str, str, str]]:
-        """What was changed, under whichever lease."""
+        """Return every change, under whichever lease."""
         return [(one.action, one.name, one.operation_key) for one in self.world.effects]
 
-    def told_in_the_end(self) -> dict[str, int]:
-        """How often each operation that was queued has ended."""
+    def ends_per_operation(self) -> dict[str, int]:
+        """Count the ends of every queued operation."""
         queued = [str(m.operation) for m in self.ledger.messages if isinstance(m, ResourceQueued)]
         ended = [str(m.operation) for m in self.ledger.messages if isinstance(m, TERMINAL)]
         assert len(set(queued)) == len(queued)
@@ -243,7 +243,7 @@ class Platform:
 
 
 class Death(BaseException):
-    """What a process dies of in the middle."""
+    """Kills a process in the middle of its work."""
 
 
 class die_at:  # noqa: N801 - awaited like a function

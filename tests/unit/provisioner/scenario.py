@@ -1,4 +1,4 @@
-"""What the provisioner's tests share: intents to ask for, a story without I/O, a tale to read."""
+"""Shared by the provisioner's tests: intents, a story without I/O, and its readable tale."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -126,7 +126,7 @@ class Story:
     epoch: int = 1
     overdue: bool = False
 
-    def tell(self, *facts: OperationFact) -> None:
+    def record(self, *facts: OperationFact) -> None:
         self.facts += facts
         for fact in facts:
             self.state = evolve(self.state, fact)
@@ -134,7 +134,7 @@ class Story:
     def ask(self, *asked: IntentAllowed) -> "Story":
         for one in asked:
             facts = decide_queued(self.state, one, correlation=CORRELATION, traceparent=TRACE)
-            self.tell(*facts)
+            self.record(*facts)
         return self
 
     @property
@@ -142,21 +142,21 @@ class Story:
         return next_command(self.state)
 
     def turn(self) -> list[str]:
-        """Do the next command, and tell what was recorded."""
+        """Do the next command, and return what was recorded."""
         before = len(self.facts)
         try:
             command = self.command
         except TemplateError as error:
-            self.tell(*decide_unplannable(self.state, error, epoch=self.epoch))
+            self.record(*decide_unplannable(self.state, error, epoch=self.epoch))
             command = None
         if isinstance(command, Finish):
-            self.tell(*decide_finished(self.state))
+            self.record(*decide_finished(self.state))
         elif command is not None:
             self._perform(command)
         return tale(self.facts[before:])
 
     def work(self, *, turns: int = 60) -> list[str]:
-        """Turn until nothing is left to do or nothing moves any more; tell what was recorded."""
+        """Turn until nothing is left to do or nothing changes; return what was recorded."""
         before = len(self.facts)
         for _ in range(turns):
             if self.state.saga is None or not self.turn():
@@ -164,7 +164,7 @@ class Story:
         raise AssertionError(f"it never ends: {tale(self.facts[before:])}")
 
     def saw(self, command: Ensure | Remove, inputs: Mapping[str, Any]) -> Observation:
-        """What an adapter sees there."""
+        """Return the observation of an adapter."""
         name = str(inputs["name"])
         if name not in self.things:
             return Observation(presence=Presence.ABSENT)
@@ -179,7 +179,7 @@ class Story:
         before = self.state.previously(command.step)
         is_there = before is not None and before.adapter == command.adapter
         known = len(self.facts)
-        self.tell(
+        self.record(
             *decide_observed(
                 self.state,
                 command,
@@ -192,9 +192,9 @@ class Story:
         if not any(isinstance(fact, StepStarted) for fact in self.facts[known:]):
             return
         outcome = self._act(command)
-        self.tell(*decide_outcome(self.state, command, outcome, epoch=self.epoch))
+        self.record(*decide_outcome(self.state, command, outcome, epoch=self.epoch))
         if outcome.result.value != "done":
-            self.epoch += 1  # whoever waits comes back under a new lease
+            self.epoch += 1  # a waiting task resumes under a new lease
 
     def _act(self, command: Ensure | Remove) -> Outcome:
         name = str(command.inputs["name"])

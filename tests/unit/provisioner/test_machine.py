@@ -1,4 +1,4 @@
-"""Whatever is asked for, whatever goes wrong and whenever it dies: the laws hold."""
+"""The invariants hold for any intents, any failures and any crashes."""
 
 import asyncio
 from collections import Counter
@@ -50,7 +50,7 @@ class Sagas(RuleBasedStateMachine):
         self.asked = 0
         self.foreign: dict[str, Thing] = {}
         self.disturbed: set[str] = set()
-        """Names where somebody else has taken something away from us."""
+        """Names where another party has removed a thing of ours."""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -91,13 +91,13 @@ class Sagas(RuleBasedStateMachine):
         self.world.ready_after = looks
 
     @rule(name=st.sampled_from([*NAMES, "orders-a-elsewhere"]))
-    def somebody_takes_the_name(self, name: str) -> None:
+    def another_party_takes_the_name(self, name: str) -> None:
         if name in self.world.things:
             self.disturbed.add(name)
         self.foreign[name] = deepcopy(self.world.create_foreign(name, {"size": 77}))
 
     @rule(name=st.sampled_from(NAMES))
-    def somebody_removes_it(self, name: str) -> None:
+    def another_party_removes_it(self, name: str) -> None:
         if self.world.things.pop(name, None) is not None:
             self.foreign.pop(name, None)
             self.disturbed.add(name)
@@ -134,10 +134,10 @@ class Sagas(RuleBasedStateMachine):
 
     @invariant()
     def every_operation_ends_at_most_once(self) -> None:
-        assert set(self.platform.told_in_the_end().values()) <= {0, 1}
+        assert set(self.platform.ends_per_operation().values()) <= {0, 1}
 
     @invariant()
-    def the_facts_tell_the_state(self) -> None:
+    def the_facts_give_the_state(self) -> None:
         messages = self.platform.ledger.messages
         stored = [type(m).model_validate_json(m.model_dump_json()) for m in messages]
         assert fold(evolve, ResourceState(), stored) == self.platform.ledger.state()
@@ -154,8 +154,8 @@ class Sagas(RuleBasedStateMachine):
 
     @invariant()
     def no_effect_comes_twice(self) -> None:
-        told = Counter((e.operation_key, e.action, e.name) for e in self.world.effects)
-        twice = {name for (_, _, name), count in told.items() if count > 1}
+        lines = Counter((e.operation_key, e.action, e.name) for e in self.world.effects)
+        twice = {name for (_, _, name), count in lines.items() if count > 1}
         assert twice <= self.disturbed
 
     @invariant()
@@ -190,7 +190,7 @@ class Sagas(RuleBasedStateMachine):
             stuck = [m for m in self.platform.ledger.messages if isinstance(m, ResourceStuck)]
             assert stuck[-1].operation == state.saga.intent.operation
             return
-        assert set(self.platform.told_in_the_end().values()) <= {1}
+        assert set(self.platform.ends_per_operation().values()) <= {1}
         applied = {str(one.inputs["name"]): one for one in state.applied}
         ours = {name: one for name, one in self.world.things.items() if one.owner is not None}
         assert set(ours) <= set(applied)

@@ -22,8 +22,8 @@ from unit.provisioner.scenario import (
 
 def test_a_resource_is_created_step_by_step_in_the_order_of_its_plan() -> None:
     story = Story().ask(allowed(1, plan("a", "b"), size=3))
-    told = ["create a", "done a", "create b", "done b", "created 1"]
-    assert story.work() == told
+    lines = ["create a", "done a", "create b", "done b", "created 1"]
+    assert story.work() == lines
     assert story.things["orders-a"] == ("a", {"name": "orders-a", "size": 3})
     assert [applied.name for applied in story.state.applied] == ["a", "b"]
     assert story.state.generation == 1
@@ -56,8 +56,8 @@ def test_a_thing_that_went_missing_is_made_again() -> None:
 
 def test_a_step_that_left_the_plan_is_removed_after_the_others_are_done() -> None:
     story = provisioned("a", "b", "c").ask(allowed(2, plan("c"), size=2))
-    told = ["update c", "done c", "remove b", "gone b", "remove a", "gone a", "updated 2"]
-    assert story.work() == told
+    lines = ["update c", "done c", "remove b", "gone b", "remove a", "gone a", "updated 2"]
+    assert story.work() == lines
     assert [applied.name for applied in story.state.applied] == ["c"]
     assert set(story.things) == {"orders-c"}
 
@@ -71,11 +71,11 @@ def test_a_step_whose_condition_does_not_hold_is_left_out() -> None:
         "done b",
         "updated 2",
     ]
-    told = story.ask(allowed(3, steps, more=False)).work()
-    assert told == ["kept a", "remove b", "gone b", "updated 3"]
+    lines = story.ask(allowed(3, steps, more=False)).work()
+    assert lines == ["kept a", "remove b", "gone b", "updated 3"]
 
 
-def test_outputs_are_told_but_not_those_of_a_step_that_was_left_out() -> None:
+def test_outputs_are_recorded_but_not_those_of_a_step_that_was_left_out() -> None:
     outputs = {"first": "${steps.a.name}", "second": "${steps.b.name}", "size": "${spec.size}"}
     steps = plan("a", step("b", when="${spec.more}"), outputs=outputs)
     story = Story().ask(allowed(1, steps, more=False))
@@ -98,8 +98,8 @@ def test_a_later_step_sees_the_outputs_of_an_earlier_one_and_the_resource() -> N
 
 def test_a_deletion_removes_in_reverse_order() -> None:
     story = provisioned("a", "b", "c").ask(allowed(2, action="delete"))
-    told = ["remove c", "gone c", "remove b", "gone b", "remove a", "gone a", "deleted 2"]
-    assert story.work() == told
+    lines = ["remove c", "gone c", "remove b", "gone b", "remove a", "gone a", "deleted 2"]
+    assert story.work() == lines
     assert story.things == {}
     assert story.state.applied == ()
 
@@ -138,9 +138,9 @@ def test_a_removal_that_is_refused_for_good_is_stuck_and_goes_on_when_it_is_not(
 def test_a_removal_that_is_refused_for_now_is_stuck_after_as_many_tries() -> None:
     story = provisioned("a").ask(allowed(2, action="delete"))
     story.answers["orders-a"] = [refused(permanent=False)] * ATTEMPTS
-    told = [story.turn() for _ in range(ATTEMPTS)]
-    assert told[:-1] == [["remove a", "failed a refused"]] * (ATTEMPTS - 1)
-    assert told[-1][-1] == "stuck a refused"
+    lines = [story.turn() for _ in range(ATTEMPTS)]
+    assert lines[:-1] == [["remove a", "failed a refused"]] * (ATTEMPTS - 1)
+    assert lines[-1][-1] == "stuck a refused"
 
 
 # -- what is not known -----------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_an_unknown_outcome_that_had_no_effect_is_acted_on_again() -> None:
 
 
 @pytest.mark.parametrize(("later", "expected"), [(0, False), (1, True)])
-def test_what_another_lease_had_begun_and_is_done_is_told_as_such(
+def test_an_effect_that_another_lease_began_is_recorded_as_observed(
     later: int,
     expected: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -191,8 +191,8 @@ def test_what_is_not_ready_in_time_fails_and_is_removed() -> None:
     story = Story(unready={"a"}).ask(allowed(1, plan("a")))
     story.work()
     story.overdue = True
-    told = ["failed a not_ready!", "remove a", "gone a", "gave up 1, left absent"]
-    assert story.work() == told
+    lines = ["failed a not_ready!", "remove a", "gone a", "gave up 1, left absent"]
+    assert story.work() == lines
 
 
 def test_what_is_restored_and_never_ready_is_stuck_not_lost() -> None:
@@ -221,13 +221,13 @@ def test_what_is_restored_and_never_ready_is_stuck_not_lost() -> None:
 def test_an_expression_that_cannot_be_resolved_fails_the_operation(bad: object) -> None:
     left_out = step("z", when="${spec.never}")
     story = Story().ask(allowed(1, plan("a", left_out, bad)))  # type: ignore[arg-type]  # a step that policy would refuse
-    told = story.work()
-    assert told[2:] == ["failed b bad_plan!", "remove a", "gone a", "gave up 1, left absent"]
+    lines = story.work()
+    assert lines[2:] == ["failed b bad_plan!", "remove a", "gone a", "gave up 1, left absent"]
     assert story.things == {}
 
 
 def test_an_output_that_cannot_be_resolved_fails_before_anything_is_taken_down() -> None:
     story = provisioned("a", "b").ask(allowed(2, plan("a", outputs={"x": "${steps.a.nothing}"})))
-    told = story.work()
-    assert told == ["kept a", "failed a bad_plan!", "gave up 2, left previous"]
+    lines = story.work()
+    assert lines == ["kept a", "failed a bad_plan!", "gave up 2, left previous"]
     assert "orders-b" in story.things

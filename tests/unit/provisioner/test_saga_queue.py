@@ -33,8 +33,8 @@ from unit.provisioner.scenario import (
 def test_a_second_intent_waits_for_the_first_and_runs_next() -> None:
     story = Story().ask(allowed(1, plan("a")), allowed(2, plan("a"), size=2))
     assert tale(story.facts) == ["queued 1", "queued 2"]
-    told = ["create a", "done a", "created 1", "update a", "done a", "updated 2"]
-    assert story.work() == told
+    lines = ["create a", "done a", "created 1", "update a", "done a", "updated 2"]
+    assert story.work() == lines
 
 
 def test_a_failed_operation_does_not_hold_up_the_next() -> None:
@@ -136,5 +136,5 @@ def test_deciding_without_an_operation_is_a_mistake() -> None:
     command = Story().ask(allowed(1)).command
     assert isinstance(command, Ensure)
     seen = Observation(presence=Presence.ABSENT)
-    with pytest.raises(ValueError, match="no operation"):
+    with pytest.raises(ValueError, match="an operation must be running"):
         decide_observed(ResourceState(), command, seen, epoch=1, overdue=False)

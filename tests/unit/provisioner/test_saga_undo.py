@@ -26,8 +26,8 @@ from unit.provisioner.scenario import (
 def test_a_failure_takes_back_what_was_created_in_reverse_order() -> None:
     story = Story().ask(allowed(1, plan("a", "b", "c")))
     story.answers["orders-c"] = [refused()]
-    told = story.work()
-    assert told[4:] == [
+    lines = story.work()
+    assert lines[4:] == [
         "create c",
         "failed c refused!",
         "absent c",
@@ -86,7 +86,7 @@ def test_a_failure_makes_again_what_the_operation_had_removed() -> None:
         permanent=True,
         attempt=1,
     )
-    story.tell(failed)
+    story.record(failed)
     assert story.work() == ["restore b", "restored b", "gave up 2, left previous"]
     assert story.things["orders-b"] == ("b", {"name": "orders-b", "size": 1})
 
@@ -120,15 +120,15 @@ def test_a_second_attempt_at_creating_still_counts_as_created() -> None:
     story.turn()
     story.things["orders-a"] = ("a", {"name": "orders-a", "size": 0})
     story.answers["orders-b"] = [refused()]
-    told = story.work()
-    assert told[:2] == ["update a", "done a"]
-    assert told[-3:] == ["remove a", "gone a", "gave up 1, left absent"]
+    lines = story.work()
+    assert lines[:2] == ["update a", "done a"]
+    assert lines[-3:] == ["remove a", "gone a", "gave up 1, left absent"]
 
 
 def test_a_foreign_thing_at_a_creation_is_refused_and_the_rest_taken_back() -> None:
     story = Story(things={"orders-b": ("them", {"size": 7})}).ask(allowed(1, plan("a", "b")))
-    told = ["failed b not_ours!", "remove a", "gone a", "gave up 1, left absent"]
-    assert story.work()[2:] == told
+    lines = ["failed b not_ours!", "remove a", "gone a", "gave up 1, left absent"]
+    assert story.work()[2:] == lines
     assert story.things == {"orders-b": ("them", {"size": 7})}
 
 
@@ -160,10 +160,10 @@ def test_an_undo_that_fails_is_tried_again_and_then_stuck_but_never_forgotten() 
     while story.state.saga and story.state.saga.phase == "forward":
         story.turn()
     story.answers["orders-a"] = [refused(permanent=False)] * (ATTEMPTS + 2)
-    told = story.work()
-    assert told.count("failed a refused") == ATTEMPTS + 2
-    assert told.count("stuck a refused") == 1
-    assert told[-3:] == ["remove a", "gone a", "gave up 1, left absent"]
+    lines = story.work()
+    assert lines.count("failed a refused") == ATTEMPTS + 2
+    assert lines.count("stuck a refused") == 1
+    assert lines[-3:] == ["remove a", "gone a", "gave up 1, left absent"]
 
 
 # -- trying again ----------------------------------------------------------------------------------
@@ -172,9 +172,9 @@ def test_an_undo_that_fails_is_tried_again_and_then_stuck_but_never_forgotten() 
 def test_a_refusal_for_now_is_tried_again_and_forgotten_after_a_success() -> None:
     story = Story().ask(allowed(1, plan("a")))
     story.answers["orders-a"] = [refused(permanent=False)] * (ATTEMPTS - 1)
-    told = story.work()
-    assert told.count("failed a refused") == ATTEMPTS - 1
-    assert told[-2:] == ["done a", "created 1"]
+    lines = story.work()
+    assert lines.count("failed a refused") == ATTEMPTS - 1
+    assert lines[-2:] == ["done a", "created 1"]
     starts = [fact.attempt for fact in story.facts if isinstance(fact, StepStarted)]
     assert starts == list(range(1, ATTEMPTS + 1))
 
@@ -189,10 +189,10 @@ def test_the_tries_of_each_step_are_counted_for_themselves() -> None:
 def test_after_as_many_tries_the_operation_is_taken_back() -> None:
     story = Story().ask(allowed(1, plan("a", "b")))
     story.answers["orders-b"] = [refused(permanent=False)] * ATTEMPTS
-    told = story.work()
-    assert told.count("create b") == ATTEMPTS
-    assert told.count("failed b refused") == ATTEMPTS - 1
-    assert told[-5:] == [
+    lines = story.work()
+    assert lines.count("create b") == ATTEMPTS
+    assert lines.count("failed b refused") == ATTEMPTS - 1
+    assert lines[-5:] == [
         "failed b refused!",
         "absent b",
         "remove a",
@@ -214,7 +214,7 @@ def test_every_try_of_one_effect_has_the_same_key_and_every_effect_its_own() -> 
 
 
 def test_what_has_no_effect_counts_as_a_failed_try() -> None:
-    """A backend that says done and does nothing is not called for ever."""
+    """A backend that says done and does nothing is not called indefinitely."""
     story = Story().ask(allowed(1, plan("a")))
     story.answers["orders-a"] = [Outcome.done()] * 20
     for _ in range(ATTEMPTS - 1):
@@ -240,12 +240,12 @@ def test_an_update_that_never_becomes_as_asked_says_what_differs() -> None:
 def test_a_removal_without_effect_is_stuck_after_as_many_tries() -> None:
     story = provisioned("a").ask(allowed(2, action="delete"))
     story.answers["orders-a"] = [Outcome.done()] * 20
-    told: list[str] = []
+    lines: list[str] = []
     for _ in range(ATTEMPTS):
-        told += story.turn() + story.turn()
+        lines += story.turn() + story.turn()
         story.epoch += 1
-    assert told.count("failed a no_effect") == ATTEMPTS
-    assert told[-1] == "stuck a no_effect"
+    assert lines.count("failed a no_effect") == ATTEMPTS
+    assert lines[-1] == "stuck a no_effect"
 
 
 # -- another thing ---------------------------------------------------------------------------------
@@ -255,15 +255,15 @@ def test_an_update_that_names_another_thing_fails_before_it_is_made() -> None:
     story = provisioned("a", "b")
     before = dict(story.things)
     moved = plan("a", step("b", name="elsewhere"))
-    told = story.ask(allowed(2, moved)).work()
-    assert told == ["kept a", "failed b cannot_change!", "gave up 2, left previous"]
+    lines = story.ask(allowed(2, moved)).work()
+    assert lines == ["kept a", "failed b cannot_change!", "gave up 2, left previous"]
     assert story.things == before
 
 
 def test_an_update_to_another_adapter_fails_before_anything_is_made() -> None:
     story = provisioned("a")
-    told = story.ask(allowed(2, plan(step("a", adapter="other", name="elsewhere")))).work()
-    assert told == ["failed a cannot_change!", "gave up 2, left previous"]
+    lines = story.ask(allowed(2, plan(step("a", adapter="other", name="elsewhere")))).work()
+    assert lines == ["failed a cannot_change!", "gave up 2, left previous"]
 
 
 def test_a_thing_made_under_a_new_name_because_the_old_one_was_gone_is_taken_back() -> None:
@@ -292,7 +292,7 @@ def test_a_thing_made_again_as_it_was_stays_when_a_later_step_fails() -> None:
     story.work()
     del story.things["orders-a"]
     story.answers["orders-b"] = [refused()]
-    told = story.ask(allowed(2, steps, size=2)).work()
-    assert told[:2] == ["create a", "done a"]
-    assert "remove a" not in told
+    lines = story.ask(allowed(2, steps, size=2)).work()
+    assert lines[:2] == ["create a", "done a"]
+    assert "remove a" not in lines
     assert "orders-a" in story.things

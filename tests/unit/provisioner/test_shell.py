@@ -5,7 +5,7 @@ import pytest
 from busbar.kernel.errors import Fenced
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed
-from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_AWAY
+from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_UNAVAILABLE
 from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, allowed, plan, step
@@ -57,8 +57,8 @@ async def test_every_call_can_be_repeated(life: str) -> None:
 async def test_a_creation_that_fails_at_any_step_leaves_nothing(failing: str) -> None:
     platform = await began("create")
     platform.world.refused[f"orders-{failing}"] = REFUSE
-    told = await platform.settle()
-    assert told[-1] == "gave up 1, left absent"
+    lines = await platform.settle()
+    assert lines[-1] == "gave up 1, left absent"
     assert platform.things() == {}
     failed = [fact for fact in platform.ledger.messages if isinstance(fact, StepFailed)]
     assert [(fact.step, fact.reason, fact.permanent) for fact in failed] == [
@@ -70,8 +70,8 @@ async def test_a_creation_that_fails_at_any_step_leaves_nothing(failing: str) ->
 async def test_an_update_that_fails_at_any_step_leaves_what_was(failing: str) -> None:
     platform = await began("update")
     platform.world.refused[f"orders-{failing}"] = REFUSE
-    told = await platform.settle()
-    assert told[-1] == "gave up 2, left previous"
+    lines = await platform.settle()
+    assert lines[-1] == "gave up 2, left previous"
     assert platform.things() == owned(*STEPS)
     assert platform.ledger.state().generation == 1
 
@@ -80,8 +80,8 @@ async def test_an_update_that_fails_at_any_step_leaves_what_was(failing: str) ->
 async def test_a_deletion_that_is_refused_is_stuck_and_goes_on_once_it_can(failing: str) -> None:
     platform = await began("delete")
     platform.world.refused[f"orders-{failing}"] = REFUSE
-    told = await platform.settle()
-    assert [word for word in told if word.startswith("stuck")] == [f"stuck {failing} refused"]
+    lines = await platform.settle()
+    assert [word for word in lines if word.startswith("stuck")] == [f"stuck {failing} refused"]
     platform.world.refused.clear()
     assert (await platform.settle())[-1] == "deleted 2"
     assert platform.things() == {}
@@ -108,11 +108,11 @@ async def test_a_death_at_every_await_changes_nothing_about_the_end(life: str) -
         stop += 1
         platform = await began(life)
         died = await platform.work_until(stop)
-        told = await platform.settle()
-        assert told[-1] == ending, (stop, told)
-        assert platform.things() == EXPECTED[life], (stop, told)
-        assert platform.effects() == quiet.effects(), (stop, told)
-        assert set(platform.told_in_the_end().values()) == {1}
+        lines = await platform.settle()
+        assert lines[-1] == ending, (stop, lines)
+        assert platform.things() == EXPECTED[life], (stop, lines)
+        assert platform.effects() == quiet.effects(), (stop, lines)
+        assert set(platform.ends_per_operation().values()) == {1}
     assert stop > 30
 
 
@@ -123,10 +123,10 @@ async def test_two_deaths_at_any_two_awaits_of_a_failing_update_leave_what_was()
             platform.world.refused["orders-d"] = REFUSE
             await platform.work_until(first)
             await platform.work_until(second)
-            told = await platform.settle()
-            assert told[-1] == "gave up 2, left previous", (first, second, told)
-            assert platform.things() == owned(*STEPS), (first, second, told)
-            assert set(platform.told_in_the_end().values()) == {1}
+            lines = await platform.settle()
+            assert lines[-1] == "gave up 2, left previous", (first, second, lines)
+            assert platform.things() == owned(*STEPS), (first, second, lines)
+            assert set(platform.ends_per_operation().values()) == {1}
 
 
 async def test_a_lease_that_is_over_can_record_nothing(life: str) -> None:
@@ -152,9 +152,9 @@ async def test_a_world_that_is_away_is_waited_for() -> None:
 async def test_a_world_that_stays_away_fails_the_operation_untouched() -> None:
     platform = await began("create")
     platform.world.unavailable = True
-    told = await platform.settle()
-    assert told[1:] == [
-        *["failed a unavailable"] * (ATTEMPTS_AWAY - 1),
+    lines = await platform.settle()
+    assert lines[1:] == [
+        *["failed a unavailable"] * (ATTEMPTS_UNAVAILABLE - 1),
         "failed a unavailable!",
         "gave up 1, left absent",
     ]
@@ -188,9 +188,9 @@ async def test_a_stuck_operation_is_looked_at_every_minute_and_holds_no_worker()
     assert platform.tale()[-1] == "stuck c not_ours"
     assert platform.ledger.due is not None
     assert (platform.ledger.due - platform.clock.now()).total_seconds() == 60
-    told = platform.tale()
+    lines = platform.tale()
     await platform.settle()
-    assert platform.tale() == told
+    assert platform.tale() == lines
     del platform.world.things["orders-c"]
     platform.ledger.due = platform.clock.now()
     assert (await platform.settle())[-1] == "deleted 2"
@@ -207,8 +207,8 @@ async def test_a_thing_that_takes_its_time_is_waited_for() -> None:
 async def test_a_thing_that_takes_too_long_fails_and_is_removed() -> None:
     platform = await began("create")
     platform.world.ready_after = 1000
-    told = await platform.settle()
-    assert told[2:] == ["failed a not_ready!", "remove a", "gone a", "gave up 1, left absent"]
+    lines = await platform.settle()
+    assert lines[2:] == ["failed a not_ready!", "remove a", "gone a", "gave up 1, left absent"]
     assert 1 < sum(platform.clock.slept) < 2
 
 
@@ -217,9 +217,9 @@ async def test_each_operation_has_the_whole_time_to_become_ready() -> None:
     platform = Platform()
     platform.world.ready_after = 4
     await platform.ask(*[allowed(n, plan("a"), size=n) for n in range(1, 5)])
-    told = await platform.settle()
-    assert [word for word in told if word.startswith("failed")] == []
-    assert told[-1] == "updated 4"
+    lines = await platform.settle()
+    assert [word for word in lines if word.startswith("failed")] == []
+    assert lines[-1] == "updated 4"
 
 
 async def test_a_step_that_is_taken_back_has_the_whole_time_again() -> None:
@@ -228,17 +228,17 @@ async def test_a_step_that_is_taken_back_has_the_whole_time_again() -> None:
     await platform.settle()
     platform.world.ready_after = 7
     await platform.ask(allowed(2, plan("a"), size=2))
-    told = await platform.settle()
-    assert "failed a not_ready!" in told
-    assert told[-1] == "gave up 2, left previous"
-    assert not [word for word in told if word.startswith("stuck")]
+    lines = await platform.settle()
+    assert "failed a not_ready!" in lines
+    assert lines[-1] == "gave up 2, left previous"
+    assert not [word for word in lines if word.startswith("stuck")]
 
 
 async def test_without_the_adapter_the_operation_fails_and_says_what_to_install() -> None:
     platform = Platform()
     await platform.ask(allowed(1, plan("a", step("b", adapter="nowhere"))))
-    told = await platform.settle()
-    assert told[-4:] == ["failed b no_adapter!", "remove a", "gone a", "gave up 1, left absent"]
+    lines = await platform.settle()
+    assert lines[-4:] == ["failed b no_adapter!", "remove a", "gone a", "gave up 1, left absent"]
     failed = next(f for f in platform.ledger.messages if isinstance(f, StepFailed))
     assert "nowhere" in failed.detail
     assert "install" in failed.detail
@@ -269,8 +269,8 @@ async def test_an_update_that_names_another_thing_leaves_the_first_and_makes_non
     await platform.ask(allowed(1, plan("a")))
     await platform.settle()
     await platform.ask(allowed(2, plan(step("a", name="elsewhere"))))
-    told = await platform.settle()
-    assert told[-2:] == ["failed a cannot_change!", "gave up 2, left previous"]
+    lines = await platform.settle()
+    assert lines[-2:] == ["failed a cannot_change!", "gave up 2, left previous"]
     assert platform.things() == owned("a")
 
 

@@ -72,8 +72,8 @@ class Recorder:
             pytest.fail("it never ends")
         self._maybe_raise("before")
 
-    def _maybe_raise(self, moment: str) -> None:
-        if self.raises and self.raises[0][0] == moment:
+    def _maybe_raise(self, phase: str) -> None:
+        if self.raises and self.raises[0][0] == phase:
             raise self.raises.pop(0)[1]
 
 
@@ -118,7 +118,7 @@ class Real:
                 tx.caused_by(
                     Cause("/busbar/policy", f"allowed-{message.generation}", CORRELATION, TRACE)
                 )
-                await self.provisioner.take_over(received(message, time=allowed_at), tx)
+                await self.provisioner.enqueue(received(message, time=allowed_at), tx)
 
             await self.store.transact(take_over)
 
@@ -190,8 +190,8 @@ async def test_an_intent_that_is_allowed_twice_is_one_operation(real: Real) -> N
 
 async def test_two_intents_of_one_transaction_run_one_after_the_other(real: Real) -> None:
     await real.ask(allowed(1, plan("a")), allowed(2, plan("a"), size=2))
-    told = ["create a", "done a", "created 1", "update a", "done a", "updated 2"]
-    assert (await real.settle())[2:] == told
+    lines = ["create a", "done a", "created 1", "update a", "done a", "updated 2"]
+    assert (await real.settle())[2:] == lines
 
 
 async def test_the_intent_to_act_is_stored_before_the_backend_is_called(real: Real) -> None:
@@ -217,10 +217,10 @@ async def test_a_lease_that_was_lost_can_record_nothing(real: Real) -> None:
     stale = await real.claim("sleeper")
     assert stale is not None
     real.clock.advance(LEASE + 1)
-    told = await real.settle()
+    lines = await real.settle()
     with pytest.raises(Fenced):
         await real.provisioner.run(stale)
-    assert await real.tale() == told
+    assert await real.tale() == lines
     assert len(real.world.effects) == 2
 
 
@@ -343,9 +343,9 @@ async def test_an_adapter_that_raises_instead_of_acting_is_called_as_often_as_an
 ) -> None:
     real.backend.raises = [("before", KeyError("bug"))] * 100
     await real.ask(allowed(1, plan("a")))
-    told = await real.settle()
-    assert told.count("create a") == ATTEMPTS
-    assert told[-3:] == ["failed a no_effect!", "absent a", "gave up 1, left absent"]
+    lines = await real.settle()
+    assert lines.count("create a") == ATTEMPTS
+    assert lines[-3:] == ["failed a no_effect!", "absent a", "gave up 1, left absent"]
     assert real.world.effects == []
 
 
@@ -355,9 +355,9 @@ async def test_an_adapter_that_raises_instead_of_acting_is_called_as_often_as_an
 async def test_an_adapter_that_cannot_look_is_asked_again(real: Real, error: Exception) -> None:
     real.backend.raises = [("observe", error)]
     await real.ask(allowed(1, plan("a")))
-    told = await real.settle()
-    assert told[1].startswith("failed a ")
-    assert told[-1] == "created 1"
+    lines = await real.settle()
+    assert lines[1].startswith("failed a ")
+    assert lines[-1] == "created 1"
     assert (await real.facts(StepFailed))[0].detail
 
 
@@ -394,8 +394,8 @@ async def test_a_death_at_an_await_of_the_real_store_changes_nothing_about_the_e
         assert work is not None
         assert await die_at(real.provisioner.run(work), stop)
         real.clock.advance(LEASE + 1)
-    told = await real.settle()
-    assert told[-2:] == ["done a", "created 1"]
+    lines = await real.settle()
+    assert lines[-2:] == ["done a", "created 1"]
     assert len(real.world.effects) == 1
     assert await real.due() is None
 

@@ -1,4 +1,4 @@
-"""What audit concludes from its copy, pure."""
+"""Conclusions from the copy, as pure functions."""
 
 from busbar.audit.domain.completeness import (
     Head,

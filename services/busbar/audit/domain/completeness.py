@@ -1,9 +1,9 @@
-"""Is the copy complete? Three questions, each answered by name.
+"""Checks that the copy is complete, and names everything that is missing or differs.
 
-1. Does every relay's sequence run from 1 to its head without a hole, and does the digest chain
-   over what is stored end in the digest that the head promised?
-2. Is every record that Kafka still has in the store, byte for byte?
-3. Is every stored record still in Kafka, unless its topic may forget?
+1. Every relay's sequence runs from 1 to its head without a gap, and the digest chain over the
+   stored records ends in the digest of the head.
+2. Every record that Kafka has is stored, byte for byte.
+3. Every stored record is in Kafka, unless its topic has a limited retention.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a relay promised: so many events, with this digest over them."""
+    """The number of events that a relay has published, and the digest over them."""
 
     relay: str
     sequence: int
@@ -28,8 +28,8 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as it should be; ``detail`` names it."""
+class Discrepancy:
+    """One record or range that is missing or differs; ``detail`` names it."""
 
     kind: Kind
     detail: str
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class RelayReport:
-    """How one relay's events are covered."""
+    """The coverage of one relay's events by the copy."""
 
     relay: str
     head: int
@@ -49,15 +49,15 @@ class RelayReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The answer."""
+    """The result of the comparison."""
 
     relays: tuple[RelayReport, ...]
-    problems: tuple[Finding, ...]
+    problems: tuple[Discrepancy, ...]
     compared: int
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing and nothing differs."""
+        """True if nothing is missing and nothing differs."""
         return not self.problems
 
 
@@ -68,44 +68,44 @@ def compare(
     digests: Mapping[tuple[str, int], str],
     stored: Mapping[Place, str],
     published: Mapping[Place, str],
-    forgetful: Collection[str],
+    expiring: Collection[str],
 ) -> Report:
-    """Compare what was promised, what is stored and what is published.
+    """Compare the heads of relays, the stored records and the published records.
 
     ``sequences`` are the stored sequence numbers by relay and ``digests`` the chain over them as
-    computed from the copy, by relay and sequence (only up to the first hole). ``stored`` and
-    ``published`` map places to digests of values; ``forgetful`` are topics with a retention.
+    computed from the copy, by relay and sequence (only up to the first gap). ``stored`` and
+    ``published`` map places to digests of values; ``expiring`` are topics with a retention.
     """
     relays, problems = [], []
     for head in sorted(heads, key=lambda head: head.relay):
         report = _relay(head, sequences.get(head.relay, ()), digests)
         relays.append(report)
         problems += _relay_problems(report)
-    problems += _places(stored, published, forgetful)
+    problems += _places(stored, published, expiring)
     return Report(tuple(relays), tuple(problems), compared=len(published))
 
 
 def _relay(
     head: Head, stored: Collection[int], digests: Mapping[tuple[str, int], str]
 ) -> RelayReport:
-    missing = tuple(holes(stored, head.sequence))
+    missing = tuple(gaps(stored, head.sequence))
     matches = not missing and digests.get((head.relay, head.sequence)) == head.digest
     return RelayReport(head.relay, head.sequence, len(set(stored)), missing, matches)
 
 
-def holes(stored: Collection[int], head: int) -> list[tuple[int, int]]:
-    """The ranges (first, last) between 1 and ``head`` that ``stored`` lacks."""
+def gaps(stored: Collection[int], head: int) -> list[tuple[int, int]]:
+    """Return the ranges (first, last) between 1 and ``head`` that ``stored`` lacks."""
     found, expected = [], 1
     for number in [*sorted(set(stored)), head + 1]:
         if number > expected:
             found.append((expected, min(number - 1, head)))
         expected = max(expected, number + 1)
-    return [hole for hole in found if hole[0] <= hole[1]]
+    return [gap for gap in found if gap[0] <= gap[1]]
 
 
-def _relay_problems(report: RelayReport) -> list[Finding]:
+def _relay_problems(report: RelayReport) -> list[Discrepancy]:
     problems = [
-        Finding(
+        Discrepancy(
             "sequence_gap",
             f"{report.relay} published {_range(first, last)}, which the copy does not have",
             {"relay": report.relay, "first": first, "last": last},
@@ -114,10 +114,10 @@ def _relay_problems(report: RelayReport) -> list[Finding]:
     ]
     if not report.missing and not report.digest_matches:
         problems.append(
-            Finding(
+            Discrepancy(
                 "digest_differs",
-                f"the copy of {report.relay}'s events 1 to {report.head} does not give the digest "
-                "that its head promised: at least one was changed",
+                f"the copy of {report.relay}'s events 1 to {report.head} does not have the digest "
+                "of its head: at least one event was changed",
                 {"relay": report.relay},
             )
         )
@@ -129,10 +129,10 @@ def _range(first: int, last: int) -> str:
 
 
 def _places(
-    stored: Mapping[Place, str], published: Mapping[Place, str], forgetful: Collection[str]
-) -> list[Finding]:
+    stored: Mapping[Place, str], published: Mapping[Place, str], expiring: Collection[str]
+) -> list[Discrepancy]:
     unknown = sorted(published.keys() - stored.keys())
-    gone = sorted(place for place in stored.keys() - published.keys() if place[0] not in forgetful)
+    gone = sorted(place for place in stored.keys() - published.keys() if place[0] not in expiring)
     both = sorted(stored.keys() & published.keys())
     changed = [place for place in both if stored[place] != published[place]]
     return [
@@ -142,9 +142,9 @@ def _places(
     ]
 
 
-def _at(kind: Kind, place: Place, sentence: str) -> Finding:
+def _at(kind: Kind, place: Place, sentence: str) -> Discrepancy:
     topic, partition, offset = place
-    return Finding(
+    return Discrepancy(
         kind,
         f"{topic}, partition {partition}, offset {offset}: {sentence}",
         {"topic": topic, "partition": partition, "offset": offset},

@@ -1,4 +1,4 @@
-"""One record of audit's copy."""
+"""Records of the copy."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +12,9 @@ from busbar.messages.catalogue import BY_TYPE, belongs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRecord:
-    """One record of the bus, as audit keeps it. Times are RFC 3339 text in UTC.
+    """One record of the bus as stored in the copy. Times are RFC 3339 text in UTC.
 
-    ``data`` is None for a record that is no CloudEvent; its bytes are kept sealed.
+    ``data`` is None for a record that is not a CloudEvent; its bytes are stored encrypted.
     """
 
     cursor: int
@@ -37,14 +37,14 @@ class AuditRecord:
 
     @property
     def is_intent(self) -> bool:
-        """Whether somebody asked for something, in words that anybody may send."""
+        """True if its topic is one for intents, which every producer may write to."""
         return self.topic in topics.INTENTS
 
     def fact(self) -> Message | None:
-        """The fact that this is; None for everything else.
+        """Return the fact in this record, or None if it holds none.
 
-        A fact counts only on its own topic, where nobody but a service publishes, and only if it
-        fits its schema: one record that does not must not hide all the others.
+        A fact counts only on its own topic, where only services publish, and only if it fits its
+        schema: one record that does not fit must not hide all the others.
         """
         model = BY_TYPE.get(self.type)
         if model is None or not self.readable:

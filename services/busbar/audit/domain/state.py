@@ -1,4 +1,4 @@
-"""The state of every resource at a moment: a fold over the facts that were known by then."""
+"""The state of every resource at a time: a fold over the facts that were known by then."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -14,16 +14,16 @@ def states(
     at: str | None = None,
     by: Literal["recorded", "event"] = "recorded",
 ) -> list[ResourceView]:
-    """Every resource as the facts up to ``at`` (RFC 3339 in UTC) leave it, by id.
+    """Return every resource as of ``at`` (RFC 3339 in UTC), sorted by id.
 
-    ``recorded`` goes by what the platform knew at that moment, ``event`` by when it happened.
+    ``recorded`` selects by what the platform knew at that time, ``event`` by when it happened.
     Deleted resources are included. A fact that was published twice counts once.
     """
     views: dict[str, ResourceView] = {}
     seen: set[tuple[str, str]] = set()
     for record in records:
-        moment = record.recorded_time if by == "recorded" else record.time
-        late = at is not None and (moment is None or moment > at)
+        time = record.recorded_time if by == "recorded" else record.time
+        late = at is not None and (time is None or time > at)
         if late or record.topic != topics.FACTS_RESOURCE or (record.source, record.id) in seen:
             continue
         fact = record.fact()

@@ -9,6 +9,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from busbar.cli.demo.clients import Receiver
+from busbar.messages.base import Intent, Message
+from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.narrative import narrate, undescribed
+from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
 from busbar.sdk import Client
 from busbar.sdk.answers import AuditRecord
 
@@ -135,34 +150,29 @@ _FINAL_TYPES = frozenset(
 )
 
 
+_LABELS: Mapping[type[Message], str] = {
+    IntentAllowed: "decided",
+    IntentDenied: "decided",
+    IntentExpired: "expired",
+    IntentConflicted: "conflict",
+    ResourceQueued: "queued",
+    StepStarted: "step",
+    StepSucceeded: "step",
+    StepFailed: "step",
+    StepUndone: "undo",
+    ResourceProvisioned: "provisioned",
+    ResourceDeleted: "deleted",
+    ResourceFailed: "failed",
+    ResourceStuck: "stuck",
+}
+
+
 def _describe(record: AuditRecord) -> tuple[str, str]:
-    data = record.data if isinstance(record.data, dict) else {}
-    kind = (record.type or "").removeprefix("busbar.")
-    match kind:
-        case "resource.apply.v1" | "resource.delete.v1":
-            return "received", f"intent {record.id}"
-        case "policy.allowed.v1":
-            rules = ", ".join(data["rules"]) or "none"
-            return "decided", f"allowed by {data['promise']['name']}; rules: {rules}"
-        case "policy.denied.v1":
-            return "decided", f"denied: {data['reason']}"
-        case "policy.conflicted.v1":
-            return "conflict", "same id, other content: recorded, but not processed"
-        case "resource.queued.v1":
-            return "queued", f"generation {data['generation']}"
-        case "resource.step-started.v1":
-            about = f"saw {data['observed']}, will {data['action']}, epoch {data['epoch']}"
-            return "step", f"{data['step']}: {about}"
-        case "resource.step-succeeded.v1":
-            return "step", f"{data['step']}: done"
-        case "resource.step-failed.v1":
-            return "step", f"{data['step']}: failed: {data['detail']}"
-        case "resource.step-undone.v1":
-            how = "removed" if data["was_there"] else "nothing to remove"
-            return "undo", f"{data['step']}: {how}"
-        case "resource.provisioned.v1":
-            return "provisioned", f"{data['change']}: {data['outputs']}"
-        case "resource.failed.v1":
-            return "failed", f"at {data['failed_step']}, compensated, left: {data['left']}"
-        case _:
-            return kind.split(".")[-2] if "." in kind else "record", kind
+    """Return the label and the sentence of a record."""
+    model = BY_TYPE.get(record.type or "")
+    if model is None:
+        return "record", undescribed(record.type or "unknown")
+    if issubclass(model, Intent):
+        return "received", f"intent {record.id}"
+    fact = model.model_validate(record.data)
+    return _LABELS.get(model, "record"), narrate(fact) or undescribed(fact.TYPE)

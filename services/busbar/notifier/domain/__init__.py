@@ -1,6 +1,7 @@
-"""What the notifier decides, without a bus, a store, a socket or a clock."""
+"""Decisions of the notifier as pure functions."""
 
 from busbar.notifier.domain.addresses import REFUSED_NETWORKS, Network, is_refused, parse_networks
+from busbar.notifier.domain.request import DEFAULT_TIMEOUT_SECONDS, WebhookRequest
 from busbar.notifier.domain.retry import (
     DEFAULT_POLICY,
     GUARD_CODES,
@@ -8,7 +9,7 @@ from busbar.notifier.domain.retry import (
     Delivered,
     ErrorCode,
     GiveUp,
-    Retry,
+    RetryLater,
     RetryPolicy,
     next_attempt,
     retry_after_seconds,
@@ -37,6 +38,7 @@ from busbar.notifier.domain.subscriptions import (
 
 __all__ = [
     "DEFAULT_POLICY",
+    "DEFAULT_TIMEOUT_SECONDS",
     "DELIVERABLE",
     "GUARD_CODES",
     "NEVER_DELIVERED",
@@ -47,12 +49,13 @@ __all__ = [
     "ErrorCode",
     "GiveUp",
     "Network",
-    "Retry",
+    "RetryLater",
     "RetryPolicy",
     "SecretProblem",
     "Subscription",
     "SubscriptionState",
     "Unverified",
+    "WebhookRequest",
     "WebhookSecret",
     "decide_subscription",
     "evolve",

@@ -1,7 +1,7 @@
-"""Which addresses a webhook may never reach.
+"""The table of addresses that webhooks must never reach.
 
-``ipaddress.is_global`` is not enough: it lets through multicast, NAT64, site-local, segment
-routing, documentation and IPv4-in-IPv6 ranges on the Pythons we support. So the table is our own.
+``ipaddress.is_global`` is not enough: on the supported Pythons it accepts multicast, NAT64,
+site-local, segment routing, documentation and IPv4-in-IPv6 ranges. Hence our own table.
 Sources: IANA's IPv4 and IPv6 Special-Purpose Address Registries; RFC 4291 for 2000::/3.
 """
 
@@ -41,7 +41,7 @@ REFUSED_NETWORKS: tuple[Network, ...] = tuple(
         "::/3",
         "4000::/2",
         "8000::/1",
-        # And what lies inside global unicast without being that.
+        # Ranges inside global unicast that are not global.
         "2001::/23",  # IETF protocol assignments: Teredo, ORCHID, benchmarks
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: an IPv4 address inside
@@ -51,9 +51,9 @@ REFUSED_NETWORKS: tuple[Network, ...] = tuple(
 
 
 def is_refused(host: str, allow_networks: Iterable[Network] = ()) -> bool:
-    """Whether a dial to ``host``, an address as text, must not happen.
+    """Return whether webhooks must not connect to ``host``, an address as text.
 
-    ``allow_networks`` go before the table. What is not an address is refused.
+    ``allow_networks`` take precedence over the table. Text that is not an address is refused.
     """
     try:
         address = ip_address(host)
@@ -65,7 +65,7 @@ def is_refused(host: str, allow_networks: Iterable[Network] = ()) -> bool:
 
 
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """The networks that ``texts`` name in CIDR form, such as ``127.0.0.0/8``.
+    """Parse networks in CIDR form, such as ``127.0.0.0/8``.
 
     Raises:
         ConfigurationError: one of them is not a network.

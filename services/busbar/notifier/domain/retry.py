@@ -1,4 +1,4 @@
-"""What follows an attempt: delivered, another attempt later, or the end.
+"""Decides what follows an attempt: success, a retry, or giving up.
 
 Follows "Delivery success and failure" of Standard Webhooks 1.0.0 and, for ``Retry-After``,
 RFC 9110 section 10.2.3.
@@ -12,20 +12,20 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 ErrorCode = Literal[
-    "timeout",  # the whole attempt took too long, whichever part of it
+    "timeout",  # the whole attempt took too long
     "dns",
     "connection_refused",
-    "unreachable",  # every other way in which no connection came about
+    "unreachable",  # any other failure to connect
     "tls",
     "connection_lost",
     "bad_response",  # not HTTP
-    "refused_url",  # the guard: scheme, user name, port, odd spelling of an address
-    "no_secret",  # the subscription's secret is not there (any more); it may be stored again
+    "refused_url",  # the guard: scheme, user name, port, unusual spelling of an address
+    "no_secret",  # the subscription's secret is missing; it may be stored again
     "refused_address",  # the guard: an address in a network that webhooks may not reach
 ]
 
 GUARD_CODES: Final[frozenset[str]] = frozenset({"refused_url", "refused_address"})
-"""Refusals of our own; trying again would be refused again."""
+"""Refusals by our own guard; a retry would be refused as well."""
 
 THROTTLING: Final[frozenset[int]] = frozenset(
     {
@@ -35,18 +35,18 @@ THROTTLING: Final[frozenset[int]] = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""Answers whose ``Retry-After`` is honoured."""
+"""Statuses whose ``Retry-After`` is honoured."""
 
 _SECONDS = re.compile(r"[0-9]+")
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """How one attempt went: either the receiver's ``status`` or our ``error``, never both.
+    """The outcome of one attempt: either the receiver's ``status`` or our ``error``.
 
-    ``retry_after`` is the header as it came; ``detail`` is a sentence of ours, never the
-    receiver's words.
+    ``retry_after`` is the header as received; ``detail`` is our own sentence and never quotes the
+    receiver.
     """
 
     status: int | None = None
@@ -66,11 +66,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When to try again. All times are in seconds.
+    """The delays of retries. All times are in seconds.
 
     ``delays`` has one entry for each retry, so there are ``len(delays) + 1`` attempts. A delay is
-    moved by up to ``spread`` of itself either way. A receiver's ``Retry-After`` is a floor, of at
-    most ``retry_after_cap``.
+    jittered by up to ``spread`` of itself either way. A receiver's ``Retry-After`` is a minimum,
+    capped at ``retry_after_cap``.
 
     Raises:
         ValueError: a delay is negative or infinite, or the spread is not in [0, 1).
@@ -88,7 +88,7 @@ class RetryPolicy:
 
     @property
     def max_attempts(self) -> int:
-        """How often a delivery is tried at the most."""
+        """Maximum number of attempts per delivery."""
         return len(self.delays) + 1
 
 
@@ -98,21 +98,21 @@ DEFAULT_POLICY: Final = RetryPolicy()
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it."""
+    """The receiver accepted the webhook."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """Try again this many seconds from now."""
+class RetryLater:
+    """Another attempt follows after a delay in seconds."""
 
     after_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """No attempt follows; ``reason`` is the last outcome, ``status 410`` or ``timeout``."""
+    """No attempt follows; ``reason`` is the last outcome, as ``status 410`` or ``timeout``."""
 
     reason: str
 
@@ -124,8 +124,8 @@ def next_attempt(
     jitter: float,
     now: datetime,
     policy: RetryPolicy = DEFAULT_POLICY,
-) -> Delivered | Retry | GiveUp:
-    """What follows the ``attempt``-th attempt (from 1), which ended with ``outcome`` at ``now``.
+) -> Delivered | RetryLater | GiveUp:
+    """Decide what follows attempt number ``attempt`` (from 1), which ended at ``now``.
 
     ``jitter`` is a random number in [0, 1): 0 gives the shortest delay.
 
@@ -141,7 +141,7 @@ def next_attempt(
     if attempt >= policy.max_attempts:
         return GiveUp(outcome.reason)
     delay = policy.delays[attempt - 1] * (1 + policy.spread * (2 * jitter - 1))
-    return Retry(max(delay, _floor(outcome, now=now, cap=policy.retry_after_cap)))
+    return RetryLater(max(delay, _floor(outcome, now=now, cap=policy.retry_after_cap)))
 
 
 def _is_success(status: int) -> bool:
@@ -155,18 +155,18 @@ def _floor(outcome: Attempt, *, now: datetime, cap: float) -> float:
 
 
 def retry_after_seconds(header: str, *, now: datetime) -> float | None:
-    """The seconds that a ``Retry-After`` of seconds or of an HTTP-date asks for; None if neither.
+    """Parse a ``Retry-After`` of seconds or an HTTP-date into seconds; None if it is neither.
 
     A date in the past gives 0.
     """
     text = header.strip()
     if _SECONDS.fullmatch(text):
-        # Longer numbers are decades; every cap is below them.
-        return float(text[:_MOST_DIGITS]) if len(text) <= _MOST_DIGITS else 10.0**_MOST_DIGITS
+        # Longer numbers mean decades, beyond every cap.
+        return float(text[:_MAX_DIGITS]) if len(text) <= _MAX_DIGITS else 10.0**_MAX_DIGITS
     try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # what the standard library raises for other text
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):  # raised by the standard library for other text
         return None
-    if moment.tzinfo is None:  # the asctime form, which RFC 9110 reads as UTC
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    if date.tzinfo is None:  # the asctime form, which RFC 9110 reads as UTC
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())

@@ -17,47 +17,47 @@ TIMESTAMP_HEADER = "webhook-timestamp"
 SIGNATURE_HEADER = "webhook-signature"
 
 TOLERANCE_SECONDS = 300
-"""How far a timestamp may be from the receiver's clock; the spec names no number, libraries do."""
+"""Maximum difference to the receiver's clock; usual in libraries, as the spec has no number."""
 
 SECRET_BYTES = range(24, 65)
-"""Sizes of a secret that the specification allows."""
+"""Sizes of a secret, in bytes, that the specification allows."""
 
 _PREFIX = "whsec_"
-_MOST_SIGNATURES = 16
-# Printable ASCII without the full stop: a full stop in the id would let one signature stand for
-# two messages, and anything else has no place in a header.
+_MAX_SIGNATURES = 16
+# Printable ASCII without the full stop: a full stop in the id would make one signature valid for
+# two messages, and other characters are not allowed in a header.
 _ID = re.compile(r"[!-\-/-~]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
 class Unverified(Reject):
-    """The request is not authentic, or too old; ``code`` says which, and no retry will help."""
+    """The request is not authentic, or too old; ``code`` says which. A retry does not help."""
 
 
 class WebhookSecret:
-    """A signing key. No ``repr``, ``str``, comparison or error ever shows it."""
+    """A signing key, never shown by ``repr``, ``str``, comparisons or errors."""
 
     __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
-        """Take the raw ``key``.
+        """Wrap the raw ``key``.
 
         Raises:
-            ConfigurationError: it does not have 24 to 64 bytes.
+            ConfigurationError: the key does not have 24 to 64 bytes.
         """
         if len(key) not in SECRET_BYTES:
             raise ConfigurationError(
                 f"A webhook secret has {len(key)} bytes.",
-                fix="Make one of 24 to 64 random bytes.",
+                fix="Generate one of 24 to 64 random bytes.",
             )
         self._key = key
 
     @classmethod
     def parse(cls, text: str) -> "WebhookSecret":
-        """Read ``whsec_`` and base64, with or without padding; white space around it is dropped.
+        """Parse ``whsec_`` and base64, with or without padding; surrounding white space is ignored.
 
         Raises:
-            ConfigurationError: ``text`` is something else; the sentence does not quote it.
+            ConfigurationError: ``text`` has another form; the error does not quote it.
         """
         encoded = text.strip().removeprefix(_PREFIX)
         try:
@@ -65,7 +65,7 @@ class WebhookSecret:
         except ValueError:
             key = None
         if key is None or not text.strip().startswith(_PREFIX):
-            # Raised outside the handler: the cause could carry a piece of the secret.
+            # Raised outside the handler: the cause could contain a part of the secret.
             raise ConfigurationError(
                 "A webhook secret is not in the form of Standard Webhooks.",
                 fix=f"Write {_PREFIX} followed by the base64 of 24 to 64 random bytes.",
@@ -73,11 +73,11 @@ class WebhookSecret:
         return cls(key)
 
     def reveal(self) -> str:
-        """The secret as ``whsec_`` and base64: for handing it to its owner, once."""
+        """Return the secret as ``whsec_`` and base64, to show it to its owner once."""
         return _PREFIX + b64encode(self._key).decode()
 
     def mac(self, content: bytes) -> bytes:
-        """HMAC-SHA256 of ``content`` under this secret."""
+        """Return the HMAC-SHA256 of ``content`` under this secret."""
         return hmac.digest(self._key, content, "sha256")
 
     def __eq__(self, other: object) -> bool:
@@ -91,10 +91,10 @@ class WebhookSecret:
 
 
 def sign(secret: WebhookSecret, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """The signature ``v1,<base64>`` of one attempt; ``timestamp`` in unix seconds.
+    """Return the signature ``v1,<base64>`` of one attempt; ``timestamp`` is in unix seconds.
 
     Raises:
-        ValueError: the id holds a full stop or has no place in a header.
+        ValueError: the id contains a full stop or a character not allowed in a header.
     """
     if not _ID.fullmatch(webhook_id):
         raise ValueError(
@@ -108,10 +108,10 @@ def sign(secret: WebhookSecret, webhook_id: str, timestamp: int, body: bytes) ->
 def headers(
     secrets: Sequence[WebhookSecret], webhook_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """The three headers of one attempt: one signature for each secret, so that keys can rotate.
+    """Return the three headers of one attempt, with a signature per secret for key rotation.
 
     Raises:
-        ValueError: no secret, or :func:`sign` refuses the id.
+        ValueError: there is no secret, or :func:`sign` refuses the id.
     """
     if not secrets:
         raise ValueError("a webhook is signed with at least one secret, none was given")
@@ -130,7 +130,7 @@ def verify(
     now: int,
     tolerance: int = TOLERANCE_SECONDS,
 ) -> str:
-    """What a receiver does with a request's headers and raw body; gives the webhook id.
+    """Verify a request's headers and raw body as a receiver does; return the webhook id.
 
     The comparison takes the same time whichever signature matches, if any.
 
@@ -143,13 +143,13 @@ def verify(
         name for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if not lower.get(name)
     ]
     if missing:
-        raise Unverified("missing_header", f"the request has no {' and no '.join(missing)}")
+        raise Unverified("missing_header", f"the request lacks {' and '.join(missing)}")
     webhook_id, timestamp = lower[ID_HEADER], lower[TIMESTAMP_HEADER]
     if not _ID.fullmatch(webhook_id) or not _TIMESTAMP.fullmatch(timestamp):
         raise Unverified("bad_header", "the id or the timestamp is malformed")
     if abs(now - int(timestamp)) > tolerance:
         raise Unverified("stale", f"the timestamp is more than {tolerance} seconds from our clock")
-    presented = lower[SIGNATURE_HEADER].split(" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]
+    presented = lower[SIGNATURE_HEADER].split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES]
     expected = [sign(secret, webhook_id, int(timestamp), body).encode() for secret in secrets]
     matches = [
         hmac.compare_digest(ours, theirs.encode(errors="backslashreplace"))

@@ -1,4 +1,4 @@
-"""Who wants to hear what: one subscription's life, and whether a fact is for it."""
+"""The life cycle of a subscription, and which facts match it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import FACTS
+from busbar.messages.delivery import HeadPublished
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -17,16 +18,19 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 
-NEVER_DELIVERED: Final[frozenset[str]] = frozenset({WebhookDelivered.TYPE, WebhookExhausted.TYPE})
-"""Facts about deliveries: a webhook for each would cause the next one, without end."""
+NEVER_DELIVERED: Final[frozenset[str]] = frozenset(
+    {WebhookDelivered.TYPE, WebhookExhausted.TYPE, HeadPublished.TYPE}
+)
+"""Facts about deliveries, as a webhook for each would cause the next one without end; and the
+progress of relays, which concerns no team."""
 
 DELIVERABLE: Final[frozenset[str]] = frozenset(fact.TYPE for fact in FACTS) - NEVER_DELIVERED
-"""Every type that a pattern may be meant for."""
+"""Every type that a pattern can match."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Deliver ``team``'s facts of these ``types`` to ``url``, signed with ``secret`` (its name)."""
+    """Deliver ``team``'s facts of these ``types`` to ``url``; ``secret`` names the signing key."""
 
     team: str
     name: str
@@ -36,19 +40,19 @@ class Subscription:
 
     @property
     def key(self) -> str:
-        """``team/name``: what the subscription is called everywhere."""
+        """The identity of the subscription, ``team/name``."""
         return f"{self.team}/{self.name}"
 
     @classmethod
     def of(cls, fact: Subscribed) -> "Subscription":
-        """The subscription that ``fact`` put in force."""
+        """Return the subscription that ``fact`` announces."""
         team, _, name = fact.subscription.partition("/")
         return cls(team=team, name=name, url=fact.url, types=fact.types, secret=fact.secret)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretProblem:
-    """Why a secret cannot sign: a code, and sentences for people without the value."""
+    """A reason why a secret cannot sign: a code, and sentences that never quote the value."""
 
     reason: str
     detail: str
@@ -56,7 +60,10 @@ class SecretProblem:
 
 
 def unknown_secret(reference: str, *, team: str) -> SecretProblem:
-    """``team`` has no such secret. Another team's is not told apart: its name is its affair."""
+    """Return the problem of a secret that ``team`` does not own.
+
+    Another team's secret looks the same as a missing one, so that names do not leak.
+    """
     name = reference.removeprefix("secret:")
     return SecretProblem(
         "unknown_secret",
@@ -67,13 +74,13 @@ def unknown_secret(reference: str, *, team: str) -> SecretProblem:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """One subscription as its facts tell it; None before it began and after it ended."""
+    """The state of one subscription; None before it was created and after it was deleted."""
 
     subscription: Subscription | None = None
 
 
 def evolve(state: SubscriptionState, fact: Fact) -> SubscriptionState:
-    """``state`` after one more fact of the same subscription."""
+    """Return ``state`` after one more fact of the same subscription."""
     match fact:
         case Subscribed():
             return SubscriptionState(Subscription.of(fact))
@@ -92,16 +99,16 @@ def decide_subscription(
     secret_problem: SecretProblem | None,
     url_problem: str | None,
 ) -> list[Fact]:
-    """The one fact that ends the operation; a refusal changes nothing.
+    """Decide the one fact that ends the operation; a refusal changes nothing.
 
-    ``secret_problem`` and ``url_problem`` are what the shell found out about an
-    ``ApplySubscription``; a ``DeleteSubscription`` does not look at them. An unchanged
-    subscription is told again, because somebody waits for the operation to end.
+    ``secret_problem`` and ``url_problem`` are the findings about an ``ApplySubscription``; they
+    do not matter to a ``DeleteSubscription``. An unchanged subscription is announced again, so
+    that its operation ends.
     """
     refusal = (
-        _why_not_apply(intent, secret_problem=secret_problem, url_problem=url_problem)
+        _refuse_apply(intent, secret_problem=secret_problem, url_problem=url_problem)
         if isinstance(intent, ApplySubscription)
-        else _why_not_delete(state, intent)
+        else _refuse_delete(state, intent)
     )
     if refusal is not None:
         reason, detail, fix = refusal
@@ -131,20 +138,20 @@ _Refusal = tuple[str, str, str]
 _AGAIN = "then send the intent again under a new id"
 
 
-def _why_not_apply(
+def _refuse_apply(
     intent: ApplySubscription, *, secret_problem: SecretProblem | None, url_problem: str | None
 ) -> _Refusal | None:
     if url_problem is not None:
         return (
             "bad_url",
             url_problem,
-            f"mend the url, {_AGAIN}",
+            f"fix the url, {_AGAIN}",
         )
     for pattern in intent.types:
         if not any(type_matches(pattern, type_) for type_ in DELIVERABLE):
             return (
                 "unknown_type",
-                f"no fact that is delivered has a type like {pattern}",
+                f"{pattern} does not match the type of any fact that is delivered",
                 f"use a type of the catalogue, or a pattern such as busbar.resource.*, {_AGAIN}",
             )
     if secret_problem is not None:
@@ -153,13 +160,13 @@ def _why_not_apply(
     return None
 
 
-def _why_not_delete(state: SubscriptionState, intent: DeleteSubscription) -> _Refusal | None:
+def _refuse_delete(state: SubscriptionState, intent: DeleteSubscription) -> _Refusal | None:
     if state.subscription is not None:
         return None
     return (
         "not_found",
         f"there is no subscription {intent.team}/{intent.name}",
-        "check the team and the name; if it was deleted before, nothing is left to do",
+        "check the team and the name; if it was already deleted, nothing is left to do",
     )
 
 
@@ -169,10 +176,10 @@ def matches(
     resource: str | None,
     data: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Whether a fact of ``type_`` about ``resource`` is delivered to ``subscription``.
+    """Return whether a fact of ``type_`` about ``resource`` is delivered to ``subscription``.
 
     Only facts of the subscription's team are. A fact without a resource belongs to the team that
-    its ``data`` names; one that names none is nobody's.
+    its ``data`` names; a fact that names no team is not delivered.
     """
     if type_ in NEVER_DELIVERED or subscription.team != team_of(resource, data):
         return False
@@ -180,10 +187,10 @@ def matches(
 
 
 def team_of(resource: str | None, data: Mapping[str, Any] | None = None) -> str | None:
-    """The team that a fact is about, or None.
+    """Return the team that a fact is about, or None.
 
-    From the resource; else from the data's ``subscription`` (``team/name``), its ``team``, or the
-    ``team`` of the intent that was ``requested`` (a denial that names no resource).
+    It is read from the resource; else from the data's ``subscription`` (``team/name``), its
+    ``team``, or the ``team`` of the ``requested`` intent (a denial that names no resource).
     """
     if resource is not None:
         return _first_part(resource)
@@ -201,10 +208,10 @@ def _first_part(name: str) -> str | None:
 
 
 def type_matches(pattern: str, type_: str) -> bool:
-    """Whether ``type_`` is ``pattern``, in which a ``*`` stands for any run of characters.
+    """Return whether ``type_`` matches ``pattern``, in which ``*`` is any run of characters.
 
-    Takes time in proportion to the lengths: a regular expression would take for ever on a
-    pattern of many stars, and patterns come from outside.
+    It takes linear time. Patterns come from users, and a regular expression could take
+    exponential time on one with many stars.
     """
     head, *middle = pattern.split("*")
     if not middle:

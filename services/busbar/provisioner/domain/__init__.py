@@ -1,4 +1,4 @@
-"""The saga of one resource, pure: what happened, what comes next, and what an answer means."""
+"""The saga of one resource as pure functions: its state, its next command, its decisions."""
 
 from busbar.provisioner.domain.commands import Command, Ensure, Finish, Remove, next_command
 from busbar.provisioner.domain.decisions import (

@@ -1,4 +1,4 @@
-"""What comes next: one effect, or the end of the operation."""
+"""The next command of an operation: one effect, or its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from busbar.provisioner.domain.state import Applied, ResourceState, Saga, Step
 
 @dataclass(frozen=True, slots=True)
 class Ensure:
-    """Make a step's thing be there, like ``inputs``; ``restoring`` if that undoes an update."""
+    """Make the step's thing exist as ``inputs`` say; ``restoring`` if that undoes an update."""
 
     step: str
     adapter: str
@@ -24,7 +24,7 @@ class Ensure:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Make a step's thing go away; ``undoing`` if this operation had made it."""
+    """Remove the step's thing; ``undoing`` if this operation had created it."""
 
     step: str
     adapter: str
@@ -35,14 +35,14 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Every effect is done; only the last fact is missing."""
+    """Record the last fact of an operation: every effect is done."""
 
 
 Command = Ensure | Remove | Finish
 
 
 def scope(saga: Saga) -> dict[str, Any]:
-    """What the expressions of the plan may refer to."""
+    """Return the values that expressions of the plan may refer to."""
     resource = ResourceId.parse(saga.intent.resource)
     done = {step.name: dict(step.outputs) for step in saga.steps if step.status == "succeeded"}
     return {
@@ -59,7 +59,7 @@ def scope(saga: Saga) -> dict[str, Any]:
 
 
 def next_command(state: ResourceState) -> Command | None:
-    """The next thing to do for the running operation; None if there is no operation.
+    """Return the next command of the running operation; None if no operation is running.
 
     Raises:
         TemplateError: an expression of the plan cannot be resolved.
@@ -70,15 +70,15 @@ def next_command(state: ResourceState) -> Command | None:
     if saga.phase == "undo":
         return _undo(state, saga)
     if saga.intent.action == "delete":
-        return _take_down(state, saga, keep=frozenset())
-    return _build_up(state, saga)
+        return _remove_unwanted(state, saga, keep=frozenset())
+    return _apply_plan(state, saga)
 
 
 def _key(saga: Saga, step: str, action: str) -> str:
     return operation_key(saga.intent.resource, step, saga.intent.generation, action)
 
 
-def _build_up(state: ResourceState, saga: Saga) -> Command:
+def _apply_plan(state: ResourceState, saga: Saga) -> Command:
     known = scope(saga)
     wanted: set[str] = set()
     for planned in saga.intent.plan.steps:
@@ -95,13 +95,13 @@ def _build_up(state: ResourceState, saga: Saga) -> Command:
             operation_key=_key(saga, planned.name, "apply"),
             ready_within=planned.ready_within_seconds,
         )
-    # Before anything is taken down: an operation that cannot tell its outputs fails as a whole.
+    # Before anything is removed: an operation whose outputs cannot be resolved fails as a whole.
     resolve_outputs(saga.intent.plan.outputs, known)
-    return _take_down(state, saga, keep=frozenset(wanted))
+    return _remove_unwanted(state, saga, keep=frozenset(wanted))
 
 
-def _take_down(state: ResourceState, saga: Saga, *, keep: frozenset[str]) -> Command:
-    """Remove what is applied and not to be kept, last made first."""
+def _remove_unwanted(state: ResourceState, saga: Saga, *, keep: frozenset[str]) -> Command:
+    """Remove what is applied and not in ``keep``, last created first."""
     for applied in reversed(state.applied):
         touched = saga.step(applied.name)
         gone = touched is not None and touched.status == "undone"
@@ -120,10 +120,10 @@ def _remove(saga: Saga, applied: Applied) -> Remove:
 
 
 def _undo(state: ResourceState, saga: Saga) -> Command:
-    """Take back what the operation did, last touched first."""
+    """Undo what the operation did, last touched first."""
     for step in reversed(saga.steps):
         before = state.previously(step.name)
-        # What was made in place of a thing that had gone may bear another name: it goes first.
+        # A replacement of a thing that had disappeared may have another name: remove it first.
         is_new = before is None or step.inputs != before.inputs
         if is_new and step.created and step.status != "undone":
             return Remove(

@@ -1,4 +1,4 @@
-"""What an observation or an answer means for the running operation. Same input, same facts."""
+"""Decides what an observation or an outcome means for the running operation; pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,10 +24,10 @@ from busbar.provisioner.domain.commands import Ensure, Remove, scope
 from busbar.provisioner.domain.state import ResourceState, Saga
 
 ATTEMPTS = 5
-"""Tries of a step before it counts as failed for good, or its undoing as stuck."""
+"""Attempts at a step before it has failed permanently, or its undo is stuck."""
 
-ATTEMPTS_AWAY = 15
-"""The same while the backend does not answer: minutes, as it may be starting again."""
+ATTEMPTS_UNAVAILABLE = 15
+"""The same while the backend is unavailable: minutes, as it may be restarting."""
 
 Facts = Sequence[OperationFact]
 
@@ -40,7 +40,7 @@ def decide_queued(
     traceparent: str | None,
     allowed_at: datetime | None = None,
 ) -> Facts:
-    """Take an allowed intent over, once."""
+    """Queue an allowed intent, once."""
     waiting = [*state.queue, *([state.saga.intent] if state.saga else [])]
     known = {*state.ended, *(queued.operation for queued in waiting)}
     if allowed.operation in known:
@@ -71,19 +71,19 @@ def decide_observed(
     overdue: bool,
     previous: Observation | None = None,
 ) -> Facts:
-    """What ``seen`` means for ``command``.
+    """Decide what the observation ``seen`` means for ``command``.
 
-    ``previous`` is what is seen under the inputs that the step was applied with before; it has to
-    be given if nothing is seen under the new ones. A :class:`StepStarted` says: act now. No fact
-    says: look again later.
+    ``previous`` is the observation with the inputs that the step was applied with before; it is
+    required if nothing is found with the new ones. A :class:`StepStarted` means: act now. No fact
+    means: observe again later.
     """
     saga = _running(state)
     if isinstance(command, Remove):
         return _observed_removing(state, saga, command, seen, epoch=epoch)
     if seen.presence is Presence.FOREIGN:
         return _give_up(saga, command, epoch, "not_ours", seen.detail)
-    if _is_another_thing(state, command, seen, previous):
-        detail = "the inputs name another thing; delete the resource and apply it anew"
+    if _would_duplicate(state, command, seen, previous):
+        detail = "the new inputs name a different thing; delete the resource and apply it again"
         return _give_up(saga, command, epoch, "cannot_change", detail)
     if seen.as_asked and seen.ready:
         return [_reached(saga, command, seen, epoch=epoch)]
@@ -101,10 +101,10 @@ def decide_observed(
     ]
 
 
-def _is_another_thing(
+def _would_duplicate(
     state: ResourceState, command: Ensure, seen: Observation, previous: Observation | None
 ) -> bool:
-    """Whether acting would make a second thing and forget the one that is applied."""
+    """Return whether acting would create a second thing and lose the one that is applied."""
     before = state.previously(command.step)
     if before is None or command.restoring:
         return False
@@ -115,7 +115,7 @@ def _is_another_thing(
 
 
 def _was_tried(saga: Saga, command: Ensure | Remove, epoch: int) -> bool:
-    """Whether this lease has called the backend for it: what is seen is what came of that."""
+    """Return whether this lease has called the backend for ``command`` already."""
     touched = saga.step(command.step)
     return (
         touched is not None
@@ -127,7 +127,7 @@ def _was_tried(saga: Saga, command: Ensure | Remove, epoch: int) -> bool:
 
 def _no_effect(seen: Observation) -> Outcome:
     differs = f" ({', '.join(seen.differs)})" if seen.differs else ""
-    detail = f"the backend was called, and still it is not as asked for{differs}"
+    detail = f"the backend was called, but the result is not as requested{differs}"
     return Outcome.not_done("no_effect", detail, permanent=False)
 
 
@@ -139,16 +139,16 @@ def _observed_removing(
     if seen.presence is Presence.OURS:
         return [_start(saga, command, "remove", seen, epoch=epoch)]
     if seen.presence is Presence.ABSENT or command.undoing:
-        # What is foreign was never made by this operation: nothing of ours is there.
+        # A foreign thing was never created by this operation: nothing of ours exists.
         touched = saga.step(command.step)
-        was_there = touched is not None and touched.taken_back
+        was_there = touched is not None and touched.reverted
         about = _about(saga, command)
         return [StepUndone(**about, restored=False, was_there=was_there, epoch=epoch)]
     return _give_up(saga, command, epoch, "not_ours", seen.detail)
 
 
 def _give_up(saga: Saga, command: Ensure | Remove, epoch: int, reason: str, detail: str) -> Facts:
-    """Trying again cannot help: the operation fails, or is stuck if this was the taking back."""
+    """Fail permanently, or become stuck if ``command`` undoes something: a retry cannot help."""
     if isinstance(command, Ensure) and not command.restoring:
         return [_failure(saga, command, epoch, reason, detail, permanent=True)]
     return [] if saga.stuck else [_stuck(saga, command, reason, detail)]
@@ -157,13 +157,13 @@ def _give_up(saga: Saga, command: Ensure | Remove, epoch: int, reason: str, deta
 def decide_outcome(
     state: ResourceState, command: Ensure | Remove, outcome: Outcome, *, epoch: int
 ) -> Facts:
-    """What a backend's answer means. Done and unknown mean: look, before anything is believed."""
+    """Decide what a backend's outcome means; done and unknown are observed before recording."""
     if outcome.result is not Result.NOT_DONE:
         return []
     saga = _running(state)
     attempt = saga.failures + 1
-    taking_back = isinstance(command, Remove) or command.restoring
-    limit = ATTEMPTS_AWAY if outcome.reason == UNAVAILABLE else ATTEMPTS
+    undoing = isinstance(command, Remove) or command.restoring
+    limit = ATTEMPTS_UNAVAILABLE if outcome.reason == UNAVAILABLE else ATTEMPTS
     permanent = outcome.permanent or attempt >= limit
     facts: list[OperationFact] = [
         _failure(
@@ -172,25 +172,25 @@ def decide_outcome(
             epoch,
             outcome.reason,
             outcome.detail,
-            permanent=permanent and not taking_back,
+            permanent=permanent and not undoing,
         )
     ]
-    if taking_back and permanent and not saga.stuck:
+    if undoing and permanent and not saga.stuck:
         facts.append(_stuck(saga, command, outcome.reason, outcome.detail))
     return facts
 
 
 def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int) -> Facts:
-    """An expression of the plan cannot be resolved: the operation fails, nothing is guessed."""
+    """Fail the operation: an expression of its plan cannot be resolved."""
     saga = _running(state)
-    culprit = _next_planned(saga)
+    planned = _next_planned(saga)
     return [
         StepFailed(
             operation=saga.intent.operation,
             resource=saga.intent.resource,
             generation=saga.intent.generation,
-            step=culprit.name,
-            adapter=culprit.adapter,
+            step=planned.name,
+            adapter=planned.adapter,
             reason="bad_plan",
             detail=str(error),
             permanent=True,
@@ -201,7 +201,7 @@ def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int
 
 
 def _next_planned(saga: Saga) -> PlanStep:
-    """The step that the operation is at; the last one if only the outputs are left."""
+    """Return the step that comes next; the last one if only the outputs are left."""
     known = scope(saga)
     for planned in saga.intent.plan.steps:
         touched = saga.step(planned.name)
@@ -219,10 +219,10 @@ def _is_left_out(planned: PlanStep, known: dict[str, Any]) -> bool:
 
 
 def decide_finished(state: ResourceState) -> Facts:
-    """The last fact of an operation whose every effect is done."""
+    """Decide the last fact of an operation whose every effect is done."""
     saga = _running(state)
     if saga.phase == "undo":
-        return [_gave_up(state, saga)]
+        return [_failed_and_undone(state, saga)]
     if saga.intent.action == "delete":
         return [ResourceDeleted(**_ended(saga))]
     outputs = resolve_outputs(saga.intent.plan.outputs, scope(saga))
@@ -239,8 +239,8 @@ def decide_finished(state: ResourceState) -> Facts:
     ]
 
 
-def _gave_up(state: ResourceState, saga: Saga) -> ResourceFailed:
-    undone = [step.name for step in reversed(saga.steps) if step.taken_back]
+def _failed_and_undone(state: ResourceState, saga: Saga) -> ResourceFailed:
+    undone = [step.name for step in reversed(saga.steps) if step.reverted]
     return ResourceFailed(
         **_ended(saga),
         failed_step=saga.failed_step,
@@ -304,7 +304,7 @@ def _stuck(saga: Saga, command: Ensure | Remove, reason: str, detail: str) -> Re
         step=command.step,
         reason=reason,
         detail=detail,
-        remedy="Remove what is in the way; busbar looks again every minute and goes on by itself.",
+        remedy="Remove the obstacle; busbar checks again every minute and continues by itself.",
     )
 
 
@@ -330,5 +330,5 @@ def _ended(saga: Saga) -> dict[str, Any]:
 
 def _running(state: ResourceState) -> Saga:
     if state.saga is None:
-        raise ValueError("no operation is running")
+        raise ValueError("an operation must be running")
     return state.saga

@@ -1,4 +1,4 @@
-"""What the provisioner knows of one resource: what is applied, what is queued, what is running."""
+"""The state of one resource: its applied steps, its queue, and the running operation."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from busbar.messages.resource import (
 
 
 class Applied(NamedTuple):
-    """A step that is in force: what it was made with and what it gave."""
+    """An applied step with its inputs and outputs."""
 
     name: str
     adapter: str
@@ -30,7 +30,7 @@ class Applied(NamedTuple):
 
 
 class Step(NamedTuple):
-    """How far the running operation is with one step."""
+    """The progress of the running operation in one step."""
 
     name: str
     status: Literal["started", "succeeded", "undone"]
@@ -39,17 +39,17 @@ class Step(NamedTuple):
     outputs: Mapping[str, Any] = MappingProxyType({})
     changed: bool = False
     created: bool = False
-    """True if nothing was there when the operation came to it."""
+    """True if nothing existed when the operation reached the step."""
     epoch: int = 0
-    """The lease under which it was started."""
+    """The epoch of the lease under which the effect was started."""
     operation_key: str = ""
-    """The effect that was started."""
-    taken_back: bool = False
-    """True if something was there to be removed or restored."""
+    """Identifies the effect that was started."""
+    reverted: bool = False
+    """True if something existed that had to be removed or restored."""
 
 
 class Saga(NamedTuple):
-    """The running operation. ``steps`` are those it has touched, in the order it came to them."""
+    """The running operation. ``steps`` are those it has touched, in the order of first contact."""
 
     intent: ResourceQueued
     phase: Literal["forward", "undo"] = "forward"
@@ -58,17 +58,17 @@ class Saga(NamedTuple):
     reason: str = ""
     detail: str = ""
     failures: int = 0
-    """Failures in a row at the step that is being worked on."""
+    """Consecutive failures of the current step."""
     stuck: bool = False
     recorded: int = 0
-    """How many facts it has given so far; numbers the next one."""
+    """Number of facts recorded so far; the index of the next one."""
 
     def step(self, name: str) -> Step | None:
-        """The touched step called ``name``."""
+        """Return the touched step called ``name``."""
         return next((step for step in self.steps if step.name == name), None)
 
-    def having(self, step: Step) -> "Saga":
-        """This saga with ``step`` in its place, or last if it is new."""
+    def with_step(self, step: Step) -> "Saga":
+        """Return this saga with ``step`` in its place, or last if it is new."""
         if self.step(step.name) is None:
             return self._replace(steps=(*self.steps, step))
         steps = tuple(step if old.name == step.name else old for old in self.steps)
@@ -84,15 +84,15 @@ class ResourceState(NamedTuple):
     queue: tuple[ResourceQueued, ...] = ()
     saga: Saga | None = None
     ended: frozenset[UUID] = frozenset()
-    """The operations that are over: none of them is ever begun again."""
+    """Operations that have ended; none of them is ever started again."""
 
     def previously(self, name: str) -> Applied | None:
-        """The step called ``name`` as it was before the running operation."""
+        """Return the step called ``name`` as it was before the running operation."""
         return next((applied for applied in self.applied if applied.name == name), None)
 
 
 def evolve(state: ResourceState, fact: Message) -> ResourceState:
-    """``state`` after ``fact``."""
+    """Return ``state`` after ``fact``."""
     if isinstance(fact, ResourceQueued):
         return _start_next(state._replace(queue=(*state.queue, fact)))
     saga = state.saga
@@ -110,7 +110,7 @@ def _ended(
 ) -> ResourceState:
     match fact:
         case ResourceProvisioned():
-            applied = _in_force(state, saga)
+            applied = _applied_after(state, saga)
             return state._replace(generation=fact.generation, promise=fact.promise, applied=applied)
         case ResourceDeleted():
             return state._replace(generation=fact.generation, promise=None, applied=())
@@ -151,9 +151,9 @@ def _started(saga: Saga, fact: StepStarted) -> Saga:
         created=old.created if old else fact.observed == "absent",
         epoch=fact.epoch,
         operation_key=fact.operation_key,
-        taken_back=fact.action == "remove",
+        reverted=fact.action == "remove",
     )
-    return saga.having(step)
+    return saga.with_step(step)
 
 
 def _succeeded(saga: Saga, fact: StepSucceeded) -> Saga:
@@ -167,7 +167,7 @@ def _succeeded(saga: Saga, fact: StepSucceeded) -> Saga:
         changed=fact.changed,
         created=old.created if old else False,
     )
-    return saga.having(step)._replace(failures=0)
+    return saga.with_step(step)._replace(failures=0)
 
 
 def _failed(saga: Saga, fact: StepFailed) -> Saga:
@@ -194,13 +194,13 @@ def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
         adapter=fact.adapter,
         inputs=inputs,
         changed=True,
-        taken_back=fact.restored or fact.was_there,
+        reverted=fact.restored or fact.was_there,
     )
-    return saga.having(step)._replace(failures=0, stuck=False)
+    return saga.with_step(step)._replace(failures=0, stuck=False)
 
 
-def _in_force(state: ResourceState, saga: Saga) -> tuple[Applied, ...]:
-    """What is applied once the operation has succeeded, in the order of its plan."""
+def _applied_after(state: ResourceState, saga: Saga) -> tuple[Applied, ...]:
+    """Return what is applied once the operation has succeeded, in the order of its plan."""
     order = {step.name: index for index, step in enumerate(saga.intent.plan.steps)}
     now = [
         Applied(step.name, step.adapter, step.inputs, step.outputs)

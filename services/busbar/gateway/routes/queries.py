@@ -1,4 +1,4 @@
-"""What clients read: pages of views and facts, and waiting for more without polling."""
+"""Queries over the gateway's projection, and waiting for a change without polling."""
 
 import asyncio
 import json
@@ -7,48 +7,44 @@ from typing import Any, TypeVar
 
 from busbar.gateway.handlers import DEAD_LETTER, OPERATION, RESOURCE
 from busbar.messages.views import ENDED
+from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.store import Document, Store, StoredEvent
 from busbar.runtime.store.model.commit_result import CommitResult
 
 Page = dict[str, Any]
 Found = TypeVar("Found")
 _FACTS = "facts/"
-_MOST_DIGITS = 18  # fits the 64 bits that a position has
+_MAX_DIGITS = 18  # fits the 64 bits of a position
 
 
-class Reader:
-    """Reads the gateway's projection."""
+class Queries:
+    """Reads the gateway's projection in ``store``; its commits wake those who wait."""
 
     def __init__(self, store: Store) -> None:
-        """Read from ``store``; be woken by its commits."""
         self._store = store
-        self._news = asyncio.Event()
+        self._committed = asyncio.Event()
         store.on_commit(self._wake)
 
     def _wake(self, _written: CommitResult) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
+        self._committed.set()
+        self._committed = asyncio.Event()
 
     async def until(
         self, look: Callable[[], Awaitable[Found]], good: Callable[[Found], bool], wait: float
     ) -> Found:
-        """What ``look`` finds as soon as it is ``good``, or after ``wait`` seconds."""
+        """Return what ``look`` finds as soon as it is ``good``, or after ``wait`` seconds."""
         deadline = asyncio.get_running_loop().time() + wait
         while True:
-            news = self._news
+            committed = self._committed
             found = await look()
             left = deadline - asyncio.get_running_loop().time()
             if good(found) or left <= 0:
                 return found
-            # Not wait_for(): before Python 3.12 it can swallow a cancellation.
-            try:
-                async with asyncio.timeout(left):
-                    await news.wait()
-            except TimeoutError:
+            if not await wait_for_event(committed, seconds=left):
                 return found
 
     async def operation(self, id_: str, wait: float) -> Mapping[str, Any] | None:
-        """One operation; waits up to ``wait`` seconds for it to end."""
+        """Return one operation; wait up to ``wait`` seconds for it to end."""
 
         async def look() -> Mapping[str, Any] | None:
             async with self._store.reading() as tx:
@@ -60,7 +56,7 @@ class Reader:
     async def operations(
         self, *, resource: str | None, status: str | None, after: str | None, limit: int
     ) -> Page:
-        """Operations, newest first."""
+        """Return a page of operations, newest first."""
         items: list[Any] = []
         while True:
             async with self._store.reading() as tx:
@@ -77,18 +73,18 @@ class Reader:
                 return {"items": items, "next": None}
 
     async def resource(self, id_: str) -> Mapping[str, Any] | None:
-        """One resource."""
+        """Return one resource."""
         async with self._store.reading() as tx:
             return await tx.documents.get(RESOURCE, id_)
 
     async def resources(self, *, prefix: str | None, after: str | None, limit: int) -> Page:
-        """Resources by name."""
+        """Return a page of resources by name."""
         async with self._store.reading() as tx:
             page = await tx.documents.find(RESOURCE, prefix=prefix, after=after, limit=limit)
         return _page(page, limit)
 
     async def dead_letters(self, *, service: str | None, after: str | None, limit: int) -> Page:
-        """Dead letters, oldest first, without what they hold."""
+        """Return a page of dead letters, oldest first, without their records."""
         async with self._store.reading() as tx:
             page = await tx.documents.find(DEAD_LETTER, parent=service, after=after, limit=limit)
         found = _page(page, limit)
@@ -97,15 +93,15 @@ class Reader:
         return found
 
     async def dead_letter(self, id_: str) -> Mapping[str, Any] | None:
-        """One dead letter, sealed as it is."""
+        """Return one dead letter with its record still encrypted."""
         async with self._store.reading() as tx:
             return await tx.documents.get(DEAD_LETTER, id_)
 
     async def cursor(self, text: str) -> int | None:
-        """The cursor that ``text`` names (`now` is where the facts end), or None."""
+        """Return the cursor that ``text`` names (`now` is the end of the facts), or None."""
         if text == "now":
             return await self._store.last_position()
-        is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
         return int(text) if is_number else None
 
     async def facts(
@@ -117,7 +113,7 @@ class Reader:
         limit: int,
         wait: float,
     ) -> Page:
-        """Facts in the order in which the gateway heard of them; waits for the next ones."""
+        """Return facts in the order in which the gateway received them; wait for the next."""
 
         async def look() -> Page:
             cursor = after

@@ -1,4 +1,4 @@
-"""The bus as it is now, for the comparison."""
+"""Reads the bus for the comparison with the copy."""
 
 import hashlib
 from collections.abc import AsyncIterator
@@ -9,14 +9,13 @@ from busbar.runtime.kafka.reader import read_everything
 
 
 class KafkaLog:
-    """Reads every topic of busbar from its beginning."""
+    """Reads every topic of busbar from the brokers at ``bootstrap``."""
 
     def __init__(self, bootstrap: str) -> None:
-        """Read from the brokers at ``bootstrap``."""
         self._bootstrap = bootstrap
 
     async def places(self) -> AsyncIterator[tuple[Place, str]]:
-        """Every record's place and the SHA-256 of its value."""
+        """Yield every record's place and the SHA-256 of its value."""
         async for record in read_everything(self._bootstrap, topics.ALL):
             digest = hashlib.sha256(record.value or b"").hexdigest()
             yield (record.topic, record.partition, record.offset), digest

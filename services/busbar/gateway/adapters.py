@@ -1,29 +1,40 @@
-"""Audit's answers over HTTP, passed on as they come."""
+"""Reads from the audit service over HTTP."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from busbar.gateway.ports import Answer, AuditUnavailable
-
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=2)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditResponse:
+    """An HTTP response of the audit service, unchanged."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class AuditUnavailable(Exception):
+    """The audit service cannot be reached; the message is safe to show to clients."""
+
+
 class HttpAuditReader:
-    """Reads from the audit service at ``url``."""
+    """Reads from the audit service at ``url``; connects on the first request."""
 
     def __init__(self, url: str | None) -> None:
-        """Connect at the first request."""
         self._url = url
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer:
-        """The answer to a GET.
+    async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
+        """Send a GET and return the response.
 
         Raises:
-            AuditUnavailable: it cannot be reached, or nobody said where it is.
+            AuditUnavailable: the service cannot be reached, or its address is not configured.
         """
         if self._url is None:
             raise AuditUnavailable("BUSBAR_AUDIT_URL is not set")
@@ -33,7 +44,7 @@ class HttpAuditReader:
             url = URL(self._url + quote(path), encoded=True).update_query(query)
             async with self._session.get(url) as response:
                 body = await response.read()
-                return Answer(response.status, response.content_type, body)
+                return AuditResponse(response.status, response.content_type, body)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise AuditUnavailable(type(error).__name__) from error
 

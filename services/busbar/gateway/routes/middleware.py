@@ -1,30 +1,31 @@
-"""Requests as they are seen from outside: how many, how they were answered, how long it took.
+"""Counts, times and traces every HTTP request.
 
-Each is a span below the ``traceparent`` of its request. A path is not told, as it may name things.
+The span of a request is a child of its ``traceparent``. Neither the span nor a label holds the
+path itself, which may contain names; they hold the route as declared.
 """
 
 from typing import Any, Final
 
+from busbar.gateway import telemetry
 from busbar.kernel.clock import Clock
 from busbar.runtime.http.server import AsgiApp, Receive, Scope, Send
-from busbar.runtime.telemetry import metrics, tracing
+from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.meters import seconds_between
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-BROKEN: Final = 500
-"""What the server answers for an application that fails."""
+SERVER_ERROR: Final = 500
+"""The status that the server sends for an application that raises."""
 
 
-class Observed:
-    """Hands every request on to an application (ASGI 3), and counts what becomes of it."""
+class RequestTelemetry:
+    """ASGI 3 middleware around ``inner``."""
 
     def __init__(self, inner: AsgiApp, *, clock: Clock) -> None:
-        """Count the requests of ``inner``."""
         self._inner = inner
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Pass one request on."""
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
@@ -32,32 +33,34 @@ class Observed:
         parent = headers.get(b"traceparent") or headers.get(b"ce-traceparent") or b""
         with tracing.span(
             _method(scope), parent=parent.decode("latin-1"), kind="server", attributes={}
-        ) as here:
-            await self._answer(scope, receive, send, here)
+        ) as span:
+            await self._respond(scope, receive, send, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, here: tracing.Here) -> None:
-        begin, status = self._clock.now(), BROKEN
+    async def _respond(
+        self, scope: Scope, receive: Receive, send: Send, span: tracing.Here
+    ) -> None:
+        begin, status = self._clock.now(), SERVER_ERROR
 
-        async def sending(message: Any) -> None:
+        async def send_and_note_status(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._inner(scope, receive, sending)
+            await self._inner(scope, receive, send_and_note_status)
         finally:
             method, route = _method(scope), _route(scope)
-            metrics.REQUESTS.labels(method, route, status).inc()
+            telemetry.REQUESTS.labels(method, route, status).inc()
             seconds = seconds_between(begin, self._clock.now())
-            metrics.REQUEST_SECONDS.labels(route).observe(seconds)
-            here.rename(f"{method} {route}")
-            about: tracing.Attributes = {
+            telemetry.REQUEST_SECONDS.labels(route).observe(seconds)
+            span.rename(f"{method} {route}")
+            attributes: tracing.Attributes = {
                 "http.request.method": method,
                 "http.route": route,
                 "http.response.status_code": status,
             }
-            here.tell(about, failed=str(status) if status >= BROKEN else None)
+            span.tell(attributes, failed=str(status) if status >= SERVER_ERROR else None)
 
 
 def _method(scope: Scope) -> str:
@@ -66,5 +69,5 @@ def _method(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    """The route as it is declared; the router leaves it in the scope."""
+    """Return the route as declared, which the router leaves in the scope."""
     return str(getattr(scope.get("route"), "path", "none"))

@@ -1,13 +1,13 @@
-"""Sends webhooks with aiohttp, and never dials an address that webhooks may not reach.
+"""Sends webhooks with aiohttp, and never connects to an address that webhooks may not reach.
 
 The guard sits where the concrete address is known: in the connector's ``socket_factory``, which
-sees every address before the connect, whether it came from DNS or stood in the URL. A resolver
-alone would not do, because literals never reach one. The resolver is wrapped besides, so that a
-name with one refused address among its answers is refused as a whole and not by chance.
+sees every address before the connect, whether it came from DNS or from the URL. A guarded resolver
+alone is not enough, because literal addresses never reach it. The resolver is wrapped as well, so
+that a name with one refused address among its answers is always refused as a whole.
 
 Limits: one POST per attempt, no redirects, no proxy and no netrc from the environment, no cookies,
 no decompression, at most 16 KiB of the response's body, one timeout over everything. The body of
-a response is dropped: it reaches no log, no error and no fact.
+a response is discarded: it reaches no log, no error and no fact.
 """
 
 import asyncio
@@ -23,18 +23,24 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from busbar.notifier.domain import REFUSED_NETWORKS, ErrorCode, Network, is_refused
-from busbar.notifier.ports import Attempt, WebhookRequest
+from busbar.notifier.domain import (
+    REFUSED_NETWORKS,
+    Attempt,
+    ErrorCode,
+    Network,
+    WebhookRequest,
+    is_refused,
+)
 
 __all__ = ["MAX_RESPONSE_BYTES", "REFUSED_NETWORKS", "AiohttpSender", "url_problem"]
 
 MAX_RESPONSE_BYTES: Final = 16 * 1024
-"""How much of a response's body is read, so that its connection can be used again."""
+"""Maximum part of a response's body that is read, so that its connection can be reused."""
 
 KEEPALIVE_SECONDS: Final = 4.0
 """Idle connections are closed before receivers do it: common servers wait 5 seconds."""
 
-# Wider than DNS allows, narrow enough for the C library: no NUL, no space, no percent sign.
+# Wider than DNS, narrow enough for the C library: no NUL, no space, no percent sign.
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 _UNREACHABLE_NETWORK = (
@@ -44,31 +50,31 @@ _UNREACHABLE_NETWORK = (
 
 
 class AddressRefused(OSError):
-    """The guard refused a dial. An ``OSError``, because that is what a connector handles."""
+    """The guard refused to connect; an ``OSError``, because connectors handle those."""
 
     def __init__(self) -> None:
-        """Say why, without the address: it may be one of ours behind a name of theirs."""
+        # The address is not named: it may be a private one behind a public name.
         super().__init__(errno.EACCES, _UNREACHABLE_NETWORK)
 
 
 def url_problem(url: str, allow_networks: Sequence[Network] = ()) -> str | None:
-    """What is wrong with ``url`` as a subscription's address, as a sentence, or None.
+    """Return what is wrong with ``url`` as a subscription's address, or None.
 
-    Looks at the text only and asks no DNS: names are judged at every dial, by their answers.
+    Only the text is checked; names are checked by their DNS answers at every connect.
     """
     parsed = _parse(url)
     if isinstance(parsed, str):
         return parsed
     host = parsed.raw_host or ""
     if host.rstrip(".").rpartition(".")[2] == "localhost":
-        host = "127.0.0.1"  # RFC 6761 section 6.3: that name needs no DNS
+        host = "127.0.0.1"  # RFC 6761 section 6.3: resolved without DNS
     if _is_address(host) and is_refused(host, allow_networks):
         return _UNREACHABLE_NETWORK
     return None
 
 
 def _parse(url: str) -> URL | str:
-    """``url`` as the client will understand it, or the sentence that says what is wrong."""
+    """Return ``url`` as the client will understand it, or a sentence that says what is wrong."""
     try:
         parsed = URL(url)
     except ValueError:
@@ -76,7 +82,7 @@ def _parse(url: str) -> URL | str:
     if parsed.scheme not in {"http", "https"} or not parsed.raw_host:
         return "the URL needs the scheme http or https and a host: write it as https://host/path"
     if "@" in parsed.raw_authority:
-        return "the URL holds a user name or a password: leave them out, requests are signed"
+        return "the URL contains a user name or a password: leave them out, requests are signed"
     if not parsed.port:
         return "the URL has port 0, which cannot be reached: use the receiver's port"
     return _host_problem(parsed.raw_host) or parsed
@@ -88,7 +94,7 @@ def _host_problem(host: str) -> str | None:
     if not _NAME.fullmatch(host):
         return "the URL's host is malformed: use a DNS name or an address"
     if _is_odd_address(host):
-        return "the URL spells an IPv4 address in another way than a.b.c.d: write it like that"
+        return "the URL spells an IPv4 address in an unusual form: write it as a.b.c.d"
     return None
 
 
@@ -101,7 +107,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_odd_address(host: str) -> bool:
-    """Whether C libraries read ``host`` as an IPv4 address: 2130706433, 0x7f.1, 127.1 and kin."""
+    """Return whether C libraries read ``host`` as an IPv4 address: 2130706433, 0x7f.1, 127.1."""
     try:
         socket.inet_aton(host.rstrip("."))
     except OSError:
@@ -119,7 +125,7 @@ class _GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of ``host``, all of which may be dialled.
+        """Return the addresses of ``host``, all of which webhooks may reach.
 
         Raises:
             OSError: there is none, or one is refused (:class:`AddressRefused`).
@@ -127,7 +133,7 @@ class _GuardedResolver(AbstractResolver):
         try:
             answers = await self._inner.resolve(host, port, family)
         except ValueError as error:  # a label that IDNA cannot encode
-            raise OSError(errno.EINVAL, "the name is no DNS name") from error
+            raise OSError(errno.EINVAL, "the name is not a DNS name") from error
         if not answers:
             raise OSError(errno.ENOENT, "the name has no address")
         if any(is_refused(answer["host"], self._allow_networks) for answer in answers):
@@ -135,18 +141,19 @@ class _GuardedResolver(AbstractResolver):
         return answers
 
     async def close(self) -> None:
-        """Let go of the resolver inside."""
+        """Close the wrapped resolver."""
         await self._inner.close()
 
 
 class AiohttpSender:
-    """The ``Sender``: one session for all receivers, opened at the first attempt.
+    """A ``Sender`` with one session for all receivers, opened at the first attempt.
 
-    ``allow_networks`` go before the table of refused networks (127.0.0.0/8 for a developer's
-    machine, a private estate's own ranges). ``resolver`` replaces DNS.
+    ``allow_networks`` take precedence over the table of refused networks (127.0.0.0/8 for a
+    developer's machine, ranges of a private network). ``resolver`` replaces DNS.
 
     The number of connections is not limited here: waiting for one would count against the
-    attempt's timeout, and dead receivers would make healthy ones fail. Bound the attempts instead.
+    attempt's timeout, so that dead receivers would make healthy ones fail. Limit the number of
+    concurrent attempts instead.
     """
 
     def __init__(
@@ -155,14 +162,13 @@ class AiohttpSender:
         allow_networks: Sequence[Network] = (),
         resolver: AbstractResolver | None = None,
     ) -> None:
-        """Open nothing yet, so that this can run before the event loop does."""
         self._allow_networks = tuple(allow_networks)
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
     async def send(self, request: WebhookRequest) -> Attempt:
-        """POST ``request`` once; whatever the network or the receiver does is an outcome.
+        """POST ``request`` once; any behaviour of the network or the receiver is an outcome.
 
         Raises:
             RuntimeError: the sender is closed.
@@ -170,8 +176,8 @@ class AiohttpSender:
         url = _parse(request.url)
         if isinstance(url, str):
             return Attempt(error="refused_url", detail=url)
-        session = self._open()
-        answered: Attempt | None = None  # a status is the answer, however the body goes on
+        session = self._connect()
+        answered: Attempt | None = None  # a status is the answer, even if the body fails
         try:
             async with (
                 asyncio.timeout(request.timeout),
@@ -189,7 +195,7 @@ class AiohttpSender:
         return answered
 
     async def close(self) -> None:
-        """Close every connection; a closed sender sends nothing any more."""
+        """Close every connection; a closed sender cannot send."""
         self._closed = True
         if self._session is not None:
             await self._session.close()
@@ -207,29 +213,29 @@ class AiohttpSender:
     ) -> None:
         await self.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _connect(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise RuntimeError("the sender is closed: make another one")
+            raise RuntimeError("the sender is closed: create another one")
         if self._session is None:
             self._resolver = self._resolver or aiohttp.DefaultResolver()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=0,
-                    use_dns_cache=False,  # connections are kept, so dials are few: ask anew
+                    use_dns_cache=False,  # connections are reused, so lookups are few
                     keepalive_timeout=KEEPALIVE_SECONDS,
                     resolver=_GuardedResolver(self._resolver, self._allow_networks),
                     socket_factory=self._socket,
                 ),
                 headers={"user-agent": "busbar", "accept-encoding": "identity"},
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),  # send() has one over everything
+                timeout=aiohttp.ClientTimeout(total=None),  # send() limits the whole attempt
                 trust_env=False,
                 auto_decompress=False,
             )
         return self._session
 
     def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """The guard: called for every address, right before the connect to it."""
+        """Guard every address right before the connect to it."""
         family, kind, protocol, _, address = info
         if is_refused(str(address[0]), self._allow_networks):
             raise AddressRefused
@@ -240,14 +246,14 @@ def _answer(response: aiohttp.ClientResponse) -> Attempt:
     retry_after = response.headers.get("retry-after", "")
     return Attempt(
         status=response.status,
-        # Kept with the delivery, so only what can be a Retry-After at all.
+        # Stored with the delivery, so only text that can be a Retry-After.
         retry_after=retry_after[:64] if retry_after.isascii() and retry_after else None,
         detail=f"the receiver answered {response.status}",
     )
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read what little body there should be; a larger one costs its connection."""
+    """Read the body if it is small; a larger one closes the connection."""
     left = MAX_RESPONSE_BYTES
     while left > 0:
         chunk = await response.content.read(left)
@@ -259,14 +265,14 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 
 _FAILURES: Final[tuple[tuple[type[Exception], ErrorCode, str], ...]] = (
     (AddressRefused, "refused_address", _UNREACHABLE_NETWORK),
-    (aiohttp.InvalidURL, "refused_url", "no request can go to this URL: write https://host/path"),
+    (aiohttp.InvalidURL, "refused_url", "this URL cannot be requested: write https://host/path"),
     (aiohttp.ClientConnectorDNSError, "dns", "the host's name does not resolve"),
     (aiohttp.ClientSSLError, "tls", "TLS failed: check the receiver's certificate and its name"),
     (ConnectionRefusedError, "connection_refused", "nothing listens at the receiver's port"),
     (aiohttp.ClientConnectorError, "unreachable", "the receiver cannot be reached"),
     (aiohttp.ClientConnectionError, "connection_lost", "the connection closed before an answer"),
 )
-"""The first that fits counts: later ones are wider. The sentences are ours, and name no address."""
+"""The first match counts: later ones are more general. The sentences name no address."""
 
 
 def _failure(error: aiohttp.ClientError) -> Attempt:

@@ -1,7 +1,7 @@
 """How many calls of an adapter run concurrently is the adapter's own choice."""
 
 from busbar.backends.port import Backend
-from busbar.provisioner.watched import CONCURRENCY, WatchedBackend
+from busbar.provisioner.telemetry import DEFAULT_CONCURRENCY, InstrumentedBackend
 from busbar.testing import ManualClock
 from busbar.testing.memory import MemoryBackend
 
@@ -13,7 +13,7 @@ class Narrow(MemoryBackend):
 
 
 def concurrency_of(adapter: Backend) -> int:
-    return WatchedBackend(adapter, "narrow", saga=None, clock=ManualClock()).concurrency
+    return InstrumentedBackend(adapter, "narrow", saga=None, clock=ManualClock()).concurrency
 
 
 def test_an_adapter_that_sets_its_concurrency_is_called_no_more_often() -> None:
@@ -21,4 +21,4 @@ def test_an_adapter_that_sets_its_concurrency_is_called_no_more_often() -> None:
 
 
 def test_an_adapter_that_sets_no_concurrency_gets_the_default() -> None:
-    assert concurrency_of(MemoryBackend()) == CONCURRENCY
+    assert concurrency_of(MemoryBackend()) == DEFAULT_CONCURRENCY

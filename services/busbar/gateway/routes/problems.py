@@ -1,0 +1,34 @@
+"""Errors of the API: how OpenAPI documents them, and the one for a missing item."""
+
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from busbar.runtime.http.problems import LOOK_UP, MEDIA_TYPE, ProblemError
+
+REF: Final = "#/components/schemas/{model}"
+BAD_PARAMETER: Final = "A parameter is invalid."
+T = TypeVar("T")
+
+
+def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
+    """Document the errors of an endpoint, as in ``_404="Not found."``; any other is a problem."""
+    known = {
+        "401": "The bearer token is missing or wrong.",
+        **{status.removeprefix("_"): text for status, text in by_status.items()},
+        "default": "Another error.",
+    }
+    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
+    return {
+        status: {"description": text, "content": content} for status, text in sorted(known.items())
+    }
+
+
+def require_found(value: T | None, name: str) -> T:
+    """Return ``value`` unless it is None.
+
+    Raises:
+        ProblemError: ``value`` is None; ``name`` says what was not found.
+    """
+    if value is None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"there is no {name}", fix=LOOK_UP)
+    return value

@@ -1,0 +1,51 @@
+"""``/v1/resources``: the current state of resources."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from busbar.gateway.answers import ResourcePage
+from busbar.gateway.routes.dependencies import Read
+from busbar.gateway.routes.parameters import After, Limit
+from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.kernel.resource import SLUG
+from busbar.messages.views import ResourceView
+
+router = APIRouter(prefix="/v1/resources", tags=["resources"])
+
+
+def _slug(description: str) -> Any:
+    return Path(pattern=f"^{SLUG}$", description=description)
+
+
+@router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER))
+async def list_resources(
+    queries: Read,
+    prefix: Annotated[
+        str | None,
+        Query(description="Only resources whose id starts with this, as `team/environment/`."),
+    ] = None,
+    after: After = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """List resources by name."""
+    return await queries.resources(prefix=prefix, after=after, limit=limit)
+
+
+@router.get(
+    "/{team}/{environment}/{promise}/{name}",
+    response_model=ResourceView,
+    responses=problems(
+        _400="A part of the id is not a valid name.", _404="There is no such resource."
+    ),
+)
+async def get_resource(
+    team: Annotated[str, _slug("The team that owns it.")],
+    environment: Annotated[str, _slug("The environment it belongs to.")],
+    promise: Annotated[str, _slug("The promise it is made from.")],
+    name: Annotated[str, _slug("Its own name.")],
+    queries: Read,
+) -> Any:
+    """Return one resource."""
+    id_ = f"{team}/{environment}/{promise}/{name}"
+    return require_found(await queries.resource(id_), f"resource {id_}")

@@ -1,0 +1,158 @@
+"""Describes facts in plain sentences; every history that people read is made of them."""
+
+from typing import Final
+
+from busbar.messages.base import Message
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLettered,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+    HeadPublished,
+)
+from busbar.messages.notification import (
+    Subscribed,
+    SubscriptionRefused,
+    Unsubscribed,
+    WebhookDelivered,
+    WebhookExhausted,
+)
+from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
+
+SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
+"""Facts that concern no operation or resource, so that no history shows them."""
+
+_DIGEST_CHARS: Final = 15
+
+
+def narrate(fact: Message) -> str | None:
+    """Return the sentence for ``fact``, or None if it is one of :data:`SILENT`."""
+    if type(fact) in SILENT:
+        return None
+    known = _policy(fact) or _step(fact) or _end(fact) or _dead_letter(fact) or _webhook(fact)
+    return known or undescribed(fact.TYPE)
+
+
+def undescribed(type_: str) -> str:
+    """Return the sentence for a fact of a type that has no sentence of its own."""
+    return f"A fact of type {type_} was recorded."
+
+
+def narrate_invalid(*, source: str, type_: str, topic: str, problem: str) -> str:
+    """Return the sentence for a record that is not a valid fact; ``problem`` says why."""
+    return f"{source} published {type_} on {topic}, which is ignored: {problem}."
+
+
+def _policy(fact: Message) -> str | None:
+    match fact:
+        case IntentAllowed():
+            rules = ", ".join(fact.rules) or "no rule applied"
+            warnings = "".join(f" Warning: {warning.message}." for warning in fact.warnings)
+            return (
+                f"Policy allowed it by promise {fact.promise.name} {fact.promise.version} "
+                f"({fact.promise.digest[:_DIGEST_CHARS]}…); rules satisfied: {rules}.{warnings}"
+            )
+        case IntentDenied():
+            reasons = " ".join(
+                f"[{violation.rule}] {violation.message}. To fix it: {violation.fix}."
+                for violation in fact.violations
+            )
+            return f"Policy denied it ({fact.reason}). {reasons}"
+        case IntentExpired():
+            return "It expired before it was decided; nothing was done."
+        case IntentConflicted():
+            return "The same id was used again with a different body; the first one counts."
+        case _:
+            return None
+
+
+def _step(fact: Message) -> str | None:
+    match fact:
+        case ResourceQueued():
+            steps = ", ".join(step.name for step in fact.plan.steps)
+            plan = f"; plan: {steps}" if steps else ""
+            return f"The provisioner queued it as generation {fact.generation}{plan}."
+        case StepStarted():
+            return (
+                f"Step {fact.step}: observed {fact.observed}, so the action is {fact.action} "
+                f"({fact.adapter}, epoch {fact.epoch}, attempt {fact.attempt})."
+            )
+        case StepSucceeded():
+            how = "is done" if fact.changed else "was already as requested"
+            if fact.observed_after_unknown:
+                how = f"was found done by epoch {fact.epoch}, after an earlier run was interrupted"
+            return f"Step {fact.step} {how}."
+        case StepFailed():
+            how = "permanently" if fact.permanent else "and will be retried"
+            return f"Step {fact.step} failed {how} ({fact.reason}): {fact.detail}."
+        case StepUndone():
+            how = "was removed" if fact.was_there else "had left nothing to remove"
+            return f"Step {fact.step} {'was restored' if fact.restored else how}."
+        case _:
+            return None
+
+
+def _end(fact: Message) -> str | None:
+    match fact:
+        case ResourceProvisioned():
+            outputs = ", ".join(f"{name}={value}" for name, value in fact.outputs.items())
+            return f"It is provisioned ({fact.change}): {outputs or 'no outputs'}."
+        case ResourceDeleted():
+            return "It is deleted; nothing of it is left."
+        case ResourceFailed():
+            left = "nothing of it is left" if fact.left == "absent" else "it is as it was before"
+            return f"It failed at step {fact.failed_step} and was compensated: {left}."
+        case ResourceStuck():
+            return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
+        case _:
+            return None
+
+
+def _dead_letter(fact: Message) -> str | None:
+    match fact:
+        case DeadLettered():
+            return f"Service {fact.service} failed on a record ({fact.reason}): {fact.detail}."
+        case DeadLetterRecovered():
+            return f"Service {fact.service} handled dead letter {fact.dead_letter} in a retry."
+        case DeadLetterDiscarded() | DeadLetterRedriven():
+            action = "discard" if isinstance(fact, DeadLetterDiscarded) else "redrive"
+            outcome = f"{fact.outcome} ({fact.detail})" if fact.detail else fact.outcome
+            return (
+                f"Request to {action} dead letter {fact.dead_letter} of service {fact.service}: "
+                f"{outcome}."
+            )
+        case _:
+            return None
+
+
+def _webhook(fact: Message) -> str | None:
+    match fact:
+        case Subscribed():
+            return f"Subscription {fact.subscription} receives {', '.join(fact.types)}."
+        case Unsubscribed():
+            return f"Subscription {fact.subscription} is deleted."
+        case SubscriptionRefused():
+            return f"The subscription was refused: {fact.detail}; {fact.fix}."
+        case WebhookDelivered():
+            return (
+                f"The webhook for {fact.event_type} was delivered to {fact.subscription} "
+                f"(attempt {fact.attempt}, status {fact.status})."
+            )
+        case WebhookExhausted():
+            return (
+                f"The webhook for {fact.event_type} could not be delivered to "
+                f"{fact.subscription} in {fact.attempts} attempts: {fact.reason}."
+            )
+        case _:
+            return None

@@ -1,0 +1,1 @@
+"""Adapters of the notifier: the HTTP sender and the secret store."""

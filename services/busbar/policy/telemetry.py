@@ -1,0 +1,17 @@
+"""Metrics of policy."""
+
+from typing import Final
+
+from busbar.runtime.telemetry.metrics import LONG, counter, histogram
+
+DECISIONS: Final = counter(
+    "busbar_policy_decisions_total",
+    "Intents judged, by outcome: `allowed`; `denied`; `expired` before the decision; "
+    "`conflicted`, as its id was already used with a different body.",
+    "outcome",
+)
+DECISION_SECONDS: Final = histogram(
+    "busbar_policy_decision_seconds",
+    "Time from an intent's record on the broker to its decision.",
+    buckets=LONG,
+)
