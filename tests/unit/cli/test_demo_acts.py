@@ -3,7 +3,9 @@
 import pytest
 
 from busbar.cli.demo.acts import _facts_of, _only_fact
-from busbar.cli.demo.stage import ActFailed
+from busbar.cli.demo.stage import ActFailed, _describe
+from busbar.messages.narrative import narrate
+from busbar.messages.resource import ResourceDeleted
 from busbar.sdk.answers import AuditRecord
 
 
@@ -30,3 +32,16 @@ def test_two_facts_where_there_is_to_be_one_fail_the_act() -> None:
         _only_fact([record(0, "a"), record(1, "b")], "t")
     with pytest.raises(ActFailed, match="happened 0 times"):
         _only_fact([], "t")
+
+
+def test_a_fact_is_described_as_everywhere_else_but_without_the_full_stop() -> None:
+    deleted = ResourceDeleted.model_validate(ResourceDeleted.EXAMPLES[0])
+    found = record(0, "a", ResourceDeleted.TYPE).model_copy(
+        update={"data": deleted.model_dump(mode="json")}
+    )
+    assert _describe(found) == ("deleted", (narrate(deleted) or "").removesuffix("."))
+
+
+def test_a_fact_of_an_unknown_type_is_shown_by_its_type() -> None:
+    _, sentence = _describe(record(0, "a", "busbar.resource.moved.v1"))
+    assert "busbar.resource.moved.v1" in sentence

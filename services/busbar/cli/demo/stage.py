@@ -171,8 +171,9 @@ def _describe(record: AuditRecord) -> tuple[str, str]:
     """Return the label and the sentence of a record."""
     model = BY_TYPE.get(record.type or "")
     if model is None:
-        return "record", undescribed(record.type or "unknown")
+        return "record", undescribed(record.type or "unknown").removesuffix(".")
     if issubclass(model, Intent):
         return "received", f"intent {record.id}"
     fact = model.model_validate(record.data)
-    return _LABELS.get(model, "record"), narrate(fact) or undescribed(fact.TYPE)
+    sentence = narrate(fact) or undescribed(fact.TYPE)
+    return _LABELS.get(model, "record"), sentence.removesuffix(".")
