@@ -14,33 +14,35 @@ Everything that goes wrong on purpose is a :class:`~busbar.kernel.errors.BusbarE
     StillRunning    an operation did not end in time; it goes on
 """
 
-from busbar.messages.views import OperationView, ResourceView
-from busbar.sdk.answers import (
-    Accepted,
+from busbar.messages.http import (
     AuditPage,
     AuditRecord,
     Completeness,
     DeadLetter,
+    DecryptedDeadLetter,
     FactItem,
     RelayView,
     Sentence,
 )
+from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk.client import Client
 from busbar.sdk.errors import InvalidIntent, Problem, StillRunning, Unreachable
 from busbar.sdk.ids import derived_id, fresh_id
+from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import Retrying
 
 __all__ = [
-    "Accepted",
     "AuditPage",
     "AuditRecord",
     "Client",
     "Completeness",
     "DeadLetter",
+    "DecryptedDeadLetter",
     "FactItem",
     "InvalidIntent",
     "OperationView",
     "Problem",
+    "Receipt",
     "RelayView",
     "ResourceView",
     "Retrying",

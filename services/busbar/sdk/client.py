@@ -14,22 +14,23 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Intent
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
+from busbar.messages.http import (
+    AuditPage,
+    AuditRecord,
+    Completeness,
+    DeadLetter,
+    DecryptedDeadLetter,
+    FactItem,
+    Sentence,
+)
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
-from busbar.sdk.answers import (
-    Accepted,
-    AuditPage,
-    AuditRecord,
-    Completeness,
-    DeadLetter,
-    FactItem,
-    Sentence,
-)
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.reading import items_of, pages, present, stream, typed
+from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import Retrying
 from busbar.sdk.trace import active_traceparent
 from busbar.sdk.transport import Answer, Request, Sleep, Transport
@@ -79,7 +80,7 @@ class Client:
 
     # -- publishing -----------------------------------------------------------------------------
 
-    async def publish(self, event: Envelope) -> Accepted:
+    async def publish(self, event: Envelope) -> Receipt:
         """Publish ``event`` as it is. The same source and id again is the same intent.
 
         The request says in its ``traceparent`` which trace it is of: the event's, else the one
@@ -103,11 +104,11 @@ class Client:
             )
         )
         replayed = answer.headers.get("Idempotent-Replayed", "").lower() == "true"
-        return typed(Accepted, {**answer.body, "replayed": replayed})
+        return typed(Receipt, {**answer.body, "replayed": replayed})
 
     async def send(
         self, intent: Intent, *, event_id: str | None = None, key: str | None = None
-    ) -> Accepted:
+    ) -> Receipt:
         """Publish ``intent``.
 
         ``event_id`` makes it the same intent whenever it is sent again; ``key`` does so as long
@@ -127,7 +128,7 @@ class Client:
         expected_generation: int | None = None,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
+    ) -> Receipt:
         """Ask for ``resource`` to exist and look like ``spec``."""
         fields = {"version": version, "expected_generation": expected_generation}
         data = {**events.resource_parts(resource), **fields, "spec": dict(spec)}
@@ -141,7 +142,7 @@ class Client:
         expected_generation: int | None = None,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
+    ) -> Receipt:
         """Ask for ``resource`` to go away."""
         data = {**events.resource_parts(resource), "expected_generation": expected_generation}
         intent = events.intent_of(DeleteResource, data)
@@ -156,7 +157,7 @@ class Client:
         secret: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
+    ) -> Receipt:
         """Have facts about a team delivered to ``url``; ``subscription`` is ``team/name``.
 
         ``secret`` is a reference (``secret:<name>``), never the secret.
@@ -167,7 +168,7 @@ class Client:
 
     async def unsubscribe(
         self, subscription: str, *, event_id: str | None = None, key: str | None = None
-    ) -> Accepted:
+    ) -> Receipt:
         """End the subscription ``team/name``."""
         intent = events.intent_of(DeleteSubscription, _subscription(subscription))
         return await self.send(intent, event_id=event_id, key=key)
@@ -179,7 +180,7 @@ class Client:
         service: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
+    ) -> Receipt:
         """Have ``service`` handle the dead letter ``dead_letter`` again."""
         intent = events.intent_of(
             RedriveDeadLetter, {"service": service, "dead_letter": dead_letter}
@@ -193,7 +194,7 @@ class Client:
         service: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
+    ) -> Receipt:
         """Discard ``dead_letter`` of ``service``; the records behind it are handled."""
         intent = events.intent_of(
             DiscardDeadLetter, {"service": service, "dead_letter": dead_letter}
@@ -295,10 +296,10 @@ class Client:
         """Every dead letter, or those of a service; without their records."""
         return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=_PAGE))
 
-    async def dead_letter(self, dead_letter: str) -> DeadLetter:
-        """One dead letter with the record it holds."""
+    async def dead_letter(self, dead_letter: str) -> DecryptedDeadLetter:
+        """Return a dead letter and its decrypted record."""
         answer = await self._get(f"/v1/dead-letters/{quote(dead_letter, safe='')}")
-        return typed(DeadLetter, answer.body)
+        return typed(DecryptedDeadLetter, answer.body)
 
     # -- the audit log --------------------------------------------------------------------------
 

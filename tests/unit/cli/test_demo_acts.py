@@ -4,7 +4,7 @@ import pytest
 
 from busbar.cli.demo.acts import _facts_of, _only_fact
 from busbar.cli.demo.stage import ActFailed
-from busbar.sdk.answers import AuditRecord
+from busbar.messages.http import AuditRecord
 
 
 def record(offset: int, id_: str, type_: str = "t") -> AuditRecord:

@@ -10,13 +10,17 @@ from busbar.kernel.ids import operation_id
 from busbar.messages.envelope import Envelope
 from busbar.sdk import Client, InvalidIntent, Problem, Retrying, StillRunning, Unreachable
 from busbar.sdk.retry import retry_after
-from unit.sdk.fake_gateway import TOKEN, FakeGateway, operation, problem, resource
+from unit.sdk.fake_gateway import (
+    TOKEN,
+    FakeGateway,
+    dead_letter,
+    fact,
+    operation,
+    problem,
+    resource,
+)
 
 RESOURCE = "payments/dev/event-stream/orders"
-
-
-def fact(number: int, **more: object) -> dict[str, object]:
-    return {"cursor": number, "id": str(number), "type": "busbar.resource.queued.v1", **more}
 
 
 def busy(**headers: str) -> web.Response:
@@ -291,17 +295,10 @@ async def test_why_asks_about_resources_and_operations(
 async def test_dead_letters_are_listed_shown_and_redriven(
     client: Client, gateway: FakeGateway
 ) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "record": {"value": "{"}}]
+    gateway.dead_letters = [dead_letter("l-1")]
     (listed,) = [one async for one in client.dead_letters(service="policy")]
     assert listed.reason == "bad_json"
-    assert (await client.dead_letter("l-1")).record == {"value": "{"}
+    assert (await client.dead_letter("l-1")).record.value == "{"
     await client.redrive("l-1", service="policy")
     assert gateway.published[0].data == {"service": "policy", "dead_letter": "l-1"}
 

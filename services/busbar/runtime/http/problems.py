@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from busbar.messages.http import Problem
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
@@ -44,16 +45,19 @@ def install(app: FastAPI) -> None:
 
 
 def _response(error: ProblemError) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": TYPE + error.code,
-        "title": error.status.phrase,
-        "status": error.status.value,
-        "detail": error.detail,
-        "code": error.code,
-        "fix": error.fix,
-    }
+    problem = Problem(
+        type=TYPE + error.code,
+        title=error.status.phrase,
+        status=error.status.value,
+        detail=error.detail,
+        code=error.code,
+        fix=error.fix,
+    )
     return JSONResponse(
-        body, status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers
+        problem.model_dump(),
+        status_code=error.status,
+        media_type=MEDIA_TYPE,
+        headers=error.headers,
     )
 
 
