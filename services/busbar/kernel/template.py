@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from busbar.kernel import json_pointer
+
 Path = tuple[str, ...]
 """The segments of an expression: ``("spec", "partitions")``."""
 
@@ -158,10 +160,6 @@ def escape(text: str) -> str:
     return text.replace("${", "$${")
 
 
-def _pointer(at: Path) -> str:
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in at)
-
-
 def _quote(text: str) -> str:
     return repr(text if len(text) <= MAX_DEPTH else text[:MAX_DEPTH] + "…")
 
@@ -225,7 +223,7 @@ def _read(text: str, at: Path) -> tuple[str | Path, ...]:
     try:
         return _pieces(text)
     except _BadTextError as error:
-        raise TemplateError(error.problem, fix=error.fix, pointer=_pointer(at)) from error
+        raise TemplateError(error.problem, fix=error.fix, pointer=json_pointer.join(at)) from error
 
 
 def _paths(text: str, at: Path) -> list[Path]:
@@ -238,7 +236,7 @@ def _children(tree: Any, at: Path) -> list[tuple[Path, Any, Any]]:
         raise TemplateError(
             f"the tree is nested more than {MAX_DEPTH} deep",
             fix="make it flatter",
-            pointer=_pointer(at),
+            pointer=json_pointer.join(at),
         )
     if isinstance(tree, list):
         return [((*at, str(index)), index, value) for index, value in enumerate(tree)]
@@ -247,14 +245,16 @@ def _children(tree: Any, at: Path) -> list[tuple[Path, Any, Any]]:
             raise TemplateError(
                 f"the key {_quote(key)} holds an expression",
                 fix="use expressions in values only",
-                pointer=_pointer(at),
+                pointer=json_pointer.join(at),
             )
     return [((*at, str(key)), key, value) for key, value in tree.items()]
 
 
 def _collect(tree: Any, at: Path, found: list[Reference]) -> None:
     if isinstance(tree, str):
-        found.extend(Reference(pointer=_pointer(at), path=path) for path in _paths(tree, at))
+        found.extend(
+            Reference(pointer=json_pointer.join(at), path=path) for path in _paths(tree, at)
+        )
     elif isinstance(tree, dict | list):
         for place, _, value in _children(tree, at):
             _collect(value, place, found)
@@ -303,7 +303,7 @@ def _value(path: Path, scope: Mapping[str, Any], at: Path) -> Any:
     raise TemplateError(
         f"there is nothing at ${{{'.'.join(path)}}}",
         fix="give it a default, guard the step with when, or correct the path",
-        pointer=_pointer(at),
+        pointer=json_pointer.join(at),
     )
 
 
@@ -322,5 +322,5 @@ def _scalar(path: Path, value: Any, at: Path) -> str:
     raise TemplateError(
         f"${{{'.'.join(path)}}} is {kind}, which cannot stand inside a longer string",
         fix="use it as the whole string, or refer to a text, a number or a boolean",
-        pointer=_pointer(at),
+        pointer=json_pointer.join(at),
     )

@@ -29,7 +29,7 @@ from busbar.sdk.client import Client
 from busbar.sdk.errors import InvalidIntent, Problem, StillRunning, Unreachable
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.receipt import Receipt
-from busbar.sdk.retry import Retrying
+from busbar.sdk.retry import RetryPolicy
 
 __all__ = [
     "AuditPage",
@@ -45,7 +45,7 @@ __all__ = [
     "Receipt",
     "RelayView",
     "ResourceView",
-    "Retrying",
+    "RetryPolicy",
     "Sentence",
     "StillRunning",
     "Unreachable",

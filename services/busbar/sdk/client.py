@@ -31,7 +31,7 @@ from busbar.sdk import events
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.reading import items_of, pages, present, stream, typed
 from busbar.sdk.receipt import Receipt
-from busbar.sdk.retry import Retrying
+from busbar.sdk.retry import RetryPolicy
 from busbar.sdk.trace import active_traceparent
 from busbar.sdk.transport import Answer, Request, Sleep, Transport
 
@@ -56,13 +56,13 @@ class Client:
         *,
         source: str = "urn:busbar:sdk",
         now: Callable[[], datetime] | None = None,
-        retrying: Retrying | None = None,
+        retry: RetryPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """Talk to the gateway at ``url`` as whoever has ``token``."""
         self.source = source
         self._now = now
-        self._transport = Transport(url, token, retrying=retrying or Retrying(), sleep=sleep)
+        self._transport = Transport(url, token, retry=retry or RetryPolicy(), sleep=sleep)
 
     async def __aenter__(self) -> Self:
         """Be ready to send."""

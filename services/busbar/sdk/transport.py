@@ -11,7 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from busbar.sdk.errors import Problem, Unreachable
-from busbar.sdk.retry import RETRIED_STATUSES, Retrying, retry_after
+from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
@@ -46,11 +46,11 @@ class Answer:
 class Transport:
     """Sends requests with a bearer token, and sends them again where that makes sense."""
 
-    def __init__(self, url: str, token: SecretStr, *, retrying: Retrying, sleep: Sleep) -> None:
+    def __init__(self, url: str, token: SecretStr, *, retry: RetryPolicy, sleep: Sleep) -> None:
         """Talk to the gateway at ``url``."""
         self.url = url.rstrip("/")
         self._token = token
-        self._retrying = retrying
+        self._retry = retry
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
 
@@ -84,7 +84,7 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
-            wish: float | None = None
+            asked: float | None = None
             failure: Problem | Unreachable
             try:
                 status, headers, raw = await self._once(request)
@@ -99,11 +99,11 @@ class Transport:
                 failure = _problem(status, raw)
                 if status not in RETRIED_STATUSES:
                     raise failure
-                wish = retry_after(headers)
-            pause = self._retrying.pause(attempt, wish)
-            if pause is None:
+                asked = retry_after(headers)
+            delay = self._retry.delay(attempt, asked)
+            if delay is None:
                 raise failure
-            await self._sleep(pause)
+            await self._sleep(delay)
 
     async def _once(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
         async with self._open().request(

@@ -7,7 +7,7 @@ import pytest
 from busbar.cli.shared import connect
 from busbar.runtime.core.settings import load_settings
 from busbar.runtime.secrets import Secret, secrets_of
-from busbar.sdk import Retrying
+from busbar.sdk import RetryPolicy
 from unit.sdk.fake_gateway import (
     FakeGateway,
     dead_letter,
@@ -34,7 +34,7 @@ DOCUMENT = json.dumps(
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
-        monkeypatch.setattr(connect, name, Retrying(attempts=1))
+        monkeypatch.setattr(connect, name, RetryPolicy(attempts=1))
 
 
 def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:

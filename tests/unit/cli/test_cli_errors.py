@@ -19,7 +19,7 @@ from busbar.cli.shared.exits import MEANINGS, ExitCode
 from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.token import ensure_token, read_token
-from busbar.sdk import Retrying
+from busbar.sdk import RetryPolicy
 from unit.sdk.fake_gateway import FakeGateway, problem
 from unit.sdk.running import Run
 
@@ -40,7 +40,7 @@ def leaves() -> list[tuple[str, ...]]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
-        monkeypatch.setattr(connect, name, Retrying(attempts=1))
+        monkeypatch.setattr(connect, name, RetryPolicy(attempts=1))
 
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from busbar.kernel.ids import operation_id
 from busbar.messages.envelope import Envelope
-from busbar.sdk import Client, InvalidIntent, Problem, Retrying, StillRunning, Unreachable
+from busbar.sdk import Client, InvalidIntent, Problem, RetryPolicy, StillRunning, Unreachable
 from busbar.sdk.retry import retry_after
 from unit.sdk.fake_gateway import (
     TOKEN,
@@ -118,7 +118,7 @@ async def test_a_refusal_is_not_tried_again(client: Client, gateway: FakeGateway
 
 async def test_nobody_listening_is_unreachable_with_a_fix() -> None:
     async with Client(
-        "http://127.0.0.1:9", SecretStr(TOKEN), retrying=Retrying(attempts=1)
+        "http://127.0.0.1:9", SecretStr(TOKEN), retry=RetryPolicy(attempts=1)
     ) as client:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9") as caught:
             await client.ready()
@@ -127,7 +127,7 @@ async def test_nobody_listening_is_unreachable_with_a_fix() -> None:
 
 @pytest.mark.parametrize("url", ["no-url", "http://[", "ftp://127.0.0.1:9"])
 async def test_a_url_that_is_none_is_unreachable_too(url: str) -> None:
-    async with Client(url, SecretStr(TOKEN), retrying=Retrying(attempts=1)) as client:
+    async with Client(url, SecretStr(TOKEN), retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(Unreachable):
             await client.ready()
 
@@ -320,8 +320,8 @@ def test_a_date_in_retry_after_is_measured_against_the_servers_own_clock() -> No
     assert retry_after({}) is None
 
 
-def test_pauses_double_up_to_the_ceiling_and_then_end() -> None:
-    retrying = Retrying(attempts=6, first=1, ceiling=4)
-    assert [retrying.pause(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
-    assert retrying.pause(1, 1000) == 30
-    assert json.dumps(retrying.pause(1, -5)) == "0.0"
+def test_delays_double_up_to_the_longest_and_then_end() -> None:
+    policy = RetryPolicy(attempts=6, first=1, longest=4)
+    assert [policy.delay(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
+    assert policy.delay(1, 1000) == 30
+    assert json.dumps(policy.delay(1, -5)) == "0.0"
