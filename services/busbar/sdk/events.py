@@ -11,6 +11,7 @@ from busbar.messages.base import Intent
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.validation import describe
 from busbar.sdk.errors import InvalidIntent
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.trace import active_traceparent
@@ -20,17 +21,13 @@ def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
     """The intent with this ``data``.
 
     Raises:
-        InvalidIntent: the data does not fit; the sentence names every place.
+        InvalidIntent: the data is invalid; the sentence names every wrong field.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # The value itself stays out: it may be a secret that does not belong there.
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'the document'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        raise InvalidIntent(f"This is no {model.TYPE}: {problems}.") from None
+        # Without the cause: it would print the values, which may be secrets.
+        raise InvalidIntent(f"The data of {model.TYPE} are invalid: {describe(error)}.") from None
 
 
 def resource_parts(resource: str | ResourceId) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from busbar.messages.validation import describe
 from busbar.sdk.errors import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -21,14 +22,10 @@ def typed(model: type[Model], body: Any) -> Model:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        places = ", ".join(
-            ".".join(map(str, item["loc"])) or "all of it"
-            for item in error.errors(include_input=False, include_url=False)
-        )
         raise Problem(
             status=200,
             title="Unexpected answer",
-            detail=f"it is no {model.__name__} (at {places})",
+            detail=f"it is not a valid {model.__name__}: {describe(error)}",
             fix="Use a client of the same release as the gateway.",
             code="unexpected_answer",
         ) from error

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from busbar.messages.http import Problem
+from busbar.messages.validation import from_details, sentence
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
@@ -69,9 +70,9 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     details = error.errors() if isinstance(error, RequestValidationError) else []
-    places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in details)
+    wrong = sentence(from_details(details))
     return _response(
-        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", places, fix="mend what is named")
+        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", wrong, fix="correct what is named")
     )
 
 
