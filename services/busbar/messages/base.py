@@ -52,6 +52,20 @@ class Fact(Message):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    @property
+    def operation_id(self) -> str | None:
+        """The operation that the fact is about, or None."""
+        return self._text("operation")
+
+    @property
+    def resource_id(self) -> str | None:
+        """The resource that the fact is about, or None."""
+        return self._text("resource")
+
+    def _text(self, field: str) -> str | None:
+        value = getattr(self, field, None)
+        return None if value is None else str(value)
+
 
 class IntentRef(Part):
     """The CloudEvents identity of the intent that caused something."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from busbar.messages.base import JsonObject, Message, Part
+from busbar.messages.base import Fact, JsonObject, Part
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -89,9 +89,7 @@ class ResourceView(Part):
     updated: str = Field(default="", description="Time of the last fact.")
 
 
-def evolve_operation(
-    view: OperationView | None, fact: Message, *, time: str
-) -> OperationView | None:
+def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> OperationView | None:
     """The operation's view after ``fact``, which was recorded at ``time``."""
     change = _operation_change(view, fact)
     if change is None:
@@ -101,7 +99,7 @@ def evolve_operation(
         return view
     if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
         change = {name: value for name, value in change.items() if name in _ALWAYS}
-    operation = str(getattr(fact, "operation", known.get("id", "")))
+    operation = fact.operation_id or known.get("id", "")
     updated = max(time, known.get("updated", ""))
     return OperationView.model_validate({**known, **change, "id": operation, "updated": updated})
 
@@ -115,7 +113,7 @@ def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     return _RANK.get(status, len(_RANK)) < _RANK.get(known["status"], len(_RANK))
 
 
-def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str, Any] | None:
+def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case IntentAllowed() | IntentDenied() | IntentExpired():
             return _judged(fact)
@@ -143,7 +141,7 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
             return _delivered(fact)
 
 
-def _delivered(fact: Message) -> Mapping[str, Any] | None:
+def _delivered(fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case DeadLettered(operation=UUID()):
             detail = f"{fact.service} could not handle it: {fact.detail}"
@@ -191,20 +189,17 @@ def _steps(
     return [*steps, new]
 
 
-def evolve_resource(view: ResourceView | None, fact: Message, *, time: str) -> ResourceView | None:
+def evolve_resource(view: ResourceView | None, fact: Fact, *, time: str) -> ResourceView | None:
     """The resource's view after ``fact``, which was recorded at ``time``."""
     change = _resource_change(view, fact)
     if change is None:
         return view
     known = view.model_dump() if view is not None else {"status": "provisioning"}
-    resource = str(getattr(fact, "resource", ""))
-    operation = str(getattr(fact, "operation", ""))
-    return ResourceView.model_validate(
-        {**known, **change, "id": resource, "operation": operation, "updated": time}
-    )
+    about = {"id": fact.resource_id, "operation": fact.operation_id or ""}
+    return ResourceView.model_validate({**known, **change, **about, "updated": time})
 
 
-def _resource_change(view: ResourceView | None, fact: Message) -> Mapping[str, Any] | None:
+def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case ResourceQueued():
             return {"status": "deleting" if fact.action == "delete" else "provisioning"}
