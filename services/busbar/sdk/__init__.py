@@ -9,7 +9,7 @@
 Everything that goes wrong on purpose is a :class:`~busbar.kernel.errors.BusbarError`::
 
     InvalidIntent   what was to be published is no valid intent; nothing was sent
-    Problem         the gateway answered with an RFC 9457 problem
+    GatewayProblem         the gateway answered with an RFC 9457 problem
     Unreachable     no answer came, also not after trying again
     StillRunning    an operation did not end in time; it goes on
 """
@@ -26,7 +26,8 @@ from busbar.messages.http import (
 )
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk.client import Client
-from busbar.sdk.errors import InvalidIntent, Problem, StillRunning, Unreachable
+from busbar.sdk.conversion import from_cloudevent, to_cloudevent
+from busbar.sdk.errors import GatewayProblem, InvalidIntent, StillRunning, Unreachable
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
@@ -39,9 +40,9 @@ __all__ = [
     "DeadLetter",
     "DecryptedDeadLetter",
     "FactItem",
+    "GatewayProblem",
     "InvalidIntent",
     "OperationView",
-    "Problem",
     "Receipt",
     "RelayView",
     "ResourceView",
@@ -51,4 +52,6 @@ __all__ = [
     "Unreachable",
     "derived_id",
     "fresh_id",
+    "from_cloudevent",
+    "to_cloudevent",
 ]

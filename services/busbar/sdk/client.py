@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
+from cloudevents.core.base import BaseCloudEvent
+from cloudevents.core.v1.event import CloudEvent
 from pydantic import SecretStr
 
 from busbar.kernel.clock import format_time
@@ -28,6 +30,7 @@ from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
+from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.reading import items_of, pages, present, stream, typed
 from busbar.sdk.receipt import Receipt
@@ -80,17 +83,20 @@ class Client:
 
     # -- publishing -----------------------------------------------------------------------------
 
-    async def publish(self, event: Envelope) -> Receipt:
-        """Publish ``event`` as it is. The same source and id again is the same intent.
+    async def publish(self, event: BaseCloudEvent | Envelope) -> Receipt:
+        """Publish ``event``. The same source and id again is the same intent.
 
-        The request says in its ``traceparent`` which trace it is of: the event's, else the one
-        that is going on in this program, if it uses OpenTelemetry.
+        The header ``traceparent`` of the request is the event's extension attribute, else the
+        current trace of this program if it uses OpenTelemetry.
 
         Raises:
-            InvalidIntent: it is no valid CloudEvent; nothing was sent.
-            Problem: it was refused; 409 means that the id was used for another body.
-            Unreachable: no answer came. Publish the same event again to be sure.
+            InvalidIntent: the event is invalid; nothing was sent.
+            GatewayProblem: the gateway refused it; 409 means that the id was used for another
+                body.
+            Unreachable: no response came. Publish the same event again to be sure.
         """
+        if not isinstance(event, Envelope):
+            event = from_cloudevent(event)
         trace = valid(event.extensions.get("traceparent")) or active_traceparent()
         answer = await self._transport.send(
             Request(
@@ -256,7 +262,7 @@ class Client:
     # -- resources ------------------------------------------------------------------------------
 
     async def resource(self, resource: str | ResourceId) -> ResourceView:
-        """One resource; a :class:`Problem` with status 404 if there never was one."""
+        """One resource; a :class:`GatewayProblem` with status 404 if there never was one."""
         answer = await self._get(f"/v1/resources/{quote(str(resource))}")
         return typed(ResourceView, answer.body)
 
@@ -289,6 +295,22 @@ class Client:
             return (await self._get("/v1/facts", waiting, wait=LONGEST_POLL)).body
 
         return stream(get, FactItem, params)
+
+    async def fact_events(
+        self,
+        *,
+        after: str | None = None,
+        resource: str | None = None,
+        operation: str | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[CloudEvent]:
+        """Iterate over :meth:`facts` as events of the official CloudEvents SDK.
+
+        The extension attribute ``cursor`` of an event is the ``after`` to continue behind it.
+        """
+        facts = self.facts(after=after, resource=resource, operation=operation, follow=follow)
+        async for fact in facts:
+            yield to_cloudevent(fact)
 
     # -- dead letters ---------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ class InvalidIntent(BusbarError):
     """What was to be published is no valid intent; nothing was sent."""
 
 
-class Problem(BusbarError):
+class GatewayProblem(BusbarError):
     """The gateway refused: an RFC 9457 problem with busbar's members ``fix`` and ``code``."""
 
     def __init__(

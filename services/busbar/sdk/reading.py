@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from busbar.messages.validation import describe
-from busbar.sdk.errors import Problem
+from busbar.sdk.errors import GatewayProblem
 
 Model = TypeVar("Model", bound=BaseModel)
 GetPage = Callable[[Mapping[str, str]], Awaitable[Any]]
@@ -17,12 +17,12 @@ def typed(model: type[Model], body: Any) -> Model:
     """``body`` as ``model``.
 
     Raises:
-        Problem: the gateway answered something else (``unexpected_answer``).
+        GatewayProblem: the gateway answered something else (``unexpected_answer``).
     """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise Problem(
+        raise GatewayProblem(
             status=200,
             title="Unexpected answer",
             detail=f"it is not a valid {model.__name__}: {describe(error)}",
@@ -35,11 +35,11 @@ def items_of(body: Any) -> list[Any]:
     """The items of one page.
 
     Raises:
-        Problem: it is no page.
+        GatewayProblem: it is no page.
     """
     if isinstance(body, dict) and isinstance(body.get("items"), list):
         return list(body["items"])
-    raise Problem(
+    raise GatewayProblem(
         status=200,
         title="Unexpected answer",
         detail="it is no page: it has no items",

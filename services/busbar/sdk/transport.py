@@ -10,7 +10,7 @@ from typing import Any, Self
 import aiohttp
 from pydantic import SecretStr
 
-from busbar.sdk.errors import Problem, Unreachable
+from busbar.sdk.errors import GatewayProblem, Unreachable
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
 CONNECT_SECONDS = 5.0
@@ -78,14 +78,14 @@ class Transport:
         """The answer to ``request``.
 
         Raises:
-            Problem: the gateway refused.
+            GatewayProblem: the gateway refused.
             Unreachable: no answer came, also not after trying again.
         """
         attempt = 0
         while True:
             attempt += 1
             asked: float | None = None
-            failure: Problem | Unreachable
+            failure: GatewayProblem | Unreachable
             try:
                 status, headers, raw = await self._once(request)
             except aiohttp.InvalidURL as error:
@@ -142,22 +142,22 @@ def _parsed(status: int, raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except ValueError as error:
-        raise Problem(
+        raise GatewayProblem(
             status=status, title="Unreadable answer", fix=_CANNOT_READ, code="unexpected_answer"
         ) from error
 
 
-def _problem(status: int, raw: bytes) -> Problem:
+def _problem(status: int, raw: bytes) -> GatewayProblem:
     try:
         members = json.loads(raw)
     except ValueError:
         members = None
     if not isinstance(members, dict) or "title" not in members:
-        return Problem(
+        return GatewayProblem(
             status=status,
             title=f"The server answered {status}",
             fix=_CANNOT_READ,
             code="unexpected_answer",
         )
     texts = {name: str(members.get(name) or "") for name in ("title", "detail", "fix", "code")}
-    return Problem(status=status, **texts)
+    return GatewayProblem(status=status, **texts)

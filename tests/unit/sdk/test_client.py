@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from busbar.kernel.ids import operation_id
 from busbar.messages.envelope import Envelope
-from busbar.sdk import Client, InvalidIntent, Problem, RetryPolicy, StillRunning, Unreachable
+from busbar.sdk import Client, GatewayProblem, InvalidIntent, RetryPolicy, StillRunning, Unreachable
 from busbar.sdk.retry import retry_after
 from unit.sdk.fake_gateway import (
     TOKEN,
@@ -57,7 +57,7 @@ async def test_the_same_id_with_another_body_is_a_problem_that_says_what_to_do(
     client: Client,
 ) -> None:
     await client.apply(RESOURCE, {"partitions": 3}, event_id="one")
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(GatewayProblem) as caught:
         await client.apply(RESOURCE, {"partitions": 4}, event_id="one")
     assert (caught.value.status, caught.value.code) == (409, "conflict")
     assert caught.value.fix == "use a new id"
@@ -104,13 +104,13 @@ async def test_retrying_ends_with_the_last_problem(
     client: Client, gateway: FakeGateway, pauses: list[float]
 ) -> None:
     gateway.failures = [busy() for _ in range(4)]
-    with pytest.raises(Problem, match="audit is starting"):
+    with pytest.raises(GatewayProblem, match="audit is starting"):
         await client.resource(RESOURCE)
     assert len(pauses) == 3
 
 
 async def test_a_refusal_is_not_tried_again(client: Client, gateway: FakeGateway) -> None:
-    with pytest.raises(Problem, match="there is no resource") as caught:
+    with pytest.raises(GatewayProblem, match="there is no resource") as caught:
         await client.resource("payments/dev/event-stream/none")
     assert caught.value.status == 404
     assert len(gateway.requests) == 1
@@ -134,7 +134,7 @@ async def test_a_url_that_is_none_is_unreachable_too(url: str) -> None:
 
 async def test_a_wrong_token_is_a_problem_and_never_shown(gateway: FakeGateway) -> None:
     async with Client(gateway.url, SecretStr("wrong-token")) as client:
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(GatewayProblem) as caught:
             await client.resource(RESOURCE)
     assert caught.value.status == 401
     assert "wrong-token" not in repr(caught.value) + repr(vars(client))
@@ -148,7 +148,7 @@ async def test_an_answer_of_something_else_is_named_as_such(
 ) -> None:
     for status in (200, 500):
         gateway.failures = [web.Response(body=body, status=status, content_type=content_type)]
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(GatewayProblem) as caught:
             await client.resource(RESOURCE)
         assert caught.value.code == "unexpected_answer"
 
@@ -157,7 +157,7 @@ async def test_a_redirect_is_not_followed_with_the_token(
     client: Client, gateway: FakeGateway
 ) -> None:
     gateway.failures = [web.Response(status=302, headers={"Location": f"{gateway.url}/readyz"})]
-    with pytest.raises(Problem):
+    with pytest.raises(GatewayProblem):
         await client.resource(RESOURCE)
     assert len(gateway.requests) == 1
 

@@ -225,7 +225,7 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
         "source": envelope.source,
         "type": envelope.type,
         "subject": envelope.subject,
-        "time": None if envelope.time is None else _write_time(envelope.time),
+        "time": None if envelope.time is None else write_time(envelope.time),
         "dataschema": envelope.dataschema,
     }
     for name in sorted(envelope.extensions):
@@ -242,7 +242,12 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
     return present
 
 
-def _write_time(time: datetime) -> str:
+def write_time(time: datetime) -> str:
+    """Return ``time`` as RFC 3339 in UTC.
+
+    Raises:
+        ValueError: it has no time zone, or is outside the years 0001 to 9999 in UTC.
+    """
     if time.tzinfo is None:
         raise ValueError('The attribute "time" needs a time zone.')
     try:
