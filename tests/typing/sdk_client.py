@@ -15,7 +15,7 @@ from busbar.sdk import (
     AuditPage,
     Client,
     DeadLetter,
-    DeadLetterWithRecord,
+    DecryptedDeadLetter,
     FactItem,
     GatewayProblem,
     OperationView,
@@ -43,7 +43,7 @@ async def read(client: Client) -> None:
     assert_type(client.facts(follow=True), AsyncIterator[FactItem])
     assert_type(client.operations(), AsyncIterator[OperationView])
     assert_type(client.dead_letters(), AsyncIterator[DeadLetter])
-    assert_type(await client.dead_letter("1"), DeadLetterWithRecord)
+    assert_type(await client.dead_letter("1"), DecryptedDeadLetter)
     assert_type(await client.resource("payments/dev/event-stream/orders"), ResourceView)
     assert_type(await client.audit_page(), AuditPage)
     async for event in client.fact_events():

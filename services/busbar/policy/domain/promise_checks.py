@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from busbar.kernel.template import (
+from busbar.kernel.expressions import (
     Path,
     Reference,
     TemplateError,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.kernel.template import (
+from busbar.kernel.expressions import (
     MAX_DEPTH,
     RESOURCE_FIELDS,
     Condition,
