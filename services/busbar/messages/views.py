@@ -1,7 +1,7 @@
-"""How to read the facts: the state of every resource and operation, folded from what was published.
+"""Views of resources and operations, folded from the published facts.
 
-Everybody who folds facts uses this: the gateway to answer, audit to tell the state at a time, the
-replay to compare. Pure, so that the same facts give the same views.
+Everything that folds facts uses these functions: the gateway to answer requests, audit to show the
+state at a time, the replay to compare. They are pure: the same facts give the same views.
 """
 
 from collections.abc import Mapping
@@ -35,17 +35,19 @@ OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
 ]
 
+"""The status of an operation. ``cancelled`` comes with cancellation: no operation has it yet."""
+
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "denied", "cancelled", "expired"})
-"""What an operation ends in: exactly one of them."""
+"""The final statuses; an operation ends in exactly one of them."""
 
 _RANK = {"received": 0, "running": 1, "stuck": 2}
-"""How far a status is. Facts of several topics come in any order, so it never goes back."""
+"""The order of statuses. Facts of several topics arrive in any order; a status never goes back."""
 
 ResourceStatus = Literal["provisioning", "ready", "failed", "deleting", "deleted", "stuck"]
 
 
 class StepView(Part):
-    """How far a step of an operation is."""
+    """The progress of one step of an operation."""
 
     name: str
     adapter: str
@@ -57,7 +59,10 @@ class OperationView(Part):
     """The processing of one intent."""
 
     id: str
-    status: OperationStatus
+    status: OperationStatus = Field(
+        description="`succeeded`, `failed`, `denied`, `cancelled` and `expired` are final; `stuck`"
+        " needs a person. `cancelled` comes with cancellation: no operation has it yet."
+    )
     resource: str | None = None
     intent: JsonObject = Field(default_factory=dict)
     reason: str = ""
@@ -66,17 +71,19 @@ class OperationView(Part):
     warnings: tuple[JsonObject, ...] = ()
     steps: tuple[StepView, ...] = ()
     outputs: JsonObject = Field(default_factory=dict)
-    conflicts: int = Field(default=0, description="How often the same id came with another body.")
+    conflicts: int = Field(
+        default=0, description="How often the same id was used for another body."
+    )
     updated: str = Field(default="", description="Time of the last fact.")
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the status is final."""
         return self.status in ENDED
 
 
 class ResourceView(Part):
-    """One resource."""
+    """The state of one resource."""
 
     id: str
     status: ResourceStatus
@@ -84,13 +91,13 @@ class ResourceView(Part):
     promise: JsonObject = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
     outputs: JsonObject = Field(default_factory=dict)
-    operation: str = Field(default="", description="The operation that touched it last.")
+    operation: str = Field(default="", description="The operation that changed it last.")
     detail: str = ""
     updated: str = Field(default="", description="Time of the last fact.")
 
 
 def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> OperationView | None:
-    """The operation's view after ``fact``, which was recorded at ``time``."""
+    """Return the operation's view after ``fact``, which was recorded at ``time``."""
     change = _operation_change(view, fact)
     if change is None:
         return view
@@ -105,7 +112,7 @@ def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> Op
 
 
 _ALWAYS = frozenset({"resource", "intent", "warnings"})
-"""What a fact adds to a view that is already further than the fact."""
+"""The fields that a fact sets in a view that is already ahead of it."""
 
 
 def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -190,7 +197,7 @@ def _steps(
 
 
 def evolve_resource(view: ResourceView | None, fact: Fact, *, time: str) -> ResourceView | None:
-    """The resource's view after ``fact``, which was recorded at ``time``."""
+    """Return the resource's view after ``fact``, which was recorded at ``time``."""
     change = _resource_change(view, fact)
     if change is None:
         return view

@@ -1,17 +1,17 @@
-"""The Python client: publish intents, follow operations, read facts, ask why.
+"""The Python client: publish intents, follow operations, read facts and explanations.
 
 ::
 
     async with Client(url, token) as client:
-        accepted = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
-        outcome = await client.wait(accepted.operation, timeout=60)
+        receipt = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
+        operation = await client.wait(receipt.operation, timeout=60)
 
-Everything that goes wrong on purpose is a :class:`~busbar.kernel.errors.BusbarError`::
+Every error is a :class:`~busbar.kernel.errors.BusbarError`::
 
-    InvalidIntent   what was to be published is no valid intent; nothing was sent
-    GatewayProblem         the gateway answered with an RFC 9457 problem
-    Unreachable     no answer came, also not after trying again
-    StillRunning    an operation did not end in time; it goes on
+    InvalidIntent   the intent or event is invalid; nothing was sent
+    GatewayProblem  the gateway refused with an RFC 9457 problem
+    Unreachable     no response came, in any attempt
+    StillRunning    an operation did not end in time; it continues
 """
 
 from busbar.messages.http import (

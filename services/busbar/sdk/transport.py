@@ -1,4 +1,4 @@
-"""HTTP to the gateway: the token, retries, problems. Knows nothing of what is asked."""
+"""HTTP to the gateway: token, retries and problems."""
 
 import json
 import os
@@ -14,18 +14,18 @@ from busbar.sdk.errors import GatewayProblem, Unreachable
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
-"""How long an answer may take, beyond what a long poll was asked to wait."""
+RESPONSE_SECONDS = 30.0
+"""The time limit of a response, in addition to the wait of a long poll."""
 
 _FIRST_ERROR = 300
-_CANNOT_READ = "The answer is none of busbar's; check that the URL is the gateway's."
+_CANNOT_READ = "The response is not one of busbar's; check that the URL is the gateway's."
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; ``wait`` is how many seconds the server was asked to hold its answer back."""
+    """A request; ``wait`` is the time of its long poll, in seconds."""
 
     method: str
     path: str
@@ -36,18 +36,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer."""
+class Response:
+    """A successful response."""
 
     headers: Mapping[str, str]
     body: Any
 
 
 class Transport:
-    """Sends requests with a bearer token, and sends them again where that makes sense."""
+    """Sends requests with a bearer token, and repeats those that may succeed later."""
 
     def __init__(self, url: str, token: SecretStr, *, retry: RetryPolicy, sleep: Sleep) -> None:
-        """Talk to the gateway at ``url``."""
         self.url = url.rstrip("/")
         self._token = token
         self._retry = retry
@@ -55,7 +54,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Be ready to send."""
+        """Open the session."""
         self._open()
         return self
 
@@ -74,12 +73,12 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def send(self, request: Request) -> Answer:
-        """The answer to ``request``.
+    async def send(self, request: Request) -> Response:
+        """Send ``request`` and return the response.
 
         Raises:
             GatewayProblem: the gateway refused.
-            Unreachable: no answer came, also not after trying again.
+            Unreachable: no response came, in any attempt.
         """
         attempt = 0
         while True:
@@ -89,13 +88,13 @@ class Transport:
             try:
                 status, headers, raw = await self._once(request)
             except aiohttp.InvalidURL as error:
-                raise Unreachable(self.url, "that is no URL") from error
+                raise Unreachable(self.url, "it is not a URL") from error
             except (aiohttp.ClientError, OSError) as error:
                 failure = Unreachable(self.url, _why(error))
                 failure.__cause__ = error
             else:
                 if status < _FIRST_ERROR:
-                    return Answer(headers, _parsed(status, raw))
+                    return Response(headers, _parsed(status, raw))
                 failure = _problem(status, raw)
                 if status not in RETRIED_STATUSES:
                     raise failure
@@ -116,9 +115,9 @@ class Transport:
                 "Authorization": f"Bearer {self._token.get_secret_value()}",
             },
             timeout=aiohttp.ClientTimeout(
-                total=request.wait + ANSWER_SECONDS, connect=CONNECT_SECONDS
+                total=request.wait + RESPONSE_SECONDS, connect=CONNECT_SECONDS
             ),
-            # A redirect would carry the token to wherever it points.
+            # A redirect would send the token to another server.
             allow_redirects=False,
         ) as response:
             return response.status, response.headers, await response.read()
@@ -131,7 +130,7 @@ class Transport:
 
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer came in time"
+        return "no response within the time limit"
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         return os.strerror(number).lower() if number else "the connection failed"
@@ -143,7 +142,7 @@ def _parsed(status: int, raw: bytes) -> Any:
         return json.loads(raw)
     except ValueError as error:
         raise GatewayProblem(
-            status=status, title="Unreadable answer", fix=_CANNOT_READ, code="unexpected_answer"
+            status=status, title="Unreadable response", fix=_CANNOT_READ, code="unexpected_answer"
         ) from error
 
 
@@ -155,7 +154,7 @@ def _problem(status: int, raw: bytes) -> GatewayProblem:
     if not isinstance(members, dict) or "title" not in members:
         return GatewayProblem(
             status=status,
-            title=f"The server answered {status}",
+            title=f"The server responded with status {status}",
             fix=_CANNOT_READ,
             code="unexpected_answer",
         )

@@ -90,7 +90,7 @@ def test_every_attribute_of_an_official_event_is_in_the_envelope(
         ("source", None, "The event lacks source; its producer must send every one of them."),
         ("id", "", 'The attribute "id" is empty; give it a value.'),
         ("specversion", "0.3", 'The attribute "specversion" must be "1.0".'),
-        ("source", "my shop", 'The attribute "source" is no URI: write its white space as %20.'),
+        ("source", "my shop", 'The attribute "source" is not a URI: write its white space as %20.'),
         ("time", datetime(2026, 1, 1), 'The attribute "time" needs a time zone.'),  # noqa: DTZ001 - wrong on purpose
         ("time", "soon", 'The attribute "time" must look like 2026-01-31T12:00:00Z (RFC 3339).'),
         ("note", {}, 'The attribute "note" must be text, a boolean, an integer or a time.'),
