@@ -149,6 +149,23 @@ def test_the_wheels_share_no_file_and_hold_every_file(wheels: dict[str, Path]) -
     }
 
 
+def test_the_source_distribution_of_the_sdk_builds_the_same_wheel(
+    wheels: dict[str, Path], tmp_path: Path
+) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist"]
+    build += ["--directory", str(tmp_path)]
+    subprocess.run(build, cwd=PROJECTS["busbar_sdk"], check=True, capture_output=True)  # noqa: S603 - hatchling itself, no shell
+    (source,) = tmp_path.glob("*.tar.gz")
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*pip, str(source)], check=True)  # noqa: S603 - pip itself, no shell
+    (again,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(again).namelist())
+    assert names == set(zipfile.ZipFile(wheels["busbar_sdk"]).namelist())
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert text(ROOT / "services" / "LICENSE") == text(ROOT / "LICENSE")
+
+
 def test_the_sdk_declares_exactly_what_it_imports() -> None:
     owners = packages_distributions()
     used = {
