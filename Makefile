@@ -55,6 +55,9 @@ lock: $(VENV)/.dev ## pin every dependency anew, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		requirements/$$name.in --output-file requirements/$$name.txt; done
+	$(BIN)/uv pip compile --quiet --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--constraint requirements/runtime.txt requirements/sdk.in --output-file requirements/sdk.txt
 
 clean: ## remove what was installed and built (never .busbar, which is your platform's state)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis infra/kafka/lib
@@ -74,9 +77,10 @@ define install
 		$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r $(2)
 endef
 
-$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml services/pyproject.toml | $(VENV)/bin/python
 	$(call install,what busbar runs with,requirements/runtime.txt)
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
+		-e services -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.runtime

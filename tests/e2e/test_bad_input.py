@@ -9,8 +9,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from busbar.kernel.ids import operation_id
+from busbar.messages.http import DeadLetter
 from busbar.sdk import Client
-from busbar.sdk.answers import DeadLetter
 from support import eventually
 
 TOPIC = "busbar.intents.resource"
@@ -70,9 +70,8 @@ async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
     assert dead_letter.reason.startswith(code)
     assert dead_letter.detail
     opened = await client.dead_letter(dead_letter.dead_letter)
-    assert opened.record is not None
-    assert opened.record["value"] == value.decode()
-    assert ["x-mark", mark] in opened.record["headers"]
+    assert opened.record.value == value.decode()
+    assert ("x-mark", mark) in opened.record.headers
 
 
 def data(team: str, **changed: Any) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from busbar.cli.shared.exits import ExitCode
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.codec.kafka import MAX_RECORD_BYTES
+from busbar.messages.http import DeadLetter
 from busbar.sdk import Client
-from busbar.sdk.answers import DeadLetter
 from e2e.test_commands import busbar
 from support import eventually
 from support.hostile import HOSTILE, LARGEST, Hostile
@@ -147,9 +147,8 @@ async def test_the_largest_record_is_kept_whole_and_its_dead_letter_is_redriven(
     offset = await send(producer, INTENTS, PARTITION, LARGEST)
     dead_letter = (await dead_letters_of(client, "policy", INTENTS, [offset]))[offset]
     record = (await client.dead_letter(dead_letter.dead_letter)).record
-    assert record is not None
-    assert record["value"] == (LARGEST.value or b"").decode()
-    assert record["headers"] == [[name, (text or b"").decode()] for name, text in LARGEST.headers]
+    assert record.value == (LARGEST.value or b"").decode()
+    assert record.headers == tuple((name, (text or b"").decode()) for name, text in LARGEST.headers)
     arguments = ("--home", str(platform.home), "dead-letters", "redrive", dead_letter.dead_letter)
     code, out, errors = await busbar(*arguments)
     assert code == ExitCode.FAILED, out + errors
@@ -188,9 +187,8 @@ async def test_a_header_whose_name_is_not_utf_8_stops_nobody(
     dead_letters = await dead_letters_of(client, "policy", INTENTS, [offset - 1, offset])
     assert {dead_letter.reason for dead_letter in dead_letters.values()} == {"not_a_cloudevent"}
     record = (await client.dead_letter(dead_letters[offset].dead_letter)).record
-    assert record is not None
     name = "base64:" + base64.b64encode(ODD.encode(errors="surrogateescape")).decode()
-    assert record["headers"] == [[name, "1"]]
+    assert record.headers == ((name, "1"),)
 
 
 async def test_nothing_of_all_that_is_missing_from_the_audit_log(client: Client) -> None:

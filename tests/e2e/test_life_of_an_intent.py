@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from busbar.cli.local import Platform
 from busbar.messages.views import OperationView
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Client, Problem
+from busbar.sdk import Client, GatewayProblem
 from support import eventually
 
 
@@ -68,7 +68,7 @@ async def test_the_same_id_with_another_body_is_refused(client: Client, team: st
     first = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
     again = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
     assert (again.operation, again.replayed) == (first.operation, True)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(GatewayProblem) as refused:
         await client.apply(resource, {"partitions": 3}, event_id=f"{team}-1")
     assert refused.value.status == 409
     assert refused.value.fix

@@ -24,6 +24,17 @@ def named_in(path: Path) -> set[str]:
     return {normal(match.group()) for line in lines if (match := NAME.match(line))}
 
 
+def declared(project: Path) -> set[str]:
+    lines = tomllib.loads(text(project))["project"]["dependencies"]
+    return {normal(match.group()) for line in lines if (match := NAME.match(line))}
+
+
+def pinned(name: str) -> dict[str, str]:
+    lines = text(ROOT / "requirements" / name).splitlines()
+    pins = (line.split(" ")[0].partition("==") for line in lines if "==" in line)
+    return {normal(package): version for package, _, version in pins}
+
+
 def rows() -> dict[str, list[str]]:
     return {
         normal(match["name"]): [cell.strip() for cell in match["rest"].split("|")]
@@ -46,8 +57,16 @@ def test_no_row_has_an_empty_cell() -> None:
     assert thin == []
 
 
-def test_the_package_declares_what_is_locked_for_it() -> None:
-    declared = tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["dependencies"]
-    names = {normal(match.group()) for line in declared if (match := NAME.match(line))}
+@pytest.mark.parametrize(("project", "input_"), [("services", "sdk.in"), (".", "runtime.in")])
+def test_every_direct_dependency_is_locked(project: str, input_: str) -> None:
+    names = declared(ROOT / project / "pyproject.toml") - {"busbar-sdk"}
     building = {"hatchling", "editables"}
-    assert names == named_in(ROOT / "requirements" / "runtime.in") - building
+    locked = named_in(ROOT / "requirements" / input_) - building
+    assert locked <= names
+    assert names - locked <= named_in(ROOT / "requirements" / "sdk.in")
+
+
+def test_the_sdk_is_locked_as_the_platform_is() -> None:
+    platform, sdk = pinned("runtime.txt"), pinned("sdk.txt")
+    assert sdk.items() <= platform.items()
+    assert named_in(ROOT / "requirements" / "sdk.in") <= sdk.keys()

@@ -35,7 +35,7 @@ def test_what_is_installed_is_pinned_with_hashes_and_never_compiled() -> None:
     assert "--require-hashes" in locked[0]
     assert "--only-binary :all:" in locked[0]
     others = [rest for rest in installs if rest not in locked]
-    assert all("--no-deps --no-build-isolation ." in rest for rest in others)
+    assert all("--no-deps --no-build-isolation ./services ." in rest for rest in others)
 
 
 def test_the_image_has_the_environment_only_and_nothing_that_installs() -> None:
@@ -83,7 +83,7 @@ def test_the_ports_that_are_told_are_those_that_services_listen_on() -> None:
 
 
 def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of(tmp_path: Path) -> None:
-    """Builds the wheel from what the builder has, and finds in it what ``asset`` looks for."""
+    """Builds the wheels from what the builder has, and finds in them what ``asset`` looks for."""
     for name in copied():
         place = tmp_path / "build" / name
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -92,9 +92,10 @@ def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of(tmp_path: 
         else:
             shutil.copyfile(ROOT / name, place)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
-    pip += ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "."]
-    subprocess.run(pip, cwd=tmp_path / "build", check=True)  # noqa: S603 - pip itself, no shell
-    (wheel,) = tmp_path.glob("*.whl")
+    pip += ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*pip, "./services", "."], cwd=tmp_path / "build", check=True)  # noqa: S603 - pip itself, no shell
+    assert len(list(tmp_path.glob("*.whl"))) == 2
+    (wheel,) = tmp_path.glob("busbar_platform-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for kind in ("promises", "policies"):
         for file in sorted((ROOT / "contracts" / kind).iterdir()):

@@ -12,7 +12,7 @@ from busbar.audit.domain import states
 from busbar.audit.handlers import record_of
 from busbar.kernel.clock import format_time, parse_time
 from busbar.messages import topics
-from busbar.messages.base import Message
+from busbar.messages.base import Fact, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
 from busbar.notifier.domain import SubscriptionState
@@ -76,18 +76,18 @@ def _views(events: Events) -> Iterator[Views]:
             fact = model.model_validate(json.loads(event.data)) if model else None
         except ValidationError:
             fact = None
-        if fact is not None:
+        if isinstance(fact, Fact):
             _show(views, fact, time=about["time"], topic=about["topic"])
         yield views
 
 
-def _show(views: Views, fact: Message, *, time: str, topic: str) -> None:
+def _show(views: Views, fact: Fact, *, time: str, topic: str) -> None:
     time = format_time(parse_time(time)) if time else ""
-    operation, resource = getattr(fact, "operation", None), getattr(fact, "resource", None)
+    operation, resource = fact.operation_id, fact.resource_id
     if operation is not None:
-        done = evolve_operation(views.operations.get(str(operation)), fact, time=time)
+        done = evolve_operation(views.operations.get(operation), fact, time=time)
         if done is not None:
-            views.operations[str(operation)] = done
+            views.operations[operation] = done
     if resource is not None and topic == topics.FACTS_RESOURCE:
         thing = evolve_resource(views.resources.get(resource), fact, time=time)
         if thing is not None:

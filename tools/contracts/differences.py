@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from busbar.kernel import json_pointer
 from tools.contracts import parts
 
 BOUNDS = (
@@ -65,8 +66,7 @@ def differences(old: Any, new: Any, *, tolerant: bool) -> list[Difference]:
 
 def pointer(at: str, *tokens: str) -> str:
     """``at`` and ``tokens`` as one JSON pointer."""
-    escaped = (token.replace("~", "~0").replace("/", "~1") for token in tokens)
-    return "/".join((at, *escaped))
+    return at + json_pointer.join(tokens)
 
 
 class _Walk:

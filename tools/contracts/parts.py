@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from busbar.kernel import json_pointer
+
 ANNOTATIONS = frozenset(
     {
         "$schema",
@@ -64,8 +66,7 @@ def resolved(document: Any, schema: Any) -> Schema:
 
 def _target(document: Any, reference: str) -> Any:
     target = document
-    for token in reference.removeprefix("#").split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
+    for name in json_pointer.split(reference.removeprefix("#")):
         if not isinstance(target, dict) or name not in target:
             raise ValueError(f"the reference {reference} leads nowhere")
         target = target[name]

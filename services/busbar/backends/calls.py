@@ -29,6 +29,7 @@ from busbar.backends.port import (
     Outcome,
     Presence,
 )
+from busbar.messages.validation import field_errors, sentence
 
 DEADLINE_SHARE: Final = 0.9
 """The part of a call's timeout that an adapter uses. Its own answer, which knows whether anything
@@ -83,12 +84,12 @@ def parse_inputs(
     try:
         return model.model_validate(dict(inputs))
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        wrong = {".".join(str(part) for part in one["loc"]) or whole: one["msg"] for one in found}
-        detail = "; ".join(f"{field}: {message}" for field, message in wrong.items())
+        wrong = field_errors(error)
+        names = (str(one.location[0]) if one.location else whole for one in wrong)
         raise InvalidInputs(
-            f"{detail}. Correct the inputs of the step in the promise, or the spec they come from",
-            fields=tuple(dict.fromkeys(field.partition(".")[0] for field in wrong)),
+            f"{sentence(wrong)}. Correct the inputs of the step in the promise, or the spec they"
+            " come from",
+            fields=tuple(dict.fromkeys(names)),
         ) from None  # pydantic's error may quote values
 
 

@@ -1,6 +1,5 @@
 """Wires the gateway."""
 
-import busbar
 from busbar.gateway.adapters import HttpAuditReader
 from busbar.gateway.handlers import Gateway
 from busbar.gateway.routes.application import create_app
@@ -9,6 +8,7 @@ from busbar.gateway.routes.backpressure import Backpressure, Limits
 from busbar.gateway.routes.dependencies import Dependencies
 from busbar.gateway.routes.middleware import RequestTelemetry
 from busbar.gateway.routes.queries import Queries
+from busbar.runtime.core.version import VERSION
 from busbar.runtime.host.process import App, Context
 
 
@@ -25,6 +25,6 @@ def create(context: Context) -> App:
         token=load_token(settings.home, settings.token),
         cipher=context.cipher,
     )
-    app = create_app(version=busbar.__version__, dependencies=dependencies)
+    app = create_app(version=VERSION, dependencies=dependencies)
     http = RequestTelemetry(app, clock=context.clock)
     return App(service=Gateway().service(), http=http, close=audit.close)

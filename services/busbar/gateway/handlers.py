@@ -9,7 +9,7 @@ from busbar.gateway.domain import AdmittedIntent, IntentRefused, admit, refuse
 from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
-from busbar.messages.base import Message
+from busbar.messages.base import Fact
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -61,11 +61,11 @@ class Gateway:
                 service.on(fact)(self.project)
         return service
 
-    async def project(self, received: Received[Any], tx: Transaction) -> None:
+    async def project(self, received: Received[Fact], tx: Transaction) -> None:
         """Fold one fact into the views, and store it for clients that follow facts."""
         fact, envelope = received.message, received.envelope
         time = format_time(envelope.time) if envelope.time else ""
-        operation, resource = _named(fact, "operation"), _named(fact, "resource")
+        operation, resource = fact.operation_id, fact.resource_id
         tx.caused_by(Cause(envelope.source, envelope.id, operation or ""))
         await tx.append_raw(
             f"facts/{received.record.topic}/{received.record.partition}",
@@ -176,12 +176,7 @@ async def _write_intent(intent: AdmittedIntent, tx: Transaction) -> None:
         await tx.documents.put(undecided)
 
 
-def _named(fact: Message, field: str) -> str | None:
-    value = getattr(fact, field, None)
-    return None if value is None else str(value)
-
-
-async def _project_operation(operation: str, fact: Message, time: str, tx: Transaction) -> None:
+async def _project_operation(operation: str, fact: Fact, time: str, tx: Transaction) -> None:
     known = await tx.documents.get(OPERATION, operation)
     before = OperationView.model_validate(known["view"]) if known else None
     after = evolve_operation(before, fact, time=time)
@@ -200,7 +195,7 @@ async def _put_operation(view: OperationView, tx: Transaction, *, rank: str | No
     )
 
 
-async def _project_resource(resource: str, fact: Message, time: str, tx: Transaction) -> None:
+async def _project_resource(resource: str, fact: Fact, time: str, tx: Transaction) -> None:
     known = await tx.documents.get(RESOURCE, resource)
     before = ResourceView.model_validate(known) if known else None
     after = evolve_resource(before, fact, time=time)

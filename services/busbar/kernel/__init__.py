@@ -1,1 +1,1 @@
-"""Words every part of busbar shares. Imports nothing of ours and does no I/O."""
+"""Concepts that every part of busbar shares. Imports no other part and does no I/O."""

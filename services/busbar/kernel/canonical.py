@@ -1,4 +1,4 @@
-"""One spelling for one value, so that digests can be compared."""
+"""Canonical JSON: one byte sequence for one value, so that digests can be compared."""
 
 import hashlib
 import json
@@ -7,19 +7,20 @@ from typing import Any
 
 import orjson
 
-_spell = json.JSONEncoder(
+_encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 ).encode
 
 _FAST = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-_OTHERWISE = re.compile(rb"[0-9]e|0\.0000")
-"""What orjson may write otherwise: exponents without a plus sign, and none above 1e-5."""
+_DIFFERS = re.compile(rb"[0-9]e|0\.0000")
+"""Numbers that orjson may write differently: exponents without a plus sign, none above 1e-5."""
 
 
 def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
-    """``value`` as JSON with sorted keys and no white space.
+    """Return ``value`` as JSON with sorted keys and no white space.
 
-    What was ``parsed`` from JSON has no NaN, and is not searched for any.
+    ``parsed`` says that the value was read from JSON: then it holds no NaN and the search for one
+    is left out.
 
     Raises:
         ValueError: ``value`` holds NaN or an infinity, which JSON does not have.
@@ -27,21 +28,21 @@ def canonical_json(value: Any, *, parsed: bool = False) -> bytes:
     try:
         fast = orjson.dumps(value, option=_FAST)
     except orjson.JSONEncodeError:
-        return _spell(value).encode()  # integers beyond 64 bits, or an error that says more
-    # Inside of strings digests would look like numbers: most have an ``e`` between two digits.
-    became_null = not parsed and b"null" in fast  # as NaN does
-    if became_null or _OTHERWISE.search(outside_strings(fast)):
-        return _spell(value).encode()
+        return _encode(value).encode()  # integers beyond 64 bits, or an error that says more
+    # Digests in strings look like such numbers: most have an ``e`` between two digits.
+    became_null = not parsed and b"null" in fast  # orjson writes NaN as null
+    if became_null or _DIFFERS.search(outside_strings(fast)):
+        return _encode(value).encode()
     return fast
 
 
 def outside_strings(written: bytes) -> bytes:
-    """Valid JSON without its strings: punctuation, numbers and literals stay."""
+    """Return valid JSON without its strings: punctuation, numbers and literals."""
     if b"\\" in written:
         written = written.replace(b"\\\\", b"").replace(b'\\"', b"")
     return b" ".join(written.split(b'"')[::2])
 
 
 def digest(value: Any, *, parsed: bool = False) -> str:
-    """``sha256:`` and the hex digest of :func:`canonical_json`."""
+    """Return ``sha256:`` and the hex digest of :func:`canonical_json`."""
     return "sha256:" + hashlib.sha256(canonical_json(value, parsed=parsed)).hexdigest()

@@ -7,10 +7,10 @@ import orjson
 
 
 class Clock(Protocol):
-    """Tells the time and waits; the real one is ``runtime.clock.SystemClock``."""
+    """A source of time that can also wait; the real one is ``runtime.core.clock.SystemClock``."""
 
     def now(self) -> datetime:
-        """The current moment, aware, in UTC."""
+        """Return the current time, aware, in UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -18,22 +18,22 @@ class Clock(Protocol):
         ...
 
 
-def format_time(moment: datetime) -> str:
-    """``moment`` as RFC 3339 in UTC with microseconds, so that text order is time order."""
-    utc = moment.astimezone(UTC)
+def format_time(time: datetime) -> str:
+    """Return ``time`` as RFC 3339 in UTC with microseconds: text order is time order."""
+    utc = time.astimezone(UTC)
     if type(utc) is datetime and utc.microsecond:
-        # orjson spells it the same in a quarter of the time, but leaves out zero microseconds.
+        # orjson gives the same text in a quarter of the time, but omits zero microseconds.
         return orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """The aware moment that :func:`format_time` wrote.
+    """Return the aware time that :func:`format_time` wrote, in UTC.
 
     Raises:
         ValueError: ``text`` is not such a timestamp.
     """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no UTC offset")
-    return moment.astimezone(UTC)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no UTC offset; append Z or an offset such as +01:00")
+    return time.astimezone(UTC)

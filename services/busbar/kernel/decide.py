@@ -1,5 +1,6 @@
-"""The shape of every decision: ``decide(state, message) -> events`` and ``evolve(state, event)``.
+"""Folding: the state that a stream of events leads to.
 
+Every decision has the form ``decide(state, message) -> events`` and ``evolve(state, event)``.
 Both are pure: no clock, no randomness, no I/O; time, ids and inputs are arguments. Replaying a
 stream therefore gives the same state, byte for byte.
 """
@@ -12,9 +13,9 @@ State = TypeVar("State")
 Event = TypeVar("Event")
 
 Evolve = Callable[[State, Event], State]
-"""``evolve(state, event) -> state``: total, and quiet about events it does not know."""
+"""``evolve(state, event) -> state``: total; events that it does not know change nothing."""
 
 
-def fold(evolve: Callable[[State, Event], State], initial: State, events: Iterable[Event]) -> State:
-    """The state that ``events``, oldest first, lead to from ``initial``."""
+def fold(evolve: Evolve[State, Event], initial: State, events: Iterable[Event]) -> State:
+    """Return the state that ``events``, oldest first, lead to from ``initial``."""
     return reduce(evolve, events, initial)

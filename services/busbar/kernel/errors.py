@@ -1,11 +1,11 @@
-"""Errors say what happens next.
+"""Errors that say what happens next.
 
 BusbarError
 ├── ConfigurationError   the operator must change something; the process stops with this sentence
 ├── Retry                nothing is wrong with the message; try it again after a while
 ├── Reject               the message can never be handled; dead-letter it with this reason
-├── Conflict             somebody else wrote first; load again and decide again
-└── Fenced               this process no longer owns the work; stop touching it at once
+├── Conflict             another writer was first; load and decide again
+└── Fenced               this process no longer owns the work; stop immediately
 """
 
 CONFIGURATION_EXIT_CODE = 9
@@ -13,14 +13,13 @@ CONFIGURATION_EXIT_CODE = 9
 
 
 class BusbarError(Exception):
-    """The root of every error that busbar raises on purpose."""
+    """The base class of every error that busbar raises deliberately."""
 
 
 class ConfigurationError(BusbarError):
     """The operator must change something; ``fix`` says what."""
 
     def __init__(self, problem: str, *, fix: str) -> None:
-        """Say the ``problem`` and the ``fix``, a sentence each."""
         super().__init__(f"{problem} {fix}")
         self.problem = problem
         self.fix = fix
@@ -30,7 +29,6 @@ class Retry(BusbarError):
     """The same message may succeed later; try again ``after`` seconds."""
 
     def __init__(self, reason: str, *, after: float = 1.0) -> None:
-        """Say the ``reason`` and how long to wait."""
         super().__init__(reason)
         self.after = after
 

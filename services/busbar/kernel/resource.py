@@ -4,14 +4,14 @@ import re
 from dataclasses import dataclass
 
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-"""A DNS label (RFC 1123): what every part of a resource's name has to be."""
+"""A DNS label (RFC 1123), the form of each part of a resource's name."""
 
 _RESOURCE = re.compile("/".join([f"({SLUG})"] * 4))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ResourceId:
-    """One resource; ``str()`` gives the id, :meth:`parse` reads it."""
+    """The id of a resource; ``str()`` writes it and :meth:`parse` reads it."""
 
     team: str
     environment: str
@@ -38,12 +38,12 @@ class ResourceId:
 
     @staticmethod
     def is_one(text: str) -> bool:
-        """Whether :meth:`parse` would read ``text``."""
+        """Return whether :meth:`parse` accepts ``text``."""
         return _RESOURCE.fullmatch(text) is not None
 
     @classmethod
     def named_in(cls, data: object) -> "ResourceId | None":
-        """The resource that an intent's data name, if they do, whatever else is wrong with them."""
+        """Return the resource that an intent's data name, or None; other fields may be invalid."""
         if not isinstance(data, dict):
             return None
         named = [data.get(part) for part in cls.__slots__]

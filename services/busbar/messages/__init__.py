@@ -1,1 +1,1 @@
-"""Every intent and fact, and the envelope they travel in. Pure: no I/O, no clock."""
+"""The intents and facts, and the envelope that carries them. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""What every message is: an :class:`Intent` that asks or a :class:`Fact` that tells."""
+"""The base classes of messages: :class:`Intent` and :class:`Fact`."""
 
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ JsonObject = dict[str, Any]
 
 
 class Part(BaseModel):
-    """A piece of a message."""
+    """A part of a message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -32,7 +32,7 @@ class Message(BaseModel):
     """The CloudEvents type, ``busbar.<family>.<verb>.v<n>``."""
 
     TOPIC: ClassVar[str]
-    """Where it is published."""
+    """The topic that it is published on."""
 
     STATUS: ClassVar[Literal["draft", "published"]] = "published"
     """A published version is frozen: change is a new version beside it."""
@@ -42,19 +42,33 @@ class Message(BaseModel):
 
 
 class Intent(Message):
-    """Asks for something. Read strictly: a field nobody knows is refused, never ignored."""
+    """A request. Read strictly: an unknown field is refused, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Fact(Message):
-    """Tells what happened. Read tolerantly: fields of a later release are ignored."""
+    """A record of something that happened. Unknown fields, of a later release, are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    @property
+    def operation_id(self) -> str | None:
+        """The id of the operation that the fact is about, or None."""
+        return self._text("operation")
+
+    @property
+    def resource_id(self) -> str | None:
+        """The id of the resource that the fact is about, or None."""
+        return self._text("resource")
+
+    def _text(self, field: str) -> str | None:
+        value = getattr(self, field, None)
+        return None if value is None else str(value)
+
 
 class IntentRef(Part):
-    """The CloudEvents identity of the intent that caused something."""
+    """The CloudEvents identity of an intent."""
 
     source: str
     id: str
@@ -62,14 +76,14 @@ class IntentRef(Part):
 
     @classmethod
     def of(cls, envelope: Envelope) -> "IntentRef":
-        """The identity of the event in ``envelope``."""
+        """Return the identity of the event in ``envelope``."""
         return cls(source=envelope.source, id=envelope.id, type=envelope.type)
 
 
 class OperationFact(Fact):
     """A fact about the processing of one intent."""
 
-    operation: UUID = Field(description="UUIDv5 over the intent's source and id.")
+    operation: UUID = Field(description="UUIDv5 of the intent's source and id.")
     resource: ResourceName
 
 

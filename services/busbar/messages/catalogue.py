@@ -1,4 +1,4 @@
-"""Every message there is: what is published, on which topic, under which type."""
+"""The messages by type and topic."""
 
 from busbar.messages import delivery, notification, policy, resource, topics
 from busbar.messages.base import Fact, Intent, Message
@@ -46,16 +46,16 @@ INTENT_TYPES = frozenset(intent.TYPE for intent in INTENTS)
 
 
 def topic_of(type_: str) -> str | None:
-    """The topic that events of ``type_`` are published on, or None for an unknown type."""
+    """Return the topic that events of ``type_`` are published on; None for an unknown type."""
     message = BY_TYPE.get(type_)
     return message.TOPIC if message else None
 
 
 def belongs(message: type[Message], topic: str) -> bool:
-    """Whether events of ``message`` count on ``topic``.
+    """Return whether ``message`` is published on ``topic``; elsewhere such an event is ignored.
 
-    Anybody may write to the topics of intents, only services to those of facts; so an event is
-    what its type says only where its type is published.
+    Producers may write to the topics of intents, only services to those of facts. A fact on a
+    topic of intents is therefore not a fact.
     """
     if "{service}" in message.TOPIC:
         return topic in topics.DEAD_LETTERS

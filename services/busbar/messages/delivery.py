@@ -23,7 +23,7 @@ _DEAD_LETTER: JsonObject = {
 
 
 class RedriveDeadLetter(Intent):
-    """Handle a dead letter again, as if its record had just arrived."""
+    """Redrive a dead letter: handle its record as if it had just arrived."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.redrive.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
@@ -34,7 +34,7 @@ class RedriveDeadLetter(Intent):
 
 
 class DiscardDeadLetter(Intent):
-    """Give a dead letter up for good: what waits behind it goes on without it."""
+    """Discard a dead letter permanently; the records behind it are handled without it."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.discard.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
@@ -45,7 +45,7 @@ class DiscardDeadLetter(Intent):
 
 
 class DeadLettered(Fact):
-    """A record could not be handled. It is kept whole, encrypted, with the reason."""
+    """A record could not be handled. It is stored whole, encrypted, with the reason."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.recorded.v1"
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
@@ -80,7 +80,7 @@ class DeadLettered(Fact):
     )
 
     operation: UUID | None = Field(
-        default=None, description="The operation that cannot go on without the record."
+        default=None, description="The operation that cannot continue without the record."
     )
     ordering_key: str | None = Field(
         default=None,
@@ -90,23 +90,23 @@ class DeadLettered(Fact):
         default=None,
         description="The dead letter that this one waits for, if it did not fail itself.",
     )
-    dead_letter: str = Field(description="UUIDv5 over service, topic, partition and offset.")
+    dead_letter: str = Field(description="UUIDv5 of service, topic, partition and offset.")
     service: Slug
     topic: str
     partition: int
     offset: int
-    reason: str = Field(description="A bounded code.")
+    reason: str = Field(description="A code from a bounded set.")
     detail: str
-    intent: IntentRef | None = Field(description="The event's identity, where it could be read.")
+    intent: IntentRef | None = Field(description="The event's identity, if it could be read.")
     size: int = Field(description="Bytes of the original value.")
     sealed: str = Field(
-        description="The whole record (key, headers, value), encrypted, base64; empty if that is "
-        "too large to be published: then the service's own store has it."
+        description="The whole record (key, headers, value), encrypted, base64; empty if it is "
+        "too large to be published: then only the service's own store has it."
     )
 
 
 class DeadLetterRedriven(Fact):
-    """Somebody had a dead letter handled again; ``outcome`` tells how it went."""
+    """A dead letter was redriven; ``outcome`` is the result."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.redriven.v1"
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
@@ -129,7 +129,7 @@ class DeadLetterRedriven(Fact):
 
 
 class DeadLetterRecovered(Fact):
-    """A parked record was handled after all; nobody had to ask for that very one."""
+    """A parked record was handled after all, without a redrive of its own."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.recovered.v1"
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
@@ -143,16 +143,16 @@ class DeadLetterRecovered(Fact):
     )
 
     operation: UUID | None = Field(
-        default=None, description="The operation that can go on, if it waited for the record."
+        default=None, description="The operation that can continue, if it waited for the record."
     )
     dead_letter: str
     service: Slug
-    ordering_key: str = Field(description="The ordering key that waited for it.")
-    attempts: int = Field(description="How often its ordering key was tried again before.")
+    ordering_key: str = Field(description="The ordering key that it parked.")
+    attempts: int = Field(description="The number of earlier retries of its ordering key.")
 
 
 class DeadLetterDiscarded(Fact):
-    """Somebody gave a dead letter up; ``outcome`` tells how it went."""
+    """A request to discard a dead letter was processed; ``outcome`` is the result."""
 
     TYPE: ClassVar[str] = "busbar.dead-letter.discarded.v1"
     TOPIC: ClassVar[str] = "busbar.dlq.{service}"
@@ -175,7 +175,7 @@ class DeadLetterDiscarded(Fact):
 
 
 class HeadPublished(Fact):
-    """How far a service's relay has published: what an auditor must have seen by now."""
+    """The progress of a service's relay: the events that an auditor must have seen."""
 
     TYPE: ClassVar[str] = "busbar.head.published.v1"
     TOPIC: ClassVar[str] = topics.FACTS_HEAD
@@ -185,7 +185,7 @@ class HeadPublished(Fact):
 
     relay: Slug
     sequence: int = Field(description="The highest sequence published; sequences start at 1.")
-    count: int = Field(description="How many events carry one; equal to it, as it is gapless.")
+    count: int = Field(description="The number of events published; equal to the sequence.")
     digest: str = Field(
-        description="SHA-256 chain: each link hashes the link before it and the event's digest."
+        description="SHA-256 chain: each link hashes the previous link and the event's digest."
     )

@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """One CloudEvent whose required attributes are known to be there and well-formed.
+    """A CloudEvent whose required attributes are present and well-formed.
 
-    ``data`` is the parsed JSON and ``body`` the very bytes it was parsed from (for a structured
+    ``data`` is the parsed JSON and ``body`` the bytes that it was parsed from (for a structured
     event: the bytes of the whole event). ``extensions`` holds every other attribute as text.
     """
 
@@ -27,10 +27,12 @@ class Envelope:
 
 
 class Unreadable(ValueError):
-    """A record that is no CloudEvent: a ``code`` of :data:`CODES`, and what to do about it."""
+    """A record is not a valid CloudEvent.
+
+    ``code`` is one of :data:`CODES`; ``detail`` is a sentence that says what to do.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
-        """Give the ``code`` (bounded, for counting) and the ``detail`` (a sentence, for people)."""
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail

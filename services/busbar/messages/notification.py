@@ -1,4 +1,4 @@
-"""The families ``subscription`` and ``notification``: who wants to hear, and what they heard."""
+"""The families ``subscription`` and ``notification``: webhooks and their deliveries."""
 
 from typing import Annotated, ClassVar
 from uuid import UUID
@@ -27,7 +27,7 @@ _SUBSCRIPTION: JsonObject = {"subscription": "payments/orders-done", "operation"
 
 
 class ApplySubscription(Intent):
-    """Deliver facts that match to this URL, signed with the referenced secret."""
+    """Deliver matching facts to a URL, signed with the referenced secret."""
 
     TYPE: ClassVar[str] = "busbar.subscription.apply.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
@@ -49,7 +49,7 @@ class ApplySubscription(Intent):
 
 
 class DeleteSubscription(Intent):
-    """Stop delivering; what is already due is still delivered."""
+    """Stop deliveries; those already scheduled are still made."""
 
     TYPE: ClassVar[str] = "busbar.subscription.delete.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
@@ -60,7 +60,7 @@ class DeleteSubscription(Intent):
 
 
 class Subscribed(Fact):
-    """The subscription is in force."""
+    """A subscription was created or changed."""
 
     TYPE: ClassVar[str] = "busbar.notification.subscribed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
@@ -83,7 +83,7 @@ class Subscribed(Fact):
 
 
 class SubscriptionRefused(Fact):
-    """The subscription intent was refused; nothing changed."""
+    """A subscription intent was refused; nothing changed."""
 
     TYPE: ClassVar[str] = "busbar.notification.refused.v1"
     TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
@@ -105,7 +105,7 @@ class SubscriptionRefused(Fact):
 
 
 class Unsubscribed(Fact):
-    """The subscription has ended."""
+    """A subscription was removed."""
 
     TYPE: ClassVar[str] = "busbar.notification.unsubscribed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
@@ -117,7 +117,7 @@ class Unsubscribed(Fact):
 
 
 class WebhookDelivered(Fact):
-    """The subscriber answered 2xx."""
+    """A fact was delivered: the subscriber responded with a 2xx status."""
 
     TYPE: ClassVar[str] = "busbar.notification.delivered.v1"
     TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
@@ -142,7 +142,7 @@ class WebhookDelivered(Fact):
 
 
 class WebhookExhausted(Fact):
-    """Every attempt failed, or the subscriber refused for good; the fact was not delivered."""
+    """A fact was not delivered: every attempt failed, or the subscriber refused permanently."""
 
     TYPE: ClassVar[str] = "busbar.notification.exhausted.v1"
     TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION

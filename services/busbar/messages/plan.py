@@ -1,4 +1,4 @@
-"""The plan of a promise: the steps that make a resource real, pinned into every decision."""
+"""The plan of a promise: the steps that provision a resource, recorded in each decision."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class PlanStep(Part):
-    """One step: an adapter and the inputs it gets. Strings may hold ``${…}`` expressions."""
+    """A step of a plan: an adapter and its inputs. Strings may hold ``${…}`` expressions."""
 
     name: Slug
     adapter: Slug = Field(description="The entry point in the group busbar.adapters.")
@@ -21,12 +21,12 @@ class PlanStep(Part):
         default=None, description="An expression; the step is left out while it is false or absent."
     )
     ready_within_seconds: int = Field(
-        default=30, ge=1, le=3600, description="How long the step may take to become ready."
+        default=30, ge=1, le=3600, description="Seconds within which the step must be ready."
     )
 
 
 class PromiseRef(Part):
-    """Which offering was asked for, and the digest of the very definition that was used."""
+    """The promise and version that were requested, and the digest of the definition used."""
 
     name: Slug
     version: str
@@ -34,9 +34,9 @@ class PromiseRef(Part):
 
 
 class Plan(Part):
-    """Everything the provisioner needs; it reads no promise files of its own."""
+    """The complete input of the provisioner, which reads no promise files itself."""
 
     steps: tuple[PlanStep, ...]
     outputs: dict[str, str] = Field(
-        default_factory=dict, description="Output name to the expression that gives its value."
+        default_factory=dict, description="The expression of each output, by name."
     )

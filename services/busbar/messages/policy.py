@@ -1,4 +1,4 @@
-"""The family ``policy``: what was decided about an intent, recorded together with the intent."""
+"""The family ``policy``: decisions about intents, recorded with the intent itself."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -29,7 +29,7 @@ _DECIDED: JsonObject = {
 
 
 class Violation(Part):
-    """One thing that is wrong with an intent, and how to mend it."""
+    """One problem of an intent, and how to fix it."""
 
     rule: str = Field(description="The rule's name; `schema` for the promise's own schema.")
     message: str
@@ -38,7 +38,7 @@ class Violation(Part):
 
 
 class IntentAllowed(OperationFact):
-    """The intent is valid and allowed; the provisioner may act on this plan and no other."""
+    """An intent is valid and allowed; the provisioner may carry out this plan and no other."""
 
     TYPE: ClassVar[str] = "busbar.policy.allowed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_POLICY
@@ -57,9 +57,9 @@ class IntentAllowed(OperationFact):
     )
 
     intent: IntentRef
-    requested: JsonObject = Field(description="The intent's data, as it was asked for.")
+    requested: JsonObject = Field(description="The intent's data, as received.")
     action: Action
-    generation: int = Field(description="The generation the resource will have afterwards.")
+    generation: int = Field(description="The generation that the resource will have afterwards.")
     promise: PromiseRef
     spec: JsonObject = Field(description="The requested spec with the promise's defaults.")
     plan: Plan
@@ -82,7 +82,7 @@ DenialReason = Literal[
 
 
 class IntentDenied(Fact):
-    """The intent is refused; ``violations`` name every reason and its remedy."""
+    """An intent is denied; ``violations`` name every reason and how to fix it."""
 
     TYPE: ClassVar[str] = "busbar.policy.denied.v1"
     TOPIC: ClassVar[str] = topics.FACTS_POLICY
@@ -111,7 +111,7 @@ class IntentDenied(Fact):
 
 
 class IntentExpired(Fact):
-    """The intent's ``expirytime`` had passed before it could be decided; nothing was done."""
+    """An intent's ``expirytime`` had passed before it was decided; nothing was done."""
 
     TYPE: ClassVar[str] = "busbar.policy.expired.v1"
     TOPIC: ClassVar[str] = topics.FACTS_POLICY
@@ -127,7 +127,7 @@ class IntentExpired(Fact):
 
 
 class IntentConflicted(Fact):
-    """An intent came again under the same source and id with another body; it was not acted on."""
+    """An intent reused the source and id of an earlier one with another body; it was ignored."""
 
     TYPE: ClassVar[str] = "busbar.policy.conflicted.v1"
     TOPIC: ClassVar[str] = topics.FACTS_POLICY
@@ -144,5 +144,5 @@ class IntentConflicted(Fact):
     operation: UUID
     intent: IntentRef
     resource: ResourceName | None
-    first: Digest = Field(description="Digest of the body that counts.")
+    first: Digest = Field(description="Digest of the body that is in effect.")
     again: Digest = Field(description="Digest of the body that was ignored.")

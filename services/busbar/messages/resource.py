@@ -1,4 +1,4 @@
-"""The family ``resource``: asking for one, and what the provisioner does about it."""
+"""The family ``resource``: intents about resources, and the progress of their operations."""
 
 from typing import ClassVar, Literal
 
@@ -38,7 +38,7 @@ _PROMISE: JsonObject = {
 
 
 class ApplyResource(Intent):
-    """Make this resource exist and look like this."""
+    """Create a resource, or change it to match this spec."""
 
     TYPE: ClassVar[str] = "busbar.resource.apply.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
@@ -70,16 +70,16 @@ class ApplyResource(Intent):
         pattern=r"^v[1-9][0-9]*$",
         description="The promise's version; the newest if left out.",
     )
-    spec: JsonObject = Field(description="What the promise's schema asks for.")
+    spec: JsonObject = Field(description="The spec, as the promise's schema defines it.")
     expected_generation: StrictInt | None = Field(
         default=None,
         ge=0,
-        description="Deny the intent unless the resource is at this generation (0: not there).",
+        description="Deny the intent unless this is the resource's generation (0: none exists).",
     )
 
 
 class DeleteResource(Intent):
-    """Make this resource go away, in the reverse order of its making."""
+    """Delete a resource, its steps in reverse order."""
 
     TYPE: ClassVar[str] = "busbar.resource.delete.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
@@ -95,7 +95,7 @@ class DeleteResource(Intent):
 
 
 class ResourceQueued(OperationFact):
-    """The provisioner took the operation over; operations of one resource run one by one."""
+    """An operation was queued; operations of one resource run one at a time."""
 
     TYPE: ClassVar[str] = "busbar.resource.queued.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -116,7 +116,7 @@ class ResourceQueued(OperationFact):
     promise: PromiseRef
     spec: JsonObject
     plan: Plan
-    correlation: str = Field(description="The correlationid of everything that follows.")
+    correlation: str = Field(description="The correlationid of all events that follow.")
     traceparent: str | None = Field(default=None, description="W3C trace context of the intent.")
     allowed_at: AwareDatetime | None = Field(
         default=None, description="When the decision that allowed the operation was recorded."
@@ -132,7 +132,7 @@ class StepFact(OperationFact):
 
 
 class StepStarted(StepFact):
-    """The provisioner is about to act on the world, having observed what is there."""
+    """The provisioner has observed the backend and is about to change it."""
 
     TYPE: ClassVar[str] = "busbar.resource.step-started.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -157,7 +157,7 @@ class StepStarted(StepFact):
 
 
 class StepSucceeded(StepFact):
-    """The step's thing is there, is ours and is as asked for."""
+    """A step succeeded: its object exists, is ours and matches the inputs."""
 
     TYPE: ClassVar[str] = "busbar.resource.step-succeeded.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -173,16 +173,16 @@ class StepSucceeded(StepFact):
 
     inputs: JsonObject
     outputs: JsonObject
-    changed: bool = Field(description="False if it was already as asked for.")
+    changed: bool = Field(description="False if it already matched the inputs.")
     observed_after_unknown: bool = Field(
         default=False,
-        description="True if the answer was lost and the result was established by observing.",
+        description="True if the response was lost and the result was found by observing.",
     )
     epoch: int
 
 
 class StepFailed(StepFact):
-    """An attempt at the step failed. It is tried again unless ``permanent``."""
+    """An attempt at a step failed. It is retried unless ``permanent``."""
 
     TYPE: ClassVar[str] = "busbar.resource.step-failed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -205,7 +205,7 @@ class StepFailed(StepFact):
 
 
 class StepUndone(StepFact):
-    """What the step had made is gone again, or is as it was before the operation."""
+    """A step was undone: its object was removed, or restored to its earlier state."""
 
     TYPE: ClassVar[str] = "busbar.resource.step-undone.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -213,13 +213,15 @@ class StepUndone(StepFact):
         {**_STEP, "restored": False, "was_there": True, "epoch": 1},
     )
 
-    restored: bool = Field(description="True: put back as it was. False: removed.")
-    was_there: bool = Field(description="False if there turned out to be nothing to take back.")
+    restored: bool = Field(
+        description="True if the earlier state was restored; false if the object was removed."
+    )
+    was_there: bool = Field(description="False if there was nothing to undo.")
     epoch: int
 
 
 class ResourceProvisioned(OperationFact):
-    """The operation succeeded: the resource is there, as asked for."""
+    """An operation succeeded: the resource exists and matches the spec."""
 
     TYPE: ClassVar[str] = "busbar.resource.provisioned.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -242,7 +244,7 @@ class ResourceProvisioned(OperationFact):
 
 
 class ResourceDeleted(OperationFact):
-    """The operation succeeded: nothing of the resource is left."""
+    """An operation succeeded: the resource no longer exists."""
 
     TYPE: ClassVar[str] = "busbar.resource.deleted.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -253,7 +255,7 @@ class ResourceDeleted(OperationFact):
 
 
 class ResourceFailed(OperationFact):
-    """The operation failed and was compensated: the world is as it was before it."""
+    """An operation failed and was compensated: the state before it is restored."""
 
     TYPE: ClassVar[str] = "busbar.resource.failed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -273,12 +275,12 @@ class ResourceFailed(OperationFact):
     failed_step: Slug
     reason: str
     detail: str
-    undone: tuple[str, ...] = Field(description="The steps that were taken back, in that order.")
-    left: Literal["absent", "previous"] = Field(description="What is there now.")
+    undone: tuple[str, ...] = Field(description="The steps that were undone, in that order.")
+    left: Literal["absent", "previous"] = Field(description="The state of the resource now.")
 
 
 class ResourceStuck(OperationFact):
-    """The operation can neither go on nor be taken back by itself: a person has to look."""
+    """An operation can neither continue nor be compensated without a person."""
 
     TYPE: ClassVar[str] = "busbar.resource.stuck.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE

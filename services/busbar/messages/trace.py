@@ -1,6 +1,6 @@
-"""The W3C trace context that events carry: https://www.w3.org/TR/trace-context/#traceparent-header.
+"""The W3C trace context of events: https://www.w3.org/TR/trace-context/#traceparent-header.
 
-Version 00 is what everybody writes. What is no trace context is ignored, never refused.
+Version 00 is the only one in use. An invalid trace context is ignored, never refused.
 """
 
 import re
@@ -15,7 +15,7 @@ _TRACEPARENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TraceContext:
-    """Which trace something belongs to, and below which span."""
+    """A position in a trace: the trace, and the span that is the parent."""
 
     trace_id: str
     span_id: str
@@ -23,15 +23,15 @@ class TraceContext:
 
     @classmethod
     def parse(cls, text: str | None) -> "TraceContext | None":
-        """What a ``traceparent`` says; None if it is none."""
+        """Return the context in a ``traceparent``; None if it is invalid."""
         found = _TRACEPARENT.fullmatch(text) if text else None
         return cls(found["trace"], found["span"], int(found["flags"], 16)) if found else None
 
     def __str__(self) -> str:
-        """As a ``traceparent``."""
+        """Return the context as a ``traceparent``."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"
 
 
 def valid(text: str | None) -> str | None:
-    """``text`` if it is a trace context."""
+    """Return ``text`` if it is a valid ``traceparent``, else None."""
     return text if TraceContext.parse(text) is not None else None

@@ -1,7 +1,7 @@
-"""How to read the facts: the state of every resource and operation, folded from what was published.
+"""Views of resources and operations, folded from the published facts.
 
-Everybody who folds facts uses this: the gateway to answer, audit to tell the state at a time, the
-replay to compare. Pure, so that the same facts give the same views.
+Everything that folds facts uses these functions: the gateway to answer requests, audit to show the
+state at a time, the replay to compare. They are pure: the same facts give the same views.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from busbar.messages.base import JsonObject, Message, Part
+from busbar.messages.base import Fact, JsonObject, Part
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -35,17 +35,19 @@ OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
 ]
 
+"""The status of an operation. ``cancelled`` comes with cancellation: no operation has it yet."""
+
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "denied", "cancelled", "expired"})
-"""What an operation ends in: exactly one of them."""
+"""The final statuses; an operation ends in exactly one of them."""
 
 _RANK = {"received": 0, "running": 1, "stuck": 2}
-"""How far a status is. Facts of several topics come in any order, so it never goes back."""
+"""The order of statuses. Facts of several topics arrive in any order; a status never goes back."""
 
 ResourceStatus = Literal["provisioning", "ready", "failed", "deleting", "deleted", "stuck"]
 
 
 class StepView(Part):
-    """How far a step of an operation is."""
+    """The progress of one step of an operation."""
 
     name: str
     adapter: str
@@ -57,7 +59,10 @@ class OperationView(Part):
     """The processing of one intent."""
 
     id: str
-    status: OperationStatus
+    status: OperationStatus = Field(
+        description="`succeeded`, `failed`, `denied`, `cancelled` and `expired` are final; `stuck`"
+        " needs a person. `cancelled` comes with cancellation: no operation has it yet."
+    )
     resource: str | None = None
     intent: JsonObject = Field(default_factory=dict)
     reason: str = ""
@@ -66,17 +71,19 @@ class OperationView(Part):
     warnings: tuple[JsonObject, ...] = ()
     steps: tuple[StepView, ...] = ()
     outputs: JsonObject = Field(default_factory=dict)
-    conflicts: int = Field(default=0, description="How often the same id came with another body.")
+    conflicts: int = Field(
+        default=0, description="How often the same id was used for another body."
+    )
     updated: str = Field(default="", description="Time of the last fact.")
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the status is final."""
         return self.status in ENDED
 
 
 class ResourceView(Part):
-    """One resource."""
+    """The state of one resource."""
 
     id: str
     status: ResourceStatus
@@ -84,15 +91,13 @@ class ResourceView(Part):
     promise: JsonObject = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
     outputs: JsonObject = Field(default_factory=dict)
-    operation: str = Field(default="", description="The operation that touched it last.")
+    operation: str = Field(default="", description="The operation that changed it last.")
     detail: str = ""
     updated: str = Field(default="", description="Time of the last fact.")
 
 
-def evolve_operation(
-    view: OperationView | None, fact: Message, *, time: str
-) -> OperationView | None:
-    """The operation's view after ``fact``, which was recorded at ``time``."""
+def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> OperationView | None:
+    """Return the operation's view after ``fact``, which was recorded at ``time``."""
     change = _operation_change(view, fact)
     if change is None:
         return view
@@ -101,13 +106,13 @@ def evolve_operation(
         return view
     if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
         change = {name: value for name, value in change.items() if name in _ALWAYS}
-    operation = str(getattr(fact, "operation", known.get("id", "")))
+    operation = fact.operation_id or known.get("id", "")
     updated = max(time, known.get("updated", ""))
     return OperationView.model_validate({**known, **change, "id": operation, "updated": updated})
 
 
 _ALWAYS = frozenset({"resource", "intent", "warnings"})
-"""What a fact adds to a view that is already further than the fact."""
+"""The fields that a fact sets in a view that is already ahead of it."""
 
 
 def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
@@ -115,7 +120,7 @@ def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     return _RANK.get(status, len(_RANK)) < _RANK.get(known["status"], len(_RANK))
 
 
-def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str, Any] | None:
+def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case IntentAllowed() | IntentDenied() | IntentExpired():
             return _judged(fact)
@@ -143,7 +148,7 @@ def _operation_change(view: OperationView | None, fact: Message) -> Mapping[str,
             return _delivered(fact)
 
 
-def _delivered(fact: Message) -> Mapping[str, Any] | None:
+def _delivered(fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case DeadLettered(operation=UUID()):
             detail = f"{fact.service} could not handle it: {fact.detail}"
@@ -191,20 +196,17 @@ def _steps(
     return [*steps, new]
 
 
-def evolve_resource(view: ResourceView | None, fact: Message, *, time: str) -> ResourceView | None:
-    """The resource's view after ``fact``, which was recorded at ``time``."""
+def evolve_resource(view: ResourceView | None, fact: Fact, *, time: str) -> ResourceView | None:
+    """Return the resource's view after ``fact``, which was recorded at ``time``."""
     change = _resource_change(view, fact)
     if change is None:
         return view
     known = view.model_dump() if view is not None else {"status": "provisioning"}
-    resource = str(getattr(fact, "resource", ""))
-    operation = str(getattr(fact, "operation", ""))
-    return ResourceView.model_validate(
-        {**known, **change, "id": resource, "operation": operation, "updated": time}
-    )
+    about = {"id": fact.resource_id, "operation": fact.operation_id or ""}
+    return ResourceView.model_validate({**known, **change, **about, "updated": time})
 
 
-def _resource_change(view: ResourceView | None, fact: Message) -> Mapping[str, Any] | None:
+def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any] | None:
     match fact:
         case ResourceQueued():
             return {"status": "deleting" if fact.action == "delete" else "provisioning"}

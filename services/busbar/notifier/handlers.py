@@ -23,6 +23,7 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 from busbar.messages.trace import valid
+from busbar.messages.validation import describe
 from busbar.notifier.domain import (
     DELIVERABLE,
     Attempt,
@@ -57,8 +58,6 @@ GATHER_SECONDS = 0.1
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
 PAGE_SIZE = 500
-MAX_PLACES = 10
-MAX_PLACE_CHARS = 80
 
 UrlCheck = Callable[[str], str | None]
 """Returns what is wrong with a subscription's URL, or None."""
@@ -152,16 +151,17 @@ class Notifier:
         Raises:
             Reject: the event is an invalid fact, which has no operation to end.
         """
-        envelope, places = problem.envelope, _places(problem)
+        envelope = problem.envelope
+        errors = describe(problem.error) if problem.error else "its type is unknown"
         if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
-            raise Reject("invalid_data", f"{envelope.type} does not fit its schema at {places}")
+            raise Reject("invalid_data", f"{envelope.type} is invalid: {errors}")
         operation = operation_id(envelope.source, envelope.id)
         fact = SubscriptionRefused(
             operation=operation,
             intent=IntentRef.of(envelope),
             reason="invalid_intent",
-            detail=f"the intent's data does not fit its type at {places}",
-            fix="fix what is named, then send the intent again under a new id",
+            detail=f"the intent's data is invalid: {errors}",
+            fix="correct what is named, then send the intent again under a new id",
         )
         await tx.append(f"operation/{operation}", [fact], key=str(operation))
 
@@ -190,8 +190,8 @@ class Notifier:
 
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
         """Schedule a durable delivery for every subscription that matches this fact."""
-        envelope, message = received.envelope, received.message
-        resource, team = _resource(message), _team_of(envelope)
+        envelope, fact = received.envelope, received.message
+        resource, team = fact.resource_id, _team_of(envelope)
         if team is None:
             return
         async for subscription in _subscriptions(team, tx):
@@ -207,7 +207,7 @@ class Notifier:
                     "event": envelope.id,
                     "event_type": envelope.type,
                     "resource": resource,
-                    "operation": _operation(message),
+                    "operation": fact.operation_id,
                     "correlation": tx.cause.correlation,
                     "time": format_time(envelope.time) if envelope.time else None,
                     "traceparent": tx.cause.traceparent,
@@ -291,17 +291,6 @@ def _team_of(envelope: Envelope) -> str | None:
     return team_of(resource if isinstance(resource, str) else None, data)
 
 
-def _places(problem: Problem) -> str:
-    errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
-    places = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
-    return "; ".join(places)
-
-
-def _place(parts: tuple[str | int, ...]) -> str:
-    """Return a JSON pointer, shortened: names chosen by a producer can be very long."""
-    return "".join(f"/{part}"[:MAX_PLACE_CHARS] for part in parts)
-
-
 def _ended(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
     about = {
         "operation": data["operation"],
@@ -313,13 +302,3 @@ def _ended(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
     if isinstance(verdict, Delivered):
         return WebhookDelivered(**about, attempt=attempt, status=verdict.status)
     return WebhookExhausted(**about, attempts=attempt, reason=verdict.reason)
-
-
-def _resource(message: Message) -> str | None:
-    resource = getattr(message, "resource", None)
-    return None if resource is None else str(resource)
-
-
-def _operation(message: Message) -> str | None:
-    operation = getattr(message, "operation", None)
-    return None if operation is None else str(operation)

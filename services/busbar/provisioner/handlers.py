@@ -23,7 +23,7 @@ from busbar.backends.port import (
 )
 from busbar.kernel.clock import Clock
 from busbar.kernel.decide import fold
-from busbar.kernel.template import TemplateError
+from busbar.kernel.expressions import TemplateError
 from busbar.messages.base import OperationFact
 from busbar.messages.policy import IntentAllowed
 from busbar.provisioner.domain import (

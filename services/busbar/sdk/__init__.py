@@ -1,52 +1,57 @@
-"""The Python client: publish intents, follow operations, read facts, ask why.
+"""The Python client: publish intents, follow operations, read facts and explanations.
 
 ::
 
     async with Client(url, token) as client:
-        accepted = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
-        outcome = await client.wait(accepted.operation, timeout=60)
+        receipt = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
+        operation = await client.wait(receipt.operation, timeout=60)
 
-Everything that goes wrong on purpose is a :class:`~busbar.kernel.errors.BusbarError`::
+Every error is a :class:`~busbar.kernel.errors.BusbarError`::
 
-    InvalidIntent   what was to be published is no valid intent; nothing was sent
-    Problem         the gateway answered with an RFC 9457 problem
-    Unreachable     no answer came, also not after trying again
-    StillRunning    an operation did not end in time; it goes on
+    InvalidIntent   the intent or event is invalid; nothing was sent
+    GatewayProblem  the gateway refused with an RFC 9457 problem
+    Unreachable     no response came, in any attempt
+    StillRunning    an operation did not end in time; it continues
 """
 
-from busbar.messages.views import OperationView, ResourceView
-from busbar.sdk.answers import (
-    Accepted,
+from busbar.messages.http import (
     AuditPage,
     AuditRecord,
     Completeness,
     DeadLetter,
+    DecryptedDeadLetter,
     FactItem,
     RelayView,
     Sentence,
 )
+from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk.client import Client
-from busbar.sdk.errors import InvalidIntent, Problem, StillRunning, Unreachable
+from busbar.sdk.conversion import from_cloudevent, to_cloudevent
+from busbar.sdk.errors import GatewayProblem, InvalidIntent, StillRunning, Unreachable
 from busbar.sdk.ids import derived_id, fresh_id
-from busbar.sdk.retry import Retrying
+from busbar.sdk.receipt import Receipt
+from busbar.sdk.retry import RetryPolicy
 
 __all__ = [
-    "Accepted",
     "AuditPage",
     "AuditRecord",
     "Client",
     "Completeness",
     "DeadLetter",
+    "DecryptedDeadLetter",
     "FactItem",
+    "GatewayProblem",
     "InvalidIntent",
     "OperationView",
-    "Problem",
+    "Receipt",
     "RelayView",
     "ResourceView",
-    "Retrying",
+    "RetryPolicy",
     "Sentence",
     "StillRunning",
     "Unreachable",
     "derived_id",
     "fresh_id",
+    "from_cloudevent",
+    "to_cloudevent",
 ]

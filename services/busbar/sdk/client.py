@@ -1,4 +1,4 @@
-"""The client: one method for each thing that a program can want from the platform."""
+"""The client: one method for each operation of the HTTP API."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
+from cloudevents.core.base import BaseCloudEvent
+from cloudevents.core.v1.event import CloudEvent
 from pydantic import SecretStr
 
 from busbar.kernel.clock import format_time
@@ -14,38 +16,40 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Intent
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
+from busbar.messages.http import (
+    AuditPage,
+    AuditRecord,
+    Completeness,
+    DeadLetter,
+    DecryptedDeadLetter,
+    FactItem,
+    Sentence,
+)
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
-from busbar.sdk.answers import (
-    Accepted,
-    AuditPage,
-    AuditRecord,
-    Completeness,
-    DeadLetter,
-    FactItem,
-    Sentence,
-)
+from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.reading import items_of, pages, present, stream, typed
-from busbar.sdk.retry import Retrying
+from busbar.sdk.receipt import Receipt
+from busbar.sdk.retry import RetryPolicy
 from busbar.sdk.trace import active_traceparent
-from busbar.sdk.transport import Answer, Request, Sleep, Transport
+from busbar.sdk.transport import Request, Response, Sleep, Transport
 
-LONGEST_POLL = 30.0
-"""Seconds that the gateway holds an answer back at the most."""
+MAX_WAIT = 30.0
+"""The longest wait of a long poll, in seconds."""
 
 _PAGE = 200
 
 
 class Client:
-    """Talks to a gateway. Use it as an async context manager; it is safe for concurrent calls.
+    """A client of a gateway. Use it as an async context manager; calls may run concurrently.
 
-    ``source`` names the producer of everything this client publishes (a URI). ``now`` stamps
-    events with a time; without it they carry none, and the platform's own record counts. A program
-    that is in a trace of OpenTelemetry's has what it asks for become part of it.
+    ``source`` is the URI of the producer of all events that this client publishes. ``now`` gives
+    the time of events; without it they have none, and the time of recording counts. In a program
+    that uses OpenTelemetry, requests become part of the current trace.
     """
 
     def __init__(
@@ -55,16 +59,15 @@ class Client:
         *,
         source: str = "urn:busbar:sdk",
         now: Callable[[], datetime] | None = None,
-        retrying: Retrying | None = None,
+        retry: RetryPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """Talk to the gateway at ``url`` as whoever has ``token``."""
         self.source = source
         self._now = now
-        self._transport = Transport(url, token, retrying=retrying or Retrying(), sleep=sleep)
+        self._transport = Transport(url, token, retry=retry or RetryPolicy(), sleep=sleep)
 
     async def __aenter__(self) -> Self:
-        """Be ready to send."""
+        """Open the connection pool."""
         await self._transport.__aenter__()
         return self
 
@@ -79,17 +82,20 @@ class Client:
 
     # -- publishing -----------------------------------------------------------------------------
 
-    async def publish(self, event: Envelope) -> Accepted:
-        """Publish ``event`` as it is. The same source and id again is the same intent.
+    async def publish(self, event: BaseCloudEvent | Envelope) -> Receipt:
+        """Publish ``event``. The same source and id again is the same intent.
 
-        The request says in its ``traceparent`` which trace it is of: the event's, else the one
-        that is going on in this program, if it uses OpenTelemetry.
+        The header ``traceparent`` of the request is the event's extension attribute, else the
+        current trace of this program if it uses OpenTelemetry.
 
         Raises:
-            InvalidIntent: it is no valid CloudEvent; nothing was sent.
-            Problem: it was refused; 409 means that the id was used for another body.
-            Unreachable: no answer came. Publish the same event again to be sure.
+            InvalidIntent: the event is invalid; nothing was sent.
+            GatewayProblem: the gateway refused it; 409 means that the id was used for another
+                body.
+            Unreachable: no response came. Publish the same event again to be sure.
         """
+        if not isinstance(event, Envelope):
+            event = from_cloudevent(event)
         trace = valid(event.extensions.get("traceparent")) or active_traceparent()
         answer = await self._transport.send(
             Request(
@@ -103,15 +109,15 @@ class Client:
             )
         )
         replayed = answer.headers.get("Idempotent-Replayed", "").lower() == "true"
-        return typed(Accepted, {**answer.body, "replayed": replayed})
+        return typed(Receipt, {**answer.body, "replayed": replayed})
 
     async def send(
         self, intent: Intent, *, event_id: str | None = None, key: str | None = None
-    ) -> Accepted:
+    ) -> Receipt:
         """Publish ``intent``.
 
-        ``event_id`` makes it the same intent whenever it is sent again; ``key`` does so as long
-        as the content is the same too; without either every call is an intent of its own.
+        With ``event_id``, every call publishes the same intent; with ``key``, every call with the
+        same content does; without either, every call publishes a new intent.
         """
         time = self._now() if self._now else None
         return await self.publish(
@@ -127,8 +133,8 @@ class Client:
         expected_generation: int | None = None,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
-        """Ask for ``resource`` to exist and look like ``spec``."""
+    ) -> Receipt:
+        """Publish the intent to create ``resource``, or to change it to match ``spec``."""
         fields = {"version": version, "expected_generation": expected_generation}
         data = {**events.resource_parts(resource), **fields, "spec": dict(spec)}
         intent = events.intent_of(ApplyResource, data)
@@ -141,8 +147,8 @@ class Client:
         expected_generation: int | None = None,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
-        """Ask for ``resource`` to go away."""
+    ) -> Receipt:
+        """Publish the intent to delete ``resource``."""
         data = {**events.resource_parts(resource), "expected_generation": expected_generation}
         intent = events.intent_of(DeleteResource, data)
         return await self.send(intent, event_id=event_id, key=key)
@@ -156,10 +162,10 @@ class Client:
         secret: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
-        """Have facts about a team delivered to ``url``; ``subscription`` is ``team/name``.
+    ) -> Receipt:
+        """Publish the intent to deliver facts to ``url``; ``subscription`` is ``team/name``.
 
-        ``secret`` is a reference (``secret:<name>``), never the secret.
+        ``secret`` is a reference (``secret:<name>``), never the secret itself.
         """
         fields = {"url": url, "types": types, "secret": secret}
         intent = events.intent_of(ApplySubscription, {**_subscription(subscription), **fields})
@@ -167,8 +173,8 @@ class Client:
 
     async def unsubscribe(
         self, subscription: str, *, event_id: str | None = None, key: str | None = None
-    ) -> Accepted:
-        """End the subscription ``team/name``."""
+    ) -> Receipt:
+        """Publish the intent to remove the subscription ``team/name``."""
         intent = events.intent_of(DeleteSubscription, _subscription(subscription))
         return await self.send(intent, event_id=event_id, key=key)
 
@@ -179,8 +185,8 @@ class Client:
         service: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
-        """Have ``service`` handle the dead letter ``dead_letter`` again."""
+    ) -> Receipt:
+        """Publish the intent to redrive ``dead_letter`` of ``service``."""
         intent = events.intent_of(
             RedriveDeadLetter, {"service": service, "dead_letter": dead_letter}
         )
@@ -193,8 +199,8 @@ class Client:
         service: str,
         event_id: str | None = None,
         key: str | None = None,
-    ) -> Accepted:
-        """Discard ``dead_letter`` of ``service``; the records behind it are handled."""
+    ) -> Receipt:
+        """Publish the intent to discard ``dead_letter``; the records behind it are handled."""
         intent = events.intent_of(
             DiscardDeadLetter, {"service": service, "dead_letter": dead_letter}
         )
@@ -203,17 +209,17 @@ class Client:
     # -- operations -----------------------------------------------------------------------------
 
     async def operation(self, operation: str, *, wait: float = 0) -> OperationView:
-        """The operation, once it has ended or ``wait`` seconds (30 at the most) are over."""
-        wait = min(max(wait, 0.0), LONGEST_POLL)
+        """Return the operation, as soon as it has ended or after ``wait`` seconds (at most 30)."""
+        wait = min(max(wait, 0.0), MAX_WAIT)
         params = present(wait=f"{wait:g}" if wait else None)
         answer = await self._get(f"/v1/operations/{quote(operation, safe='')}", params, wait=wait)
         return typed(OperationView, answer.body)
 
-    async def wait(self, operation: str, timeout: float = 60.0) -> OperationView:  # noqa: ASYNC109 - the word everybody looks for; it raises an error of its own
-        """The operation when it has ended, or is stuck and needs a person.
+    async def wait(self, operation: str, timeout: float = 60.0) -> OperationView:  # noqa: ASYNC109 - the usual name; it raises an error of its own
+        """Return the operation when it has ended, or is stuck and needs a person.
 
         Raises:
-            StillRunning: it had not after ``timeout`` seconds.
+            StillRunning: it had not ended after ``timeout`` seconds.
         """
         views = [view async for view in self.follow(operation, timeout=timeout, poll=5.0)]
         return views[-1]
@@ -225,9 +231,9 @@ class Client:
         timeout: float,  # noqa: ASYNC109 - as above
         poll: float = 1.0,
     ) -> AsyncIterator[OperationView]:
-        """The operation now and after every change, until it has ended or is stuck.
+        """Iterate over the operation, now and after every change, until it has ended or is stuck.
 
-        Its end is seen at once, changes before that every ``poll`` seconds.
+        Its end is reported immediately, earlier changes every ``poll`` seconds.
 
         Raises:
             StillRunning: it had not ended after ``timeout`` seconds.
@@ -248,19 +254,19 @@ class Client:
     def operations(
         self, *, resource: str | None = None, status: str | None = None
     ) -> AsyncIterator[OperationView]:
-        """Every operation, or those of a resource or in a status."""
+        """Iterate over operations: all, or those of a resource or in a status."""
         params = present(resource=resource, status=status, limit=_PAGE)
         return self._pages("/v1/operations", OperationView, params)
 
     # -- resources ------------------------------------------------------------------------------
 
     async def resource(self, resource: str | ResourceId) -> ResourceView:
-        """One resource; a :class:`Problem` with status 404 if there never was one."""
+        """Return a resource; a :class:`GatewayProblem` with status 404 if it never existed."""
         answer = await self._get(f"/v1/resources/{quote(str(resource))}")
         return typed(ResourceView, answer.body)
 
     def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
-        """Every resource, or those whose id starts with ``prefix`` (``team/environment/``)."""
+        """Iterate over resources: all, or those with ids that start with ``prefix``."""
         return self._pages(
             "/v1/resources", ResourceView, present(prefix=prefix or None, limit=_PAGE)
         )
@@ -275,30 +281,46 @@ class Client:
         operation: str | None = None,
         follow: bool = False,
     ) -> AsyncIterator[FactItem]:
-        """Facts in order, from the first one, or after a cursor (``now``: only new ones).
+        """Iterate over facts in order, from the first or after a cursor (``now``: only new ones).
 
-        With ``follow`` it never ends: it waits for what comes.
+        With ``follow`` it does not end: it waits for new facts.
         """
         params = present(after=after, resource=resource, operation=operation, limit=_PAGE)
         if not follow:
             return self._pages("/v1/facts", FactItem, params)
 
         async def get(query: Mapping[str, str]) -> Any:
-            waiting = {**query, "wait": f"{LONGEST_POLL:g}"}
-            return (await self._get("/v1/facts", waiting, wait=LONGEST_POLL)).body
+            waiting = {**query, "wait": f"{MAX_WAIT:g}"}
+            return (await self._get("/v1/facts", waiting, wait=MAX_WAIT)).body
 
         return stream(get, FactItem, params)
+
+    async def fact_events(
+        self,
+        *,
+        after: str | None = None,
+        resource: str | None = None,
+        operation: str | None = None,
+        follow: bool = False,
+    ) -> AsyncIterator[CloudEvent]:
+        """Iterate over :meth:`facts` as events of the official CloudEvents SDK.
+
+        The extension attribute ``cursor`` of an event is the ``after`` to continue behind it.
+        """
+        facts = self.facts(after=after, resource=resource, operation=operation, follow=follow)
+        async for fact in facts:
+            yield to_cloudevent(fact)
 
     # -- dead letters ---------------------------------------------------------------------------
 
     def dead_letters(self, *, service: str | None = None) -> AsyncIterator[DeadLetter]:
-        """Every dead letter, or those of a service; without their records."""
+        """Iterate over dead letters, all or those of a service, without their records."""
         return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=_PAGE))
 
-    async def dead_letter(self, dead_letter: str) -> DeadLetter:
-        """One dead letter with the record it holds."""
+    async def dead_letter(self, dead_letter: str) -> DecryptedDeadLetter:
+        """Return a dead letter and its decrypted record."""
         answer = await self._get(f"/v1/dead-letters/{quote(dead_letter, safe='')}")
-        return typed(DeadLetter, answer.body)
+        return typed(DecryptedDeadLetter, answer.body)
 
     # -- the audit log --------------------------------------------------------------------------
 
@@ -310,7 +332,7 @@ class Client:
         operation: str | None = None,
         limit: int = 500,
     ) -> AuditPage:
-        """The records after a cursor, and the cursor to continue from, also at the end."""
+        """Return the records after a cursor, and the cursor to continue from, also at the end."""
         params = present(after=after, resource=resource, operation=operation, limit=limit)
         body = (await self._get("/v1/audit/records", params)).body
         items = tuple(typed(AuditRecord, item) for item in items_of(body))
@@ -318,11 +340,11 @@ class Client:
         return AuditPage(items=items, cursor=following)
 
     async def completeness(self) -> Completeness:
-        """Whether the audit log holds everything that was published."""
+        """Compare the audit log with everything that was published."""
         return typed(Completeness, (await self._get("/v1/audit/completeness")).body)
 
     async def why(self, about: str) -> tuple[Sentence, ...]:
-        """What happened to a resource or an operation and because of what, oldest first."""
+        """Explain a resource or an operation: the events and their causes, oldest first."""
         params = {"resource" if "/" in about else "operation": about}
         body = (await self._get("/v1/audit/explain", params)).body
         found = body.get("sentences", []) if isinstance(body, dict) else []
@@ -330,26 +352,26 @@ class Client:
 
     async def state_at(
         self,
-        moment: datetime,
+        time: datetime,
         *,
         resource: str | None = None,
         by: Literal["recorded", "event"] = "recorded",
     ) -> tuple[ResourceView, ...]:
-        """The resources as the platform knew them at ``moment``, or as events are dated."""
-        params = present(at=format_time(moment), resource=resource, by=by)
+        """Return the resources as recorded at ``time``, or by the times of the events."""
+        params = present(at=format_time(time), resource=resource, by=by)
         body = (await self._get("/v1/audit/state", params)).body
         return tuple(typed(ResourceView, item) for item in items_of(body))
 
     async def ready(self) -> bool:
-        """Whether the gateway says that it is ready."""
+        """Return whether the gateway is ready."""
         answer = await self._get("/readyz")
         return bool(answer.body.get("ready", True))
 
-    # -- inside ---------------------------------------------------------------------------------
+    # -- internals ---------------------------------------------------------------------------------
 
     async def _get(
         self, path: str, params: Mapping[str, str] | None = None, *, wait: float = 0
-    ) -> Answer:
+    ) -> Response:
         return await self._transport.send(
             Request(method="GET", path=path, params=params or {}, wait=wait)
         )

@@ -1,4 +1,4 @@
-"""From intents to the CloudEvents that are published."""
+"""Making the events that publish intents."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,30 +11,27 @@ from busbar.messages.base import Intent
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.validation import describe
 from busbar.sdk.errors import InvalidIntent
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.trace import active_traceparent
 
 
 def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
-    """The intent with this ``data``.
+    """Return the intent with this ``data``.
 
     Raises:
-        InvalidIntent: the data does not fit; the sentence names every place.
+        InvalidIntent: the data is invalid; the sentence names every wrong field.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        # The value itself stays out: it may be a secret that does not belong there.
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'the document'}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        raise InvalidIntent(f"This is no {model.TYPE}: {problems}.") from None
+        # Without the cause: it would print the values, which may be secrets.
+        raise InvalidIntent(f"The data of {model.TYPE} are invalid: {describe(error)}.") from None
 
 
 def resource_parts(resource: str | ResourceId) -> dict[str, str]:
-    """The four fields that name ``resource`` in an intent.
+    """Return the four fields that identify ``resource`` in an intent.
 
     Raises:
         InvalidIntent: it is not team/environment/promise/name.
@@ -59,9 +56,9 @@ def event_of(
     key: str | None = None,
     time: datetime | None = None,
 ) -> Envelope:
-    """The event that asks for ``intent``.
+    """Return the event that publishes ``intent``.
 
-    Its id is ``event_id``; else it is derived from content and ``key``; else it is a fresh one.
+    Its id is ``event_id``, else derived from content and ``key``, else unique.
     """
     data = intent.model_dump(mode="json", exclude_none=True)
     if event_id is None:
@@ -85,10 +82,10 @@ def _subject(intent: Intent) -> str | None:
 
 
 def write(event: Envelope) -> bytes:
-    """``event`` as the body of a request (structured mode).
+    """Return ``event`` as the body of a request, in structured mode.
 
     Raises:
-        InvalidIntent: it is no valid CloudEvent, or too large.
+        InvalidIntent: it is not a valid CloudEvent, or too large.
     """
     try:
         return codec.structured(event)

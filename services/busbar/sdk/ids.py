@@ -1,7 +1,7 @@
-"""Ids for events that get none from their producer.
+"""Ids for events that their producer gives none.
 
-``source`` + ``id`` name an intent for ever: the same pair again is the same intent. A producer
-that may repeat itself (a job that is run again) should therefore give an id, or a key.
+``source`` + ``id`` identify an intent permanently: the same pair again is the same intent. A
+producer that may repeat itself, such as a job that runs again, should give an id or a key.
 """
 
 import secrets
@@ -15,16 +15,16 @@ _DIGEST_DIGITS = 12
 
 
 def derived_id(key: str, type_: str, data: Any) -> str:
-    """The id of the one event that ``key`` stands for: UUIDv5 over key, type and content.
+    """Return a deterministic id: the UUIDv5 of key, type and content.
 
-    Deterministic: the same content under the same key is the same intent, however often it is
-    sent; other content under the same key is another intent.
+    The same content with the same key is the same intent, however often it is sent; other
+    content with the same key is another intent.
     """
     return str(uuid5(NAMESPACE, canonical_json(["sdk", key, type_, data]).decode()))
 
 
 def fresh_id(type_: str, data: Any) -> str:
-    """An id that never was before: a digest of the content (for people) and 8 random bytes.
+    """Return a unique id: a digest of the content (for people) and 8 random bytes.
 
     This is the only place where the SDK uses randomness.
     """

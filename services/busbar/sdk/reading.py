@@ -1,51 +1,48 @@
-"""Lists that come in pages, and answers that have to have a form."""
+"""Paged lists, and validation of response bodies."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from busbar.sdk.errors import Problem
+from busbar.messages.validation import describe
+from busbar.sdk.errors import GatewayProblem
 
 Model = TypeVar("Model", bound=BaseModel)
 GetPage = Callable[[Mapping[str, str]], Awaitable[Any]]
-"""Asks for one page of a list, with these parameters."""
+"""Requests one page of a list with these parameters."""
 
 
 def typed(model: type[Model], body: Any) -> Model:
-    """``body`` as ``model``.
+    """Return ``body`` as ``model``.
 
     Raises:
-        Problem: the gateway answered something else (``unexpected_answer``).
+        GatewayProblem: the body is something else (``unexpected_answer``).
     """
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        places = ", ".join(
-            ".".join(map(str, item["loc"])) or "all of it"
-            for item in error.errors(include_input=False, include_url=False)
-        )
-        raise Problem(
+        raise GatewayProblem(
             status=200,
             title="Unexpected answer",
-            detail=f"it is no {model.__name__} (at {places})",
+            detail=f"the body is not a valid {model.__name__}: {describe(error)}",
             fix="Use a client of the same release as the gateway.",
             code="unexpected_answer",
         ) from error
 
 
 def items_of(body: Any) -> list[Any]:
-    """The items of one page.
+    """Return the items of one page.
 
     Raises:
-        Problem: it is no page.
+        GatewayProblem: it is not a page.
     """
     if isinstance(body, dict) and isinstance(body.get("items"), list):
         return list(body["items"])
-    raise Problem(
+    raise GatewayProblem(
         status=200,
         title="Unexpected answer",
-        detail="it is no page: it has no items",
+        detail="the body is not a page: it has no items",
         fix="Use a client of the same release as the gateway.",
         code="unexpected_answer",
     )
@@ -54,7 +51,7 @@ def items_of(body: Any) -> list[Any]:
 async def pages(
     get: GetPage, model: type[Model], params: Mapping[str, str]
 ) -> AsyncIterator[Model]:
-    """Every item of a list that ends, in order."""
+    """Iterate over every item of a finite list, in order."""
     params = dict(params)
     while True:
         body = await get(params)
@@ -62,7 +59,7 @@ async def pages(
         for item in items:
             yield typed(model, item)
         following = body.get("next")
-        # An empty page that does not move on would be asked for again and again.
+        # An empty page with the same cursor would be requested endlessly.
         if following is None or (not items and str(following) == params.get("after")):
             return
         params["after"] = str(following)
@@ -71,7 +68,7 @@ async def pages(
 async def stream(
     get: GetPage, model: type[Model], params: Mapping[str, str]
 ) -> AsyncIterator[Model]:
-    """Every item of a list that never ends, as it comes; ``get`` waits for more."""
+    """Iterate over the items of an endless list as they come; ``get`` waits for more."""
     params = dict(params)
     while True:
         body = await get(params)
@@ -82,5 +79,5 @@ async def stream(
 
 
 def present(**params: object) -> dict[str, str]:
-    """The query parameters that have a value, as text."""
+    """Return the query parameters that have a value, as text."""
     return {name: str(value) for name, value in params.items() if value is not None}

@@ -1,45 +1,45 @@
-"""When to ask again. Every call is idempotent: reads are, and an event counts once by its id."""
+"""When to send a request again. Every request is idempotent: an event counts once by its id."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+
+from busbar.kernel.backoff import Backoff
+from busbar.kernel.retry_after import http_date, retry_after_seconds
 
 RETRIED_STATUSES = frozenset({429, 503})
-"""Too many requests, and not available now: the same request may succeed later."""
+"""Too many requests, and service unavailable: the same request may succeed later."""
 
-_LONGEST_WISH = 30.0
+MAX_RETRY_AFTER = 30.0
+"""The longest ``Retry-After`` that is followed, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retrying:
-    """How often to try, and how many seconds to wait in between: doubling up to ``ceiling``."""
+class RetryPolicy:
+    """How many attempts a request has, and the delays between them, in seconds.
+
+    Delays double from ``first`` to ``longest``.
+    """
 
     attempts: int = 5
     first: float = 0.2
-    ceiling: float = 5.0
+    longest: float = 5.0
 
-    def pause(self, attempt: int, wish: float | None = None) -> float | None:
-        """Seconds to wait after failed ``attempt`` (from 1), or None to give up.
+    def delay(self, attempt: int, retry_after: float | None = None) -> float | None:
+        """Return the seconds to wait after failed ``attempt`` (from 1); None to give up.
 
-        ``wish`` is the server's ``Retry-After``; it is followed up to 30 seconds.
+        The server's ``retry_after`` takes precedence, up to :data:`MAX_RETRY_AFTER`.
         """
         if attempt >= self.attempts:
             return None
-        if wish is not None:
-            return min(max(wish, 0.0), _LONGEST_WISH)
-        return float(min(self.first * 2 ** (attempt - 1), self.ceiling))
+        if retry_after is not None:
+            return min(max(retry_after, 0.0), MAX_RETRY_AFTER)
+        return Backoff(self.first, self.longest).delay(attempt)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that ``Retry-After`` asks for (RFC 9110 section 10.2.3), or None.
+    """Return the seconds that the header ``Retry-After`` asks for, or None.
 
-    A date is measured against the answer's own ``Date``, so that no clock is needed.
+    A date is compared with the response's own ``Date``, so that no clock is needed.
     """
-    wish = headers.get("Retry-After", "").strip()
-    if wish.isascii() and wish.isdigit():
-        return float(wish)
-    try:
-        until = parsedate_to_datetime(wish)
-        return (until - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (ValueError, TypeError):
-        return None
+    now = http_date(headers.get("Date", ""))
+    return retry_after_seconds(headers.get("Retry-After", ""), now=now)

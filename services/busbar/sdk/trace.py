@@ -1,10 +1,10 @@
-"""The trace that the program around is in, if it uses OpenTelemetry; nothing is loaded to see."""
+"""The current trace of the program, if it uses OpenTelemetry; nothing is imported for it."""
 
 import sys
 
 
 def active_traceparent() -> str | None:
-    """The ``traceparent`` of the span that is going on; None if there is none."""
+    """Return the ``traceparent`` of the current span; None if there is none."""
     api = sys.modules.get("opentelemetry.trace")
     if api is None:
         return None

@@ -1,4 +1,4 @@
-"""HTTP to the gateway: the token, retries, problems. Knows nothing of what is asked."""
+"""HTTP to the gateway: token, retries and problems."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from typing import Any, Self
 import aiohttp
 from pydantic import SecretStr
 
-from busbar.sdk.errors import Problem, Unreachable
-from busbar.sdk.retry import RETRIED_STATUSES, Retrying, retry_after
+from busbar.sdk.errors import GatewayProblem, Unreachable
+from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
-"""How long an answer may take, beyond what a long poll was asked to wait."""
+RESPONSE_SECONDS = 30.0
+"""The time limit of a response, in addition to the wait of a long poll."""
 
 _FIRST_ERROR = 300
-_CANNOT_READ = "The answer is none of busbar's; check that the URL is the gateway's."
+_CANNOT_READ = "The response is not one of busbar's; check that the URL is the gateway's."
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; ``wait`` is how many seconds the server was asked to hold its answer back."""
+    """A request; ``wait`` is the time of its long poll, in seconds."""
 
     method: str
     path: str
@@ -36,26 +36,25 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer."""
+class Response:
+    """A successful response."""
 
     headers: Mapping[str, str]
     body: Any
 
 
 class Transport:
-    """Sends requests with a bearer token, and sends them again where that makes sense."""
+    """Sends requests with a bearer token, and repeats those that may succeed later."""
 
-    def __init__(self, url: str, token: SecretStr, *, retrying: Retrying, sleep: Sleep) -> None:
-        """Talk to the gateway at ``url``."""
+    def __init__(self, url: str, token: SecretStr, *, retry: RetryPolicy, sleep: Sleep) -> None:
         self.url = url.rstrip("/")
         self._token = token
-        self._retrying = retrying
+        self._retry = retry
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Be ready to send."""
+        """Open the session."""
         self._open()
         return self
 
@@ -74,36 +73,36 @@ class Transport:
             await self._session.close()
             self._session = None
 
-    async def send(self, request: Request) -> Answer:
-        """The answer to ``request``.
+    async def send(self, request: Request) -> Response:
+        """Send ``request`` and return the response.
 
         Raises:
-            Problem: the gateway refused.
-            Unreachable: no answer came, also not after trying again.
+            GatewayProblem: the gateway refused.
+            Unreachable: no response came, in any attempt.
         """
         attempt = 0
         while True:
             attempt += 1
-            wish: float | None = None
-            failure: Problem | Unreachable
+            asked: float | None = None
+            failure: GatewayProblem | Unreachable
             try:
                 status, headers, raw = await self._once(request)
             except aiohttp.InvalidURL as error:
-                raise Unreachable(self.url, "that is no URL") from error
+                raise Unreachable(self.url, "it is not a URL") from error
             except (aiohttp.ClientError, OSError) as error:
                 failure = Unreachable(self.url, _why(error))
                 failure.__cause__ = error
             else:
                 if status < _FIRST_ERROR:
-                    return Answer(headers, _parsed(status, raw))
+                    return Response(headers, _parsed(status, raw))
                 failure = _problem(status, raw)
                 if status not in RETRIED_STATUSES:
                     raise failure
-                wish = retry_after(headers)
-            pause = self._retrying.pause(attempt, wish)
-            if pause is None:
+                asked = retry_after(headers)
+            delay = self._retry.delay(attempt, asked)
+            if delay is None:
                 raise failure
-            await self._sleep(pause)
+            await self._sleep(delay)
 
     async def _once(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
         async with self._open().request(
@@ -116,9 +115,9 @@ class Transport:
                 "Authorization": f"Bearer {self._token.get_secret_value()}",
             },
             timeout=aiohttp.ClientTimeout(
-                total=request.wait + ANSWER_SECONDS, connect=CONNECT_SECONDS
+                total=request.wait + RESPONSE_SECONDS, connect=CONNECT_SECONDS
             ),
-            # A redirect would carry the token to wherever it points.
+            # A redirect would send the token to another server.
             allow_redirects=False,
         ) as response:
             return response.status, response.headers, await response.read()
@@ -131,7 +130,7 @@ class Transport:
 
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer came in time"
+        return "no response within the time limit"
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
         return os.strerror(number).lower() if number else "the connection failed"
@@ -142,22 +141,22 @@ def _parsed(status: int, raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except ValueError as error:
-        raise Problem(
-            status=status, title="Unreadable answer", fix=_CANNOT_READ, code="unexpected_answer"
+        raise GatewayProblem(
+            status=status, title="Unreadable response", fix=_CANNOT_READ, code="unexpected_answer"
         ) from error
 
 
-def _problem(status: int, raw: bytes) -> Problem:
+def _problem(status: int, raw: bytes) -> GatewayProblem:
     try:
         members = json.loads(raw)
     except ValueError:
         members = None
     if not isinstance(members, dict) or "title" not in members:
-        return Problem(
+        return GatewayProblem(
             status=status,
-            title=f"The server answered {status}",
+            title=f"The server responded with status {status}",
             fix=_CANNOT_READ,
             code="unexpected_answer",
         )
     texts = {name: str(members.get(name) or "") for name in ("title", "detail", "fix", "code")}
-    return Problem(status=status, **texts)
+    return GatewayProblem(status=status, **texts)

@@ -10,8 +10,8 @@ from typing import Any
 
 from busbar.backends.port import Backend, Call, Result
 from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.expressions import resolve, resolve_outputs, truthy
 from busbar.kernel.resource import ResourceId
-from busbar.kernel.template import resolve, resolve_outputs, truthy
 from busbar.messages.plan import PlanStep
 from busbar.policy.adapters import load_promises
 

@@ -103,7 +103,7 @@ def test_illegal_and_reserved_names_are_refused(name: object) -> None:
     ],
 )
 def test_a_wrong_input_is_named(field: str, value: object) -> None:
-    with pytest.raises(InvalidInputs, match=f"^{field}: .*Correct the inputs") as refused:
+    with pytest.raises(InvalidInputs, match=f"^/{field} .*Correct the inputs") as refused:
         read_inputs({**GOOD, field: value})
     assert refused.value.fields == (field,)
 

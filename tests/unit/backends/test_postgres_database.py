@@ -27,8 +27,8 @@ from busbar.backends.postgres.mark import Mark, fingerprint_of, is_mark, owner_d
 from busbar.backends.postgres.scram import verifier
 from busbar.backends.postgres.session import read_cluster
 from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.expressions import resolve
 from busbar.kernel.resource import SLUG
-from busbar.kernel.template import resolve
 from busbar.policy.adapters import load_promises
 from busbar.testing import make_environment
 

@@ -7,8 +7,15 @@ import pytest
 from busbar.cli.shared import connect
 from busbar.runtime.core.settings import load_settings
 from busbar.runtime.secrets import Secret, secrets_of
-from busbar.sdk import Retrying
-from unit.sdk.fake_gateway import FakeGateway, operation, problem, resource
+from busbar.sdk import RetryPolicy
+from unit.sdk.fake_gateway import (
+    FakeGateway,
+    dead_letter,
+    fact,
+    operation,
+    problem,
+    resource,
+)
 from unit.sdk.running import Run
 
 RESOURCE = "payments/dev/event-stream/orders"
@@ -27,7 +34,7 @@ DOCUMENT = json.dumps(
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
-        monkeypatch.setattr(connect, name, Retrying(attempts=1))
+        monkeypatch.setattr(connect, name, RetryPolicy(attempts=1))
 
 
 def test_applying_shows_the_outcome(busbar: Run, gateway: FakeGateway) -> None:
@@ -171,10 +178,9 @@ def test_asking_for_nonsense_is_a_usage_error(busbar: Run) -> None:
 
 
 def test_watching_prints_facts_of_one_team(busbar: Run, gateway: FakeGateway) -> None:
-    known = {"type": "busbar.resource.step-failed.v1", "time": "2026-01-31T12:00:00Z"}
     gateway.facts = [
-        {**known, "cursor": 1, "id": "a", "resource": RESOURCE, "data": {"step": "topic"}},
-        {**known, "cursor": 2, "id": "b", "resource": "other/dev/event-stream/x", "data": {}},
+        fact(1, id="a", resource=RESOURCE, data={"step": "topic"}),
+        fact(2, id="b", resource="other/dev/event-stream/x"),
     ]
     result = busbar("watch", "--no-follow", "--team", "payments")
     assert "step topic" in result.stdout
@@ -206,15 +212,8 @@ def test_state_asks_for_a_point_in_time(busbar: Run, gateway: FakeGateway) -> No
 
 
 def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
     record = {"key": "k", "headers": [["ce_id", "1"]], "value": "\x1b[31m[bold]{"}
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "record": record}]
+    gateway.dead_letters = [dead_letter("l-1", record=record)]
     assert "bad_json" in busbar("dead-letters", "list").stdout
     shown = busbar("dead-letters", "show", "l-1").stdout
     assert "ce_id: 1" in shown
@@ -223,8 +222,7 @@ def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) ->
 
 
 def stored_dead_letter(gateway: FakeGateway) -> None:
-    record = {"service": "policy", "topic": "t", "partition": 0, "offset": 4}
-    gateway.dead_letters = [{**record, "dead_letter": "l-1", "reason": "bad_json"}]
+    gateway.dead_letters = [dead_letter("l-1")]
 
 
 @pytest.mark.parametrize("command", ["redrive", "discard"])

@@ -10,7 +10,6 @@ import pytest
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-import busbar as package
 from busbar.cli.app import app
 from busbar.cli.commands import get as get_command
 from busbar.cli.lazy import COMMANDS, load
@@ -19,11 +18,12 @@ from busbar.cli.shared.exits import MEANINGS, ExitCode
 from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.token import ensure_token, read_token
-from busbar.sdk import Retrying
+from busbar.runtime.core.version import VERSION
+from busbar.sdk import RetryPolicy
 from unit.sdk.fake_gateway import FakeGateway, problem
 from unit.sdk.running import Run
 
-DOCS = Path(package.__file__).parents[2] / "docs" / "how-to" / "use-the-cli.md"
+DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "use-the-cli.md"
 
 
 def leaves() -> list[tuple[str, ...]]:
@@ -40,7 +40,7 @@ def leaves() -> list[tuple[str, ...]]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_SHORT_RETRY", "_STEADY_RETRY"):
-        monkeypatch.setattr(connect, name, Retrying(attempts=1))
+        monkeypatch.setattr(connect, name, RetryPolicy(attempts=1))
 
 
 @pytest.mark.parametrize("path", leaves(), ids=" ".join)
@@ -92,7 +92,7 @@ def test_python_dash_m_busbar_is_the_command() -> None:
         timeout=30,
         check=True,
     )
-    assert ran.stdout.startswith(f"busbar {package.__version__}")
+    assert ran.stdout.startswith(f"busbar {VERSION}")
 
 
 @pytest.mark.parametrize(

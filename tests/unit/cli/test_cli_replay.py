@@ -5,7 +5,7 @@ import pytest
 
 from busbar.cli.replay import compare
 from busbar.kernel.ids import operation_id
-from busbar.messages.base import Fact, Message
+from busbar.messages.base import Fact
 from busbar.messages.policy import IntentAllowed, IntentConflicted
 from busbar.messages.resource import ResourceProvisioned, ResourceQueued
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
@@ -38,13 +38,9 @@ class RecordedFacts:
         if live:
             self.show(model.model_validate(data), time)
 
-    def show(self, fact: Message, time: str) -> None:
-        operation = evolve_operation(
-            self._operations.get(str(getattr(fact, "operation", ""))), fact, time=time
-        )
-        resource = evolve_resource(
-            self._resources.get(str(getattr(fact, "resource", ""))), fact, time=time
-        )
+    def show(self, fact: Fact, time: str) -> None:
+        operation = evolve_operation(self._operations.get(fact.operation_id or ""), fact, time=time)
+        resource = evolve_resource(self._resources.get(fact.resource_id or ""), fact, time=time)
         if operation is not None:
             self._operations[operation.id] = operation
         if resource is not None:

@@ -1,12 +1,13 @@
 """What the demo counts."""
 
 import pytest
+from busbar.sdk.answers import AuditRecord
 
 from busbar.cli.demo.acts import _facts_of, _only_fact
 from busbar.cli.demo.stage import ActFailed, _describe
+from busbar.messages.http import AuditRecord
 from busbar.messages.narrative import narrate
 from busbar.messages.resource import ResourceDeleted
-from busbar.sdk.answers import AuditRecord
 
 
 def record(offset: int, id_: str, type_: str = "t") -> AuditRecord:

@@ -54,8 +54,8 @@ async def test_a_method_that_is_not_possible_is_answered_with_those_that_are(api
 
 async def test_a_bad_parameter_is_named(api: Api) -> None:
     problem = (await api.get("/v1/operations?limit=0&status=sleeping")).problem()
-    assert "query.limit" in problem["detail"]
-    assert "query.status" in problem["detail"]
+    assert "/query/limit" in problem["detail"]
+    assert "/query/status" in problem["detail"]
 
 
 async def test_a_failure_of_our_own_tells_strangers_nothing(

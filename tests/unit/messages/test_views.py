@@ -235,3 +235,11 @@ def test_every_fact_of_the_catalogue_can_be_folded(model: type[Fact]) -> None:
         after = evolve_operation(view, item, time="t")
         assert after is None or OperationView.model_validate(after.model_dump()) == after
     evolve_resource(None, item, time="t")
+
+
+@pytest.mark.parametrize("model", FACTS, ids=lambda model: str(model.TYPE))
+def test_a_fact_names_the_operation_and_the_resource_of_its_data(model: type[Fact]) -> None:
+    for example in model.EXAMPLES:
+        fact = model.model_validate(example)
+        assert fact.operation_id == example.get("operation")
+        assert fact.resource_id == example.get("resource")

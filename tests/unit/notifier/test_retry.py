@@ -1,7 +1,6 @@
 """The decision after an attempt: success, a retry, or giving up."""
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -16,7 +15,6 @@ from busbar.notifier.domain import (
     RetryLater,
     RetryPolicy,
     next_attempt,
-    retry_after_seconds,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -106,41 +104,6 @@ def test_a_retry_after_of_another_status_is_not_looked_at(status: int) -> None:
 def test_a_retry_after_is_honoured_for_an_hour_at_the_most(asked: str) -> None:
     assert after(1, status=503, retry_after=asked) == RetryLater(3600)
     assert after(6, status=503, retry_after=asked) == RetryLater(10_800)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("0", 0),
-        (" 120 ", 120),
-        ("Sun, 01 Mar 2026 12:05:00 GMT", 300),
-        ("Sunday, 01-Mar-26 12:05:00 GMT", 300),
-        ("Sun Mar  1 12:05:00 2026", 300),
-        ("Sun, 01 Mar 2026 11:00:00 GMT", 0),
-        ("", None),
-        ("-5", None),
-        ("1.5", None),
-        ("\N{ARABIC-INDIC DIGIT FIVE}", None),
-        ("soon", None),
-        ("Sun, 01 Mar 99999 12:05:00 GMT", None),
-    ],
-)
-def test_a_retry_after_is_read_in_every_form_of_rfc_9110(
-    header: str, seconds: float | None
-) -> None:
-    assert retry_after_seconds(header, now=NOW) == seconds
-
-
-@given(seconds=st.integers(0, 10**8))
-def test_a_retry_after_reads_the_same_as_seconds_and_as_a_date(seconds: int) -> None:
-    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
-    assert retry_after_seconds(date, now=NOW) == retry_after_seconds(str(seconds), now=NOW)
-
-
-@given(header=st.text())
-def test_no_retry_after_is_negative_or_crashes(header: str) -> None:
-    seconds = retry_after_seconds(header, now=NOW)
-    assert seconds is None or seconds >= 0
 
 
 @given(attempt=st.integers(1, 8), jitter=jitters)

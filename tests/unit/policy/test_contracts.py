@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from busbar.kernel.template import Template, resolve_outputs, truthy
+from busbar.kernel.expressions import Template, resolve_outputs, truthy
 from busbar.messages.policy import IntentAllowed
 from busbar.policy.domain import (
     Promises,

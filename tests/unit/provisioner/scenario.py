@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from busbar.backends.port import Observation, Outcome, Presence
+from busbar.kernel.expressions import TemplateError
 from busbar.kernel.ids import operation_id
-from busbar.kernel.template import TemplateError
 from busbar.messages.base import IntentRef, Message, OperationFact
 from busbar.messages.plan import Action, Plan, PlanStep, PromiseRef
 from busbar.messages.policy import IntentAllowed

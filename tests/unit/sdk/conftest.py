@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from busbar.sdk import Client, Retrying
+from busbar.sdk import Client, RetryPolicy
 from unit.sdk.fake_gateway import TOKEN, FakeGateway
 
 
@@ -35,6 +35,6 @@ async def client(gateway: FakeGateway, pauses: list[float]) -> AsyncIterator[Cli
         await asyncio.sleep(0)
 
     async with Client(
-        gateway.url, SecretStr(TOKEN), retrying=Retrying(attempts=4), sleep=sleep
+        gateway.url, SecretStr(TOKEN), retry=RetryPolicy(attempts=4), sleep=sleep
     ) as made:
         yield made

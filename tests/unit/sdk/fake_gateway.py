@@ -19,6 +19,7 @@ from busbar.messages.envelope import Envelope, Unreadable
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - of a gateway that lives as long as a test
 PAGE = 2
+TIME = "2026-01-31T12:00:00Z"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JsonObject = dict[str, Any]
@@ -43,6 +44,26 @@ def operation(id_: str, status: str = "succeeded", **more: Any) -> JsonObject:
 def resource(id_: str, status: str = "ready", **more: Any) -> JsonObject:
     """The view of a resource."""
     return {"id": id_, "status": status, "generation": 1, **more}
+
+
+def fact(cursor: int, **more: Any) -> JsonObject:
+    """A fact as the gateway lists it."""
+    about = {"id": f"fact-{cursor}", "type": "busbar.resource.stuck.v1", "time": TIME}
+    where = {"source": "/busbar/provisioner", "topic": "busbar.facts.resource"}
+    what: JsonObject = {
+        "resource": "payments/dev/event-stream/orders",
+        "operation": None,
+        "data": {},
+    }
+    return {**about, **where, **what, "cursor": cursor, **more}
+
+
+def dead_letter(id_: str, **more: Any) -> JsonObject:
+    """A dead letter with its record, as the gateway shows it."""
+    where = {"service": "policy", "topic": "t", "partition": 0, "offset": 4}
+    why = {"reason": "bad_json", "detail": "", "intent": None, "size": 3, "time": TIME}
+    record: JsonObject = {"key": None, "headers": [], "value": "{"}
+    return {"dead_letter": id_, **where, **why, "redriven": [], "record": record, **more}
 
 
 @dataclass

@@ -8,15 +8,19 @@ from pydantic import SecretStr
 
 from busbar.kernel.ids import operation_id
 from busbar.messages.envelope import Envelope
-from busbar.sdk import Client, InvalidIntent, Problem, Retrying, StillRunning, Unreachable
+from busbar.sdk import Client, GatewayProblem, InvalidIntent, RetryPolicy, StillRunning, Unreachable
 from busbar.sdk.retry import retry_after
-from unit.sdk.fake_gateway import TOKEN, FakeGateway, operation, problem, resource
+from unit.sdk.fake_gateway import (
+    TOKEN,
+    FakeGateway,
+    dead_letter,
+    fact,
+    operation,
+    problem,
+    resource,
+)
 
 RESOURCE = "payments/dev/event-stream/orders"
-
-
-def fact(number: int, **more: object) -> dict[str, object]:
-    return {"cursor": number, "id": str(number), "type": "busbar.resource.queued.v1", **more}
 
 
 def busy(**headers: str) -> web.Response:
@@ -53,7 +57,7 @@ async def test_the_same_id_with_another_body_is_a_problem_that_says_what_to_do(
     client: Client,
 ) -> None:
     await client.apply(RESOURCE, {"partitions": 3}, event_id="one")
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(GatewayProblem) as caught:
         await client.apply(RESOURCE, {"partitions": 4}, event_id="one")
     assert (caught.value.status, caught.value.code) == (409, "conflict")
     assert caught.value.fix == "use a new id"
@@ -100,13 +104,13 @@ async def test_retrying_ends_with_the_last_problem(
     client: Client, gateway: FakeGateway, pauses: list[float]
 ) -> None:
     gateway.failures = [busy() for _ in range(4)]
-    with pytest.raises(Problem, match="audit is starting"):
+    with pytest.raises(GatewayProblem, match="audit is starting"):
         await client.resource(RESOURCE)
     assert len(pauses) == 3
 
 
 async def test_a_refusal_is_not_tried_again(client: Client, gateway: FakeGateway) -> None:
-    with pytest.raises(Problem, match="there is no resource") as caught:
+    with pytest.raises(GatewayProblem, match="there is no resource") as caught:
         await client.resource("payments/dev/event-stream/none")
     assert caught.value.status == 404
     assert len(gateway.requests) == 1
@@ -114,7 +118,7 @@ async def test_a_refusal_is_not_tried_again(client: Client, gateway: FakeGateway
 
 async def test_nobody_listening_is_unreachable_with_a_fix() -> None:
     async with Client(
-        "http://127.0.0.1:9", SecretStr(TOKEN), retrying=Retrying(attempts=1)
+        "http://127.0.0.1:9", SecretStr(TOKEN), retry=RetryPolicy(attempts=1)
     ) as client:
         with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9") as caught:
             await client.ready()
@@ -123,14 +127,14 @@ async def test_nobody_listening_is_unreachable_with_a_fix() -> None:
 
 @pytest.mark.parametrize("url", ["no-url", "http://[", "ftp://127.0.0.1:9"])
 async def test_a_url_that_is_none_is_unreachable_too(url: str) -> None:
-    async with Client(url, SecretStr(TOKEN), retrying=Retrying(attempts=1)) as client:
+    async with Client(url, SecretStr(TOKEN), retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(Unreachable):
             await client.ready()
 
 
 async def test_a_wrong_token_is_a_problem_and_never_shown(gateway: FakeGateway) -> None:
     async with Client(gateway.url, SecretStr("wrong-token")) as client:
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(GatewayProblem) as caught:
             await client.resource(RESOURCE)
     assert caught.value.status == 401
     assert "wrong-token" not in repr(caught.value) + repr(vars(client))
@@ -144,7 +148,7 @@ async def test_an_answer_of_something_else_is_named_as_such(
 ) -> None:
     for status in (200, 500):
         gateway.failures = [web.Response(body=body, status=status, content_type=content_type)]
-        with pytest.raises(Problem) as caught:
+        with pytest.raises(GatewayProblem) as caught:
             await client.resource(RESOURCE)
         assert caught.value.code == "unexpected_answer"
 
@@ -153,7 +157,7 @@ async def test_a_redirect_is_not_followed_with_the_token(
     client: Client, gateway: FakeGateway
 ) -> None:
     gateway.failures = [web.Response(status=302, headers={"Location": f"{gateway.url}/readyz"})]
-    with pytest.raises(Problem):
+    with pytest.raises(GatewayProblem):
         await client.resource(RESOURCE)
     assert len(gateway.requests) == 1
 
@@ -291,17 +295,10 @@ async def test_why_asks_about_resources_and_operations(
 async def test_dead_letters_are_listed_shown_and_redriven(
     client: Client, gateway: FakeGateway
 ) -> None:
-    dead_letter = {
-        "dead_letter": "l-1",
-        "service": "policy",
-        "topic": "t",
-        "partition": 0,
-        "offset": 4,
-    }
-    gateway.dead_letters = [{**dead_letter, "reason": "bad_json", "record": {"value": "{"}}]
+    gateway.dead_letters = [dead_letter("l-1")]
     (listed,) = [one async for one in client.dead_letters(service="policy")]
     assert listed.reason == "bad_json"
-    assert (await client.dead_letter("l-1")).record == {"value": "{"}
+    assert (await client.dead_letter("l-1")).record.value == "{"
     await client.redrive("l-1", service="policy")
     assert gateway.published[0].data == {"service": "policy", "dead_letter": "l-1"}
 
@@ -323,8 +320,8 @@ def test_a_date_in_retry_after_is_measured_against_the_servers_own_clock() -> No
     assert retry_after({}) is None
 
 
-def test_pauses_double_up_to_the_ceiling_and_then_end() -> None:
-    retrying = Retrying(attempts=6, first=1, ceiling=4)
-    assert [retrying.pause(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
-    assert retrying.pause(1, 1000) == 30
-    assert json.dumps(retrying.pause(1, -5)) == "0.0"
+def test_delays_double_up_to_the_longest_and_then_end() -> None:
+    policy = RetryPolicy(attempts=6, first=1, longest=4)
+    assert [policy.delay(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
+    assert policy.delay(1, 1000) == 30
+    assert json.dumps(policy.delay(1, -5)) == "0.0"

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from busbar.messages import topics
-from busbar.messages.base import Message
+from busbar.messages.base import Fact
 from busbar.messages.catalogue import BY_TYPE, belongs
 
 
@@ -40,16 +40,16 @@ class AuditRecord:
         """True if its topic is one for intents, which every producer may write to."""
         return self.topic in topics.INTENTS
 
-    def fact(self) -> Message | None:
+    def fact(self) -> Fact | None:
         """Return the fact in this record, or None if it holds none.
 
         A fact counts only on its own topic, where only services publish, and only if it fits its
         schema: one record that does not fit must not hide all the others.
         """
         model = BY_TYPE.get(self.type)
-        if model is None or not self.readable:
+        if model is None or not issubclass(model, Fact) or not self.readable:
             return None
-        if self.is_intent or not belongs(model, self.topic):
+        if not belongs(model, self.topic):
             return None
         try:
             return model.model_validate(self.data)

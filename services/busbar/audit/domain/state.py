@@ -27,10 +27,10 @@ def states(
         if late or record.topic != topics.FACTS_RESOURCE or (record.source, record.id) in seen:
             continue
         fact = record.fact()
-        if fact is None:
+        if fact is None or fact.resource_id is None:
             continue
         seen.add((record.source, record.id))
-        resource = str(getattr(fact, "resource", ""))
+        resource = fact.resource_id
         view = evolve_resource(views.get(resource), fact, time=record.time or "")
         if view is not None:
             views[resource] = view

@@ -14,7 +14,7 @@ from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import Output, OutputOption, errors, plain
 from busbar.messages.envelope import Envelope
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Accepted, Client
+from busbar.sdk import Client, Receipt
 
 EXAMPLES = (
     "busbar apply -f orders.yaml",
@@ -55,7 +55,7 @@ def command(
     events = events_of(documents, source=source, event_id=event_id, time=now)
 
     async def body(client: Client) -> ExitCode:
-        accepted: list[Accepted] = []
+        accepted: list[Receipt] = []
         for event in events:
             try:
                 accepted.append(await client.publish(event))
@@ -70,7 +70,7 @@ def command(
     raise typer.Exit(call(options_of(context), body, source=source))
 
 
-def _report_partial(accepted: list[Accepted], events: list[Envelope]) -> None:
+def _report_partial(accepted: list[Receipt], events: list[Envelope]) -> None:
     """List what was published before the error that follows."""
     for one in accepted:
         errors().print(f"published before the error: operation {plain(one.operation)}")

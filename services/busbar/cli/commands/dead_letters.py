@@ -1,7 +1,7 @@
 """``busbar dead-letters``."""
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import typer
 
@@ -18,7 +18,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
-from busbar.sdk import Accepted, Client, DeadLetter
+from busbar.sdk import Client, DeadLetter, Receipt
 
 EXAMPLES = ("busbar dead-letters list --service policy",)
 
@@ -87,11 +87,11 @@ def show(
         print_json(found)
         return
     print_fields(found.model_dump(exclude={"record"}))
-    out, record = console(), found.record or {}
-    out.print(f"key     {plain(record.get('key'))}")
-    for name, value in record.get("headers", []):
+    out, record = console(), found.record
+    out.print(f"key     {plain(record.key)}")
+    for name, value in record.headers:
         out.print(f"header  {plain(name)}: {plain(value)}")
-    out.print(f"value   {plain(record.get('value'))}")
+    out.print(f"value   {plain(record.value)}")
 
 
 @app.command(
@@ -133,7 +133,7 @@ def discard(
 class _Send(Protocol):
     def __call__(
         self, client: Client, /, dead_letter: str, *, service: str
-    ) -> Awaitable[Accepted]: ...
+    ) -> Awaitable[Receipt]: ...
 
 
 def _request(
@@ -156,11 +156,6 @@ def _request(
     raise typer.Exit(call(options_of(context), body))
 
 
-def _last(dead_letter: DeadLetter) -> dict[str, Any]:
-    last = dead_letter.redriven[-1] if dead_letter.redriven else {}
-    return last if isinstance(last, dict) else {"outcome": last}
-
-
 _FINISHED = frozenset({"handled", "discarded", "recovered"})
 
 
@@ -174,4 +169,4 @@ def _state(dead_letter: DeadLetter) -> str:
 
 
 def _outcome(dead_letter: DeadLetter) -> str:
-    return str(_last(dead_letter).get("outcome", ""))
+    return dead_letter.redriven[-1].outcome if dead_letter.redriven else ""

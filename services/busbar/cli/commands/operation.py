@@ -9,7 +9,7 @@ from busbar.cli.shared.exits import ExitCode, of_operation
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
-from busbar.sdk import Accepted, Client
+from busbar.sdk import Client, Receipt
 
 EXAMPLES = ("busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",)
 
@@ -29,7 +29,7 @@ def command(
 
     async def body(client: Client) -> ExitCode:
         if wait:
-            accepted = [Accepted(operation=operation)]
+            accepted = [Receipt(operation=operation, resource=None)]
             return await follow_all(client, accepted, within=timeout, output=output)
         view = await client.operation(operation)
         if output is Output.JSON:

@@ -4,8 +4,8 @@ import platform
 
 import typer
 
-import busbar
 from busbar.cli.shared.output import Output, OutputOption, print_json
+from busbar.runtime.core.version import VERSION
 
 EXAMPLES = ("busbar version",)
 
@@ -13,6 +13,6 @@ EXAMPLES = ("busbar version",)
 def command(output: OutputOption = Output.TABLE) -> None:
     """Show the version."""
     if output is Output.JSON:
-        print_json({"busbar": busbar.__version__, "python": platform.python_version()})
+        print_json({"busbar": VERSION, "python": platform.python_version()})
         return
-    typer.echo(f"busbar {busbar.__version__} (Python {platform.python_version()})")
+    typer.echo(f"busbar {VERSION} (Python {platform.python_version()})")

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from busbar.cli.demo.clients import BrokerReader, PlainProducer
 from busbar.cli.demo.stage import ActFailed, Stage, require
 from busbar.kernel.ids import operation_text
-from busbar.sdk.answers import AuditRecord
+from busbar.messages.http import AuditRecord
 
 APPLY = "busbar.resource.apply.v1"
 ENVIRONMENT = "dev"

@@ -9,10 +9,10 @@ from busbar.cli.demo.acts import Scene
 from busbar.cli.demo.stage import require
 from busbar.cli.replay.compare import Replay
 from busbar.cli.replay.scratch import ScratchState
+from busbar.messages.http import Sentence
 from busbar.messages.topics import FACTS_NOTIFICATION, INTENTS_RESOURCE
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
-from busbar.sdk.answers import Sentence
 
 
 async def act_6(scene: Scene) -> None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from busbar.cli.demo.clients import Receiver
 from busbar.messages.base import Intent, Message
 from busbar.messages.catalogue import BY_TYPE
+from busbar.messages.http import AuditRecord
 from busbar.messages.narrative import narrate, undescribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -25,7 +26,6 @@ from busbar.messages.resource import (
     StepUndone,
 )
 from busbar.sdk import Client
-from busbar.sdk.answers import AuditRecord
 
 Found = TypeVar("Found")
 

@@ -7,7 +7,7 @@ from typing import Any
 from busbar.cli.replay.scratch import Counts, Item, Kind, ScratchState
 from busbar.kernel.canonical import digest
 from busbar.messages.views import OperationView, ResourceView
-from busbar.sdk import Client, Problem
+from busbar.sdk import Client, GatewayProblem
 
 MAX_CHECKS = 3
 """How often an item is compared again before it counts as different."""
@@ -118,7 +118,7 @@ class Replay:
                 view = await self._client.resource(id_)
             else:
                 view = await self._client.operation(id_)
-        except Problem as problem:
+        except GatewayProblem as problem:
             if problem.status == _NOT_FOUND:
                 return None
             raise

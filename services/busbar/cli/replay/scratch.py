@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from busbar.kernel.clock import format_time, parse_time
-from busbar.messages.base import Fact, Message
+from busbar.messages.base import Fact
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.topics import FACTS_RESOURCE
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
@@ -90,11 +90,11 @@ class ScratchState:
                 after = page[-1].rank
 
 
-async def _fold(record: AuditRecord, fact: Message, tx: Transaction) -> None:
+async def _fold(record: AuditRecord, fact: Fact, tx: Transaction) -> None:
     time = format_time(parse_time(record.time)) if record.time else ""
-    operation, resource = getattr(fact, "operation", None), getattr(fact, "resource", None)
+    operation, resource = fact.operation_id, fact.resource_id
     if operation is not None:
-        known = await tx.documents.get("operation", str(operation))
+        known = await tx.documents.get("operation", operation)
         before = OperationView.model_validate(known) if known else None
         await _save(tx, "operation", evolve_operation(before, fact, time=time))
     if resource is not None and record.topic == FACTS_RESOURCE:

@@ -9,17 +9,17 @@ from urllib.parse import quote
 from busbar.cli.local.home import running_pid
 from busbar.cli.shared.options import Options
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Client, Retrying
+from busbar.sdk import Client, RetryPolicy
 
 Result = TypeVar("Result")
 
-_SHORT_RETRY = Retrying(attempts=3)
+_SHORT_RETRY = RetryPolicy(attempts=3)
 """For a gateway that is not supervised: less than a second."""
 
-_STEADY_RETRY = Retrying(attempts=6)
+_STEADY_RETRY = RetryPolicy(attempts=6)
 """For a gateway that `busbar up` restarts when it dies: six seconds."""
 
-_LONG_RETRY = Retrying(attempts=30)
+_LONG_RETRY = RetryPolicy(attempts=30)
 """For commands that follow the platform: two minutes."""
 
 
@@ -54,7 +54,7 @@ def call(
             token,
             source=source or default_source(),
             now=SystemClock().now,
-            retrying=retrying,
+            retry=retrying,
         ) as client:
             return await body(client)
 

@@ -45,14 +45,14 @@ def show(problem: str, fix: str) -> None:
 
 
 def _explain(error: BusbarError) -> tuple[str, str, ExitCode]:
-    from busbar.sdk import InvalidIntent, Problem, StillRunning, Unreachable  # noqa: PLC0415 - slow
+    from busbar.sdk import GatewayProblem, InvalidIntent, StillRunning, Unreachable  # noqa: PLC0415 - slow
 
     match error:
         case CommandError():
             return str(error), error.fix, error.code
         case ConfigurationError():
             return error.problem, error.fix, ExitCode.CONFIGURATION
-        case Problem():
+        case GatewayProblem():
             fix = error.fix or (_TOKEN_FIX if error.status == _UNAUTHORIZED else "")
             return str(error), fix, _exit_code(error.status)
         case Unreachable():

@@ -15,11 +15,11 @@ from busbar.cli.shared.output import (
     print_operation,
 )
 from busbar.messages.views import OperationView
-from busbar.sdk import Accepted, Client, StillRunning
+from busbar.sdk import Client, Receipt, StillRunning
 
 
 async def follow_all(
-    client: Client, accepted: Sequence[Accepted], *, within: float, output: Output
+    client: Client, accepted: Sequence[Receipt], *, within: float, output: Output
 ) -> ExitCode:
     """Wait up to ``within`` seconds for all operations, print them, return the highest code."""
     views = await asyncio.gather(
@@ -34,7 +34,7 @@ async def follow_all(
 
 
 async def _follow(
-    client: Client, accepted: Accepted, *, within: float, output: Output
+    client: Client, accepted: Receipt, *, within: float, output: Output
 ) -> OperationView:
     progress = errors()
     name = plain(accepted.resource or accepted.operation)
@@ -52,7 +52,7 @@ async def _follow(
     return view
 
 
-def print_accepted(accepted: Sequence[Accepted], output: Output) -> None:
+def print_accepted(accepted: Sequence[Receipt], output: Output) -> None:
     """Print the operations that were accepted, without waiting for them."""
     if output is Output.JSON:
         print_json(accepted[0] if len(accepted) == 1 else list(accepted))

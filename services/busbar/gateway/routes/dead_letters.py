@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from busbar.gateway.answers import DeadLetterPage, DecryptedDeadLetter
 from busbar.gateway.routes.dependencies import Read, Use
 from busbar.gateway.routes.parameters import After, Limit
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages.http import DeadLetterPage, DecryptedDeadLetter
 from busbar.runtime.consume.dead_letters import unpack
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.http.problems import ProblemError

@@ -10,7 +10,6 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from busbar.gateway.answers import Accepted
 from busbar.gateway.domain import IntentRefused
 from busbar.gateway.handlers import accept_intent
 from busbar.gateway.routes.auth import Principal
@@ -20,6 +19,7 @@ from busbar.gateway.routes.problems import problems
 from busbar.messages.codec import http as codec
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.http import Accepted
 from busbar.runtime.http.problems import ProblemError
 
 RETRY_AFTER_SECONDS: Final = "5"
@@ -87,8 +87,8 @@ async def post_event(request: Request, principal: Principal, use: Use) -> JSONRe
     headers = {"Location": location, "Operation-Location": location}
     if result.replayed:
         headers["Idempotent-Replayed"] = "true"
-    body = {"operation": result.operation, "resource": result.resource, "status": "received"}
-    return JSONResponse(body, status_code=HTTPStatus.ACCEPTED, headers=headers)
+    accepted = Accepted(operation=result.operation, resource=result.resource)
+    return JSONResponse(accepted.model_dump(), status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
 async def read_event(request: Request) -> Envelope:

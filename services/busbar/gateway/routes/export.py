@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import busbar
 from busbar.gateway.routes.application import create_app
+from busbar.runtime.core.version import VERSION
 
 PATH: Final = Path("contracts") / "openapi.json"
 
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of the gateway."""
-    return create_app(version=busbar.__version__).openapi()
+    return create_app(version=VERSION).openapi()
 
 
 def text() -> str:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from busbar.gateway.answers import FactPage
 from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import ByOperation, ByResource, Limit, Wait
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems
+from busbar.messages.http import FactPage
 from busbar.runtime.http.problems import ProblemError
 
 router = APIRouter(prefix="/v1/facts", tags=["facts"])

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from busbar.gateway.answers import Problem
 from busbar.gateway.routes.problems import REF
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.kafka import MAX_BYTES
+from busbar.messages.http import Problem
 from busbar.messages.resource import ApplyResource
 
 _STRUCTURED: Final = "application/cloudevents+json"

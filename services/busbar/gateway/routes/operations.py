@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from busbar.gateway.answers import OperationPage
 from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, ByResource, Limit, Wait
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.messages.http import OperationPage
 from busbar.messages.views import OperationStatus, OperationView
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])

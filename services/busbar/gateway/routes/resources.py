@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from busbar.gateway.answers import ResourcePage
 from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, Limit
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.kernel.resource import SLUG
+from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
 
 router = APIRouter(prefix="/v1/resources", tags=["resources"])

@@ -21,7 +21,7 @@ MAX_NAME_CHARS = 20
 MAX_VALUE_BYTES = 4096
 _MAX_BYTES = {"id": 1024, "source": 1024, "type": 255}
 SHORT = min(_MAX_BYTES.values())
-"""No longer than any attribute may be, where a character is a byte."""
+"""A length in ASCII characters that every attribute may have."""
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _ALL_REQUIRED = frozenset(_REQUIRED)
@@ -42,7 +42,7 @@ _TIME = re.compile(
 _USUAL_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
 )
-"""What is written here: of all that :data:`_TIME` takes, with nothing left to ask about it."""
+"""The form that is written here: it needs no further checks."""
 _JSON_TYPE = re.compile(
     r"(?:application/json|[\w!#$&^.+-]+/[\w!#$&^.+-]+\+json)"
     r'[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8"))?',
@@ -51,7 +51,7 @@ _JSON_TYPE = re.compile(
 
 
 def check_text(name: str, value: object) -> str:
-    """``value``, once it is known to be text that the attribute ``name`` may hold.
+    """Return ``value`` if it is text that the attribute ``name`` may hold.
 
     Raises:
         Unreadable: ``bad_attribute``.
@@ -74,7 +74,7 @@ def check_text(name: str, value: object) -> str:
     return value
 
 
-@lru_cache(maxsize=1024)  # what is refused is not remembered, so nothing long is
+@lru_cache(maxsize=1024)  # errors are not cached, and valid names are short
 def check_name(name: str) -> None:
     """Refuse ``name`` unless it names an attribute of CloudEvents 1.0, or can name an extension.
 
@@ -107,7 +107,7 @@ def check_data_type(content_type: str | None) -> None:
 
 
 def read_time(value: str) -> datetime:
-    """The RFC 3339 timestamp ``value`` in UTC; digits finer than microseconds are cut off.
+    """Return the RFC 3339 timestamp ``value`` in UTC, truncated to microseconds.
 
     Raises:
         Unreadable: ``bad_time``.
@@ -118,7 +118,7 @@ def read_time(value: str) -> datetime:
     try:
         return datetime.fromisoformat(value).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise _bad_time("is no date of the calendar, years 0001 to 9999") from error
+        raise _bad_time("is not a calendar date of the years 0001 to 9999") from error
 
 
 def _check_time(value: str) -> None:
@@ -138,9 +138,9 @@ def _bad_time(why: str) -> Unreadable:
 def envelope_of(
     attributes: dict[str, str], *, data: Any = None, body: bytes = b"", key: str | None = None
 ) -> Envelope:
-    """The event with these ``attributes``, whose names and texts are checked already.
+    """Return the event with these ``attributes``, whose names and texts were checked before.
 
-    The extensions of them are left behind, and are the event's own from then on.
+    The event takes ownership of the dictionary, which then holds the extensions only.
     ``datacontenttype`` is not among them: data is JSON (:func:`check_data_type`).
 
     Raises:
@@ -165,7 +165,7 @@ def envelope_of(
 
 
 def _check(attributes: dict[str, str]) -> None:
-    """Everything but the time, which is checked by being read."""
+    """Check everything but the time, which :func:`read_time` checks."""
     _check_present(attributes)
     _check_uri(attributes, "source")
     _check_uri(attributes, "dataschema")
@@ -203,29 +203,29 @@ def _check_present(attributes: dict[str, str]) -> None:
 def _check_uri(attributes: dict[str, str], name: str) -> None:
     value = attributes.get(name)
     if value is None or (value.isprintable() and " " not in value):
-        return  # no white space but the blank is printable
+        return  # the space is the only printable white space
     if _SPACE.search(value):
         raise Unreadable(
             "bad_attribute",
-            f"The attribute {shown(name)} is no URI: write its white space as %20.",
+            f"The attribute {shown(name)} is not a URI: write its white space as %20.",
         )
 
 
 def attributes_of(envelope: Envelope) -> dict[str, str]:
-    """The attributes of ``envelope`` as text, the core ones first and then by name.
+    """Return the attributes of ``envelope`` as text: the core ones, then extensions by name.
 
     Raises:
-        ValueError: the envelope is no valid CloudEvent; the sentence names the attribute.
+        ValueError: the envelope is not a valid CloudEvent; the message names the attribute.
     """
     if wrong := _NOT_EXTENSIONS.intersection(envelope.extensions):
-        raise ValueError(f"{shown(min(wrong))} is no extension; set the envelope's own field.")
+        raise ValueError(f"{shown(min(wrong))} is not an extension; set the field of the envelope.")
     attributes: dict[str, str | None] = {
         "specversion": SPECVERSION,
         "id": envelope.id,
         "source": envelope.source,
         "type": envelope.type,
         "subject": envelope.subject,
-        "time": None if envelope.time is None else _write_time(envelope.time),
+        "time": None if envelope.time is None else write_time(envelope.time),
         "dataschema": envelope.dataschema,
     }
     for name in sorted(envelope.extensions):
@@ -242,7 +242,12 @@ def attributes_of(envelope: Envelope) -> dict[str, str]:
     return present
 
 
-def _write_time(time: datetime) -> str:
+def write_time(time: datetime) -> str:
+    """Return ``time`` as RFC 3339 in UTC.
+
+    Raises:
+        ValueError: it has no time zone, or is outside the years 0001 to 9999 in UTC.
+    """
     if time.tzinfo is None:
         raise ValueError('The attribute "time" needs a time zone.')
     try:

@@ -1,6 +1,6 @@
 """Choosing the content mode, and binary mode: attributes in headers, data as the body.
 
-Kafka and HTTP differ only in how a header spells an attribute; a :class:`Binding` says how.
+Kafka and HTTP differ only in the encoding of attributes as headers: see :class:`Binding`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +20,9 @@ from busbar.messages.envelope import Envelope, Unreadable
 
 MAX_HEADERS = 100
 
-KEPT = 1024
-"""Names of headers that are remembered."""
-LONGEST_KEPT = 64
-"""No longer ones: strangers make them up, and a record may have one of a megabyte."""
+MAX_CACHED_NAMES = 1024
+MAX_CACHED_NAME_CHARS = 64
+"""Longer names are not cached: a producer may invent them, and they may be very long."""
 
 _CONTENT_TYPE = "content-type"
 _CONTENT_TYPE_LENGTH = len(_CONTENT_TYPE)
@@ -32,28 +31,28 @@ Value = TypeVar("Value")
 
 
 class Names(dict[str, str | None]):
-    """Which attribute a header spells, remembered: nearly all bear one of a few dozen names.
+    """A cache from header names to attribute names; nearly all are among a few dozen.
 
-    None stands for a header that CloudEvents does not define. What is refused is not remembered.
+    None stands for a header that CloudEvents does not define. Refused names are not cached.
     """
 
     def __init__(self, prefix: str) -> None:
-        """Attributes are spelled with ``prefix``, in any case."""
+        """Take headers that start with ``prefix``, in any case, for attributes."""
         super().__init__()
         self.prefix = prefix
 
     def __missing__(self, header: str) -> str | None:
         name = _name(header, self.prefix)
-        if len(header) <= LONGEST_KEPT:
-            if len(self) >= KEPT:
-                self.clear()  # the usual ones are back with the next record
+        if len(header) <= MAX_CACHED_NAME_CHARS:
+            if len(self) >= MAX_CACHED_NAMES:
+                self.clear()  # the next record restores the usual ones
             self[header] = name
         return name
 
 
 @dataclass(frozen=True, slots=True)
 class Binding(Generic[Value]):
-    """How a protocol spells attributes as headers: their names, and texts from name and value."""
+    """The encoding of attributes as headers in one protocol: names, and texts of values."""
 
     names: Names
     plain: Callable[[str, Value], str]
@@ -67,10 +66,10 @@ def read(
     binding: Binding[Value],
     key: str | None = None,
 ) -> Envelope:
-    """The event in ``headers`` and ``body``; headers that CloudEvents does not define are skipped.
+    """Return the event in ``headers`` and ``body``; headers of other standards are skipped.
 
     Raises:
-        Unreadable: there is no valid CloudEvent in them.
+        Unreadable: they are not a valid CloudEvent.
     """
     _check_size(headers, body)
     content_type = _content_type(headers, binding)
@@ -118,7 +117,7 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
         if name in attributes:
             raise _twice(header)
         attributes[name] = text = decode(header, value)
-        # Nearly all are plain, and a call for each of them would take longer than to look here.
+        # Nearly all texts are plain ASCII; this check is faster than a call for each of them.
         if len(text) > SHORT or not text.isascii() or not text.isprintable():
             check_text(name, text)
     if not attributes:
@@ -131,12 +130,12 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
 
 
 def _name(header: str, prefix: str) -> str | None:
-    """The attribute that ``header`` spells; None if CloudEvents does not define it."""
+    """Return the attribute that ``header`` encodes; None if CloudEvents does not define it."""
     start = len(prefix)
     if header[:start].lower() != prefix:
         return None
     name = header[start:]
-    # Lower-casing maps some letters outside ASCII into it; those names stay refused.
+    # Lower-casing maps some non-ASCII letters to ASCII; such names stay refused.
     name = name.lower() if name.isascii() else name
     check_name(name)
     if name == "datacontenttype":

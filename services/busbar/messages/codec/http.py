@@ -15,17 +15,17 @@ from busbar.messages.envelope import Envelope, Unreadable
 
 __all__ = ["CONTENT_TYPE", "read", "structured"]
 
-# To the end if nothing closes it, so that no text is looked at twice.
+# Matches to the end if there is no closing quote, so that no text is scanned twice.
 _QUOTED = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*+)(?:(?P<closed>")|\\?\Z)', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _HALF_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def read(headers: Sequence[tuple[str, str]], body: bytes) -> Envelope:
-    """The event in a request or response of either mode; an empty binary body is no data.
+    """Return the event in a message of either mode; an empty binary body means no data.
 
     Raises:
-        Unreadable: the message is no valid CloudEvent; nothing else is ever raised.
+        Unreadable: the message is not a valid CloudEvent; no other error is raised.
     """
     return content.read(headers, body or None, binding=_BINDING)
 
@@ -35,7 +35,7 @@ def _plain(_header: str, value: str) -> str:
 
 
 def _decode(header: str, value: str) -> str:
-    """``value`` unquoted, then percent-decoded once (section 3.1.3.2)."""
+    """Return ``value`` unquoted, then percent-decoded once (section 3.1.3.2)."""
     value = value.strip(" \t")
     if not value.isascii():
         raise _bad(header, "has characters outside ASCII; percent-encode them")
@@ -53,7 +53,7 @@ def _decode(header: str, value: str) -> str:
 
 def _unquoted(header: str, quoted: re.Match[str]) -> str:
     if not quoted["closed"]:
-        raise _bad(header, 'has a double quote without its partner; write it as "%22"')
+        raise _bad(header, 'has an unpaired double quote; write it as "%22"')
     return _ESCAPED.sub(r"\1", quoted["text"])
 
 

@@ -1,9 +1,9 @@
-"""JSON that means one thing only, read fast: https://www.rfc-editor.org/rfc/rfc8259, no gaps.
+"""Strict and fast JSON: https://www.rfc-editor.org/rfc/rfc8259 without ambiguities.
 
 orjson already refuses bad UTF-8, a byte order mark, NaN, lone surrogates and trailing text. It
-lets four things pass that two readers may understand differently, and this module refuses them
-too: duplicate keys, integers beyond 64 bits (which it rounds to floats), deep nesting and, when
-writing, NaN (which it turns into null).
+accepts four things that two readers may interpret differently, and this module refuses them:
+duplicate keys, integers beyond 64 bits (which orjson rounds to floats), deep nesting and, when
+writing, NaN (which orjson turns into null).
 """
 
 import json
@@ -17,12 +17,12 @@ from busbar.kernel.canonical import outside_strings
 from busbar.messages.envelope import Unreadable
 
 MAX_LEVELS = 64
-"""How deep arrays and objects may nest."""
+"""The maximum nesting of arrays and objects."""
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _INT_MAX_CHARS = len(str(_INT_MAX))
 
-# An integer that may not fit: no fraction, no exponent, and not itself one of those.
+# An integer that may not fit: without a fraction or exponent, and not part of one.
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}+(?![.eE])")
 _LONG_RUN = b"0" * 19
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"0" * 9)
@@ -34,7 +34,7 @@ _MAX_SPELLED = 80
 
 
 def shown(name: str) -> str:
-    """``name`` quoted for an error sentence: ASCII, on one line and short."""
+    """Return ``name`` quoted for an error message: ASCII, one line, short."""
     start = name[:_MAX_SHOWN]
     while len(json.dumps(start)) > _MAX_SPELLED:  # outside ASCII a letter takes up to 12 characters
         start = start[:-1]
@@ -42,10 +42,10 @@ def shown(name: str) -> str:
 
 
 def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> Any:
-    """The value that ``data`` spells; ``what`` names it in errors.
+    """Return the value that ``data`` encodes; ``what`` names it in errors.
 
     Raises:
-        Unreadable: ``bad_json`` or ``duplicate_attribute``, with the place and never the content.
+        Unreadable: ``bad_json`` or ``duplicate_attribute``, with the location, not the content.
     """
     try:
         value = orjson.loads(data)
@@ -65,10 +65,10 @@ def load_json(data: bytes, *, what: str = "data", levels: int = MAX_LEVELS) -> A
 
 
 def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
-    """``value`` as compact JSON that :func:`load_json` reads again.
+    """Return ``value`` as compact JSON that :func:`load_json` accepts.
 
     Raises:
-        ValueError: ``value`` holds something that JSON (as read here) has no spelling for.
+        ValueError: ``value`` holds something that JSON, as read here, cannot encode.
     """
     try:
         data = orjson.dumps(value)
@@ -82,12 +82,12 @@ def dump_json(value: Any, *, levels: int = MAX_LEVELS) -> bytes:
 
 
 def nests_deeper(data: bytes, levels: int = MAX_LEVELS) -> bool:
-    """Whether ``data``, which is JSON, nests deeper than :func:`load_json` reads."""
+    """Return whether ``data``, which is JSON, nests deeper than :func:`load_json` accepts."""
     return _openings(data) > levels and _deeper_than(outside_strings(data), levels)
 
 
 def _openings(data: bytes) -> int:
-    """How many brackets open in ``data``; those in strings count as well."""
+    """Count the opening brackets in ``data``, including those in strings."""
     return len(data.translate(None, _NO_OPENING))
 
 
@@ -101,10 +101,10 @@ def _why_not_json(data: bytes, what: str, error: orjson.JSONDecodeError) -> str:
 
 
 def _nothing_lost(data: bytes, written: bytes) -> bool:
-    """Whether ``written``, the value of ``data`` as orjson writes it, surely kept all of it.
+    """Return whether ``written``, which orjson made of ``data``, certainly lost nothing.
 
-    Compact JSON comes back byte for byte. In other JSON a dropped key takes its colon with it;
-    only an escaped colon elsewhere could make up for it.
+    Compact JSON comes back byte for byte. In other JSON a dropped key loses its colon; only an
+    escaped colon elsewhere could hide that.
     """
     if written == data:
         return True
@@ -120,7 +120,7 @@ def _deeper_than(outside: bytes, levels: int) -> bool:
     for _ in range(levels):
         if not brackets:
             return False
-        brackets = brackets.replace(b"[]", b"")  # takes the innermost level away
+        brackets = brackets.replace(b"[]", b"")  # removes the innermost level
     return bool(brackets)
 
 

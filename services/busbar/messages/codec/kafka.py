@@ -21,12 +21,12 @@ from busbar.messages.envelope import Envelope, Unreadable
 __all__ = ["MAX_BYTES", "Record", "read", "write", "write_structured"]
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""The longest record in bytes, with its headers and key: what a broker takes by default."""
+"""The maximum size of a record in bytes, with headers and key: a broker's default."""
 
 MAX_KEY_BYTES = MAX_VALUE_BYTES
-"""The longest key in bytes: it becomes an attribute (partitionkey) where it is passed on."""
+"""The maximum size of a key in bytes; it becomes the attribute partitionkey elsewhere."""
 
-_FRAME_BYTES = 12  # at the most, for each header and for the record itself
+_FRAME_BYTES = 12  # maximum overhead of each header and of the record itself
 
 _FITS_BYTES = (
     MAX_RECORD_BYTES
@@ -34,7 +34,7 @@ _FITS_BYTES = (
     - MAX_KEY_BYTES
     - 10 * _FRAME_BYTES
 )
-"""The longest body that fits whatever else is in the record, so that nobody has to add it up."""
+"""A body of this size fits in any record; only longer ones need the exact sum."""
 
 Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
 """Headers, value and key of a record."""
@@ -43,10 +43,10 @@ Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
 def read(
     headers: Sequence[tuple[str, bytes | None]], value: bytes | None, key: bytes | None
 ) -> Envelope:
-    """The event in a record of either mode; a null value in binary mode is an event without data.
+    """Return the event in a record of either mode; a null value in binary mode means no data.
 
     Raises:
-        Unreadable: the record is no valid CloudEvent; nothing else is ever raised.
+        Unreadable: the record is not a valid CloudEvent; no other error is raised.
     """
     envelope_key = _read_key(key)
     if value == b"":
@@ -57,12 +57,12 @@ def read(
 
 
 def write(envelope: Envelope, *, body: bytes | None = None) -> Record:
-    """``envelope`` in binary mode, headers always in the same order.
+    """Return ``envelope`` in binary mode; the order of headers is always the same.
 
-    ``body`` is its data as JSON, if somebody has written that already.
+    ``body`` is its data as JSON, if that was encoded before.
 
     Raises:
-        ValueError: it is no valid CloudEvent, or too large.
+        ValueError: it is not a valid CloudEvent, or too large.
     """
     headers = [(f"ce_{name}", text.encode()) for name, text in attributes_of(envelope).items()]
     if envelope.data is None:
@@ -79,17 +79,17 @@ def write(envelope: Envelope, *, body: bytes | None = None) -> Record:
 
 
 def write_structured(envelope: Envelope) -> Record:
-    """``envelope`` in structured mode.
+    """Return ``envelope`` in structured mode.
 
     Raises:
-        ValueError: it is no valid CloudEvent, or too large.
+        ValueError: it is not a valid CloudEvent, or too large.
     """
     headers = [("content-type", structured.CONTENT_TYPE.encode())]
     return headers, structured.write(envelope), _write_key(envelope.key)
 
 
 def _size(record: Record) -> int:
-    """At the most, what ``record`` takes in the log."""
+    """Return the maximum size of ``record`` in the log."""
     headers, value, key = record
     named = sum(len(name) + len(text) + _FRAME_BYTES for name, text in headers)
     return named + len(value or b"") + len(key or b"") + 10 * _FRAME_BYTES

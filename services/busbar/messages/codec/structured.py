@@ -20,7 +20,7 @@ from busbar.messages.envelope import Envelope, Unreadable
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 MAX_BYTES = 1_000_000
-"""The longest value or body, in bytes, of either mode: what a broker takes by default, rounded."""
+"""The maximum size of a value or body in either mode, in bytes: a broker's default, rounded."""
 
 _LEVELS = MAX_LEVELS + 1  # the event is one level around its data
 _PREFIX = "application/cloudevents"
@@ -31,7 +31,7 @@ _JSON_EVENT = re.compile(
 
 
 def is_structured(content_type: str | None) -> bool:
-    """Whether ``content_type`` declares an event in the JSON format.
+    """Return whether ``content_type`` declares an event in the JSON format.
 
     Raises:
         Unreadable: it declares a batch, or an event in a format other than JSON.
@@ -55,10 +55,10 @@ def is_structured(content_type: str | None) -> bool:
 
 
 def read(body: bytes | None, *, key: str | None = None) -> Envelope:
-    """The event that ``body`` holds.
+    """Return the event in ``body``.
 
     Raises:
-        Unreadable: it holds no valid CloudEvent.
+        Unreadable: it is not a valid CloudEvent.
     """
     if not body:
         raise Unreadable("no_data", "A structured event needs a body; send the event as JSON.")
@@ -79,10 +79,10 @@ def read(body: bytes | None, *, key: str | None = None) -> Envelope:
 
 
 def write(envelope: Envelope) -> bytes:
-    """``envelope`` in the JSON format.
+    """Return ``envelope`` in the JSON format.
 
     Raises:
-        ValueError: it is no valid CloudEvent, or too large.
+        ValueError: it is not a valid CloudEvent, or too large.
     """
     event: dict[str, Any] = dict(attributes_of(envelope))
     if envelope.data is not None:
@@ -91,7 +91,7 @@ def write(envelope: Envelope) -> bytes:
 
 
 def within_limit(body: bytes) -> bytes:
-    """``body``, when it is short enough to send.
+    """Return ``body`` if it is short enough to send.
 
     Raises:
         ValueError: it is longer than :data:`MAX_BYTES`.

@@ -12,7 +12,6 @@ from busbar.notifier.domain.retry import (
     RetryLater,
     RetryPolicy,
     next_attempt,
-    retry_after_seconds,
 )
 from busbar.notifier.domain.signing import (
     TOLERANCE_SECONDS,
@@ -64,7 +63,6 @@ __all__ = [
     "matches",
     "next_attempt",
     "parse_networks",
-    "retry_after_seconds",
     "sign",
     "team_of",
     "type_matches",

@@ -1,15 +1,14 @@
 """Decides what follows an attempt: success, a retry, or giving up.
 
-Follows "Delivery success and failure" of Standard Webhooks 1.0.0 and, for ``Retry-After``,
-RFC 9110 section 10.2.3.
+Follows "Delivery success and failure" of Standard Webhooks 1.0.0.
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Literal
+
+from busbar.kernel.retry_after import retry_after_seconds
 
 ErrorCode = Literal[
     "timeout",  # the whole attempt took too long
@@ -36,9 +35,6 @@ THROTTLING: Final[frozenset[int]] = frozenset(
     }
 )
 """Statuses whose ``Retry-After`` is honoured."""
-
-_SECONDS = re.compile(r"[0-9]+")
-_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,21 +148,3 @@ def _floor(outcome: Attempt, *, now: datetime, cap: float) -> float:
     if outcome.status not in THROTTLING or outcome.retry_after is None:
         return 0.0
     return min(retry_after_seconds(outcome.retry_after, now=now) or 0.0, cap)
-
-
-def retry_after_seconds(header: str, *, now: datetime) -> float | None:
-    """Parse a ``Retry-After`` of seconds or an HTTP-date into seconds; None if it is neither.
-
-    A date in the past gives 0.
-    """
-    text = header.strip()
-    if _SECONDS.fullmatch(text):
-        # Longer numbers mean decades, beyond every cap.
-        return float(text[:_MAX_DIGITS]) if len(text) <= _MAX_DIGITS else 10.0**_MAX_DIGITS
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # raised by the standard library for other text
-        return None
-    if date.tzinfo is None:  # the asctime form, which RFC 9110 reads as UTC
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - now).total_seconds())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final
 
+from busbar.kernel import json_pointer
+
 Place = tuple[str | int, ...]
 """A place in a JSON tree: keys and indexes."""
 
@@ -26,7 +28,7 @@ class InputProblem:
 
 def pointer(place: Iterable[str | int]) -> str:
     """Return ``place`` as an RFC 6901 JSON pointer."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in place)
+    return json_pointer.join(place)
 
 
 def dotted(place: Iterable[str | int]) -> str:

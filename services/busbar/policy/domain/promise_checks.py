@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from busbar.kernel.template import (
+from busbar.kernel import json_pointer
+from busbar.kernel.expressions import (
     Path,
     Reference,
     TemplateError,
@@ -263,7 +264,7 @@ def _step_problems(path: Path, place: Place, known: dict[str, StepFile]) -> Iter
 
 
 def _parts(pointer: str) -> Place:
-    parts = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
     return tuple(
-        int(part) if part.isdecimal() and len(part) < len("100000") else part for part in parts
+        int(part) if part.isdecimal() and len(part) < len("100000") else part
+        for part in json_pointer.split(pointer)
     )

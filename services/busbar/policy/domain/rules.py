@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
+from busbar.kernel import json_pointer
 from busbar.kernel.canonical import digest
 from busbar.messages.base import JsonObject, Slug
 from busbar.messages.plan import Action
@@ -84,8 +85,7 @@ class RuleCondition(FileModel):
     def value_in(self, request: PolicyRequest) -> Any:
         """Return the value at the pointer, or :data:`ABSENT`."""
         value: Any = request.data
-        for part in self.pointer.split("/")[1:]:
-            segment = part.replace("~1", "/").replace("~0", "~")
+        for segment in json_pointer.split(self.pointer):
             if isinstance(value, Mapping) and segment in value:
                 value = value[segment]
             elif isinstance(value, list) and segment in {str(index) for index in range(len(value))}:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
-from busbar.kernel.template import Path
+from busbar.kernel.expressions import Path
 from busbar.messages.base import JsonObject
 from busbar.policy.domain.formatting import Place
 
@@ -178,7 +178,7 @@ def _always_present(schema: Any, root: JsonObject, segment: str) -> bool:
     for view in _views(schema, root):
         if segment in view.get("required", ()):
             return True
-        if segment.isdigit() and len(segment) <= 9 and int(segment) < view.get("minItems", 0):  # noqa: PLR2004 - as kernel.template reads indexes
+        if segment.isdigit() and len(segment) <= 9 and int(segment) < view.get("minItems", 0):  # noqa: PLR2004 - as kernel.expressions reads indexes
             return True
     child = properties_of(schema, root).get(segment)
     return child is not None and bool(_first("default", child, root))

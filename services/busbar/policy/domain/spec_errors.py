@@ -25,7 +25,7 @@ MAX_VIOLATIONS: Final = 100
 """Errors that a denial lists; it has to fit into one record."""
 
 MAX_DEPTH: Final = 48
-"""The deepest nesting of a spec; expressions (``kernel.template``) allow slightly more."""
+"""The deepest nesting of a spec; expressions (``kernel.expressions``) allow slightly more."""
 
 _INT64: Final = 2**63
 _RULE: Final = "schema"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from busbar.kernel.expressions import resolve, resolve_outputs, truthy
 from busbar.kernel.ids import operation_key
 from busbar.kernel.resource import ResourceId
-from busbar.kernel.template import resolve, resolve_outputs, truthy
 from busbar.provisioner.domain.state import Applied, ResourceState, Saga, Step
 
 

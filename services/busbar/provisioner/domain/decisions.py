@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
-from busbar.kernel.template import TemplateError, resolve_outputs, truthy
+from busbar.kernel.expressions import TemplateError, resolve_outputs, truthy
 from busbar.messages.base import IntentRef, OperationFact
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed

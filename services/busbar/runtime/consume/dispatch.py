@@ -13,6 +13,7 @@ from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.validation import describe
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.consume.redrive import Redriving
 from busbar.runtime.consume.service import (
@@ -34,9 +35,6 @@ RuntimeHandler = Callable[[Received[Any], StoreTransaction], Awaitable[None]]
 """A handler of the service, or one of the runtime's own, which sees the whole transaction."""
 
 _ABOUT_DEAD_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
-
-MAX_PLACES = 10
-"""How many of the places where data do not fit are named."""
 
 
 class Readable(NamedTuple):
@@ -125,9 +123,8 @@ class Dispatcher:
         if self._service.invalid is not None and problem.model not in _ABOUT_DEAD_LETTERS:
             await self._service.invalid(problem, tx)
             return
-        errors = problem.error.errors(include_input=False) if problem.error else []
-        places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors[:MAX_PLACES])
-        raise Reject("invalid_data", f"{problem.envelope.type} does not fit its schema at {places}")
+        errors = describe(problem.error) if problem.error else "its type is unknown"
+        raise Reject("invalid_data", f"{problem.envelope.type} is invalid: {errors}")
 
     async def _repeat(self, tx: StoreTransaction, item: Readable, first: str) -> None:
         again = self._digest(item.envelope)

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import busbar
-
-_PACKAGE = Path(busbar.__file__).parent
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def asset(relative: str) -> Path:

@@ -1,32 +1,28 @@
-"""How long to wait before the next try, so that many who wait do not come back all at once."""
+"""Exponential backoff with random jitter."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import SystemRandom
 
+from busbar.kernel import backoff
+
 Chance = Callable[[], float]
 """Gives a number from 0 up to 1."""
 
-_dice = SystemRandom()
+_random = SystemRandom()
 
 
 def chance() -> float:
-    """What nobody can foretell."""
-    return _dice.random()
+    """Return a random number from 0 up to 1."""
+    return _random.random()
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
-    """Waits that double from ``first`` to ``longest`` seconds, half of each left to chance.
+class Backoff(backoff.Backoff):
+    """Delays that double from ``first`` to ``longest`` seconds, half of each of them random."""
 
-    Source: "equal jitter" in Marc Brooker, Exponential Backoff And Jitter, AWS Architecture Blog.
-    """
-
-    first: float
-    longest: float
     chance: Chance = chance
 
     def after(self, failures: int) -> float:
-        """Seconds to wait after ``failures`` failures in a row (from 1)."""
-        whole = min(self.first * 2.0 ** min(max(failures - 1, 0), 30), self.longest)
-        return whole * (1 + self.chance()) / 2
+        """Return the seconds to wait after ``failures`` failures in a row (from 1)."""
+        return self.delay(failures, jitter=self.chance())

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages.validation import field_errors
 from busbar.runtime.core.assets import asset
 
 
@@ -225,11 +226,10 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
     except ValidationError as error:
         problems = "; ".join(
-            f"{_variable(item['loc'][0])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
+            f"{_variable(wrong.location[0])} {wrong.expected}" for wrong in field_errors(error)
         )
         raise ConfigurationError(
-            f"A setting does not fit: {problems}.", fix="See .env.example for what it takes."
+            f"Invalid settings: {problems}.", fix="See .env.example for the possible values."
         ) from None
 
 

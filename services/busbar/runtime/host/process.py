@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import busbar
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages import topics
@@ -24,6 +23,7 @@ from busbar.runtime.core.bus import Bus, BusUnavailable
 from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
+from busbar.runtime.core.version import VERSION
 from busbar.runtime.host.gauges import Gauges
 from busbar.runtime.host.gc import settle
 from busbar.runtime.host.instances import member_name, process_name
@@ -121,7 +121,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
                 service=name,
                 endpoint=settings.otlp_endpoint,
                 sample=settings.trace_sample,
-                version=busbar.__version__,
+                version=VERSION,
             )
             stack.push_async_callback(tracing.stop)
         url = settings.database_url.get_secret_value() if settings.database_url else None

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+
+from busbar.messages.http import Problem
+from busbar.messages.validation import from_details, sentence
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
@@ -44,16 +46,19 @@ def install(app: FastAPI) -> None:
 
 
 def _response(error: ProblemError) -> JSONResponse:
-    body: dict[str, Any] = {
-        "type": TYPE + error.code,
-        "title": error.status.phrase,
-        "status": error.status.value,
-        "detail": error.detail,
-        "code": error.code,
-        "fix": error.fix,
-    }
+    problem = Problem(
+        type=TYPE + error.code,
+        title=error.status.phrase,
+        status=error.status.value,
+        detail=error.detail,
+        code=error.code,
+        fix=error.fix,
+    )
     return JSONResponse(
-        body, status_code=error.status, media_type=MEDIA_TYPE, headers=error.headers
+        problem.model_dump(),
+        status_code=error.status,
+        media_type=MEDIA_TYPE,
+        headers=error.headers,
     )
 
 
@@ -65,9 +70,9 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     details = error.errors() if isinstance(error, RequestValidationError) else []
-    places = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in details)
+    wrong = sentence(from_details(details))
     return _response(
-        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", places, fix="mend what is named")
+        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", wrong, fix="correct what is named")
     )
 
 

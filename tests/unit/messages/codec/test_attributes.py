@@ -65,7 +65,7 @@ def read_at_length(value: str) -> datetime:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unreadable(
-            "bad_time", 'The attribute "time" is no date of the calendar, years 0001 to 9999.'
+            "bad_time", 'The attribute "time" is not a calendar date of the years 0001 to 9999.'
         ) from error
 
 

@@ -51,9 +51,9 @@ def test_long_names_are_not_remembered(prefix: str) -> None:
 
 def test_no_more_names_are_remembered_than_there_is_room_for() -> None:
     names = kafka._BINDING.names
-    for number in range(content.KEPT + 50):
+    for number in range(content.MAX_CACHED_NAMES + 50):
         kafka.read([*GOOD, (f"ce_n{number}", b"1"), (f"n{number}", b"1")], b"{}", None)
-        assert len(names) <= content.KEPT
+        assert len(names) <= content.MAX_CACHED_NAMES
     assert kafka.read([*GOOD, ("ce_n0", b"1")], b"{}", None).extensions == {"n0": "1"}
 
 

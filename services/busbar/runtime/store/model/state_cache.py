@@ -6,16 +6,16 @@ database that was set back to a backup is noticed.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from busbar.kernel.decide import Evolve
 
 MAX_STATES = 2000
 """States that a process keeps; mostly a few kilobytes each."""
 
 MAX_EVENT_CHARS = 64 * 1024
 """States of streams with a larger event are not kept: two thousand of those would be too much."""
-
-Evolve = Callable[[Any, Any], Any]
 
 
 class CachedState(NamedTuple):
@@ -25,7 +25,7 @@ class CachedState(NamedTuple):
     nobody does any more.
     """
 
-    evolve: Evolve
+    evolve: Evolve[Any, Any]
     version: int
     id: str
     state: Any

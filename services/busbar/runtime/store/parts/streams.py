@@ -1,18 +1,16 @@
 """What a transaction has read of streams, and the states that it leaves behind."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.kernel.decide import fold
+from busbar.kernel.decide import Evolve, fold
 from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.runtime.store.model.state_cache import CachedState, StateCache
 from busbar.runtime.store.sql.statements import Statements, StreamRow
-
-Evolve = Callable[[Any, Any], Any]
 
 
 def message_of(type_: str, data: str) -> Message | None:
@@ -62,7 +60,9 @@ class Streams:
             found[row.stream].rows.append(row)
         self._fetched |= found
 
-    async def load(self, stream: str, initial: Any, evolve: Evolve) -> tuple[Any, int, int]:
+    async def load(
+        self, stream: str, initial: Any, evolve: Evolve[Any, Any]
+    ) -> tuple[Any, int, int]:
         """The state of ``stream``, with what is appended but not written yet.
 
         And version and transaction number of its newest event that is stored; 0 and 0 of none.
@@ -75,7 +75,7 @@ class Streams:
         rows = self._fetched[stream].rows
         return state, loaded.version, rows[-1].number if rows else 0
 
-    async def _read(self, stream: str, initial: Any, evolve: Evolve) -> CachedState:
+    async def _read(self, stream: str, initial: Any, evolve: Evolve[Any, Any]) -> CachedState:
         await self.fetch([stream])
         nothing, fetched = CachedState(evolve, 0, "", initial), self._fetched[stream]
         if fetched.known is None:
@@ -119,7 +119,7 @@ class Streams:
                 self._states.keep(stream, loaded)
 
 
-def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -> Any:
+def _with(state: Any, evolve: Evolve[Any, Any], events: Iterable[_Appended | StreamRow]) -> Any:
     """``state`` after ``events``, which are read as they are stored: replaying gives the same."""
     messages = (message_of(event.type, event.data) for event in events)
     return fold(evolve, state, (message for message in messages if message is not None))
@@ -129,7 +129,7 @@ def _largest(events: Iterable[_Appended | StreamRow], least: int) -> int:
     return max([least, *(len(event.data) for event in events)])
 
 
-def _continues(known: CachedState, rows: Sequence[StreamRow], evolve: Evolve) -> bool:
+def _continues(known: CachedState, rows: Sequence[StreamRow], evolve: Evolve[Any, Any]) -> bool:
     """Whether ``rows`` begin with the event up to which ``known`` was folded."""
     if known.evolve is not evolve or not rows:
         return False

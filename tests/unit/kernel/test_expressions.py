@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.kernel.template import (
+from busbar.kernel.expressions import (
     MAX_DEPTH,
     RESOURCE_FIELDS,
     Condition,
@@ -108,7 +108,7 @@ def test_an_expression_inside_a_value_is_never_evaluated() -> None:
 def test_null_containers_and_what_json_lacks_are_refused_inside_a_longer_string(path: str) -> None:
     scope = {"spec": {**SCOPE["spec"], "wild": math.inf, "huge": 10**5000}}
 
-    with pytest.raises(TemplateError, match="cannot stand inside a longer string") as caught:
+    with pytest.raises(TemplateError, match="cannot be part of a longer string") as caught:
         resolve({"inputs": ["", f"x-${{{path}}}"]}, scope)
 
     assert caught.value.pointer == "/inputs/1"

@@ -1,4 +1,4 @@
-"""The expressions of a plan: ``${path.to.value}`` in the strings of a JSON tree, and nothing more.
+"""The expressions of a plan: ``${path.to.value}`` in the strings of a JSON tree.
 
 A path starts at ``resource`` (``id``, ``team``, ``environment``, ``promise``, ``name``), ``spec``
 or ``steps.<step>.<output>``; its segments are letters, digits, ``_`` and ``-``; a number picks an
@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from busbar.kernel import json_pointer
+
 Path = tuple[str, ...]
 """The segments of an expression: ``("spec", "partitions")``."""
 
 MAX_DEPTH: Final = 64
-"""How deep a tree may be nested; a deeper one is a mistake or an attack."""
+"""The maximum nesting of a tree; a deeper one is a mistake or an attack."""
 
 RESOURCE_FIELDS: Final = ("id", "team", "environment", "promise", "name")
 
@@ -31,10 +33,12 @@ _ABSENT: Final = object()
 
 
 class TemplateError(ValueError):
-    """A string that cannot be read or resolved: ``pointer`` says where, ``fix`` what to do."""
+    """A string that cannot be read or resolved.
+
+    ``pointer`` is the JSON pointer of the string, ``fix`` says what to do.
+    """
 
     def __init__(self, problem: str, *, fix: str, pointer: str = "") -> None:
-        """Say the ``problem`` and the ``fix``; ``pointer`` is an RFC 6901 JSON pointer."""
         super().__init__(f"at {pointer or 'the root'}: {problem}; {fix}")
         self.problem = problem
         self.fix = fix
@@ -57,20 +61,20 @@ class Template:
     references: tuple[Reference, ...]
 
     def resolve(self, scope: Mapping[str, Any]) -> Any:
-        """The tree with every expression replaced; see :func:`resolve`."""
+        """Return the tree with every expression replaced; see :func:`resolve`."""
         return resolve(self.tree, scope)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a ``when`` asks: is there something true at ``path``, or, ``negated``, nothing such?"""
+    """A ``when``: the value at ``path`` is true, or, if ``negated``, absent or false."""
 
     path: Path
     negated: bool
 
 
 class _BadTextError(ValueError):
-    """What is wrong with one string, before its place is known."""
+    """A problem of one string, before its location is known."""
 
     def __init__(self, problem: str, fix: str) -> None:
         super().__init__(problem)
@@ -90,7 +94,7 @@ def parse(tree: Any) -> Template:
 
 
 def references(tree: Any) -> frozenset[Path]:
-    """The paths that ``tree`` refers to.
+    """Return the paths that ``tree`` refers to.
 
     Raises:
         TemplateError: as :func:`parse`.
@@ -99,19 +103,19 @@ def references(tree: Any) -> frozenset[Path]:
 
 
 def resolve(tree: Any, scope: Mapping[str, Any]) -> Any:
-    """``tree`` with every expression replaced by what ``scope`` holds there.
+    """Return ``tree`` with every expression replaced by its value in ``scope``.
 
     Containers of ``tree`` are rebuilt; values of ``scope`` are shared with it, not copied.
 
     Raises:
-        TemplateError: as :func:`parse`, or a path leads nowhere, or to something that cannot
-            stand inside a longer string (null, an object, a list).
+        TemplateError: as :func:`parse`, or a path has no value, or one that cannot be part of a
+            longer string (null, an object, a list).
     """
     return _resolve(tree, scope, ())
 
 
 def resolve_outputs(outputs: Mapping[str, str], scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The outputs of a plan; one that refers to a step that was left out is left out too.
+    """Return the outputs of a plan, without those that refer to a step that was left out.
 
     Raises:
         TemplateError: as :func:`resolve`, for a step that did run.
@@ -143,10 +147,10 @@ def parse_condition(expression: str) -> Condition:
 
 
 def truthy(expression: str, scope: Mapping[str, Any]) -> bool:
-    """Whether a ``when`` holds. Absent, null, false, 0 and empty are false; ``!`` turns it round.
+    """Return whether a ``when`` holds. Absent, null, false, 0 and empty are false; ``!`` negates.
 
     Raises:
-        TemplateError: ``expression`` is no condition; see :func:`parse_condition`.
+        TemplateError: ``expression`` is not a condition; see :func:`parse_condition`.
     """
     condition = parse_condition(expression)
     value = _look_up(condition.path, scope)
@@ -154,12 +158,8 @@ def truthy(expression: str, scope: Mapping[str, Any]) -> bool:
 
 
 def escape(text: str) -> str:
-    """``text`` written so that it resolves to itself."""
+    """Return ``text`` escaped, so that it resolves to itself."""
     return text.replace("${", "$${")
-
-
-def _pointer(at: Path) -> str:
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in at)
 
 
 def _quote(text: str) -> str:
@@ -167,7 +167,7 @@ def _quote(text: str) -> str:
 
 
 def _path(body: str) -> Path:
-    """The path inside ``${…}``, its root checked."""
+    """Return the path inside ``${…}``, with a valid root."""
     if not _PATH.fullmatch(body):
         raise _BadTextError(
             f"{_quote('${' + body + '}')} is not an expression",
@@ -198,7 +198,7 @@ def _path(body: str) -> Path:
 
 @lru_cache(maxsize=4096)
 def _pieces(text: str) -> tuple[str | Path, ...]:
-    """``text`` as literals (str) and expressions (paths), in order."""
+    """Return the literals (str) and expressions (paths) of ``text``, in order."""
     pieces: list[str | Path] = []
     position = 0
     for token in _TOKEN.finditer(text):
@@ -225,7 +225,7 @@ def _read(text: str, at: Path) -> tuple[str | Path, ...]:
     try:
         return _pieces(text)
     except _BadTextError as error:
-        raise TemplateError(error.problem, fix=error.fix, pointer=_pointer(at)) from error
+        raise TemplateError(error.problem, fix=error.fix, pointer=json_pointer.join(at)) from error
 
 
 def _paths(text: str, at: Path) -> list[Path]:
@@ -233,12 +233,12 @@ def _paths(text: str, at: Path) -> list[Path]:
 
 
 def _children(tree: Any, at: Path) -> list[tuple[Path, Any, Any]]:
-    """The ``(place, key, value)`` of a container's members, once it is known to be in bounds."""
+    """Return ``(location, key, value)`` of a container's members, after checking its bounds."""
     if len(at) >= MAX_DEPTH:
         raise TemplateError(
             f"the tree is nested more than {MAX_DEPTH} deep",
             fix="make it flatter",
-            pointer=_pointer(at),
+            pointer=json_pointer.join(at),
         )
     if isinstance(tree, list):
         return [((*at, str(index)), index, value) for index, value in enumerate(tree)]
@@ -247,14 +247,16 @@ def _children(tree: Any, at: Path) -> list[tuple[Path, Any, Any]]:
             raise TemplateError(
                 f"the key {_quote(key)} holds an expression",
                 fix="use expressions in values only",
-                pointer=_pointer(at),
+                pointer=json_pointer.join(at),
             )
     return [((*at, str(key)), key, value) for key, value in tree.items()]
 
 
 def _collect(tree: Any, at: Path, found: list[Reference]) -> None:
     if isinstance(tree, str):
-        found.extend(Reference(pointer=_pointer(at), path=path) for path in _paths(tree, at))
+        found.extend(
+            Reference(pointer=json_pointer.join(at), path=path) for path in _paths(tree, at)
+        )
     elif isinstance(tree, dict | list):
         for place, _, value in _children(tree, at):
             _collect(value, place, found)
@@ -303,12 +305,12 @@ def _value(path: Path, scope: Mapping[str, Any], at: Path) -> Any:
     raise TemplateError(
         f"there is nothing at ${{{'.'.join(path)}}}",
         fix="give it a default, guard the step with when, or correct the path",
-        pointer=_pointer(at),
+        pointer=json_pointer.join(at),
     )
 
 
 def _scalar(path: Path, value: Any, at: Path) -> str:
-    """``value`` as it stands inside a longer string."""
+    """Return ``value`` as a part of a longer string."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -318,9 +320,9 @@ def _scalar(path: Path, value: Any, at: Path) -> str:
             return repr(value)
         except ValueError:  # an integer of thousands of digits; refused below
             pass
-    kind = {type(None): "null", dict: "an object", list: "a list"}.get(type(value), "no scalar")
+    kind = {type(None): "null", dict: "an object", list: "a list"}.get(type(value), "not a scalar")
     raise TemplateError(
-        f"${{{'.'.join(path)}}} is {kind}, which cannot stand inside a longer string",
-        fix="use it as the whole string, or refer to a text, a number or a boolean",
-        pointer=_pointer(at),
+        f"${{{'.'.join(path)}}} is {kind}, which cannot be part of a longer string",
+        fix="use it as the whole string, or refer to text, a number or a boolean",
+        pointer=json_pointer.join(at),
     )

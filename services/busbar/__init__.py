@@ -1,3 +1,0 @@
-"""busbar: an event-driven platform API on Apache Kafka."""
-
-__version__ = "0.1.0"

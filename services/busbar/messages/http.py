@@ -1,0 +1,189 @@
+"""Models of the HTTP API: the gateway answers with them and the SDK reads them.
+
+Unknown fields are ignored, so that a client can read the answers of a later release.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from busbar.messages.base import JsonObject, Part
+from busbar.messages.views import OperationView, ResourceView
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) else value
+
+
+Cursor = Annotated[str, BeforeValidator(_as_text)]
+"""An opaque position in a list; give it as ``after`` to continue from there."""
+
+_NEXT = "Give it as `after` for the next page; null at the end."
+
+
+class Accepted(Part):
+    """An accepted event."""
+
+    operation: str = Field(description="UUIDv5 of the event's source and id.")
+    resource: str | None = Field(description="The resource that the event's data name, if any.")
+    status: Literal["received"] = Field(
+        default="received", description="Always `received`; follow the operation for its progress."
+    )
+
+
+class OperationPage(Part):
+    """A page of operations, newest first."""
+
+    items: list[OperationView]
+    next: str | None = Field(description=_NEXT)
+
+
+class ResourcePage(Part):
+    """A page of resources, ordered by id."""
+
+    items: list[ResourceView]
+    next: str | None = Field(description=_NEXT)
+
+
+class FactItem(Part):
+    """A fact as it was published."""
+
+    cursor: Cursor = Field(description="Position of the fact in the gateway's list of facts.")
+    id: str
+    source: str
+    type: str
+    time: str
+    topic: str
+    resource: str | None
+    operation: str | None
+    data: Any
+
+
+class FactPage(Part):
+    """A page of facts, oldest first."""
+
+    items: list[FactItem]
+    next: Cursor = Field(description="Give it as `after` for the facts that follow, now or later.")
+
+
+class Redriven(Part):
+    """The outcome of one redrive of a dead letter."""
+
+    outcome: str
+    detail: str
+    time: str
+
+
+class DeadLetter(Part):
+    """A record that a service could not handle, without its content."""
+
+    dead_letter: str
+    service: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str = Field(description="A code from a bounded set.")
+    detail: str
+    intent: JsonObject | None = Field(description="The event's identity, if it could be read.")
+    size: int = Field(description="Size of the record's value, in bytes.")
+    time: str
+    ordering_key: str | None = Field(default=None, description="The ordering key that it parks.")
+    behind: str | None = Field(default=None, description="The dead letter that it waits for.")
+    recovered: str | None = Field(
+        default=None, description="When it was handled after all; null if it was not."
+    )
+    redriven: tuple[Redriven, ...] = Field(description="Redrives, oldest first.")
+
+
+class DeadLetterPage(Part):
+    """A page of dead letters, oldest first."""
+
+    items: list[DeadLetter]
+    next: str | None = Field(description=_NEXT)
+
+
+class RecordContent(Part):
+    """The content of a record. Bytes that are not UTF-8 are base64 after the prefix `base64:`."""
+
+    key: str | None
+    headers: tuple[tuple[str, str | None], ...]
+    value: str | None
+
+
+class DecryptedDeadLetter(DeadLetter):
+    """A dead letter and the decrypted record."""
+
+    record: RecordContent = Field(repr=False)
+
+
+class Problem(Part):
+    """An RFC 9457 problem: what is wrong and what to do about it."""
+
+    type: str = Field(description="`urn:busbar:problem:` and the code.")
+    title: str
+    status: int
+    detail: str = Field(description="A sentence about this request.")
+    code: str = Field(description="A stable code, for programs.")
+    fix: str = Field(description="What to do next, for people.")
+
+
+class AuditRecord(Part):
+    """A record of the audit log, with its topic, partition and offset."""
+
+    cursor: Cursor
+    topic: str
+    partition: int
+    offset: int
+    key: str | None = None
+    type: str | None = None
+    id: str | None = None
+    source: str | None = None
+    time: str | None = None
+    recorded_time: str | None = None
+    resource: str | None = None
+    operation: str | None = None
+    relay: str | None = None
+    sequence: int | None = None
+    value_digest: str = ""
+    readable: bool = True
+    data: Any = None
+
+
+class AuditPage(Part):
+    """A page of audit records, oldest first."""
+
+    items: tuple[AuditRecord, ...]
+    cursor: Cursor | None = Field(
+        description="Where to continue; null only before the first record of an empty log."
+    )
+
+
+class RelayView(Part):
+    """How much of what one service published is in the audit log."""
+
+    relay: str
+    head: int
+    stored: int
+    missing: tuple[tuple[int, int], ...] = Field(
+        default=(), description="Missing ranges of sequence numbers."
+    )
+    digest_matches: bool = False
+
+
+class Completeness(Part):
+    """Whether the audit log holds everything that the services published."""
+
+    complete: bool
+    relays: tuple[RelayView, ...] = ()
+    problems: tuple[JsonObject, ...] = ()
+
+
+class Sentence(Part):
+    """One step of an explanation, and the record that proves it."""
+
+    time: str = ""
+    text: str
+    topic: str = ""
+    partition: int | None = None
+    offset: int | None = None
+    operation: str | None = None

@@ -1,0 +1,67 @@
+"""A program that uses the SDK: mypy checks what it infers, and which mistakes it reports.
+
+An ignored error that is not reported is an error itself (``warn_unused_ignores``).
+"""
+
+from collections.abc import AsyncIterator
+from typing import assert_type
+
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import SecretStr
+
+from busbar.messages.envelope import Envelope
+from busbar.messages.resource import ApplyResource
+from busbar.sdk import (
+    AuditPage,
+    Client,
+    DeadLetter,
+    DecryptedDeadLetter,
+    FactItem,
+    GatewayProblem,
+    OperationView,
+    Receipt,
+    ResourceView,
+    RetryPolicy,
+    from_cloudevent,
+    to_cloudevent,
+)
+
+
+async def publish(client: Client, event: CloudEvent, intent: ApplyResource) -> str:
+    assert_type(await client.publish(event), Receipt)
+    assert_type(await client.publish(from_cloudevent(event)), Receipt)
+    assert_type(await client.send(intent, key="nightly"), Receipt)
+    receipt = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
+    assert_type(receipt.replayed, bool)
+    assert_type(receipt.resource, str | None)
+    operation = await client.wait(receipt.operation, timeout=60)
+    assert_type(operation, OperationView)
+    return operation.status
+
+
+async def read(client: Client) -> None:
+    assert_type(client.facts(follow=True), AsyncIterator[FactItem])
+    assert_type(client.operations(), AsyncIterator[OperationView])
+    assert_type(client.dead_letters(), AsyncIterator[DeadLetter])
+    assert_type(await client.dead_letter("1"), DecryptedDeadLetter)
+    assert_type(await client.resource("payments/dev/event-stream/orders"), ResourceView)
+    assert_type(await client.audit_page(), AuditPage)
+    async for event in client.fact_events():
+        assert_type(event, CloudEvent)
+        assert_type(from_cloudevent(event), Envelope)
+    async for fact in client.facts():
+        assert_type(to_cloudevent(fact), CloudEvent)
+
+
+async def mistakes(client: Client, fact: FactItem) -> None:
+    Client("http://localhost:8642", "token")  # type: ignore[arg-type]  # a token is a SecretStr
+    Client("http://localhost:8642", SecretStr("t"), retry=3)  # type: ignore[arg-type]  # a RetryPolicy
+    await client.publish({"id": "1"})  # type: ignore[arg-type]  # an event
+    await client.apply("payments/dev/event-stream/orders")  # type: ignore[call-arg]  # no spec
+    fact.letter  # type: ignore[attr-defined]  # noqa: B018 - only its type matters
+
+
+def errors(problem: GatewayProblem) -> tuple[int, str]:
+    assert_type(problem.fix, str)
+    assert_type(RetryPolicy().delay(1, retry_after=2.0), float | None)
+    return problem.status, problem.code
