@@ -1,0 +1,131 @@
+"""Names, messages and documentation use plain English and the field's terms.
+
+`tests/meta/words.py` has the list, with the standard term for each word, and prints the places.
+"""
+
+from collections import Counter
+
+import pytest
+
+from meta.checkout import ROOT
+from meta.words import EXEMPT, QUESTION_RULE, folder_of, in_text, names_of_tests, search
+
+ALLOWED: dict[str, int] = {
+    ".": 16,
+    "changelog.d": 18,
+    "contracts": 35,
+    "contracts/policies": 1,
+    "contracts/promises": 4,
+    "docs": 38,
+    "docs/adr": 100,
+    "docs/how-to": 51,
+    "schemas/dead-letter": 5,
+    "schemas/policy": 2,
+    "services/busbar/audit": 38,
+    "services/busbar/backends": 65,
+    "services/busbar/cli": 263,
+    "services/busbar/gateway": 35,
+    "services/busbar/kernel": 19,
+    "services/busbar/messages": 42,
+    "services/busbar/notifier": 53,
+    "services/busbar/policy": 45,
+    "services/busbar/provisioner": 30,
+    "services/busbar/runtime/consume": 56,
+    "services/busbar/runtime/core": 23,
+    "services/busbar/runtime/host": 14,
+    "services/busbar/runtime/http": 4,
+    "services/busbar/runtime/kafka": 47,
+    "services/busbar/runtime/outbox": 28,
+    "services/busbar/runtime/secrets": 16,
+    "services/busbar/runtime/store": 15,
+    "services/busbar/runtime/store/engines": 30,
+    "services/busbar/runtime/store/model": 20,
+    "services/busbar/runtime/store/parts": 18,
+    "services/busbar/runtime/store/schema": 3,
+    "services/busbar/runtime/store/sql": 34,
+    "services/busbar/runtime/tasks": 26,
+    "services/busbar/runtime/telemetry": 31,
+    "services/busbar/sdk": 25,
+    "tests": 1,
+    "tests/bench": 51,
+    "tests/contract": 26,
+    "tests/e2e": 47,
+    "tests/faults": 187,
+    "tests/integration": 63,
+    "tests/meta": 44,
+    "tests/support": 72,
+    "tests/unit/audit": 25,
+    "tests/unit/bench": 1,
+    "tests/unit/cli": 42,
+    "tests/unit/gateway": 22,
+    "tests/unit/kernel": 18,
+    "tests/unit/messages": 20,
+    "tests/unit/notifier": 44,
+    "tests/unit/policy": 14,
+    "tests/unit/provisioner": 124,
+    "tests/unit/runtime": 139,
+    "tests/unit/sdk": 6,
+    "tools/contracts": 37,
+}
+"""The words that may still be in a folder. Numbers go down only; the aim is an empty table."""
+ALLOWED_IN_NAMES = 230
+"""The names of test functions that may still have one."""
+FOUND = search()
+COUNTS = Counter(folder_of(one.path) for one in FOUND)
+
+
+@pytest.mark.parametrize("folder", sorted(COUNTS))
+def test_a_folder_has_no_more_words_to_avoid_than_it_may(folder: str) -> None:
+    places = [
+        f"{one.path}:{one.line} {one.rule}: {one.text}"
+        for one in FOUND
+        if folder_of(one.path) == folder
+    ]
+    allowed = ALLOWED.get(folder, 0)
+    assert len(places) <= allowed, "\n".join(
+        [f"see the list in tests/meta/words.py for {folder}", *places]
+    )
+
+
+def test_the_names_of_tests_have_no_more_words_to_avoid_than_they_may() -> None:
+    names = [f"{one.path}:{one.line} {one.rule}: {one.text}" for one in names_of_tests(ROOT)]
+    assert len(names) <= ALLOWED_IN_NAMES, "\n".join(names)
+
+
+def test_every_exemption_and_every_allowed_folder_is_there() -> None:
+    assert [start for start, _ in EXEMPT if not (ROOT / start).exists()] == []
+    assert [folder for folder in ALLOWED if not (ROOT / folder).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "rule"),
+    [
+        ("a.md", "It is told to nobody.", "nobody"),
+        ("a.md", "It is told to the caller.", "tell"),
+        ("a.md", "Kept for\never.", "forever"),
+        ("a.py", "def ask_nobody(): ...\n", "nobody"),
+        ("a.py", "class TellAll: ...\n", "tell"),
+        ("a.py", "# how many letters wait\n", "letter"),
+        ("a.py", "AT_ONCE = 5\n", "at once"),
+        ("a.md", "A retry is no error.", "is no"),
+        ("a.py", '"""Whether it is there."""\n', QUESTION_RULE),
+        ("a.py", 'class A:\n    """What it holds."""\n', QUESTION_RULE),
+    ],
+)
+def test_the_rule_sees_the_word(name: str, text: str, rule: str) -> None:
+    assert rule in {one.rule for one in in_text(name, text)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "Dead letters are kept; a dead\nletter names its reason."),
+        ("a.md", "Lower-case letters, digits and hyphens; a letter, digit or hyphen."),
+        ("a.md", "There is no limit, and it is no longer counted. There is no such topic."),
+        ("a.md", "Recommended: intellectual, amended."),
+        ("a.py", "def test_nobody_is_told() -> None: ...\n"),
+        ("a.py", '"""Return the state."""\n'),
+    ],
+)
+def test_the_rule_lets_plain_text_pass(name: str, text: str) -> None:
+    assert list(in_text(name, text)) == []
