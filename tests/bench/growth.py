@@ -27,7 +27,7 @@ WARM = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What was measured with so many ``of`` something."""
+    """The result with a given number ``of`` instances, resources or teams."""
 
     of: str
     amount: int

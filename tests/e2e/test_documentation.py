@@ -15,7 +15,9 @@ from meta.checkout import place
 from meta.documentation import examples, make_scratch, not_printed, pages, script
 
 PAGES = [page for page in pages() if any(one.run == "platform" for one in examples(page))]
-SECONDS = 150.0
+SECONDS = 300.0
+
+pytestmark = pytest.mark.timeout(400)
 
 
 async def typed(program: str, *, folder: Path, home: Path) -> tuple[int, str, str]:

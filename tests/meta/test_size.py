@@ -1,4 +1,4 @@
-"""Files and functions stay small enough to be read at once."""
+"""Files and functions stay small enough to read in one go."""
 
 import ast
 

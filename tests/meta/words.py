@@ -94,7 +94,7 @@ RULES = (
     _rule("anybody", "anyone, any caller"),
     _rule("tell", "say, report, show, print", "(?:tells?|told|telling)"),
     _rule("anew", "again"),
-    _rule("forever", "indefinitely, permanently", "for(?: |-)?ever"),
+    _rule("forever", "indefinitely, permanently", "(?<!serve_)(?<!run_)for(?: |-)?ever"),
     _rule("mend", "fix, repair", "mend(?:s|ed|ing)?"),
     _rule("at the most", "at most"),
     Rule(
@@ -117,6 +117,7 @@ RULES = (
 EXEMPT = {
     ("services/busbar/messages/codec/", "letter"): "letters of the alphabet, in attribute names",
     ("services/busbar/policy/domain/explain.py", "letter"): "letters of the alphabet, in a pattern",
+    ("tests/support/postgres.py", "nobody"): "the user of that name",
     ("tests/support/hostile.py", "letter"): "letters of the alphabet",
     ("tests/unit/messages/codec/", "letter"): "letters of the alphabet, in attribute names",
 }

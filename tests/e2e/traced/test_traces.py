@@ -14,7 +14,7 @@ from busbar.kernel.ids import operation_id
 from busbar.sdk import Client
 from support import eventually
 from support.otlp import Collector
-from support.tracing import Told
+from support.tracing import SpanRecord
 from support.webhooks import receiving, subscribe
 
 SOURCE = "urn:test:traced"
@@ -63,7 +63,7 @@ async def publish(producer: AIOKafkaProducer, team: str, trace: str) -> str:
     return str(operation_id(SOURCE, id_))
 
 
-def chain(spans: list[Told], span_id: str) -> list[str]:
+def chain(spans: list[SpanRecord], span_id: str) -> list[str]:
     """Who is above a span, from the top: service and name of each."""
     known = {span.span_id: span for span in spans}
     found: list[str] = []
@@ -74,10 +74,10 @@ def chain(spans: list[Told], span_id: str) -> list[str]:
     return [*([f"above {span_id}"] if span_id else []), *found]
 
 
-async def complete(collector: Collector, trace_id: str, *names: str) -> list[Told]:
+async def complete(collector: Collector, trace_id: str, *names: str) -> list[SpanRecord]:
     """The spans of a trace once there is one of each of ``names``."""
 
-    def found() -> list[Told]:
+    def found() -> list[SpanRecord]:
         spans = collector.spans(trace_id)
         return spans if {*names} <= {span.name for span in spans} else []
 
