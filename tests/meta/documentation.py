@@ -134,9 +134,10 @@ def make_scratch(folder: Path, page: Path) -> None:
         shutil.copytree(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(sys.prefix)
     for example in examples(page):
-        if name := example.attributes.get("file"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(f"{example.block.code}\n", encoding="utf-8")
+        if shown := example.attributes.get("file"):
+            file = folder / shown
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{example.block.code}\n", encoding="utf-8")
 
 
 def script(page: Path, *, run: str) -> str:

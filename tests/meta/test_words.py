@@ -11,14 +11,14 @@ from meta.checkout import ROOT
 from meta.words import EXEMPT, QUESTION_RULE, folder_of, in_text, names_of_tests, search
 
 ALLOWED: dict[str, int] = {
-    ".": 16,
+    ".": 6,
     "changelog.d": 18,
     "contracts": 35,
     "contracts/policies": 1,
     "contracts/promises": 4,
-    "docs": 38,
+    "docs": 10,
     "docs/adr": 100,
-    "docs/how-to": 51,
+    "docs/how-to": 33,
     "schemas/dead-letter": 5,
     "schemas/policy": 2,
     "services/busbar/audit": 38,
@@ -47,16 +47,14 @@ ALLOWED: dict[str, int] = {
     "services/busbar/runtime/telemetry": 31,
     "services/busbar/sdk": 25,
     "tests": 1,
-    "tests/bench": 51,
     "tests/contract": 26,
-    "tests/e2e": 47,
-    "tests/faults": 187,
+    "tests/e2e": 43,
+    "tests/faults": 17,
     "tests/integration": 63,
-    "tests/meta": 44,
-    "tests/support": 72,
+    "tests/support": 23,
     "tests/unit/audit": 25,
     "tests/unit/bench": 1,
-    "tests/unit/cli": 42,
+    "tests/unit/cli": 39,
     "tests/unit/gateway": 22,
     "tests/unit/kernel": 18,
     "tests/unit/messages": 20,
@@ -64,11 +62,11 @@ ALLOWED: dict[str, int] = {
     "tests/unit/policy": 14,
     "tests/unit/provisioner": 124,
     "tests/unit/runtime": 139,
-    "tests/unit/sdk": 6,
+    "tests/unit/sdk": 5,
     "tools/contracts": 37,
 }
 """The words that may still be in a folder. Numbers go down only; the aim is an empty table."""
-ALLOWED_IN_NAMES = 230
+ALLOWED_IN_NAMES = 227
 """The names of test functions that may still have one."""
 FOUND = search()
 COUNTS = Counter(folder_of(one.path) for one in FOUND)
