@@ -55,7 +55,7 @@ def test_a_container_runs_a_command_that_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ours())
-def test_a_container_is_told_settings_that_exist_and_nothing_else(name: str) -> None:
+def test_a_container_gets_settings_that_exist_and_nothing_else(name: str) -> None:
     assert sorted(containers()[name]["environment"].keys() - KNOWN) == []
 
 
@@ -103,7 +103,7 @@ def test_the_roles_and_the_database_are_those_that_the_store_is_made_with(
     assert f"CREATE DATABASE busbar OWNER {owner.username}" in made
 
 
-def test_webhooks_reach_no_private_network_unless_somebody_says_so(
+def test_webhooks_reach_no_private_network_by_default(
     settings: dict[str, Settings],
 ) -> None:
     assert settings["notifier"].webhook_allow_networks == ()

@@ -46,14 +46,12 @@ ALLOWED: dict[str, int] = {
     "services/busbar/runtime/tasks": 26,
     "services/busbar/runtime/telemetry": 31,
     "services/busbar/sdk": 25,
-    "tests": 1,
     "tests/contract": 26,
-    "tests/e2e": 43,
+    "tests/e2e": 2,
     "tests/faults": 17,
     "tests/integration": 63,
     "tests/support": 23,
     "tests/unit/audit": 25,
-    "tests/unit/bench": 1,
     "tests/unit/cli": 39,
     "tests/unit/gateway": 22,
     "tests/unit/kernel": 18,
@@ -66,7 +64,7 @@ ALLOWED: dict[str, int] = {
     "tools/contracts": 37,
 }
 """The words that may still be in a folder. Numbers go down only; the aim is an empty table."""
-ALLOWED_IN_NAMES = 227
+ALLOWED_IN_NAMES = 178
 """The names of test functions that may still have one."""
 FOUND = search()
 COUNTS = Counter(folder_of(one.path) for one in FOUND)

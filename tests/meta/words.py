@@ -189,7 +189,12 @@ def names_of_tests(root: Path) -> list[Found]:
         text = (root / path).read_text(encoding="utf-8")
         for match in TEST_NAME.finditer(text):
             name = match["name"].replace("_", " ")
-            rules = [rule.name for rule in RULES if rule.pattern.search(name)]
+            rules = [
+                rule.name
+                for rule in RULES
+                for word in rule.pattern.finditer(name)
+                if rule.counts(name[: word.start()], name[word.end() :])
+            ]
             line = text.count("\n", 0, match.start()) + 1
             found += [Found(path, line, rule, name) for rule in rules]
     return found
