@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from busbar.cli.shared.documents import read_documents
-from busbar.policy.files import load_promises, load_rules
+from busbar.policy.adapters import load_promises, load_rules
 from meta.checkout import below, place, text
 from meta.documentation import (
     SHELLS,
