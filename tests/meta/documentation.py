@@ -17,6 +17,7 @@ promise, rules or an intent. All blocks of a page share a scratch folder. More a
     stop=SECONDS   each command follows something, and is interrupted after so many seconds
 
 ``<!-- sh {run=platform}`` … ``-->`` is a block that readers do not see, for what has to be there.
+``<!-- blocks {check="tests/x.py follows this page"} -->`` is for all blocks that say nothing else.
 """
 
 import functools
@@ -42,9 +43,11 @@ LOOKS_LIKE_SHELL = re.compile(
 )
 FOLDERS = ("contracts", "docs", "infra/docker")
 """The parts of the checkout that are in a scratch folder."""
+PAGE = re.compile(r"^<!-- blocks (?P<info>\{.*\}) -->$", re.MULTILINE)
+TEST = re.compile(r"tests/[\w/]+\.py")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MODULE = re.compile(
-    r"python3? -m (?P<module>(bench|faults|tools\.contracts)[\w.]*)(?P<rest>[^\n#|&]*)"
+    r"python3? -m (?P<module>(bench|faults|replay|tools\.contracts)[\w.]*)(?P<rest>[^\n#|&]*)"
 )
 HOW = (
     "say in its fence how it is tested: {run=platform}, {run=scratch} or "
@@ -101,8 +104,10 @@ def attributes_of(info: str) -> dict[str, str]:
 def examples(page: Path) -> tuple[Example, ...]:
     """Return the blocks of ``page``, those in comments included, in order."""
     found = [*blocks(text(page)), *hidden_blocks(text(page))]
+    match = PAGE.search(text(page))
+    usual = match["info"] if match else ""
     return tuple(
-        Example(page, block, attributes_of(block.info))
+        Example(page, block, attributes_of(block.info or usual))
         for block in sorted(found, key=lambda block: block.line)
     )
 
@@ -114,6 +119,10 @@ def problem_with(example: Example) -> str | None:
         return f"unknown attributes {', '.join(sorted(unknown))}; {HOW}"
     if "check" in attributes and not attributes["check"].strip():
         return f"the reason is missing; {HOW}"
+    if lost := [
+        name for name in TEST.findall(attributes.get("check", "")) if not (ROOT / name).exists()
+    ]:
+        return f"{lost[0]} does not exist"
     if "run" in attributes and attributes["run"] not in {"platform", "scratch"}:
         return f"run is platform or scratch; {HOW}"
     if block.language in SHELLS:
@@ -220,7 +229,10 @@ def mistakes(example: Example) -> list[str]:
     done = subprocess.run(["bash", "-n"], input=plain, text=True, capture_output=True, check=False)  # noqa: S607 - reads, runs nothing
     found = [done.stderr.strip()] if done.returncode else []
     for line in re.sub(r"\\\n\s*", " ", plain).splitlines():
-        words = shlex.split(line, comments=True) if line.count("'") % 2 == 0 else line.split()
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:  # a quotation over several lines
+            words = line.split()
         found += [f"no make target {name}" for name in _targets(words) if name not in targets()]
         found += [f"no file {name}" for name in _files(words) if not (ROOT / name).exists()]
         found += _unknown_services(words)

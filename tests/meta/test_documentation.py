@@ -33,9 +33,6 @@ IDS = [example.where for example in EXAMPLES]
 TO_CLASSIFY: dict[str, int] = {
     "docs/how-to/add-a-message.md": 1,
     "docs/how-to/add-a-service.md": 0,
-    "docs/how-to/add-an-adapter.md": 0,
-    "docs/how-to/offer-postgres-databases.md": 4,
-    "docs/how-to/offer-something.md": 2,
     "docs/how-to/run-in-containers.md": 7,
     "docs/how-to/run-several-instances.md": 1,
     "docs/how-to/see-what-it-does.md": 2,
