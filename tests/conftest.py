@@ -70,7 +70,7 @@ async def topic(kafka: RunningKafka, request: pytest.FixtureRequest) -> AsyncIte
     async def make(
         *, partitions: int = 1, prefix: str = "", config: dict[str, str] | None = None
     ) -> str:
-        # The broker may be somebody's own and outlive the session, so a counter is not enough.
+        # The broker may be given and outlive the session, so a counter is not enough.
         name = f"{prefix}{test}-{secrets.token_hex(4)}"
         response = await admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
         problems = [error for error in response.topic_errors if error[1] != 0]

@@ -2,7 +2,7 @@
 
 A limit is what the same machine does with the same input and output and nothing else, written as
 well as we know; ours and the limit take turns, so that noise hits both alike. Believe ratios:
-figures in seconds say as much about the machine. A missed goal is told and is no error.
+figures in seconds depend on the machine. A missed goal is reported and is not an error.
 
   python -m bench                                  everything; ten minutes on two cores
   python -m bench --quick                          small sizes, to see that it works
@@ -136,7 +136,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help=f"turns of each side ({ROUNDS}, or {QUICK_ROUNDS} when quick)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="gives what is drawn by chance (1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything random (1)")
     parser.add_argument(
         "--report", type=Path, default=REPORT, help=f"where the rows are written ({REPORT})"
     )

@@ -1,7 +1,7 @@
 """``python -m bench.bare ROLE BOOTSTRAP DATABASE``: one hop of the platform, written by hand.
 
 It stores and publishes what policy, the provisioner or audit would, by aiokafka and asyncpg alone:
-nothing is validated, traced, retried or parked, and nobody but the database is asked anything.
+nothing is validated, traced, retried or parked, and only the database is queried.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ ON CONFLICT (consumer, topic, partition) DO UPDATE SET next_offset = excluded.ne
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is stored and published."""
+    """A record to store and publish."""
 
     id: str
     type: str
@@ -93,7 +93,7 @@ class Hop:
         self._connection: Any = None
 
     async def run(self, handle: Callable[["Hop", Any], Any]) -> None:
-        """Have ``handle`` work on each batch, for ever."""
+        """Pass each batch to ``handle``, indefinitely."""
         settings = {"search_path": f"busbar_{self.role}"}
         self._connection = await asyncpg.connect(self._database, server_settings=settings)
         await self._producer.start()

@@ -19,7 +19,7 @@ async def consumed(
 ) -> float:
     """Records a second, from the first batch until ``count`` are handled and committed.
 
-    ``handle`` tells how many it handled.
+    ``handle`` returns the number of handled records.
     """
     consumer = AIOKafkaConsumer(
         topic,

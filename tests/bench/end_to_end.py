@@ -1,4 +1,4 @@
-"""``end-to-end-*``: intents in, decided, made real by nothing, told, audited; real processes."""
+"""``end-to-end-*``: intents decided, provisioned by ``noop``, notified and audited by processes."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ async def _measure(run: Run, on: On) -> list[Row]:
 
 
 class Bursts:
-    """Intents that come all at once."""
+    """Intents that come in one burst."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Bursts:
         self._producer = producer
         self._watcher = watcher
         self._teams = teams
-        self._label = f"burst-{secrets.token_hex(3)}"  # nobody else's: these intents are new
+        self._label = f"burst-{secrets.token_hex(3)}"  # unique: these intents are new
         self._turns = 0
         self._asked = 0
         self._before = before
@@ -91,7 +91,7 @@ class Bursts:
 async def bursting(
     bootstrap: str, audit: AbstractAsyncContextManager[AuditCopy], *, teams: int = work.TEAMS
 ) -> AsyncIterator[Bursts]:
-    """One idempotent producer, and somebody who watches what comes of it."""
+    """One idempotent producer, and a consumer that watches the results."""
     async with (
         work.producing(bootstrap) as producer,
         Watcher(bootstrap).watching() as watcher,

@@ -177,4 +177,4 @@ async def _kept(connection: Any, found: Found) -> int:
 
 
 async def _nothing(_received: Received[ApplyResource], _tx: Transaction) -> None:
-    """Whatever it costs now, delivery costs."""
+    """From here on, only delivery is measured."""

@@ -2,7 +2,7 @@
 
 Four effects take five commits: what is to be done is stored before it is done, and its result in
 one commit with what is to be done next (law 4). Each commit checks the lease by its epoch, extends
-it and adds the events, all in one statement. Claims are taken many at once.
+it and adds the events, all in one statement. Tasks are claimed in batches.
 """
 
 import asyncio

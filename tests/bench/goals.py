@@ -1,4 +1,4 @@
-"""What is measured, and what each figure is to reach; a missed goal is told, never an error."""
+"""The figures and their goals; a missed goal is reported and never an error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Goal:
         return f"<= {self.most:g}" if self.most is not None else ""
 
     def is_reached(self, *, value: float, ratio: float | None) -> bool | None:
-        """Whether it is; None if there is no goal, or nothing to compare with."""
+        """Return whether the goal is reached; None without a goal or a limit."""
         if self.share is not None:
             return None if ratio is None else ratio >= self.share
         return None if self.most is None else value <= self.most

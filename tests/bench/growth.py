@@ -27,7 +27,7 @@ WARM = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What was measured with so many ``of`` something."""
+    """The result with a given number ``of`` instances, resources or teams."""
 
     of: str
     amount: int
@@ -38,7 +38,7 @@ class Point:
 
     @property
     def cost(self) -> float:
-        """Milliseconds of the processor that an intent takes."""
+        """Return the CPU time of an intent, in milliseconds."""
         return self.services_ms + self.database_ms
 
 
@@ -139,7 +139,7 @@ def write(points: Sequence[Point], page: Path) -> None:
         )
         for kind in kinds
     ]
-    what = "milliseconds of the processor for one intent"
+    what = "milliseconds of CPU time per intent"
     picture.write_text(plot(panels, what=what), encoding="utf-8")
 
 
@@ -148,13 +148,13 @@ def _page(points: Sequence[Point], picture: str) -> str:
         "# How cost grows",
         "",
         "Written by `python -m bench growth` ([how to measure it](how-to/measure-it.md)): intents",
-        "end to end on PostgreSQL, all processes on one machine. Cost is the processor's time that",
-        "an intent takes in services and database, what they spend on waiting included. What is",
-        "linear and what is not: [Performance](performance.md#how-it-grows).",
+        "end to end on PostgreSQL, all processes on one machine. Cost is the CPU time per intent",
+        "in services and database, including the time they spend on polling. What is linear and",
+        "what is not: [Performance](performance.md#how-it-grows).",
         "",
         f"![Cost by instances, resources and teams]({picture})",
         "",
-        "| with | intents/s | raw loop/s | ratio | services, ms | database, ms | together, ms |",
+        "| with | intents/s | raw loop/s | ratio | services, ms | database, ms | total, ms |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [

@@ -47,19 +47,19 @@ class _Paced:
         records = work.intents(PER_SECOND * seconds, label)
         before = len(self._watcher.seen)
         loop, due = asyncio.get_running_loop(), 0.0
-        begun, moments, sending = loop.time(), [], set()
+        begun, due_times, sending = loop.time(), [], set()
         for record in records:
             due += self._chance.expovariate(PER_SECOND)
             await self._clock.sleep(max(0.0, begun + due - loop.time()))
             task = loop.create_task(self._send(record))
             sending.add(task)
-            moments.append(begun + due)
+            due_times.append(begun + due)
         await asyncio.gather(*sending)
         await self._watcher.until(before + len(records))
         seen = self._watcher.seen
         return [
-            1000 * (seen[work.operation_of(number, label)] - moment)
-            for number, moment in enumerate(moments)
+            1000 * (seen[work.operation_of(number, label)] - due)
+            for number, due in enumerate(due_times)
         ]
 
     async def _send(self, record: Outgoing) -> None:

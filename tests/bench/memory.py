@@ -35,7 +35,7 @@ FROM (SELECT * FROM events WHERE xid = (SELECT min(xid) FROM events)) AS first,
 
 
 async def measure_rest(run: Run) -> list[Row]:
-    """What ``busbar up`` and everything that it started takes, with nothing to do."""
+    """Measure the memory of ``busbar up`` and its processes at rest."""
     on_files = await _at_rest(run, {})
     async with servers.postgres(run) as cluster:
         urls = {
@@ -115,10 +115,10 @@ async def measure_replay(run: Run) -> list[Row]:
     async with servers.postgres(run, store_append.SERVICE) as cluster:
         await _fill(cluster, FEW_EVENTS)
         few = await _peak(cluster, FEW_EVENTS)
-        run.say(f"  replaying {FEW_EVENTS:,} events takes {few:.0f} MB at the most")
+        run.say(f"  replaying {FEW_EVENTS:,} events takes {few:.0f} MB at most")
         await _fill(cluster, many)
         peak = await _peak(cluster, many)
-        run.say(f"  replaying {many:,} events takes {peak:.0f} MB at the most")
+        run.say(f"  replaying {many:,} events takes {peak:.0f} MB at most")
     return [Row(name="replay-1m-memory", value=peak - few, unit="MB")]
 
 

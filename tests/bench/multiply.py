@@ -35,14 +35,14 @@ _KEEP = {"inbox": "true", "tasks": "kind = 'saga'", "documents": "true"}
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """Where the rows end that are multiplied: the last position, and the highest version."""
+    """The end of the rows to multiply: the last position and the highest version."""
 
     position: int
     version: int
 
 
 async def marks(cluster: StoreCluster) -> dict[str, Seed]:
-    """What each service has now."""
+    """Return the current end of each service's rows."""
     found = {}
     for service in SERVICES:
         async with cluster.session(cluster.owner_url, service=service) as owner:
@@ -71,7 +71,7 @@ async def up_to(cluster: StoreCluster, seeds: Mapping[str, Seed], have: int, wan
 
 @asynccontextmanager
 async def _without_indexes(owner: Any) -> AsyncIterator[None]:
-    """Make the indexes anew after the block: a tenth of the time that it takes row by row."""
+    """Create the indexes again after the block, in a tenth of the time that updating them takes."""
     await owner.execute("SET synchronous_commit = off; SET maintenance_work_mem = '512MB'")
     constraints = await owner.fetch(
         "SELECT conrelid::regclass AS of, conname AS name, pg_get_constraintdef(oid) AS said"
@@ -112,7 +112,7 @@ async def _multiply(owner: Any, events: str, first: int, last: int) -> None:
 
 
 def _events(seed: Seed, have: int, newest: int) -> str:
-    """What audit copies has few long streams, which go on; everything else has many short ones."""
+    """Copy the rows; audit has few long streams that continue, other services many short ones."""
     columns = ["topic", *(name for name in EVENT_COLUMNS if name != "topic")]
     values = _renamed("events", columns)
     values = values.replace(

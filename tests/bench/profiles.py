@@ -114,7 +114,7 @@ class Profiles:
             self._here.stop()
 
     def tables(self) -> dict[str, str]:
-        """What was found, by process."""
+        """The profiles, by process."""
         found = {}
         for file in sorted(self.folder.glob("*.json")):
             kept = json.loads(file.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Replaying a store through its API: the one place that says how.
 
 ``python -m bench.replaying DATABASE`` replays policy's store there, and prints how many events it
-has and how many MB of memory that took at the most.
+has and the peak of memory in MB.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ async def replay(store: Store) -> int:
 
 
 async def main(database: str) -> None:
-    """Replay, and tell what it took."""
+    """Replay, and print the memory that it took."""
     store = await open_store(Path(), service="policy", clock=SystemClock(), database_url=database)
     try:
         count = await replay(store)

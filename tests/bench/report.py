@@ -1,4 +1,4 @@
-"""What was measured: ``build/bench.json``, a list of rows that stays as it is from now on."""
+"""The report ``build/bench.json``: a list of rows in a stable format."""
 
 import json
 from collections.abc import Iterable, Sequence

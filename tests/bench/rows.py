@@ -43,7 +43,7 @@ class Part:
 
 
 def transactions(count: int, label: str) -> Iterator[list[Part]]:
-    """What ``count`` transactions append: half of their streams are new, half had their turn."""
+    """Return the appends of ``count`` transactions; half of their streams are new."""
     known: list[Part] = []
     for number in range(count):
         old = known[: STREAMS // 2]

@@ -11,14 +11,14 @@ from bench.profiles import Profiles
 from bench.report import Row
 
 Side = Callable[[], Awaitable[float]]
-"""Has one turn; tells the rate that it came to."""
+"""Runs one round; returns its rate."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What was asked for. ``say`` hears what is being done."""
+    """The options of a run. ``say`` prints progress."""
 
     quick: bool
     rounds: int
@@ -27,12 +27,12 @@ class Run:
     profiles: Profiles | None = field(default=None, repr=False)
 
     def size(self, full: int, *, quick: int) -> int:
-        """How many of something: ``full``, or ``quick`` to see that it works."""
+        """Return a size: ``full``, or ``quick`` to see that it works."""
         return quick if self.quick else full
 
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
-        """What happens inside is the product's own: it is what gets profiled."""
+        """Profile the block: it runs the product, not the limit."""
         if self.profiles is None:
             yield
             return

@@ -39,20 +39,20 @@ _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
 
 class AuditCopy:
-    """What audit has stored."""
+    """The store of audit, for reading."""
 
     def __init__(self, rows: Callable[[str], Awaitable[Any]]) -> None:
         """Use :func:`audit_copy`."""
         self._rows = rows
 
     async def has(self, ends: Mapping[Partition, int]) -> bool:
-        """Whether it has every record before ``ends``: its offsets say so (law 1)."""
+        """Return whether it has every record before ``ends``: its offsets say so (law 1)."""
         rows = await self._rows("SELECT topic, partition, next_offset FROM offsets")
         reached = {(topic, partition): offset for topic, partition, offset in rows}
         return all(reached.get(partition, 0) >= end for partition, end in ends.items())
 
     async def count(self, type_: str) -> int:
-        """How many events of ``type_`` it has."""
+        """Count the events of ``type_``."""
         query = f"SELECT count(*) FROM events WHERE type = '{type_}'"  # noqa: S608 - our own names
         return int((await self._rows(query))[0][0])
 
@@ -77,7 +77,7 @@ async def copy_in_file(place: Path) -> AsyncIterator[AuditCopy]:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs."""
+    """The running platform."""
 
     run: Run
     bootstrap: str
@@ -85,14 +85,14 @@ class Stage:
     cluster: StoreCluster | None
 
     def audit_copy(self) -> AbstractAsyncContextManager[AuditCopy]:
-        """What audit has, to look into inside a block."""
+        """Open the store of audit for a block."""
         if self.cluster is not None:
             return copy_in_cluster(self.cluster)
         return copy_in_file(self.platform.home / "audit.db")
 
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
-        """What happens inside is what gets profiled, in every service."""
+        """Profile every service during the block."""
         self._signal()
         try:
             yield
@@ -181,7 +181,7 @@ def _command(run: Run, plan: ServicePlan) -> tuple[str, ...]:
 
 
 class Watcher:
-    """Counts the resources that are provisioned, as anybody could who reads Kafka."""
+    """Counts provisioned resources, as any consumer of Kafka could."""
 
     def __init__(self, bootstrap: str) -> None:
         """Read from where the facts end now."""
@@ -229,7 +229,7 @@ class Watcher:
                 await self._more.wait()
 
     async def ends(self) -> dict[Partition, int]:
-        """Where the topics that an intent passes through end now."""
+        """Return the end offsets of the topics that an intent passes through."""
         partitions = [
             TopicPartition(name, number) for name in HOPS for number in range(topics.PARTITIONS)
         ]

@@ -11,7 +11,7 @@ _INK, _LINE, _GRID = "#222", "#1f6feb", "#ddd"
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What one line shows: a value at each of the labelled places."""
+    """A line of the chart: a value at each label."""
 
     title: str
     labels: Sequence[str]

@@ -1,4 +1,4 @@
-"""What is worked on: intents for a promise that makes nothing, and the facts that follow."""
+"""The workload: intents for a promise with one ``noop`` step, and the facts that follow."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager

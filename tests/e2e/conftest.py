@@ -41,7 +41,7 @@ async def producer(platform: Platform) -> AsyncIterator[AIOKafkaProducer]:
 
 @pytest.fixture
 def team() -> str:
-    """A team that nobody else uses."""
+    """A unique team."""
     return f"team-{secrets.token_hex(4)}"
 
 
@@ -52,5 +52,5 @@ def client_of(platform: Platform) -> Client:
 
 
 def home_of(platform: Platform) -> Path:
-    """Where ``platform`` keeps its state."""
+    """Return the folder in which ``platform`` keeps its state."""
     return platform.home

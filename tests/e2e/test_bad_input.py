@@ -1,4 +1,4 @@
-"""Whatever lands on the topic of intents ends in a denial or a dead letter that says why."""
+"""Every record on the topic of intents ends in an outcome or a dead letter that says why."""
 
 import json
 import secrets
@@ -38,7 +38,7 @@ UNREADABLE: Mapping[str, tuple[dict[str, str | None], bytes, str]] = {
     "with the same key twice": ({}, b'{"a":1,"a":2}', "duplicate_attribute"),
     "in another format": ({"content-type": "text/xml"}, b"<a/>", "bad_content_type"),
     "as a batch": ({"content-type": "application/cloudevents-batch+json"}, b"[]", "batch"),
-    "that is no CloudEvent at all": (
+    "a record that is not a CloudEvent": (
         dict.fromkeys(("ce_specversion", "ce_id", "ce_source", "ce_type")),
         b"hello",
         "not_a_cloudevent",

@@ -122,7 +122,7 @@ async def test_every_hostile_record_is_a_dead_letter_and_every_good_intent_betwe
     assert_memory(platform)
 
 
-async def test_hostile_records_among_facts_are_dead_letters_of_everybody_who_reads_them(
+async def test_hostile_records_among_facts_are_dead_letters_of_every_service_that_reads_them(
     platform: Platform, client: Client, producer: AIOKafkaProducer, team: str
 ) -> None:
     resource = f"{team}/dev/event-stream/behind"
@@ -174,7 +174,7 @@ async def test_a_record_that_only_compression_made_small_stops_nothing(
     assert_memory(platform)
 
 
-async def test_a_header_whose_name_is_not_utf_8_stops_nobody(
+async def test_a_header_whose_name_is_not_utf_8_stops_no_service(
     client: Client, producer: AIOKafkaProducer, team: str
 ) -> None:
     id_ = secrets.token_hex(8)

@@ -17,7 +17,7 @@ async def done(client: Client, operation: str) -> OperationView:
 
 
 async def partitions(platform: Platform, topic: str) -> int:
-    """How many partitions ``topic`` has; 0 if it is not there."""
+    """Return the number of partitions of ``topic``; 0 if it does not exist."""
     admin = AIOKafkaAdminClient(bootstrap_servers=platform.bootstrap)
     await admin.start()
     try:
@@ -74,7 +74,7 @@ async def test_the_same_id_with_another_body_is_refused(client: Client, team: st
     assert refused.value.fix
 
 
-async def test_the_state_at_an_earlier_moment_is_what_the_platform_knew_then(
+async def test_the_state_at_an_earlier_time_is_what_the_platform_knew_then(
     client: Client, team: str
 ) -> None:
     resource = f"{team}/dev/event-stream/orders"
@@ -89,17 +89,17 @@ async def test_the_state_at_an_earlier_moment_is_what_the_platform_knew_then(
     assert (view.generation, view.spec["retention_hours"]) == (1, 24)
 
 
-async def generation(client: Client, resource: str, moment: datetime, wanted: int) -> bool:
-    views = await client.state_at(moment, resource=resource)
+async def generation(client: Client, resource: str, time: datetime, wanted: int) -> bool:
+    views = await client.state_at(time, resource=resource)
     return bool(views) and views[0].generation == wanted
 
 
 def now() -> datetime:
-    """The moment that an investigator asks about."""
+    """A time that an investigator asks about."""
     return SystemClock().now()
 
 
-async def test_why_tells_the_whole_chain(client: Client, team: str) -> None:
+async def test_why_explains_the_whole_chain(client: Client, team: str) -> None:
     resource = f"{team}/dev/event-stream/orders"
     view = await done(client, (await client.apply(resource, {})).operation)
 
@@ -107,9 +107,9 @@ async def test_why_tells_the_whole_chain(client: Client, team: str) -> None:
         found = [sentence.text for sentence in await client.why(view.id)]
         return found if any("provisioned" in text for text in found) else []
 
-    told = await eventually(texts, what="the explanation")
+    sentences = await eventually(texts, what="the explanation")
     for word in ("asked for", "Policy allowed", "took it over", "set out to create", "is done"):
-        assert any(word in text for text in told), (word, told)
+        assert any(word in text for text in sentences), (word, sentences)
 
 
 async def test_a_dead_letter_can_be_redriven_and_the_answer_is_an_operation(

@@ -111,7 +111,7 @@ async def test_the_status_shows_every_process_and_what_came_of_intents(platform:
     assert all(any(line.startswith(name) for line in out.splitlines()) for name in SERVICES)
 
 
-async def test_paths_that_nobody_serves_are_counted_under_one_name(platform: Platform) -> None:
+async def test_unknown_paths_are_counted_under_one_name(platform: Platform) -> None:
     before = await value(platform, "gateway", "busbar_gateway_requests_total", route="none")
     async with aiohttp.ClientSession() as session:
         for number in range(3):

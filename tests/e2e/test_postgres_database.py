@@ -47,7 +47,7 @@ class Stage:
         return self.databases.url(user=OPERATOR, password=self.password)
 
     async def secrets(self, *arguments: str, stdin: str = "") -> str:
-        """What `busbar secrets …` prints, as somebody types it beside the platform."""
+        """Run `busbar secrets …` beside the platform; return its output."""
         code, out, errors = await busbar(
             *("--home", str(self.platform.home), "secrets", *arguments),
             environment=self.environment,
@@ -57,7 +57,7 @@ class Stage:
         return out
 
     async def offer(self, url: str | None = None) -> None:
-        """Tell the platform where databases are made."""
+        """Store the credentials of the cluster for databases."""
         await self.secrets("put", CLUSTER, stdin=f"{url or self.operator_url}\n")
 
     async def listed(self) -> str:
@@ -81,7 +81,7 @@ class Stage:
 
 
 async def make_operator(server: PostgresServer, password: str) -> None:
-    """The administrator that the how-to describes, who is no superuser."""
+    """The administrator that the how-to describes, which is not a superuser."""
     connection = await asyncpg.connect(server.url())
     try:
         await connection.execute(
@@ -182,7 +182,7 @@ async def test_a_database_is_made_used_changed_and_gone_and_its_password_is_nowh
 
 
 async def works(url: str, name: str) -> None:
-    """Whoever has the credentials is the owner, and may work in the database."""
+    """The credentials are those of the owner, who may work in the database."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute("CREATE TABLE orders (id int, who citext)")
@@ -225,7 +225,7 @@ async def hidden(stage: Stage, client: Client, view: OperationView, url: str, *,
     assert password not in str(await client.why(view.id))
 
 
-async def test_a_database_that_somebody_else_made_is_refused_and_stays_as_it_is(
+async def test_a_database_of_another_owner_is_refused_and_stays_as_it_is(
     stage: Stage, client: Client, team: str
 ) -> None:
     resource, name, secret = names(team)
@@ -243,7 +243,7 @@ async def test_a_database_that_somebody_else_made_is_refused_and_stays_as_it_is(
     assert secret not in await stage.listed()
 
 
-async def test_a_wrong_password_waits_until_it_is_mended_and_is_shown_to_nobody(
+async def test_a_wrong_password_waits_until_it_is_corrected_and_is_never_shown(
     stage: Stage, client: Client, team: str
 ) -> None:
     resource, _, _ = names(team)
@@ -251,11 +251,11 @@ async def test_a_wrong_password_waits_until_it_is_mended_and_is_shown_to_nobody(
     await stage.offer(stage.databases.url(user=OPERATOR, password=wrong))
     accepted = await client.apply(resource, {})
 
-    async def told() -> bool:
+    async def answered() -> bool:
         view = await client.operation(accepted.operation)
         return "password authentication failed" in view.model_dump_json()
 
-    await eventually(told, within=60, what="the cluster's answer")
+    await eventually(answered, within=60, what="the cluster's answer")
     await stage.offer()
     view = await client.wait(accepted.operation, timeout=90)
     assert view.status == "succeeded", view

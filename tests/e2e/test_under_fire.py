@@ -1,4 +1,4 @@
-"""Processes are killed, the broker goes away, the platform restarts: nothing is lost or doubled."""
+"""Processes are killed, the broker stops, the platform restarts: nothing is lost or repeated."""
 
 import asyncio
 import json
@@ -84,7 +84,7 @@ async def test_every_service_can_be_killed_under_load_and_the_whole_platform_res
         await asyncio.to_thread(again.stop)
 
 
-async def test_intents_are_taken_while_kafka_is_away_and_done_when_it_is_back(
+async def test_intents_are_accepted_while_kafka_is_unreachable_and_done_afterwards(
     own: Platform, team: str
 ) -> None:
     pid = read_state(own.home)["kafka_pid"]

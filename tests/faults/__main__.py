@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_partial(row: Row, options: argparse.Namespace) -> bool:
-    """Whether an await was left out that nobody asked to leave out."""
+    """Return whether an await was left out without an option that says so."""
     return options.every == 1 and row.single_kills != row.awaits
 
 
@@ -131,7 +131,7 @@ def _say(text: str) -> None:
 
 
 def _repeatable() -> None:
-    """Start anew with a fixed seed for hashes: sets of texts have an order that shows."""
+    """Restart with a fixed seed for hashes: sets of texts have an order that shows."""
     if sys.flags.hash_randomization:
         environment = {**os.environ, "PYTHONHASHSEED": "0"}  # noqa: TID251 - handed on, not read
         command = [sys.executable, "-m", "faults", *sys.argv[1:]]

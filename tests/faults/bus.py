@@ -17,7 +17,7 @@ from busbar.runtime.core.bus import BusUnavailable, Consumer, Headers, Outgoing,
 
 
 class Loss(Enum):
-    """How publishing goes wrong, once."""
+    """A failure of one publishing."""
 
     REQUEST = "the records never arrived"
     ANSWER = "the records arrived, and the answer was lost"
@@ -30,7 +30,7 @@ async def _turn() -> None:
 
 @dataclass(slots=True)
 class _Group:
-    """Who reads what. A partition is given on when its reader has let go of it."""
+    """The assignment of partitions. A partition moves when its reader has released it."""
 
     members: list["SimulatedBus"] = field(default_factory=list)
     owner: dict[Partition, "SimulatedBus"] = field(default_factory=dict)
@@ -38,14 +38,14 @@ class _Group:
 
 
 class Broker:
-    """What outlives every process: the records."""
+    """The records, which outlive every process."""
 
     def __init__(self, *, partitions: int = topics.PARTITIONS) -> None:
         self.partitions = partitions
         self.logs: dict[Partition, list[Record]] = defaultdict(list)
         self.losses: list[Loss | None] = []
         """Used up in order, one for each call that publishes; None goes well."""
-        self.told_at: Callable[[], int] = lambda: 0
+        self.timestamp: Callable[[], int] = lambda: 0
         """The timestamp of what is published now, in ms."""
         self.latency: Callable[[], Awaitable[None]] = _turn
         """How long a record is on its way."""
@@ -55,7 +55,7 @@ class Broker:
         self._groups: dict[str, _Group] = {}
 
     def partition_of(self, key: bytes | None) -> int:
-        """The same for the same key, for ever."""
+        """Return the partition of a key: always the same one."""
         digest = hashlib.sha256(key or b"").digest()
         return int.from_bytes(digest[:4], "big") % self.partitions
 
@@ -70,7 +70,7 @@ class Broker:
     ) -> Record:
         number = self.partition_of(key) if partition is None else partition
         log = self.logs[topic, number]
-        record = Record(topic, number, len(log), self.told_at(), key, value, headers)
+        record = Record(topic, number, len(log), self.timestamp(), key, value, headers)
         log.append(record)
         for group in self._groups.values():
             reader = group.owner.get((topic, number))
@@ -89,7 +89,7 @@ class Broker:
         self._begin[partition] = offset
 
     def forget_members(self) -> None:
-        """Whoever consumed is dead, and their sessions are over."""
+        """End the sessions of all consumers, whose process is dead."""
         self._groups.clear()
 
     def join(self, group: str, member: "SimulatedBus") -> None:
@@ -118,13 +118,13 @@ class Broker:
             member.wake()
 
     def lost(self, name: str, member: "SimulatedBus") -> set[Partition]:
-        """What ``member`` has to let go of."""
+        """Return the partitions that ``member`` has to release."""
         group = self._groups.get(name, _Group())
         held = {p for p, owner in group.owner.items() if owner is member}
         return held - {p for p, target in group.target.items() if target is member}
 
     def let_go(self, name: str, partitions: set[Partition]) -> None:
-        """Nobody has ``partitions`` until somebody takes them."""
+        """Leave ``partitions`` without a reader until one takes them."""
         group = self._groups.get(name, _Group())
         for partition in partitions:
             group.owner.pop(partition, None)
@@ -132,7 +132,7 @@ class Broker:
             other.wake()
 
     def take(self, name: str, member: "SimulatedBus") -> set[Partition]:
-        """What is free and ``member``'s to have; it has it now."""
+        """Assign to ``member`` the free partitions of its share, and return them."""
         group = self._groups.get(name, _Group())
         got = {p for p, target in group.target.items() if target is member} - group.owner.keys()
         group.owner.update(dict.fromkeys(got, member))
@@ -172,7 +172,7 @@ class SimulatedBus:
         topic_names: Sequence[str],
         consumer: Consumer,
         *,
-        instance: str | None = None,  # noqa: ARG002 - sessions end at once here
+        instance: str | None = None,  # noqa: ARG002 - sessions end immediately here
     ) -> None:
         self.topics = tuple(topic_names)
         self._consumer = consumer
@@ -190,7 +190,7 @@ class SimulatedBus:
         placed.cancel()
 
     async def stop(self) -> None:
-        """What is being handled is finished first."""
+        """Finish the current batch first."""
         async with self._busy:
             if self._loop is not None:
                 self._loop.cancel()

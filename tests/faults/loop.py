@@ -24,7 +24,7 @@ POLL_SECONDS = 0.01
 
 
 class VirtualClock:
-    """The clock of the simulation: it tells the loop's time, and can be set to another one."""
+    """The clock of the simulation: it shows the loop's time, and can be set to another one."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -117,7 +117,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _Counted(Coroutine[Any, Any, Any]):
-    """A coroutine whose every suspension is told to the loop."""
+    """A coroutine whose every suspension is reported to the loop."""
 
     def __init__(self, loop: VirtualLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._loop = loop

@@ -1,4 +1,4 @@
-"""What a fault run found: ``build/faults.json``, a list of rows that stays as it is from now on."""
+"""The report ``build/faults.json``: a list of rows in a stable format."""
 
 import json
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ class Row:
     lost: int = 0
     """Intents without exactly one last fact, effects that were promised and are not there."""
     duplicated: int = 0
-    """Effects carried out twice, last facts told twice."""
+    """Effects carried out twice, final facts published twice."""
     leaked: int = 0
     """What is left in the world that no resource accounts for."""
     stuck: int = 0
@@ -31,7 +31,7 @@ class Row:
 
     @property
     def held(self) -> bool:
-        """Whether nothing was lost, doubled or leaked, and nothing got stuck."""
+        """Return whether nothing was lost, duplicated, leaked or stuck."""
         return not (self.lost or self.duplicated or self.leaked or self.stuck)
 
     def plus(self, **counts: int) -> "Row":
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(slots=True)
 class Findings:
-    """What did not hold, a sentence each, by the column of the report that counts it."""
+    """The violations, a sentence each, by the column of the report that counts them."""
 
     lost: list[str] = field(default_factory=list)
     duplicated: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Findings:
         return asdict(self)
 
     def counts(self) -> dict[str, int]:
-        """How many there are in each column."""
+        """Return the number in each column."""
         return {column: len(found) for column, found in self.sentences().items()}
 
 

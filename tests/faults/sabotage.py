@@ -1,6 +1,6 @@
-"""What keeps effects from being lost or doubled, taken away one by one: the harness has to see it.
+"""Removes the protections one by one: the harness must see lost or duplicated effects.
 
-``python -m faults.sabotage inbox`` runs a scenario as it is and then without the inbox, and tells
+``python -m faults.sabotage inbox`` runs a scenario as it is and then without the inbox, and reports
 what did not hold in each. Nothing of this is a switch in the product.
 """
 
@@ -39,7 +39,7 @@ Found = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Sabotage:
-    """What is taken away, and where that has to show."""
+    """A protection to remove, and where that has to show."""
 
     scenario: str
     seeds: Sequence[int]
@@ -59,7 +59,7 @@ def _no_inbox(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_epochs(patch: pytest.MonkeyPatch) -> None:
-    """Whoever had a lease once may write for ever."""
+    """Let every former lease holder write."""
 
     async def if_held(tasks: Tasks, statement: Any, claim: Any) -> bool:
         await tasks._connection.execute(
@@ -84,7 +84,7 @@ def _no_epochs(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_marks(patch: pytest.MonkeyPatch) -> None:
-    """Whatever bears the name is taken for ours."""
+    """Take everything with the name for ours."""
 
     def claiming(
         act: Callable[[MemoryBackend, Call], Awaitable[Any]],
@@ -125,7 +125,7 @@ SABOTAGES = {
 
 
 def run(sabotage: Sabotage) -> Found:
-    """What does not hold when the scenario runs under each of the seeds."""
+    """Return the violations when the scenario runs under each of the seeds."""
     found: dict[str, list[str]] = {}
     for seed in sabotage.seeds:
         root = Path(tempfile.mkdtemp(prefix="busbar-sabotage-"))

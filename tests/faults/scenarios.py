@@ -1,4 +1,4 @@
-"""What is asked of the platform in each scenario, and how it has to end."""
+"""The intents of each scenario, and the state that they must end in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from faults.world import Outside
 SOURCE = "urn:team:payments"
 THING = {"team": "payments", "environment": "dev", "promise": "thing", "name": "orders"}
 RESOURCE = "/".join(THING.values())
-STRANGER = "somebody else"
+STRANGER = "another owner"
 Things = Mapping[str, Mapping[str, Any]]
 
 
@@ -166,7 +166,7 @@ versions:
           default: false
         early:
           title: Early
-          description: Whether it is made where things are shown at once.
+          description: Whether it is made where things are visible immediately.
           type: boolean
           default: true
 

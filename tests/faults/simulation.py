@@ -1,4 +1,4 @@
-"""The whole platform in one process of its own time, which can be stopped and started anew.
+"""The whole platform in one process of its own time, which can be stopped and restarted.
 
 Engine, relay, workers, stores and services are the product's own, wired by the product's own
 :class:`~busbar.runtime.host.process.ServiceProcess`. Simulated are Kafka, the clock, the world,
@@ -37,7 +37,7 @@ from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strang
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 IDLE_SECONDS = 7 * 24 * 3600.0
-"""Nobody looks merely because time went by: everything has to be woken by what it waits for."""
+"""No polling: every waiter has to be woken by its event."""
 
 TIMING = ProcessTiming(
     health=IDLE_SECONDS,
@@ -46,10 +46,10 @@ TIMING = ProcessTiming(
 )
 
 LOOK_SECONDS = TaskTiming().idle
-"""How soon somebody looks who was not woken: only a clock that jumps makes that necessary."""
+"""The polling interval, which only a clock that jumps makes necessary."""
 
 MOST_AWAITS = 8_000
-"""More than any life needs, by far: whoever goes on is going round in circles."""
+"""Far more than any run needs: beyond it, the run is in a loop."""
 JUMP_SECONDS = 3600.0
 JUMP_CHANCE = 0.003
 
@@ -68,7 +68,7 @@ class Simulation:
         self.broker = Broker()
         self.broker.latency = latency
         self.broker.poll = polling
-        self.broker.told_at = lambda: int(self.clock.now().timestamp() * 1000)
+        self.broker.timestamp = lambda: int(self.clock.now().timestamp() * 1000)
         self.life = 0
         self.stores: dict[str, Store] = {}
         self.deaths: list[str] = []
@@ -198,7 +198,7 @@ class Simulation:
             if asked.id in self.outside.answered:
                 continue
             await latency()
-            await accept_intent(store, asked.envelope, principal="somebody", traceparent=None)
+            await accept_intent(store, asked.envelope, principal="someone", traceparent=None)
             await latency()
             self.outside.answered.add(asked.id)
 

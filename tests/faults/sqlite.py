@@ -26,9 +26,9 @@ WRITES = ("BEGIN IMMEDIATE", "INSERT", "UPDATE", "DELETE", "CREATE", "SAVEPOINT"
 
 
 def _gives_way(function: Callable[[], Any]) -> bool:
-    """Whether the process gives way at this call of the driver: at what writes, and at commits.
+    """Return whether the process yields at this call of the driver: at what writes, and at commits.
 
-    Looking changes nothing, neither in the files nor for anybody else: a process that is stopped
+    Looking changes nothing, neither in the files nor for another process: a process that is stopped
     at a look leaves what it leaves at the await before.
     """
     call = function if isinstance(function, partial) else partial(function)
@@ -42,7 +42,7 @@ def _gives_way(function: Callable[[], Any]) -> bool:
 
 
 class _Calls:
-    """What the driver takes for the queue of its thread."""
+    """A stand-in for the queue of the driver's thread."""
 
     def put_nowait(self, call: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
         future, function = call
@@ -81,7 +81,7 @@ def without_threads() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aiosqlite.core, "SimpleQueue", _Calls)
         patch.setattr(aiosqlite.core, "Thread", _NoThread)
-        # Every life of a process opens its stores anew; what is compiled for one fits the next.
+        # Every restart of a process opens its stores again; what is compiled for one fits the next.
         patch.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda _: 1)
         patch.setattr(
             SQLiteDialect_aiosqlite, "__eq__", lambda _, other: isinstance(other, type(_))
@@ -97,11 +97,11 @@ def without_threads() -> Iterator[None]:
 
 
 def copy_as_killed(before: Path, after: Path) -> None:
-    """What a process that is killed now leaves behind in ``before``, as a folder of its own.
+    """Copy what a process that is killed now leaves in ``before`` into another folder.
 
     A database and its log are what was written so far: a transaction without its commit is in
     neither, or is a tail of the log that SQLite does not read. The index of the log (``-shm``) is
-    made anew by whoever opens the database first.
+    rebuilt by the first process that opens the database.
     """
     after.mkdir(mode=0o700)
     for file in sorted(before.iterdir()):

@@ -1,7 +1,7 @@
 """Stopping the platform at every await, and once more while it recovers.
 
 The scenario runs once; at every await the process forks. The child is what comes after the kill:
-it leaves everything behind that was in memory and starts anew on what is durable, while the parent
+it leaves everything behind that was in memory and starts again on what is durable, while the parent
 goes on to the next await. So no kill costs more than its own recovery, and each can be repeated
 alone: the same scenario, seed and awaits give the same run.
 """
@@ -40,7 +40,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made below it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one run ended. ``awaits`` are those of the last life."""
+    """The end of one run. ``awaits`` are those after its last start."""
 
     kills: Kills
     done: int
@@ -73,7 +73,7 @@ def _outcome(simulation: Simulation, kills: Kills) -> Outcome:
 
 
 def _recover(simulation: Simulation, kills: Kills, later: Kills) -> None:
-    """Be stopped here, start anew, and live to the end, or to the next kill."""
+    """Stop here, start again, and run to the end, or to the next kill."""
     simulation.restart()
     if later:
         trouble(simulation, kills)
@@ -88,7 +88,7 @@ def _recover(simulation: Simulation, kills: Kills, later: Kills) -> None:
 
 
 def trouble(simulation: Simulation, kills: Kills) -> None:
-    """Whoever is killed twice also meets a world and a bus that lose requests and answers."""
+    """Let the world and the bus lose requests and answers if the run is killed twice."""
     name = f"{simulation.scenario.name}/{simulation.seed}/{kills}"
     dice = random.Random(f"trouble/{name}")
     faults: Sequence[Fault] = (LoseAnswer(), LoseRequest(), Refuse())
@@ -104,13 +104,13 @@ _answer: int = -1
 
 
 def _leave(outcome: Outcome) -> None:
-    """Tell the outcome and be gone, with nothing of what is in memory having a say."""
+    """Write the outcome and exit, without any cleanup of what is in memory."""
     os.write(_answer, json.dumps(asdict(outcome)).encode())
     os._exit(0)
 
 
 def _forked(body: Callable[[], object]) -> bytes:
-    """What a fork of this process tells while it does ``body``."""
+    """Return the output of a fork of this process that runs ``body``."""
     global _answer  # noqa: PLW0603 - it belongs to the process, as does standard output
     reading, writing = os.pipe()
     child = os.fork()
@@ -121,16 +121,16 @@ def _forked(body: Callable[[], object]) -> bytes:
         with suppress(BaseException):
             try:
                 body()
-            except BaseException:  # noqa: BLE001 - it is told, and the process ends in any case
+            except BaseException:  # noqa: BLE001 - it is reported, and the process ends in any case
                 os.write(writing, b"!" + traceback.format_exc().encode())
         os._exit(1)
     os.close(writing)
-    told = b""
+    output = b""
     while piece := os.read(reading, 65536):
-        told += piece
+        output += piece
     os.close(reading)
     os.waitpid(child, 0)
-    return told
+    return output
 
 
 def _kill(simulation: Simulation, kills: Kills) -> Outcome:
@@ -138,17 +138,17 @@ def _kill(simulation: Simulation, kills: Kills) -> Outcome:
     root = simulation.root / f"kill-{'-'.join(map(str, kills))}"
     root.mkdir()
     simulation.root, before = root, simulation.root
-    told = _forked(lambda: _recover(simulation, kills, kills[1:]))
+    output = _forked(lambda: _recover(simulation, kills, kills[1:]))
     simulation.root = before
     shutil.rmtree(root)
-    if told[:1] != b"{":
-        why = told.decode()[1:] or f"it was still busy after {LONGEST_SECONDS} seconds"
+    if output[:1] != b"{":
+        why = output.decode()[1:] or f"it was still busy after {LONGEST_SECONDS} seconds"
         return Outcome(kills=kills, done=1, awaits=0, print="", findings={"stuck": [why]})
-    return _read(told)
+    return _read(output)
 
 
-def _read(told: bytes) -> Outcome:
-    fields = json.loads(told)
+def _read(output: bytes) -> Outcome:
+    fields = json.loads(output)
     return Outcome(**{**fields, "kills": tuple(fields["kills"])})
 
 
@@ -174,18 +174,18 @@ def play(name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
             def kill(number: int) -> None:
                 for kills in plan(number):
                     outcomes.append(_kill(simulation, kills))
-                    _tell(outcomes[-1])
+                    _print(outcomes[-1])
 
             simulation.kill = kill
             simulation.run(simulation.scenario.asked)
             outcomes.append(_outcome(simulation, ()))
-            _tell(outcomes[-1])
+            _print(outcomes[-1])
     finally:
         shutil.rmtree(root, ignore_errors=True)
     return iter(outcomes)
 
 
-def _tell(outcome: Outcome) -> None:
+def _print(outcome: Outcome) -> None:
     if _answer >= 0:
         os.write(_answer, json.dumps(asdict(outcome)).encode() + b"\n")
 
@@ -228,7 +228,7 @@ def _worker(name: str, seed: int, plan: Plan) -> tuple[int, int]:
         try:
             play(name, seed=seed, plan=plan)
             status = 0
-        except BaseException:  # noqa: BLE001 - it is told, and the process ends in any case
+        except BaseException:  # noqa: BLE001 - it is reported, and the process ends in any case
             os.write(2, traceback.format_exc().encode())
     os._exit(status)
 

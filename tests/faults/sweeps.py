@@ -10,9 +10,9 @@ from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, sp
 
 Say = Callable[[str], None]
 SHOWN = 10
-"""How many failures of a kind of kill are told one by one."""
+"""The number of failures per kind of kill that are printed one by one."""
 
-TELL_SECONDS = 5.0
+PRINT_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -37,15 +37,15 @@ class Sweep:
         return _counted(row, twice)
 
     def _carry_out(self, what: str, seed: int, plans: Sequence[Plan]) -> list[Outcome]:
-        told, failed, number = time.monotonic(), 0, 0
+        printed, failed, number = time.monotonic(), 0, 0
 
         def progress(outcome: Outcome) -> None:
-            nonlocal told, failed, number
+            nonlocal printed, failed, number
             number, failed = number + bool(outcome.kills), failed + bool(outcome.findings)
             if outcome.findings and failed <= SHOWN:
                 self.say(explanation(self.scenario, seed, outcome))
-            if time.monotonic() >= told + TELL_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() >= printed + PRINT_SECONDS:
+                printed = time.monotonic()
                 self.say(f"  {self.scenario}: {number} {what}, {failed} did not hold")
 
         outcomes = spread(self.scenario, seed=seed, plans=plans, progress=progress)
@@ -77,13 +77,13 @@ def replayed(scenario: str, *, seed: int, kills: Kills) -> Outcome:
 
 
 def command(scenario: str, seed: int, kills: Kills) -> str:
-    """What repeats the run."""
+    """Return the command that repeats the run."""
     killed = f" --kill {','.join(map(str, kills))}" if kills else ""
     return f"python -m faults --scenario {scenario} --seed {seed}{killed}"
 
 
 def explanation(scenario: str, seed: int, outcome: Outcome) -> str:
-    """What did not hold, and how to see it again."""
+    """Return the violations, with the command that repeats them."""
     sentences = [
         f"    {column}: {sentence}"
         for column, found in outcome.findings.items()
@@ -99,5 +99,5 @@ def share(sweeps: Sequence[Sweep], total: int) -> None:
 
 
 def cores() -> int:
-    """How many processes can work at once."""
+    """Return how many processes can work in parallel."""
     return len(os.sched_getaffinity(0))

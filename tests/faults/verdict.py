@@ -38,7 +38,7 @@ PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PublishedFact:
     """A fact as some log has it."""
 
     id: str
@@ -79,9 +79,9 @@ async def _judge(simulation: Simulation, found: Findings) -> None:
 # -- operations ---------------------------------------------------------------------------------
 
 
-def _published(broker: Broker) -> list[Told]:
+def _published(broker: Broker) -> list[PublishedFact]:
     """The facts on the bus, each as often as it was published."""
-    told = []
+    published_facts = []
     for (topic, _), log in sorted(broker.logs.items()):
         if topic in topics.INTENTS:
             continue
@@ -92,8 +92,8 @@ def _published(broker: Broker) -> list[Told]:
             fact = _fact(envelope.type, envelope.data)
             if fact is not None:
                 time = format_time(envelope.time) if envelope.time else ""
-                told.append(Told(envelope.id, fact, time, topic))
-    return told
+                published_facts.append(PublishedFact(envelope.id, fact, time, topic))
+    return published_facts
 
 
 def _fact(type_: str, data: Any) -> Fact | None:
@@ -109,7 +109,7 @@ def _fact(type_: str, data: Any) -> Fact | None:
 def _operations(
     asked: Iterable[Asked],
     stored: dict[str, list[StoredEvent]],
-    published: list[Told],
+    published: list[PublishedFact],
     found: Findings,
 ) -> None:
     """Each intent has one verdict and one last fact, in the store and on the bus."""
@@ -147,7 +147,7 @@ def _operation(
 
 
 def _epochs(events: list[StoredEvent], found: Findings) -> None:
-    """Nobody records under a lease that is over: epochs only grow."""
+    """Check that nothing is recorded under an expired lease: epochs only grow."""
     highest: dict[str, int] = defaultdict(int)
     for event in events:
         epoch = json.loads(event.data).get("epoch")
@@ -174,7 +174,7 @@ def _effects(simulation: Simulation, found: Findings) -> None:
         if len(keys) > 1 and APPLIED not in simulation.scenario.before:
             found.duplicated.append(f"{action} for {owner} was carried out {len(keys)} times")
     _things(simulation, found)
-    found.lost += [f"{name}, which is somebody else's, was touched" for name in simulation.harmed()]
+    found.lost += [f"{name}, which has another owner, was touched" for name in simulation.harmed()]
 
 
 def _things(simulation: Simulation, found: Findings) -> None:
@@ -203,18 +203,27 @@ def _keys_of(effects: Iterable[Any]) -> Iterator[tuple[tuple[str, str], set[str]
 
 
 def _webhooks(
-    simulation: Simulation, published: list[Told], events: list[StoredEvent], found: Findings
+    simulation: Simulation,
+    published: list[PublishedFact],
+    events: list[StoredEvent],
+    found: Findings,
 ) -> None:
     """Each fact that was subscribed to came to the receiver, and that is recorded once."""
-    wanted = {told.id for told in published if told.fact.TYPE in WEBHOOKS}
+    wanted = {
+        published_facts.id for published_facts in published if published_facts.fact.TYPE in WEBHOOKS
+    }
     received = set(simulation.outside.received)
     recorded = Counter(
         json.loads(event.data)["event"] for event in events if event.type == WebhookDelivered.TYPE
     )
-    found.lost += [f"no webhook told {id_}" for id_ in sorted(wanted - received)]
-    found.lost += [f"no fact says that {id_} was told" for id_ in sorted(wanted - set(recorded))]
-    found.duplicated += [f"{id_} was told unasked" for id_ in sorted(received - wanted)]
-    found.duplicated += [f"{id_} was told {n} times" for id_, n in recorded.items() if n > 1]
+    found.lost += [f"no webhook delivered {id_}" for id_ in sorted(wanted - received)]
+    found.lost += [
+        f"no fact says that {id_} was delivered" for id_ in sorted(wanted - set(recorded))
+    ]
+    found.duplicated += [
+        f"{id_} was delivered without a subscription" for id_ in sorted(received - wanted)
+    ]
+    found.duplicated += [f"{id_} was delivered {n} times" for id_, n in recorded.items() if n > 1]
 
 
 # -- stores and bus -----------------------------------------------------------------------------
@@ -290,7 +299,7 @@ Views = dict[str, Any]
 async def _replay(
     simulation: Simulation, stored: dict[str, list[StoredEvent]], found: Findings
 ) -> None:
-    """What the event stores and the audit log say is what the gateway shows."""
+    """Check that event stores and audit log give what the gateway shows."""
     live: Views = {}
     async with simulation.stores["gateway"].reading() as tx:
         for document in await tx.documents.find("operation", limit=PAGE):
@@ -298,18 +307,18 @@ async def _replay(
         for document in await tx.documents.find("resource", limit=PAGE):
             live[f"resource/{document.key}"] = document.value
     own = [
-        Told(event.id, fact, event.time, event.topic or "")
+        PublishedFact(event.id, fact, event.time, event.topic or "")
         for name in ("policy", "provisioner", "notifier")
         for event in stored[name]
         if (fact := _fact(event.type, json.loads(event.data))) is not None
     ]
     copied = [
-        Told(record.id, fact, _uniform(record.time), record.topic)
+        PublishedFact(record.id, fact, _uniform(record.time), record.topic)
         async for record in records(simulation.stores["audit"])
         if (fact := _fact(record.type, record.data)) is not None
     ]
-    for source, told in (("the event stores", own), ("the audit log", copied)):
-        replayed = _fold(told)
+    for source, published_facts in (("the event stores", own), ("the audit log", copied)):
+        replayed = _fold(published_facts)
         if digest(live) != digest(replayed):
             other = sorted(k for k in live.keys() | replayed if live.get(k) != replayed.get(k))
             found.lost.append(f"replaying {source} gives another state of {other}")
@@ -321,11 +330,11 @@ def _uniform(time: str | None) -> str:
     return format_time(parse_time(time)) if time else ""
 
 
-def _fold(told: Iterable[Told]) -> Views:
+def _fold(published_facts: Iterable[PublishedFact]) -> Views:
     operations: dict[str, OperationView] = {}
     resources: dict[str, ResourceView] = {}
     seen: set[str] = set()
-    for one in told:
+    for one in published_facts:
         if one.id in seen:
             continue
         seen.add(one.id)

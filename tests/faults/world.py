@@ -1,4 +1,4 @@
-"""What is outside of the platform and survives its processes: the world, its owners, a receiver."""
+"""The outside of the platform, which survives its processes: backends, owners, a receiver."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -167,7 +167,7 @@ class SimulatedAdapters:
 
 
 class Receiver:
-    """Gets the webhooks, and tells repetitions by their id."""
+    """Receives the webhooks, and counts repetitions by their id."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -197,7 +197,7 @@ class OneSecret:
 
 
 def strangers(world: MemoryWorld, owner: str) -> Callable[[], list[str]]:
-    """What became of the things of ``owner``, who is not us, since now."""
+    """Watch what happens to the things of ``owner``, another owner than us, from now on."""
     before = {name: replace(thing) for name, thing in world.things.items() if thing.owner == owner}
 
     def harmed() -> list[str]:

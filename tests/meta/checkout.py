@@ -1,4 +1,4 @@
-"""What the rules look at: the files of this checkout, parsed once."""
+"""The files of this checkout, parsed once for all rules."""
 
 import ast
 import io
@@ -37,7 +37,7 @@ def below(*folders: str, suffix: str) -> list[Path]:
 
 @cache
 def text(path: Path) -> str:
-    """What is in ``path``; bytes that are not UTF-8 become U+FFFD."""
+    """Return the text of ``path``; bytes that are not UTF-8 become U+FFFD."""
     return path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -8,7 +8,7 @@ from meta.containers import KNOWN, environment, make_secrets, ours
 
 @pytest.fixture(scope="session")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the documented step makes."""
+    """The secrets that the documented step makes."""
     return make_secrets(tmp_path_factory.mktemp("secrets"))
 
 
@@ -16,7 +16,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def settings(
     secrets: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> dict[str, Settings]:
-    """What the process in each container reads."""
+    """The settings that the process in each container reads."""
     monkeypatch.chdir(tmp_path)
     read = {}
     for name in ours():

@@ -74,7 +74,7 @@ def final(word: str) -> list[Step]:
 
 
 def copied() -> list[str]:
-    """What the builder takes from the checkout."""
+    """Return the files and folders that the builder takes from the checkout."""
     return [
         name
         for step in steps()
@@ -84,7 +84,7 @@ def copied() -> list[str]:
 
 
 def image_environment() -> dict[str, str]:
-    """What the image sets."""
+    """Return the variables that the image sets."""
     pairs = (word.partition("=") for step in final("ENV") for word in shlex.split(step.rest))
     return {name: value for name, _, value in pairs}
 
@@ -121,13 +121,13 @@ def filled(value: str, values: Mapping[str, str]) -> str:
 
 
 def environment(name: str, values: Mapping[str, str]) -> dict[str, str]:
-    """What a process in the container ``name`` of our image finds."""
+    """Return the environment of a process in the container ``name`` of our image."""
     own = ours()[name]["environment"]
     return image_environment() | {key: filled(value, values) for key, value in own.items()}
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
-    """What the documented step writes in ``folder``."""
+    """Run the documented step in ``folder``; return what it writes."""
     subprocess.run(["sh", SECRETS], cwd=folder, check=True)  # noqa: S603, S607 - our own script
     lines = (folder / ".env").read_text(encoding="ascii").splitlines()
     return {name: value for name, _, value in (line.partition("=") for line in lines)}
@@ -140,7 +140,7 @@ def published(container: Mapping[str, Any]) -> list[tuple[str, int, int]]:
 
 
 def is_sent(name: str) -> bool:
-    """Whether ``.dockerignore`` lets the file ``name`` into the build; the last pattern decides.
+    """Return whether ``.dockerignore`` admits the file ``name``; the last pattern decides.
 
     https://docs.docker.com/build/concepts/context/#syntax
     """

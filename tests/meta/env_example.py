@@ -49,7 +49,7 @@ def plain(value: object) -> str:
 
 
 def about(name: str, field: FieldInfo) -> str:
-    """What the setting means, what it takes, and its other names."""
+    """Return the description of the setting, its choices and its other names."""
     choices = [
         match["choices"].split("|")
         for rule in field.metadata

@@ -5,7 +5,10 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<language>\S*)")
+_FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)[ \t]*(?P<info>[^`]*)$")
+_HIDDEN = re.compile(
+    r"^<!-- (?P<language>\w+) (?P<info>\{.*\})\n(?P<code>.*?)^-->$", re.MULTILINE | re.DOTALL
+)
 _INLINE = re.compile(r"(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")
 _REFERENCE = re.compile(r"^\[[^\]]+\]:\s+(?P<target>\S+)")
@@ -14,30 +17,45 @@ _HEADING = re.compile(r"^(?P<level>#{1,6})\s+(?P<title>.+?)\s*#*$")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block: its language, its first line's number and its text."""
+    """A fenced block: its language, its first line's number, its text, the rest of its fence."""
 
     language: str
     line: int
     code: str
+    info: str = ""
 
 
 def blocks(text: str) -> list[Block]:
     """The fenced blocks; an unclosed one runs to the end, as in a browser."""
     found: list[Block] = []
-    fence, language, start = "", "", 0
+    fence, language, info, start = "", "", "", 0
     inside: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         match = _FENCE.match(line)
         if not fence and match:
-            fence, language, start, inside = match["fence"], match["language"], number + 1, []
+            fence, language, info = match["fence"], match["language"], match["info"].strip()
+            start, inside = number + 1, []
         elif fence and line.strip() and set(line.strip()) == {fence[0]} and fence in line:
-            found.append(Block(language, start, textwrap.dedent("\n".join(inside))))
+            found.append(Block(language, start, textwrap.dedent("\n".join(inside)), info))
             fence = ""
         elif fence:
             inside.append(line)
     if fence:
-        found.append(Block(language, start, "\n".join(inside)))
+        found.append(Block(language, start, "\n".join(inside), info))
     return found
+
+
+def hidden_blocks(text: str) -> list[Block]:
+    """Blocks in HTML comments, which readers do not see: ``<!-- sh {run=platform}``."""
+    return [
+        Block(
+            match["language"],
+            text.count("\n", 0, match.start("code")) + 1,
+            match["code"],
+            match["info"],
+        )
+        for match in _HIDDEN.finditer(text)
+    ]
 
 
 def prose(text: str) -> Iterator[tuple[int, str]]:

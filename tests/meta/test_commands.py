@@ -1,4 +1,4 @@
-"""Every ``busbar …`` that somebody is told to type exists, with its options."""
+"""Every ``busbar …`` in documentation and messages exists, with its options."""
 
 import re
 import shlex
@@ -69,7 +69,7 @@ def options_of(command: Any) -> set[str]:
 
 
 def problem_with(line: str) -> str | None:
-    """What is wrong with a command line, or None."""
+    """Return the mistake in a command line, or None."""
     command, known = root(), options_of(root())
     for word in words(line):
         option = word.partition("=")[0]

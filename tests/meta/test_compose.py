@@ -36,7 +36,7 @@ SOCKET_REQUEST_MAX_BYTES = 104_857_600
 
 
 def port_of(service: str, settings: dict[str, Settings]) -> int:
-    """Where ``service`` listens, as ``runtime/host/process.py`` chooses it."""
+    """Return the port of ``service``, as ``runtime/host/process.py`` chooses it."""
     own = settings[service]
     return own.gateway_port if service == "gateway" else own.http_port
 
@@ -55,13 +55,13 @@ def test_a_container_runs_a_command_that_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ours())
-def test_a_container_is_told_settings_that_exist_and_nothing_else(name: str) -> None:
+def test_a_container_gets_settings_that_exist_and_nothing_else(name: str) -> None:
     assert sorted(containers()[name]["environment"].keys() - KNOWN) == []
 
 
 def test_every_setting_of_the_image_exists() -> None:
-    told = {name for step in final("ENV") for name in re.findall(r"(\w+)=", step.rest)}
-    assert sorted(name for name in told - KNOWN if name.startswith("BUSBAR")) == []
+    named = {name for step in final("ENV") for name in re.findall(r"(\w+)=", step.rest)}
+    assert sorted(name for name in named - KNOWN if name.startswith("BUSBAR")) == []
 
 
 def test_services_know_kafka_and_the_store_and_listen_for_others(
@@ -103,7 +103,7 @@ def test_the_roles_and_the_database_are_those_that_the_store_is_made_with(
     assert f"CREATE DATABASE busbar OWNER {owner.username}" in made
 
 
-def test_webhooks_reach_no_private_network_unless_somebody_says_so(
+def test_webhooks_reach_no_private_network_by_default(
     settings: dict[str, Settings],
 ) -> None:
     assert settings["notifier"].webhook_allow_networks == ()
@@ -139,18 +139,18 @@ def test_ports_are_published_on_loopback_only_and_lead_to_who_listens(
     }
 
 
-def test_what_is_published_is_told_in_the_guide() -> None:
-    told = {int(port) for port in re.findall(r"^\| (\d+) \|", text(GUIDE), re.MULTILINE)}
-    assert told == {port for one in containers().values() for _, port, _ in published(one)}
+def test_the_guide_lists_every_published_port() -> None:
+    listed = {int(port) for port in re.findall(r"^\| (\d+) \|", text(GUIDE), re.MULTILINE)}
+    assert listed == {port for one in containers().values() for _, port, _ in published(one)}
 
 
 def test_the_gateway_finds_audit(settings: dict[str, Settings]) -> None:
     assert settings["gateway"].audit_url == f"http://audit:{port_of('audit', settings)}"
 
 
-def test_the_image_tells_the_ports_of_all_services(settings: dict[str, Settings]) -> None:
-    told = {int(word) for step in final("EXPOSE") for word in step.words}
-    assert told == {port_of(service, settings) for service in SERVICES}
+def test_the_image_exposes_the_ports_of_all_services(settings: dict[str, Settings]) -> None:
+    exposed = {int(word) for step in final("EXPOSE") for word in step.words}
+    assert exposed == {port_of(service, settings) for service in SERVICES}
 
 
 def test_prometheus_asks_every_service_at_its_port(settings: dict[str, Settings]) -> None:
@@ -174,10 +174,10 @@ def test_only_what_clients_reach_at_one_port_cannot_be_run_several_times() -> No
 
 
 def test_the_broker_behaves_as_the_one_that_busbar_starts() -> None:
-    told = containers()["kafka"]["environment"]
+    variables = containers()["kafka"]["environment"]
     for name, value in topic_rules().items():
-        assert told[f"KAFKA_{name.upper().replace('.', '_')}"] == value, name
-    assert told["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+        assert variables[f"KAFKA_{name.upper().replace('.', '_')}"] == value, name
+    assert variables["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
 def test_the_broker_takes_records_as_large_as_topics_do() -> None:
@@ -188,20 +188,24 @@ def test_the_broker_takes_records_as_large_as_topics_do() -> None:
 
 
 def test_clients_are_sent_where_the_broker_listens(settings: dict[str, Settings]) -> None:
-    told = containers()["kafka"]["environment"]
-    listening = dict(_listeners(told["KAFKA_LISTENERS"]))
-    sent = dict(_listeners(told["KAFKA_ADVERTISED_LISTENERS"]))
+    variables = containers()["kafka"]["environment"]
+    listening = dict(_listeners(variables["KAFKA_LISTENERS"]))
+    sent = dict(_listeners(variables["KAFKA_ADVERTISED_LISTENERS"]))
     protocols = dict(
-        pair.split(":") for pair in told["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+        pair.split(":") for pair in variables["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
     )
-    assert listening.keys() == protocols.keys() == {*sent, told["KAFKA_CONTROLLER_LISTENER_NAMES"]}
+    assert (
+        listening.keys()
+        == protocols.keys()
+        == {*sent, variables["KAFKA_CONTROLLER_LISTENER_NAMES"]}
+    )
     assert {settings[name].kafka_bootstrap_servers for name in ours()} == {
-        sent[told["KAFKA_INTER_BROKER_LISTENER_NAME"]]
+        sent[variables["KAFKA_INTER_BROKER_LISTENER_NAME"]]
     }
     ((host, outside, inside),) = published(containers()["kafka"])
     assert sent["HOST"] == f"{host}:{outside}"
     assert listening["HOST"] == f":{inside}"
-    assert told["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@kafka{listening['CONTROLLER']}"
+    assert variables["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@kafka{listening['CONTROLLER']}"
 
 
 def _listeners(value: str) -> list[tuple[str, str]]:

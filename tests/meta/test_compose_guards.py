@@ -1,4 +1,4 @@
-"""What ``compose.yaml`` starts may do little, is watched, and gets its secrets from elsewhere."""
+"""Containers of ``compose.yaml`` have few rights and health checks, and no secrets of their own."""
 
 import re
 from pathlib import Path
@@ -84,9 +84,9 @@ def test_a_container_has_a_health_check_unless_it_ends(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_health_check_of_a_service_is_that_of_the_image(name: str) -> None:
-    (told,) = final("HEALTHCHECK")
+    (check,) = final("HEALTHCHECK")
     words = containers()[name]["healthcheck"]["test"][1:]
-    assert str(words).replace("'", '"') in told.rest
+    assert str(words).replace("'", '"') in check.rest
     assert words == ["busbar", "health"]
     assert words[1] in COMMANDS
 

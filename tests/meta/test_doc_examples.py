@@ -1,4 +1,4 @@
-"""What the how-tos show works as it is shown."""
+"""Examples of the how-tos, beyond what ``test_documentation.py`` does with every block."""
 
 from pathlib import Path
 from typing import Any
@@ -7,27 +7,16 @@ import pytest
 
 from busbar.notifier.domain import WebhookSecret, headers
 from busbar.policy.adapters import load_promises
-from meta.checkout import ROOT, below, place, text
+from meta.checkout import ROOT, text
 from meta.markdown import blocks
 
 HOW_TO = ROOT / "docs" / "how-to"
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-PYTHON = [
-    pytest.param(block.code, id=place(page, block.line))
-    for page in below("docs", suffix=".md")
-    for block in blocks(text(page))
-    if block.language == "python"
-]
 
 
 def example(page: str, language: str) -> str:
     """The first block of ``language`` on ``page``."""
     return next(block.code for block in blocks(text(HOW_TO / page)) if block.language == language)
-
-
-@pytest.mark.parametrize("code", PYTHON)
-def test_python_in_the_documentation_can_be_compiled(code: str) -> None:
-    compile(code, "documentation", "exec")
 
 
 def test_the_promise_that_is_shown_can_be_loaded(tmp_path: Path) -> None:

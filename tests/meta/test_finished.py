@@ -1,4 +1,4 @@
-"""What is on the main line is finished; what is left to do is an issue, not a comment."""
+"""The main line is finished; work that is left is an issue, not a comment."""
 
 import re
 

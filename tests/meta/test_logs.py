@@ -37,7 +37,7 @@ def is_event(node: ast.expr) -> bool:
 
 
 def is_named(call: ast.Call) -> bool:
-    """Whether a call logs one literal event name and nothing else by position."""
+    """Return whether a call logs one literal event name and nothing else by position."""
     return len(call.args) == 1 and is_event(call.args[0])
 
 

@@ -43,7 +43,7 @@ def test_no_file_names_it(rule: str) -> None:
         ("index", "-i https" + "://mirror.example/simple"),
         ("registry host", "https://files.python" + "hosted.org/packages"),
         ("registry host", "https://art" + "ifactory.corp.example/pypi"),
-        ("machine path", "-e /ho" + "me/somebody/busbar"),
+        ("machine path", "-e /ho" + "me/someone/busbar"),
         ("machine path", "see `/wo" + "rk/main/docs`"),
     ],
 )

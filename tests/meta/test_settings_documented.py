@@ -35,7 +35,7 @@ def test_the_file_is_what_the_settings_generate() -> None:
 def test_the_listed_values_are_read_back_as_the_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the file shows can be copied: each value is spelt as the settings read it."""
+    """Each value is spelt as the settings read it, so lines of the file can be copied."""
     for name, field in FIELDS.items():
         for variable in names(name, field):
             monkeypatch.delenv(variable, raising=False)

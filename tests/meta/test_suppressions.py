@@ -1,4 +1,4 @@
-"""Whoever silences a tool says why, on the same line."""
+"""A suppressed warning has its reason on the same line."""
 
 import re
 
@@ -14,7 +14,7 @@ WHOLE_FILE = re.compile(r"#\s*(ruff:\s*noqa|flake8:\s*noqa|mypy:\s*ignore-errors
 
 
 def is_explained(comment: str) -> bool:
-    """Whether every suppression in ``comment`` names its codes and a reason."""
+    """Return whether every suppression in ``comment`` names its codes and a reason."""
     if WHOLE_FILE.search(comment):
         return False
     if (types := TYPES.search(comment)) and not TYPES_WITH_REASON.match(types["rest"]):

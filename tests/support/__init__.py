@@ -1,4 +1,4 @@
-"""What tests share."""
+"""Helpers that all tests share."""
 
 from dataclasses import dataclass
 from typing import Protocol

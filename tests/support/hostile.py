@@ -124,7 +124,7 @@ _BAD_HEADERS: dict[str, tuple[Headers, str, str]] = {
     "1,000 headers": ([*GOOD, *[("x", b"1")] * 1_000], "too_many_headers", "1005"),
     "101 headers": ([*GOOD, *[("x", b"1")] * 96], "too_many_headers", "101"),
     "no header at all": ([], "not_a_cloudevent", "content-type"),
-    "a JSON record of somebody else": (
+    "a JSON record of another producer": (
         [("content-type", b"application/json"), ("id", b"1")],
         "not_a_cloudevent",
         "ce_",
@@ -286,7 +286,7 @@ def _merged(tables: Iterable[Mapping[str, Hostile]]) -> dict[str, Hostile]:
 LARGEST = Hostile(
     [*having(("ce_id", b"i" * 10_000)), *[("x", b"1")] * 1_000], b'"' + b"x" * 900_000, ""
 )
-"""Everything too large at once, and still a record that a broker takes by default."""
+"""Every part is too large, but it is still a record that a broker takes by default."""
 
 HOSTILE: dict[str, Hostile] = {
     **_merged(_without(name) for name in REQUIRED),
@@ -309,7 +309,7 @@ HOSTILE: dict[str, Hostile] = {
         f"binary, {name}": Hostile(GOOD, value, code, named)
         for name, (value, code, named) in _BAD_DATA.items()
     },
-    "a tombstone of somebody else": Hostile([], None, "not_a_cloudevent", "ce_", b"k"),
+    "a tombstone of another producer": Hostile([], None, "not_a_cloudevent", "ce_", b"k"),
     "a key that is not UTF-8": Hostile(GOOD, b"{}", "bad_key", "byte 1", b"a\xff"),
     "a key of 4097 bytes": Hostile(GOOD, b"{}", "bad_key", "4096", b"k" * 4097),
     "a key of 900 kB": Hostile(GOOD, b"{}", "bad_key", "900000", b"k" * 900_000),

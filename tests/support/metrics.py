@@ -1,4 +1,4 @@
-"""Metrics as whoever scrapes them reads them, and as the page documents them."""
+"""Metrics as a scrape returns them and as docs/metrics.md documents them."""
 
 import re
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def documented(page: str) -> dict[str, frozenset[str]]:
 
 
 def undocumented(text: str, page: str) -> list[str]:
-    """What a scrape has that the page does not list like this."""
+    """Return the samples of a scrape that the page does not list, or lists otherwise."""
     known = documented(page)
     return sorted(
         {

@@ -8,18 +8,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from support.tracing import Told
+from support.tracing import SpanRecord
 
 PATH = "/v1/traces"
 
 
 class Collector:
-    """What came in."""
+    """The spans that were received."""
 
     def __init__(self) -> None:
         self.url = ""
         self.requests = 0
-        self._spans: list[Told] = []
+        self._spans: list[SpanRecord] = []
         self._turn = threading.Lock()
 
     def take(self, body: bytes) -> None:
@@ -29,19 +29,19 @@ class Collector:
         for resource in request.resource_spans:
             about = {one.key: one.value.string_value for one in resource.resource.attributes}
             for scope in resource.scope_spans:
-                found += [_told(span, about["service.name"]) for span in scope.spans]
+                found += [_record_of(span, about["service.name"]) for span in scope.spans]
         with self._turn:
             self.requests += 1
             self._spans += found
 
-    def spans(self, trace_id: str) -> list[Told]:
+    def spans(self, trace_id: str) -> list[SpanRecord]:
         """Those of one trace."""
         with self._turn:
             return [span for span in self._spans if span.trace_id == trace_id]
 
 
-def _told(span: Span, service: str) -> Told:
-    return Told(
+def _record_of(span: Span, service: str) -> SpanRecord:
+    return SpanRecord(
         name=span.name,
         kind=Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower(),
         service=service,
@@ -72,7 +72,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_args: object) -> None:
-            """Nobody reads it."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     collector.url = f"http://127.0.0.1:{server.server_port}"

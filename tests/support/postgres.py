@@ -68,7 +68,7 @@ class PostgresServer:
         return self._process.pid
 
     def url(self, database: str = "postgres", *, user: str = ADMIN, password: str = "") -> str:
-        """How to connect; as the superuser unless told otherwise."""
+        """Return a connection URL; of the superuser by default."""
         secret = password or (self._password if user == ADMIN else "")
         return f"postgresql://{user}:{secret}@{HOST}:{self.port}/{database}"
 
@@ -87,7 +87,7 @@ class PostgresServer:
             if self._started():
                 self._known = True
                 return
-            if not self._known:  # somebody else took the port since; nobody knows it yet
+            if not self._known:  # another process took the port; no client knows it yet
                 self.port = 0
         raise ConfigurationError(f"PostgreSQL does not start: {self.said()[-800:]}", fix=GET_IT)
 
@@ -104,7 +104,7 @@ class PostgresServer:
         self._bury(family)
 
     def kill(self) -> None:
-        """Kill every process of it at once, as the end of a machine would."""
+        """Kill all its processes with one signal, as a crash of the machine would."""
         if self._process is None:
             return
         family = self._family()
@@ -146,7 +146,7 @@ class PostgresServer:
             "shared_buffers": "16MB",
             **self._settings,
         }
-        # The server ends with us even if nobody is left to stop it (prctl PR_SET_PDEATHSIG).
+        # The server ends with us even if no process is left to stop it (prctl PR_SET_PDEATHSIG).
         guard = ["setpriv", "--pdeathsig", "QUIT", "--"] if shutil.which("setpriv") else []
         command: list[str | Path] = [*guard, self._programs / "postgres", "-D", self._data]
         for name, value in settings.items():
@@ -167,7 +167,7 @@ class PostgresServer:
         return False
 
     def _is_ready(self) -> bool:
-        """Whether ``postmaster.pid`` says so, as pg_ctl reads it: line 1 the pid, 8 the status."""
+        """Return whether ``postmaster.pid`` says so: line 1 is the pid, line 8 the status."""
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
@@ -181,7 +181,7 @@ class PostgresServer:
             return []
 
     def _bury(self, family: list[psutil.Process]) -> None:
-        """Wait until nobody is left: a server that starts earlier finds its memory in use."""
+        """Wait until no process is left: a server that starts earlier finds its memory in use."""
         for one in family:
             try:
                 one.kill()
@@ -221,10 +221,10 @@ def find_programs() -> Path:
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
-    """Who runs the server if we are root; None if we are not.
+    """Return the user that runs the server if we are root, else None.
 
     Raises:
-        ConfigurationError: there is nobody.
+        ConfigurationError: there is no such user.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
@@ -240,7 +240,7 @@ def unprivileged_account() -> pwd.struct_passwd | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
+    """Return a port that is free right now."""
     with socket.create_server((HOST, 0)) as probe:
         return int(probe.getsockname()[1])
 

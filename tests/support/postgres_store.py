@@ -71,7 +71,7 @@ class StoreCluster:
     async def session(
         self, url: str | None = None, *, service: str = "policy", application_name: str = ""
     ) -> AsyncIterator[Any]:
-        """A connection of one's own, as a service unless told otherwise."""
+        """Open a new connection, by default as a service."""
         settings = {"search_path": schema_of(service), "application_name": application_name}
         connection = await asyncpg.connect(url or self.url, server_settings=settings)
         try:

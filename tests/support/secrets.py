@@ -1,4 +1,4 @@
-"""Where secrets are kept in tests, and how to meddle with them from outside."""
+"""Secret stores for tests, and changes to them from outside."""
 
 import base64
 import sqlite3

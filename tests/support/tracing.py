@@ -32,7 +32,7 @@ BAD_PARENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SpanRecord:
     """A span as a collector gets it, ids as in a ``traceparent``."""
 
     name: str
@@ -56,23 +56,23 @@ class Spans:
     def __init__(self) -> None:
         self.exporter = InMemorySpanExporter()
 
-    def all(self) -> list[Told]:
-        return [_told(span) for span in self.exporter.get_finished_spans()]
+    def all(self) -> list[SpanRecord]:
+        return [_record_of(span) for span in self.exporter.get_finished_spans()]
 
-    def one(self, name: str) -> Told:
+    def one(self, name: str) -> SpanRecord:
         """The only span that is called like a match of ``name``."""
         (found,) = [span for span in self.all() if re.fullmatch(name, span.name)]
         return found
 
     def words(self) -> str:
-        """Everything that is told, as text to look for something in."""
+        """Return all spans as text, to search in."""
         return "\n".join(span.to_json() for span in self.exporter.get_finished_spans())
 
 
-def _told(span: ReadableSpan) -> Told:
+def _record_of(span: ReadableSpan) -> SpanRecord:
     context, parent = span.get_span_context(), span.parent
     assert context is not None
-    return Told(
+    return SpanRecord(
         name=span.name,
         kind=span.kind.name.lower(),
         service=str(span.resource.attributes["service.name"]),

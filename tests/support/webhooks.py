@@ -1,4 +1,4 @@
-"""A receiver of webhooks, and the subscription that tells it what was provisioned."""
+"""A receiver of webhooks, and its subscription to provisioned resources."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -9,13 +9,13 @@ from support.platforms import on_postgres
 
 
 @pytest.fixture(scope="package")
-def told() -> list[str]:
-    """What the platform's supervisor says."""
+def messages() -> list[str]:
+    """The messages of the platform's supervisor."""
     return []
 
 
 @pytest.fixture(scope="package")
-def platform(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory, messages: list[str]) -> Iterator[Platform]:
     """One for the tests of this folder."""
-    with on_postgres(tmp_path_factory.mktemp("home"), instances=2, report=told.append) as found:
+    with on_postgres(tmp_path_factory.mktemp("home"), instances=2, report=messages.append) as found:
         yield found

@@ -1,4 +1,4 @@
-"""What is particular to several instances of a service on PostgreSQL."""
+"""Several instances of a service on PostgreSQL."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ TWICE = ("policy", "provisioner", "audit", "notifier")
 
 
 def addresses(platform: Platform) -> Mapping[str, str]:
-    """Where each process says that it listens."""
+    """Return the address of each process."""
     return {
         path.stem: json.loads(path.read_text())["url"]
         for path in (platform.home / "run").glob("*.json")
@@ -56,7 +56,7 @@ async def test_both_instances_take_their_share_and_the_log_of_all_of_it_is_compl
 
 
 def assigned(platform: Platform, name: str) -> int:
-    """How many partitions the process ``name`` was given last."""
+    """Return the number of partitions that the process ``name`` was assigned last."""
     log = (platform.home / "logs" / f"{name}.log").read_text()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     counts = [line["partitions"] for line in lines if line.get("event") == "partitions_assigned"]

@@ -42,17 +42,17 @@ async def asking(client: Client, team: str) -> AsyncIterator[list[str]]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_a_service_that_is_told_to_stop_under_load_ends_by_itself_and_loses_nothing(
-    service: str, platform: Platform, told: list[str], client: Client, team: str
+async def test_a_service_that_is_stopped_under_load_ends_in_time_and_loses_nothing(
+    service: str, platform: Platform, messages: list[str], client: Client, team: str
 ) -> None:
     await eventually(lambda: ready(platform), within=60, what="a platform that is ready")
     async with asking(client, team) as operations:
         await eventually(lambda: len(operations) >= 5, within=30, what="some load")
         pid = platform.pids[service]
         assert pid is not None
-        told.clear()
+        messages.clear()
         os.kill(pid, signal.SIGTERM)
-        assert await ending(service, pid, told) == f"{service} ended (exit code 0)"
+        assert await ending(service, pid, messages) == f"{service} ended (exit code 0)"
         await eventually(lambda: ready(platform), within=60, what="it has been started again")
 
     async def all_ended() -> bool:
@@ -64,11 +64,11 @@ async def test_a_service_that_is_told_to_stop_under_load_ends_by_itself_and_lose
     assert report.complete, report.problems
 
 
-async def ending(service: str, pid: int, told: list[str]) -> str:
-    """How the supervisor says that it ended; who has not after ten seconds is killed."""
+async def ending(service: str, pid: int, messages: list[str]) -> str:
+    """Return the supervisor's message about the end, which is forced after ten seconds."""
 
     def said() -> str:
-        return next((text for text in told if text.startswith(f"{service} ended")), "")
+        return next((text for text in messages if text.startswith(f"{service} ended")), "")
 
     try:
         await eventually(said, within=10, what="its end")

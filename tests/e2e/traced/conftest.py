@@ -19,7 +19,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Platform]:
-    """One for the tests of this folder; spans are sent at once."""
+    """One for the tests of this folder; spans are sent immediately."""
     bootstrap = load_settings().kafka_bootstrap_servers
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUSBAR_OTLP_ENDPOINT", collector.url)

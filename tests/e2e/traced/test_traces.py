@@ -14,7 +14,7 @@ from busbar.kernel.ids import operation_id
 from busbar.sdk import Client
 from support import eventually
 from support.otlp import Collector
-from support.tracing import Told
+from support.tracing import SpanRecord
 from support.webhooks import receiving, subscribe
 
 SOURCE = "urn:test:traced"
@@ -22,7 +22,7 @@ TOPIC = "busbar.intents.resource"
 
 
 def traceparent() -> str:
-    """A trace that nobody else is in."""
+    """A new trace."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
@@ -30,7 +30,7 @@ def traceparent() -> str:
 async def subscribed(
     platform: Platform, client: Client, team: str
 ) -> AsyncIterator[list[Mapping[str, str]]]:
-    """A receiver that is told of what was provisioned; the headers that it got."""
+    """A receiver of provisioned resources; the headers that it received."""
     received: list[Mapping[str, str]] = []
 
     async def hook(request: web.Request) -> web.Response:
@@ -63,8 +63,8 @@ async def publish(producer: AIOKafkaProducer, team: str, trace: str) -> str:
     return str(operation_id(SOURCE, id_))
 
 
-def chain(spans: list[Told], span_id: str) -> list[str]:
-    """Who is above a span, from the top: service and name of each."""
+def chain(spans: list[SpanRecord], span_id: str) -> list[str]:
+    """Return the ancestors of a span from the top: service and name of each."""
     known = {span.span_id: span for span in spans}
     found: list[str] = []
     while span_id in known:
@@ -74,10 +74,10 @@ def chain(spans: list[Told], span_id: str) -> list[str]:
     return [*([f"above {span_id}"] if span_id else []), *found]
 
 
-async def complete(collector: Collector, trace_id: str, *names: str) -> list[Told]:
+async def complete(collector: Collector, trace_id: str, *names: str) -> list[SpanRecord]:
     """The spans of a trace once there is one of each of ``names``."""
 
-    def found() -> list[Told]:
+    def found() -> list[SpanRecord]:
         spans = collector.spans(trace_id)
         return spans if {*names} <= {span.name for span in spans} else []
 
@@ -96,10 +96,10 @@ async def test_one_trace_goes_from_a_producer_on_kafka_to_the_webhook(
     async with subscribed(platform, client, team) as received:
         await publish(producer, team, trace)
         await eventually(lambda: received, within=30, what="the webhook")
-    _, told_trace, told_span, _ = received[0]["traceparent"].split("-")
-    assert told_trace == trace_id
+    _, sent_trace, sent_span, _ = received[0]["traceparent"].split("-")
+    assert sent_trace == trace_id
     spans = await complete(collector, trace_id, "POST webhook", "apply kafka-topic")
-    assert chain(spans, told_span) == [
+    assert chain(spans, sent_span) == [
         f"above {asking}",
         "busbar-policy: process busbar.intents.resource",
         "busbar-provisioner: process busbar.facts.policy",

@@ -1,6 +1,6 @@
 """Scenarios with real processes on a real Kafka and a real PostgreSQL, under load.
 
-Each takes a seed, which decides moments and victims, and gives the row of the report. What it
+Each takes a seed, which decides times and victims, and gives the row of the report. What it
 finds wrong it says on standard error, a line each.
 """
 

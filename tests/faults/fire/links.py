@@ -8,7 +8,7 @@ CHANGES = (b"CREATE ROLE", b"CREATE DATABASE", b"ALTER ROLE", b"DROP DATABASE", 
 
 
 def changes(data: bytes) -> bool:
-    """Whether ``data`` is a simple query (message ``Q``) that changes the world.
+    """Return whether ``data`` is a simple query (message ``Q``) that changes the world.
 
     https://www.postgresql.org/docs/current/protocol-message-formats.html
     """
@@ -35,7 +35,7 @@ def lost_answer(count: int) -> Fault:
 
 
 def cut_link() -> Fault:
-    """One link at a time is cut, noticed and mended: store, broker, backend, in a drawn order."""
+    """One link at a time is cut, detected and restored: store, broker, backend in random order."""
 
     async def fault(here: Scene) -> None:
         stage = here.stage
@@ -48,7 +48,7 @@ def cut_link() -> Fault:
                 try:
                     await _noticed(here, name)
                 finally:
-                    stage.links[name].mend()
+                    stage.links[name].restore()
                 await eventually(stage.ready, within=90, every=0.2, what="everybody ready again")
             await here.watcher.more(10)
 

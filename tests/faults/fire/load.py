@@ -22,11 +22,11 @@ from support import eventually
 from support.webhooks import receiving
 
 LONGEST = 14
-"""Asks of one resource at the most."""
+"""The limit of intents for one resource."""
 
 
 class Watcher:
-    """Reads the facts of resources as they are published, as anybody could."""
+    """Reads the facts of resources as they are published, like any consumer."""
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = AIOKafkaConsumer(
@@ -69,7 +69,7 @@ class Watcher:
 
 
 class Load:
-    """Keeps asking until it is told to stop."""
+    """Sends intents until it is stopped."""
 
     def __init__(self, stage: Stage, watcher: Watcher, work: Iterable[Script]) -> None:
         self.scripts = list(work)
@@ -164,7 +164,7 @@ class Load:
         return True
 
     async def settled(self, *, within: float = 90) -> bool:
-        """Whether everything that was sent has ended, after waiting for it."""
+        """Wait until everything that was sent has ended; return whether it has."""
         try:
             await eventually(lambda: not self.open(), within=within, what="the end of everything")
         except AssertionError:
@@ -172,7 +172,7 @@ class Load:
         return True
 
     def open(self) -> list[Ask]:
-        """What has not ended yet."""
+        """Return the operations that have not ended yet."""
         return [ask for ask in self.asked if not self._watcher.ends[self.operation(ask)]]
 
 
@@ -180,7 +180,7 @@ class Hook:
     """Receives webhooks."""
 
     def __init__(self) -> None:
-        self.told: dict[str, set[str]] = defaultdict(set)
+        self.received: dict[str, set[str]] = defaultdict(set)
         """Ids of deliveries by operation and type."""
 
     def listening(self) -> AbstractAsyncContextManager[str]:
@@ -192,5 +192,5 @@ class Hook:
         data = body.get("data")
         if isinstance(data, dict):
             about = f"{data.get('operation')} {body.get('type')}"
-            self.told[about].add(request.headers["webhook-id"])
+            self.received[about].add(request.headers["webhook-id"])
         return web.Response(status=204)

@@ -20,7 +20,7 @@ TERMINAL = frozenset({*ENDINGS, "busbar.policy.denied.v1", "busbar.policy.expire
 
 
 def row_of(findings: Findings, scenario: str, stage: Stage) -> Row:
-    """The row; the sentences go to standard error, where whoever runs it reads them."""
+    """The row; the sentences go to standard error."""
     for column, found in findings.sentences().items():
         for sentence in found:
             sys.stderr.write(f"{scenario} (seed {stage.seed}): {column}: {sentence}\n")
@@ -78,11 +78,11 @@ def _judge_ends(load: Load, facts: Iterable[outside.Fact], findings: Findings) -
         elif ENDINGS.get(found[0]) != ask.ends:
             said = why[load.operation(ask)]
             findings.lost.append(f"{ask.id} ended as {found[0]} ({said}), not as {ask.ends}")
-    findings.leaked += [f"{operation} ended, and nobody asked for it" for operation in ends]
+    findings.leaked += [f"{operation} ended, and was not requested" for operation in ends]
 
 
 def _judge_epochs(facts: Iterable[outside.Fact], findings: Findings) -> None:
-    """Nobody records a step under an epoch after somebody else did under a later one."""
+    """Check that no step is recorded under an epoch after one under a later epoch."""
     newest: dict[str, int] = {}
     for fact in facts:
         epoch, resource = fact.data.get("epoch"), str(fact.data.get("resource"))
@@ -109,11 +109,11 @@ async def _judge_states(stage: Stage, load: Load, findings: Findings) -> None:
             findings.lost.append(f"{script.resource} is {view.status}, not ready")
         elif script.now is not None and not _is_like(view.spec, script.now):
             findings.lost.append(f"{script.resource} is {view.spec}, not {script.now}")
-    findings.leaked += [f"{name} is known, and nobody asked for it" for name in views]
+    findings.leaked += [f"{name} is known, and was not requested" for name in views]
 
 
 def _is_like(spec: Any, asked: Any) -> bool:
-    """Whether ``spec`` says everything that was asked for; defaults come on top."""
+    """Return whether ``spec`` has all requested values; defaults may be added."""
     if isinstance(asked, dict):
         return all(_is_like(spec.get(name), value) for name, value in asked.items())
     return bool(spec == asked)
@@ -140,17 +140,17 @@ async def _judge_world(stage: Stage, load: Load, findings: Findings) -> None:
 
 
 async def _judge_hooks(load: Load, hook: Hook, findings: Findings) -> None:
-    """Every end was told to who subscribed; a delivery may come again, but under the same id."""
+    """Check that subscribers received every end; a delivery may repeat, under the same id."""
     kinds = {kind: type_ for type_, kind in ENDINGS.items()}
     wanted = {f"{load.operation(ask)} {kinds[ask.ends]}" for ask in load.asked}
     try:
-        await eventually(lambda: wanted <= hook.told.keys(), within=30, what="every webhook")
+        await eventually(lambda: wanted <= hook.received.keys(), within=30, what="every webhook")
     except AssertionError:
-        missing = wanted - hook.told.keys()
+        missing = wanted - hook.received.keys()
         findings.lost += [f"the webhook of {about}" for about in sorted(missing)]
     findings.duplicated += [
         f"the webhook of {about} came as {sorted(ids)}"
-        for about, ids in hook.told.items()
+        for about, ids in hook.received.items()
         if len(ids) > 1
     ]
 
@@ -175,11 +175,11 @@ async def digest(stage: Stage) -> str:
 
 
 async def things(stage: Stage) -> tuple[dict[str, Any], dict[str, int]]:
-    """What is there, and how often it was made."""
+    """Check the things that exist, and how often each was made."""
     return await outside.world(stage), dict(outside.made(stage))
 
 
 async def after(stage: Stage, findings: Findings) -> None:
-    """What is left when the platform was stopped."""
+    """Check the state after the platform was stopped."""
     await asyncio.to_thread(stage.platform.stop)
     findings.leaked += [f"process {pid} still runs" for pid in survivors(stage.pids)]

@@ -1,4 +1,4 @@
-"""What is there, seen from outside: topics, databases, the log, and how often each was made."""
+"""The state seen from outside: topics, databases, the log, and how often each was made."""
 
 import re
 from collections import Counter, defaultdict
@@ -117,7 +117,7 @@ async def _databases(stage: Stage) -> dict[str, Any]:
 
 
 def made(stage: Stage) -> Counter[str]:
-    """How often each thing was made, as the two clusters' own logs tell."""
+    """Count how often each thing was made, by the logs of the two clusters."""
     topic_counts = quorum.topics_made(stage.kafka.records)
     counts = Counter({f"topic {name}": n for name, n in topic_counts.items() if not _is_own(name)})
     for line in stage.databases.log.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -127,7 +127,7 @@ def made(stage: Stage) -> Counter[str]:
 
 
 def expected(resource: str, spec: Mapping[str, Any], thing: str) -> dict[str, Any]:
-    """What has to be seen of ``thing`` of ``resource``."""
+    """Return what must be there for ``thing`` of ``resource``."""
     if thing.startswith("database "):
         secret = "database-" + "--".join(
             part for i, part in enumerate(resource.split("/")) if i != 2
@@ -143,7 +143,7 @@ def expected(resource: str, spec: Mapping[str, Any], thing: str) -> dict[str, An
 
 
 async def due_tasks(stage: Stage) -> list[tuple[str, str]]:
-    """What provisioner and notifier still have to do, as their tables say."""
+    """Return the open tasks of provisioner and notifier, from their tables."""
     found: list[tuple[str, str]] = []
     for service, kind in (("provisioner", "saga"), ("notifier", "webhook")):
         async with stage.store.session(stage.store.owner_url) as session:
@@ -169,7 +169,7 @@ async def sessions(stage: Stage) -> list[dict[str, Any]]:
 
 
 async def lag(bootstrap: str) -> dict[str, int]:
-    """How many records each service has still to read."""
+    """Return the number of unread records of each service."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -18,7 +18,7 @@ from faults.fire.stage import Stage
 from support import eventually
 
 TAKEN_OVER = 180.0
-"""Seconds at the most: a lease and a session have to end, and who failed waits for up to 30."""
+"""The limit in seconds: a lease and a session have to end, and a failed attempt waits up to 30."""
 
 PROVISIONERS = ("provisioner", "provisioner.2")
 
@@ -46,12 +46,12 @@ async def _round(here: Scene, number: int) -> None:
     link = stage.links["databases"]
     batch = _batch(here, number)
     load = Load(stage, here.watcher, batch)
-    # Whoever works on databases gets no further, so that it is stopped while it works.
+    # Work on databases is blocked, so that the process is stopped while it works.
     link.flowing.clear()
     async with load.running(longest=1):
         frozen = await eventually(lambda: _stop_one(stage), within=60, what="a worker to stop")
     if frozen is None:
-        raise RuntimeError("nobody was stopped")
+        raise RuntimeError("no process was stopped")
     late = stage.rng.random() < 0.5
     held = _hold(stage, frozen.pid) if late else []
     link.flowing.set()
@@ -126,7 +126,7 @@ def _hold(stage: Stage, pid: int) -> list[Any]:
 
 
 async def _seen(here: Scene, load: Load) -> dict[str, Any]:
-    """What a zombie could change: the things, what was sent to make them, and what was recorded."""
+    """The state that a zombie could change: things, requests to backends, and records."""
     stage = here.stage
     names = {thing.split()[-1] for script in load.scripts for thing in _all_things(script)}
     world = await outside.world(stage)
@@ -145,5 +145,5 @@ def _all_things(script: Script) -> Iterable[str]:
 
 
 async def _noticed(stage: Stage) -> bool:
-    """Whether nobody holds a saga any more."""
+    """Return whether every saga is released."""
     return not await _holders(stage)

@@ -42,7 +42,7 @@ class Connection:
         self.abort()
 
     def abort(self) -> None:
-        """End it at once, both ways."""
+        """Close both directions immediately."""
         for writer in (self._writer, self._far):
             if writer is not None:
                 writer.transport.abort()
@@ -70,7 +70,7 @@ class Connection:
 
 
 class Proxy:
-    """Hands connections on to ``target`` on loopback, unless told otherwise."""
+    """Forwards connections to ``target`` on loopback, unless it is cut."""
 
     def __init__(self, target: Callable[[], int]) -> None:
         self._target = target
@@ -106,8 +106,8 @@ class Proxy:
         for connection in list(self.connections):
             connection.abort()
 
-    def mend(self) -> None:
-        """Be a good link again; who was cut off has to connect anew."""
+    def restore(self) -> None:
+        """Restore the link; clients that were cut off have to connect again."""
         self._cut = False
         if not self.flowing.is_set():
             for connection in list(self.connections):

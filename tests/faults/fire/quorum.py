@@ -1,6 +1,6 @@
 """The log of Kafka's controllers: every topic that was ever made, and nothing that was not.
 
-A controller tells its own log file of a topic before its decision is stored. If it is killed in
+A controller writes a topic to its own log file before its decision is stored. If it is killed in
 between, that topic was never made, whatever it said.
 """
 
@@ -19,10 +19,10 @@ _ID_BYTES = 16
 
 
 def topics_made(records: Path) -> Counter[str]:
-    """How often each topic was made in the cluster whose broker keeps its ``records`` there.
+    """Count how often each topic was made in the cluster whose broker keeps ``records`` there.
 
     Raises:
-        ValueError: the log does not begin at its beginning, so nobody can tell.
+        ValueError: the log does not begin at its beginning, so the number is unknown.
     """
     segments = sorted((records / _FOLDER).glob("*.log"))
     if not segments or int(segments[0].stem) != 0:
@@ -37,7 +37,7 @@ def topics_made(records: Path) -> Counter[str]:
 
 
 def _values(segment: bytes) -> Iterator[bytes]:
-    """The records' values; what leaders tell each other has none of interest."""
+    """The records' values; messages between leaders have none of interest."""
     batches = MemoryRecords(segment)
     while batches.has_next():
         batch = batches.next_batch()

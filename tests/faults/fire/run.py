@@ -1,4 +1,4 @@
-"""What every scenario has in common: a stage, load, something that goes wrong, the verdict."""
+"""The common part of all scenarios: a stage, load, a fault, the verdict."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ DATABASES = 3
 
 @dataclass(slots=True)
 class Scene:
-    """What a fault can act on."""
+    """The parts that a fault can act on."""
 
     stage: Stage
     load: Load
@@ -48,10 +48,10 @@ class Scene:
             try:
                 async with asyncio.timeout(10):
                     found[what] = await look()
-            except Exception as error:  # noqa: BLE001 - whatever is broken, the rest is worth telling
+            except Exception as error:  # noqa: BLE001 - the rest is reported even if a part fails
                 found[what] = repr(error)
-        told = orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str)
-        sys.stderr.write(f"{told.decode()}\n")
+        report = orjson.dumps(found, option=orjson.OPT_INDENT_2, default=str)
+        sys.stderr.write(f"{report.decode()}\n")
 
 
 Fault = Callable[[Scene], Awaitable[None]]
@@ -82,7 +82,7 @@ async def _subscribe(here: Stage, url: str) -> None:
 
 
 def _keep_logs(here: Stage, name: str) -> None:
-    """What the processes said, for whoever finds out why it did not hold."""
+    """Keep the logs of the processes, to find the cause."""
     kept = LOGS / f"{name}-{here.seed}"
     shutil.copytree(here.home / "logs", kept, dirs_exist_ok=True)
     sys.stderr.write(f"{name} (seed {here.seed}): the logs are in {kept}\n")

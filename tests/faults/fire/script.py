@@ -1,4 +1,4 @@
-"""What is asked for, and what has to come of it: a script for each resource, drawn from a seed."""
+"""Intents and their expected results: a script for each resource, drawn from a seed."""
 
 import random
 from collections import Counter
@@ -33,7 +33,7 @@ class Ask:
 
 @dataclass(slots=True)
 class Script:
-    """Goes on for ever; remembers what the resource has to be, and what was made for it how often.
+    """Continues indefinitely; remembers the state that the resource must have, and its effects.
 
     Every third ask or so fails in the backend after something was done, and has to be taken back.
     """
@@ -91,7 +91,7 @@ class Script:
         return {**before, **changed, "dead_letters": {"enabled": True, "replicas": 5}}
 
     def _first(self, spec: Mapping[str, Any]) -> list[str]:
-        """What an ask that fails makes before it fails."""
+        """The things that a failing intent makes before it fails."""
         plain = {**spec, "dead_letters": {"enabled": False}}
         return self.things(plain) if self._is_stream else []
 

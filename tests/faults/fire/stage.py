@@ -34,7 +34,7 @@ INSTANCES = 2
 
 @dataclass(slots=True)
 class Stage:
-    """What runs, and what is to be harmed."""
+    """The running parts, which faults act on."""
 
     seed: int
     rng: random.Random
@@ -75,13 +75,13 @@ class Stage:
         return found
 
     async def ready(self) -> bool:
-        """Whether every process is ready."""
+        """Return whether every process is ready."""
         states = await asyncio.to_thread(self.platform.readiness)
         self.alive()
         return all(state.ready for state in states.values())
 
     async def unready(self) -> dict[str, str]:
-        """Who is not, and why."""
+        """Return the processes that are not ready, and why."""
         states = await asyncio.to_thread(self.platform.readiness)
         return {name: state.problem for name, state in states.items() if not state.ready}
 
@@ -199,5 +199,5 @@ def _with(more: Mapping[str, str]) -> Callable[[Wiring], tuple[ServicePlan, ...]
 
 
 def fresh(prefix: str) -> str:
-    """A name that nobody else uses."""
+    """Return a unique name."""
     return f"{prefix}-{secrets.token_hex(3)}"

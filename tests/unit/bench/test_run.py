@@ -36,7 +36,7 @@ async def test_the_ratio_is_that_of_the_medians() -> None:
     assert (row.value, row.limit_name, row.limit_value, row.ratio) == (60, "l", 100, 0.6)
 
 
-async def test_each_round_is_told() -> None:
+async def test_each_round_is_reported() -> None:
     said: list[str] = []
     limit, ours = side("limit", [100, 100], []), side("ours", [50, 50], [])
     run = run_of(2, said=said)

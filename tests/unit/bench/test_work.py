@@ -1,4 +1,4 @@
-"""What benchmarks work on is what services work on."""
+"""Benchmarks use the same messages as services."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,6 @@
 """What the demo counts."""
 
 import pytest
-from busbar.sdk.answers import AuditRecord
 
 from busbar.cli.demo.acts import _facts_of, _only_fact
 from busbar.cli.demo.stage import ActFailed, _describe
