@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from busbar.cli.app import app
 from busbar.cli.local import NotReady, Platform, ServicePlan, plan_services
-from busbar.cli.local.backoff import Backoff
+from busbar.cli.local.backoff import RestartBackoff
 from busbar.cli.local.kafka import Progress
 from busbar.cli.local.logs import last_error, open_log
 from busbar.cli.local.plan import Wiring
@@ -448,13 +448,13 @@ def test_instances_of_one_home_have_names_of_their_own_in_the_group(tmp_path: Pa
     assert name(None, alone=True) == name(1, alone=True) == "policy-1"
 
 
-def test_pauses_grow_to_ten_seconds_and_start_over_after_a_healthy_life() -> None:
-    pauses, backoff = [], Backoff()
+def test_delays_grow_to_ten_seconds_and_start_over_after_a_healthy_run() -> None:
+    delays, backoff = [], RestartBackoff()
     for _ in range(8):
-        backoff = backoff.died(1.0)
-        pauses.append(backoff.pause)
-    assert pauses == [0, 0.5, 1, 2, 4, 8, 10, 10]
-    assert backoff.died(30.0).pause == 0
+        backoff = backoff.after_exit(1.0)
+        delays.append(backoff.delay)
+    assert delays == [0, 0.5, 1, 2, 4, 8, 10, 10]
+    assert backoff.after_exit(30.0).delay == 0
 
 
 def test_a_large_log_is_rotated_and_the_last_error_is_of_this_start(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from busbar.cli.local import home as folder
-from busbar.cli.local.backoff import Backoff
+from busbar.cli.local.backoff import RestartBackoff
 from busbar.cli.local.database import Database
 from busbar.cli.local.kafka import Broker, Progress, ports, provide
 from busbar.cli.local.kafka.cluster import split_address
@@ -292,14 +292,14 @@ class Platform:
 
     def _monitor(self) -> None:
         """Keep ``up.json`` up to date, and the broker running."""
-        backoff, owned, since = Backoff(), self._broker_pid() is not None, monotonic()
+        backoff, owned, since = RestartBackoff(), self._broker_pid() is not None, monotonic()
         while not self._stopping.wait(_MONITOR_SECONDS):
             self._update_state()
             if not owned or self._broker_pid() is not None:
                 continue
-            backoff = backoff.died(monotonic() - since)
+            backoff = backoff.after_exit(monotonic() - since)
             self._report("Kafka ended; restarting it")
-            if self._stopping.wait(backoff.pause):
+            if self._stopping.wait(backoff.delay):
                 return
             since = monotonic()
             try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from busbar.cli.local.backoff import Backoff
+from busbar.cli.local.backoff import RestartBackoff
 from busbar.cli.local.logs import last_error, open_log
 from busbar.cli.local.pdeathsig import tied_to_parent
 from busbar.cli.local.plan import ServicePlan
@@ -92,7 +92,7 @@ class Supervisor:
                 self._process.send_signal(number)
 
     def _supervise(self) -> None:
-        backoff = Backoff()
+        backoff = RestartBackoff()
         while True:
             process = self._spawn()
             if process is None:
@@ -106,12 +106,12 @@ class Supervisor:
                     PermanentFailure(self.name, *last_error(self._log, since=self._log_start))
                 )
                 return
-            backoff = backoff.died(monotonic() - started)
-            delay = f"in {backoff.pause:g} s" if backoff.pause else "now"
+            backoff = backoff.after_exit(monotonic() - started)
+            delay = f"in {backoff.delay:g} s" if backoff.delay else "now"
             self._report(
                 f"{self.name} ended ({_exit_reason(process.returncode)}); restarting {delay}"
             )
-            if self._stopping.wait(backoff.pause):
+            if self._stopping.wait(backoff.delay):
                 return
 
     def _spawn(self) -> subprocess.Popen[bytes] | None:
