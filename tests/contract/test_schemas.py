@@ -143,10 +143,11 @@ class _Wish(Intent):
 
 
 class _Granted(Fact):
-    """Tell something in a test."""
+    """State something in a test."""
 
     TYPE = "busbar.test.granted.v1"
     TOPIC = "busbar.facts.test"
+    STATUS = "published"
     EXAMPLES = ({"part": {"name": "a"}},)
 
     class Inner(Part):

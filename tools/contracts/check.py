@@ -1,4 +1,4 @@
-"""The gate: files that are up to date, and no edit that breaks what is published."""
+"""The gate: generated files are up to date, and no edit breaks a released schema."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from busbar.messages.base import JsonObject, Message
 from tools.contracts.breaking import ADVICE, breaking
 from tools.contracts.generate import files, generated_on_disk, published, status_of
-from tools.contracts.history import Version, read_history
+from tools.contracts.history import History, Version, read_history
 from tools.contracts.names import ASYNCAPI, SCHEMAS, is_schema, schema_of_example
 
 _GENERATE = "run `make generate` and commit what it writes"
@@ -35,7 +35,9 @@ class Report:
 
 
 def check(root: Path, messages: Sequence[type[Message]], *, against: str | None = None) -> Report:
-    """Compare what ``messages`` generate with the files under ``root`` and with git's memory.
+    """Compare what ``messages`` generate with the files under ``root`` and with the last release.
+
+    ``against`` names the commit, branch or tag to compare with instead of the last release.
 
     Raises:
         ConfigurationError: git fails, ``against`` is unknown, jsoncompat is missing, or the
@@ -45,6 +47,7 @@ def check(root: Path, messages: Sequence[type[Message]], *, against: str | None 
     on_disk = generated_on_disk(root)
     history = read_history(root, against=against)
     earlier = [each for each in history.versions if status_of(each.text) == "published"]
+    notes = history.notes or _nothing_frozen(history, earlier)
     lost = published(on_disk, sorted(on_disk.keys() - wanted.keys()))
     findings = [
         *_stale(root, wanted, on_disk, lost),
@@ -53,7 +56,15 @@ def check(root: Path, messages: Sequence[type[Message]], *, against: str | None 
         *_deleted(earlier, wanted, on_disk),
         *_broken(earlier, wanted, on_disk),
     ]
-    return Report(tuple(findings), history.notes, len(wanted), len(earlier))
+    return Report(tuple(findings), notes, len(wanted), len(earlier))
+
+
+def _nothing_frozen(history: History, earlier: Sequence[Version]) -> tuple[str, ...]:
+    """Warn about a release that froze nothing, because all of its messages are drafts."""
+    if earlier or not history.versions:
+        return ()
+    revision = history.versions[0].revision
+    return (f"Every message of {revision} is a draft, so any of them may still change.",)
 
 
 def _stale(
@@ -93,26 +104,22 @@ def _lost(path: str) -> Finding:
 def _deleted(
     earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
 ) -> list[Finding]:
-    gone = {
-        each.path: each.revision
-        for each in reversed(earlier)
-        if each.path not in wanted and each.path not in on_disk
-    }
     return [
         Finding(
-            path,
-            f"was published (as in commit {revision}) and has been deleted",
+            each.path,
+            f"was published (in {each.revision}) and has been deleted",
             "bring its message back: what is published stays, a new version goes beside it",
         )
-        for path, revision in sorted(gone.items())
+        for each in earlier
+        if each.path not in wanted and each.path not in on_disk
     ]
 
 
 def _broken(
     earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
 ) -> list[Finding]:
-    """Published versions that today's model, or today's file, no longer keeps faith with."""
-    broken: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    """Find published versions that the current model, or the current file, breaks."""
+    broken: list[tuple[str, str, tuple[str, ...]]] = []
     for each in earlier:
         candidates = {wanted.get(each.path), on_disk.get(each.path)} - {None, each.text}
         problems = {
@@ -122,15 +129,15 @@ def _broken(
             for problem in breaking(json.loads(each.text), _document(text))
         }
         if problems:
-            broken.setdefault((each.path, tuple(sorted(problems))), []).append(each.revision)
+            broken.append((each.path, each.revision, tuple(sorted(problems))))
     return [
         Finding(
             path,
-            f"breaks what was published (as in commit {revisions[-1]})",
+            f"breaks what was published (in {revision})",
             ADVICE,
             problems,
         )
-        for (path, problems), revisions in broken.items()
+        for path, revision, problems in broken
     ]
 
 
