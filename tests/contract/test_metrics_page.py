@@ -32,4 +32,4 @@ def test_the_check_refuses_a_page_that_misses_a_metric(tmp_path: Path) -> None:
     page.write_text("".join(line for line in lines if "relay_leader" not in line), encoding="utf-8")
     result = CliRunner().invoke(app, ["check", "--root", str(tmp_path)])
     assert result.exit_code == 1
-    assert "docs/metrics.md does not list the metrics that there are." in result.output
+    assert "docs/metrics.md does not list the current metrics." in result.output

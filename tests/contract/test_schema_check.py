@@ -1,5 +1,6 @@
 """The gate, in a temporary git repository: a released schema cannot be broken or deleted."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,6 +15,7 @@ from tools.contracts import __main__ as commands
 from tools.contracts.check import Report, check
 from tools.contracts.generate import write
 
+ROOT = Path(__file__).resolve().parents[2]
 WISH = "schemas/test/wish/v1.json"
 GRANTED = "schemas/test/granted/v1.json"
 
@@ -317,6 +319,9 @@ def test_a_repository_that_git_refuses_is_an_error_not_a_pass(root: Path) -> Non
 
 def test_the_command_exits_1_and_teaches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "MESSAGES", (Wish,))
+    for path in ("compose.yaml", "infra/prometheus/prometheus.yml", "infra/docker/Dockerfile"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, root / path)
     cli = CliRunner()
     made = cli.invoke(commands.app, ["generate", "--root", str(root)])
     assert (made.exit_code, WISH in made.stdout) == (0, True)
