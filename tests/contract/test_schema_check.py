@@ -12,10 +12,12 @@ from busbar.cli.commands import schema
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import Fact, Intent, JsonObject, Message
 from tools.contracts import __main__ as commands
+from tools.contracts import regions
 from tools.contracts.check import Report, check
 from tools.contracts.generate import write
 
 ROOT = Path(__file__).resolve().parents[2]
+REGIONS = (regions.COMPOSE, regions.PROMETHEUS, regions.PYPROJECT)
 WISH = "schemas/test/wish/v1.json"
 GRANTED = "schemas/test/granted/v1.json"
 
@@ -319,7 +321,7 @@ def test_a_repository_that_git_refuses_is_an_error_not_a_pass(root: Path) -> Non
 
 def test_the_command_exits_1_and_teaches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "MESSAGES", (Wish,))
-    for path in ("compose.yaml", "infra/prometheus/prometheus.yml", "infra/docker/Dockerfile"):
+    for path in (*map(str, REGIONS), "infra/docker/Dockerfile"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, root / path)
     cli = CliRunner()

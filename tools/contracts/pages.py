@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from busbar.gateway.routes import export
-from tools.contracts import deployment, metrics_page
+from tools.contracts import metrics_page, regions
 from tools.contracts.check import Finding
 
 
@@ -46,8 +46,11 @@ OPENAPI: Final = Page(export.PATH, lambda _: export.text(), "is not what the gat
 METRICS: Final = Page(
     metrics_page.PATH, lambda _: metrics_page.text(), "does not list the current metrics."
 )
-COMPOSE: Final = Page(deployment.COMPOSE, deployment.compose, "does not run the current services.")
+COMPOSE: Final = Page(regions.COMPOSE, regions.compose, "does not run the current services.")
 PROMETHEUS: Final = Page(
-    deployment.PROMETHEUS, deployment.prometheus, "does not collect from the current services."
+    regions.PROMETHEUS, regions.prometheus, "does not collect from the current services."
 )
-PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS)
+PYPROJECT: Final = Page(
+    regions.PYPROJECT, regions.pyproject, "does not list the current services as a layer."
+)
+PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT)
