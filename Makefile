@@ -11,7 +11,10 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.1
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo up test check faults bench lint format lock generate hooks doctor clean
+# What `make check` has mypy check; everything that pyproject.toml names if it is empty.
+TYPED ?=
+
+.PHONY: help demo up test check faults bench lint format lock generate new-service hooks doctor clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,10 +37,10 @@ faults: $(VENV)/.dev ## everything that can break, broken; an hour on two cores;
 bench: $(VENV)/.dev ## what it reaches beside what is possible; ten minutes; build/bench.json
 	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
 
-check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas
+check: $(VENV)/.dev ## style, types, import contracts, generated files and released schemas
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.contracts check
 
@@ -45,11 +48,25 @@ format: $(VENV)/.dev ## put the code into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-generate: $(VENV)/.dev ## write schemas/, contracts/ and other generated files anew
+generate: $(VENV)/.dev ## write schemas, contracts and other generated files
 	$(BIN)/python -m tools.contracts generate
 
 hooks: ## have git check commit messages (CONTRIBUTING.md)
 	@git config core.hooksPath .githooks
+
+# `make new-service billing` works as well: the second word is not a target then.
+ifeq (new-service,$(firstword $(MAKECMDGOALS)))
+ifndef NAME
+NAME := $(word 2,$(MAKECMDGOALS))
+.PHONY: $(NAME)
+$(NAME): ; @:
+endif
+endif
+
+new-service: $(VENV)/.dev ## add a service that passes every check: NAME=billing
+	@$(BIN)/python -m tools.new_service $(NAME)
+	@$(BIN)/python -m tools.contracts generate
+	@touch -c $(VENV)/.runtime $(VENV)/.dev # of pyproject.toml, only the layers have changed
 
 lock: $(VENV)/.dev ## pin every dependency anew, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
