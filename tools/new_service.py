@@ -77,7 +77,7 @@ def _check(root: Path, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} is not a name for a service.",
-            fix="Use lower-case letters and digits, a letter first, as in NAME=billing.",
+            fix="Use lower-case letters, then digits if you like, as in NAME=billing.",
         )
     taken = name in SERVICES or (root / "services" / "busbar" / name).exists()
     compose = (root / "compose.yaml").read_text(encoding="utf-8")

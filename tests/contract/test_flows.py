@@ -1,4 +1,4 @@
-"""What services publish and subscribe to in the simulation is what they declare."""
+"""Services publish and subscribe to what they declare: seen in the log of the simulation."""
 
 import re
 from pathlib import Path

@@ -42,8 +42,9 @@ Root = Annotated[
 def generate(root: Root = None) -> None:
     """Write schemas/, contracts/asyncapi.yaml, contracts/openapi.json and docs/metrics.md.
 
-    All of them come from the code. Only files that differ are written. What a draft left behind is
-    removed; a published schema that lost its message is an error, and then nothing is written.
+    The generated parts of compose.yaml, prometheus.yml and pyproject.toml are written as well. Only
+    files that differ are written. Files of a removed draft are removed; a published schema without
+    a message is an error, and then no schema is written.
     """
     out = _console()
     with _explained():
@@ -106,7 +107,7 @@ def _show(report: Report, out: Console) -> None:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn an error that the user can mend into its sentence and exit code 1."""
+    """Print an error that the user can fix as its sentence, and exit with code 1."""
     try:
         yield
     except ConfigurationError as error:

@@ -16,7 +16,7 @@ _GENERATE = "run `make generate` and commit what it writes"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One file that must not go in like this: what is wrong, each detail, and what to do."""
+    """A file that is refused: what is wrong, the details, and what to do."""
 
     path: str
     what: str
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What :func:`check` found; ``compared`` counts the earlier versions it looked at."""
+    """The result of :func:`check`; ``compared`` counts the earlier versions it looked at."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -51,7 +51,7 @@ def check(root: Path, messages: Sequence[type[Message]], *, against: str | None 
     lost = published(on_disk, sorted(on_disk.keys() - wanted.keys()))
     findings = [
         *_stale(root, wanted, on_disk, lost),
-        *_strangers(root),
+        *_unknown(root),
         *(_lost(path) for path in lost),
         *_deleted(earlier, wanted, on_disk),
         *_broken(earlier, wanted, on_disk),
@@ -70,7 +70,7 @@ def _nothing_frozen(history: History, earlier: Sequence[Version]) -> tuple[str, 
 def _stale(
     root: Path, wanted: Mapping[str, str], on_disk: Mapping[str, str], lost: Sequence[str]
 ) -> list[Finding]:
-    """Generated files that differ, are missing, or belong to nobody any more."""
+    """Find generated files that differ, are missing, or belong to no message."""
     found = dict(on_disk)
     if (root / ASYNCAPI).is_file():
         found[ASYNCAPI] = (root / ASYNCAPI).read_bytes().decode("utf-8", errors="replace")
@@ -87,7 +87,7 @@ def _stale(
     ]
 
 
-def _strangers(root: Path) -> list[Finding]:
+def _unknown(root: Path) -> list[Finding]:
     paths = (file.relative_to(root).as_posix() for file in (root / SCHEMAS).rglob("*.json"))
     return [
         Finding(path, "is neither a schema nor an example", "remove it, or keep it elsewhere")
@@ -142,7 +142,7 @@ def _broken(
 
 
 def _document(text: str) -> JsonObject:
-    """A schema's text as an object; empty, and so breaking, if somebody made it something else."""
+    """Parse a schema; text that is not an object gives an empty one, which breaks everything."""
     try:
         document = json.loads(text)
     except ValueError:

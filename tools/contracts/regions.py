@@ -83,7 +83,7 @@ def _targets(by_port: dict[int, list[str]]) -> Iterator[str]:
 
 
 def _own(compose_text: str) -> dict[str, Any]:
-    """What ``compose.yaml`` says about single services, under ``x-<service>``."""
+    """Read the parts of ``compose.yaml`` for single services, under ``x-<service>``."""
     keys: dict[str, Any] = yaml.safe_load(compose_text)
     return {key.removeprefix("x-"): value for key, value in keys.items() if key.startswith("x-")}
 
