@@ -5,15 +5,18 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The system's own first: distributions build it with profile-guided optimisation, which those who
-# compile theirs mostly leave out. It takes a fifth less of the processor's time (docs/performance.md).
+# The system's Python first: distributions build it with profile-guided optimisation, which most
+# other builds lack. It needs a fifth less processor time (docs/performance.md).
 PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.13 python3; do \
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo up test check faults bench lint format lock generate hooks doctor clean
+# What `make check` has mypy check; everything that pyproject.toml names if it is empty.
+TYPED ?=
 
-help: ## what can be made
+.PHONY: help demo up test check faults bench lint format lock generate new-service hooks doctor clean
+
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.runtime ## a real Kafka, all services, six acts; attaches to a running `make up`
@@ -22,36 +25,50 @@ demo: $(VENV)/.runtime ## a real Kafka, all services, six acts; attaches to a ru
 up: $(VENV)/.runtime ## keep the platform running, history included; Ctrl-C stops all of it
 	@$(BIN)/busbar up
 
-doctor: $(VENV)/.runtime ## what is missing on this machine, and how to get it
+doctor: $(VENV)/.runtime ## list what is missing on this machine, and how to get it
 	@$(BIN)/busbar doctor
 
 test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 	$(BIN)/pytest
 
-faults: $(VENV)/.dev ## everything that can break, broken; an hour on two cores; build/faults.json
+faults: $(VENV)/.dev ## break everything that can break; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
 
-bench: $(VENV)/.dev ## what it reaches beside what is possible; ten minutes; build/bench.json
+bench: $(VENV)/.dev ## measure it beside the limits; ten minutes; build/bench.json
 	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
 
-check: $(VENV)/.dev ## style, types, import contracts, generated files and frozen schemas
+check: $(VENV)/.dev ## style, types, import contracts, generated files and released schemas
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.contracts check
 
-format: $(VENV)/.dev ## put the code into shape
+format: $(VENV)/.dev ## fix and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-generate: $(VENV)/.dev ## write schemas/, contracts/ and other generated files anew
+generate: $(VENV)/.dev ## write schemas, contracts and other generated files
 	$(BIN)/python -m tools.contracts generate
 
 hooks: ## have git check commit messages (CONTRIBUTING.md)
 	@git config core.hooksPath .githooks
 
-lock: $(VENV)/.dev ## pin every dependency anew, with hashes
+# `make new-service billing` works as well: the second word is not a target then.
+ifeq (new-service,$(firstword $(MAKECMDGOALS)))
+ifndef NAME
+NAME := $(word 2,$(MAKECMDGOALS))
+.PHONY: $(NAME)
+$(NAME): ; @:
+endif
+endif
+
+new-service: $(VENV)/.dev ## add a service that passes every check: NAME=billing
+	@$(BIN)/python -m tools.new_service $(NAME)
+	@$(BIN)/python -m tools.contracts generate
+	@touch -c $(VENV)/.runtime $(VENV)/.dev # of pyproject.toml, only the layers have changed
+
+lock: $(VENV)/.dev ## pin every dependency at its newest version, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		requirements/$$name.in --output-file requirements/$$name.txt; done
@@ -59,17 +76,17 @@ lock: $(VENV)/.dev ## pin every dependency anew, with hashes
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--constraint requirements/runtime.txt requirements/sdk.in --output-file requirements/sdk.txt
 
-clean: ## remove what was installed and built (never .busbar, which is your platform's state)
+clean: ## remove what was installed and built; .busbar, the platform's state, stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis infra/kafka/lib
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.13 found" >&2; \
 		echo "fix: apt-get install python3 python3-venv, or set PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "making a virtual environment of its own in $(VENV) ($(PYTHON))"
+	@echo "making a virtual environment in $(VENV) ($(PYTHON))"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "fix: apt-get install python3-venv" >&2; exit 1; }
 
-# pip is silent while it unpacks; nobody should wonder for more than two seconds.
+# pip prints nothing while it unpacks, so a line every two seconds shows that it works.
 define install
 	@echo "installing $(1) (pinned, with hashes; this takes up to a minute the first time)"
 	@( while sleep 2; do echo "  still installing"; done ) & ticker=$$!; \
@@ -78,11 +95,11 @@ define install
 endef
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml services/pyproject.toml | $(VENV)/bin/python
-	$(call install,what busbar runs with,requirements/runtime.txt)
+	$(call install,the packages of busbar,requirements/runtime.txt)
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation \
 		-e services -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(VENV)/.runtime
-	$(call install,what its tests need besides,requirements/dev.txt)
+	$(call install,the packages of its tests,requirements/dev.txt)
 	@touch $@

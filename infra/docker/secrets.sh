@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes the secrets that compose.yaml asks for, in ./.env (mode 0600); those that are there stay.
+# Writes the secrets that compose.yaml needs to ./.env (mode 0600); existing ones are kept.
 set -eu
 umask 077
 touch .env
 chmod 600 .env
-# A last line without an end would swallow the first one of ours.
+# A last line without a newline would swallow the first one that is appended.
 [ -z "$(tail -c 1 .env)" ] || echo >>.env
 
 put() {
     grep -q "^$1=" .env || echo "$1=$2" >>.env
 }
 
-# Letters, digits, - and _ only: they stand in URLs.
+# Only characters that are safe in a URL: letters, digits, - and _.
 password() {
     head -c 24 /dev/urandom | base64 | tr '+/' '-_'
 }

@@ -2,20 +2,23 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 
 from busbar.messages import topics
-from busbar.messages.base import JsonObject, Message
+from busbar.messages.base import Fact, JsonObject, Message
 from busbar.messages.catalogue import MESSAGES
-from tools.contracts.asyncapi import FLOWS, asyncapi_document, asyncapi_text
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from tools.contracts.asyncapi import asyncapi_document, asyncapi_text
 from tools.contracts.examples import example_events
 from tools.contracts.names import ASYNCAPI, topics_of
+from tools.contracts.services import declared
 
 ROOT = Path(__file__).resolve().parents[2]
+ABOUT_DEAD_LETTERS = {RedriveDeadLetter.TYPE, DiscardDeadLetter.TYPE}
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +114,62 @@ def test_operations_name_messages_of_their_own_channel(document: JsonObject) -> 
             assert message["$ref"].startswith(f"{channel}/messages/")
 
 
+def operations(document: JsonObject, action: str) -> dict[str, set[str]]:
+    """The topics of each service's operations of this kind."""
+    found: dict[str, set[str]] = {service: set() for service in topics.SERVICES}
+    for each in document["operations"].values():
+        if each["action"] == action:
+            service = each["tags"][0]["name"]
+            found[service].add(each["channel"]["$ref"].removeprefix("#/channels/"))
+    return found
+
+
 def test_every_topic_has_a_sender_and_the_auditor(document: JsonObject) -> None:
-    assert FLOWS.keys() == set(topics.ALL)
-    for topic in topics.ALL:
-        mine = [
-            (each["action"], each["tags"][0]["name"])
-            for each in document["operations"].values()
-            if each["channel"]["$ref"] == f"#/channels/{topic}"
-        ]
-        assert "send" in {action for action, _ in mine}
-        assert ("receive", "audit") in mine, "audit holds the complete copy"
+    assert set().union(*operations(document, "send").values()) == set(topics.ALL)
+    assert operations(document, "receive")["audit"] == set(topics.ALL)
+
+
+def test_a_service_receives_the_topics_that_it_subscribes_to(document: JsonObject) -> None:
+    subscribed = {service: set(declared(service).topics) for service in topics.SERVICES}
+    assert operations(document, "receive") == subscribed
+
+
+def test_a_service_sends_on_the_topics_of_what_it_emits(document: JsonObject) -> None:
+    emitted = {
+        service: {message.TOPIC for message in declared(service).emits}
+        | {topics.FACTS_HEAD, topics.dead_letters(service)}
+        for service in topics.SERVICES
+    }
+    assert operations(document, "send") == emitted
+
+
+def test_an_operation_lists_the_messages_that_its_service_sends_or_handles(
+    document: JsonObject,
+) -> None:
+    for operation in document["operations"].values():
+        service = declared(operation["tags"][0]["name"])
+        listed = {message_of(document, each["$ref"]) for each in operation["messages"]}
+        if operation["action"] == "send":
+            assert listed <= {message.TYPE for message in service.publishes}
+        elif service.record is None:
+            assert listed <= {*service.handlers, *ABOUT_DEAD_LETTERS}
+
+
+def test_a_message_of_a_new_family_is_described_though_no_service_knows_it() -> None:
+    class Suspended(Fact):
+        """A budget was suspended."""
+
+        TYPE: ClassVar[str] = "busbar.budget.suspended.v1"
+        TOPIC: ClassVar[str] = "busbar.facts.budget"
+        EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"team": "payments"},)
+
+        team: str
+
+    made = asyncapi_document([*MESSAGES, Suspended])
+    key = made["components"]["messages"][Suspended.TYPE]["bindings"]["kafka"]["key"]
+    assert key["description"]
+    (event,) = example_events(Suspended)
+    assert event["source"] == "/busbar/example"
 
 
 def test_receivers_read_in_the_group_of_their_service(document: JsonObject) -> None:
@@ -148,6 +197,5 @@ def test_headers_and_key_describe_what_the_examples_carry(
             about = headers["properties"][name]
             assert value == about.get("const", value)
             assert re.search(about.get("pattern", ""), value)
-        if "partitionkey" in event:
-            assert re.search(key.get("pattern", ""), event["partitionkey"])
+        assert re.search(key.get("pattern", ""), event["partitionkey"])
     assert described["correlationId"]["location"] == "$message.header#/ce_correlationid"

@@ -1,4 +1,4 @@
-"""Which edits of a published schema break somebody."""
+"""Edits of a published schema that break a producer or a reader, and edits that do not."""
 
 import copy
 import json
@@ -217,13 +217,13 @@ def test_a_problem_inside_a_shared_part_is_told_once_and_where_it_is() -> None:
     assert "5" in problem.what
 
 
-def test_the_consequence_tells_who_is_hurt() -> None:
+def test_the_consequence_says_who_is_affected() -> None:
     intent = document("intent")
     (refused,) = breaking(intent, closed(edited(intent, [P, "state", "enum"], ["on"])))
     assert "would be refused" in refused.what
     fact = document("fact")
     (unread,) = breaking(fact, edited(fact, [P, "state", "enum"], ["on"]))
-    assert "already recorded" in unread.what
+    assert "recorded facts could no longer be read" in unread.what
     (unexpected,) = breaking(fact, edited(fact, [P, "state", "enum"], ["on", "off", "x"]))
     assert "readers of the old form" in unexpected.what
 
@@ -242,7 +242,7 @@ def test_a_map_whose_values_get_a_type_is_seen_by_our_own_walk() -> None:
 
 def test_a_reference_that_leads_nowhere_is_a_problem_not_a_crash() -> None:
     old = document("fact")
-    new = edited(old, [P, "step"], {"$ref": "#/$defs/Nobody"})
+    new = edited(old, [P, "step"], {"$ref": "#/$defs/Missing"})
     assert breaking(old, new)
 
 
@@ -276,7 +276,7 @@ def test_every_message_notices_that_any_of_its_fields_is_gone(message: Any) -> N
         assert any(each.pointer == f"/properties/{name}" for each in breaking(old, new)), name
 
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
+unhurried = settings(deadline=None)  # a busy machine is not a failure
 names = st.sampled_from(["a", "b", "c", "d"])
 leaves = st.one_of(
     st.sampled_from([{"type": "string"}, {"type": "integer"}, {"type": "boolean"}, {}]),

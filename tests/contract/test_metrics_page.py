@@ -1,4 +1,4 @@
-"""``docs/metrics.md`` says which metrics there are."""
+"""``docs/metrics.md`` lists the metrics."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def test_the_committed_page_is_what_the_code_defines() -> None:
     assert METRICS.is_current(ROOT), "run `make generate`"
 
 
-def test_an_edited_page_is_found_and_written_anew(tmp_path: Path) -> None:
+def test_an_edited_page_is_found_and_written_again(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     assert METRICS.write(tmp_path)
     assert not METRICS.write(tmp_path)
@@ -32,4 +32,4 @@ def test_the_check_refuses_a_page_that_misses_a_metric(tmp_path: Path) -> None:
     page.write_text("".join(line for line in lines if "relay_leader" not in line), encoding="utf-8")
     result = CliRunner().invoke(app, ["check", "--root", str(tmp_path)])
     assert result.exit_code == 1
-    assert "docs/metrics.md does not list the metrics that there are." in result.output
+    assert "docs/metrics.md does not list the current metrics." in result.output

@@ -1,5 +1,6 @@
-"""The gate, in a temporary git repository: what is published cannot be broken or deleted."""
+"""The gate, in a temporary git repository: a released schema cannot be broken or deleted."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,9 +12,12 @@ from busbar.cli.commands import schema
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.base import Fact, Intent, JsonObject, Message
 from tools.contracts import __main__ as commands
+from tools.contracts import regions
 from tools.contracts.check import Report, check
 from tools.contracts.generate import write
 
+ROOT = Path(__file__).resolve().parents[2]
+REGIONS = (regions.COMPOSE, regions.PROMETHEUS, regions.PYPROJECT)
 WISH = "schemas/test/wish/v1.json"
 GRANTED = "schemas/test/granted/v1.json"
 
@@ -44,7 +48,7 @@ class NarrowerWish(Wish):
 
 
 class Granted(Fact):
-    """Tell something in a test."""
+    """State something in a test."""
 
     TYPE: ClassVar[str] = "busbar.test.granted.v1"
     TOPIC: ClassVar[str] = "busbar.facts.test"
@@ -84,94 +88,133 @@ def commit(root: Path, *messages: type[Message], said: str = "A change") -> str:
     return git(root, "rev-parse", "--short", "HEAD").strip()
 
 
+def release(root: Path, *messages: type[Message], tag: str = "v1.0.0") -> None:
+    """Commit the files of ``messages`` and tag the commit."""
+    commit(root, *messages, said=tag)
+    git(root, "tag", tag)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
     return tmp_path
 
 
-def told(report: Report) -> str:
+def report_text(report: Report) -> str:
     lines = [f"{each.path} {each.what} {each.details} {each.fix}" for each in report.findings]
     return "\n".join((*lines, *report.notes))
 
 
 def test_files_that_are_up_to_date_pass(root: Path) -> None:
-    commit(root, Wish, Granted)
+    release(root, Wish, Granted)
     report = check(root, [Wish, Granted])
-    assert told(report) == ""
+    assert report_text(report) == ""
     assert report.compared == 2
 
 
+def test_before_the_first_release_any_edit_is_accepted(root: Path) -> None:
+    commit(root, Wish, Granted)
+    commit(root, NarrowerWish, Granted)
+    report = check(root, [NarrowerWish, Granted])
+    assert report.findings == ()
+    assert report.compared == 0
+    assert "nothing is released yet" in report_text(report)
+
+
 def test_a_breaking_edit_is_refused_even_two_commits_later(root: Path) -> None:
-    first = commit(root, Wish, Granted)
+    release(root, Wish, Granted)
     commit(root, NarrowerWish, Granted)
     (root / "README.md").write_text("Something else.", encoding="utf-8")
     commit(root, NarrowerWish, Granted)
     (finding,) = check(root, [NarrowerWish, Granted]).findings
     assert finding.path == WISH
-    assert first in finding.what
+    assert "v1.0.0" in finding.what
     (detail,) = finding.details
-    assert detail.startswith("/properties/person: the field person is new and required: whoever")
+    assert detail.startswith("/properties/person: the field person is new and required: ")
     assert "v2 beside it" in finding.fix
 
 
 def test_a_breaking_edit_is_refused_before_it_is_committed(root: Path) -> None:
-    commit(root, Wish)
+    release(root, Wish)
     write(root, [NarrowerWish])
     assert [each.path for each in check(root, [NarrowerWish]).findings] == [WISH]
 
 
-def test_a_breaking_edit_of_the_model_is_told_before_anything_is_generated(root: Path) -> None:
-    commit(root, Wish)
+def test_a_breaking_edit_of_the_model_is_found_before_anything_is_generated(root: Path) -> None:
+    release(root, Wish)
     report = check(root, [NarrowerWish])
-    assert "run `make generate`" in told(report)
-    assert "the field person is new and required" in told(report)
+    assert "run `make generate`" in report_text(report)
+    assert "the field person is new and required" in report_text(report)
 
 
-def test_a_breaking_edit_by_hand_is_told_as_stale_and_as_breaking(root: Path) -> None:
-    commit(root, Wish)
+def test_a_breaking_edit_by_hand_is_reported_as_stale_and_as_breaking(root: Path) -> None:
+    release(root, Wish)
     file = root / WISH
     file.write_text(file.read_text(encoding="utf-8").replace('"string"', '"integer"'), "utf-8")
     report = check(root, [Wish])
-    assert "is not what the messages generate" in told(report)
-    assert "/properties/name: the type changed from string to integer" in told(report)
+    assert "is not what the messages generate" in report_text(report)
+    assert "/properties/name: the type changed from string to integer" in report_text(report)
 
 
 def test_a_schema_overwritten_with_something_else_is_refused(root: Path) -> None:
-    commit(root, Wish)
+    release(root, Wish)
     (root / WISH).write_text("<<<<<<< HEAD", encoding="utf-8")
-    assert "breaks what was published" in told(check(root, [Wish]))
+    assert "breaks what was published" in report_text(check(root, [Wish]))
 
 
 def test_a_compatible_edit_is_accepted(root: Path) -> None:
-    commit(root, Wish)
+    release(root, Wish)
     commit(root, WiderWish)
     report = check(root, [WiderWish])
-    assert told(report) == ""
-    assert report.compared == 2
+    assert report_text(report) == ""
+    assert report.compared == 1
 
 
-def test_taking_a_compatible_edit_back_is_refused(root: Path) -> None:
+def test_a_compatible_edit_may_be_undone_until_it_is_released(root: Path) -> None:
+    release(root, Wish)
+    commit(root, WiderWish)
+    assert check(root, [Wish]).findings[0].fix.startswith("run")
     commit(root, Wish)
-    widened = commit(root, WiderWish)
+    assert report_text(check(root, [Wish])) == ""
+
+
+def test_undoing_a_released_edit_is_refused(root: Path) -> None:
+    release(root, Wish)
+    release(root, WiderWish, tag="v1.1.0")
     commit(root, Wish)
     (finding,) = check(root, [Wish]).findings
-    assert widened in finding.what
+    assert "v1.1.0" in finding.what
     assert "the optional field count is gone" in finding.details[0]
 
 
-def test_a_version_that_only_a_merged_branch_had_counts_too(root: Path) -> None:
-    commit(root, Wish)
-    git(root, "checkout", "--quiet", "-b", "topic")
-    commit(root, WiderWish)
-    commit(root, Wish)
+def test_the_last_release_is_the_highest_version_not_the_last_in_the_alphabet(root: Path) -> None:
+    release(root, Wish, tag="v1.9.0")
+    release(root, WiderWish, tag="v1.10.0")
+    assert "v1.10.0" in report_text(check(root, [Wish]))
+
+
+def test_a_release_that_another_branch_made_does_not_count(root: Path) -> None:
+    release(root, Wish)
+    git(root, "checkout", "--quiet", "-b", "next")
+    release(root, WiderWish, tag="v2.0.0")
     git(root, "checkout", "--quiet", "main")
-    git(root, "commit", "--quiet", "--allow-empty", "-m", "Meanwhile")
-    git(root, "merge", "--quiet", "--no-ff", "-m", "Merge", "topic")
-    assert "the optional field count is gone" in told(check(root, [Wish]))
+    assert report_text(check(root, [Wish])) == ""
 
 
-def test_against_limits_the_comparison_to_one_revision(root: Path) -> None:
+@pytest.mark.parametrize("tag", ["v1.0.0rc1", "v1", "version-1.0.0", "1.0.0"])
+def test_a_tag_that_is_not_a_version_releases_nothing(root: Path, tag: str) -> None:
+    release(root, Wish, tag=tag)
+    assert "nothing is released yet" in report_text(check(root, [Wish]))
+
+
+def test_a_release_of_nothing_but_drafts_is_noted(root: Path) -> None:
+    release(root, DraftWish)
+    report = check(root, [DraftWish])
+    assert report.compared == 0
+    assert "Every message of v1.0.0 is a draft" in report_text(report)
+
+
+def test_against_compares_with_the_named_revision_instead(root: Path) -> None:
     first = commit(root, Wish)
     second = commit(root, NarrowerWish)
     assert check(root, [NarrowerWish], against=second).findings == ()
@@ -187,18 +230,17 @@ def test_against_an_unknown_revision_is_an_error(root: Path) -> None:
 
 
 def test_deleting_a_published_schema_is_refused(root: Path) -> None:
-    first = commit(root, Wish, Granted)
+    release(root, Wish, Granted)
     for path in (GRANTED, "schemas/test/granted/examples/v1-1.json"):
         (root / path).unlink()
     commit(root, Wish)
     (finding,) = check(root, [Wish]).findings
     assert finding.path == GRANTED
-    assert first in finding.what
-    assert "has been deleted" in finding.what
+    assert "(in v1.0.0) and has been deleted" in finding.what
 
 
 def test_taking_a_published_message_out_of_the_catalogue_is_refused(root: Path) -> None:
-    commit(root, Wish, Granted)
+    release(root, Wish, Granted)
     (finding, contract) = sorted(check(root, [Wish]).findings, key=lambda each: each.path)[::-1]
     assert finding.path == GRANTED
     assert "no message generates it any more" in finding.what
@@ -206,16 +248,16 @@ def test_taking_a_published_message_out_of_the_catalogue_is_refused(root: Path) 
 
 
 def test_a_draft_may_be_broken_and_deleted(root: Path) -> None:
-    commit(root, DraftWish, Granted)
+    release(root, DraftWish, Granted)
     assert check(root, [Wish, Granted]).findings[0].fix.startswith("run")
     commit(root, Granted)
-    assert told(check(root, [Granted])) == ""
+    assert report_text(check(root, [Granted])) == ""
 
 
-def test_a_published_message_cannot_become_a_draft_again(root: Path) -> None:
-    commit(root, Wish)
+def test_a_released_message_cannot_become_a_draft_again(root: Path) -> None:
+    release(root, Wish)
     write(root, [DraftWish])
-    assert "/x-busbar/status" in told(check(root, [DraftWish]))
+    assert "/x-busbar/status" in report_text(check(root, [DraftWish]))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +274,7 @@ def test_a_stale_or_missing_file_is_named(root: Path, path: str) -> None:
     assert "make generate" in finding.fix
 
 
-def test_what_a_draft_left_behind_and_strangers_are_named(root: Path) -> None:
+def test_files_of_a_removed_draft_and_unknown_files_are_named(root: Path) -> None:
     commit(root, DraftWish, Granted)
     (root / "schemas/notes.json").write_text("{}", encoding="utf-8")
     findings = {each.path: each.what for each in check(root, [Granted]).findings}
@@ -240,33 +282,33 @@ def test_what_a_draft_left_behind_and_strangers_are_named(root: Path) -> None:
     assert findings["schemas/notes.json"] == "is neither a schema nor an example"
 
 
-def test_a_checkout_in_a_folder_of_a_repository_has_its_history(root: Path) -> None:
+def test_a_checkout_in_a_folder_of_a_repository_has_its_releases(root: Path) -> None:
     inside = root / "busbar"
     inside.mkdir()
     write(inside, [Wish])
-    commit(root, said="The folder")
+    release(root)
     write(inside, [NarrowerWish])
-    assert "person" in told(check(inside, [NarrowerWish]))
-    assert "person" in told(check(inside, [NarrowerWish], against="HEAD"))
+    assert "person" in report_text(check(inside, [NarrowerWish]))
+    assert "person" in report_text(check(inside, [NarrowerWish], against="HEAD"))
 
 
-def test_without_git_or_history_it_says_so(tmp_path: Path) -> None:
+def test_without_git_or_commits_the_report_says_so(tmp_path: Path) -> None:
     write(tmp_path, [Wish])
-    assert "not in a git repository" in told(check(tmp_path, [Wish]))
+    assert "not in a git repository" in report_text(check(tmp_path, [Wish]))
     with pytest.raises(ConfigurationError, match="not in a git repository"):
         check(tmp_path, [Wish], against="HEAD")
     git(tmp_path, "init", "--quiet")
-    assert "no commit yet" in told(check(tmp_path, [Wish]))
+    assert "no commit yet" in report_text(check(tmp_path, [Wish]))
     git(tmp_path, "commit", "--quiet", "--allow-empty", "-m", "Nothing")
-    assert "No commit has a schema yet" in told(check(tmp_path, [Wish]))
+    assert "nothing is released yet" in report_text(check(tmp_path, [Wish]))
 
 
-def test_a_shallow_clone_says_what_it_cannot_see(root: Path, tmp_path: Path) -> None:
-    commit(root, Wish)
+def test_a_shallow_clone_without_the_tags_says_how_to_get_them(root: Path, tmp_path: Path) -> None:
+    release(root, Wish)
     commit(root, NarrowerWish)
     git(root, "clone", "--quiet", "--depth=1", root.as_uri(), str(tmp_path / "clone"))
     report = check(tmp_path / "clone", [NarrowerWish])
-    assert "shallow" in told(report)
+    assert "git fetch --unshallow --tags" in report_text(report)
     assert report.findings == ()
 
 
@@ -279,10 +321,14 @@ def test_a_repository_that_git_refuses_is_an_error_not_a_pass(root: Path) -> Non
 
 def test_the_command_exits_1_and_teaches(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "MESSAGES", (Wish,))
+    for path in (*map(str, REGIONS), "infra/docker/Dockerfile"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, root / path)
     cli = CliRunner()
     made = cli.invoke(commands.app, ["generate", "--root", str(root)])
     assert (made.exit_code, WISH in made.stdout) == (0, True)
     commit(root, Wish)
+    git(root, "tag", "v1.0.0")
     fine = cli.invoke(commands.app, ["check", "--root", str(root)])
     assert (fine.exit_code, "up to date" in fine.stdout) == (0, True)
     monkeypatch.setattr(commands, "MESSAGES", (NarrowerWish,))

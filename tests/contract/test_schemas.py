@@ -83,10 +83,10 @@ def test_intents_are_imperative_and_facts_are_past_tense() -> None:
 
 
 def test_intents_and_facts_never_share_a_topic() -> None:
-    asked = {topic for message in INTENTS for topic in topics_of(message)}
-    told = {topic for message in FACTS for topic in topics_of(message)}
-    assert all(topic.startswith("busbar.intents.") for topic in asked)
-    assert all(topic.startswith(("busbar.facts.", "busbar.dlq.")) for topic in told)
+    intents = {topic for message in INTENTS for topic in topics_of(message)}
+    facts = {topic for message in FACTS for topic in topics_of(message)}
+    assert all(topic.startswith("busbar.intents.") for topic in intents)
+    assert all(topic.startswith(("busbar.facts.", "busbar.dlq.")) for topic in facts)
 
 
 def objects_with_fields(schema: Any) -> list[JsonObject]:
@@ -110,7 +110,7 @@ def test_intents_are_closed_and_facts_are_open_at_every_depth(message: type[Mess
             assert "additionalProperties" not in schema
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # a busy machine is not a failure
 @given(data=st.data())
 def test_schema_and_model_agree_on_missing_and_unknown_fields(data: st.DataObject) -> None:
     message = data.draw(st.sampled_from(MESSAGES))
@@ -143,10 +143,11 @@ class _Wish(Intent):
 
 
 class _Granted(Fact):
-    """Tell something in a test."""
+    """State something in a test."""
 
     TYPE = "busbar.test.granted.v1"
     TOPIC = "busbar.facts.test"
+    STATUS = "published"
     EXAMPLES = ({"part": {"name": "a"}},)
 
     class Inner(Part):

@@ -1,40 +1,59 @@
-"""Every service is a folder that reads like the others."""
+"""Every service is a folder that reads like the others: one name per role."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from busbar.messages.topics import SERVICES
-from meta.checkout import PACKAGE, ROOT, text
+from meta.checkout import PACKAGE, ROOT, files, text
 
-SAID = ("**Consumes**", "**Emits**", "**Owns**")
-
-
-@pytest.mark.parametrize("service", SERVICES)
-@pytest.mark.parametrize("name", ["README.md", "app.py", "handlers.py", "domain"])
-def test_a_service_has_the_files_that_everybody_looks_for(service: str, name: str) -> None:
-    folder = PACKAGE / service
-    found = (folder / name).is_file() or (folder / f"{name}.py").is_file()
-    assert found or (folder / name / "__init__.py").is_file()
+HEADINGS = ("**Consumes**", "**Emits**", "**Owns**")
+REQUIRED = ("README.md", "__init__.py", "app.py", "domain", "handlers.py")
+MODULES = ("app.py", "handlers.py", "telemetry.py")
+"""Roles that are one module in every service."""
+GROUPS = ("adapters", "domain", "routes")
+"""Roles that are one module, or a folder of modules."""
 
 
-def test_the_contract_on_the_inside_of_services_covers_every_service() -> None:
-    (contract,) = (
-        found
-        for found in tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"][
-            "contracts"
-        ]
-        if found["name"] == "Inside a service"
-    )
-    assert set(contract["containers"]) == {f"busbar.{service}" for service in SERVICES}
-    assert contract["exhaustive"]
+def roles_of(folder: Path) -> set[str]:
+    """The names directly in ``folder``; a role that may be a folder goes without its suffix."""
+    names = {path.relative_to(folder).parts[0] for path in files() if path.is_relative_to(folder)}
+    return {
+        name.removesuffix(".py") if name.removesuffix(".py") in GROUPS else name for name in names
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_readme_says_what_its_service_consumes_emits_and_owns(service: str) -> None:
+def test_a_service_has_the_files_that_every_service_has(service: str) -> None:
+    assert sorted(set(REQUIRED) - roles_of(PACKAGE / service)) == []
+
+
+def test_the_contract_on_the_inside_of_services_is_exhaustive() -> None:
+    project = tomllib.loads(text(ROOT / "pyproject.toml"))
+    contracts = {each["name"]: each for each in project["tool"]["importlinter"]["contracts"]}
+    assert contracts["Inside a service"]["exhaustive"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_has_no_file_outside_of_its_roles(service: str) -> None:
+    allowed = {"README.md", "__init__.py", *MODULES, *GROUPS}
+    assert sorted(roles_of(PACKAGE / service) - allowed) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("role", GROUPS)
+def test_a_role_is_a_module_or_a_folder_and_never_both(service: str, role: str) -> None:
+    module, folder = PACKAGE / service / f"{role}.py", PACKAGE / service / role
+    assert not (module.exists() and folder.exists())
+    assert not folder.exists() or (folder / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_readme_lists_what_its_service_consumes_emits_and_owns(service: str) -> None:
     readme = text(PACKAGE / service / "README.md")
     assert readme.startswith(f"# {service}\n")
-    assert [word for word in SAID if word not in readme] == []
+    assert [word for word in HEADINGS if word not in readme] == []
 
 
 def test_every_folder_that_wires_an_app_is_a_known_service() -> None:

@@ -22,8 +22,8 @@ app = typer.Typer(
     help=(
         "Contracts: JSON Schemas, examples and AsyncAPI, generated from the message models.\n\n"
         "Edit services/busbar/messages, run [bold]make generate[/], then "
-        "[bold]make check[/]. A published schema is frozen: it may only change in ways "
-        "that nobody notices; anything else is a new version beside it."
+        "[bold]make check[/]. A released schema is frozen: only edits that break no reader and "
+        "no writer are accepted; anything else is a new version beside it."
     ),
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -42,8 +42,9 @@ Root = Annotated[
 def generate(root: Root = None) -> None:
     """Write schemas/, contracts/asyncapi.yaml, contracts/openapi.json and docs/metrics.md.
 
-    All of them come from the code. Only files that differ are written. What a draft left behind is
-    removed; a published schema that lost its message is an error, and then nothing is written.
+    The generated parts of compose.yaml, prometheus.yml and pyproject.toml are written as well. Only
+    files that differ are written. Files of a removed draft are removed; a published schema without
+    a message is an error, and then no schema is written.
     """
     out = _console()
     with _explained():
@@ -65,7 +66,7 @@ def check(
     against: Annotated[
         str | None,
         typer.Option(
-            help="Compare with this commit, branch or tag only, not with the whole history.",
+            help="Compare with this commit, branch or tag instead of the last release.",
             show_default=False,
             metavar="REV",
         ),
@@ -73,9 +74,9 @@ def check(
 ) -> None:
     """Refuse files that are out of date, and edits that break a published schema.
 
-    Each published schema is compared with every version of it that git remembers. An intent may
-    only be widened; a fact may only gain optional fields. Exit code 0: fine. 1: something is
-    wrong, and it says what to do.
+    Each published schema is compared with the last release, the highest tag v1.2.3 that HEAD
+    contains. An intent may only be widened; a fact may only gain optional fields. Exit code 0:
+    fine. 1: something is wrong, and the output says what to do.
     """
     with _explained():
         place = find_root(root)
@@ -99,14 +100,14 @@ def _show(report: Report, out: Console) -> None:
         out.print(f"[red]{len(report.findings)} problems.[/]")
         return
     out.print(
-        f"[green]✓[/] {report.files} files are up to date; nothing breaks any of "
-        f"{report.compared} published versions in git."
+        f"[green]✓[/] {report.files} files are up to date; no edit breaks any of "
+        f"{report.compared} released schemas."
     )
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turn an error that the user can mend into its sentence and exit code 1."""
+    """Print an error that the user can fix as its sentence, and exit with code 1."""
     try:
         yield
     except ConfigurationError as error:

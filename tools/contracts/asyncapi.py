@@ -1,4 +1,4 @@
-"""``contracts/asyncapi.yaml``: who sends what to whom, as AsyncAPI 3.0.0.
+"""``contracts/asyncapi.yaml``: topics, messages, senders and receivers, as AsyncAPI 3.0.0.
 
 Follows https://www.asyncapi.com/docs/reference/specification/v3.0.0 and the Kafka bindings 0.5.0
 (https://github.com/asyncapi/bindings/tree/master/kafka). Payloads point into ``schemas/``.
@@ -6,86 +6,31 @@ Follows https://www.asyncapi.com/docs/reference/specification/v3.0.0 and the Kaf
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from busbar.kernel.resource import SLUG
 from busbar.messages import topics
 from busbar.messages.base import JsonObject, Message
-from tools.contracts.examples import OWNERS
 from tools.contracts.names import MessageName, topics_of
+from tools.contracts.services import receivers, senders
 
 BINDING = "0.5.0"
 
-_HEADER = "# Generated from services/busbar/messages by `make generate`; edit the models.\n"
-_RESOURCE_KEY = {
-    "type": "string",
-    "pattern": f"^{SLUG}(/{SLUG}){{3}}$",
-    "description": "The resource, team/environment/promise/name: order is kept per resource.",
-}
-_SUBSCRIPTION_KEY = {
-    "type": "string",
-    "pattern": f"^{SLUG}/{SLUG}$",
-    "description": "The subscription, team/name.",
-}
-_DEAD_LETTER_KEY = {
-    "type": "string",
-    "description": "The dead letter's id or its record's own key.",
-}
-_RELAY_KEY = {"type": "string", "pattern": f"^{SLUG}$", "description": "The relay."}
-
-_KEYS = {
-    topics.INTENTS_RESOURCE: _RESOURCE_KEY,
-    topics.FACTS_POLICY: _RESOURCE_KEY,
-    topics.FACTS_RESOURCE: _RESOURCE_KEY,
-    topics.INTENTS_SUBSCRIPTION: _SUBSCRIPTION_KEY,
-    topics.FACTS_NOTIFICATION: _SUBSCRIPTION_KEY,
-    topics.FACTS_HEAD: _RELAY_KEY,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """Which services send to a topic and which receive from it."""
-
-    sends: tuple[str, ...]
-    receives: tuple[str, ...]
-
-
-FLOWS: dict[str, Flow] = {
-    topics.INTENTS_RESOURCE: Flow(sends=("gateway",), receives=("policy", "audit")),
-    topics.INTENTS_SUBSCRIPTION: Flow(sends=("gateway",), receives=("notifier", "audit")),
-    topics.INTENTS_DEAD_LETTER: Flow(sends=("gateway",), receives=topics.SERVICES),
-    topics.FACTS_POLICY: Flow(
-        sends=(OWNERS[topics.FACTS_POLICY],),
-        receives=("provisioner", "audit", "notifier", "gateway"),
-    ),
-    topics.FACTS_RESOURCE: Flow(
-        sends=(OWNERS[topics.FACTS_RESOURCE],),
-        receives=("policy", "audit", "notifier", "gateway"),
-    ),
-    topics.FACTS_NOTIFICATION: Flow(
-        sends=(OWNERS[topics.FACTS_NOTIFICATION],), receives=("audit", "gateway")
-    ),
-    topics.FACTS_HEAD: Flow(sends=topics.SERVICES, receives=("audit",)),
-    **{
-        topics.dead_letters(service): Flow(sends=(service,), receives=("audit",))
-        for service in topics.SERVICES
-    },
-}
-"""Producers outside the platform may send intents too; these are the platform's own services."""
+_HEADER = (
+    "# Generated from services/busbar/messages and the declarations of the services by\n"
+    "# `make generate`; edit those.\n"
+)
 
 _REQUIRED: dict[str, JsonObject] = {
     "ce_specversion": {"const": "1.0"},
-    "ce_id": {"minLength": 1, "description": "Unique for its source, for ever."},
-    "ce_source": {"format": "uri-reference", "minLength": 1, "description": "Who says it."},
-    "ce_type": {"pattern": r"^busbar\.", "description": "Which message the value is."},
+    "ce_id": {"minLength": 1, "description": "Unique for its source, permanently."},
+    "ce_source": {"format": "uri-reference", "minLength": 1, "description": "The producer."},
+    "ce_type": {"pattern": r"^busbar\.", "description": "The message in the value."},
 }
 _OPTIONAL: dict[str, JsonObject] = {
-    "ce_subject": {"description": "What it is about: the resource or the subscription."},
-    "ce_time": {"format": "date-time", "description": "When it happened; RFC 3339."},
+    "ce_subject": {"description": "The resource or the subscription that it is about."},
+    "ce_time": {"format": "date-time", "description": "The time of the event; RFC 3339."},
     "content-type": {"const": "application/json", "description": "The form of the value."},
     "ce_correlationid": {"description": "The operation that this belongs to."},
     "ce_causationid": {"description": "The id of the event that caused this one."},
@@ -94,13 +39,13 @@ _OPTIONAL: dict[str, JsonObject] = {
         "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
         "description": "W3C trace context of the origin, not of the hop.",
     },
-    "ce_authtype": {"description": "What kind of principal asked: user, service_account, …"},
-    "ce_authid": {"description": "Which principal asked; never a credential."},
+    "ce_authtype": {"description": "The kind of principal that asked: user, service_account, …"},
+    "ce_authid": {"description": "The principal that asked; never a credential."},
     "ce_expirytime": {
         "format": "date-time",
-        "description": "After this moment the intent is not acted on.",
+        "description": "The intent is not acted on after this time.",
     },
-    "ce_relay": {"description": "The relay that published it; sequences are counted per relay."},
+    "ce_relay": {"description": "The relay that published it; each relay numbers its own events."},
     "ce_sequence": {
         "pattern": "^[0-9]{20}$",
         "description": "The relay's gapless number, from 1, in 20 digits.",
@@ -109,7 +54,7 @@ _OPTIONAL: dict[str, JsonObject] = {
 
 
 def asyncapi_document(messages: Sequence[type[Message]]) -> JsonObject:
-    """The AsyncAPI document of all topics, operations and ``messages``."""
+    """Return the AsyncAPI document of all topics, operations and ``messages``."""
     by_topic = {
         topic: [message for message in messages if topic in topics_of(message)]
         for topic in topics.ALL
@@ -143,17 +88,17 @@ def asyncapi_document(messages: Sequence[type[Message]]) -> JsonObject:
 
 
 def asyncapi_text(document: JsonObject) -> str:
-    """``document`` as the YAML that is committed."""
+    """Return ``document`` as the YAML that is committed."""
     return _HEADER + yaml.dump(
         document, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=100
     )
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: the same thing twice is written twice."""
+    """A dumper without anchors: a repeated value is written again."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Always."""
+        """Return True for every ``data``."""
         del data
         return True
 
@@ -180,39 +125,53 @@ def _channel(topic: str, messages: Sequence[type[Message]]) -> JsonObject:
 
 def _about(topic: str) -> str:
     if topic in topics.INTENTS:
-        return "Intents: anybody whom the ACLs let in may ask."
+        return "Intents: any principal with write access may ask."
     if topic in topics.FACTS:
-        return "Facts: only their owner's relay publishes; kept for ever."
+        return "Facts: only the relays of the services below publish; kept indefinitely."
     return "Records that could not be handled, kept whole and encrypted."
 
 
 def _typed(name: str, value: str) -> Any:
-    """A topic setting in the type that the Kafka binding gives it."""
+    """Convert a topic setting to the type that the Kafka binding gives it."""
     if name == "cleanup.policy":
         return value.split(",")
     return int(value) if value.lstrip("-").isdigit() else value
 
 
 def _operations(topic: str, messages: Sequence[type[Message]]) -> list[tuple[str, JsonObject]]:
-    flow = FLOWS[topic]
-    roles = [(service, "send") for service in flow.sends]
-    roles += [(service, "receive") for service in flow.receives]
+    """Every service's operations on ``topic``, with the messages that it sends or handles."""
     operations = []
-    for service, action in roles:
-        operation: JsonObject = {
-            "action": action,
-            "channel": {"$ref": f"#/channels/{topic}"},
-            "summary": f"{service} {action}s {topic.removeprefix('busbar.')}",
-            "tags": [{"name": service}],
-            "messages": [
-                {"$ref": f"#/channels/{topic}/messages/{message.TYPE}"} for message in messages
-            ],
-        }
-        if action == "receive":
-            group = {"type": "string", "const": f"busbar.{service}"}
-            operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": BINDING}}
-        operations.append((f"{service}.{action}.{topic.removeprefix('busbar.')}", operation))
+    for action, services in (("send", senders), ("receive", receivers)):
+        for service in topics.SERVICES:
+            own = [message for message in messages if service in services(topic, message)]
+            if own:
+                name = f"{service}.{action}.{topic.removeprefix('busbar.')}"
+                operations.append((name, _operation(topic, action, service, own)))
     return operations
+
+
+def _operation(
+    topic: str, action: str, service: str, messages: Sequence[type[Message]]
+) -> JsonObject:
+    operation: JsonObject = {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{topic}"},
+        "summary": f"{service} {action}s {topic.removeprefix('busbar.')}",
+        "tags": [{"name": service}],
+        "messages": [
+            {"$ref": f"#/channels/{topic}/messages/{message.TYPE}"} for message in messages
+        ],
+    }
+    if action == "receive":
+        group = {"type": "string", "const": f"busbar.{service}"}
+        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": BINDING}}
+    return operation
+
+
+def _key(topic: str) -> JsonObject:
+    key = topics.key_of(topic)
+    pattern = {} if key.pattern is None else {"pattern": key.pattern}
+    return {"type": "string", **pattern, "description": key.description}
 
 
 def _message(message: type[Message]) -> JsonObject:
@@ -235,9 +194,7 @@ def _message(message: type[Message]) -> JsonObject:
             "description": "The operation; the same in the intent and in all its facts.",
             "location": "$message.header#/ce_correlationid",
         },
-        "bindings": {
-            "kafka": {"key": _KEYS.get(message.TOPIC, _DEAD_LETTER_KEY), "bindingVersion": BINDING}
-        },
+        "bindings": {"kafka": {"key": _key(message.TOPIC), "bindingVersion": BINDING}},
         "tags": [{"name": message.STATUS}],
     }
 

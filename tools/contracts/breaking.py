@@ -1,12 +1,12 @@
-"""Whether an edit of a published schema breaks somebody, and whom.
+"""The rules for an edit of a published schema: which edits break a producer or a reader.
 
 An intent must be accepted by every later reader: its schema may only widen. A fact is also read
-by programs that know nothing but the old schema. They ignore fields they do not know, so a fact
-may gain an optional field, and nothing else may change: what is written now has to satisfy the
-old schema, and what was recorded then the new one.
+by programs that know the old schema only. They ignore fields they do not know, so a fact may gain
+an optional field, and nothing else may change: a new fact has to satisfy the old schema, and a
+recorded fact the new one.
 
-Two judges look at every edit, and either may refuse it: jsoncompat decides over whole schemas, our
-own walk looks at one place at a time. jsoncompat alone is not enough: 0.3.1 does not look at
+Two comparisons check every edit, and either may refuse it: jsoncompat decides over whole schemas,
+our own walk looks at one place at a time. jsoncompat alone is not enough: 0.3.1 does not look at
 ``pattern``, neither it nor 0.5.0 at ``format``, and 0.5.0 misses a map whose values got a type.
 """
 
@@ -27,14 +27,14 @@ Role = Literal["serializer", "deserializer"]
 
 _MAPS = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
 _VALUES = frozenset({"const", "enum", "required"})
-_INTENT = "whoever still sends the old form would be refused"
-_RECORDED = "facts that are already recorded could not be read any more"
+_INTENT = "producers that still send the old form would be refused"
+_RECORDED = "recorded facts could no longer be read"
 _READERS = "readers of the old form do not expect it"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """What breaks, at which JSON pointer, in plain words."""
+    """A reason to refuse an edit, at a JSON pointer, in plain words."""
 
     pointer: str
     what: str
@@ -44,7 +44,7 @@ class Problem:
 
 
 def breaking(old: JsonObject, new: JsonObject) -> list[Problem]:
-    """Every reason why ``new`` cannot take the place of ``old``; empty if it can.
+    """Return every reason why ``new`` cannot replace ``old``; empty if it can.
 
     Both are documents that :func:`tools.contracts.generate.schema_document` makes. A draft may
     change in any way.
@@ -70,7 +70,7 @@ def _about(document: JsonObject) -> JsonObject:
 
 
 def _moved(old: JsonObject, new: JsonObject) -> list[Problem]:
-    """What changed about the message itself, apart from its data."""
+    """Find changes of the message itself, apart from its data."""
     before, after = _about(old), _about(new)
     problems = [
         Problem(f"/x-busbar/{key}", f"the {key} changed from {before.get(key)} to {after.get(key)}")
@@ -78,7 +78,9 @@ def _moved(old: JsonObject, new: JsonObject) -> list[Problem]:
         if before.get(key) != after.get(key)
     ]
     if after.get("status") != "published":
-        problems.append(Problem("/x-busbar/status", "what was published cannot be a draft again"))
+        problems.append(
+            Problem("/x-busbar/status", "a published message cannot become a draft again")
+        )
     if old.get("$id") != new.get("$id"):
         problems.append(Problem("/$id", f"the name changed from {old.get('$id')}"))
     return problems
@@ -111,7 +113,7 @@ def _fact(old: JsonObject, new: JsonObject) -> list[Problem]:
 
 
 def _unexplained(found: list[Difference], consequence: str | None) -> list[Problem]:
-    """Report the word of jsoncompat against an edit in which our own walk sees no harm."""
+    """Report what jsoncompat refuses although our own walk finds nothing wrong."""
     if consequence is None:
         return []
     seen = "; ".join(f"{each.pointer}: {each.what}" for each in found) or "nothing we can name"
@@ -119,10 +121,10 @@ def _unexplained(found: list[Difference], consequence: str | None) -> list[Probl
 
 
 def _compatible(old: Any, new: Any, role: Role) -> bool:
-    """Whether jsoncompat finds that ``role`` lost nothing between ``old`` and ``new``.
+    """Return whether jsoncompat finds ``new`` compatible with ``old`` for this ``role``.
 
     Both 0.3.1 (Python 3.11) and 0.5.0 (from 3.12) have this call, and answer False where they
-    cannot tell.
+    cannot decide.
 
     Raises:
         ConfigurationError: jsoncompat is not installed.
@@ -142,19 +144,19 @@ def _compatible(old: Any, new: Any, role: Role) -> bool:
 
 
 def _plain(schema: Any) -> Any:
-    """``schema`` without what describes it; jsoncompat 0.3.1 also stumbles over a ``$id``."""
+    """Remove the descriptions from ``schema``; jsoncompat 0.3.1 also fails on a ``$id``."""
     return _mapped(schema, _without_annotations)
 
 
 def _closed(schema: Any) -> Any:
-    """``schema`` with every object that lists its fields refusing others; maps stay maps."""
+    """Make every object in ``schema`` that lists its fields refuse others; maps stay maps."""
     return _mapped(
         schema, lambda each: {**each, "additionalProperties": False} if is_model(each) else each
     )
 
 
 def _opened(schema: Any) -> Any:
-    """``schema`` with every object that lists its fields accepting others."""
+    """Make every object in ``schema`` that lists its fields accept others."""
     return _mapped(
         schema,
         lambda each: (
@@ -174,7 +176,7 @@ def _without_annotations(schema: JsonObject) -> JsonObject:
 
 
 def _mapped(schema: Any, change: Callable[[JsonObject], JsonObject]) -> Any:
-    """``schema`` with ``change`` applied to it and to every schema in it, and to nothing else."""
+    """Apply ``change`` to ``schema`` and to every schema in it, and to nothing else."""
     if isinstance(schema, list):
         return [_mapped(each, change) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The gate: files that are up to date, and no edit that breaks what is published."""
+"""The gate: generated files are up to date, and no edit breaks a released schema."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from busbar.messages.base import JsonObject, Message
 from tools.contracts.breaking import ADVICE, breaking
 from tools.contracts.generate import files, generated_on_disk, published, status_of
-from tools.contracts.history import Version, read_history
+from tools.contracts.history import History, Version, read_history
 from tools.contracts.names import ASYNCAPI, SCHEMAS, is_schema, schema_of_example
 
 _GENERATE = "run `make generate` and commit what it writes"
@@ -16,7 +16,7 @@ _GENERATE = "run `make generate` and commit what it writes"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One file that must not go in like this: what is wrong, each detail, and what to do."""
+    """A file that is refused: what is wrong, the details, and what to do."""
 
     path: str
     what: str
@@ -26,7 +26,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What :func:`check` found; ``compared`` counts the earlier versions it looked at."""
+    """The result of :func:`check`; ``compared`` counts the earlier versions it looked at."""
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -35,7 +35,9 @@ class Report:
 
 
 def check(root: Path, messages: Sequence[type[Message]], *, against: str | None = None) -> Report:
-    """Compare what ``messages`` generate with the files under ``root`` and with git's memory.
+    """Compare what ``messages`` generate with the files under ``root`` and with the last release.
+
+    ``against`` names the commit, branch or tag to compare with instead of the last release.
 
     Raises:
         ConfigurationError: git fails, ``against`` is unknown, jsoncompat is missing, or the
@@ -45,21 +47,30 @@ def check(root: Path, messages: Sequence[type[Message]], *, against: str | None 
     on_disk = generated_on_disk(root)
     history = read_history(root, against=against)
     earlier = [each for each in history.versions if status_of(each.text) == "published"]
+    notes = history.notes or _nothing_frozen(history, earlier)
     lost = published(on_disk, sorted(on_disk.keys() - wanted.keys()))
     findings = [
         *_stale(root, wanted, on_disk, lost),
-        *_strangers(root),
+        *_unknown(root),
         *(_lost(path) for path in lost),
         *_deleted(earlier, wanted, on_disk),
         *_broken(earlier, wanted, on_disk),
     ]
-    return Report(tuple(findings), history.notes, len(wanted), len(earlier))
+    return Report(tuple(findings), notes, len(wanted), len(earlier))
+
+
+def _nothing_frozen(history: History, earlier: Sequence[Version]) -> tuple[str, ...]:
+    """Warn about a release that froze nothing, because all of its messages are drafts."""
+    if earlier or not history.versions:
+        return ()
+    revision = history.versions[0].revision
+    return (f"Every message of {revision} is a draft, so any of them may still change.",)
 
 
 def _stale(
     root: Path, wanted: Mapping[str, str], on_disk: Mapping[str, str], lost: Sequence[str]
 ) -> list[Finding]:
-    """Generated files that differ, are missing, or belong to nobody any more."""
+    """Find generated files that differ, are missing, or belong to no message."""
     found = dict(on_disk)
     if (root / ASYNCAPI).is_file():
         found[ASYNCAPI] = (root / ASYNCAPI).read_bytes().decode("utf-8", errors="replace")
@@ -76,7 +87,7 @@ def _stale(
     ]
 
 
-def _strangers(root: Path) -> list[Finding]:
+def _unknown(root: Path) -> list[Finding]:
     paths = (file.relative_to(root).as_posix() for file in (root / SCHEMAS).rglob("*.json"))
     return [
         Finding(path, "is neither a schema nor an example", "remove it, or keep it elsewhere")
@@ -93,26 +104,22 @@ def _lost(path: str) -> Finding:
 def _deleted(
     earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
 ) -> list[Finding]:
-    gone = {
-        each.path: each.revision
-        for each in reversed(earlier)
-        if each.path not in wanted and each.path not in on_disk
-    }
     return [
         Finding(
-            path,
-            f"was published (as in commit {revision}) and has been deleted",
+            each.path,
+            f"was published (in {each.revision}) and has been deleted",
             "bring its message back: what is published stays, a new version goes beside it",
         )
-        for path, revision in sorted(gone.items())
+        for each in earlier
+        if each.path not in wanted and each.path not in on_disk
     ]
 
 
 def _broken(
     earlier: Sequence[Version], wanted: Mapping[str, str], on_disk: Mapping[str, str]
 ) -> list[Finding]:
-    """Published versions that today's model, or today's file, no longer keeps faith with."""
-    broken: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    """Find published versions that the current model, or the current file, breaks."""
+    broken: list[tuple[str, str, tuple[str, ...]]] = []
     for each in earlier:
         candidates = {wanted.get(each.path), on_disk.get(each.path)} - {None, each.text}
         problems = {
@@ -122,20 +129,20 @@ def _broken(
             for problem in breaking(json.loads(each.text), _document(text))
         }
         if problems:
-            broken.setdefault((each.path, tuple(sorted(problems))), []).append(each.revision)
+            broken.append((each.path, each.revision, tuple(sorted(problems))))
     return [
         Finding(
             path,
-            f"breaks what was published (as in commit {revisions[-1]})",
+            f"breaks what was published (in {revision})",
             ADVICE,
             problems,
         )
-        for (path, problems), revisions in broken.items()
+        for path, revision, problems in broken
     ]
 
 
 def _document(text: str) -> JsonObject:
-    """A schema's text as an object; empty, and so breaking, if somebody made it something else."""
+    """Parse a schema; text that is not an object gives an empty one, which breaks everything."""
     try:
         document = json.loads(text)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Walks two JSON Schemas side by side and says in plain words what differs, and to which effect.
+"""A walk over two JSON Schemas that describes each difference and its effect in plain words.
 
 A difference *narrows* if the new schema refuses something the old one accepted, and *widens* if it
-accepts something the old one refused. Some differences cannot be judged by looking at one place
-(bounds, alternatives that overlap): those are not ``certain``, and jsoncompat has the last word.
+accepts something the old one refused. Some differences cannot be decided by looking at one place
+(bounds, alternatives that overlap): those are not ``certain``, and jsoncompat decides.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ _COMPARED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that differs at ``pointer``: RFC 6901, into the new schema or, if gone, the old."""
+    """A difference at ``pointer``: RFC 6901, into the new schema or, if it is gone, the old."""
 
     pointer: str
     what: str
@@ -54,10 +54,10 @@ class Difference:
 
 
 def differences(old: Any, new: Any, *, tolerant: bool) -> list[Difference]:
-    """Everything that differs between two schemas apart from their prose.
+    """Return every difference between two schemas apart from their prose.
 
     ``tolerant`` compares as readers of facts do: a field they do not know is ignored, so an
-    optional field more is no difference to them, while a field less still is one.
+    additional optional field is not a difference to them, while a missing field is.
     """
     walk = _Walk(old, new, tolerant=tolerant)
     walk.compare(old, new, "")
@@ -65,12 +65,12 @@ def differences(old: Any, new: Any, *, tolerant: bool) -> list[Difference]:
 
 
 def pointer(at: str, *tokens: str) -> str:
-    """``at`` and ``tokens`` as one JSON pointer."""
+    """Return ``at`` and ``tokens`` as one JSON pointer."""
     return at + json_pointer.join(tokens)
 
 
 class _Walk:
-    """One comparison: the two documents, where it has been, and what it found."""
+    """One comparison: the two documents, the pairs already visited, and the differences."""
 
     def __init__(
         self, old: Any, new: Any, *, tolerant: bool, been: Iterable[tuple[str, str]] = ()
@@ -82,7 +82,7 @@ class _Walk:
         self.found: list[Difference] = []
 
     def compare(self, old: Any, new: Any, at: str) -> None:
-        """Compare what stands at ``at``, alternative by alternative where there are several."""
+        """Compare the schemas at ``at``, alternative by alternative where there are several."""
         refs = (parts.reference_of(old), parts.reference_of(new))
         if refs[1]:
             at = refs[1].removeprefix("#")
@@ -98,7 +98,7 @@ class _Walk:
             self._many(olds, news, at)
 
     def _many(self, olds: list[Any], news: list[Any], at: str) -> None:
-        """Pair the alternatives that are alike, then those of one type; the rest came or went."""
+        """Pair equal alternatives, then those of one type; the rest were added or removed."""
         gone, come = list(olds), list(news)
         for alike in (self._equal, parts.same_type):
             for old in list(gone):
@@ -127,7 +127,7 @@ class _Walk:
         return not self._between(old, new)
 
     def _between(self, old: Any, new: Any) -> list[Difference]:
-        """What differs between two alternatives, seen for themselves."""
+        """Compare two alternatives in isolation."""
         walk = _Walk(self._old, self._new, tolerant=self._tolerant, been=self._been)
         walk._single(old, new, "")
         return walk.found
@@ -148,7 +148,7 @@ class _Walk:
         self._object(old, new, at)
 
     def _types_part(self, old: Any, new: Any, at: str) -> bool:
-        """Compare the types; True if they are so different that nothing else matters."""
+        """Compare the types; return True if nothing else needs to be compared."""
         before, after = parts.types_of(old), parts.types_of(new)
         if before == after:
             return False
@@ -271,7 +271,7 @@ class _Walk:
             )
 
     def _others(self, old: Any, new: Any, at: str) -> None:
-        """Compare what is said about the fields that are not named."""
+        """Compare the rules for fields that are not named."""
         before, after = parts.unnamed(old), parts.unnamed(new)
         if self._tolerant:
             before = False if parts.is_model(old) else before

@@ -1,4 +1,4 @@
-"""Whole CloudEvents to show what travels: every value is derived, so the files never change."""
+"""Examples of every message as whole CloudEvents; every value is derived, so files are stable."""
 
 from typing import Any
 
@@ -6,35 +6,18 @@ from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.messages import topics
 from busbar.messages.base import JsonObject, Message
 from tools.contracts.names import MessageName, kind_of
+from tools.contracts.services import sender_of
 
 TIME = "2026-01-01T00:00:00.000000Z"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 PRODUCER = "urn:team:payments"
 
-OWNERS = {
-    topics.FACTS_POLICY: "policy",
-    topics.FACTS_RESOURCE: "provisioner",
-    topics.FACTS_NOTIFICATION: "notifier",
-}
-"""Whose relay publishes a topic of facts. Heads and dead letters are every service's own."""
-
-_RESOURCE = ("team", "environment", "promise", "name")
-_SUBSCRIPTION = ("team", "name")
-
-
-def key_of(data: JsonObject) -> str | None:
-    """What an event with this data is about: its subject and its Kafka key."""
-    for parts in (_RESOURCE, _SUBSCRIPTION):
-        if all(isinstance(data.get(part), str) for part in parts):
-            return "/".join(data[part] for part in parts)
-    for field in ("subscription", "resource", "dead_letter", "relay"):
-        if isinstance(data.get(field), str):
-            return str(data[field])
-    return None
+UNKNOWN = "example"
+"""Stands for the sender of a fact that no service emits yet."""
 
 
 def example_events(message: type[Message]) -> list[JsonObject]:
-    """Each of ``message``'s examples as a CloudEvent in structured mode."""
+    """Return each of ``message``'s examples as a CloudEvent in structured mode."""
     make = _intent if kind_of(message) == "intent" else _fact
     return [make(message, number, data) for number, data in enumerate(message.EXAMPLES, start=1)]
 
@@ -52,7 +35,7 @@ def _intent(message: type[Message], number: int, data: JsonObject) -> JsonObject
 
 
 def _fact(message: type[Message], number: int, data: JsonObject) -> JsonObject:
-    service = OWNERS.get(message.TOPIC) or data.get("relay") or data.get("service") or "policy"
+    service = sender_of(message) or data.get("relay") or data.get("service") or UNKNOWN
     source = f"/busbar/{service}"
     intent: Any = data.get("intent") or {"source": PRODUCER, "id": f"example-{number}"}
     operation = data.get("operation") or operation_id(intent["source"], intent["id"])
@@ -70,7 +53,7 @@ def _fact(message: type[Message], number: int, data: JsonObject) -> JsonObject:
 def _event(
     message: type[Message], *, id_: str, source: str, data: JsonObject, extensions: JsonObject
 ) -> JsonObject:
-    key = key_of(data)
+    key = topics.key_of(message.TOPIC).of(data)
     about = {} if key is None else {"subject": key, "partitionkey": key}
     return {
         "specversion": "1.0",

@@ -1,7 +1,7 @@
-"""Writes ``schemas/`` and ``contracts/asyncapi.yaml`` from the message models.
+"""Generation of ``schemas/`` and ``contracts/asyncapi.yaml`` from the message models.
 
-Schemas are JSON Schema 2020-12 (https://json-schema.org/draft/2020-12). The models are the truth;
-the files are what everybody else reads, and what git remembers.
+Schemas are JSON Schema 2020-12 (https://json-schema.org/draft/2020-12). The models are the source;
+the files are for everyone who does not read Python, and for comparing with the last release.
 """
 
 import json
@@ -34,23 +34,23 @@ _MAPS = ("properties", "$defs")
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What :func:`write` did, as paths from the root."""
+    """The files that :func:`write` wrote and removed, as paths from the root."""
 
     written: tuple[str, ...]
     removed: tuple[str, ...]
 
 
 class _Untitled(GenerateJsonSchema):
-    """pydantic's schemas without a title on every field, which only repeats its name."""
+    """A generator that leaves out the titles of fields, which only repeat their names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """Never: the property's name says it."""
+        """Return False for every field."""
         del schema
         return False
 
 
 def schema_document(message: type[Message]) -> JsonObject:
-    """The JSON Schema of ``message``'s data, keys in an order that does not change."""
+    """Return the JSON Schema of ``message``'s data, with its keys in a fixed order."""
     name = MessageName.parse(message.TYPE)
     document = message.model_json_schema(schema_generator=_Untitled)
     document |= {
@@ -68,7 +68,7 @@ def schema_document(message: type[Message]) -> JsonObject:
 
 
 def files(messages: Sequence[type[Message]]) -> dict[str, str]:
-    """Every generated file: path from the root to text.
+    """Return every generated file: path from the root to text.
 
     Raises:
         ConfigurationError: a type breaks the grammar, or two messages share one.
@@ -88,12 +88,12 @@ def files(messages: Sequence[type[Message]]) -> dict[str, str]:
 
 
 def write(root: Path, messages: Sequence[type[Message]]) -> Changes:
-    """Bring the files under ``root`` up to date, and remove what drafts have left behind.
+    """Bring the files under ``root`` up to date, and remove those of removed drafts.
 
     Nothing is written if it raises.
 
     Raises:
-        ConfigurationError: a published schema has lost its message.
+        ConfigurationError: no message generates a published schema any more.
     """
     wanted = files(messages)
     on_disk = generated_on_disk(root)
@@ -115,7 +115,7 @@ def write(root: Path, messages: Sequence[type[Message]]) -> Changes:
 
 
 def generated_on_disk(root: Path) -> dict[str, str]:
-    """The schemas and examples that are under ``root`` now: path from the root to text."""
+    """Read the schemas and examples under ``root``: path from the root to text."""
     found: dict[str, str] = {}
     for file in sorted((root / SCHEMAS).rglob("*.json")):
         path = file.relative_to(root).as_posix()
@@ -125,12 +125,12 @@ def generated_on_disk(root: Path) -> dict[str, str]:
 
 
 def published(on_disk: Mapping[str, str], paths: Iterable[str]) -> list[str]:
-    """Those of ``paths`` that are schemas which say of themselves that they are published."""
+    """Return those of ``paths`` that are schemas with the status ``published``."""
     return [path for path in paths if is_schema(path) and status_of(on_disk[path]) == "published"]
 
 
 def status_of(text: str) -> str | None:
-    """The status that a schema's text declares; None if it is not such a document."""
+    """Return the status that a schema's text declares; None if it is not a schema of a message."""
     try:
         return str(json.loads(text)["x-busbar"]["status"])
     except (ValueError, KeyError, TypeError):
@@ -138,12 +138,12 @@ def status_of(text: str) -> str | None:
 
 
 def json_text(value: Any) -> str:
-    """``value`` as the files spell it: two spaces, UTF-8, a newline at the end."""
+    """Return ``value`` as JSON text: two spaces, UTF-8, a newline at the end."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _ordered(schema: Any) -> Any:
-    """``schema`` with its keywords in reading order; properties keep the order of the model."""
+    """Sort the keywords of ``schema`` for reading; properties keep the order of the model."""
     if isinstance(schema, list):
         return [_ordered(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,20 +1,24 @@
-"""What git remembers of ``schemas/``: every version of every schema, and a commit that has it."""
+"""The schemas of the last release, or of another revision, read from git."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from busbar.kernel.errors import ConfigurationError
 from tools.contracts.names import SCHEMAS, is_schema
 
-_GITLINK = "160000"
+_GITLINK: Final = "160000"
+_RELEASE: Final = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
+"""A release's tag; a candidate (``v1.0.0rc1``) releases nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One earlier text of the file at ``path``, and a commit that has it."""
+    """An earlier text of the file at ``path``, and the revision that has it."""
 
     path: str
     revision: str
@@ -23,7 +27,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was found, and ``notes``: sentences about what could not be looked at."""
+    """The versions that were found, and ``notes``: sentences about what was not compared."""
 
     versions: tuple[Version, ...]
     notes: tuple[str, ...] = ()
@@ -37,7 +41,9 @@ class _Blob:
 
 
 def read_history(root: Path, *, against: str | None = None) -> History:
-    """Every committed version of each schema under ``root``, or only those of ``against``.
+    """Return each schema under ``root`` as the last release has it, or as ``against`` has it.
+
+    The last release is the highest tag ``v<major>.<minor>.<patch>`` that ``HEAD`` contains.
 
     Raises:
         ConfigurationError: git is missing or fails, or ``against`` names no commit.
@@ -48,24 +54,31 @@ def read_history(root: Path, *, against: str | None = None) -> History:
                 f"{root} is not in a git repository, so there is no revision {against}.",
                 fix="Leave --against out, or run this inside a checkout.",
             )
-        note = f"{root} is not in a git repository: nothing was compared with earlier versions."
-        return History((), (note,))
+        return _nothing(f"{root} is not in a git repository")
     _git(root, "rev-parse", "--git-dir")  # a repository that git refuses must not look empty
     if against is not None:
         return History(tuple(_texts(root, _at(root, against))))
     if not _succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
-        note = "This git repository has no commit yet: nothing was compared with earlier versions."
-        return History((), (note,))
-    notes = []
+        return _nothing("this git repository has no commit yet")
+    if (release := _last_release(root)) is not None:
+        return History(tuple(_texts(root, _at(root, release))))
     if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
-        notes.append(
-            "This clone is shallow, so older versions cannot be seen: fetch them with "
-            "`git fetch --unshallow` (in GitHub Actions: fetch-depth: 0)."
+        return _nothing(
+            "this clone is shallow and has no release tag: fetch the tags with "
+            "`git fetch --unshallow --tags` (in GitHub Actions: fetch-depth: 0)"
         )
-    versions = tuple(_texts(root, _ever(root)))
-    if not versions:
-        notes.append("No commit has a schema yet: nothing was compared with earlier versions.")
-    return History(versions, tuple(notes))
+    return _nothing("nothing is released yet, so every message is a draft")
+
+
+def _nothing(why: str) -> History:
+    return History((), (f"No earlier version was compared: {why}.",))
+
+
+def _last_release(root: Path) -> str | None:
+    """The tag of the highest release that HEAD contains."""
+    tags = _git(root, "tag", "--merged", "HEAD", "--list", "v*").split()
+    releases = {tag: match.groups() for tag in tags if (match := _RELEASE.fullmatch(tag))}
+    return max(releases, key=lambda tag: tuple(map(int, releases[tag])), default=None)
 
 
 def _at(root: Path, revision: str) -> list[_Blob]:
@@ -73,7 +86,7 @@ def _at(root: Path, revision: str) -> list[_Blob]:
     if not _succeeds(root, *name):
         raise ConfigurationError(
             f"git knows no commit {revision}.",
-            fix="Give --against a branch, tag or commit that is here; fetch it first if need be.",
+            fix="Give --against a branch, tag or commit of this clone; fetch it first if needed.",
         )
     commit = _git(root, *name).strip()
     listing = _git(root, "ls-tree", "-r", "-z", commit, "--", f"{SCHEMAS}/")
@@ -86,38 +99,8 @@ def _at(root: Path, revision: str) -> list[_Blob]:
     return blobs
 
 
-def _ever(root: Path) -> list[_Blob]:
-    """Each different content that any commit up to HEAD gave to a schema, newest first."""
-    log = _git(
-        root,
-        "log",
-        "--full-history",
-        "-m",
-        "--root",
-        "--raw",
-        "--no-abbrev",
-        "--no-renames",
-        "--relative",
-        "--format=commit %h",
-        "HEAD",
-        "--",
-        f"{SCHEMAS}/",
-    )
-    found: dict[tuple[str, str], _Blob] = {}
-    revision = ""
-    for line in log.splitlines():
-        if line.startswith("commit "):
-            revision = line.removeprefix("commit ")
-        elif line.startswith(":"):
-            about, path = line.split("\t", 1)
-            _, mode, _, id_, _ = about.split()
-            if is_schema(path) and set(id_) != {"0"} and mode != _GITLINK:
-                found[path, id_] = _Blob(path, revision, id_)
-    return list(found.values())
-
-
 def _texts(root: Path, blobs: Sequence[_Blob]) -> list[Version]:
-    """The contents of ``blobs``, read by one process."""
+    """Read the contents of ``blobs`` with one process."""
     if not blobs:
         return []
     wanted = "".join(f"{blob.id}\n" for blob in blobs).encode()

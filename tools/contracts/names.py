@@ -1,4 +1,4 @@
-"""What a message is called on disk and on the bus, and where the checkout begins."""
+"""Names of messages on disk and on the bus, and the root of the checkout."""
 
 import re
 from dataclasses import dataclass
@@ -48,39 +48,39 @@ class MessageName:
 
     @property
     def schema_path(self) -> str:
-        """Where the schema is kept, from the root of the checkout."""
+        """The path of the schema, from the root of the checkout."""
         return f"{SCHEMAS}/{self.family}/{self.verb}/v{self.version}.json"
 
     def example_path(self, number: int) -> str:
-        """Where the ``number``-th example (from 1) is kept."""
+        """Return the path of the ``number``-th example, counted from 1."""
         return f"{SCHEMAS}/{self.family}/{self.verb}/examples/v{self.version}-{number}.json"
 
 
 def kind_of(message: type[Message]) -> Kind:
-    """Whether ``message`` asks or tells."""
+    """Return the kind of ``message``."""
     return "intent" if issubclass(message, Intent) else "fact"
 
 
 def topics_of(message: type[Message]) -> tuple[str, ...]:
-    """Every topic ``message`` is published on; a dead letter has one for each service."""
+    """Return every topic of ``message``; a dead letter has one for each service."""
     if "{service}" not in message.TOPIC:
         return (message.TOPIC,)
     return tuple(message.TOPIC.replace("{service}", service) for service in topics.SERVICES)
 
 
 def is_schema(path: str) -> bool:
-    """Whether ``path`` is where some version of a message would keep its schema."""
+    """Return whether ``path`` is the path of a version of a message's schema."""
     return _SCHEMA.fullmatch(path) is not None
 
 
 def schema_of_example(path: str) -> str | None:
-    """The schema that the example at ``path`` illustrates; None if it is not an example's path."""
+    """Return the schema of the example at ``path``; None if it is not an example's path."""
     match = _EXAMPLE.fullmatch(path)
     return f"{match[1]}/{match[2]}.json" if match else None
 
 
 def find_root(given: Path | None) -> Path:
-    """The root of the checkout: ``given``, or the nearest folder above with schemas and services.
+    """Return the checkout's root: ``given``, or the nearest folder with schemas and services.
 
     Raises:
         ConfigurationError: there is no such folder.

@@ -1,4 +1,4 @@
-"""Reads one JSON Schema: follows references, splits alternatives, names types."""
+"""Functions that read one JSON Schema: references, alternatives, types, values."""
 
 import json
 from collections.abc import Iterable
@@ -28,31 +28,31 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list:
 
 
 def is_model(schema: Schema) -> bool:
-    """Whether ``schema`` lists its fields, as opposed to a map from any name."""
+    """Return whether ``schema`` lists its fields, as opposed to a map from any name."""
     return "properties" in schema and schema.get("additionalProperties", False) is False
 
 
 def unnamed(schema: Schema) -> Any:
-    """What ``schema`` says about fields it does not name: False, or a schema."""
+    """Return the rule of ``schema`` for fields it does not name: False, or a schema."""
     rest = schema.get("additionalProperties", {})
     return {} if rest is True else rest
 
 
 def reference_of(schema: Any) -> str:
-    """Where ``schema`` points to; empty if nowhere."""
+    """Return the reference of ``schema``; empty if it has none."""
     return str(schema.get("$ref", "")) if isinstance(schema, dict) else ""
 
 
 def has_reference(schema: Any) -> bool:
-    """Whether ``schema`` points anywhere, at any depth."""
+    """Return whether ``schema`` has a reference at any depth."""
     return '"$ref"' in canonical(schema)
 
 
 def resolved(document: Any, schema: Any) -> Schema:
-    """``schema`` as constraining keywords, its reference into ``document`` followed.
+    """Return the constraining keywords of ``schema``, following its reference into ``document``.
 
     Raises:
-        ValueError: the reference leads nowhere.
+        ValueError: the target of the reference does not exist.
     """
     if isinstance(schema, bool):
         return {} if schema else {"not": {}}
@@ -68,16 +68,16 @@ def _target(document: Any, reference: str) -> Any:
     target = document
     for name in json_pointer.split(reference.removeprefix("#")):
         if not isinstance(target, dict) or name not in target:
-            raise ValueError(f"the reference {reference} leads nowhere")
+            raise ValueError(f"the target of the reference {reference} does not exist")
         target = target[name]
     return target
 
 
 def alternatives(document: Any, schema: Any) -> list[Schema]:
-    """The alternatives that ``schema`` gives: one, unless it says anyOf, oneOf or several types.
+    """Return the alternatives of ``schema``: one, unless it has anyOf, oneOf or several types.
 
     Raises:
-        ValueError: a reference leads nowhere.
+        ValueError: the target of a reference does not exist.
     """
     schema = resolved(document, schema)
     for keyword in ("anyOf", "oneOf"):
@@ -91,7 +91,7 @@ def alternatives(document: Any, schema: Any) -> list[Schema]:
 
 
 def types_of(schema: Schema) -> set[str] | None:
-    """The types that ``schema`` accepts, None for any."""
+    """Return the types that ``schema`` accepts; None for any."""
     if "type" in schema:
         return {schema["type"]}
     values = values_of(schema)
@@ -103,17 +103,17 @@ def _type_of(value: Any) -> str:
 
 
 def values_of(schema: Schema) -> list[Any] | None:
-    """The only values that ``schema`` accepts, None if it lists none."""
+    """Return the only values that ``schema`` accepts; None if it lists none."""
     return [schema["const"]] if "const" in schema else schema.get("enum")
 
 
 def same_type(old: Schema, new: Schema) -> bool:
-    """Whether both accept the same types."""
+    """Return whether both accept the same types."""
     return types_of(old) == types_of(new)
 
 
 def overlap(old: Schema, new: Schema) -> bool:
-    """Whether some value could be of a type that both accept."""
+    """Return whether a value could be of a type that both accept."""
     before, after = types_of(old), types_of(new)
     if before is None or after is None or before & after:
         return True
@@ -121,21 +121,21 @@ def overlap(old: Schema, new: Schema) -> bool:
 
 
 def type_names(schema: Schema) -> str:
-    """The types that ``schema`` accepts, for people."""
+    """Return the types that ``schema`` accepts, for people."""
     types = types_of(schema)
     return "anything" if types is None else " or ".join(sorted(types))
 
 
 def listing(values: Iterable[Any]) -> str:
-    """``values`` as JSON, with commas."""
+    """Return ``values`` as JSON, with commas."""
     return ", ".join(spelled(value) for value in values)
 
 
 def spelled(value: Any) -> str:
-    """``value`` as JSON, for people."""
+    """Return ``value`` as JSON, for people."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def canonical(value: Any) -> str:
-    """``value`` in one spelling, to compare (1 and true differ, unlike in Python)."""
+    """Return ``value`` in one spelling, to compare; 1 and true differ, unlike in Python."""
     return json.dumps(value, sort_keys=True)

@@ -10,7 +10,7 @@ from busbar.kernel.clock import format_time
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
 from busbar.messages.base import Fact
-from busbar.messages.catalogue import FACTS
+from busbar.messages.catalogue import FACTS, INTENTS
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -55,7 +55,7 @@ class Gateway:
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
-        service = Service("gateway")
+        service = Service("gateway", emits=INTENTS)
         for fact in FACTS:
             if fact is not HeadPublished:
                 service.on(fact)(self.project)

@@ -1,11 +1,18 @@
-"""Errors that say what happens next.
+"""Errors that say what the runtime does next.
 
 BusbarError
-├── ConfigurationError   the operator must change something; the process stops with this sentence
-├── Retry                nothing is wrong with the message; try it again after a while
-├── Reject               the message can never be handled; dead-letter it with this reason
-├── Conflict             another writer was first; load and decide again
-└── Fenced               this process no longer owns the work; stop immediately
+├── ConfigurationError   the operator must change something: stop the process and say what
+├── Retry                the message may succeed later: try it again after a while
+├── Reject               the message cannot be handled: give it up immediately, with this reason
+├── Conflict             another writer was first: load again and decide again
+└── Fenced               this process no longer owns the work: stop acting on it immediately
+
+A handler that raises Retry, or any error that is not listed here, is called again, up to
+``BUSBAR_HANDLER_ATTEMPTS`` times in all; then its record is given up. What that means depends on
+the record. A rejected *intent* becomes a dead letter, and the records behind it go on. Every other
+record parks its ordering key: a rejected *fact*, since skipping it would corrupt what is folded
+from it, and any record whose attempts are used up. The runtime tries a parked record again from
+time to time, and the later records of its key wait behind it until it is handled or discarded.
 """
 
 CONFIGURATION_EXIT_CODE = 9
@@ -26,7 +33,7 @@ class ConfigurationError(BusbarError):
 
 
 class Retry(BusbarError):
-    """The same message may succeed later; try again ``after`` seconds."""
+    """The same message may succeed later: try it again in ``after`` seconds."""
 
     def __init__(self, reason: str, *, after: float = 1.0) -> None:
         super().__init__(reason)
@@ -34,17 +41,20 @@ class Retry(BusbarError):
 
 
 class Reject(BusbarError):
-    """The message can never be handled: dead-letter it. ``code`` is stable, ``detail`` explains."""
+    """The message cannot be handled: give it up without another attempt.
+
+    A rejected intent becomes a dead letter; a rejected fact parks its ordering key.
+    """
 
     def __init__(self, code: str, detail: str) -> None:
-        """Give the bounded ``code`` (for counting) and the ``detail`` (for people)."""
+        """Give the ``code``, one of a fixed few, to count by, and the ``detail``, for people."""
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
 
 
 class Conflict(BusbarError):
-    """Another writer appended to the same stream, or moved the same offset, first."""
+    """Another writer was first to append to the stream or to move the offset."""
 
 
 class Fenced(BusbarError):

@@ -34,8 +34,8 @@ class Message(BaseModel):
     TOPIC: ClassVar[str]
     """The topic that it is published on."""
 
-    STATUS: ClassVar[Literal["draft", "published"]] = "published"
-    """A published version is frozen: change is a new version beside it."""
+    STATUS: ClassVar[Literal["draft", "published"]] = "draft"
+    """A draft may change in any way. A published message is frozen by the release that has it."""
 
     EXAMPLES: ClassVar[tuple[JsonObject, ...]]
     """Data that this message accepts; written to ``schemas/`` and shown in the documentation."""

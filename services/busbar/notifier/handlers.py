@@ -55,6 +55,8 @@ log = get_logger()
 GATHER_SECONDS = 0.1
 """Facts are gathered this long into one batch; a webhook takes longer than that anyway."""
 
+EMITS = (Subscribed, SubscriptionRefused, Unsubscribed, WebhookDelivered, WebhookExhausted)
+
 WEBHOOK = "webhook"
 SUBSCRIPTION = "subscription"
 PAGE_SIZE = 500
@@ -107,7 +109,7 @@ class Notifier:
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
-        service = Service("notifier", gather_seconds=GATHER_SECONDS)
+        service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
         service.on(ApplySubscription)(self.subscribe)
         service.on(DeleteSubscription)(self.subscribe)
         service.on_invalid()(self.refuse)

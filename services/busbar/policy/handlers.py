@@ -55,7 +55,7 @@ class Policy:
 
     def service(self) -> Service:
         """Return the service with its handlers."""
-        service = Service("policy")
+        service = Service("policy", emits=OUTCOMES)
         service.on(ApplyResource, stream=_stream_of)(self.decide)
         service.on(DeleteResource, stream=_stream_of)(self.decide)
         service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)

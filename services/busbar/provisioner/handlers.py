@@ -26,6 +26,17 @@ from busbar.kernel.decide import fold
 from busbar.kernel.expressions import TemplateError
 from busbar.messages.base import OperationFact
 from busbar.messages.policy import IntentAllowed
+from busbar.messages.resource import (
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+    ResourceQueued,
+    ResourceStuck,
+    StepFailed,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
 from busbar.provisioner.domain import (
     Command,
     Ensure,
@@ -49,6 +60,18 @@ from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
+
+EMITS = (
+    ResourceQueued,
+    StepStarted,
+    StepSucceeded,
+    StepFailed,
+    StepUndone,
+    ResourceProvisioned,
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceStuck,
+)
 
 SAGA = "saga"
 CONCURRENT_SAGAS = 256
@@ -106,7 +129,7 @@ class Provisioner:
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
-        service = Service("provisioner")
+        service = Service("provisioner", emits=EMITS)
         service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.enqueue)
         service.task(SAGA, concurrency=CONCURRENT_SAGAS, preload=self.preload)(self.run)
         return service

@@ -1,6 +1,6 @@
 """How a service says what it consumes: ``@service.on(ApplyResource)``."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -8,6 +8,13 @@ from pydantic import ValidationError
 
 from busbar.messages import topics
 from busbar.messages.base import Message
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLettered,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+    HeadPublished,
+)
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
@@ -15,6 +22,15 @@ from busbar.runtime.store.model.eager_claim import Preload
 from busbar.runtime.tasks.runner import CONCURRENCY, Job, Worker
 
 M = TypeVar("M", bound=Message)
+
+BY_RUNTIME: tuple[type[Message], ...] = (
+    DeadLettered,
+    DeadLetterRedriven,
+    DeadLetterRecovered,
+    DeadLetterDiscarded,
+    HeadPublished,
+)
+"""Facts that the runtime publishes for every service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +75,21 @@ RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable
 
 
 class Service:
-    """One service: its name, what it consumes, and who handles it."""
+    """One service: its name, the messages it emits, and the handlers of those it consumes."""
 
-    def __init__(self, name: str, *, gather_seconds: float = 0.0) -> None:
+    def __init__(
+        self, name: str, *, emits: Iterable[type[Message]] = (), gather_seconds: float = 0.0
+    ) -> None:
         """Make the service ``name``; its group is ``busbar.<name>``.
+
+        ``emits`` are the messages that it may publish: appending another one to be published is
+        an error. AsyncAPI and the examples of messages name the service as their sender.
 
         Its records may wait for up to ``gather_seconds`` for others to come with them: a batch
         costs milliseconds whatever is in it.
         """
         self.name = name
+        self.emits = frozenset(emits)
         self.gather_seconds = gather_seconds
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
@@ -78,6 +100,11 @@ class Service:
         self.record: RecordHandler | None = None
         self.chooser: Chooser | None = None
         self._topics: set[str] = set()
+
+    @property
+    def publishes(self) -> frozenset[type[Message]]:
+        """The messages that it emits, and those that the runtime publishes for it."""
+        return self.emits.union(BY_RUNTIME)
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -182,7 +182,8 @@ class ServiceProcess:
     gauges: Gauges = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at the store from the start."""
+        """Look at the store from the start, and hold the service to what it declares."""
+        self.context.store.publish_only(message.TYPE for message in self.app.service.publishes)
         self.gauges = Gauges(self.context.store, clock=self.context.clock)
 
     async def run(self, stopping: asyncio.Event) -> None:

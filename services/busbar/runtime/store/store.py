@@ -1,7 +1,7 @@
 """Running transactions on a store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -78,11 +78,16 @@ class Store:
         self._listeners: list[Listener] = []
         self._claim_targets: dict[str, ClaimTarget] = {}
         self._states = StateCache()
+        self._publishable: frozenset[str] | None = None
         self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
         """Have ``listener`` called after every commit."""
         self._listeners.append(listener)
+
+    def publish_only(self, types: Iterable[str]) -> None:
+        """Refuse to append an event to be published whose type is not one of ``types``."""
+        self._publishable = frozenset(types)
 
     @contextmanager
     def eager_claims(self, kind: str, taker: ClaimTarget) -> Iterator[None]:
@@ -159,6 +164,7 @@ class Store:
                     states=self._states,
                     locked=frozenset(streams),
                     claim_targets=self._claim_targets,
+                    publishable=self._publishable,
                 )
                 undoing.callback(transaction.undone)
                 try:

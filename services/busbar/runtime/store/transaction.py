@@ -50,11 +50,13 @@ class StoreTransaction:
         states: StateCache,
         locked: frozenset[str] | None = None,
         claim_targets: Mapping[str, ClaimTarget] = {},
+        publishable: frozenset[str] | None = None,
     ) -> None:
         """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
 
         The streams in ``locked`` were locked before anything was written; None only reads.
-        ``claim_targets`` work on the tasks of these kinds.
+        ``claim_targets`` work on the tasks of these kinds. ``publishable`` are the types that may
+        be published; None allows any.
         """
         self.now = now
         self.result = CommitResult()
@@ -71,6 +73,7 @@ class StoreTransaction:
         self.log = EventLog(connection, dialect)
         self._streams = Streams(connection, statements, states)
         self._service = service
+        self._publishable = publishable
         self._dialect = dialect
         self._locked = locked or frozenset()
         self._cause: Cause | None = None
@@ -180,6 +183,7 @@ class StoreTransaction:
         data: str,
         metadata: Mapping[str, Any],
     ) -> None:
+        self._check_declared(topic, type_)
         _check(topic, type_, data)
         known = {name: value for name, value in metadata.items() if value is not None}
         self._pending.append(
@@ -201,6 +205,15 @@ class StoreTransaction:
         self.result.events += 1
         if topic is not None:
             self.result.published += 1
+
+    def _check_declared(self, topic: str | None, type_: str) -> None:
+        """Keep what the service publishes equal to what it declares, which AsyncAPI lists."""
+        if topic is None or self._publishable is None or type_ in self._publishable:
+            return
+        raise RuntimeError(
+            f"{self._service} does not declare that it emits {type_}: "
+            "add the message to emits=… of its Service"
+        )
 
     async def _numbered(self, pending: Sequence[_Unnumbered]) -> list[EventRow]:
         """``pending`` with the versions that follow what each stream has."""

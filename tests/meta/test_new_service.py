@@ -1,0 +1,81 @@
+"""A new service passes every check as it is made, and ``add-a-service.md`` is true."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from busbar.kernel.errors import ConfigurationError
+from busbar.messages.topics import SERVICES
+from meta.checkout import ROOT, text
+from meta.copies import Copy
+from tools.new_service import TOPICS, add, listed, places
+
+PAGE = ROOT / "docs" / "how-to" / "add-a-service.md"
+NAME = "billing"
+BY_HAND = {str(path) for path in (*places(NAME).values(), TOPICS)}
+TYPED = f"services/busbar/{NAME} tests/unit/{NAME} services/busbar/messages/topics.py"
+RULES = "services changelog links places size suppressions logs compose metrics"
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A checkout in which the page was followed to its end; `make check` is part of it."""
+    copy = Copy.make(tmp_path_factory.mktemp("service"))
+    copy.follow(PAGE, TYPED=TYPED)
+    return copy
+
+
+def test_a_service_touches_eight_files_and_the_rest_is_generated(followed: Copy) -> None:
+    written = followed.changed()
+    assert written >= BY_HAND
+    followed.shell(f"git checkout --quiet -- {' '.join(written - BY_HAND)}")
+    followed.shell("make generate")
+    assert followed.changed() == written
+    assert len(BY_HAND) <= 8
+
+
+def test_the_page_lists_the_files_that_a_person_edits() -> None:
+    assert [path for path in BY_HAND if f"`{path}`" not in text(PAGE)] == []
+
+
+def test_the_new_service_keeps_the_rules_of_the_repository(followed: Copy) -> None:
+    tests = " ".join(f"tests/meta/test_{rule}.py" for rule in RULES.split())
+    followed.shell(f".venv/bin/pytest -q -p no:cacheprovider {tests} -k '{NAME} or not [' ")
+
+
+def test_the_new_service_runs_like_the_others(followed: Copy) -> None:
+    compose = yaml.safe_load((followed.root / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"][NAME]["command"] == ["run", NAME]
+    project = tomllib.loads((followed.root / "pyproject.toml").read_text(encoding="utf-8"))
+    assert NAME in project["tool"]["importlinter"]["contracts"][0]["layers"][1]
+    asyncapi = (followed.root / "contracts" / "asyncapi.yaml").read_text(encoding="utf-8")
+    assert f"{NAME}.receive.facts.resource:" in asyncapi
+    assert NAME in followed.shell("busbar run --help")
+
+
+def test_the_name_may_be_a_word_of_its_own(tmp_path: Path) -> None:
+    copy = Copy.make(tmp_path)
+    copy.shell("make --dry-run new-service metering | grep -q 'tools.new_service metering'")
+
+
+@pytest.mark.parametrize(
+    "name", ["policy", "kernel", "kafka", "guarded", "Billing", "my-service", "1st", "", "a/b"]
+)
+def test_a_name_that_is_taken_or_does_not_fit_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        add(ROOT, name)
+
+
+def test_the_name_is_added_at_the_end_of_the_list() -> None:
+    topics = listed(text(ROOT / TOPICS), NAME)
+    assert f'"{SERVICES[-1]}", "{NAME}")' in topics
+
+
+def test_a_long_list_is_written_a_name_a_line() -> None:
+    names = [f"service{number}" for number in range(9)]
+    topics = "SERVICES = (" + ", ".join(f'"{name}"' for name in names) + ")\nOTHER = 1\n"
+    assert listed(topics, NAME).splitlines()[-3:] == ['    "billing",', ")", "OTHER = 1"]
