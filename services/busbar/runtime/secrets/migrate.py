@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from busbar.runtime.secrets import migrations
-from busbar.runtime.secrets.opening import SERVICE
+from busbar.runtime.secrets.open import SERVICE
 from busbar.runtime.store.engines.migrate import History, migrate
 
 SECRETS: Final = History(
