@@ -250,7 +250,7 @@ def simulated() -> Iterator[None]:
     quiet = structlog.testing.CapturingLoggerFactory()
     with without_threads(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("busbar.notifier.handlers.randomness", _Dice)
-        patch.setattr("busbar.runtime.core.backoff._dice", _Dice)
+        patch.setattr("busbar.runtime.core.backoff._random", _Dice)
         logging.disable(logging.CRITICAL)
         structlog.configure(
             processors=[_drop], logger_factory=quiet, cache_logger_on_first_use=False

@@ -50,7 +50,7 @@ class Pressure:
             lag = (tx.now - parse_time(waiting[0].rank)).total_seconds()
             if lag <= self._limits.seconds:
                 return None
-            crowd = await tx.documents.count(UNDECIDED, most=self._limits.intents + 1)
+            crowd = await tx.documents.count(UNDECIDED, limit=self._limits.intents + 1)
             return lag if crowd > self._limits.intents else None
 
 

@@ -281,7 +281,7 @@ def _open(dead_letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
             fix="redrive the letter, or have its producer send it again, smaller",
         )
     try:
-        record = unpack(cipher.open(base64.b64decode(sealed), context=dead_letter))
+        record = unpack(cipher.decrypt(base64.b64decode(sealed), context=dead_letter))
     except ConfigurationError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix) from error
     except ValueError as error:

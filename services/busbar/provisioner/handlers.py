@@ -44,7 +44,7 @@ from busbar.provisioner.measures import measure_ends
 from busbar.provisioner.ports import Adapters
 from busbar.provisioner.watched import WatchedBackend
 from busbar.runtime.consume.service import Received, Service
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
@@ -84,13 +84,13 @@ class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time."""
 
     def __init__(
-        self, adapters: Adapters, *, clock: Clock, lease: float, chance: Chance = chance
+        self, adapters: Adapters, *, clock: Clock, lease: float, jitter: Jitter = jitter
     ) -> None:
         """Act through ``adapters``; calls are kept well below ``lease`` seconds.
 
-        What failed waits for its next try; waits differ by ``chance``.
+        What failed waits for its next try; waits differ by ``jitter``.
         """
-        self._backoff = replace(BACKOFF, chance=chance)
+        self._backoff = replace(BACKOFF, jitter=jitter)
         self._adapters = adapters
         self._clock = clock
         self._timeout = lease * CALL_SHARE

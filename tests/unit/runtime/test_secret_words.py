@@ -56,8 +56,8 @@ def test_what_was_sealed_for_a_name_and_a_team_opens_for_them(
 ) -> None:
     assume(value.isprintable())
     context = context_of(name, team)
-    sealed = Cipher(KEY).seal(bytes_of(SecretStr(value)), context=context)
-    assert Cipher(KEY).open(sealed, context=context).decode() == value
+    sealed = Cipher(KEY).encrypt(bytes_of(SecretStr(value)), context=context)
+    assert Cipher(KEY).decrypt(sealed, context=context).decode() == value
 
 
 @given(one=st.tuples(NAMES, TEAMS), other=st.tuples(NAMES, TEAMS))
@@ -67,9 +67,9 @@ def test_no_other_name_and_no_other_team_opens_a_seal(
     one: tuple[str, str | None], other: tuple[str, str | None]
 ) -> None:
     assume(one != other)
-    sealed = Cipher(KEY).seal(b"plain", context=context_of(*one))
+    sealed = Cipher(KEY).encrypt(b"plain", context=context_of(*one))
     with pytest.raises(ConfigurationError, match="does not open"):
-        Cipher(KEY).open(sealed, context=context_of(*other))
+        Cipher(KEY).decrypt(sealed, context=context_of(*other))
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))

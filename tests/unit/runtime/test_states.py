@@ -211,18 +211,18 @@ async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_ha
         if meanwhile == "forgotten":
             store._states._known.clear()
         else:
-            store._states.keep("a", CachedState(collect, 3, "another", (*NOTHING, fact(9))))
+            store._states.put("a", CachedState(collect, 3, "another", (*NOTHING, fact(9))))
         return await load(tx)
 
     assert await store.transact(disturbed) == [1, 2]
 
 
 def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
-    states = StateCache(at_most=2)
+    states = StateCache(limit=2)
     for stream in ("a", "b"):
-        states.keep(stream, CachedState(collect, 1, stream, ()))
+        states.put(stream, CachedState(collect, 1, stream, ()))
     assert states.get("a") is not None
-    states.keep("c", CachedState(collect, 1, "c", ()))
+    states.put("c", CachedState(collect, 1, "c", ()))
     assert states.get("b") is None
     assert states.get("a") is not None
     assert states.get("c") is not None

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import SystemRandom
 
-Chance = Callable[[], float]
+Jitter = Callable[[], float]
 """Gives a number from 0 up to 1."""
 
-_dice = SystemRandom()
+_random = SystemRandom()
 
 
-def chance() -> float:
+def jitter() -> float:
     """What nobody can foretell."""
-    return _dice.random()
+    return _random.random()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Backoff:
 
     first: float
     longest: float
-    chance: Chance = chance
+    jitter: Jitter = jitter
 
     def after(self, failures: int) -> float:
         """Seconds to wait after ``failures`` failures in a row (from 1)."""
         whole = min(self.first * 2.0 ** min(max(failures - 1, 0), 30), self.longest)
-        return whole * (1 + self.chance()) / 2
+        return whole * (1 + self.jitter()) / 2

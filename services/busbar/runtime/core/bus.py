@@ -45,7 +45,7 @@ class Outgoing(NamedTuple):
         return f"Outgoing({self.topic})"
 
 
-PART_BYTES = 8 * 1024 * 1024
+MAX_PART_BYTES = 8 * 1024 * 1024
 """How much of a batch is handled in one transaction, which holds it several times over."""
 
 PUBLISHED_BYTES = 256 * 1024
@@ -60,7 +60,7 @@ def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
     start = size = 0
     for index, record in enumerate(records):
         own = len(record.value or b"") + len(record.key or b"")
-        if size and size + own > PART_BYTES:
+        if size and size + own > MAX_PART_BYTES:
             yield records[start:index]
             start, size = index, 0
         size += own

@@ -27,13 +27,13 @@ class Cipher:
         self.key_id = hashlib.sha256(b"busbar:v1:data-key:" + key).hexdigest()[:_KEY_ID_DIGITS]
         """Names the key beside what it sealed; a digest of 256 random bits tells nothing of it."""
 
-    def seal(self, plain: bytes, *, context: str) -> bytes:
+    def encrypt(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt ``plain``; it opens only under the same ``context``."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._aead.encrypt(nonce, plain, context.encode())
 
-    def open(self, sealed: bytes, *, context: str) -> bytes:
-        """Decrypt what :meth:`seal` gave.
+    def decrypt(self, sealed: bytes, *, context: str) -> bytes:
+        """Decrypt what :meth:`encrypt` gave.
 
         Raises:
             ConfigurationError: another key sealed it, or it was changed.

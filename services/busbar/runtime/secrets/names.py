@@ -73,6 +73,6 @@ def bytes_of(value: SecretStr) -> bytes:
     return plain
 
 
-def whose(team: str | None) -> str:
+def owner_name(team: str | None) -> str:
     """Who owns a secret, for sentences."""
     return "the platform" if team is None else f"the team {team}"

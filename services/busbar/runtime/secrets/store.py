@@ -18,7 +18,7 @@ from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.shielding import shield_until_done
-from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
+from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, owner_name
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreUnavailable
 from busbar.runtime.store.sql.upsert import upsert
@@ -131,7 +131,7 @@ class SecretStore:
         values = {
             "team": team,
             "key_id": self.key_id,
-            "sealed": self._cipher.seal(plain, context=context_of(name, team)),
+            "sealed": self._cipher.encrypt(plain, context=context_of(name, team)),
             "stored_time": format_time(self._clock.now()),
         }
 
@@ -174,7 +174,7 @@ class SecretStore:
             others = [row for row in rows if row.key_id != self.key_id]
             for row in others:
                 plain, context = self._opened(row, old), context_of(row.name, row.team)
-                sealed = self._cipher.seal(plain, context=context)
+                sealed = self._cipher.encrypt(plain, context=context)
                 await connection.execute(
                     update(secrets)
                     .where(secrets.c.name == row.name)
@@ -237,10 +237,10 @@ class SecretStore:
                 fix=_fix_key(row.key_id),
             )
         try:
-            return cipher.open(row.sealed, context=context_of(row.name, row.team))
+            return cipher.decrypt(row.sealed, context=context_of(row.name, row.team))
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"{PREFIX}{row.name} is not what was stored for {whose(row.team)} under this name:"
+                f"{PREFIX}{row.name} is not what was stored for {owner_name(row.team)} under this name:"
                 " the table was changed from outside.",
                 fix="Store it again, and find out who can write to the table.",
             ) from error
@@ -271,6 +271,6 @@ def _fix_key(key_id: str) -> str:
 def _refuse_owner(reference: str, owner: str | None, team: str | None) -> NoReturn:
     how = "without a team" if owner is None else f"as that team's (--team {owner})"
     raise ConfigurationError(
-        f"{reference} belongs to {whose(owner)}, not to {whose(team)}.",
+        f"{reference} belongs to {owner_name(owner)}, not to {owner_name(team)}.",
         fix=f"Choose another name, store it {how}, or remove it first.",
     )

@@ -65,8 +65,8 @@ class Documents(Protocol):
         """
         ...
 
-    async def count(self, kind: str, *, most: int) -> int:
-        """Count the documents of ``kind``, up to ``most``."""
+    async def count(self, kind: str, *, limit: int) -> int:
+        """Count the documents of ``kind``, up to ``limit``."""
         ...
 
     async def parents(self, kind: str, among: Collection[str]) -> set[str]:

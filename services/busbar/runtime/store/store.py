@@ -43,7 +43,7 @@ STALLED_AFTER = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
-class _Beginning:
+class _Request:
     """What a transaction begins with: when, the claim to hold, what to read, what to lock."""
 
     begun: datetime
@@ -118,30 +118,30 @@ class Store:
             Conflict: another writer was first, time and again; run it again.
             Fenced: ``fence`` is held by another process now.
         """
-        beginning = _Beginning(self._meter.now(), fence, reads, set(streams))
-        return await shield_until_done(asyncio.create_task(self._transact(body, beginning)))
+        request = _Request(self._meter.now(), fence, reads, set(streams))
+        return await shield_until_done(asyncio.create_task(self._transact(body, request)))
 
     async def _transact(
         self,
         body: Callable[[StoreTransaction], Awaitable[Result]],
-        beginning: _Beginning,
+        request: _Request,
     ) -> Result:
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, beginning)
+                return await self._attempt(body, request)
             except Collision:
                 self._meter.met()
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, beginning)
+        return await self._attempt(body, request)
 
     async def _attempt(
         self,
         body: Callable[[StoreTransaction], Awaitable[Result]],
-        beginning: _Beginning,
+        request: _Request,
     ) -> Result:
         """Try once; the streams that the transaction touches are locked the next time."""
-        streams = beginning.streams
+        streams = request.streams
         with ExitStack() as undoing:
             async with (
                 self._turn,
@@ -159,18 +159,18 @@ class Store:
                     locked=frozenset(streams),
                     claim_targets=self._claim_targets,
                 )
-                undoing.callback(transaction.undone)
+                undoing.callback(transaction.roll_back)
                 try:
-                    if beginning.fence is not None:
-                        await transaction.tasks.hold(beginning.fence)
-                    await transaction.fetch(beginning.reads)
+                    if request.fence is not None:
+                        await transaction.tasks.hold(request.fence)
+                    await transaction.fetch(request.reads)
                     result = await body(transaction)
                     await transaction.flush()
                 finally:
                     streams |= transaction.streams
             undoing.pop_all()  # it is committed
         transaction.committed()
-        self._meter.committed(beginning.begun, transaction.result.events)
+        self._meter.committed(request.begun, transaction.result.events)
         transaction.result.record()
         for listener in self._listeners:
             listener(transaction.result)

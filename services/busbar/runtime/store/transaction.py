@@ -223,7 +223,7 @@ class StoreTransaction:
         Raises:
             Conflict: another writer appended to one of the streams first.
         """
-        await self.tasks.offer(self)
+        await self.tasks.offer_to_targets(self)
         if self._pending:
             pending = await self._numbered(self._pending)
             self._pending = []
@@ -233,16 +233,16 @@ class StoreTransaction:
                 await self._dialect.statements.insert_events(self._connection, pending)
             except IntegrityError as error:
                 raise Collision(f"another writer appended to one of {sorted(streams)}") from error
-            self._streams.written(self._versions)
+            self._streams.mark_written(self._versions)
         await self.tasks.flush()
 
     def committed(self) -> None:
         """Leave the states that were read for the next transaction to go on from."""
-        self._streams.leave()
+        self._streams.keep_states()
 
-    def undone(self) -> None:
+    def roll_back(self) -> None:
         """Leave nothing behind: nothing of it has happened."""
-        self.tasks.undone()
+        self.tasks.roll_back()
         self.result.roll_back(CommitResult().mark())
 
     async def _lock_streams(self, streams: set[str]) -> None:
@@ -279,8 +279,8 @@ class StoreTransaction:
                 await self.flush()
         except BaseException:
             self._versions, self._index, self._pending = versions, index, []
-            self._streams.undone()
-            self.tasks.undone()
+            self._streams.roll_back()
+            self.tasks.roll_back()
             self.result.roll_back(written)
             raise
 

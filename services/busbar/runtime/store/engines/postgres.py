@@ -88,8 +88,8 @@ class PostgresDialect:
     def __init__(self, *, own_clock: bool = False) -> None:
         """``own_clock`` goes by the process's clock, which is for tests that move it."""
         self._own_clock = own_clock
-        self._told = datetime(1970, 1, 1, tzinfo=UTC)
-        self._told_at = -CLOCK_SECONDS
+        self._known = datetime(1970, 1, 1, tzinfo=UTC)
+        self._known_at = -CLOCK_SECONDS
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """What begins after a lock sees what was waited for."""
@@ -107,12 +107,12 @@ class PostgresDialect:
         """
         if self._own_clock:
             return clock.now()
-        passed = time.clock_gettime(_UPTIME) - self._told_at
+        passed = time.clock_gettime(_UPTIME) - self._known_at
         if passed >= CLOCK_SECONDS:
-            ((moment,),) = await asyncpg_session.fetch(connection, "SELECT clock_timestamp()")
-            self._told, self._told_at = moment.astimezone(UTC), time.clock_gettime(_UPTIME)
-            return self._told
-        return self._told + timedelta(seconds=passed)
+            ((found,),) = await asyncpg_session.fetch(connection, "SELECT clock_timestamp()")
+            self._known, self._known_at = found.astimezone(UTC), time.clock_gettime(_UPTIME)
+            return self._known
+        return self._known + timedelta(seconds=passed)
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
         """Wait for every lock, in the one order that everybody keeps to."""
@@ -220,7 +220,7 @@ def engine_of(
             return  # a cancellation, which is not the database's
         state = str(getattr(error, "sqlstate", None) or "")
         is_down = context.is_disconnect or isinstance(error, OSError)
-        if again := asyncpg_session.error_of_sqlstate(state, is_away=is_down):
+        if again := asyncpg_session.error_of_sqlstate(state, is_down=is_down):
             raise again
 
     return engine

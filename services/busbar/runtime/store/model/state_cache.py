@@ -37,9 +37,9 @@ class CachedState(NamedTuple):
 class StateCache:
     """The states that were used last."""
 
-    def __init__(self, at_most: int = MAX_STATES) -> None:
-        """Keep ``at_most`` of them."""
-        self._at_most = at_most
+    def __init__(self, limit: int = MAX_STATES) -> None:
+        """Keep ``limit`` of them."""
+        self._limit = limit
         self._known: OrderedDict[str, CachedState] = OrderedDict()
 
     def get(self, stream: str) -> CachedState | None:
@@ -49,12 +49,12 @@ class StateCache:
             self._known.move_to_end(stream)
         return found
 
-    def keep(self, stream: str, folded: CachedState) -> None:
+    def put(self, stream: str, folded: CachedState) -> None:
         """Remember ``folded`` if it is not large; forget what was not used for the longest time."""
         if folded.largest > MAX_EVENT_CHARS:
             self._known.pop(stream, None)
             return
         self._known[stream] = folded
         self._known.move_to_end(stream)
-        if len(self._known) > self._at_most:
+        if len(self._known) > self._limit:
             self._known.popitem(last=False)

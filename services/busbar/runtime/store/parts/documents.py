@@ -72,9 +72,9 @@ class Documents:
             )
         )
 
-    async def count(self, kind: str, *, most: int) -> int:
-        """How many documents of ``kind`` there are, counted up to ``most``."""
-        some = select(tables.documents.c.rank).where(tables.documents.c.kind == kind).limit(most)
+    async def count(self, kind: str, *, limit: int) -> int:
+        """How many documents of ``kind`` there are, counted up to ``limit``."""
+        some = select(tables.documents.c.rank).where(tables.documents.c.kind == kind).limit(limit)
         found = await self._connection.execute(select(func.count()).select_from(some.subquery()))
         return int(found.scalar_one())
 

@@ -38,7 +38,7 @@ class Parked:
         self._statements = statements
         self._now = now
 
-    async def among(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
+    async def filter_parked(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
         """Those of ``ordering_keys`` that are parked; none of them is let go before the commit."""
         # Usually none is parked at all, and a query with a long list of keys is expensive.
         if not ordering_keys or not await self._statements.any_parked(self._connection, consumer):
@@ -66,7 +66,7 @@ class Parked:
         names = ["consumer", "ordering_key", "number", "dead_letter"]
         await self._connection.execute(insert(tables.parked_records).from_select(names, last))
 
-    async def first(self, consumer: str, ordering_key: str) -> Wait | None:
+    async def first_parked(self, consumer: str, ordering_key: str) -> Wait | None:
         """Return the first dead letter of ``ordering_key`` and lock the key until the commit."""
         parked, waiting = tables.parked_keys.c, tables.parked_records.c
         state = await self._connection.execute(
@@ -100,7 +100,7 @@ class Parked:
         )
         return found.scalar()
 
-    async def ask(self, consumer: str, ordering_key: str, request: Request) -> None:
+    async def add_request(self, consumer: str, ordering_key: str, request: Request) -> None:
         """Remember that somebody wants the ordering key tried."""
         place = self._place(consumer, ordering_key)
         found = await self._connection.execute(
@@ -111,7 +111,7 @@ class Parked:
             update(tables.parked_keys).where(*place).values(requests=dumps(requests))
         )
 
-    async def tried(
+    async def record_attempt(
         self, consumer: str, ordering_key: str, *, attempts: int, requests: Sequence[Request]
     ) -> None:
         """Record the failed attempts of the ordering key and the requests that are still open."""
@@ -121,13 +121,13 @@ class Parked:
             .values(attempts=attempts, requests=dumps([dict(one) for one in requests]))
         )
 
-    async def take_out(self, dead_letter: str) -> None:
+    async def remove(self, dead_letter: str) -> None:
         """Let ``dead_letter`` wait no more."""
         await self._connection.execute(
             delete(tables.parked_records).where(tables.parked_records.c.dead_letter == dead_letter)
         )
 
-    async def let_go(self, consumer: str, ordering_key: str) -> None:
+    async def unpark(self, consumer: str, ordering_key: str) -> None:
         """Park the ordering key no more; nothing waits in it."""
         await self._connection.execute(
             delete(tables.parked_keys).where(*self._place(consumer, ordering_key))

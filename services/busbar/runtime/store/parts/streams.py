@@ -90,7 +90,7 @@ class Streams:
         """Note what is appended to ``stream``."""
         self._appended.setdefault(stream, []).append(_Appended(id_, type_, data))
 
-    def written(self, versions: Mapping[str, int]) -> None:
+    def mark_written(self, versions: Mapping[str, int]) -> None:
         """What was appended is in the database now; whoever asks again reads it there.
 
         ``versions`` are those that the streams have come to.
@@ -107,16 +107,16 @@ class Streams:
                 )
         self._appended.clear()
 
-    def undone(self) -> None:
+    def roll_back(self) -> None:
         """Leave nothing behind: some of what was read or appended was undone."""
         for everything in (self._fetched, self._loaded, self._appended):
             everything.clear()
 
-    def leave(self) -> None:
+    def keep_states(self) -> None:
         """Keep the states for the next transaction; call it once this one is committed."""
         for stream, loaded in self._loaded.items():
             if loaded.version:
-                self._states.keep(stream, loaded)
+                self._states.put(stream, loaded)
 
 
 def _with(state: Any, evolve: Evolve, events: Iterable[_Appended | StreamRow]) -> Any:

@@ -66,7 +66,7 @@ class Tasks:
         at = format_time(due or self._now)
         self._scheduled[kind, name] = _Scheduled(at, dumps(dict(data)), due is None)
 
-    async def offer(self, tx: Any) -> None:
+    async def offer_to_targets(self, tx: Any) -> None:
         """Have whoever works on them here take what is due at once, for as many as it has room.
 
         What they begin with is read in ``tx``, this transaction.
@@ -235,7 +235,7 @@ class Tasks:
             )
             self._written.claimed.append(EagerClaim(claim, preloaded, offer.asked, offer.target))
 
-    def undone(self) -> None:
+    def roll_back(self) -> None:
         """Forget what has been kept back."""
         self._released.clear()
         self._scheduled.clear()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 
-AWAY = ("08", "53", "57", "58", "25P03", "25006")
+UNAVAILABLE = ("08", "53", "57", "58", "25P03", "25006")
 """SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -46,7 +46,7 @@ async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> li
     try:
         rows: list[Any] = await driver.fetch(statement, *values)
     except _ERRORS as error:
-        raise _ours(error, driver) from None
+        raise _translate(error, driver) from None
     return rows
 
 
@@ -56,7 +56,7 @@ async def execute(connection: AsyncConnection, statement: str, *values: Any) -> 
     try:
         status: str = await driver.execute(statement, *values)
     except _ERRORS as error:
-        raise _ours(error, driver) from None
+        raise _translate(error, driver) from None
     return int(status.rpartition(" ")[2])
 
 
@@ -85,7 +85,7 @@ async def transaction(
             raise
         await begun.commit()
     except _DRIVERS as error:
-        raise _ours(error, driver) from None
+        raise _translate(error, driver) from None
     except Exception:
         raise
     except BaseException:
@@ -107,25 +107,25 @@ async def _undo(begun: Any, connection: AsyncConnection) -> None:
         await connection.invalidate()
 
 
-def error_of_sqlstate(state: str, *, is_away: bool) -> StoreUnavailable | Collision | None:
+def error_of_sqlstate(state: str, *, is_down: bool) -> StoreUnavailable | Collision | None:
     """What the SQLSTATE ``state`` means to whoever tries again; None if that would not help.
 
-    It does not matter what the state is if the connection ``is_away``.
+    It does not matter what the state is if the connection ``is_down``.
     """
-    if is_away or state.startswith(AWAY):
+    if is_down or state.startswith(UNAVAILABLE):
         return StoreUnavailable(f"the database is away ({state or 'no answer'})")
     if state in COLLIDED:
         return Collision(f"another transaction is in the way ({state})")
     return None
 
 
-def _ours(error: BaseException, driver: Any) -> Exception:
+def _translate(error: BaseException, driver: Any) -> Exception:
     """What the store makes of the driver's ``error``, whose text may hold what was to be stored."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         return Collision("the schema has changed")  # what was prepared is forgotten now
     state = str(getattr(error, "sqlstate", None) or "")
-    is_away = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
-    again = error_of_sqlstate(state, is_away=is_away)
+    is_down = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
+    again = error_of_sqlstate(state, is_down=is_down)
     if again is not None:
         return again
     kind = IntegrityError if state.startswith("23") else DBAPIError

@@ -14,14 +14,14 @@ from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
-    MOVED,
+    RESCHEDULE,
     DocumentRow,
     EventRow,
     Move,
     Release,
     ScheduleRow,
     StreamRow,
-    taken,
+    claimed,
 )
 
 VISIBLE = "events.xid < pg_snapshot_xmin(pg_current_snapshot())"
@@ -91,10 +91,10 @@ _MOVE_OFFSETS = (
 _SCHEDULE = (
     "INSERT INTO tasks"  # noqa: S608 - text of ours
     " (kind, name, due, data, revision, attempts, epoch, holder, expires)"
-    " SELECT kind, name, due, data, 1, taken, taken, holder, expires FROM (SELECT r.*,"
-    " (holder IS NOT NULL)::int AS taken FROM unnest($1::text[], $2::text[], $3::text[],"
+    " SELECT kind, name, due, data, 1, claimed, claimed, holder, expires FROM (SELECT r.*,"
+    " (holder IS NOT NULL)::int AS claimed FROM unnest($1::text[], $2::text[], $3::text[],"
     " $4::text[], $5::text[], $6::text[]) AS r(kind, name, due, data, holder, expires)) AS r"
-    f" ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    f" ON CONFLICT (kind, name) DO UPDATE SET {RESCHEDULE}"
     " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
@@ -183,7 +183,7 @@ class PostgresStatements:
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        return taken(await asyncpg_session.fetch(connection, _SCHEDULE, *_columns(rows)))
+        return claimed(await asyncpg_session.fetch(connection, _SCHEDULE, *_columns(rows)))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str

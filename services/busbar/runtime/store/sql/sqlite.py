@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
-    MOVED,
+    RESCHEDULE,
     DocumentRow,
     EventRow,
     Move,
     Release,
     ScheduleRow,
     StreamRow,
-    taken,
+    claimed,
 )
 
 CHUNK_ROWS = 500
@@ -65,7 +65,7 @@ _SCHEDULE = (
     " INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch, holder, expires)"
     " SELECT kind, name, due, data, 1, holder IS NOT NULL, holder IS NOT NULL, holder, expires"
     # Without a condition, ON would be taken for that of a join.
-    f" FROM r WHERE true ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    f" FROM r WHERE true ON CONFLICT (kind, name) DO UPDATE SET {RESCHEDULE}"
     " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
@@ -121,21 +121,21 @@ class SqliteStatements:
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:
         """The events of each stream from the given version on."""
-        found = await _listed(connection, _READ_STREAMS, list(since.items()))
+        found = await _execute_values(connection, _READ_STREAMS, list(since.items()))
         return [StreamRow(*row) for row in found]
 
     async def newest(
         self, connection: AsyncConnection, streams: Sequence[str]
     ) -> list[tuple[str, int, int]]:
         """The newest event of each stream."""
-        found = await _listed(connection, _NEWEST, [(stream,) for stream in streams])
+        found = await _execute_values(connection, _NEWEST, [(stream,) for stream in streams])
         return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
         """Insert what is new."""
-        return {(row[0], row[1]) for row in await _listed(connection, _MARK_INBOX, rows)}
+        return {(row[0], row[1]) for row in await _execute_values(connection, _MARK_INBOX, rows)}
 
     async def move_offsets(
         self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
@@ -148,21 +148,21 @@ class SqliteStatements:
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
         """Insert or move tasks."""
-        return taken(await _listed(connection, _SCHEDULE, rows))
+        return claimed(await _execute_values(connection, _SCHEDULE, rows))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
         """Extend the leases that are held still."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
-        found = await _listed(connection, _HOLD, rows, expires)
+        found = await _execute_values(connection, _HOLD, rows, expires)
         return {(row[0], row[1], row[2]) for row in found}
 
     async def release(
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
         """Give back those that are held still."""
-        return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, releases)]
+        return [(row[0], row[1]) for row in await _execute_values(connection, _RELEASE, releases)]
 
     async def unassigned_events(
         self, connection: AsyncConnection, *, after: int, small: int, limit: int
@@ -200,7 +200,7 @@ class SqliteStatements:
         await connection.exec_driver_sql(_PARK_KEY, (consumer, ordering_key, since))
 
 
-async def _listed(
+async def _execute_values(
     connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]], *more: Any
 ) -> list[Any]:
     """Execute ``statement`` with ``rows`` as the list of values that it has a place for."""

@@ -24,15 +24,15 @@ EVENT_COLUMNS = (
 )
 """What is given of an event when it is inserted, in this order."""
 
-_IS_TAKEN = (
+_IS_CLAIMED = (
     "excluded.holder IS NOT NULL AND (tasks.expires IS NULL OR tasks.expires <= excluded.due)"
 )
-MOVED = (
+RESCHEDULE = (
     "due = excluded.due, data = excluded.data, revision = tasks.revision + 1,"
-    f" attempts = CASE WHEN {_IS_TAKEN} THEN 1 ELSE 0 END,"
-    f" epoch = CASE WHEN {_IS_TAKEN} THEN tasks.epoch + 1 ELSE tasks.epoch END,"
-    f" holder = CASE WHEN {_IS_TAKEN} THEN excluded.holder ELSE tasks.holder END,"
-    f" expires = CASE WHEN {_IS_TAKEN} THEN excluded.expires ELSE tasks.expires END"
+    f" attempts = CASE WHEN {_IS_CLAIMED} THEN 1 ELSE 0 END,"
+    f" epoch = CASE WHEN {_IS_CLAIMED} THEN tasks.epoch + 1 ELSE tasks.epoch END,"
+    f" holder = CASE WHEN {_IS_CLAIMED} THEN excluded.holder ELSE tasks.holder END,"
+    f" expires = CASE WHEN {_IS_CLAIMED} THEN excluded.expires ELSE tasks.expires END"
 )
 """What becomes of a task that is scheduled again; both databases spell it so."""
 
@@ -203,6 +203,6 @@ class Statements(Protocol):
         ...
 
 
-def taken(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
+def claimed(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
     """Return revision and epoch by kind and name of the tasks in ``rows`` that were claimed."""
     return {(row[0], row[1]): (row[2], row[3]) for row in rows if row[4] == 1}
