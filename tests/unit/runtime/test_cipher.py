@@ -34,7 +34,7 @@ def test_the_same_bytes_are_never_sealed_alike(plain: bytes) -> None:
 def test_a_single_changed_bit_is_found(plain: bytes, place: int, bit: int) -> None:
     sealed = bytearray(Cipher(KEY).encrypt(plain, context="c"))
     sealed[place % len(sealed)] ^= 1 << bit
-    with pytest.raises(ConfigurationError, match="does not open with this data key"):
+    with pytest.raises(ConfigurationError, match="cannot be decrypted with this data key"):
         Cipher(KEY).decrypt(bytes(sealed), context="c")
 
 

@@ -1,4 +1,4 @@
-"""Seals what must not be read by chance: AES-256-GCM, key from the environment or a 0600 file."""
+"""Authenticated encryption by AES-256-GCM, with a key from the environment or a 0600 file."""
 
 import base64
 import binascii
@@ -19,36 +19,36 @@ _KEY_ID_DIGITS = 12
 
 
 class Cipher:
-    """Seals and opens bytes. The output is nonce (12 bytes), then ciphertext and tag."""
+    """Encrypts and decrypts bytes. The output is nonce (12 bytes), then ciphertext and tag."""
 
     def __init__(self, key: bytes) -> None:
-        """Use a 32-byte ``key``."""
+        """Use ``key``, which has 32 bytes."""
         self._aead = AESGCM(key)
         self.key_id = hashlib.sha256(b"busbar:v1:data-key:" + key).hexdigest()[:_KEY_ID_DIGITS]
-        """Names the key beside what it sealed; a digest of 256 random bits tells nothing of it."""
+        """Identifies the key beside ciphertext; a digest of 256 random bits does not reveal it."""
 
     def encrypt(self, plain: bytes, *, context: str) -> bytes:
-        """Encrypt ``plain``; it opens only under the same ``context``."""
+        """Encrypt ``plain``; it decrypts only under the same ``context``."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._aead.encrypt(nonce, plain, context.encode())
 
     def decrypt(self, sealed: bytes, *, context: str) -> bytes:
-        """Decrypt what :meth:`encrypt` gave.
+        """Decrypt the output of :meth:`encrypt`.
 
         Raises:
-            ConfigurationError: another key sealed it, or it was changed.
+            ConfigurationError: it was encrypted with another key or context, or was changed.
         """
         try:
             return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
         except (InvalidTag, ValueError) as error:  # ValueError: too short for a nonce
             raise ConfigurationError(
-                "A sealed record does not open with this data key.",
+                "A sealed record cannot be decrypted with this data key.",
                 fix="Give the key it was sealed with in BUSBAR_DATA_KEY or <home>/data.key.",
             ) from error
 
 
 def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
-    """The cipher of this installation; makes ``<home>/data.key`` on first use.
+    """Return the cipher of this installation; create ``<home>/data.key`` on first use.
 
     Raises:
         ConfigurationError: the key is not 32 bytes of base64, or its file is readable by others.
@@ -59,10 +59,10 @@ def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
 
 
 def read_cipher(key: SecretStr) -> Cipher:
-    """The cipher of ``key``, 32 bytes in base64.
+    """Return the cipher of ``key``, which is 32 bytes in base64.
 
     Raises:
-        ConfigurationError: it is something else; the sentence does not quote it.
+        ConfigurationError: it is not; the message does not quote it.
     """
     try:
         raw = base64.b64decode(key.get_secret_value().strip(), validate=True)
@@ -77,13 +77,13 @@ def read_cipher(key: SecretStr) -> Cipher:
 
 
 def private_file(path: Path, fresh: bytes) -> str:
-    """The text of the 0600 file at ``path``, made from ``fresh`` (as base64) if it is not there.
+    """Return the text of the 0600 file at ``path``; made from ``fresh`` (as base64) if missing.
 
     Raises:
-        ConfigurationError: others may read the file.
+        ConfigurationError: the file can be read by others.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written aside and linked into place: two services starting at once agree on one content.
+    # Written to a draft and linked into place: services that start concurrently agree on one key.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     if not path.exists():
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""Secrets by reference: ``secret:<name>``, sealed, in a table apart from every event store."""
+"""Secrets by reference (``secret:<name>``), encrypted, in a table apart from every event store."""
 
 from busbar.runtime.secrets.names import PREFIX, reference_to
 from busbar.runtime.secrets.open import secrets_of
