@@ -134,7 +134,7 @@ class Bus(Publisher, Protocol):
         ...
 
     async def stop(self) -> None:
-        """Finish the batch in hand, leave the group and disconnect."""
+        """Finish the batch in progress, leave the group and disconnect."""
         ...
 
     async def answers(self) -> bool:

@@ -19,10 +19,12 @@ _KEY_ID_DIGITS = 12
 
 
 class Cipher:
-    """Encrypts and decrypts bytes. The output is nonce (12 bytes), then ciphertext and tag."""
+    """Encrypts and decrypts bytes with a 32-byte key.
+
+    The output is nonce (12 bytes), then ciphertext and tag.
+    """
 
     def __init__(self, key: bytes) -> None:
-        """Use ``key``, which has 32 bytes."""
         self._aead = AESGCM(key)
         self.key_id = hashlib.sha256(b"busbar:v1:data-key:" + key).hexdigest()[:_KEY_ID_DIGITS]
         """Identifies the key beside ciphertext; a digest of 256 random bits does not reveal it."""
@@ -77,7 +79,7 @@ def read_cipher(key: SecretStr) -> Cipher:
 
 
 def private_file(path: Path, fresh: bytes) -> str:
-    """Return the text of the 0600 file at ``path``; made from ``fresh`` (as base64) if missing.
+    """Return the text of the 0600 file at ``path``, created with ``fresh`` as base64 if missing.
 
     Raises:
         ConfigurationError: the file can be read by others.

@@ -87,7 +87,8 @@ def _make_private(path: Path) -> None:
 async def _exclusive(path: Path) -> AsyncIterator[None]:
     """Keep every other process out of the block.
 
-    Only the first connection to a file changes its journal mode, which does not wait for others.
+    The first connection to a file changes its journal mode, which would fail instead of waiting if
+    another process used the file.
     """
     with _lock_file(path) as file:
         # In a thread, as it may wait for another process that does the same.

@@ -109,7 +109,7 @@ class StoreTransaction:
     async def load(
         self, stream: str, initial: State, evolve: Callable[[State, Any], State]
     ) -> State:
-        """Return the state of ``stream``; a later :meth:`append` conflicts with other writers."""
+        """Return the state of ``stream``; a later append conflicts if another writer was first."""
         state, version, number = await self._streams.load(stream, initial, evolve)
         if stream not in self._versions:
             self._expect(stream, version, number)

@@ -35,10 +35,9 @@ class CachedState(NamedTuple):
 
 
 class StateCache:
-    """The least recently used states are evicted from this cache."""
+    """A cache of states by stream, which evicts the least recently used ones."""
 
     def __init__(self, limit: int = MAX_STATES) -> None:
-        """Hold up to ``limit`` states."""
         self._limit = limit
         self._states: OrderedDict[str, CachedState] = OrderedDict()
 

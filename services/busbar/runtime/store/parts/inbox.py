@@ -18,7 +18,6 @@ class Inbox:
     def __init__(
         self, connection: AsyncConnection, statements: Statements, *, now: datetime
     ) -> None:
-        """Work on ``connection``, inside its transaction."""
         self._connection = connection
         self._statements = statements
         self._now = now

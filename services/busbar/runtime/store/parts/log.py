@@ -31,7 +31,6 @@ class EventLog:
     """Pages of the event log as one transaction sees it."""
 
     def __init__(self, connection: AsyncConnection, dialect: Dialect) -> None:
-        """Read on ``connection``, inside its transaction."""
         self._connection = connection
         self._dialect = dialect
 

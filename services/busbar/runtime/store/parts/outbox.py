@@ -50,7 +50,6 @@ class Outbox:
     """Reads events that are due for publication and records their sequences."""
 
     def __init__(self, connection: AsyncConnection, dialect: Dialect) -> None:
-        """Work on ``connection``, inside its transaction."""
         self._connection = connection
         self._dialect = dialect
 

@@ -33,7 +33,6 @@ class Parked:
     def __init__(
         self, connection: AsyncConnection, statements: Statements, *, now: datetime
     ) -> None:
-        """Work on ``connection``, inside its transaction."""
         self._connection = connection
         self._statements = statements
         self._now = now

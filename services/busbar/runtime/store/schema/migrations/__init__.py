@@ -19,7 +19,7 @@ def is_before(current: str, needed: str, revisions: tuple[str, ...] = REVISIONS)
 
 
 def target(current: str | None, phase: str, revisions: tuple[str, ...] = REVISIONS) -> str | None:
-    """Return the revision to which ``phase`` upgrades from ``current``, or None if up to date.
+    """Return the revision to which ``phase`` upgrades ``current``, or None for no change.
 
     `pre` stops before the next `post_` migration.
     """
