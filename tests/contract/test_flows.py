@@ -36,7 +36,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """One scenario from its beginning to its end."""
     root: Path = tmp_path_factory.mktemp("simulation")
     holder: list[Simulation] = []
-    with simulated(lambda: holder[0]):
+    with simulated():
         holder.append(Simulation(ALL[request.param], seed=1, root=root))
         simulation = holder[0]
         simulation.prepare()

@@ -168,7 +168,7 @@ class Toy:
             self.dead_letters,
             clock=self.clock,
             attempts=self.attempts,
-            chance=lambda: 1.0,
+            jitter=lambda: 1.0,
         )
         return self.engine
 
@@ -227,7 +227,7 @@ def relay_of(
         lease=5,
         timing=timing,
         limits=limits,
-        chance=lambda: 1.0,
+        jitter=lambda: 1.0,
     )
 
 

@@ -66,7 +66,7 @@ class Audit:
         id_ = event_id("audit", place, str(record.offset), 0)
         metadata = _metadata(record)
         if isinstance(content, Unreadable):
-            sealed = self._cipher.seal(pack(record), context=id_)
+            sealed = self._cipher.encrypt(pack(record), context=id_)
             metadata["kafka_key"] = None
             data: Any = {"reason": content.code, "sealed": base64.b64encode(sealed).decode()}
             type_, operation, resource = UNREADABLE, None, None

@@ -28,4 +28,4 @@ def create(context: Context) -> App:
         await sender.close()
         await secrets.close()
 
-    return App(service=notifier.service(), open=secrets.open, close=close)
+    return App(service=notifier.service(), open=secrets.connect, close=close)

@@ -23,7 +23,7 @@ def create(context: Context) -> App:
         await adapters.close()
         await secrets.close()
 
-    return App(service=provisioner.service(), open=secrets.open, close=close)
+    return App(service=provisioner.service(), open=secrets.connect, close=close)
 
 
 def environment_of(settings: Settings, secrets: SecretStore) -> Environment:

@@ -54,7 +54,7 @@ from busbar.provisioner.domain import (
 )
 from busbar.provisioner.telemetry import InstrumentedBackend, measure_ends
 from busbar.runtime.consume.service import Received, Service
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
@@ -115,13 +115,13 @@ class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time.
 
     Effects go through ``adapters``; a call takes at most a share of ``lease`` (seconds). Retries
-    are delayed with jitter from ``chance``.
+    are delayed with jitter from ``jitter``.
     """
 
     def __init__(
-        self, adapters: Adapters, *, clock: Clock, lease: float, chance: Chance = chance
+        self, adapters: Adapters, *, clock: Clock, lease: float, jitter: Jitter = jitter
     ) -> None:
-        self._backoff = replace(RETRY_BACKOFF, chance=chance)
+        self._backoff = replace(RETRY_BACKOFF, jitter=jitter)
         self._adapters = adapters
         self._clock = clock
         self._timeout = lease * CALL_SHARE_OF_LEASE

@@ -1,4 +1,4 @@
-"""The suite of the store, on PostgreSQL: the fixtures of the unit tests, with another store."""
+"""Fixtures that run the unit tests of the store on PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ __all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[StoreCluster]:
-    """A cluster in which nothing else writes: readers wait for whoever does."""
+    """A cluster without other writers, for which readers would wait."""
     with running_postgres(autovacuum="off") as server:
         found = StoreCluster(server)
         asyncio.run(found.prepare())
@@ -27,7 +27,7 @@ def cluster() -> Iterator[StoreCluster]:
 
 @pytest.fixture
 async def place(cluster: StoreCluster, tmp_path: Path) -> SecretPlace:
-    """Where secrets are kept, with none in it."""
+    """An empty table of secrets."""
     async with cluster.session(cluster.owner_url, service="secrets") as owner:
         await owner.execute("TRUNCATE secrets")
     return InPostgres(cluster, tmp_path / "home")

@@ -1,4 +1,4 @@
-"""The backups of PostgreSQL that are documented: taken while services write, and restored."""
+"""The documented backups of PostgreSQL, taken while services write, and restored."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ class Cluster(StoreCluster):
         }
 
     def shell(self, commands: str, **more: str) -> str:
-        """Run ``commands`` of the page, as the account that owns the cluster."""
+        """Run ``commands`` of the page as the account that owns the cluster."""
         options = self.server._as_account()
         environment = {**self.environment(), **more}
         return run(commands, folder=options.pop("cwd"), environment=environment, **options)
@@ -62,7 +62,7 @@ class Cluster(StoreCluster):
         return await asyncio.to_thread(self.shell, commands, **more)
 
     async def start(self) -> None:
-        """Start the server, and wait until it is not a standby any more."""
+        """Start the server and wait until it is no longer a standby."""
         await asyncio.to_thread(self.server.start)
         await eventually(lambda: self.shell(IS_STANDBY) == " f\n\n", within=30)
 
@@ -76,7 +76,7 @@ class Cluster(StoreCluster):
 
 @pytest.fixture
 async def cluster() -> AsyncIterator[Cluster]:
-    """A cluster of its own: it does not live long."""
+    """A separate cluster, which the test destroys."""
     with running_postgres(autovacuum="off") as server:
         found = Cluster(server)
         await found.prepare()
@@ -85,7 +85,7 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 @asynccontextmanager
 async def busy(cluster: Cluster, done: list[str]) -> AsyncIterator[None]:
-    """Have several writers append without a pause; ``done`` are the events that are committed."""
+    """Let several writers append without a pause; ``done`` collects the committed events."""
     store, ended = await cluster.open(ManualClock()), asyncio.Event()
 
     async def write(name: str) -> None:
@@ -109,7 +109,7 @@ def ids(events: list[StoredEvent]) -> list[str]:
 
 
 async def goes_on(cluster: Cluster) -> None:
-    """A restored store is written to, and its readers still wait for late commits."""
+    """Check that a restored store is writable and that its readers wait for late commits."""
     store = await cluster.open(ManualClock())
     before = ids(await store.events(limit=100_000))
     began, may_end = asyncio.Event(), asyncio.Event()
@@ -178,7 +178,7 @@ def receive(cluster: Cluster) -> "subprocess.Popen[bytes]":
 async def lose_the_machine(
     cluster: Cluster, receiver: "list[subprocess.Popen[bytes]]"
 ) -> tuple[list[str], str]:
-    """Back up, go on, and lose the cluster; what was acknowledged, and a time in the middle."""
+    """Back up, write more and lose the cluster; return acknowledged events and a time between."""
     await cluster.run(MAKE_SLOT)
     receiver.append(receive(cluster))
     async with cluster.session(cluster.server.url()) as admin:

@@ -1,4 +1,4 @@
-"""The backups of SQLite files that are documented: taken while a service writes, and restored."""
+"""The documented backups of SQLite files, taken while a service writes, and restored."""
 
 import asyncio
 import sqlite3
@@ -45,7 +45,7 @@ async def consume(store: Store, number: int) -> None:
 
 @asynccontextmanager
 async def busy(store: Store, done: list[int]) -> AsyncIterator[None]:
-    """Have ``store`` written to without a pause; ``done`` are the records that are committed."""
+    """Write to ``store`` without a pause; ``done`` collects the committed records."""
     ended = asyncio.Event()
 
     async def write() -> None:
@@ -124,7 +124,7 @@ async def test_a_copy_that_is_taken_while_a_service_writes_is_one_state_of_it(
 async def test_what_is_copied_as_a_file_while_a_service_writes_lacks_the_newest(
     tmp_path: Path, home: Path
 ) -> None:
-    """The page says never to do that, for this reason."""
+    """The page warns against it for this reason."""
     store, done = await opened(home), list[int]()
     async with busy(store, done):
         before = len(done)

@@ -1,4 +1,4 @@
-"""What is said to the driver directly: part of a transaction or not at all, and errors of ours."""
+"""Direct use of the driver: statements run in a transaction, and errors are translated."""
 
 import asyncio
 from contextlib import suppress
@@ -32,7 +32,7 @@ async def test_nothing_is_executed_outside_of_a_transaction(store: Store) -> Non
 async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
     store: Store,
 ) -> None:
-    """It would be there although its transaction is not."""
+    """Otherwise it would be stored although its transaction is rolled back."""
 
     async def body(tx: StoreTransaction) -> None:
         with suppress(StoreUnavailable):
@@ -48,7 +48,7 @@ async def test_what_follows_the_end_of_a_connection_is_not_executed_on_another(
 
 @pytest.mark.parametrize("turns", range(0, 40, 2))
 async def test_a_reader_that_is_cancelled_hears_of_nothing_else(store: Store, turns: int) -> None:
-    """What the server says about the statement that was left must not take its place."""
+    """The server's response to the cancelled statement must not replace that of the next one."""
     await append(store, "s", 1)
 
     async def read() -> None:
@@ -88,7 +88,7 @@ async def test_a_connection_that_has_ended_is_not_used_again(
 
 @pytest.mark.parametrize("statement", ["SELECT $1::int", "SELECT $1::text::int"])
 async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement: str) -> None:
-    """The driver's own name the value, and so does the server."""
+    """The driver's own errors contain the value, and so do the server's."""
 
     async def body(tx: StoreTransaction) -> None:
         await asyncpg_session.fetch(tx._connection, statement, _SECRET)
@@ -112,7 +112,7 @@ async def test_what_a_constraint_does_not_allow_is_said_so(store: Store) -> None
 async def test_a_schema_that_changes_under_a_prepared_statement_is_met_once(
     cluster: StoreCluster,
 ) -> None:
-    """A step of the schema is made while services run."""
+    """The schema is migrated while services run."""
     store = await cluster.open(SystemClock(), pool_size=1)
     collided, table = 0, f"{schema_of(store.service)}.checkpoints"
 

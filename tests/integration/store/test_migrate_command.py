@@ -1,4 +1,4 @@
-"""`busbar migrate`: every service's schema, and what it says where something is missing."""
+"""`busbar migrate`: the schema of every service, and its errors where something is missing."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The planner has no choice but indexes, also while it knows nothing of tables that just grew."""
+"""The planner uses indexes only, even without statistics of tables that just grew."""
 
 from datetime import timedelta
 
@@ -54,7 +54,7 @@ async def test_streams_news_the_inbox_and_tasks_are_found_by_indexes(
 
 
 async def _scans(cluster: StoreCluster) -> dict[str, tuple[int, int]]:
-    """How often each table was read whole, and by an index."""
+    """Return the number of sequential and index scans of each table."""
     async with cluster.session() as session:
         rows = await session.fetch(
             "SELECT relname, seq_scan, idx_scan FROM pg_stat_user_tables"

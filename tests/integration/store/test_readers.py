@@ -1,4 +1,4 @@
-"""Readers on PostgreSQL: whoever commits late is neither lost nor overtaken."""
+"""Readers on PostgreSQL: events of a late commit are neither lost nor overtaken."""
 
 import asyncio
 import random
@@ -28,7 +28,7 @@ EACH = 25
 
 
 class Naive:
-    """What one would write first: everything after the highest position."""
+    """The naive reader: everything after the highest position."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class Naive:
 
 
 class Ours:
-    """Page by page, by what :meth:`Store.events` gives."""
+    """The store's reader: page by page with :meth:`Store.events`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -59,7 +59,7 @@ class Ours:
 
 
 async def late(store: Store, stream: str, began: asyncio.Event, may_end: asyncio.Event) -> None:
-    """Append, and commit when told to."""
+    """Append, and commit once ``may_end`` is set."""
 
     async def body(tx: StoreTransaction) -> None:
         tx.caused_by(Cause(SOURCE, f"late {stream}", "c"))
@@ -164,7 +164,7 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
     publisher: RecordingPublisher,
     clock: ManualClock,
 ) -> None:
-    """No commit of its own process wakes it: the other transaction is not its own."""
+    """A commit of its own process does not wake it: the other transaction is in another one."""
     timing = RelayTiming(idle=3600, head_interval=3600)
     relay = relay_of(store, publisher, clock, timing=timing)
     async with cluster.session(cluster.server.url()) as other:
@@ -181,7 +181,7 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
 async def test_a_page_begins_where_the_last_one_ended_though_positions_run_the_other_way(
     store: Store,
 ) -> None:
-    """The older transaction takes the higher position: order by position would skip."""
+    """The older transaction gets the higher position: ordering by position would skip events."""
     marked, may_append = asyncio.Event(), asyncio.Event()
 
     async def body(tx: StoreTransaction) -> None:

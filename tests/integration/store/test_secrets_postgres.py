@@ -1,4 +1,4 @@
-"""The tests of `unit/runtime/test_secrets.py` on PostgreSQL, and what only a server can show."""
+"""The tests of `unit/runtime/test_secrets.py` on PostgreSQL, and those that need a server."""
 
 import asyncpg
 import pytest
@@ -62,4 +62,4 @@ async def test_a_database_without_the_schema_says_to_migrate(
     url = cluster.url.removesuffix("busbar") + "postgres"
     settings = Settings(_env_file=None, home=place.settings.home, database_url=SecretStr(url))
     with pytest.raises(ConfigurationError, match="busbar migrate"):
-        await secrets_of(settings).open()
+        await secrets_of(settings).connect()

@@ -1,4 +1,4 @@
-"""The server itself: restarts, rights, steps of the schema, dumps."""
+"""The server: restarts, privileges, migrations and dumps."""
 
 import asyncio
 

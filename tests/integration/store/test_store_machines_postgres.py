@@ -8,7 +8,7 @@ from unit.runtime.test_store_machines import SETTINGS, Streams, Tasks
 
 
 class Shared:
-    """What hypothesis, which makes the machines itself, cannot be given."""
+    """Settings of the machines, which hypothesis constructs without arguments."""
 
     cluster: StoreCluster
 

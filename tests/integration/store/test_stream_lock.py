@@ -1,4 +1,4 @@
-"""What the lock on streams is for: without it, readers see a stream turned round (ADR 12)."""
+"""The lock on streams: without it, readers see a stream out of order (ADR 12)."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from support.runtime import (
 
 
 async def crossed(store: Store) -> tuple[list[int], int]:
-    """A stream as it is read, to which an older transaction appended after a younger one.
+    """Return a stream as it is read after an older transaction appended after a younger one.
 
     The number of a transaction is given with its first write, here of its inbox. Tells besides how
     often the older one ran.

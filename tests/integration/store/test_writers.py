@@ -1,4 +1,4 @@
-"""Writers on PostgreSQL: streams keep their order, nobody waits in a circle, leases are shared."""
+"""Writers on PostgreSQL: streams keep their order, writers do not deadlock, leases are shared."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -211,7 +211,7 @@ async def test_sessions_of_others_are_left_alone(store: Store, cluster: StoreClu
 
 
 def _stop_after_parsing(session: Any) -> None:
-    """Send what a driver sends before the first use of a statement, and never what follows.
+    """Send what a driver sends before the first use of a statement, but not what follows.
 
     https://www.postgresql.org/docs/current/protocol-message-formats.html: Parse, then Flush.
     """

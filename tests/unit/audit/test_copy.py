@@ -93,7 +93,7 @@ async def test_what_nobody_can_read_is_kept_sealed_and_whole(
     data = json.loads(first.data)
     assert data["reason"] == "not_a_cloudevent"
     id_ = event_id("audit", f"{topics.FACTS_POLICY}/0", "0", 0)
-    opened = unpack(cipher().open(base64.b64decode(data["sealed"]), context=id_))
+    opened = unpack(cipher().decrypt(base64.b64decode(data["sealed"]), context=id_))
     assert (opened.value, opened.key, opened.headers[0][1]) == secrets
     assert b"not_a_cloudevent" in on_disk(tmp_path)
     assert b"swordfish" not in on_disk(tmp_path)

@@ -65,8 +65,8 @@ def test_another_owner_is_refused_with_what_to_do(busbar: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "sentence"),
     [
-        (("put", "A b"), HUSH, "no reference to a secret"),
-        (("put", "a", "--team", "X"), HUSH, "no team"),
+        (("put", "A b"), HUSH, "not a reference to a secret"),
+        (("put", "a", "--team", "X"), HUSH, "not a valid team"),
         (("put", "a"), "", "empty"),
         (("put", "a", "--from-file", "not-there"), None, "cannot be read"),
         (("rekey", "--old-key", "not-there"), None, "cannot be read"),

@@ -88,7 +88,7 @@ async def test_a_dead_letter_that_is_no_sealed_record_stays_shut(
     api: Api, platform: Platform, store: Store
 ) -> None:
     fact = await dead_letter(store, unreadable(1))
-    sealed = cipher().seal(b"xyz", context=fact.dead_letter)
+    sealed = cipher().encrypt(b"xyz", context=fact.dead_letter)
     for forged in ("AAEC", "no base64!", base64.b64encode(sealed).decode()):
         await arrive(platform, fact.model_copy(update={"sealed": forged}))
         reply = await api.get(f"/v1/dead-letters/{fact.dead_letter}")

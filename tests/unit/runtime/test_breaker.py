@@ -201,11 +201,11 @@ def test_the_share_is_always_that_of_the_last_minute(steps: list[tuple[int, int,
         seen.append((now, handled, failed))
 
 
-@given(failures=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
+@given(failures=st.integers(1, 10_000), jitter=st.floats(0, 1, exclude_max=True))
 def test_a_wait_doubles_up_to_its_longest_and_half_of_it_is_left_to_chance(
-    failures: int, chance: float
+    failures: int, jitter: float
 ) -> None:
-    wait = Backoff(first=0.2, longest=10, chance=lambda: chance).after(failures)
+    wait = Backoff(first=0.2, longest=10, jitter=lambda: jitter).after(failures)
     whole = min(0.2 * 2.0 ** min(failures - 1, 60), 10)
     assert whole / 2 <= wait <= whole
-    assert wait == pytest.approx(whole / 2 * (1 + chance))
+    assert wait == pytest.approx(whole / 2 * (1 + jitter))

@@ -41,7 +41,7 @@ async def test_an_unreadable_record_is_kept_whole_and_later_records_go_on(toy: T
         len(SECRET),
         None,
     )
-    opened = cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
+    opened = cipher().decrypt(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
     assert unpack(opened) == broken
     async with toy.store.reading() as tx:
         assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == broken
@@ -109,7 +109,7 @@ async def test_a_dead_letter_does_not_open_under_another_key_or_another_name(toy
             await stranger.find(tx, first.dead_letter)
         assert await toy.dead_letters.find(tx, "no such dead letter") is None
     with pytest.raises(ConfigurationError):
-        cipher().open(base64.b64decode(first.sealed), context=second.dead_letter)
+        cipher().decrypt(base64.b64decode(first.sealed), context=second.dead_letter)
 
 
 async def test_redelivering_an_unreadable_record_makes_no_second_dead_letter(toy: Toy) -> None:

@@ -12,7 +12,7 @@ from busbar.messages.delivery import DeadLettered
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import DEAD_LETTER_MAX_BYTES, RECORD_MAX_BYTES, configuration
 from busbar.runtime.consume.dead_letters import DETAIL_CHARS, pack, unpack
-from busbar.runtime.core.bus import PART_BYTES, Record, in_parts
+from busbar.runtime.core.bus import MAX_PART_BYTES, Record, in_parts
 from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.testing import ManualClock, RecordingPublisher
 from support.hostile import HOSTILE, LARGEST, Hostile
@@ -53,7 +53,9 @@ async def test_every_hostile_record_is_kept_whole_and_the_good_one_behind_it_is_
         assert HOSTILE[name].named in dead_letter.detail, name
         assert (
             unpack(
-                cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
+                cipher().decrypt(
+                    base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter
+                )
             )
             == sent
         )
@@ -84,7 +86,7 @@ async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
     assert headers["ce_type"] == DeadLettered.TYPE.encode()
     assert headers["content-type"] == b"application/json"
     dead_letter = DeadLettered.model_validate_json(published.value or b"")
-    opened = cipher().open(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
+    opened = cipher().decrypt(base64.b64decode(dead_letter.sealed), context=dead_letter.dead_letter)
     assert unpack(opened) == sent
 
 
@@ -143,7 +145,7 @@ def test_a_header_name_that_is_not_utf_8_is_kept_as_it_was() -> None:
 
 
 def test_a_batch_is_handled_in_parts_that_are_not_too_large() -> None:
-    half = NOISE[: PART_BYTES // 2]
+    half = NOISE[: MAX_PART_BYTES // 2]
     sizes = [b"", half, half, b"1", NOISE, NOISE, b"", b"2"]
     records = [Record("t", 0, at, 0, None, value, []) for at, value in enumerate(sizes)]
     parts = [[one.offset for one in part] for part in in_parts(records)]

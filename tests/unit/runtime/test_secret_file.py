@@ -1,4 +1,4 @@
-"""The file of secrets: who may read it, and several processes at once."""
+"""The file of secrets: its mode, and several processes that use it concurrently."""
 
 import asyncio
 import sys
@@ -45,7 +45,7 @@ async def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     async with place.store():
         place.file.chmod(0o644)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        await place.store().open()
+        await place.store().connect()
 
 
 async def test_processes_that_start_at_once_agree_on_file_and_key(tmp_path: Path) -> None:
@@ -64,10 +64,10 @@ async def test_processes_that_start_at_once_agree_on_file_and_key(tmp_path: Path
     assert found == [SecretStr(f"w{number}-19") for number in range(4)]
 
 
-async def test_a_file_that_is_gone_bad_is_a_store_that_is_away(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_an_unavailable_store(tmp_path: Path) -> None:
     place = InSqlite(tmp_path / "home")
     async with place.store() as store:
         await store.put("secret:a", SecretStr("x"))
         await place.run("DROP TABLE secrets")
-        with pytest.raises(StoreUnavailable, match="secret table is away"):
+        with pytest.raises(StoreUnavailable, match="database file is unavailable"):
             await store.get("secret:a")

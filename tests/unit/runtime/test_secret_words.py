@@ -1,4 +1,4 @@
-"""Names, teams and seals: for whatever there can be."""
+"""Property-based tests of the names, teams and encrypted values of secrets."""
 
 import re
 
@@ -33,13 +33,13 @@ def test_a_name_is_read_back_from_its_reference(name: str) -> None:
 @example("secret:../a")
 @example("secret:" + "a" * 64)
 @example("secret:secret:a")
-@example("secret:ª")  # a dead letter to Python, and to nobody's file
+@example("secret:ª")  # a letter to Python, but not to the pattern
 def test_what_intents_may_name_is_what_can_be_stored(text: str) -> None:
     """The pattern of the published schema and the check of the table agree on every text."""
     try:
         TypeAdapter(SecretRef).validate_python(text)
     except ValidationError:
-        with pytest.raises(ConfigurationError, match="no reference"):
+        with pytest.raises(ConfigurationError, match="not a reference"):
             name_in(text)
     else:
         assert name_in(text) == text.removeprefix("secret:")
@@ -51,25 +51,25 @@ def test_a_part_of_a_resource_is_a_team(team: str | None) -> None:
 
 
 @given(value=st.text(min_size=1, max_size=300), name=NAMES, team=TEAMS)
-def test_what_was_sealed_for_a_name_and_a_team_opens_for_them(
+def test_a_value_is_decrypted_for_its_name_and_team(
     value: str, name: str, team: str | None
 ) -> None:
     assume(value.isprintable())
     context = context_of(name, team)
-    sealed = Cipher(KEY).seal(bytes_of(SecretStr(value)), context=context)
-    assert Cipher(KEY).open(sealed, context=context).decode() == value
+    sealed = Cipher(KEY).encrypt(bytes_of(SecretStr(value)), context=context)
+    assert Cipher(KEY).decrypt(sealed, context=context).decode() == value
 
 
 @given(one=st.tuples(NAMES, TEAMS), other=st.tuples(NAMES, TEAMS))
 @example(one=("a-b", "c"), other=("b", "c-a"))
 @example(one=("a", None), other=("a", "a"))
-def test_no_other_name_and_no_other_team_opens_a_seal(
+def test_a_value_is_not_decrypted_for_another_name_or_team(
     one: tuple[str, str | None], other: tuple[str, str | None]
 ) -> None:
     assume(one != other)
-    sealed = Cipher(KEY).seal(b"plain", context=context_of(*one))
-    with pytest.raises(ConfigurationError, match="does not open"):
-        Cipher(KEY).open(sealed, context=context_of(*other))
+    sealed = Cipher(KEY).encrypt(b"plain", context=context_of(*one))
+    with pytest.raises(ConfigurationError, match="cannot be decrypted"):
+        Cipher(KEY).decrypt(sealed, context=context_of(*other))
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))

@@ -1,4 +1,4 @@
-"""The secret table: what comes back, to whom, and what nobody sees. Runs over both databases."""
+"""The secret table: values, owners and confidentiality. Runs over both databases."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ async def test_a_secret_comes_back_and_shows_itself_nowhere(place: SecretPlace) 
     assert b"hush" not in repr(await place.rows()).encode()
 
 
-async def test_what_was_stored_is_there_for_whoever_opens_the_table_next(
+async def test_what_was_stored_is_there_for_the_next_connection(
     place: SecretPlace,
 ) -> None:
     async with place.store() as store, place.store() as another:
@@ -66,7 +66,7 @@ async def test_secrets_are_listed_by_name_with_their_owners(place: SecretPlace) 
 
 @pytest.mark.parametrize("owner", [None, "payments"])
 @pytest.mark.parametrize("other", [None, "checkout", "payments"])
-async def test_nobody_takes_over_what_belongs_to_another(
+async def test_a_secret_of_another_owner_is_not_replaced(
     place: SecretPlace, owner: str | None, other: str | None
 ) -> None:
     async with place.store() as store:
@@ -82,7 +82,7 @@ async def test_nobody_takes_over_what_belongs_to_another(
     assert (found.team, found.value) == (owner, VALUE)
 
 
-async def test_a_value_that_was_moved_to_another_name_does_not_open(place: SecretPlace) -> None:
+async def test_a_value_that_was_moved_to_another_name_is_not_decrypted(place: SecretPlace) -> None:
     async with place.store() as store:
         await store.put("secret:mine", SecretStr("mine"))
         await store.put("secret:theirs", SecretStr("theirs"))
@@ -95,7 +95,7 @@ async def test_a_value_that_was_moved_to_another_name_does_not_open(place: Secre
         assert await value_of(store, "secret:theirs") == "theirs"
 
 
-async def test_a_value_that_was_given_to_another_team_does_not_open(place: SecretPlace) -> None:
+async def test_a_value_that_was_given_to_another_team_is_not_decrypted(place: SecretPlace) -> None:
     async with place.store() as store:
         await store.put("secret:a", VALUE, team="payments")
         await place.run("UPDATE secrets SET team = 'checkout'")
@@ -115,7 +115,7 @@ async def test_another_key_is_named_and_nothing_is_mixed(place: SecretPlace) -> 
         assert [entry.reference for entry in await store.entries()] == ["secret:a"]
 
 
-async def test_rekeying_seals_everything_anew_and_may_be_repeated(place: SecretPlace) -> None:
+async def test_rekeying_reencrypts_everything_and_may_be_repeated(place: SecretPlace) -> None:
     async with place.store() as store:
         for name in ("a", "b", "c"):
             await store.put(f"secret:{name}", SecretStr(name), team="payments")
@@ -172,7 +172,7 @@ async def test_what_cannot_be_stored_is_refused_and_not_quoted(
     place: SecretPlace, text: str
 ) -> None:
     async with place.store() as store:
-        with pytest.raises(ConfigurationError, match="no text in UTF-8") as refused:
+        with pytest.raises(ConfigurationError, match="not text in UTF-8") as refused:
             await store.put("secret:a", SecretStr(text))
         assert await store.entries() == []
     assert refused.value.__cause__ is None
@@ -182,7 +182,7 @@ async def test_what_cannot_be_stored_is_refused_and_not_quoted(
 @pytest.mark.parametrize("team", ["", "Payments", "a/b", "-a", "a" * 64])
 async def test_what_is_no_team_owns_nothing(place: SecretPlace, team: str) -> None:
     async with place.store() as store:
-        with pytest.raises(ConfigurationError, match="no team"):
+        with pytest.raises(ConfigurationError, match="not a valid team"):
             await store.put("secret:a", VALUE, team=team)
         assert await store.entries() == []
 
@@ -194,5 +194,5 @@ async def test_what_is_no_reference_reaches_no_table(place: SecretPlace) -> None
             store.put("../a", VALUE),
             store.remove("secret:a' OR '1'='1"),
         ):
-            with pytest.raises(ConfigurationError, match="no reference to a secret"):
+            with pytest.raises(ConfigurationError, match="not a reference to a secret"):
                 await call

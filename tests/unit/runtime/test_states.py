@@ -1,4 +1,4 @@
-"""States that are kept between transactions: whoever asks gets what a whole reading would give."""
+"""The state cache: a cached state equals that of a complete read."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -30,12 +30,12 @@ Step = tuple[str, str, int]
 
 
 def same(state: tuple[Fact, ...], event: Fact) -> tuple[Fact, ...]:
-    """Folds as `collect` does, and is another function."""
+    """Fold as `collect` does, but as another function."""
     return collect(state, event)
 
 
 async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) -> None:
-    """One transaction of loads, appends and writes; it is undone if it ``fails``."""
+    """Run loads, appends and writes in one transaction, which is rolled back if it ``fails``."""
     before = {stream: await whole(store, stream) for stream in STREAMS}
 
     async def body(tx: StoreTransaction) -> None:
@@ -63,7 +63,7 @@ async def act(store: Store, number: int, steps: Sequence[Step], *, fails: bool) 
 
 
 async def whole(store: Store, stream: str) -> list[int]:
-    """What a reader without memory finds."""
+    """Return the state that a reader without a cache finds."""
     store._states, kept = StateCache(), store._states
     try:
         return await facts_of(store, stream)
@@ -115,7 +115,7 @@ async def test_only_what_is_new_is_read_again(
 
 
 async def test_what_was_written_is_loaded_although_it_was_fetched_since(store: Store) -> None:
-    """As when dead letters of one ordering key are handled again, one after the other."""
+    """This happens when the dead letters of one ordering key are retried one after the other."""
 
     async def one_by_one(tx: StoreTransaction) -> list[list[int]]:
         states = []
@@ -152,7 +152,7 @@ async def test_what_a_transaction_appends_is_in_the_state_that_it_leaves(
 
 
 async def test_a_database_that_was_set_back_is_noticed(store: Store) -> None:
-    """A backup was restored under a running process: what it remembers never happened."""
+    """A backup was restored under a running process, whose cached events no longer exist."""
     await append(store, "a", 1, 2, 3)
 
     async def load(tx: StoreTransaction) -> list[int]:
@@ -198,7 +198,7 @@ async def test_each_way_of_folding_has_its_own_state(store: Store) -> None:
 async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_harm(
     store: Store, meanwhile: str
 ) -> None:
-    """The rows that were read follow the state of then; another transaction may take that away."""
+    """The rows follow the state cached at that time; another transaction may evict it."""
     await append(store, "a", 1, 2)
 
     async def load(tx: StoreTransaction) -> list[int]:
@@ -209,20 +209,20 @@ async def test_a_state_that_changes_hands_between_reading_and_folding_does_no_ha
     async def disturbed(tx: StoreTransaction) -> list[int]:
         await tx.fetch(["a"])
         if meanwhile == "forgotten":
-            store._states._known.clear()
+            store._states._states.clear()
         else:
-            store._states.keep("a", CachedState(collect, 3, "another", (*NOTHING, fact(9))))
+            store._states.put("a", CachedState(collect, 3, "another", (*NOTHING, fact(9))))
         return await load(tx)
 
     assert await store.transact(disturbed) == [1, 2]
 
 
 def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
-    states = StateCache(at_most=2)
+    states = StateCache(limit=2)
     for stream in ("a", "b"):
-        states.keep(stream, CachedState(collect, 1, stream, ()))
+        states.put(stream, CachedState(collect, 1, stream, ()))
     assert states.get("a") is not None
-    states.keep("c", CachedState(collect, 1, "c", ()))
+    states.put("c", CachedState(collect, 1, "c", ()))
     assert states.get("b") is None
     assert states.get("a") is not None
     assert states.get("c") is not None
@@ -232,7 +232,7 @@ def test_what_was_not_used_for_the_longest_time_is_forgotten() -> None:
 async def test_the_state_of_a_stream_with_large_events_is_not_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    """Whoever asks for much would otherwise have every process remember all of it."""
+    """Otherwise one user could fill the memory of every process with large events."""
     size = len(fact(1).model_dump_json())
     monkeypatch.setattr(
         "busbar.runtime.store.model.state_cache.MAX_EVENT_CHARS",

@@ -1,4 +1,4 @@
-"""A writer that is cancelled at any moment leaves the store usable, and nothing half done."""
+"""A writer that is cancelled at any time leaves the store usable, and no partial writes."""
 
 import asyncio
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The SQLite file: one process, private, and whole after a kill."""
+"""The SQLite file: one process, private, and consistent after a kill."""
 
 import signal
 import subprocess

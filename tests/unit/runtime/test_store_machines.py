@@ -38,7 +38,7 @@ SETTINGS = settings(
 
 
 class Machine(RuleBasedStateMachine):
-    """A store in a folder of its own."""
+    """A store in its own folder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Streams(Machine):
 
 
 class ModelTask:
-    """What a task is, in plain attributes."""
+    """A task in plain attributes."""
 
     def __init__(self) -> None:
         self.due: datetime | None = None
@@ -146,7 +146,7 @@ SECONDS = st.integers(0, 12)
 
 
 class Tasks(Machine):
-    """The model: a dictionary of tasks, and every claim that was ever given."""
+    """The model: a dictionary of tasks, and every claim that was ever made."""
 
     @initialize()
     def begin(self) -> None:

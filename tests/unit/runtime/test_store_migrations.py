@@ -1,4 +1,4 @@
-"""Steps of the PostgreSQL schema: named after when they run, and run then."""
+"""Migrations of the PostgreSQL schema run in the phase that their name states."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ LEASE = timedelta(seconds=5)
 
 
 class Bench:
-    """Does one thing to the tasks of the kind ``k`` in a transaction of its own."""
+    """Runs each operation on tasks of the kind ``k`` in its own transaction."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store = store
@@ -58,7 +58,7 @@ class Bench:
         await self._do(lambda tasks: tasks.remove(claim))
 
     async def next_due(self) -> float | None:
-        """Seconds from now."""
+        """Return the seconds until the next claim can succeed."""
         async with self.store.reading() as tx:
             text = await tx.tasks.next_due("k")
         if text is None:

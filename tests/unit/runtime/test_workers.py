@@ -42,7 +42,7 @@ class Bench:
         self.started: list[Claim] = []
         self.cancelled: list[str] = []
         self.runner = TaskRunner(
-            "k", Job(self._worker), store, clock=clock, holder="a", lease=LEASE, chance=lambda: 1.0
+            "k", Job(self._worker), store, clock=clock, holder="a", lease=LEASE, jitter=lambda: 1.0
         )
 
     async def _worker(self, work: Work) -> None:

@@ -49,5 +49,5 @@ class Backpressure:
             lag = (tx.now - parse_time(oldest[0].rank)).total_seconds()
             if lag <= self._limits.seconds:
                 return None
-            count = await tx.documents.count(UNDECIDED, most=self._limits.intents + 1)
+            count = await tx.documents.count(UNDECIDED, limit=self._limits.intents + 1)
             return lag if count > self._limits.intents else None

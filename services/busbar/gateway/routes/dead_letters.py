@@ -59,7 +59,7 @@ def _decrypt(dead_letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
             fix="redrive the dead letter, or have its producer send a smaller record",
         )
     try:
-        record = unpack(cipher.open(base64.b64decode(sealed), context=dead_letter))
+        record = unpack(cipher.decrypt(base64.b64decode(sealed), context=dead_letter))
     except ConfigurationError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix) from error
     except ValueError as error:

@@ -106,7 +106,7 @@ class DeadLetters:
         record that is too large for the topic stays in this service's store alone.
         """
         dead_letter = self._name(record)
-        sealed = self._cipher.seal(pack(record), context=dead_letter)
+        sealed = self._cipher.encrypt(pack(record), context=dead_letter)
         await tx.sealed.insert(
             dead_letter,
             topic=record.topic,
@@ -162,7 +162,7 @@ class DeadLetters:
         sealed = await tx.sealed.find(dead_letter)
         if sealed is None:
             return None
-        return unpack(self._cipher.open(sealed, context=dead_letter))
+        return unpack(self._cipher.decrypt(sealed, context=dead_letter))
 
 
 def _place(record: Record) -> str:

@@ -21,7 +21,7 @@ from busbar.runtime.consume.dispatch import Dispatcher
 from busbar.runtime.consume.parking import Parking
 from busbar.runtime.consume.service import Choice, Service
 from busbar.runtime.core import encoding
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.core.bus import Partition, Record, in_parts
 from busbar.runtime.store import Store, StoreUnavailable
 from busbar.runtime.telemetry.logs import get_logger
@@ -65,23 +65,23 @@ class Engine:
         clock: Clock,
         attempts: int,
         breaker: Breaker | None = None,
-        chance: Chance = chance,
+        jitter: Jitter = jitter,
     ) -> None:
         """Handle records for ``service``; a failing one is tried ``attempts`` times, then parked.
 
-        ``breaker`` decides when so many records fail that the consumer stops. ``chance`` adds
+        ``breaker`` decides when so many records fail that the consumer stops. ``jitter`` adds
         jitter to waits.
         """
         self._service = service
         self._store = store
         self._clock = clock
         self._attempts = attempts
-        self._handler_backoff = replace(HANDLER_BACKOFF, chance=chance)
-        self._store_backoff = replace(STORE_BACKOFF, chance=chance)
+        self._handler_backoff = replace(HANDLER_BACKOFF, jitter=jitter)
+        self._store_backoff = replace(STORE_BACKOFF, jitter=jitter)
         self._breaker = breaker or Breaker()
         self._dispatcher = Dispatcher(service, dead_letters)
         self.meter = ConsumerMeter(service.name, clock)
-        self.parking = Parking(service.name, dead_letters, self._dispatcher.again, chance=chance)
+        self.parking = Parking(service.name, dead_letters, self._dispatcher.again, jitter=jitter)
         self._offsets: Offsets = {}
         self._handler = BatchHandler(
             service,

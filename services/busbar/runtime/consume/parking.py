@@ -24,7 +24,7 @@ from busbar.messages.delivery import (
 )
 from busbar.messages.envelope import Envelope
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters, shortened
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Claim, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.parts.parked import Request, Wait
@@ -61,18 +61,18 @@ class Parking:
     """The parked ordering keys of one service."""
 
     def __init__(
-        self, service: str, dead_letters: DeadLetters, again: Again, *, chance: Chance = chance
+        self, service: str, dead_letters: DeadLetters, again: Again, *, jitter: Jitter = jitter
     ) -> None:
-        """Keep records as ``dead_letters`` and retry them by ``again``; ``chance`` adds jitter."""
+        """Keep records as ``dead_letters`` and retry them by ``again``; ``jitter`` adds jitter."""
         self._service = service
         self._dead_letters = dead_letters
         self._again = again
-        self._backoff = replace(PARKED_BACKOFF, chance=chance)
+        self._backoff = replace(PARKED_BACKOFF, jitter=jitter)
 
     async def among(self, tx: StoreTransaction, records: Collection[Record]) -> frozenset[str]:
         """The ordering keys of ``records`` that are parked."""
         ordering_keys = {ordering_key_of(record) for record in records}
-        return await tx.parked.among(self._service, ordering_keys)
+        return await tx.parked.filter_parked(self._service, ordering_keys)
 
     async def park(
         self, tx: StoreTransaction, record: Record, why: DeadLetterReason, envelope: Envelope | None
@@ -94,7 +94,7 @@ class Parking:
     ) -> None:
         """Have ``record`` wait, as something before it in its ordering key does."""
         ordering_key = ordering_key_of(record)
-        wait = await tx.parked.first(self._service, ordering_key)
+        wait = await tx.parked.first_parked(self._service, ordering_key)
         behind = wait.dead_letter if wait else None
         why = DeadLetterReason(
             "parked", f"it waits behind dead letter {behind}: redrive or discard that one"
@@ -116,17 +116,17 @@ class Parking:
         if not isinstance(tx, StoreTransaction):
             raise TypeError("parked records are handled in a transaction of the store only")
         ordering_key = claim.name
-        wait = await tx.parked.first(self._service, ordering_key)
+        wait = await tx.parked.first_parked(self._service, ordering_key)
         if wait is None:
-            await tx.parked.let_go(self._service, ordering_key)
+            await tx.parked.unpark(self._service, ordering_key)
             await tx.tasks.remove(claim)
             log.info("ordering_key_resumed")
             return False
         problem = await self._try(tx, wait)
         if problem is None:
-            await tx.parked.take_out(wait.dead_letter)
+            await tx.parked.remove(wait.dead_letter)
             open_ = [one for one in wait.requests if one["dead_letter"] != wait.dead_letter]
-            await tx.parked.tried(self._service, ordering_key, attempts=0, requests=open_)
+            await tx.parked.record_attempt(self._service, ordering_key, attempts=0, requests=open_)
             return True
         for request in wait.requests:
             behind = (
@@ -136,7 +136,7 @@ class Parking:
             )
             await answer(tx, self._service, request, "failed", behind + problem)
         attempts = wait.attempts + 1
-        await tx.parked.tried(self._service, ordering_key, attempts=attempts, requests=())
+        await tx.parked.record_attempt(self._service, ordering_key, attempts=attempts, requests=())
         again = tx.now + timedelta(seconds=self._backoff.after(attempts + 1))
         await tx.tasks.finish(claim, again=again)
         log.warning("ordering_key_failed_again", dead_letter=wait.dead_letter, attempts=attempts)

@@ -36,7 +36,7 @@ class Redriving:
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
         if ordering_key is not None:
             await tx.tasks.schedule(PARKED, ordering_key)
-            await tx.parked.ask(self._service, ordering_key, request)
+            await tx.parked.add_request(self._service, ordering_key, request)
             return
         record = await self._dead_letters.find(tx, dead_letter)
         if record is None:
@@ -72,11 +72,11 @@ class Redriving:
         if ordering_key is None:
             return False
         await tx.tasks.schedule(PARKED, ordering_key)
-        await tx.parked.among(self._service, [ordering_key])
+        await tx.parked.filter_parked(self._service, [ordering_key])
         # It may have been handled while we waited for whoever tried the ordering key.
         if await tx.parked.ordering_key_of(dead_letter) is None:
             return False
-        await tx.parked.take_out(dead_letter)
+        await tx.parked.remove(dead_letter)
         return True
 
     def _unknown(self, received: Received[Any]) -> str:

@@ -1,1 +1,1 @@
-"""What every part of the runtime stands on: settings, clock, back-off, sealing, bus types."""
+"""The base of the runtime: settings, clock, backoff, encryption and the types of the bus."""

@@ -6,12 +6,12 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def asset(relative: str) -> Path:
-    """The path of ``relative`` (``contracts/promises``) in the checkout, else in the package.
+    """Return the path of ``relative`` (``contracts/promises``) in the checkout or the package.
 
     Raises:
-        FileNotFoundError: this installation ships no such file.
+        FileNotFoundError: this installation lacks the file.
     """
     for root in (_PACKAGE.parents[1], _PACKAGE / "assets"):
         if (root / relative).exists():
             return root / relative
-    raise FileNotFoundError(f"this installation of busbar ships no {relative}")
+    raise FileNotFoundError(f"this installation of busbar lacks {relative}; reinstall it")

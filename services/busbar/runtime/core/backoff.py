@@ -6,13 +6,13 @@ from random import SystemRandom
 
 from busbar.kernel import backoff
 
-Chance = Callable[[], float]
-"""Gives a number from 0 up to 1."""
+Jitter = Callable[[], float]
+"""Returns a number from 0 up to 1."""
 
 _random = SystemRandom()
 
 
-def chance() -> float:
+def jitter() -> float:
     """Return a random number from 0 up to 1."""
     return _random.random()
 
@@ -21,8 +21,8 @@ def chance() -> float:
 class Backoff(backoff.Backoff):
     """Delays that double from ``first`` to ``longest`` seconds, half of each of them random."""
 
-    chance: Chance = chance
+    jitter: Jitter = jitter
 
     def after(self, failures: int) -> float:
         """Return the seconds to wait after ``failures`` failures in a row (from 1)."""
-        return self.delay(failures, jitter=self.chance())
+        return self.delay(failures, jitter=self.jitter())

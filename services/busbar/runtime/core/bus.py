@@ -1,4 +1,4 @@
-"""The bus as the engine sees it: records in, records out. Kafka is one; a simulation another."""
+"""The bus as the engine sees it. Kafka is one implementation, a simulation another."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -17,7 +17,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 class Record(NamedTuple):
-    """One record as it was consumed, whatever is in it. ``timestamp`` is in ms since 1970."""
+    """A record as it was consumed, valid or not. ``timestamp`` is in ms since 1970."""
 
     topic: str
     partition: int
@@ -28,12 +28,12 @@ class Record(NamedTuple):
     headers: Headers
 
     def __repr__(self) -> str:
-        """Where it is, and never what is in it."""
+        """Return the record's place without its contents."""
         return f"Record({self.topic}/{self.partition}@{self.offset})"
 
 
 class Outgoing(NamedTuple):
-    """One record to publish."""
+    """A record to publish."""
 
     topic: str
     key: bytes | None
@@ -41,52 +41,53 @@ class Outgoing(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
     def __repr__(self) -> str:
-        """Where it goes, and never what is in it."""
+        """Return the record's topic without its contents."""
         return f"Outgoing({self.topic})"
 
 
-PART_BYTES = 8 * 1024 * 1024
-"""How much of a batch is handled in one transaction, which holds it several times over."""
+MAX_PART_BYTES = 8 * 1024 * 1024
+"""Bytes of a batch per transaction, which holds them in memory several times over."""
 
 PUBLISHED_BYTES = 256 * 1024
-"""What a partition's share of what is published at once may take, a quarter of what a broker does.
+"""Bytes per partition that are published together: a quarter of what a broker accepts.
 
-More than one batch each, and the second waits for the answer to the first.
+With more, a partition gets a second batch, which waits for the response to the first.
 """
 
 
 def in_parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """``records`` in order, in parts that are not too large; a part has at least one."""
+    """Yield ``records`` in order, in parts of up to :data:`MAX_PART_BYTES` or a single record."""
     start = size = 0
     for index, record in enumerate(records):
-        own = len(record.value or b"") + len(record.key or b"")
-        if size and size + own > PART_BYTES:
+        length = len(record.value or b"") + len(record.key or b"")
+        if size and size + length > MAX_PART_BYTES:
             yield records[start:index]
             start, size = index, 0
-        size += own
+        size += length
     if records:
         yield records[start:]
 
 
 class Consumer(Protocol):
-    """What the bus calls: the engine."""
+    """The engine, as the bus calls it."""
 
     async def handle_batch(self, records: Sequence[Record]) -> Mapping[Partition, int]:
-        """Handle ``records``; returns when everything of them is durable. Never raises.
+        """Handle ``records``; return once their effects are durable. Never raises.
 
-        Gives the next offsets of their partitions; what is not done of partitions that were
-        revoked meanwhile is left to whoever has them now.
+        Returns the next offsets of their partitions. Unfinished records of partitions that were
+        revoked meanwhile are left to the instances that own them now.
         """
         ...
 
     async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """The next offsets of ``partitions`` as the store has them; unread ones are left out."""
+        """Return the next offsets of ``partitions`` in the store; unread ones are omitted."""
         ...
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
-        """Finish what is in hand of ``partitions``, and handle nothing more of them.
+        """Finish the records in progress of ``partitions`` and handle no more of them.
 
-        They are anybody's when this returns, until :meth:`positions` is asked about them again.
+        Once this returns, other instances may own them, until :meth:`positions` is called for
+        them again.
         """
         ...
 
@@ -95,7 +96,7 @@ class Publisher(Protocol):
     """The sending half of a bus."""
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Publish ``records`` in order and return when all of them are acknowledged.
+        """Publish ``records`` in order; return once all of them are acknowledged.
 
         Raises:
             BusUnavailable: a record was not acknowledged.
@@ -104,7 +105,7 @@ class Publisher(Protocol):
 
 
 class Bus(Publisher, Protocol):
-    """A bus as a service's process uses it. Kafka is one, and the simulation has another."""
+    """A bus as the process of a service uses it."""
 
     def subscribe(
         self, topic_names: Sequence[str], consumer: Consumer, *, instance: str | None = None
@@ -117,7 +118,7 @@ class Bus(Publisher, Protocol):
         ...
 
     async def start(self) -> None:
-        """Connect, to publish.
+        """Connect for publishing.
 
         Raises:
             BusUnavailable: no broker answers.
@@ -133,7 +134,7 @@ class Bus(Publisher, Protocol):
         ...
 
     async def stop(self) -> None:
-        """Finish the batch in hand, leave the group and disconnect."""
+        """Finish the batch in progress, leave the group and disconnect."""
         ...
 
     async def answers(self) -> bool:
@@ -141,11 +142,11 @@ class Bus(Publisher, Protocol):
         ...
 
     async def behind(self) -> int:
-        """Return the number of records that were not delivered here yet."""
+        """Return the number of records that are not delivered yet."""
         ...
 
     def problem(self) -> str | None:
-        """Return why records do not flow, as a sentence; None if they do."""
+        """Return the reason why records do not flow, as a sentence; None if they do."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Seals what must not be read by chance: AES-256-GCM, key from the environment or a 0600 file."""
+"""Authenticated encryption by AES-256-GCM, with a key from the environment or a 0600 file."""
 
 import base64
 import binascii
@@ -19,36 +19,38 @@ _KEY_ID_DIGITS = 12
 
 
 class Cipher:
-    """Seals and opens bytes. The output is nonce (12 bytes), then ciphertext and tag."""
+    """Encrypts and decrypts bytes with a 32-byte key.
+
+    The output is nonce (12 bytes), then ciphertext and tag.
+    """
 
     def __init__(self, key: bytes) -> None:
-        """Use a 32-byte ``key``."""
         self._aead = AESGCM(key)
         self.key_id = hashlib.sha256(b"busbar:v1:data-key:" + key).hexdigest()[:_KEY_ID_DIGITS]
-        """Names the key beside what it sealed; a digest of 256 random bits tells nothing of it."""
+        """Identifies the key beside ciphertext; a digest of 256 random bits does not reveal it."""
 
-    def seal(self, plain: bytes, *, context: str) -> bytes:
-        """Encrypt ``plain``; it opens only under the same ``context``."""
+    def encrypt(self, plain: bytes, *, context: str) -> bytes:
+        """Encrypt ``plain``; it decrypts only under the same ``context``."""
         nonce = secrets.token_bytes(_NONCE)
         return nonce + self._aead.encrypt(nonce, plain, context.encode())
 
-    def open(self, sealed: bytes, *, context: str) -> bytes:
-        """Decrypt what :meth:`seal` gave.
+    def decrypt(self, sealed: bytes, *, context: str) -> bytes:
+        """Decrypt the output of :meth:`encrypt`.
 
         Raises:
-            ConfigurationError: another key sealed it, or it was changed.
+            ConfigurationError: it was encrypted with another key or context, or was changed.
         """
         try:
             return self._aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
         except (InvalidTag, ValueError) as error:  # ValueError: too short for a nonce
             raise ConfigurationError(
-                "A sealed record does not open with this data key.",
+                "A sealed record cannot be decrypted with this data key.",
                 fix="Give the key it was sealed with in BUSBAR_DATA_KEY or <home>/data.key.",
             ) from error
 
 
 def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
-    """The cipher of this installation; makes ``<home>/data.key`` on first use.
+    """Return the cipher of this installation; create ``<home>/data.key`` on first use.
 
     Raises:
         ConfigurationError: the key is not 32 bytes of base64, or its file is readable by others.
@@ -60,10 +62,10 @@ def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
 
 
 def read_cipher(key: SecretStr) -> Cipher:
-    """The cipher of ``key``, 32 bytes in base64.
+    """Return the cipher of ``key``, which is 32 bytes in base64.
 
     Raises:
-        ConfigurationError: it is something else; the sentence does not quote it.
+        ConfigurationError: it is not; the message does not quote it.
     """
     try:
         raw = base64.b64decode(key.get_secret_value().strip(), validate=True)

@@ -1,15 +1,15 @@
-"""The real clock: the only place that reads it."""
+"""The system clock: the only module that reads it."""
 
 import asyncio
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """The machine's clock, in UTC."""
+    """A clock that reads the machine's time."""
 
     def now(self) -> datetime:
-        """The current moment, aware, in UTC."""
-        return datetime.now(UTC)  # noqa: TID251 - this is the one place
+        """Return the current time, aware, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - the only reader of the clock
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds``."""

@@ -1,4 +1,7 @@
-"""Between records and CloudEvents. Dead letters are larger than the codec lets anything else be."""
+"""Conversion between records and CloudEvents.
+
+Dead letters may be larger than the codec allows other events to be.
+"""
 
 from dataclasses import replace
 
@@ -11,7 +14,7 @@ from busbar.runtime.core.bus import Outgoing, Record
 
 
 def read(record: Record) -> Envelope | Unreadable:
-    """The event in ``record``, or why there is none."""
+    """Return the event in ``record``, or the reason why it is unreadable."""
     try:
         envelope = _read(record)
         _check_source(record.topic, envelope.source)
@@ -29,29 +32,29 @@ def _read(record: Record) -> Envelope:
 
 
 def _check_source(topic: str, source: str) -> None:
-    """Refuse whoever poses as the platform.
+    """Refuse intents that name the platform as their source.
 
-    The ids of its events can be computed beforehand, so an intent under one of them would make
-    every consumer take the real event for a repetition.
+    The ids of its events are predictable, so an intent under one of them would make every consumer
+    treat the real event as a duplicate.
     """
     if topic in topics.INTENTS and source.startswith(topics.OWN_SOURCES):
         raise Unreadable(
             "bad_attribute",
-            f"The source starts with {topics.OWN_SOURCES}, which is the platform's own; name "
-            "yourself as the source, as in urn:team:payments.",
+            f"The source starts with {topics.OWN_SOURCES}, which is reserved for the platform; "
+            "name yourself as the source, as in urn:team:payments.",
         )
 
 
 def write(topic: str, envelope: Envelope) -> Outgoing:
-    """The record that carries ``envelope`` on ``topic``, with its body as it was stored.
+    """Return the record that carries ``envelope`` on ``topic``, with its body as it was stored.
 
     Raises:
-        ValueError: it is no valid CloudEvent, or too large.
+        ValueError: it is not a valid CloudEvent, or too large.
     """
     if topic not in topics.DEAD_LETTERS or len(envelope.body) <= codec.MAX_BYTES:
         headers, value, key = codec.write(envelope, body=envelope.body or None)
         return Outgoing(topic=topic, key=key, value=value, headers=headers)
-    # It carries a whole record, sealed; the topic takes it (topics.DEAD_LETTER_MAX_BYTES).
+    # It carries a whole encrypted record; the topic allows it (topics.DEAD_LETTER_MAX_BYTES).
     headers, _, key = codec.write(replace(envelope, data=None))
     headers.append(("content-type", DATA_TYPE.encode()))
     return Outgoing(topic=topic, key=key, value=envelope.body, headers=headers)

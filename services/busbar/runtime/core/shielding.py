@@ -1,4 +1,4 @@
-"""What has begun is ended, whoever stops waiting for it."""
+"""Finish a task even if its waiter is cancelled."""
 
 import asyncio
 from typing import TypeVar
@@ -7,7 +7,7 @@ Result = TypeVar("Result")
 
 
 async def shield_until_done(task: asyncio.Task[Result]) -> Result:
-    """The result of ``task``; a cancellation is passed on when the task has ended."""
+    """Return the result of ``task``; a cancellation is raised only after the task has ended."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -16,9 +16,9 @@ async def shield_until_done(task: asyncio.Task[Result]) -> Result:
             if task.cancelled():
                 raise
             cancelled = error
-        except BaseException:  # noqa: BLE001 - it is the task's, and raised below
+        except BaseException:  # noqa: BLE001 - raised below, by task.result()
             break
     if cancelled is not None:
-        task.exception()  # seen, since the caller will not hear of it
+        task.exception()  # marked as retrieved, as the caller gets the cancellation
         raise cancelled
     return task.result()

@@ -17,7 +17,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.core.bus import BusUnavailable, Publisher
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
 from busbar.runtime.store import Claim, Store, StoredEvent, StoreTransaction, StoreUnavailable
@@ -77,11 +77,11 @@ class Relay:
         lease: float,
         timing: RelayTiming | None = None,
         limits: BatchLimits | None = None,
-        chance: Chance = chance,
+        jitter: Jitter = jitter,
     ) -> None:
         """Publish the events of ``store`` to ``publisher``, holding a lease of ``lease`` seconds.
 
-        An unreachable bus is retried; ``chance`` adds jitter to the waits.
+        An unreachable bus is retried; ``jitter`` adds jitter to the waits.
         """
         self._store = store
         self._publisher = publisher
@@ -90,7 +90,7 @@ class Relay:
         self._lease = timedelta(seconds=lease)
         self._timing = timing or RelayTiming()
         self._limits = limits or BatchLimits()
-        self._backoff = replace(BACKOFF, chance=chance)
+        self._backoff = replace(BACKOFF, jitter=jitter)
         self._meter = RelayMeter(store.service, clock)
         self._claim: Claim | None = None
         self._extend_at = clock.now()

@@ -1,7 +1,7 @@
-"""Secrets by reference: ``secret:<name>``, sealed, in a table apart from every event store."""
+"""Secrets by reference (``secret:<name>``), encrypted, in a table apart from every event store."""
 
 from busbar.runtime.secrets.names import PREFIX, reference_to
-from busbar.runtime.secrets.opening import secrets_of
+from busbar.runtime.secrets.open import secrets_of
 from busbar.runtime.secrets.store import Secret, SecretEntry, SecretStore
 
 __all__ = ["PREFIX", "Secret", "SecretEntry", "SecretStore", "reference_to", "secrets_of"]

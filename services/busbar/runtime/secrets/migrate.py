@@ -1,10 +1,10 @@
-"""Making and changing the schema of secrets, as the role that owns it."""
+"""Create and migrate the schema of secrets, as the role that owns it."""
 
 from pathlib import Path
 from typing import Final
 
 from busbar.runtime.secrets import migrations
-from busbar.runtime.secrets.opening import SERVICE
+from busbar.runtime.secrets.open import SERVICE
 from busbar.runtime.store.engines.migrate import History, migrate
 
 SECRETS: Final = History(
@@ -17,9 +17,9 @@ SECRETS: Final = History(
 async def migrate_secrets(
     owner_url: str, *, role: str, phase: str = "pre"
 ) -> dict[str, str | None]:
-    """Bring the schema of secrets up, and let ``role`` use it.
+    """Migrate the schema of secrets and grant ``role`` the use of it.
 
     Raises:
-        StoreAwayError: the database does not answer.
+        StoreUnavailable: the database is unreachable.
     """
     return await migrate(owner_url, services=(SERVICE,), role=role, phase=phase, history=SECRETS)

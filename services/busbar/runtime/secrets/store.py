@@ -1,44 +1,33 @@
-"""Puts, finds and removes sealed secrets. Whoever writes has written durably on return."""
+"""Store, find and remove encrypted secrets. A write is durable when it returns."""
 
 import asyncio
-import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.shielding import shield_until_done
-from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, whose
+from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, owner_name
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreUnavailable
-from busbar.runtime.store.sql.upsert import upsert
-
-BEGIN: Final = "busbar_begin"
-"""The execution option that says how a transaction on SQLite begins."""
-READING, WRITING = "BEGIN", "BEGIN IMMEDIATE"
+from busbar.runtime.store.engines.sqlite import BEGIN, READING, WRITING
+from busbar.runtime.store.store import connected
 
 Result = TypeVar("Result")
-Opening = Callable[[], Awaitable[AsyncEngine]]
-
-_AWAY = (
-    *(OperationalError, InterfaceError, PoolTimeoutError, sqlite3.OperationalError),
-    *(Collision, OSError),
-)
+Connect = Callable[[], Awaitable[AsyncEngine]]
 
 
 @dataclass(frozen=True, slots=True)
 class SecretEntry:
-    """What may be told about a secret. ``team`` is None if it is the platform's own."""
+    """The public attributes of a secret. ``team`` is None if it belongs to the platform."""
 
     reference: str
     team: str | None
@@ -48,29 +37,29 @@ class SecretEntry:
 
 @dataclass(frozen=True, slots=True)
 class Secret(SecretEntry):
-    """A secret and its value, which shows itself nowhere."""
+    """A secret with its value, which no text form of it shows."""
 
     value: SecretStr = field(repr=False)
 
 
 class SecretStore:
-    """The secrets of one installation, sealed with its data key; several processes may use it.
+    """The secrets of one installation, encrypted with its data key, for one or more processes.
 
-    Every method raises :class:`StoreUnavailable` if the database does not answer, and
-    :class:`ConfigurationError` for what people have to mend: a bad reference, another data key.
+    Every method raises :class:`StoreUnavailable` if the database is unreachable, and
+    :class:`ConfigurationError` for what an operator has to fix: a bad reference, another data key.
     """
 
-    def __init__(self, opening: Opening, cipher: Cipher, clock: Clock) -> None:
-        """Use :func:`secrets_of`; nothing is opened before it is used."""
-        self._opening = opening
+    def __init__(self, connect: Connect, cipher: Cipher, clock: Clock) -> None:
+        """Use :func:`secrets_of` instead. ``connect`` is called on first use."""
+        self._connect = connect
         self._cipher = cipher
         self._clock = clock
         self._engine: AsyncEngine | None = None
-        self._turn = asyncio.Lock()
-        self._begun: set[asyncio.Task[Any]] = set()
+        self._connecting = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        await self.connect()
         return self
 
     async def __aexit__(
@@ -83,62 +72,63 @@ class SecretStore:
 
     @property
     def key_id(self) -> str:
-        """The name of the data key that is in use."""
+        """The id of the data key in use."""
         return self._cipher.key_id
 
-    async def open(self) -> None:
-        """Open the database now, to know that it can be."""
-        await self._opened_engine()
+    async def connect(self) -> None:
+        """Connect to the database now, to find out early if that fails."""
+        await self._connected_engine()
 
     async def get(self, reference: str) -> SecretStr | None:
-        """The value under ``reference``, or None."""
+        """Return the value under ``reference``, or None if there is none."""
         found = await self.find(reference)
         return None if found is None else found.value
 
     async def find(self, reference: str) -> Secret | None:
-        """The secret under ``reference`` with its owner, or None."""
+        """Return the secret under ``reference`` with its owner, or None if there is none."""
         wanted = select(secrets).where(secrets.c.name == name_in(reference))
 
-        async def look(connection: AsyncConnection) -> Any:
+        async def read(connection: AsyncConnection) -> Any:
             return (await connection.execute(wanted)).first()
 
-        row = await self._run(look)
+        row = await self._run(read)
         if row is None:
             return None
-        value = SecretStr(self._opened(row, self._cipher).decode())
+        value = SecretStr(self._decrypt(row, self._cipher).decode())
         return Secret(reference, row.team, row.key_id, row.stored_time, value)
 
     async def entries(self) -> list[SecretEntry]:
-        """What is there, by name. The data key does not have to fit."""
+        """Return every secret by name, without values, whichever data key encrypted them."""
         wanted = select(secrets).order_by(secrets.c.name)
 
-        async def look(connection: AsyncConnection) -> Sequence[Any]:
+        async def read(connection: AsyncConnection) -> Sequence[Any]:
             return (await connection.execute(wanted)).all()
 
         return [
             SecretEntry(PREFIX + row.name, row.team, row.key_id, row.stored_time)
-            for row in await self._run(look)
+            for row in await self._run(read)
         ]
 
     async def put(self, reference: str, value: SecretStr, *, team: str | None = None) -> None:
-        """Store ``value`` for ``team``, replacing what it had there; durable on return.
+        """Store ``value`` for ``team``, replacing an earlier value; durable on return.
 
         Raises:
-            ConfigurationError: it is somebody else's, or other secrets have another data key.
+            ConfigurationError: the name belongs to another owner, or other secrets were encrypted
+                with another data key.
         """
         name, plain = name_in(reference), bytes_of(value)
         check_team(team)
         values = {
             "team": team,
             "key_id": self.key_id,
-            "sealed": self._cipher.seal(plain, context=context_of(name, team)),
+            "sealed": self._cipher.encrypt(plain, context=context_of(name, team)),
             "stored_time": format_time(self._clock.now()),
         }
 
         async def write(connection: AsyncConnection) -> None:
             await self._refuse_another_key(connection)
             statement = (
-                upsert(connection, secrets)
+                _insert(connection)
                 .values(name=name, **values)
                 .on_conflict_do_update(
                     index_elements=[secrets.c.name],
@@ -154,27 +144,29 @@ class SecretStore:
         await self._run(write, begin=WRITING)
 
     async def remove(self, reference: str) -> bool:
-        """Forget the secret under ``reference``; whether there was one."""
-        gone = delete(secrets).where(secrets.c.name == name_in(reference))
+        """Remove the secret under ``reference``; return whether there was one."""
+        deletion = delete(secrets).where(secrets.c.name == name_in(reference))
 
         async def write(connection: AsyncConnection) -> bool:
-            return (await connection.execute(gone.returning(secrets.c.name))).first() is not None
+            return (
+                await connection.execute(deletion.returning(secrets.c.name))
+            ).first() is not None
 
         return await self._run(write, begin=WRITING)
 
     async def rekey(self, old: Cipher) -> int:
-        """Seal anew whatever ``old`` sealed; how many those were. All of them, or none.
+        """Re-encrypt every secret of the ``old`` key in one transaction; return how many.
 
         Raises:
-            ConfigurationError: a secret was sealed with a third key, or was changed.
+            ConfigurationError: a secret was encrypted with a third key, or was tampered with.
         """
 
         async def write(connection: AsyncConnection) -> int:
             rows = (await connection.execute(select(secrets).with_for_update())).all()
             others = [row for row in rows if row.key_id != self.key_id]
             for row in others:
-                plain, context = self._opened(row, old), context_of(row.name, row.team)
-                sealed = self._cipher.seal(plain, context=context)
+                plain, context = self._decrypt(row, old), context_of(row.name, row.team)
+                sealed = self._cipher.encrypt(plain, context=context)
                 await connection.execute(
                     update(secrets)
                     .where(secrets.c.name == row.name)
@@ -185,41 +177,42 @@ class SecretStore:
         return await self._run(write, begin=WRITING)
 
     async def close(self) -> None:
-        """Let what has begun come to its end, and close every connection."""
-        await asyncio.gather(*self._begun, return_exceptions=True)
+        """Wait for running transactions, then close every connection."""
+        await asyncio.gather(*self._running, return_exceptions=True)
         if self._engine is not None:
             await self._engine.dispose()
 
     async def _run(
         self, body: Callable[[AsyncConnection], Awaitable[Result]], *, begin: str = READING
     ) -> Result:
-        """Run ``body`` in one transaction, to its end even if the caller is cancelled.
+        """Run ``body`` in one transaction, to completion even if the caller is cancelled.
 
-        A driver that is interrupted between two statements would keep the lock of the file; and a
-        caller that did not wait could be overtaken by what it does next.
+        A driver that is interrupted between two statements would keep the file locked, and a
+        caller that did not wait could see its next call run before this one.
         """
         task = asyncio.create_task(self._transact(body, begin))
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         return await shield_until_done(task)
 
     async def _transact(
         self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
     ) -> Result:
-        engine = (await self._opened_engine()).execution_options(**{BEGIN: begin})
-        with _away_said():
-            async with engine.begin() as connection:
+        engine = (await self._connected_engine()).execution_options(**{BEGIN: begin})
+        try:
+            async with connected(engine) as connection, connection.begin():
                 return await body(connection)
+        except Collision as error:
+            raise StoreUnavailable("the secret table is locked by another writer") from error
 
-    async def _opened_engine(self) -> AsyncEngine:
-        async with self._turn:
+    async def _connected_engine(self) -> AsyncEngine:
+        async with self._connecting:
             if self._engine is None:
-                with _away_said():
-                    self._engine = await self._opening()
+                self._engine = await self._connect()
             return self._engine
 
     async def _refuse_another_key(self, connection: AsyncConnection) -> None:
-        """One table, one key: else a machine with a key of its own would store what none reads."""
+        """Allow one data key per table: other machines could not read what this one stores."""
         another = select(secrets.c.key_id).where(secrets.c.key_id != self.key_id).limit(1)
         key_id = (await connection.execute(another)).scalar()
         if key_id is not None:
@@ -229,7 +222,7 @@ class SecretStore:
                 fix=_fix_key(key_id),
             )
 
-    def _opened(self, row: Any, cipher: Cipher) -> bytes:
+    def _decrypt(self, row: Any, cipher: Cipher) -> bytes:
         if row.key_id != cipher.key_id:
             raise ConfigurationError(
                 f"{PREFIX}{row.name} was sealed with another data key ({row.key_id}, this one is "
@@ -237,40 +230,37 @@ class SecretStore:
                 fix=_fix_key(row.key_id),
             )
         try:
-            return cipher.open(row.sealed, context=context_of(row.name, row.team))
+            return cipher.decrypt(row.sealed, context=context_of(row.name, row.team))
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"{PREFIX}{row.name} is not what was stored for {whose(row.team)} under this name:"
-                " the table was changed from outside.",
+                f"{PREFIX}{row.name} is not what was stored for {owner_name(row.team)} under this "
+                "name: the table was changed from outside.",
                 fix="Store it again, and find out who can write to the table.",
             ) from error
 
 
-@contextmanager
-def _away_said() -> Iterator[None]:
-    """Say of every database in the same way that it is away."""
-    try:
-        yield
-    except _AWAY as error:
-        problem = type(error.orig if isinstance(error, DBAPIError) else error).__name__
-        raise StoreUnavailable(f"the secret table is away ({problem})") from error
-
-
 def context_of(name: str, team: str | None) -> str:
-    """What a seal is bound to: moved to another name or team, the value does not open."""
+    """Return the context that binds a value to its owner and name: it decrypts only there."""
     return f"{PREFIX}v1:{team or ''}:{name}"
 
 
 def _fix_key(key_id: str) -> str:
     return (
-        f"Set BUSBAR_DATA_KEY, or <home>/data.key, to the key {key_id}; or seal everything with "
-        "this one: `busbar secrets rekey --old-key FILE`."
+        f"Set BUSBAR_DATA_KEY, or <home>/data.key, to the key {key_id}; or re-encrypt everything "
+        "with this one: `busbar secrets rekey --old-key FILE`."
     )
 
 
 def _refuse_owner(reference: str, owner: str | None, team: str | None) -> NoReturn:
     how = "without a team" if owner is None else f"as that team's (--team {owner})"
     raise ConfigurationError(
-        f"{reference} belongs to {whose(owner)}, not to {whose(team)}.",
+        f"{reference} belongs to {owner_name(owner)}, not to {owner_name(team)}.",
         fix=f"Choose another name, store it {how}, or remove it first.",
     )
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    """Return an ``INSERT`` that has ``on_conflict_do_update`` in the dialect of ``connection``."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(secrets)
+    return postgresql.insert(secrets)

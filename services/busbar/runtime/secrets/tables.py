@@ -1,4 +1,4 @@
-"""The table of secrets: no service's event store has it, and no event has what is in it."""
+"""The table of secrets. It is not part of any event store, and its contents are in no event."""
 
 from sqlalchemy import Column, LargeBinary, MetaData, String, Table
 
@@ -13,4 +13,8 @@ secrets = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("stored_time", String, nullable=False),
 )
-"""``team`` is null for the platform's own; ``key_id`` names the data key that sealed the value."""
+"""Encrypted secrets by name.
+
+``team`` is null for secrets of the platform; ``key_id`` names the data key that encrypted the
+value in ``sealed``.
+"""

@@ -1,7 +1,7 @@
 """The event store: append-only events, inbox, offsets, tasks and documents in one transaction.
 
-Handlers use :class:`Transaction`. The runtime uses :class:`StoreTransaction`, which has the
-inbox, the outbox, dead letters and parked records as well.
+Handlers use :class:`Transaction`. The runtime uses :class:`StoreTransaction`, which also has the
+inbox, the outbox, dead letters and parked records.
 """
 
 from busbar.runtime.store.engines.open import open_store

@@ -60,13 +60,13 @@ class Documents(Protocol):
     ) -> Sequence[Document]:
         """Return documents of ``kind`` in the order of their rank.
 
-        ``parent`` keeps those under one parent, ``prefix`` those whose key starts with it,
-        ``after`` those that follow a rank in the order asked for.
+        ``parent`` selects those under one parent, ``prefix`` those whose key starts with it,
+        ``after`` those that follow a rank in the requested order.
         """
         ...
 
-    async def count(self, kind: str, *, most: int) -> int:
-        """Count the documents of ``kind``, up to ``most``."""
+    async def count(self, kind: str, *, limit: int) -> int:
+        """Count the documents of ``kind``, up to ``limit``."""
         ...
 
     async def parents(self, kind: str, among: Collection[str]) -> set[str]:
@@ -121,7 +121,7 @@ class Transaction(Protocol):
         """Append ``messages`` to ``stream``, to be published under ``key``; return their ids.
 
         Raises:
-            Reject: one is too large for its topic, or nests too deep.
+            Reject: one is too large for its topic, or nests too deeply.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Running transactions on a store."""
+"""The store of a service: it runs transactions and reads events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
@@ -33,19 +33,19 @@ from busbar.runtime.telemetry.meters import StoreMeter
 Result = TypeVar("Result")
 
 RELAY = "relay"
-"""The task whose lease says who publishes a store's events."""
+"""The task whose lease is held by the instance that publishes a store's events."""
 Listener = Callable[[CommitResult], None]
 
 ATTEMPTS = 5
-"""Tries of a transaction that met another one. From the second on its streams are locked first."""
+"""Attempts at a transaction that collides with others; retries lock its streams beforehand."""
 
 STALLED_AFTER = timedelta(seconds=5)
-"""How long a session may say nothing inside of a transaction."""
+"""Time without a message from the client after which a transaction counts as stalled."""
 
 
 @dataclass(slots=True)
-class _Beginning:
-    """What a transaction begins with: when, the claim to hold, what to read, what to lock."""
+class _Request:
+    """A call of :meth:`Store.transact`: its start, claim to hold, streams to read and to lock."""
 
     begun: datetime
     fence: Claim | None
@@ -54,7 +54,7 @@ class _Beginning:
 
 
 class Store:
-    """One service's event store. Readers see the last commit and hold nobody up."""
+    """One service's event store. Readers see the last commit and do not block writers."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Store:
         lock: FileLock | None,
         dialect: Dialect,
     ) -> None:
-        """Use :func:`open_store`."""
+        """Use :func:`open_store` instead."""
         self.service = service
         self.clock = clock
         self._writer = writer
@@ -74,7 +74,9 @@ class Store:
         self._file_lock = lock
         self._dialect = dialect
         one = dialect.one_writer
-        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if one else nullcontext()
+        self._write_lock: AbstractAsyncContextManager[Any] = (
+            asyncio.Lock() if one else nullcontext()
+        )
         self._listeners: list[Listener] = []
         self._claim_targets: dict[str, ClaimTarget] = {}
         self._states = StateCache()
@@ -82,7 +84,7 @@ class Store:
         self._meter = StoreMeter(service, clock)
 
     def on_commit(self, listener: Listener) -> None:
-        """Have ``listener`` called after every commit."""
+        """Call ``listener`` after every commit."""
         self._listeners.append(listener)
 
     def publish_only(self, types: Iterable[str]) -> None:
@@ -90,16 +92,16 @@ class Store:
         self._publishable = frozenset(types)
 
     @contextmanager
-    def eager_claims(self, kind: str, taker: ClaimTarget) -> Iterator[None]:
-        """Have ``taker`` take tasks of ``kind`` as they are scheduled, inside the block.
+    def eager_claims(self, kind: str, target: ClaimTarget) -> Iterator[None]:
+        """Claim tasks of ``kind`` for ``target`` as they are scheduled, inside the block.
 
-        They are in what the listeners of :meth:`on_commit` are called with.
+        Listeners of :meth:`on_commit` find them in :attr:`CommitResult.claimed`.
         """
-        self._claim_targets[kind] = taker
+        self._claim_targets[kind] = target
         try:
             yield
         finally:
-            if self._claim_targets.get(kind) is taker:
+            if self._claim_targets.get(kind) is target:
                 del self._claim_targets[kind]
 
     async def transact(
@@ -110,47 +112,47 @@ class Store:
         reads: Collection[str] = (),
         streams: Collection[str] = (),
     ) -> Result:
-        """Run ``body`` in one transaction; ``fence`` has to be held still when it commits.
+        """Run ``body`` in one transaction, which commits only if ``fence`` is still held.
 
-        ``reads`` are streams that it will read, in one go.
+        ``reads`` are streams that it will read; they are fetched in one query.
 
-        A transaction that has begun is ended even if the caller is cancelled: a driver that is
-        interrupted between two statements would keep the lock of the whole store.
+        A transaction that has begun runs to completion even if the caller is cancelled: a driver
+        that is interrupted between two statements would keep the lock of the whole store.
 
-        With several writers, ``body`` runs again if another one was first, now with every stream
+        With several writers, ``body`` runs again if another one was first, then with every stream
         locked that it touched. ``streams`` are locked from the start.
 
         Raises:
-            Conflict: another writer was first, time and again; run it again.
-            Fenced: ``fence`` is held by another process now.
+            Conflict: another writer was first in every attempt; call it again.
+            Fenced: another process holds the task of ``fence`` now.
         """
-        beginning = _Beginning(self._meter.now(), fence, reads, set(streams))
-        return await shield_until_done(asyncio.create_task(self._transact(body, beginning)))
+        request = _Request(self._meter.now(), fence, reads, set(streams))
+        return await shield_until_done(asyncio.create_task(self._transact(body, request)))
 
     async def _transact(
         self,
         body: Callable[[StoreTransaction], Awaitable[Result]],
-        beginning: _Beginning,
+        request: _Request,
     ) -> Result:
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._attempt(body, beginning)
+                return await self._attempt(body, request)
             except Collision:
                 self._meter.met()
                 if self._dialect.one_writer:
                     raise
-        return await self._attempt(body, beginning)
+        return await self._attempt(body, request)
 
     async def _attempt(
         self,
         body: Callable[[StoreTransaction], Awaitable[Result]],
-        beginning: _Beginning,
+        request: _Request,
     ) -> Result:
-        """Try once; the streams that the transaction touches are locked the next time."""
-        streams = beginning.streams
-        with ExitStack() as undoing:
+        """Run ``body`` once; the next attempt will lock the streams that it touched."""
+        streams = request.streams
+        with ExitStack() as on_failure:
             async with (
-                self._turn,
+                self._write_lock,
                 connected(self._writer) as connection,
                 self._dialect.writing(connection),
             ):
@@ -166,18 +168,18 @@ class Store:
                     claim_targets=self._claim_targets,
                     publishable=self._publishable,
                 )
-                undoing.callback(transaction.undone)
+                on_failure.callback(transaction.roll_back)
                 try:
-                    if beginning.fence is not None:
-                        await transaction.tasks.hold(beginning.fence)
-                    await transaction.fetch(beginning.reads)
+                    if request.fence is not None:
+                        await transaction.tasks.hold(request.fence)
+                    await transaction.fetch(request.reads)
                     result = await body(transaction)
                     await transaction.flush()
                 finally:
                     streams |= transaction.streams
-            undoing.pop_all()  # it is committed
+            on_failure.pop_all()  # committed
         transaction.committed()
-        self._meter.committed(beginning.begun, transaction.result.events)
+        self._meter.committed(request.begun, transaction.result.events)
         transaction.result.record()
         for listener in self._listeners:
             listener(transaction.result)
@@ -185,7 +187,7 @@ class Store:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[StoreTransaction]:
-        """A consistent view for reading; what is appended to it is forgotten."""
+        """Open a transaction that reads one snapshot; appends to it are discarded."""
         async with connected(self._reader) as connection, self._dialect.reading(connection):
             yield StoreTransaction(
                 connection,
@@ -204,12 +206,12 @@ class Store:
         correlation: str | None = None,
         category: str = "",
     ) -> list[StoredEvent]:
-        """Events in commit order, from the one after position ``after``.
+        """Return events in commit order, from the one after position ``after``.
 
-        ``key`` and ``correlation`` keep those of one resource or one operation, ``category`` those
-        of the streams whose names begin with it. Give the
-        position of the last event of a page to get the next page; on PostgreSQL a position is a
-        name and no measure: a later event may have a lower one (ADR 12).
+        ``key`` and ``correlation`` select those of one resource or one operation, ``category``
+        those of the streams whose names begin with it. Pass the position of the last event of a
+        page to get the next page. On PostgreSQL positions identify events and do not order them:
+        a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
             return await transaction.log.page(
@@ -217,12 +219,12 @@ class Store:
             )
 
     async def last_position(self, *, category: str = "") -> int:
-        """The position of the newest event that :meth:`events` would give; 0 if there is none."""
+        """Return the position of the newest event of :meth:`events`; 0 if there is none."""
         async with self.reading() as transaction:
             return await transaction.log.newest(category=category) or 0
 
     async def alive(self) -> bool:
-        """Whether the database answers."""
+        """Return whether the database answers."""
         try:
             async with self.reading() as transaction:
                 await transaction.log.page(after=0, limit=1)
@@ -231,15 +233,15 @@ class Store:
         return True
 
     async def terminate_stalled_sessions(self, *, after: timedelta = STALLED_AFTER) -> int:
-        """End the sessions of frozen processes that hold readers up since ``after``; how many.
+        """Terminate sessions that have blocked readers for ``after``; return how many.
 
-        What they had begun is undone, and told to them when they wake up.
+        Their transactions are rolled back; a process that resumes gets an error.
         """
         async with connected(self._reader) as connection:
             return await self._dialect.terminate_stalled_sessions(connection, after=after)
 
     async def close(self) -> None:
-        """Close every connection and let go of the file."""
+        """Close every connection and release the lock of the file."""
         await self._writer.dispose()
         await self._reader.dispose()
         if self._file_lock is not None:
@@ -248,7 +250,7 @@ class Store:
 
 @asynccontextmanager
 async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection of ``engine``'s pool.
+    """Take a connection from the pool of ``engine`` for the duration of the block.
 
     Raises:
         StoreUnavailable: the database is unreachable, or every connection of the pool is busy.

@@ -33,12 +33,12 @@ from busbar.runtime.store.sql.dialect import Dialect
 from busbar.runtime.store.sql.statements import EventRow
 
 State = TypeVar("State")
-_Unnumbered = tuple[str, str, str, str, str, str, str, str | None, str | None, str, str]
-"""An event's values in the order of its columns, but for the version."""
+_UnversionedRow = tuple[str, str, str, str, str, str, str, str | None, str | None, str, str]
+"""An event's values in the order of its columns, without the version."""
 
 
 class StoreTransaction:
-    """The effects of one handler. Appends are kept back and written together at the commit."""
+    """The transaction of one handler. Appends are buffered and written together at the commit."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class StoreTransaction:
     ) -> None:
         """Wrap an open ``connection``; ``now`` is the recorded time of everything written.
 
-        The streams in ``locked`` were locked before anything was written; None only reads.
-        ``claim_targets`` work on the tasks of these kinds. ``publishable`` are the types that may
-        be published; None allows any.
+        The streams in ``locked`` were locked before the first write; None makes it read-only.
+        ``claim_targets`` are the runners of this process by the kind of their tasks. Only types in
+        ``publishable`` may be published; None allows any.
         """
         self.now = now
         self.result = CommitResult()
@@ -80,39 +80,39 @@ class StoreTransaction:
         self._index = 0
         self._versions: dict[str, int] = {}
         self._written_by: dict[str, int] = {}
-        self._pending: list[_Unnumbered] = []
+        self._pending: list[_UnversionedRow] = []
         self._stamp = format_time(now)
 
     @property
     def cause(self) -> Cause:
-        """What is being handled now."""
+        """The message that is being handled."""
         if self._cause is None:
-            raise RuntimeError("nothing may be appended before caused_by() was called")
+            raise RuntimeError("call caused_by() before appending")
         return self._cause
 
     def caused_by(self, cause: Cause | None, *, index: int = 0) -> None:
-        """Name ``cause`` for what is appended from now on, numbering events from ``index``.
+        """Set the cause of the following appends; their ids are numbered from ``index``.
 
-        None is what it is in the beginning: nothing may be appended.
+        With None, as at the beginning, appending is an error.
         """
         self._cause = cause
         self._index = index
 
     @property
     def streams(self) -> frozenset[str]:
-        """Every stream and document that was touched, as names to lock."""
+        """The names to lock of every stream and document that was touched."""
         return frozenset(self._written_by) | self.documents.touched
 
     # -- events ---------------------------------------------------------------------------------
 
     async def fetch(self, streams: Collection[str]) -> None:
-        """Read ``streams`` in one go: whoever loads or appends to them then waits no more."""
+        """Read ``streams`` in one query, so that loading them does not query again."""
         await self._streams.fetch(streams)
 
     async def load(
         self, stream: str, initial: State, evolve: Callable[[State, Any], State]
     ) -> State:
-        """The state of ``stream``; a later :meth:`append` expects that nobody else has written."""
+        """Return the state of ``stream``; a later append conflicts if another writer was first."""
         state, version, number = await self._streams.load(stream, initial, evolve)
         if stream not in self._versions:
             self._expect(stream, version, number)
@@ -128,12 +128,12 @@ class StoreTransaction:
         subject: str | None = None,
         topic: str | None = None,
     ) -> list[str]:
-        """Append ``messages`` to ``stream``, to be published under ``key``; returns their ids.
+        """Append ``messages`` to ``stream``, to be published under ``key``; return their ids.
 
         ``topic`` replaces the message's own, for families whose topic depends on the service.
 
         Raises:
-            Reject: one is larger than its topic takes, or nests deeper than anybody reads.
+            Reject: one is too large for its topic, or nests deeper than consumers read.
         """
         ids: list[str] = []
         for message in messages:
@@ -167,7 +167,7 @@ class StoreTransaction:
         topic: str | None = None,
         key: str | None = None,
     ) -> None:
-        """Append an event that is no message of this service: a foreign intent, an audit copy."""
+        """Append an event that is not a message of this service, such as a foreign intent."""
         await self._add(
             stream, id_=id_, type_=type_, topic=topic, key=key, data=data, metadata=metadata
         )
@@ -215,8 +215,8 @@ class StoreTransaction:
             "add the message to emits=… of its Service"
         )
 
-    async def _numbered(self, pending: Sequence[_Unnumbered]) -> list[EventRow]:
-        """``pending`` with the versions that follow what each stream has."""
+    async def _with_versions(self, pending: Sequence[_UnversionedRow]) -> list[EventRow]:
+        """Return ``pending`` with the next versions of each stream."""
         streams = {row[0] for row in pending if row[0] not in self._versions}
         if streams:
             for stream in streams:
@@ -231,14 +231,14 @@ class StoreTransaction:
         return rows
 
     async def flush(self) -> None:
-        """Write what has been kept back.
+        """Write what is buffered.
 
         Raises:
             Conflict: another writer appended to one of the streams first.
         """
-        await self.tasks.offer(self)
+        await self.tasks.offer_to_targets(self)
         if self._pending:
-            pending = await self._numbered(self._pending)
+            pending = await self._with_versions(self._pending)
             self._pending = []
             streams = {str(row[0]) for row in pending}
             await self._lock_streams(streams - self._locked)
@@ -246,24 +246,25 @@ class StoreTransaction:
                 await self._dialect.statements.insert_events(self._connection, pending)
             except IntegrityError as error:
                 raise Collision(f"another writer appended to one of {sorted(streams)}") from error
-            self._streams.written(self._versions)
+            self._streams.mark_written(self._versions)
         await self.tasks.flush()
 
     def committed(self) -> None:
-        """Leave the states that were read for the next transaction to go on from."""
-        self._streams.leave()
+        """Cache the states that were loaded; call it after the commit."""
+        self._streams.keep_states()
 
-    def undone(self) -> None:
-        """Leave nothing behind: nothing of it has happened."""
-        self.tasks.undone()
+    def roll_back(self) -> None:
+        """Discard what was buffered; call it if the transaction fails."""
+        self.tasks.roll_back()
         self.result.roll_back(CommitResult().mark())
 
     async def _lock_streams(self, streams: set[str]) -> None:
-        """Keep others off ``streams``, which were not locked before the first write.
+        """Lock ``streams``, which were not locked before the first write.
 
-        Readers go by transaction numbers (ADR 12), and ours is as old as our first write. Whoever
-        appended to one of the streams since has a higher one: what we append now would be read
-        before what it follows. So does the version that we expect then, and it starts anew.
+        Readers go by transaction numbers (ADR 12), and this transaction got its number at its first
+        write. A writer that has appended to one of the streams since then has a higher number, so
+        readers would see the events of this transaction before those that they follow. That is a
+        collision even if the expected version is right; the transaction runs again.
         """
         if not streams:
             return
@@ -273,17 +274,17 @@ class StoreTransaction:
             raise Collision(f"a later transaction appended to {late} first")
 
     def _expect(self, stream: str, version: int, number: int) -> None:
-        """Remember which event of ``stream`` the next one follows."""
+        """Record version and transaction number of the newest event of ``stream``."""
         self._versions[stream] = version
         self._written_by[stream] = number
 
     def measure(self, measure: Measure, value: float) -> None:
-        """Call ``measure`` with ``value`` once this is committed, and not if it never is."""
+        """Call ``measure(value)`` after the commit; a rollback discards it."""
         self.result.measured.append((measure, value))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """Undo everything done inside if it raises, and let the error through."""
+        """Roll back everything done inside the block if it raises, and pass on the error."""
         await self.flush()
         versions, index, written = dict(self._versions), self._index, self.result.mark()
         try:
@@ -292,17 +293,17 @@ class StoreTransaction:
                 await self.flush()
         except BaseException:
             self._versions, self._index, self._pending = versions, index, []
-            self._streams.undone()
-            self.tasks.undone()
+            self._streams.roll_back()
+            self.tasks.roll_back()
             self.result.roll_back(written)
             raise
 
 
 def _check(topic: str | None, type_: str, data: str) -> None:
-    """Refuse what the relay could not publish: it would come no further than this event.
+    """Reject what the relay could not publish: it would stop at this event.
 
     Raises:
-        Reject: the event is too large for its topic, or nests too deep.
+        Reject: the event is too large for its topic, or nests too deeply.
     """
     if topic is None or topic in topics.DEAD_LETTERS:
         return
@@ -312,5 +313,5 @@ def _check(topic: str | None, type_: str, data: str) -> None:
         raise Reject("event_too_deep", detail)
     size = len(written)
     if size > MAX_BYTES:
-        detail = f"{type_} would have {size} bytes of {MAX_BYTES} that an event may have"
+        detail = f"{type_} would have {size} bytes; an event may have up to {MAX_BYTES}"
         raise Reject("event_too_large", detail)

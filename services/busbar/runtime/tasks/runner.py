@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
-from busbar.runtime.core.backoff import Backoff, Chance, chance
+from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Claim, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import Preload
@@ -112,11 +112,11 @@ class TaskRunner:
         holder: str,
         lease: float,
         timing: TaskTiming | None = None,
-        chance: Chance = chance,
+        jitter: Jitter = jitter,
     ) -> None:
         """Run ``job`` for the tasks of ``kind``, each under a lease of ``lease`` seconds.
 
-        A failed task is retried after a backoff; ``chance`` adds jitter to it.
+        A failed task is retried after a backoff; ``jitter`` adds jitter to it.
         """
         self._kind = kind
         self._job = job
@@ -126,7 +126,7 @@ class TaskRunner:
         self.lease = timedelta(seconds=lease)
         self.preload = job.preload
         self._timing = timing or TaskTiming()
-        self._backoff = replace(BACKOFF, chance=chance)
+        self._backoff = replace(BACKOFF, jitter=jitter)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
         self._slots = Slots(job.concurrency, on_free=self._wake.set)

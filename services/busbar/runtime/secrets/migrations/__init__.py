@@ -1,10 +1,10 @@
-"""The history of the secret table on PostgreSQL; the rules are those of the store's."""
+"""Migrations of the secret table on PostgreSQL, under the same rules as those of the store."""
 
 REVISIONS = ("pre_0001",)
-"""Every step, oldest first."""
+"""Every migration, oldest first."""
 
 NEEDED = "pre_0001"
-"""The step that this release cannot run without."""
+"""The migration that this release requires."""
 
 GRANTS = {"schema_version": "SELECT", "secrets": "SELECT, INSERT, UPDATE, DELETE"}
-"""What the role of the services may do there: these rows are no history."""
+"""Privileges of the services' role by table. Secrets are not history: rows may be changed."""

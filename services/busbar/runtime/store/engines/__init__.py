@@ -1,1 +1,1 @@
-"""Opening and migrating a store on PostgreSQL and on SQLite."""
+"""Open and migrate stores on PostgreSQL and SQLite."""

@@ -1,4 +1,4 @@
-"""Making and changing the PostgreSQL schemas, as the role that owns them."""
+"""Create and migrate the PostgreSQL schemas, as the role that owns them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ GRANTS = {
     "parked_keys": "SELECT, INSERT, UPDATE, DELETE",
     "parked_records": "SELECT, INSERT, DELETE",
 }
-"""What the role of a service may do: history is added to, never changed."""
+"""Privileges of a service's role by table: history is inserted, never changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """The steps of one kind of schema, and what services may do with its tables."""
+    """The migrations of one kind of schema, and the privileges of services on its tables."""
 
     steps: Path
-    """The folder of the files, one a step."""
+    """The folder with one file per migration."""
     revisions: tuple[str, ...]
     grants: Mapping[str, str]
 
@@ -54,13 +54,13 @@ async def migrate(
     phase: str = "pre",
     history: History = STORE,
 ) -> dict[str, str | None]:
-    """Bring the schema of every service up, and let ``role`` use it.
+    """Migrate the schema of every service and grant ``role`` the use of it.
 
-    ``phase`` is `pre` before a release is rolled out and `post` afterwards. Tells how far each
-    schema has come. It may be run again, and by two at a time.
+    ``phase`` is `pre` before a release is rolled out and `post` afterwards. Returns the revision
+    of each schema. It may be run repeatedly, and by two processes concurrently.
 
     Raises:
-        StoreAwayError: the database does not answer.
+        StoreUnavailable: the database is unreachable.
     """
     reached: dict[str, str | None] = {}
     for service in services:
@@ -79,7 +79,7 @@ def _upgrade(
     connection: Connection, service: str, role: str, phase: str, history: History
 ) -> str | None:
     schema, quote = schema_of(service), connection.dialect.identifier_preparer.quote_identifier
-    # Whoever comes second waits, as long as the first one takes, and finds everything done.
+    # A second process waits, however long the first one takes, and finds everything done.
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('busbar migrate'))")
@@ -93,8 +93,8 @@ def _upgrade(
         command.upgrade(_config(connection, schema, history), goal)
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(role)}")
     for table, rights in history.grants.items():
-        place = f"{quote(schema)}.{quote(table)}"
-        connection.exec_driver_sql(f"GRANT {rights} ON {place} TO {quote(role)}")
+        name = f"{quote(schema)}.{quote(table)}"
+        connection.exec_driver_sql(f"GRANT {rights} ON {name} TO {quote(role)}")
     return goal or current
 
 
@@ -108,5 +108,5 @@ def _config(connection: Connection, schema: str, history: History) -> Config:
 
 
 def _option(path: Path) -> str:
-    """``path`` as a value that the parser of options reads back."""
+    """Return ``path`` escaped for the parser of options."""
     return str(path).replace("%", "%%")

@@ -1,4 +1,4 @@
-"""Opening a store: a SQLite file, or a schema of a PostgreSQL database."""
+"""Open a store: a SQLite file, or a schema of a PostgreSQL database."""
 
 from pathlib import Path
 
@@ -15,17 +15,17 @@ async def open_store(
     database_url: str | None = None,
     connections: int | None = None,
 ) -> Store:
-    """Open the store of ``service``: in the database at ``database_url``, else in ``path``.
+    """Open the store of ``service`` in the database at ``database_url``, else in ``path``.
 
-    ``connections`` is how many it may have to the database at once.
+    ``connections`` is the maximum number of connections to the database.
 
     Raises:
-        ConfigurationError: it cannot be opened as things are; the error says what to change.
-        StoreAwayError: the database does not answer.
+        ConfigurationError: the store cannot be opened; the error says what to change.
+        StoreUnavailable: the database is unreachable.
     """
     if database_url is None:
         return await open_sqlite(path, service=service, clock=clock)
-    # Only who uses PostgreSQL pays for its driver.
+    # Imported here so that SQLite installations do not pay for the driver.
     from busbar.runtime.store.engines.postgres import (  # noqa: PLC0415 - loaded when used
         POOL_SIZE,
         open_postgres,

@@ -1,4 +1,4 @@
-"""The store in a schema of a PostgreSQL database: several processes, several writers (ADR 12)."""
+"""A store in a schema of a PostgreSQL database: several processes, several writers (ADR 12)."""
 
 import hashlib
 import time
@@ -30,30 +30,31 @@ from busbar.runtime.store.store import Store
 
 CONNECT_SECONDS = 5.0
 POOL_SIZE = 8
-"""Connections of a process at the most: twelve of them fit into a server's default of 100."""
+"""Maximum connections per process: twelve processes fit into a server's default of 100."""
 
 SETTINGS = {
-    # A transaction that nobody ends stalls every reader of every service.
+    # An abandoned transaction stalls every reader of every service.
     "idle_in_transaction_session_timeout": "5s",
     "statement_timeout": "30s",
     "lock_timeout": "5s",
     "timezone": "UTC",
     "jit": "off",
-    # Whatever we ask goes by an index. Statistics come a minute after the rows, at the earliest:
-    # until then the planner takes streams for long, and reads all of a table for each batch.
+    # Every query has an index. Statistics follow the rows by a minute or more; until then the
+    # planner overestimates the length of streams and scans a whole table for each batch.
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
 CLOCK_SECONDS = 1.0
-"""How long the database's time is counted on before it is asked for again."""
+"""How long the database's time is extrapolated before it is queried again."""
 
 _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Goes on while the machine or this process sleeps, where there is such a clock."""
+"""A clock that keeps running while the machine sleeps, where the platform has one."""
 
 MIN_SERVER_VERSION = 15
-"""The major version of PostgreSQL that is tested, at least."""
+"""The oldest major version of PostgreSQL that is tested."""
 
+_MIGRATE = "Run `busbar migrate` as the role that owns the tables."
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
 _TRY_LOCK = (
     "SELECT bool_and(pg_try_advisory_xact_lock(key)), pg_current_xact_id()::text::bigint"
@@ -69,9 +70,12 @@ _TERMINATE_STALLED = text(
     " AND backend_xid IS NOT NULL AND state = 'active' AND wait_event = 'ClientRead'"
     " AND state_change < clock_timestamp() - make_interval(secs => :after)"
 )
-"""A client that stops between two messages of one statement (parse, then execute) is not idle to
-PostgreSQL, and does not run a statement either: no timeout of the server ends its transaction,
-and readers of every service would wait for it. (``transaction_timeout`` came with version 17.)"""
+"""Terminates the sessions of clients that stopped between two messages of one statement.
+
+To PostgreSQL such a session (parsed, not executed) is neither idle nor running a statement: no
+timeout of the server ends its transaction, and readers of every service would wait for it.
+(``transaction_timeout`` came with version 17.)
+"""
 
 _AHEAD = text(
     "SELECT 1 FROM events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"
@@ -80,51 +84,58 @@ _AHEAD = text(
 
 
 class PostgresDialect:
-    """Advisory locks on streams, transaction numbers for readers, the database's own clock."""
+    """The dialect of PostgreSQL.
+
+    Streams are locked by advisory locks, readers go by transaction numbers, and time is the
+    database's own.
+    """
 
     one_writer = False
     statements: Statements = PostgresStatements()
 
     def __init__(self, *, own_clock: bool = False) -> None:
-        """``own_clock`` goes by the process's clock, which is for tests that move it."""
+        """With ``own_clock``, use the clock of the process: for tests that move it."""
         self._own_clock = own_clock
-        self._told = datetime(1970, 1, 1, tzinfo=UTC)
-        self._told_at = -CLOCK_SECONDS
+        self._known = datetime(1970, 1, 1, tzinfo=UTC)
+        self._known_at = -CLOCK_SECONDS
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
-        """What begins after a lock sees what was waited for."""
+        """Return a transaction whose statements see commits up to their own start.
+
+        A statement that follows a lock sees what the lock waited for.
+        """
         return asyncpg_session.transaction(connection, "read_committed")
 
     def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
-        """One view for all that is read."""
+        """Return a transaction that reads one snapshot."""
         return asyncpg_session.transaction(connection, "repeatable_read", readonly=True)
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
-        """The database's time, which all processes share.
+        """Return the database's time, which all processes share.
 
-        It is asked for once a second, and counted on with a clock that nobody can set. What is
-        counted is never ahead: an answer is as old as the way back took.
+        It is queried once a second and extrapolated by a clock that cannot be set. The result is
+        never ahead of the database: it is late by the time the response took.
         """
         if self._own_clock:
             return clock.now()
-        passed = time.clock_gettime(_UPTIME) - self._told_at
+        passed = time.clock_gettime(_UPTIME) - self._known_at
         if passed >= CLOCK_SECONDS:
-            ((moment,),) = await asyncpg_session.fetch(connection, "SELECT clock_timestamp()")
-            self._told, self._told_at = moment.astimezone(UTC), time.clock_gettime(_UPTIME)
-            return self._told
-        return self._told + timedelta(seconds=passed)
+            ((found,),) = await asyncpg_session.fetch(connection, "SELECT clock_timestamp()")
+            self._known, self._known_at = found.astimezone(UTC), time.clock_gettime(_UPTIME)
+            return self._known
+        return self._known + timedelta(seconds=passed)
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
-        """Wait for every lock, in the one order that everybody keeps to."""
+        """Wait for every lock, in the order that all writers keep, so that they do not deadlock."""
         await asyncpg_session.fetch(connection, _LOCK, _keys(service, streams))
 
     async def try_lock(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
     ) -> int:
-        """Lock without waiting: whoever waits here holds rows, and the other may want them.
+        """Lock without waiting: the caller holds row locks that the other writer may wait for.
 
         Raises:
-            Collision: somebody else appends to one of ``streams``.
+            Collision: another writer appends to one of ``streams``.
         """
         keys = _keys(service, streams)
         ((is_free, number),) = await asyncpg_session.fetch(connection, _TRY_LOCK, keys)
@@ -135,27 +146,30 @@ class PostgresDialect:
     async def terminate_stalled_sessions(
         self, connection: AsyncConnection, *, after: timedelta
     ) -> int:
-        """End those that say nothing in the middle of a statement; nothing else ends them."""
+        """Terminate sessions that stopped in the middle of a statement; nothing else ends them."""
         found = await connection.execute(_TERMINATE_STALLED, {"after": after.total_seconds()})
         return int(found.scalar_one())
 
     def committed_after(self, position: int) -> Condition:
-        """Compare by transaction id and position; exclude what running transactions may precede."""
+        """Return a comparison by transaction number and position.
+
+        It excludes events that a running transaction may still precede.
+        """
         if position <= 0:
             return _VISIBLE
         return and_(_VISIBLE, _AFTER.bindparams(after=position))
 
     def not_yet_visible(self) -> Condition | None:
-        """Whatever is not older than the oldest transaction that runs."""
+        """Return the condition of events not older than the oldest running transaction."""
         return _NOT_YET_VISIBLE
 
     def order(self) -> tuple[Any, ...]:
-        """By transaction, then by position inside it."""
+        """Return the order by transaction, then by position inside it."""
         return (literal_column("events.xid"), tables.events.c.position)
 
 
 def _keys(service: str, streams: Collection[str]) -> list[int]:
-    """The lock of each stream, sorted. Two streams with the same key merely wait for each other."""
+    """Return the lock keys of streams, sorted. Streams whose keys collide wait for each other."""
     return sorted(
         {
             int.from_bytes(
@@ -169,16 +183,19 @@ def _keys(service: str, streams: Collection[str]) -> list[int]:
 async def open_postgres(
     url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = POOL_SIZE
 ) -> Store:
-    """Open the store of ``service`` in the database at ``url``, whose schema is there already.
+    """Open the store of ``service`` in the database at ``url``, which must have its schema.
 
     Raises:
-        ConfigurationError: the database is too old, has no such schema or refuses the role.
-        StoreAwayError: it does not answer.
+        ConfigurationError: the server is too old, lacks the schema, was loaded from a dump, or
+            refuses the role.
+        StoreUnavailable: the database is unreachable.
     """
     engine = engine_of(url, service=service, pool_size=pool_size, isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
-            await _check(connection, service)
+            await _check_server(connection)
+            await check_schema(connection, service)
+            await _check_events(connection)
     except BaseException:
         await engine.dispose()
         raise
@@ -199,9 +216,10 @@ def engine_of(
     pool_size: int = POOL_SIZE,
     isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
 ) -> AsyncEngine:
-    """Up to ``pool_size`` connections to the schema of ``service``, and our errors.
+    """Return an engine for the schema of ``service`` that raises the errors of the store.
 
-    With ``AUTOCOMMIT``, transactions are the caller's (:func:`asyncpg_session.transaction`).
+    It holds up to ``pool_size`` connections. With ``AUTOCOMMIT``, the caller controls transactions
+    by :func:`asyncpg_session.transaction`.
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -217,11 +235,11 @@ def engine_of(
     def _translate(context: ExceptionContext) -> None:
         error = context.original_exception
         if not isinstance(error, Exception):
-            return  # a cancellation, which is not the database's
+            return  # a cancellation, not an error of the database
         state = str(getattr(error, "sqlstate", None) or "")
         is_down = context.is_disconnect or isinstance(error, OSError)
-        if again := asyncpg_session.error_of_sqlstate(state, is_away=is_down):
-            raise again
+        if translated := asyncpg_session.error_of_sqlstate(state, is_down=is_down):
+            raise translated
 
     return engine
 
@@ -244,37 +262,55 @@ def _connecting(url: str, service: str) -> Callable[[], Any]:
                 fix="Check role, password and database in BUSBAR_DATABASE_URL.",
             ) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(f"the database is away ({type(error).__name__})") from error
+            raise StoreUnavailable(
+                f"the database is unreachable ({type(error).__name__})"
+            ) from error
 
     return connect
 
 
 def schema_of(service: str) -> str:
-    """The schema that holds the tables of ``service``."""
+    """Return the name of the schema with the tables of ``service``."""
     return f"busbar_{service}"
 
 
-async def _check(connection: AsyncConnection, service: str) -> None:
+async def check_schema(
+    connection: AsyncConnection,
+    service: str,
+    *,
+    needed: str = migrations.NEEDED,
+    revisions: tuple[str, ...] = migrations.REVISIONS,
+) -> None:
+    """Check that the schema of ``service`` is there and has the migration ``needed``.
+
+    Raises:
+        ConfigurationError: the schema is missing, closed to this role, or too old.
+    """
+    try:
+        found = await connection.exec_driver_sql("SELECT version_num FROM schema_version")
+    except DBAPIError as error:
+        raise ConfigurationError(
+            f"The database has no schema {schema_of(service)} that this role may use.",
+            fix=_MIGRATE,
+        ) from error
+    current = str(found.scalar())
+    if migrations.is_before(current, needed, revisions):
+        raise ConfigurationError(
+            f"The schema {schema_of(service)} is at {current}; this release needs {needed}.",
+            fix=_MIGRATE,
+        )
+
+
+async def _check_server(connection: AsyncConnection) -> None:
     version = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
     if version // 10_000 < MIN_SERVER_VERSION:
         raise ConfigurationError(
             f"The database is PostgreSQL {version // 10_000}.",
             fix=f"Use PostgreSQL {MIN_SERVER_VERSION} or later.",
         )
-    try:
-        found = await connection.exec_driver_sql("SELECT version_num FROM schema_version")
-    except DBAPIError as error:
-        raise ConfigurationError(
-            f"The database has no schema {schema_of(service)} that this role may use.",
-            fix="Run `busbar migrate` as the role that owns the tables.",
-        ) from error
-    current = found.scalar()
-    if migrations.is_before(str(current), migrations.NEEDED):
-        raise ConfigurationError(
-            f"The schema {schema_of(service)} is at {current}; this release needs "
-            f"{migrations.NEEDED}.",
-            fix="Run `busbar migrate` as the role that owns the tables.",
-        )
+
+
+async def _check_events(connection: AsyncConnection) -> None:
     if (await connection.execute(_AHEAD)).first() is not None:
         raise ConfigurationError(
             "The database was loaded from a dump: events carry transaction numbers that this "

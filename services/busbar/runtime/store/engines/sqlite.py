@@ -1,11 +1,11 @@
-"""The store in a SQLite file: one process, one writer, row order is commit order."""
+"""A store in a SQLite file: one process, one writer, and row order is commit order."""
 
 import sqlite3
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import event, update
 from sqlalchemy.engine.interfaces import ExceptionContext
@@ -21,32 +21,40 @@ from busbar.runtime.store.sql.sqlite import SqliteStatements
 from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.store import RELAY, Store
 
+BEGIN: Final = "busbar_begin"
+"""Execution option with the statement that begins a transaction."""
+
+READING: Final = "BEGIN"
+WRITING: Final = "BEGIN IMMEDIATE"
+
+_PRAGMAS: Final = ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+
 
 class SqliteDialect:
-    """SQLite locks the whole file for whoever writes, so most of this is nothing."""
+    """The dialect of SQLite. A writer locks the whole file, so most methods have nothing to do."""
 
     one_writer = True
     statements: Statements = SqliteStatements()
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
-        """The engine begins it so that nobody else may write."""
+        """Return a transaction that excludes every other writer from its beginning."""
         return connection.begin()
 
     def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
-        """Whatever is read is of the moment of the first statement."""
+        """Return a transaction that reads one snapshot, taken at its first statement."""
         return connection.begin()
 
     async def now(self, _connection: AsyncConnection, clock: Clock) -> datetime:
-        """The process's own time: there is no other process."""
+        """Return the process's own time: no other process uses the file."""
         return clock.now()
 
     async def lock(self, _connection: AsyncConnection, _service: str, _streams: set[str]) -> None:
-        """``BEGIN IMMEDIATE`` has locked everything."""
+        """Do nothing: ``BEGIN IMMEDIATE`` has locked the file."""
 
     async def try_lock(
         self, _connection: AsyncConnection, _service: str, _streams: Collection[str]
     ) -> int:
-        """Nothing to lock, and no numbers."""
+        """Return 0: the file is locked, and SQLite does not number transactions."""
         return 0
 
     async def terminate_stalled_sessions(
@@ -59,20 +67,20 @@ class SqliteDialect:
         return 0
 
     def committed_after(self, position: int) -> Condition:
-        """Compare positions, which are given in commit order."""
+        """Return a comparison of positions, which are assigned in commit order."""
         return tables.events.c.position > position
 
     def not_yet_visible(self) -> Condition | None:
-        """What is committed can be read."""
+        """Return None: every committed event is visible."""
         return None
 
     def order(self) -> tuple[Any, ...]:
-        """Row order is commit order."""
+        """Return the row order, which is commit order."""
         return (tables.events.c.position,)
 
 
 async def open_sqlite(path: Path, *, service: str, clock: Clock) -> Store:
-    """Open (and on first use make) the SQLite store of ``service`` at ``path``.
+    """Open the SQLite store of ``service`` at ``path``; create it on first use.
 
     Raises:
         ConfigurationError: another process has it open; on SQLite a service runs once.
@@ -83,12 +91,12 @@ async def open_sqlite(path: Path, *, service: str, clock: Clock) -> Store:
     url = f"sqlite+aiosqlite:///{path}"
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     reader = create_async_engine(url, pool_size=4, max_overflow=4)
-    _prepare(writer, begin="BEGIN IMMEDIATE")
-    _prepare(reader, begin="BEGIN")
+    prepare_engine(writer, begin=WRITING)
+    prepare_engine(reader)
     async with writer.begin() as connection:
         await connection.run_sync(tables.metadata.create_all)
-        # The file is ours alone, so whoever published from it before is dead. (Sagas keep their
-        # leases: what a dead process asked a backend for may still be under way.)
+        # This process has the file to itself, so an earlier relay has ended and its lease is void.
+        # (Sagas keep their leases: a request of a dead process to a backend may still be running.)
         await connection.execute(
             update(tables.tasks)
             .where(tables.tasks.c.kind == RELAY)
@@ -105,7 +113,7 @@ async def open_sqlite(path: Path, *, service: str, clock: Clock) -> Store:
 
 
 def _make_private(path: Path) -> None:
-    """Before SQLite opens it, as its -wal and -shm files take over the mode."""
+    """Set the mode before SQLite opens the file: its -wal and -shm files take over the mode."""
     path.touch(mode=0o600)
     path.chmod(0o600)
 
@@ -120,19 +128,18 @@ def _lock(path: Path) -> FileLock:
     return lock
 
 
-def _prepare(engine: AsyncEngine, *, begin: str) -> None:
-    """Make SQLite keep its promises: WAL, full fsync, and transactions that really begin."""
+def prepare_engine(engine: AsyncEngine, *, begin: str = READING) -> None:
+    """Make connections durable (WAL, full fsync) and translate their errors.
+
+    Transactions begin with the statement ``begin``, or with that of the execution option
+    :data:`BEGIN`. SQLite's errors are raised as :class:`StoreUnavailable`.
+    """
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin or commit by itself
         cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=5000",
-        ):
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -144,4 +151,4 @@ def _prepare(engine: AsyncEngine, *, begin: str) -> None:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, begin))

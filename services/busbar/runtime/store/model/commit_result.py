@@ -10,7 +10,7 @@ Measure = Callable[[float], None]
 
 @dataclass(slots=True)
 class CommitResult:
-    """What a transaction wrote; listeners of the store get it after the commit."""
+    """Counts, tasks and measurements of a transaction, passed to listeners after the commit."""
 
     published: int = 0
     events: int = 0

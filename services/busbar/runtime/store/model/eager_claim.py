@@ -1,8 +1,8 @@
 """Eager claims: tasks that are claimed in the transaction that schedules them.
 
-Claiming due tasks takes a transaction of its own. A task that is due now and that no process holds
-can skip it: it is written with the lease of a runner in the same process that has a free slot, and
-starts when the transaction is committed. If the process dies then, the lease ends as any other.
+Claiming due tasks takes a transaction of its own. A task that is due now and not held can skip it:
+it is written with the lease of a runner in the same process that has a free slot, and starts when
+the transaction is committed. If the process dies, the lease expires like any other.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -30,7 +30,7 @@ class ClaimTarget(Protocol):
 
     @property
     def preload(self) -> Preload | None:
-        """Reads what its workers start with, if anything."""
+        """Reads the starting state of its tasks, or None if they have none."""
         ...
 
     def reserve(self, wanted: int) -> tuple[int, datetime]:
@@ -38,7 +38,7 @@ class ClaimTarget(Protocol):
         ...
 
     def release(self) -> None:
-        """Give back one reserved slot: its task was not claimed after all."""
+        """Release one reserved slot whose task was not claimed."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Errors that the store raises, whichever database it runs on."""
+"""Errors that the store raises on every database."""
 
 from busbar.kernel.errors import BusbarError, Conflict
 
@@ -8,4 +8,4 @@ class StoreUnavailable(BusbarError, ConnectionError):
 
 
 class Collision(Conflict):
-    """Two transactions met on a stream or a row; retry with the streams locked beforehand."""
+    """Two transactions collided on a stream or a row; retry with the streams locked beforehand."""

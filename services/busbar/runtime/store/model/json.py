@@ -1,4 +1,4 @@
-"""JSON as it is stored: values that the codec let in, written and read fast."""
+"""Fast JSON for stored values, which the codec has validated before."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ loads = orjson.loads
 
 
 def dumps(value: Any) -> str:
-    """``value`` as compact JSON text."""
+    """Return ``value`` as compact JSON text."""
     return orjson.dumps(value).decode()

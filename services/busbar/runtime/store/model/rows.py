@@ -1,4 +1,4 @@
-"""What goes into the store and comes out of it."""
+"""Values that are written to the store and read from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Cause(NamedTuple):
-    """What a transaction's events happen because of: names them and links them."""
+    """The message that causes events: their ids derive from it, and they refer to it."""
 
     source: str
     id: str
@@ -37,7 +37,10 @@ class StoredEvent(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A task that this process holds. ``epoch`` grows with every claim; ``lease`` is its length."""
+    """A task that this process holds.
+
+    ``epoch`` grows with every claim of the task; ``lease`` is the length of the lease.
+    """
 
     kind: str
     name: str
@@ -50,13 +53,13 @@ class Claim(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, str, int]:
-        """What tells it from every other claim, of the same task as well."""
+        """Kind, name and epoch: distinct for every claim, also of the same task."""
         return self.kind, self.name, self.epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One entry of a projection, listed under ``parent`` in the order of ``rank``."""
+    """An entry of a projection, listed under ``parent`` in the order of ``rank``."""
 
     kind: str
     key: str

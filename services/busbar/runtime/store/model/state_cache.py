@@ -1,8 +1,8 @@
-"""States that were folded before, so that a long stream is not read again from its beginning.
+"""A cache of folded states, so that long streams are not read again from the beginning.
 
-Streams are append-only: what was folded up to an event stays right for as long as that event is
-there under its version. Whoever uses an entry reads that event again, with all that follow, so a
-database that was set back to a backup is noticed.
+Streams are append-only: a state stays valid as long as the last event folded into it exists under
+its version. Users of an entry read that event again, with all that follow, which detects a database
+that was restored from a backup.
 """
 
 from collections import OrderedDict
@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 from busbar.kernel.decide import Evolve
 
 MAX_STATES = 2000
-"""States that a process keeps; mostly a few kilobytes each."""
+"""Maximum number of cached states; most have a few kilobytes."""
 
 MAX_EVENT_CHARS = 64 * 1024
-"""States of streams with a larger event are not kept: two thousand of those would be too much."""
+"""States of streams with a larger event are not cached: two thousand would not fit in memory."""
 
 
 class CachedState(NamedTuple):
     """The state of a stream after the event with this ``version`` and ``id``.
 
-    It is ``state`` with the ``tail`` folded in, which is done when somebody asks for it: mostly
-    nobody does any more.
+    It is ``state`` with the ``tail`` folded in. Folding is deferred to the next load, as most
+    states are not loaded again.
     """
 
     evolve: Evolve[Any, Any]
@@ -31,30 +31,29 @@ class CachedState(NamedTuple):
     state: Any
     tail: Sequence[Any] = ()
     largest: int = 0
-    """The characters of the largest event that is in it."""
+    """The characters of the largest event folded into it."""
 
 
 class StateCache:
-    """The states that were used last."""
+    """A cache of states by stream, which evicts the least recently used ones."""
 
-    def __init__(self, at_most: int = MAX_STATES) -> None:
-        """Keep ``at_most`` of them."""
-        self._at_most = at_most
-        self._known: OrderedDict[str, CachedState] = OrderedDict()
+    def __init__(self, limit: int = MAX_STATES) -> None:
+        self._limit = limit
+        self._states: OrderedDict[str, CachedState] = OrderedDict()
 
     def get(self, stream: str) -> CachedState | None:
-        """What is known of ``stream``."""
-        found = self._known.get(stream)
+        """Return the cached state of ``stream``, or None if there is none."""
+        found = self._states.get(stream)
         if found is not None:
-            self._known.move_to_end(stream)
+            self._states.move_to_end(stream)
         return found
 
-    def keep(self, stream: str, folded: CachedState) -> None:
-        """Remember ``folded`` if it is not large; forget what was not used for the longest time."""
-        if folded.largest > MAX_EVENT_CHARS:
-            self._known.pop(stream, None)
+    def put(self, stream: str, cached: CachedState) -> None:
+        """Cache the state of ``stream`` unless it is large; evict the least recently used one."""
+        if cached.largest > MAX_EVENT_CHARS:
+            self._states.pop(stream, None)
             return
-        self._known[stream] = folded
-        self._known.move_to_end(stream)
-        if len(self._known) > self._at_most:
-            self._known.popitem(last=False)
+        self._states[stream] = cached
+        self._states.move_to_end(stream)
+        if len(self._states) > self._limit:
+            self._states.popitem(last=False)

@@ -1,1 +1,1 @@
-"""The parts of a transaction: streams, tasks, inbox, documents, parked records."""
+"""The parts of a transaction: streams, tasks, inbox, outbox, documents, dead letters."""

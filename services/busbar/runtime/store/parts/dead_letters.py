@@ -13,7 +13,6 @@ class SealedRecords:
     """Inserts and finds the encrypted records of dead letters."""
 
     def __init__(self, connection: AsyncConnection, *, now: datetime) -> None:
-        """Work on ``connection``, inside its transaction."""
         self._connection = connection
         self._now = now
 

@@ -14,15 +14,15 @@ from busbar.runtime.store.sql.statements import DocumentRow, Statements
 
 
 class Documents:
-    """Saves and finds documents."""
+    """The documents of a service, as one transaction sees them."""
 
     def __init__(
         self, connection: AsyncConnection, statements: Statements, *, writing: bool
     ) -> None:
-        """Act on ``connection``, inside its transaction.
+        """Work on ``connection``, inside its transaction.
 
-        ``writing`` keeps what is read from being changed by others before the commit. (On SQLite
-        a writer has no others.)
+        With ``writing``, documents that are read stay locked until the commit. (On SQLite, a
+        writer has locked everything.)
         """
         self._connection = connection
         self._statements = statements
@@ -30,25 +30,25 @@ class Documents:
         self._absent: set[tuple[str, str]] = set()
         self._found: dict[str, dict[tuple[Any, ...], list[Document]]] = {}
         self.touched: set[str] = set()
-        """What to lock beforehand when the transaction is tried again."""
+        """Names to lock beforehand when the transaction is retried."""
 
     async def put(self, document: Document) -> None:
         """Save ``document``, replacing the one of the same kind and key.
 
         Raises:
-            Collision: another writer made it since :meth:`get` found nothing.
+            Collision: another writer created it since :meth:`get` returned None.
         """
-        place = (document.kind, document.key)
-        self._touch(*place)
+        identity = (document.kind, document.key)
+        self._touch(*identity)
         self._found.pop(document.kind, None)
-        row = DocumentRow(*place, document.parent, document.rank, dumps(dict(document.value)))
-        only_new = place in self._absent
-        self._absent.discard(place)
+        row = DocumentRow(*identity, document.parent, document.rank, dumps(dict(document.value)))
+        only_new = identity in self._absent
+        self._absent.discard(identity)
         if not await self._statements.put_document(self._connection, row, only_new=only_new):
-            raise Collision(f"another writer made the {document.kind} {document.key}")
+            raise Collision(f"another writer created the {document.kind} {document.key}")
 
     async def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
-        """The document of ``kind`` under ``key``."""
+        """Return the document of ``kind`` under ``key``, or None; lock it if ``writing``."""
         query = select(tables.documents.c.value).where(
             tables.documents.c.kind == kind, tables.documents.c.key == key
         )
@@ -63,7 +63,7 @@ class Documents:
         return dict(loads(value))
 
     async def remove(self, kind: str, key: str) -> None:
-        """Forget the document of ``kind`` under ``key``."""
+        """Delete the document of ``kind`` under ``key``."""
         self._touch(kind, key)
         self._found.pop(kind, None)
         await self._connection.execute(
@@ -72,9 +72,9 @@ class Documents:
             )
         )
 
-    async def count(self, kind: str, *, most: int) -> int:
-        """How many documents of ``kind`` there are, counted up to ``most``."""
-        some = select(tables.documents.c.rank).where(tables.documents.c.kind == kind).limit(most)
+    async def count(self, kind: str, *, limit: int) -> int:
+        """Count the documents of ``kind``, up to ``limit``."""
+        some = select(tables.documents.c.rank).where(tables.documents.c.kind == kind).limit(limit)
         found = await self._connection.execute(select(func.count()).select_from(some.subquery()))
         return int(found.scalar_one())
 
@@ -91,28 +91,28 @@ class Documents:
         limit: int = 100,
         newest_first: bool = False,
     ) -> list[Document]:
-        """Documents of ``kind`` in the order of their rank.
+        """Return documents of ``kind`` in the order of their rank.
 
-        A batch that asks the same again has no need of another query.
+        The same call is answered without a query until a document of the kind changes.
 
-        ``parent`` keeps those under one parent, ``prefix`` those whose key starts so, ``after``
-        those that come after a rank in the order asked for.
+        ``parent`` selects those under one parent, ``prefix`` those whose key starts with it,
+        ``after`` those that follow a rank in the requested order.
         """
-        asked = (parent, prefix, after, limit, newest_first)
+        filters = (parent, prefix, after, limit, newest_first)
         known = self._found.setdefault(kind, {})
-        if asked not in known:
-            known[asked] = await self._find(kind, *asked)
-        return known[asked]
+        if filters not in known:
+            known[filters] = await self._find(kind, *filters)
+        return known[filters]
 
     async def parents(self, kind: str, among: Collection[str]) -> set[str]:
-        """Those ``among`` the given that documents of ``kind`` have as their parent."""
+        """Return those of ``among`` under which there is a document of ``kind``."""
         if not among:
             return set()
         column = tables.documents.c
         query = select(column.parent).where(column.kind == kind, column.parent.in_(sorted(among)))
         return set((await self._connection.execute(query.distinct())).scalars())
 
-    async def _find(  # noqa: PLR0917 - what find() was asked
+    async def _find(  # noqa: PLR0917 - the filters of find()
         self,
         kind: str,
         parent: str | None,

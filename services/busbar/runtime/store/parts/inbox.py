@@ -1,4 +1,4 @@
-"""What has been handled and how far each partition has been read: half of law 1."""
+"""The inbox: handled messages and consumed offsets of each partition (half of law 1)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,7 +18,6 @@ class Inbox:
     def __init__(
         self, connection: AsyncConnection, statements: Statements, *, now: datetime
     ) -> None:
-        """Act on ``connection``, inside its transaction."""
         self._connection = connection
         self._statements = statements
         self._now = now
@@ -28,7 +27,7 @@ class Inbox:
     ) -> dict[tuple[str, str], str | None]:
         """Mark ``{(source, id): digest}`` as handled by ``consumer``.
 
-        Returns None for each identity that is new, and the digest it first came with for the rest.
+        Returns None for each new identity, and for the others the digest of their first record.
         """
         if not identities:
             return {}
@@ -51,7 +50,7 @@ class Inbox:
         return str(found.scalar_one())
 
     async def offsets(self, consumer: str) -> dict[tuple[str, int], int]:
-        """The next offset of every partition that ``consumer`` has read from."""
+        """Return the next offset of every partition that ``consumer`` has read from."""
         rows = await self._connection.execute(
             select(tables.offsets).where(tables.offsets.c.consumer == consumer)
         )
@@ -60,10 +59,10 @@ class Inbox:
     async def advance(
         self, consumer: str, moves: Mapping[tuple[str, int], tuple[int | None, int]]
     ) -> None:
-        """Move the offsets of partitions from the first (None: never read) to the second one.
+        """Move the offsets of partitions from an expected value (None: never read) to a new one.
 
         Raises:
-            Conflict: a stored offset is another one; somebody else reads that partition.
+            Conflict: a stored offset differs, as another process reads that partition.
         """
         known: list[Move] = []
         for (topic, partition), (expected, next_offset) in sorted(moves.items()):
@@ -75,9 +74,9 @@ class Inbox:
             known
         ):
             places = ", ".join(f"{move.topic}/{move.partition}" for move in known)
-            raise Conflict(f"not every offset of {places} is what it was")
+            raise Conflict(f"another process moved an offset of {places}")
 
     async def _begin(self, consumer: str, topic: str, partition: int, next_offset: int) -> None:
         place = (consumer, topic, partition, next_offset)
         if not await self._statements.insert_offset(self._connection, *place):
-            raise Conflict(f"{topic}/{partition} has been read before")
+            raise Conflict(f"another process has read {topic}/{partition} before")

@@ -1,4 +1,4 @@
-"""Reading the event log in commit order."""
+"""The event log, read in commit order."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from busbar.runtime.store.sql.dialect import Dialect
 
 
 def committed(dialect: Dialect, *, after: int, category: str = "") -> Select[Any]:
-    """Select the events after position ``after`` in commit order; none is ever skipped.
+    """Return a query for the events after position ``after`` in commit order, without gaps.
 
-    ``category`` keeps streams whose names begin with it.
+    ``category`` selects streams whose names begin with it.
     """
     query = select(tables.events).where(dialect.committed_after(after)).order_by(*dialect.order())
     if not category:
@@ -22,7 +22,7 @@ def committed(dialect: Dialect, *, after: int, category: str = "") -> Select[Any
 
 
 async def count(connection: AsyncConnection, rows: Select[Any]) -> int:
-    """Count ``rows``, which has to have a limit of its own: counting a table is expensive."""
+    """Count ``rows``, a query with a limit: counting a whole table is expensive."""
     found = await connection.execute(select(func.count()).select_from(rows.subquery()))
     return int(found.scalar_one())
 
@@ -31,7 +31,6 @@ class EventLog:
     """Pages of the event log as one transaction sees it."""
 
     def __init__(self, connection: AsyncConnection, dialect: Dialect) -> None:
-        """Read on ``connection``, inside its transaction."""
         self._connection = connection
         self._dialect = dialect
 

@@ -1,4 +1,4 @@
-"""The outbox of a store: which events are published, under which sequence, and which are owed."""
+"""The outbox of a store: events to publish, their sequences, and those not acknowledged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class BatchLimits:
 
     @property
     def small(self) -> int:
-        """Characters of an event of which a whole batch fits, so that lengths need no query."""
+        """Characters per event up to which a full batch fits, so that no length is queried."""
         return self.chars // self.events
 
 
@@ -50,7 +50,6 @@ class Outbox:
     """Reads events that are due for publication and records their sequences."""
 
     def __init__(self, connection: AsyncConnection, dialect: Dialect) -> None:
-        """Work on ``connection``, inside its transaction."""
         self._connection = connection
         self._dialect = dialect
 

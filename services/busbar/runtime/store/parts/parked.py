@@ -1,4 +1,4 @@
-"""Ordering keys that wait: which they are, and the dead letters in each, in their order (law 8)."""
+"""Parked ordering keys, and the dead letters of each in their order (law 8)."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Request = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """The state of a parked ordering key: its first letter, and who asked for which to be tried."""
+    """The state of a parked ordering key: its first dead letter and the open redrive requests."""
 
     number: int
     dead_letter: str
@@ -28,19 +28,18 @@ class Wait:
 
 
 class Parked:
-    """Parks ordering keys and lets them go, in the transaction of what is parked."""
+    """Parks and unparks ordering keys in the transaction of their records."""
 
     def __init__(
         self, connection: AsyncConnection, statements: Statements, *, now: datetime
     ) -> None:
-        """Act on ``connection``, inside its transaction."""
         self._connection = connection
         self._statements = statements
         self._now = now
 
-    async def among(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
-        """Those of ``ordering_keys`` that are parked; none of them is let go before the commit."""
-        # Usually none is parked at all, and a query with a long list of keys is expensive.
+    async def filter_parked(self, consumer: str, ordering_keys: Collection[str]) -> frozenset[str]:
+        """Return those of ``ordering_keys`` that are parked, locked until the commit."""
+        # Usually no key is parked, and a query with a long list of keys is expensive.
         if not ordering_keys or not await self._statements.any_parked(self._connection, consumer):
             return frozenset()
         parked = tables.parked_keys.c
@@ -53,7 +52,7 @@ class Parked:
         return frozenset(rows.scalars())
 
     async def park(self, consumer: str, ordering_key: str, dead_letter: str) -> None:
-        """Have ``dead_letter`` wait, last of its ordering key, which is parked from now on."""
+        """Park ``ordering_key`` if it is not, and append ``dead_letter`` to its records."""
         since = format_time(self._now)
         await self._statements.park_key(self._connection, consumer, ordering_key, since)
         waiting = tables.parked_records.c
@@ -66,7 +65,7 @@ class Parked:
         names = ["consumer", "ordering_key", "number", "dead_letter"]
         await self._connection.execute(insert(tables.parked_records).from_select(names, last))
 
-    async def first(self, consumer: str, ordering_key: str) -> Wait | None:
+    async def first_parked(self, consumer: str, ordering_key: str) -> Wait | None:
         """Return the first dead letter of ``ordering_key`` and lock the key until the commit."""
         parked, waiting = tables.parked_keys.c, tables.parked_records.c
         state = await self._connection.execute(
@@ -92,7 +91,7 @@ class Parked:
         )
 
     async def ordering_key_of(self, dead_letter: str) -> str | None:
-        """The ordering key in which ``dead_letter`` waits, or None if it does not."""
+        """Return the ordering key under which ``dead_letter`` is parked, or None."""
         found = await self._connection.execute(
             select(tables.parked_records.c.ordering_key).where(
                 tables.parked_records.c.dead_letter == dead_letter
@@ -100,37 +99,37 @@ class Parked:
         )
         return found.scalar()
 
-    async def ask(self, consumer: str, ordering_key: str, request: Request) -> None:
-        """Remember that somebody wants the ordering key tried."""
-        place = self._place(consumer, ordering_key)
+    async def add_request(self, consumer: str, ordering_key: str, request: Request) -> None:
+        """Add a request to retry the ordering key."""
+        row = self._row(consumer, ordering_key)
         found = await self._connection.execute(
-            select(tables.parked_keys.c.requests).where(*place).with_for_update()
+            select(tables.parked_keys.c.requests).where(*row).with_for_update()
         )
         requests = [*loads(found.scalar() or "[]"), dict(request)]
         await self._connection.execute(
-            update(tables.parked_keys).where(*place).values(requests=dumps(requests))
+            update(tables.parked_keys).where(*row).values(requests=dumps(requests))
         )
 
-    async def tried(
+    async def record_attempt(
         self, consumer: str, ordering_key: str, *, attempts: int, requests: Sequence[Request]
     ) -> None:
-        """Record the failed attempts of the ordering key and the requests that are still open."""
+        """Set the failed attempts of the ordering key and its open requests."""
         await self._connection.execute(
             update(tables.parked_keys)
-            .where(*self._place(consumer, ordering_key))
+            .where(*self._row(consumer, ordering_key))
             .values(attempts=attempts, requests=dumps([dict(one) for one in requests]))
         )
 
-    async def take_out(self, dead_letter: str) -> None:
-        """Let ``dead_letter`` wait no more."""
+    async def remove(self, dead_letter: str) -> None:
+        """Remove ``dead_letter`` from the parked records of its key."""
         await self._connection.execute(
             delete(tables.parked_records).where(tables.parked_records.c.dead_letter == dead_letter)
         )
 
-    async def let_go(self, consumer: str, ordering_key: str) -> None:
-        """Park the ordering key no more; nothing waits in it."""
+    async def unpark(self, consumer: str, ordering_key: str) -> None:
+        """Unpark the ordering key, which must have no parked records."""
         await self._connection.execute(
-            delete(tables.parked_keys).where(*self._place(consumer, ordering_key))
+            delete(tables.parked_keys).where(*self._row(consumer, ordering_key))
         )
 
     async def count(self, consumer: str, *, limit: int) -> int:
@@ -139,6 +138,6 @@ class Parked:
         some = select(parked.ordering_key).where(parked.consumer == consumer).limit(limit)
         return await log.count(self._connection, some)
 
-    def _place(self, consumer: str, ordering_key: str) -> tuple[Any, Any]:
+    def _row(self, consumer: str, ordering_key: str) -> tuple[Any, Any]:
         parked = tables.parked_keys.c
         return parked.consumer == consumer, parked.ordering_key == ordering_key

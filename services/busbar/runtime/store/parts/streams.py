@@ -1,4 +1,4 @@
-"""What a transaction has read of streams, and the states that it leaves behind."""
+"""The streams that a transaction reads, and their states."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from busbar.runtime.store.sql.statements import Statements, StreamRow
 
 
 def message_of(type_: str, data: str) -> Message | None:
-    """The typed message that was stored, or None if this release does not know the type."""
+    """Return the stored message, or None if this release does not know its type."""
     model = BY_TYPE.get(type_)
     return model.model_validate_json(data) if model else None
 
 
 class _Appended(NamedTuple):
-    """What is appended, but not written yet."""
+    """An event that is appended, but not written yet."""
 
     id: str
     type: str
@@ -29,19 +29,19 @@ class _Appended(NamedTuple):
 
 @dataclass(slots=True)
 class _Fetched:
-    """The rows of a stream that were read, and the state that was known then: they follow it."""
+    """The rows read from a stream, and the cached state from which reading began."""
 
     known: CachedState | None
     rows: list[StreamRow] = field(default_factory=list)
 
 
 class Streams:
-    """Reads streams, many at a time if they are known beforehand, and each event once."""
+    """Reads each event of a stream once, and several streams per query if fetched beforehand."""
 
     def __init__(
         self, connection: AsyncConnection, statements: Statements, states: StateCache
     ) -> None:
-        """Read on ``connection``; begin where ``states`` has come to."""
+        """Read on ``connection`` what follows the cached ``states``."""
         self._connection = connection
         self._statements = statements
         self._states = states
@@ -50,7 +50,7 @@ class Streams:
         self._appended: dict[str, list[_Appended]] = {}
 
     async def fetch(self, streams: Collection[str]) -> None:
-        """Read ``streams`` in one go, for :meth:`load` to use."""
+        """Read ``streams`` in one query, for :meth:`load` to use."""
         missing = sorted({stream for stream in streams if stream not in self._fetched})
         if not missing:
             return
@@ -63,12 +63,12 @@ class Streams:
     async def load(
         self, stream: str, initial: Any, evolve: Evolve[Any, Any]
     ) -> tuple[Any, int, int]:
-        """The state of ``stream``, with what is appended but not written yet.
+        """Return the state of ``stream``, including events that are not written yet.
 
-        And version and transaction number of its newest event that is stored; 0 and 0 of none.
+        Also returns version and transaction number of its newest stored event; 0 and 0 if none.
         """
         loaded = self._loaded.get(stream)
-        # What was written since has to be read, even if somebody fetched it meanwhile.
+        # Events written since the last load are read again, even if they were fetched meanwhile.
         if loaded is None or loaded.tail or loaded.evolve is not evolve:
             loaded = self._loaded[stream] = await self._read(stream, initial, evolve)
         state = _with(loaded.state, evolve, self._appended.get(stream, ()))
@@ -77,23 +77,23 @@ class Streams:
 
     async def _read(self, stream: str, initial: Any, evolve: Evolve[Any, Any]) -> CachedState:
         await self.fetch([stream])
-        nothing, fetched = CachedState(evolve, 0, "", initial), self._fetched[stream]
+        empty, fetched = CachedState(evolve, 0, "", initial), self._fetched[stream]
         if fetched.known is None:
-            return _fold(nothing, fetched.rows)
+            return _fold(empty, fetched.rows)
         if _continues(fetched.known, fetched.rows, evolve):
             return _fold(fetched.known, fetched.rows[1:])
         whole = await self._statements.read_streams(self._connection, {stream: 0})
         self._fetched[stream] = _Fetched(None, whole)
-        return _fold(nothing, whole)
+        return _fold(empty, whole)
 
     def append(self, stream: str, *, id_: str, type_: str, data: str) -> None:
-        """Note what is appended to ``stream``."""
+        """Include an event in the state of ``stream`` before it is written."""
         self._appended.setdefault(stream, []).append(_Appended(id_, type_, data))
 
-    def written(self, versions: Mapping[str, int]) -> None:
-        """What was appended is in the database now; whoever asks again reads it there.
+    def mark_written(self, versions: Mapping[str, int]) -> None:
+        """Mark the appended events as written, so that the next load reads them from the database.
 
-        ``versions`` are those that the streams have come to.
+        ``versions`` are the versions of the newest events by stream.
         """
         for stream, added in self._appended.items():
             self._fetched.pop(stream, None)
@@ -107,20 +107,21 @@ class Streams:
                 )
         self._appended.clear()
 
-    def undone(self) -> None:
-        """Leave nothing behind: some of what was read or appended was undone."""
-        for everything in (self._fetched, self._loaded, self._appended):
-            everything.clear()
+    def roll_back(self) -> None:
+        """Discard everything: some of the events that were read or appended were rolled back."""
+        self._fetched.clear()
+        self._loaded.clear()
+        self._appended.clear()
 
-    def leave(self) -> None:
-        """Keep the states for the next transaction; call it once this one is committed."""
+    def keep_states(self) -> None:
+        """Cache the states for later transactions; call it after the commit."""
         for stream, loaded in self._loaded.items():
             if loaded.version:
-                self._states.keep(stream, loaded)
+                self._states.put(stream, loaded)
 
 
 def _with(state: Any, evolve: Evolve[Any, Any], events: Iterable[_Appended | StreamRow]) -> Any:
-    """``state`` after ``events``, which are read as they are stored: replaying gives the same."""
+    """Fold ``events`` into ``state``, from their stored form: a replay gives the same result."""
     messages = (message_of(event.type, event.data) for event in events)
     return fold(evolve, state, (message for message in messages if message is not None))
 
@@ -130,14 +131,14 @@ def _largest(events: Iterable[_Appended | StreamRow], least: int) -> int:
 
 
 def _continues(known: CachedState, rows: Sequence[StreamRow], evolve: Evolve[Any, Any]) -> bool:
-    """Whether ``rows`` begin with the event up to which ``known`` was folded."""
+    """Return whether ``rows`` begin with the last event folded into ``known``."""
     if known.evolve is not evolve or not rows:
         return False
     return (rows[0].version, rows[0].id) == (known.version, known.id)
 
 
 def _fold(before: CachedState, rows: Sequence[StreamRow]) -> CachedState:
-    """``before`` with its tail and the events that follow it."""
+    """Return ``before`` with its tail and the following ``rows`` folded in."""
     newest = rows[-1] if rows else before
     state = _with(_with(before.state, before.evolve, before.tail), before.evolve, rows)
     largest = _largest(rows, before.largest)

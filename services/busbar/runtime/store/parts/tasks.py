@@ -17,12 +17,12 @@ from busbar.runtime.store.parts import log
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.statements import Release, ScheduleRow, Statements
 
-_Place = tuple[str, str]
+_TaskKey = tuple[str, str]
 """Kind and name of a task."""
 
 
 class _Scheduled(NamedTuple):
-    """A task that is to be scheduled; ``due_now`` are those that are due now."""
+    """A task to schedule; ``due_now`` if it was scheduled without a time."""
 
     due: str
     data: str
@@ -30,14 +30,14 @@ class _Scheduled(NamedTuple):
 
 
 class _Offer(NamedTuple):
-    """A slot that a target has reserved for a task, and since when."""
+    """A slot that a target has reserved for a task, and when it was reserved."""
 
     target: ClaimTarget
     asked: datetime
 
 
 class Tasks:
-    """Schedules, claims, extends and finishes tasks."""
+    """The durable tasks of a service, in one transaction."""
 
     def __init__(
         self,
@@ -54,32 +54,30 @@ class Tasks:
         self._now = now
         self._written = written
         self._claim_targets = claim_targets
-        self._offers: dict[_Place, _Offer] = {}
-        self._preloaded: dict[_Place, Any] = {}
-        self._scheduled: dict[_Place, _Scheduled] = {}
-        self._released: dict[_Place, Release] = {}
+        self._offers: dict[_TaskKey, _Offer] = {}
+        self._preloaded: dict[_TaskKey, Any] = {}
+        self._scheduled: dict[_TaskKey, _Scheduled] = {}
+        self._released: dict[_TaskKey, Release] = {}
 
     async def schedule(
         self, kind: str, name: str, *, due: datetime | None = None, data: Mapping[str, Any] = {}
     ) -> None:
-        """Have the task run at ``due`` (now, if left out); a task that exists is moved there."""
+        """Run the task at ``due`` (default: now); an existing task is moved there."""
         at = format_time(due or self._now)
         self._scheduled[kind, name] = _Scheduled(at, dumps(dict(data)), due is None)
 
-    async def offer(self, tx: Any) -> None:
-        """Have whoever works on them here take what is due at once, for as many as it has room.
+    async def offer_to_targets(self, tx: Any) -> None:
+        """Offer tasks that are due now to local runners, up to the free slots of each.
 
-        What they begin with is read in ``tx``, this transaction.
+        The starting state of the tasks is read in ``tx``, the transaction of this object.
         """
         for kind, target in self._claim_targets.items():
-            places = [
-                place for place, one in self._scheduled.items() if place[0] == kind and one.due_now
-            ]
-            if not places:
+            keys = [key for key, one in self._scheduled.items() if key[0] == kind and one.due_now]
+            if not keys:
                 continue
-            room, asked = target.reserve(len(places))
-            offered = places[:room]
-            self._offers |= {place: _Offer(target, asked) for place in offered}
+            room, asked = target.reserve(len(keys))
+            offered = keys[:room]
+            self._offers |= {key: _Offer(target, asked) for key in offered}
             if offered and target.preload is not None:
                 preloaded = await target.preload([name for _, name in offered], tx)
                 self._preloaded |= {(kind, name): found for name, found in preloaded.items()}
@@ -87,7 +85,7 @@ class Tasks:
     async def claim(
         self, kind: str, *, holder: str, lease: timedelta, limit: int
     ) -> Sequence[Claim]:
-        """Take up to ``limit`` due tasks that nobody holds, for the length of ``lease``."""
+        """Claim up to ``limit`` due tasks that are not held, for the length of ``lease``."""
         await self.flush()
         now, task = format_time(self._now), tables.tasks.c
         free = or_(task.expires.is_(None), task.expires <= now)
@@ -96,7 +94,7 @@ class Tasks:
             .where(task.kind == kind, task.due <= now, free)
             .order_by(task.due)
             .limit(limit)
-            .with_for_update(skip_locked=True)  # nothing on SQLite, where writers take turns
+            .with_for_update(skip_locked=True)  # omitted on SQLite, where writers take turns
             .cte("ready")
         )
         rows = await self._connection.execute(
@@ -136,12 +134,12 @@ class Tasks:
         return await log.count(self._connection, due.limit(limit)), oldest
 
     async def next_due(self, kind: str) -> str | None:
-        """When the next claim of a task of ``kind`` can succeed, as :func:`format_time` text."""
+        """Return when the next claim of a task of ``kind`` can succeed (:func:`format_time`)."""
         await self.flush()
         return await self._statements.next_due(self._connection, kind)
 
     async def hold(self, claim: Claim) -> None:
-        """Check that ``claim`` is still ours, and extend its lease from now.
+        """Check that ``claim`` is still held, and extend its lease from now.
 
         Raises:
             Fenced: another process claimed the task under a higher epoch.
@@ -150,20 +148,21 @@ class Tasks:
             raise fenced(claim)
 
     async def held(self, claims: Collection[Claim]) -> list[Claim]:
-        """Those of ``claims`` that are still ours; their leases are extended from now."""
+        """Extend the leases of ``claims`` from now; return the claims that are still held."""
         await self.flush()
-        ours: list[Claim] = []
+        still_held: list[Claim] = []
         for lease in sorted({claim.lease for claim in claims}):
             alike = [claim for claim in claims if claim.lease == lease]
             expires = format_time(self._now + lease)
             held = await self._statements.hold(self._connection, alike, expires)
-            ours += [claim for claim in alike if claim.identity in held]
-        return ours
+            still_held += [claim for claim in alike if claim.identity in held]
+        return still_held
 
     async def finish(self, claim: Claim, *, again: datetime | None = None) -> None:
-        """Release ``claim``; the task runs again at ``again``, or when it was scheduled meanwhile.
+        """Release ``claim``; the task runs again at ``again``, or once it is scheduled next.
 
-        It is written with everything else, and :meth:`flush` raises what is wrong with it.
+        A task that was rescheduled meanwhile keeps its new time. The release is buffered:
+        :meth:`flush` writes it, and raises if the claim is lost.
         """
         self._released[claim.kind, claim.name] = Release(
             kind=claim.kind,
@@ -175,9 +174,9 @@ class Tasks:
         )
 
     async def remove(self, claim: Claim) -> None:
-        """Finish ``claim`` for good: nothing of the task is kept, its epoch included.
+        """Finish ``claim`` and delete the task, its epoch included.
 
-        A task that was scheduled anew meanwhile is kept, and runs again.
+        A task that was rescheduled meanwhile is kept, and runs again.
 
         Raises:
             Fenced: another process claimed the task under a higher epoch.
@@ -188,14 +187,14 @@ class Tasks:
             await self.finish(claim)
 
     async def flush(self) -> None:
-        """Write what has been kept back, in the order of names.
+        """Write what is buffered, in the order of names.
 
         Raises:
-            Fenced: a task that is finished was claimed by another process.
+            Fenced: another process claimed a task that is to be finished.
         """
         released, self._released = self._released, {}
         if released:
-            releases = [released[place] for place in sorted(released)]
+            releases = [released[key] for key in sorted(released)]
             left = await self._statements.release(self._connection, releases)
             if len(left) != len(releases):
                 raise fenced(*releases)
@@ -206,27 +205,27 @@ class Tasks:
             await self._schedule(scheduled, offers)
 
     async def _schedule(
-        self, scheduled: Mapping[_Place, _Scheduled], offers: Mapping[_Place, _Offer]
+        self, scheduled: Mapping[_TaskKey, _Scheduled], offers: Mapping[_TaskKey, _Offer]
     ) -> None:
-        """Write what is scheduled, with the leases of those who take it if nobody holds it."""
+        """Write scheduled tasks; those that are offered and not held are leased to their target."""
         rows: list[ScheduleRow] = []
-        for place in sorted(scheduled):
-            one, target = scheduled[place], offers[place].target if place in offers else None
+        for key in sorted(scheduled):
+            one, target = scheduled[key], offers[key].target if key in offers else None
             expires = format_time(self._now + target.lease) if target else None
             holder = target.holder if target else None
-            rows.append(ScheduleRow(*place, one.due, one.data, holder, expires))
-        taken = await self._statements.schedule(self._connection, rows)
-        self._written.scheduled.update(row.kind for row in rows if row[:2] not in taken)
-        for place, offer in offers.items():
-            preloaded = self._preloaded.pop(place, None)
-            if place not in taken:
+            rows.append(ScheduleRow(*key, one.due, one.data, holder, expires))
+        claimed = await self._statements.schedule(self._connection, rows)
+        self._written.scheduled.update(row.kind for row in rows if row[:2] not in claimed)
+        for key, offer in offers.items():
+            preloaded = self._preloaded.pop(key, None)
+            if key not in claimed:
                 offer.target.release()
                 continue
-            revision, epoch = taken[place]
+            revision, epoch = claimed[key]
             claim = Claim(
-                kind=place[0],
-                name=place[1],
-                data=loads(scheduled[place].data),
+                kind=key[0],
+                name=key[1],
+                data=loads(scheduled[key].data),
                 revision=revision,
                 attempts=1,
                 epoch=epoch,
@@ -235,8 +234,8 @@ class Tasks:
             )
             self._written.claimed.append(EagerClaim(claim, preloaded, offer.asked, offer.target))
 
-    def undone(self) -> None:
-        """Forget what has been kept back."""
+    def roll_back(self) -> None:
+        """Discard what is buffered and release the reserved slots."""
         self._released.clear()
         self._scheduled.clear()
         for offer in self._offers.values():
@@ -258,6 +257,6 @@ class Tasks:
 
 
 def fenced(*claims: Claim | Release) -> Fenced:
-    """What is raised for ``claims``, which another process holds now under a higher epoch."""
+    """Return the error for ``claims`` that another process holds now under a higher epoch."""
     names = ", ".join(f"{claim.kind} {claim.name}: epoch {claim.epoch}" for claim in claims)
-    return Fenced(f"no longer ours: {names}")
+    return Fenced(f"claimed by another process: {names}")

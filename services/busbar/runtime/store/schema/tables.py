@@ -1,4 +1,4 @@
-"""The tables. Every service has its own copy; nobody reads another service's."""
+"""The tables of a store. Every service has its own and reads no other service's."""
 
 from sqlalchemy import (
     BigInteger,
@@ -15,7 +15,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# SQLite counts rows only in a column that is declared INTEGER.
+# SQLite assigns row numbers only in a column that is declared INTEGER.
 _Position = BigInteger().with_variant(Integer, "sqlite")
 
 events = Table(
@@ -39,7 +39,7 @@ events = Table(
     Index("events_key", "key", "position"),
     sqlite_autoincrement=True,
 )
-"""Append-only. ``topic`` is null for what stays private; ``data`` and ``metadata`` are JSON."""
+"""Append-only events. ``topic`` is null if private; ``data`` and ``metadata`` are JSON."""
 
 sequences = Table(
     "sequences",
@@ -48,7 +48,7 @@ sequences = Table(
     Column("position", _Position, nullable=False, unique=True),
     Column("digest", String, nullable=False),
 )
-"""Insert-only: the gapless public number of each published event, and the digest chain."""
+"""The gapless public number of each published event, and the digest chain. Insert-only."""
 
 checkpoints = Table(
     "checkpoints",
@@ -56,7 +56,7 @@ checkpoints = Table(
     Column("name", String, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""How far something has come: ``published`` is the relay's highest acknowledged sequence."""
+"""Progress by name: ``published`` is the relay's highest acknowledged sequence."""
 
 inbox = Table(
     "inbox",
@@ -67,7 +67,7 @@ inbox = Table(
     Column("digest", String, nullable=False),
     Column("recorded_time", String, nullable=False),
 )
-"""What has been handled. The row commits with its effects, so a redelivery changes nothing."""
+"""Handled messages. A row commits with its effects, so a redelivery changes nothing."""
 
 offsets = Table(
     "offsets",
@@ -77,7 +77,7 @@ offsets = Table(
     Column("partition", Integer, primary_key=True),
     Column("next_offset", BigInteger, nullable=False),
 )
-"""The next offset of each partition: what counts. Kafka's own copy is for its tools."""
+"""The authoritative next offset of each partition; those in Kafka only serve its tools."""
 
 tasks = Table(
     "tasks",
@@ -93,7 +93,7 @@ tasks = Table(
     Column("expires", String, nullable=True),
     Index("tasks_due", "kind", "due"),
 )
-"""Durable timers with a lease: due work, who has it, under which epoch, until when."""
+"""Durable tasks: when they are due, and the holder, epoch and expiry of their lease."""
 
 documents = Table(
     "documents",
@@ -119,7 +119,7 @@ dead_letters = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("recorded_time", String, nullable=False),
 )
-"""Records that could not be handled, whole and encrypted, for redrive."""
+"""Complete encrypted records that could not be handled, kept for redrive."""
 
 parked_keys = Table(
     "parked_keys",
@@ -130,7 +130,7 @@ parked_keys = Table(
     Column("attempts", Integer, nullable=False),
     Column("requests", Text, nullable=False),
 )
-"""Sequences whose messages wait because one of them failed; ``requests`` are who wants it tried."""
+"""Ordering keys of which a message failed; ``requests`` are the open redrive requests."""
 
 parked_records = Table(
     "parked_records",
@@ -141,4 +141,4 @@ parked_records = Table(
     Column("dead_letter", String, nullable=False),
     Index("parked_records_dead_letter", "dead_letter", unique=True),
 )
-"""The dead letters of a parked ordering key in their order; the first is the one that failed."""
+"""The dead letters of parked ordering keys in their order; the first is the one that failed."""

@@ -1,1 +1,1 @@
-"""SQL statements and what differs between the databases."""
+"""SQL statements and the dialects of the databases."""

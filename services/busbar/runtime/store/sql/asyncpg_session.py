@@ -1,7 +1,7 @@
-"""PostgreSQL's driver, spoken to directly: transactions, and what is executed for every batch.
+"""Direct use of PostgreSQL's driver, for transactions and the statements of every batch.
 
-SQLAlchemy has the pool, the schema and every statement that is put together. For one that never
-changes it does nothing but cost as much as the driver and the server together (ADR 17).
+SQLAlchemy manages the pool, the schema and statements that are composed. For constant statements
+it would only add overhead, as much as driver and server take together (ADR 17).
 """
 
 from collections.abc import AsyncIterator
@@ -14,49 +14,53 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 
-AWAY = ("08", "53", "57", "58", "25P03", "25006")
-"""SQLSTATEs, or how they begin, of a database that is away, full, shutting down or a standby's.
+UNAVAILABLE = ("08", "53", "57", "58", "25P03", "25006")
+"""SQLSTATEs (or their prefixes) of a database that is unreachable, full, stopping or a standby.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 COLLIDED = ("40001", "40P01", "55P03")
-"""SQLSTATEs of a serialization failure, a deadlock and a lock that was not to be had."""
+"""SQLSTATEs of a serialization failure, a deadlock and a lock that is not available."""
 
-_open: dict[AsyncConnection, Any] = {}
-"""The driver's own connection of each transaction. SQLAlchemy would get another one after an error,
-on which nothing has begun."""
+_drivers: dict[AsyncConnection, Any] = {}
+"""The driver's connection of each open transaction.
 
-_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-_ERRORS = (*_DRIVERS, OSError)
-"""The driver loses its place (``InternalClientError``) when a server ends a connection just as
-something is to be executed on it."""
+After an error, SQLAlchemy would take another one, on which no transaction has begun.
+"""
+
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_ERRORS = (*_DRIVER_ERRORS, OSError)
+"""Errors to translate.
+
+The driver raises ``InternalClientError`` if the server ends a connection while a statement starts.
+"""
 
 
 async def fetch(connection: AsyncConnection, statement: str, *values: Any) -> list[Any]:
-    """The rows that ``statement`` gives for ``values``, which it calls $1, $2 and so on.
+    """Return the rows of ``statement`` with the parameters ``values`` ($1, $2 and so on).
 
-    It is part of the transaction that :func:`transaction` has begun on ``connection``.
+    It runs in the transaction that :func:`transaction` has begun on ``connection``.
 
     Raises:
-        IntegrityError: a constraint does not allow it.
+        IntegrityError: a constraint is violated.
         Collision: another transaction is in the way.
-        StoreAwayError: the database is away.
+        StoreUnavailable: the database is unreachable.
     """
-    driver = _open[connection]
+    driver = _drivers[connection]
     try:
         rows: list[Any] = await driver.fetch(statement, *values)
     except _ERRORS as error:
-        raise _ours(error, driver) from None
+        raise _translate(error, driver) from None
     return rows
 
 
 async def execute(connection: AsyncConnection, statement: str, *values: Any) -> int:
-    """How many rows ``statement`` has changed; raises as :func:`fetch` does."""
-    driver = _open[connection]
+    """Execute ``statement`` and return the number of changed rows; raises as :func:`fetch` does."""
+    driver = _drivers[connection]
     try:
         status: str = await driver.execute(statement, *values)
     except _ERRORS as error:
-        raise _ours(error, driver) from None
+        raise _translate(error, driver) from None
     return int(status.rpartition(" ")[2])
 
 
@@ -67,66 +71,66 @@ async def transaction(
     *,
     readonly: bool = False,
 ) -> AsyncIterator[None]:
-    """A transaction around all that is executed on ``connection`` inside the block.
+    """Run what is executed on ``connection`` inside the block in one transaction.
 
-    SQLAlchemy must not begin one of its own there (``AUTOCOMMIT``).
+    SQLAlchemy must not begin its own there (``AUTOCOMMIT``).
     """
     driver = (await connection.get_raw_connection()).driver_connection
     if driver is None:
-        raise StoreUnavailable("the database is away (no connection)")
+        raise StoreUnavailable("the database is unreachable (no connection)")
     begun = driver.transaction(isolation=isolation, readonly=readonly)
-    _open[connection] = driver
+    _drivers[connection] = driver
     try:
         await begun.start()
         try:
             yield
         except Exception:
-            await _undo(begun, connection)
+            await _roll_back(begun, connection)
             raise
         await begun.commit()
-    except _DRIVERS as error:
-        raise _ours(error, driver) from None
+    except _DRIVER_ERRORS as error:
+        raise _translate(error, driver) from None
     except Exception:
         raise
     except BaseException:
-        # Cancelled in the middle of a statement: the server is told to end it, and if it is told
-        # late it ends what comes next on this connection.
+        # Cancelled in the middle of a statement: the driver asks the server to end it, and a late
+        # request would end the next statement on this connection.
         await connection.invalidate()
         raise
     finally:
-        del _open[connection]
+        del _drivers[connection]
         if driver.is_closed():
             await connection.invalidate()
 
 
-async def _undo(begun: Any, connection: AsyncConnection) -> None:
-    """Roll back. If that fails, the connection ends; the caller has to hear why it was begun."""
+async def _roll_back(begun: Any, connection: AsyncConnection) -> None:
+    """Roll back, or close the connection if that fails, so that the first error is raised."""
     try:
         await begun.rollback()
     except _ERRORS:
         await connection.invalidate()
 
 
-def error_of_sqlstate(state: str, *, is_away: bool) -> StoreUnavailable | Collision | None:
-    """What the SQLSTATE ``state`` means to whoever tries again; None if that would not help.
+def error_of_sqlstate(state: str, *, is_down: bool) -> StoreUnavailable | Collision | None:
+    """Return the error to raise for the SQLSTATE ``state``; None if a retry would not help.
 
-    It does not matter what the state is if the connection ``is_away``.
+    If the connection ``is_down``, the state does not matter.
     """
-    if is_away or state.startswith(AWAY):
-        return StoreUnavailable(f"the database is away ({state or 'no answer'})")
+    if is_down or state.startswith(UNAVAILABLE):
+        return StoreUnavailable(f"the database is unreachable ({state or 'no answer'})")
     if state in COLLIDED:
         return Collision(f"another transaction is in the way ({state})")
     return None
 
 
-def _ours(error: BaseException, driver: Any) -> Exception:
-    """What the store makes of the driver's ``error``, whose text may hold what was to be stored."""
+def _translate(error: BaseException, driver: Any) -> Exception:
+    """Translate the driver's ``error`` without its text, which may contain stored values."""
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return Collision("the schema has changed")  # what was prepared is forgotten now
+        return Collision("the schema has changed")  # the driver has dropped its prepared statements
     state = str(getattr(error, "sqlstate", None) or "")
-    is_away = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
-    again = error_of_sqlstate(state, is_away=is_away)
-    if again is not None:
-        return again
+    is_down = driver.is_closed() or isinstance(error, OSError | asyncpg.InternalClientError)
+    translated = error_of_sqlstate(state, is_down=is_down)
+    if translated is not None:
+        return translated
     kind = IntegrityError if state.startswith("23") else DBAPIError
     return kind(None, None, Exception(f"{type(error).__name__} ({state or 'no SQLSTATE'})"))

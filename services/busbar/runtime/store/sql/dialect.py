@@ -1,4 +1,4 @@
-"""What differs between the databases, in one object each."""
+"""The interface for everything that differs between the databases."""
 
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
@@ -15,54 +15,57 @@ Condition = ColumnElement[bool] | TextClause
 
 
 class Dialect(Protocol):
-    """What the store asks of its database beyond plain statements."""
+    """Transactions, locks, time and visibility as one database implements them."""
 
     one_writer: bool
-    """Whether write transactions have to take turns within this process."""
+    """Whether write transactions run one at a time within this process."""
 
     statements: Statements
-    """Statements over many rows."""
+    """The statements that run for every batch."""
 
     def writing(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
-        """A transaction that writes."""
+        """Return a transaction that may write."""
         ...
 
     def reading(self, connection: AsyncConnection) -> AbstractAsyncContextManager[Any]:
-        """A transaction that reads, all of it in one view."""
+        """Return a transaction that reads one snapshot."""
         ...
 
     async def now(self, connection: AsyncConnection, clock: Clock) -> datetime:
-        """The time that leases and records of this transaction go by."""
+        """Return the time for the leases and records of this transaction."""
         ...
 
     async def lock(self, connection: AsyncConnection, service: str, streams: set[str]) -> None:
-        """Wait until nobody else appends to ``streams``; call it before the first write."""
+        """Lock ``streams``, waiting for other writers; call it before the first write."""
         ...
 
     async def try_lock(
         self, connection: AsyncConnection, service: str, streams: Collection[str]
     ) -> int:
-        """Lock ``streams`` without waiting, and tell the transaction's number.
+        """Lock ``streams`` without waiting and return the number of the transaction.
 
         Raises:
-            Collision: somebody else appends to one of them.
+            Collision: another writer appends to one of them.
         """
         ...
 
     async def terminate_stalled_sessions(
         self, connection: AsyncConnection, *, after: timedelta
     ) -> int:
-        """End the sessions of ours that stand still in a transaction since ``after``; how many."""
+        """Terminate busbar's sessions that have stalled in a transaction; return how many.
+
+        A session counts as stalled after ``after`` without a message from its client.
+        """
         ...
 
     def committed_after(self, position: int) -> Condition:
-        """Condition of events after ``position`` that no running transaction can precede."""
+        """Return the condition of events after ``position`` whose order can no longer change."""
         ...
 
     def not_yet_visible(self) -> Condition | None:
-        """Condition of committed events that readers must not see yet; None if there are none."""
+        """Return the condition of committed events that readers must not see yet, if any can be."""
         ...
 
     def order(self) -> tuple[Any, ...]:
-        """The order in which events were committed, oldest first."""
+        """Return the columns that order events as they were committed, oldest first."""
         ...

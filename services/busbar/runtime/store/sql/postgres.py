@@ -1,8 +1,8 @@
-"""Many rows at once on PostgreSQL: arrays in, one statement, the driver's own parameters.
+"""The statements of every batch on PostgreSQL, run by the driver with one array per column.
 
-A statement with an array a column costs one parse and one plan however many rows there are.
-Rows that others may want as well are locked in the order of their keys, so that nobody waits in
-a circle.
+A statement with one array per column is parsed and planned once, however many rows there are.
+Rows that other writers may lock as well are locked in the order of their keys, which prevents
+deadlocks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,18 +14,18 @@ from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
-    MOVED,
+    RESCHEDULE,
     DocumentRow,
     EventRow,
     Move,
     Release,
     ScheduleRow,
     StreamRow,
-    taken,
+    claimed,
 )
 
 VISIBLE = "events.xid < pg_snapshot_xmin(pg_current_snapshot())"
-"""Events that no running transaction can precede (ADR 12)."""
+"""Condition of events that no running transaction can precede (ADR 12)."""
 
 AFTER = (
     "(events.xid, events.position) > ("
@@ -34,11 +34,11 @@ AFTER = (
     "COALESCE((SELECT e.position FROM events e WHERE e.position <= {after}"
     " ORDER BY e.position DESC LIMIT 1), 0))"
 )
-"""Events after a position in commit order, which is by transaction id and then by position."""
+"""Condition of events after a position in commit order: by transaction number, then position."""
 
 _NUMBERS = {"version": "int[]"}
 _INSERT_EVENTS = (
-    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - constant names
     f" SELECT {', '.join(EVENT_COLUMNS)} FROM unnest("
     + ", ".join(f"${n}::{_NUMBERS.get(c, 'text[]')}" for n, c in enumerate(EVENT_COLUMNS, 1))
     + f") WITH ORDINALITY AS r({', '.join(EVENT_COLUMNS)}, place) ORDER BY place"
@@ -63,7 +63,7 @@ _NEWEST = (
     " ORDER BY version DESC LIMIT 1) AS e"
 )
 _UNASSIGNED_EVENTS = (
-    "SELECT position, stream, version, id, type, time, recorded_time, correlation, causation,"  # noqa: S608 - text of ours
+    "SELECT position, stream, version, id, type, time, recorded_time, correlation, causation,"  # noqa: S608 - constants
     " topic, key, CASE WHEN length(data) <= $2 THEN data END AS data, metadata FROM events"
     f" WHERE {VISIBLE} AND {AFTER.format(after='$1')} AND topic IS NOT NULL"
     " ORDER BY xid, position LIMIT $3"
@@ -89,12 +89,12 @@ _MOVE_OFFSETS = (
     " AND o.partition = moves.partition"
 )
 _SCHEDULE = (
-    "INSERT INTO tasks"  # noqa: S608 - text of ours
+    "INSERT INTO tasks"  # noqa: S608 - constants
     " (kind, name, due, data, revision, attempts, epoch, holder, expires)"
-    " SELECT kind, name, due, data, 1, taken, taken, holder, expires FROM (SELECT r.*,"
-    " (holder IS NOT NULL)::int AS taken FROM unnest($1::text[], $2::text[], $3::text[],"
+    " SELECT kind, name, due, data, 1, claimed, claimed, holder, expires FROM (SELECT r.*,"
+    " (holder IS NOT NULL)::int AS claimed FROM unnest($1::text[], $2::text[], $3::text[],"
     " $4::text[], $5::text[], $6::text[]) AS r(kind, name, due, data, holder, expires)) AS r"
-    f" ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    f" ON CONFLICT (kind, name) DO UPDATE SET {RESCHEDULE}"
     " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
@@ -133,7 +133,7 @@ _PARK_KEY = (
 
 
 class PostgresStatements:
-    """Arrays in, one statement."""
+    """The statements of every batch on PostgreSQL: one per call, however many rows."""
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
@@ -142,17 +142,17 @@ class PostgresStatements:
     async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
-        """Insert ``rows``."""
+        """Insert sequence, position and digest of events."""
         await asyncpg_session.execute(connection, _ASSIGN_SEQUENCES, *_columns(rows))
 
     async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
-        """Insert or move a mark."""
+        """Insert or move a checkpoint."""
         await asyncpg_session.execute(connection, _CHECKPOINT, name, value)
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:
-        """The events of each stream from the given version on."""
+        """Return the events of each stream from the given version on."""
         found = await asyncpg_session.fetch(
             connection, _READ_STREAMS, list(since), list(since.values())
         )
@@ -161,34 +161,34 @@ class PostgresStatements:
     async def newest(
         self, connection: AsyncConnection, streams: Sequence[str]
     ) -> list[tuple[str, int, int]]:
-        """The newest event of each stream."""
+        """Return stream, version and transaction number of the newest event of each stream."""
         found = await asyncpg_session.fetch(connection, _NEWEST, list(streams))
         return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
-        """Insert what is new."""
+        """Insert new inbox rows; return their source and id."""
         found = await asyncpg_session.fetch(connection, _MARK_INBOX, *_columns(rows))
         return {(row[0], row[1]) for row in found}
 
     async def move_offsets(
         self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
     ) -> int:
-        """Move those that are as expected."""
+        """Move the offsets that have their expected value; return how many."""
         columns = _columns([(m.topic, m.partition, m.expected, m.next_offset) for m in moves])
         return await asyncpg_session.execute(connection, _MOVE_OFFSETS, consumer, *columns)
 
     async def schedule(
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
-        """Insert or move tasks."""
-        return taken(await asyncpg_session.fetch(connection, _SCHEDULE, *_columns(rows)))
+        """Insert or move tasks; return revision and epoch of those claimed."""
+        return claimed(await asyncpg_session.fetch(connection, _SCHEDULE, *_columns(rows)))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
-        """Extend the leases that are held still."""
+        """Extend the leases that are still held; return kind, name and epoch of each."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
         found = await asyncpg_session.fetch(connection, _HOLD, *_columns(rows), expires)
         return {(row[0], row[1], row[2]) for row in found}
@@ -196,7 +196,7 @@ class PostgresStatements:
     async def release(
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
-        """Give back those that are held still."""
+        """Release the claims that are still held; return kind and next due time of each."""
         return [
             (row[0], row[1])
             for row in await asyncpg_session.fetch(connection, _RELEASE, *_columns(releases))
@@ -205,37 +205,37 @@ class PostgresStatements:
     async def unassigned_events(
         self, connection: AsyncConnection, *, after: int, small: int, limit: int
     ) -> list[Any]:
-        """Read the next events to publish."""
+        """Return the next events to publish; ``data`` is null if it is longer than ``small``."""
         return await asyncpg_session.fetch(connection, _UNASSIGNED_EVENTS, after, small, limit)
 
     async def insert_offset(
         self, connection: AsyncConnection, consumer: str, topic: str, partition: int, offset: int
     ) -> bool:
-        """Insert the first offset of a partition."""
+        """Insert the first offset of a partition; return whether it was the first."""
         values = (consumer, topic, partition, offset)
         return await asyncpg_session.execute(connection, _INSERT_OFFSET, *values) == 1
 
     async def next_due(self, connection: AsyncConnection, kind: str) -> str | None:
-        """Read when the next claim can succeed."""
+        """Return when the next claim can succeed."""
         ((value,),) = await asyncpg_session.fetch(connection, _NEXT_DUE, kind)
         return None if value is None else str(value)
 
     async def put_document(
         self, connection: AsyncConnection, row: DocumentRow, *, only_new: bool
     ) -> bool:
-        """Insert a document or replace it."""
+        """Insert or replace a document; return whether the row was written."""
         statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
         return await asyncpg_session.execute(connection, statement, *row) == 1
 
     async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
-        """Look for one parked key."""
+        """Return whether any ordering key is parked."""
         ((found,),) = await asyncpg_session.fetch(connection, _ANY_PARKED, consumer)
         return bool(found)
 
     async def park_key(
         self, connection: AsyncConnection, consumer: str, ordering_key: str, since: str
     ) -> None:
-        """Park an ordering key."""
+        """Park an ordering key, unless it is parked already."""
         await asyncpg_session.execute(connection, _PARK_KEY, consumer, ordering_key, since)
 
 

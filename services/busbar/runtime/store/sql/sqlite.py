@@ -1,4 +1,4 @@
-"""Many rows at once on SQLite: one trip to the driver's thread, however many rows there are."""
+"""The statements of every batch on SQLite: few calls to the driver's thread for many rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
@@ -9,21 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.runtime.store.model.rows import Claim
 from busbar.runtime.store.sql.statements import (
     EVENT_COLUMNS,
-    MOVED,
+    RESCHEDULE,
     DocumentRow,
     EventRow,
     Move,
     Release,
     ScheduleRow,
     StreamRow,
-    taken,
+    claimed,
 )
 
 CHUNK_ROWS = 500
-"""Rows of one statement: SQLite takes 32,766 values at the most (SQLITE_MAX_VARIABLE_NUMBER)."""
+"""Rows per statement: SQLite takes at most 32,766 values (SQLITE_MAX_VARIABLE_NUMBER)."""
 
 _INSERT_EVENTS = (
-    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - names of ours
+    f"INSERT INTO events ({', '.join(EVENT_COLUMNS)})"  # noqa: S608 - constant names
     f" VALUES ({', '.join('?' * len(EVENT_COLUMNS))})"
 )
 _ASSIGN_SEQUENCES = "INSERT INTO sequences (sequence, position, digest) VALUES (?, ?, ?)"
@@ -60,12 +60,12 @@ _MOVE_OFFSETS = (
     ' WHERE consumer = ? AND topic = ? AND "partition" = ? AND next_offset = ?'
 )
 _SCHEDULE = (
-    "WITH r(kind, name, due, data, holder, expires)"  # noqa: S608 - text of ours
+    "WITH r(kind, name, due, data, holder, expires)"  # noqa: S608 - constants
     " AS (VALUES {values})"
     " INSERT INTO tasks (kind, name, due, data, revision, attempts, epoch, holder, expires)"
     " SELECT kind, name, due, data, 1, holder IS NOT NULL, holder IS NOT NULL, holder, expires"
-    # Without a condition, ON would be taken for that of a join.
-    f" FROM r WHERE true ON CONFLICT (kind, name) DO UPDATE SET {MOVED}"
+    # Without a condition, SQLite would parse ON as that of a join.
+    f" FROM r WHERE true ON CONFLICT (kind, name) DO UPDATE SET {RESCHEDULE}"
     " RETURNING kind, name, revision, epoch, attempts"
 )
 _HOLD = (
@@ -101,7 +101,7 @@ _PARK_KEY = (
 
 
 class SqliteStatements:
-    """Lists of values in, or a statement that is repeated inside the driver."""
+    """The statements of every batch on SQLite: lists of values, or repeated inside the driver."""
 
     async def insert_events(self, connection: AsyncConnection, rows: Sequence[EventRow]) -> None:
         """Append ``rows`` in their order."""
@@ -110,100 +110,100 @@ class SqliteStatements:
     async def assign_sequences(
         self, connection: AsyncConnection, rows: Sequence[tuple[int, int, str]]
     ) -> None:
-        """Insert ``rows``."""
+        """Insert sequence, position and digest of events."""
         await connection.exec_driver_sql(_ASSIGN_SEQUENCES, list(rows))
 
     async def checkpoint(self, connection: AsyncConnection, name: str, value: int) -> None:
-        """Insert or move a mark."""
+        """Insert or move a checkpoint."""
         await connection.exec_driver_sql(_CHECKPOINT, (name, value))
 
     async def read_streams(
         self, connection: AsyncConnection, since: Mapping[str, int]
     ) -> list[StreamRow]:
-        """The events of each stream from the given version on."""
-        found = await _listed(connection, _READ_STREAMS, list(since.items()))
+        """Return the events of each stream from the given version on."""
+        found = await _execute_values(connection, _READ_STREAMS, list(since.items()))
         return [StreamRow(*row) for row in found]
 
     async def newest(
         self, connection: AsyncConnection, streams: Sequence[str]
     ) -> list[tuple[str, int, int]]:
-        """The newest event of each stream."""
-        found = await _listed(connection, _NEWEST, [(stream,) for stream in streams])
+        """Return stream, version and transaction number of the newest event of each stream."""
+        found = await _execute_values(connection, _NEWEST, [(stream,) for stream in streams])
         return [(row[0], row[1], row[2]) for row in found]
 
     async def mark_inbox(
         self, connection: AsyncConnection, rows: Sequence[tuple[str, str, str, str, str]]
     ) -> set[tuple[str, str]]:
-        """Insert what is new."""
-        return {(row[0], row[1]) for row in await _listed(connection, _MARK_INBOX, rows)}
+        """Insert new inbox rows; return their source and id."""
+        return {(row[0], row[1]) for row in await _execute_values(connection, _MARK_INBOX, rows)}
 
     async def move_offsets(
         self, connection: AsyncConnection, consumer: str, moves: Sequence[Move]
     ) -> int:
-        """Move those that are as expected."""
+        """Move the offsets that have their expected value; return how many."""
         rows = [(m.next_offset, consumer, m.topic, m.partition, m.expected) for m in moves]
         return (await connection.exec_driver_sql(_MOVE_OFFSETS, rows)).rowcount
 
     async def schedule(
         self, connection: AsyncConnection, rows: Sequence[ScheduleRow]
     ) -> dict[tuple[str, str], tuple[int, int]]:
-        """Insert or move tasks."""
-        return taken(await _listed(connection, _SCHEDULE, rows))
+        """Insert or move tasks; return revision and epoch of those claimed."""
+        return claimed(await _execute_values(connection, _SCHEDULE, rows))
 
     async def hold(
         self, connection: AsyncConnection, claims: Collection[Claim], expires: str
     ) -> set[tuple[str, str, int]]:
-        """Extend the leases that are held still."""
+        """Extend the leases that are still held; return kind, name and epoch of each."""
         rows = [(claim.kind, claim.name, claim.epoch, claim.holder) for claim in claims]
-        found = await _listed(connection, _HOLD, rows, expires)
+        found = await _execute_values(connection, _HOLD, rows, expires)
         return {(row[0], row[1], row[2]) for row in found}
 
     async def release(
         self, connection: AsyncConnection, releases: Sequence[Release]
     ) -> list[tuple[str, str | None]]:
-        """Give back those that are held still."""
-        return [(row[0], row[1]) for row in await _listed(connection, _RELEASE, releases)]
+        """Release the claims that are still held; return kind and next due time of each."""
+        return [(row[0], row[1]) for row in await _execute_values(connection, _RELEASE, releases)]
 
     async def unassigned_events(
         self, connection: AsyncConnection, *, after: int, small: int, limit: int
     ) -> list[Any]:
-        """Read the next events to publish."""
+        """Return the next events to publish; ``data`` is null if it is longer than ``small``."""
         return list(await connection.exec_driver_sql(_UNASSIGNED_EVENTS, (small, after, limit)))
 
     async def insert_offset(
         self, connection: AsyncConnection, consumer: str, topic: str, partition: int, offset: int
     ) -> bool:
-        """Insert the first offset of a partition."""
+        """Insert the first offset of a partition; return whether it was the first."""
         values = (consumer, topic, partition, offset)
         return (await connection.exec_driver_sql(_INSERT_OFFSET, values)).rowcount == 1
 
     async def next_due(self, connection: AsyncConnection, kind: str) -> str | None:
-        """Read when the next claim can succeed."""
+        """Return when the next claim can succeed."""
         value = (await connection.exec_driver_sql(_NEXT_DUE, (kind,))).scalar()
         return None if value is None else str(value)
 
     async def put_document(
         self, connection: AsyncConnection, row: DocumentRow, *, only_new: bool
     ) -> bool:
-        """Insert a document or replace it."""
+        """Insert or replace a document; return whether the row was written."""
         statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
         return (await connection.exec_driver_sql(statement, tuple(row))).rowcount == 1
 
     async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
-        """Look for one parked key."""
+        """Return whether any ordering key is parked."""
         return bool((await connection.exec_driver_sql(_ANY_PARKED, (consumer,))).scalar())
 
     async def park_key(
         self, connection: AsyncConnection, consumer: str, ordering_key: str, since: str
     ) -> None:
-        """Park an ordering key."""
+        """Park an ordering key, unless it is parked already."""
         await connection.exec_driver_sql(_PARK_KEY, (consumer, ordering_key, since))
 
 
-async def _listed(
+async def _execute_values(
     connection: AsyncConnection, statement: str, rows: Sequence[tuple[Any, ...]], *more: Any
 ) -> list[Any]:
-    """Execute ``statement`` with ``rows`` as the list of values that it has a place for."""
+    """Execute ``statement`` with chunks of ``rows`` as its ``{values}``; return the results."""
     found: list[Any] = []
     for start in range(0, len(rows), CHUNK_ROWS):
         part = rows[start : start + CHUNK_ROWS]

@@ -1,4 +1,4 @@
-"""The statements that run for every batch, named once and implemented per database."""
+"""The interface of the statements that run for every batch, and their rows."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,26 +22,26 @@ EVENT_COLUMNS = (
     "data",
     "metadata",
 )
-"""What is given of an event when it is inserted, in this order."""
+"""The columns of an event that are inserted, in this order."""
 
-_IS_TAKEN = (
+_IS_CLAIMED = (
     "excluded.holder IS NOT NULL AND (tasks.expires IS NULL OR tasks.expires <= excluded.due)"
 )
-MOVED = (
+RESCHEDULE = (
     "due = excluded.due, data = excluded.data, revision = tasks.revision + 1,"
-    f" attempts = CASE WHEN {_IS_TAKEN} THEN 1 ELSE 0 END,"
-    f" epoch = CASE WHEN {_IS_TAKEN} THEN tasks.epoch + 1 ELSE tasks.epoch END,"
-    f" holder = CASE WHEN {_IS_TAKEN} THEN excluded.holder ELSE tasks.holder END,"
-    f" expires = CASE WHEN {_IS_TAKEN} THEN excluded.expires ELSE tasks.expires END"
+    f" attempts = CASE WHEN {_IS_CLAIMED} THEN 1 ELSE 0 END,"
+    f" epoch = CASE WHEN {_IS_CLAIMED} THEN tasks.epoch + 1 ELSE tasks.epoch END,"
+    f" holder = CASE WHEN {_IS_CLAIMED} THEN excluded.holder ELSE tasks.holder END,"
+    f" expires = CASE WHEN {_IS_CLAIMED} THEN excluded.expires ELSE tasks.expires END"
 )
-"""What becomes of a task that is scheduled again; both databases spell it so."""
+"""The update of a task that is scheduled again, valid on both databases."""
 
 EventRow = tuple[Any, ...]
 """An event's values in the order of :data:`EVENT_COLUMNS`."""
 
 
 class StreamRow(NamedTuple):
-    """An event as it is loaded. ``number`` is that of the transaction that wrote it, or 0."""
+    """An event as it is loaded. ``number`` identifies the writing transaction (0 on SQLite)."""
 
     stream: str
     version: int
@@ -53,7 +53,7 @@ class StreamRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A partition's next offset, and the one that it has to have until then."""
+    """The new next offset of a partition, and its expected stored value."""
 
     topic: str
     partition: int
@@ -62,7 +62,7 @@ class Move:
 
 
 class ScheduleRow(NamedTuple):
-    """A task to insert or to move, and who takes it until when if nobody holds it."""
+    """A task to insert or move; if it is not held, ``holder`` claims it until ``expires``."""
 
     kind: str
     name: str
@@ -73,7 +73,7 @@ class ScheduleRow(NamedTuple):
 
 
 class Release(NamedTuple):
-    """A claim that is given back, under what it was taken, and when its task is due again."""
+    """A claim to release, and when its task is due again if it was not rescheduled."""
 
     kind: str
     name: str
@@ -203,6 +203,6 @@ class Statements(Protocol):
         ...
 
 
-def taken(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
+def claimed(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], tuple[int, int]]:
     """Return revision and epoch by kind and name of the tasks in ``rows`` that were claimed."""
     return {(row[0], row[1]): (row[2], row[3]) for row in rows if row[4] == 1}

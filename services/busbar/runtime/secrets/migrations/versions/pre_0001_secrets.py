@@ -1,4 +1,4 @@
-"""The table. Text is compared byte by byte, as SQLite does."""
+"""Create the table. Text is compared byte by byte, as SQLite does."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, in the schema that the search path begins with."""
+    """Create the table in the first schema of the search path."""
     text = sa.Text(collation="C")
     op.create_table(
         "secrets",

@@ -1,4 +1,4 @@
-"""Alembic's way in: :mod:`busbar.runtime.store.engines.migrate` hands over an open connection."""
+"""Alembic's entry point, run by :mod:`busbar.runtime.store.engines.migrate` on its connection."""
 
 from alembic import context
 

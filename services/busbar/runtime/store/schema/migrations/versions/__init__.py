@@ -1,1 +1,1 @@
-"""One file a step, named `pre_NNNN_words` or `post_NNNN_words`."""
+"""One file per migration, named `pre_NNNN_words` or `post_NNNN_words`."""

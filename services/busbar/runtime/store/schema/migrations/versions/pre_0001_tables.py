@@ -1,4 +1,4 @@
-"""The first tables. Text is compared byte by byte, as SQLite does."""
+"""Create the first tables. Text is compared byte by byte, as SQLite does."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def _number(name: str, type_: Any = sa.BigInteger, *, key: bool = False) -> sa.C
 
 
 def upgrade() -> None:
-    """Make every table, in the schema that the search path begins with."""
+    """Create every table in the first schema of the search path."""
     _events()
     _reading()
     _working()
@@ -37,7 +37,7 @@ def _events() -> None:
         sa.UniqueConstraint("stream", "version", name="events_stream_version"),
         sa.UniqueConstraint("id", name="events_id"),
     )
-    # A type that SQLAlchemy has no name for: the 64-bit number of the writing transaction.
+    # SQLAlchemy lacks this type: the 64-bit number of the writing transaction.
     op.execute("ALTER TABLE events ADD xid xid8 NOT NULL DEFAULT pg_current_xact_id()")
     op.create_index("events_order", "events", ["xid", "position"])
     op.create_index("events_correlation", "events", ["correlation", "xid", "position"])

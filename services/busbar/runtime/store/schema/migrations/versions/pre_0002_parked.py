@@ -1,4 +1,4 @@
-"""Parked ordering keys: what waits, in its order, because a message before it failed."""
+"""Add parked ordering keys, with the records that wait in order behind a failed one."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ def _key(name: str) -> sa.Column[str]:
 
 
 def upgrade() -> None:
-    """Only adds, so that the release before works on as it did."""
+    """Create the tables. Nothing else changes, so the previous release keeps working."""
     op.create_table(
         "parked_keys",
         _key("consumer"),
