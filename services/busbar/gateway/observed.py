@@ -57,7 +57,7 @@ class Observed:
                 "http.route": route,
                 "http.response.status_code": status,
             }
-            here.tell(about, failed=str(status) if status >= BROKEN else None)
+            here.set_attributes(about, failed=str(status) if status >= BROKEN else None)
 
 
 def _method(scope: Scope) -> str:

@@ -41,7 +41,7 @@ from busbar.notifier.domain import (
 )
 from busbar.notifier.measures import attempting, measure_delivery
 from busbar.notifier.ports import Attempt, Secrets, Sender, UrlCheck, WebhookRequest
-from busbar.runtime.consume.service import Choice, Problem, Received, Service
+from busbar.runtime.consume.service import InvalidEvent, Received, RecordFilter, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.tasks.runner import Work
@@ -118,7 +118,7 @@ class Notifier:
         found = await self._secrets.webhook_secrets(intent.secret, team=intent.team)
         return found if isinstance(found, SecretProblem) else None
 
-    async def refuse(self, problem: Problem, tx: Transaction) -> None:
+    async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Answer a subscription intent whose data do not fit: somebody waits for its operation.
 
         Raises:
@@ -152,7 +152,7 @@ class Notifier:
 
     # -- deliveries -----------------------------------------------------------------------------
 
-    async def choose(self, records: Sequence[Record], tx: Transaction) -> Choice:
+    async def choose(self, records: Sequence[Record], tx: Transaction) -> RecordFilter:
         """Pass over the facts of teams that subscribed to nothing: most facts are nobody's."""
         if any(record.topic in topics.INTENTS for record in records):
             return lambda _: True  # a subscription may come into force on the way
@@ -264,7 +264,7 @@ def _team_of(envelope: Envelope) -> str | None:
     return team_of(resource if isinstance(resource, str) else None, data)
 
 
-def _places(problem: Problem) -> str:
+def _places(problem: InvalidEvent) -> str:
     errors = problem.error.errors(include_input=False, include_url=False) if problem.error else []
     told = (f"{_place(item['loc'])}: {item['msg']}" for item in errors[:MAX_PLACES])
     return "; ".join(told)

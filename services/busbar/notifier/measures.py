@@ -37,7 +37,7 @@ def attempting(parent: str | None, number: int, *, clock: Clock) -> Iterator[Try
         metrics.WEBHOOKS.labels(named).inc()
         metrics.WEBHOOK_SECONDS.observe(seconds_between(begin, clock.now()))
         status = trying.outcome.status
-        here.tell(
+        here.set_attributes(
             {"http.response.status_code": status} if status is not None else {},
             failed=None if named == "2xx" else trying.outcome.error or str(status),
         )

@@ -71,7 +71,7 @@ class WatchedBackend:
             result = _named(answer)
         finally:
             seconds = seconds_between(begin, self._clock.now())
-            here.tell({"busbar.result": result})
+            here.set_attributes({"busbar.result": result})
             if action != "observe":
                 step = call.owner.rpartition("#")[2]
                 log.info("step_acted", step=step, adapter=self._name, action=action, result=result)

@@ -10,7 +10,7 @@ from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.runtime.consume.engine import Engine
-from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
+from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.testing import ManualClock
@@ -171,10 +171,10 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
 
 
 async def test_data_that_does_not_fit_goes_to_the_one_who_answers_it(toy: Toy) -> None:
-    problems: list[Problem] = []
+    problems: list[InvalidEvent] = []
 
     @toy.service.on_invalid()
-    async def answer(problem: Problem, tx: Transaction) -> None:
+    async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         problems.append(problem)
         await tx.append("refused", [fact(problem.record.offset)])
 
@@ -191,10 +191,10 @@ async def test_data_that_does_not_fit_goes_to_the_one_who_answers_it(toy: Toy) -
 
 
 async def test_unknown_intents_are_answered_on_the_topics_that_were_named_only(toy: Toy) -> None:
-    problems: list[Problem] = []
+    problems: list[InvalidEvent] = []
 
     @toy.service.on_invalid(TOPIC)
-    async def answer(problem: Problem, tx: Transaction) -> None:
+    async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         assert tx.cause.id == problem.envelope.id
         problems.append(problem)
 

@@ -31,7 +31,7 @@ class Looking:
         self.waiting = 0
         self.relay = relay_of(toy.store, publisher, clock)
         self.gauges = Gauges(toy.store, clock=clock)
-        self.gauges.watch(
+        self.gauges.attach(
             engine=toy.engine, relay=self.relay, behind=self._behind, kinds=("k", "parked")
         )
 
@@ -51,7 +51,7 @@ class Looking:
 def looking(toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> Iterator[Looking]:
     found = Looking(toy, publisher, clock)
     yield found
-    found.gauges._leave_out()
+    found.gauges._drop_store_gauges()
 
 
 async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
@@ -89,7 +89,7 @@ async def test_published_events_are_no_backlog(
     with pytest.raises(BusUnavailable):
         await drain(looking.relay)
     assert (await looking.scrape())["busbar_relay_backlog_events"] == 3
-    looking.gauges._looked = None
+    looking.gauges._queried_at = None
     await drain(looking.relay)
     found = await looking.scrape()
     assert (found["busbar_relay_backlog_events"], found["busbar_relay_leader"]) == (0, 1)

@@ -186,7 +186,7 @@ def test_off_there_is_one_object_and_nothing_is_allocated() -> None:
         before = tracemalloc.take_snapshot()
         for _ in range(1000):
             with tracing.processing("policy", found, "t", PARENT) as here:
-                here.tell(attributes)
+                here.set_attributes(attributes)
         after = tracemalloc.take_snapshot()
     finally:
         tracemalloc.stop()

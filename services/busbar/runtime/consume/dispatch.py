@@ -14,12 +14,12 @@ from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
-from busbar.runtime.consume.redrive import Redriving
+from busbar.runtime.consume.redrive import RedriveHandler
 from busbar.runtime.consume.service import (
-    Choice,
     ConflictingEvent,
-    Problem,
+    InvalidEvent,
     Received,
+    RecordFilter,
     Service,
 )
 from busbar.runtime.core import encoding
@@ -60,11 +60,11 @@ class Dispatcher:
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
         """Dispatch to the handlers of ``service``; handle again what is in ``dead_letters``."""
         self._service = service
-        self._redriving = Redriving(service.name, dead_letters, self.again)
+        self._redrive = RedriveHandler(service.name, dead_letters, self.handle_kept)
         self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.handlers,
-            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
-            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redriving.discard),
+            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redrive.redrive),
+            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redrive.discard),
         }
 
     async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> DispatchCounts:
@@ -74,7 +74,7 @@ class Dispatcher:
         repeated: list[Readable] = []
         for item in items:
             identity = (item.envelope.source, item.envelope.id)
-            if not self._wants(item):
+            if not self._is_subscribed(item):
                 skipped += 1
             elif identity in first_in_batch:
                 repeated.append(item)
@@ -90,16 +90,16 @@ class Dispatcher:
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return DispatchCounts(len(new), skipped, len(known) + len(repeated))
 
-    def _parse(self, item: Readable) -> Message | Problem:
+    def _parse(self, item: Readable) -> Message | InvalidEvent:
         """What is in the event for its handler, or why there is nothing."""
         known = self._handler(item)
         if known is None:
-            return Problem(item.envelope, item.record)
+            return InvalidEvent(item.envelope, item.record)
         model, _ = known
         try:
             return model.model_validate(item.envelope.data)
         except ValidationError as error:
-            return Problem(item.envelope, item.record, error, model)
+            return InvalidEvent(item.envelope, item.record, error, model)
 
     async def _dispatch(self, tx: StoreTransaction, items: Sequence[Readable]) -> None:
         """Give each of ``items`` to its handler, after all their streams have been read in one."""
@@ -110,20 +110,20 @@ class Dispatcher:
         for item, parsed in zip(items, found, strict=True):
             envelope = item.envelope
             naming = bind(operation=envelope.extensions.get("correlationid"), event=envelope.id)
-            model = parsed.model if isinstance(parsed, Problem) else parsed
+            model = parsed.model if isinstance(parsed, InvalidEvent) else parsed
             type_ = model.TYPE if model is not None else "unknown"
             parent = envelope.extensions.get("traceparent")
             with tracing.processing(self._service.name, item.record, type_, parent) as here, naming:
                 tx.caused_by(_cause(envelope, here.traceparent or parent))
-                if isinstance(parsed, Problem):
+                if isinstance(parsed, InvalidEvent):
                     await self._answer(tx, parsed)
                     continue
                 _, handler = self._handlers[parsed.TYPE]
                 await handler(Received(parsed, envelope, item.record), tx)
 
-    async def _answer(self, tx: StoreTransaction, problem: Problem) -> None:
-        if self._service.invalid is not None and problem.model not in _ABOUT_DEAD_LETTERS:
-            await self._service.invalid(problem, tx)
+    async def _answer(self, tx: StoreTransaction, problem: InvalidEvent) -> None:
+        if self._service.invalid_handler is not None and problem.model not in _ABOUT_DEAD_LETTERS:
+            await self._service.invalid_handler(problem, tx)
             return
         errors = problem.error.errors(include_input=False) if problem.error else []
         places = ", ".join("/" + "/".join(map(str, item["loc"])) for item in errors[:MAX_PLACES])
@@ -131,7 +131,7 @@ class Dispatcher:
 
     async def _repeat(self, tx: StoreTransaction, item: Readable, first: str) -> None:
         again = self._digest(item.envelope)
-        if self._service.conflict is None or first == again:
+        if self._service.conflict_handler is None or first == again:
             return
         # However often the same other body comes, it is told once.
         identity = (item.envelope.source, f"{item.envelope.id}|{again}")
@@ -140,14 +140,16 @@ class Dispatcher:
             return
         parent = item.envelope.extensions.get("traceparent")
         tx.caused_by(_cause(item.envelope, parent, again))
-        await self._service.conflict(ConflictingEvent(item.envelope, item.record, first, again), tx)
+        await self._service.conflict_handler(
+            ConflictingEvent(item.envelope, item.record, first, again), tx
+        )
 
-    def passes_over(self, record: Record, is_wanted: Choice) -> bool:
+    def is_unsubscribed(self, record: Record, is_wanted: RecordFilter) -> bool:
         """Whether ``record`` is a fact of its topic that nobody here asked for, by its type or so.
 
         Nobody needs to read it then, and most of what a service sees are facts for others.
         """
-        if self._service.record is not None or record.topic in topics.INTENTS:
+        if self._service.record_handler is not None or record.topic in topics.INTENTS:
             return False
         types = [value for name, value in record.headers if name == "ce_type"]
         if len(types) != 1 or types[0] is None:
@@ -158,14 +160,17 @@ class Dispatcher:
             return False
         return type_ not in self._handlers or not is_wanted(record)
 
-    def _wants(self, item: Readable) -> bool:
+    def _is_subscribed(self, item: Readable) -> bool:
         known = self._handler(item)
         if known is not None and known[0] in _ABOUT_DEAD_LETTERS:
-            return self._redriving.is_asked(item.envelope.data)
+            return self._redrive.is_responsible(item.envelope.data)
         if known is not None:
             return True
         # Whoever answers invalid intents answers the unknown ones on its topics as well.
-        return self._service.invalid is not None and item.record.topic in self._service.answers
+        return (
+            self._service.invalid_handler is not None
+            and item.record.topic in self._service.unknown_type_topics
+        )
 
     def _handler(self, item: Readable) -> tuple[type[Message], RuntimeHandler] | None:
         """Who handles the event: nobody if it comes where events of its type are not published."""
@@ -174,13 +179,13 @@ class Dispatcher:
 
     def _digest(self, envelope: Envelope) -> str:
         """What tells another body under the same identity; only kept where somebody compares."""
-        if self._service.conflict is None:
+        if self._service.conflict_handler is None:
             return ""
         return digest([envelope.type, envelope.subject, envelope.data], parsed=True)
 
     # -- what was kept --------------------------------------------------------------------------
 
-    async def again(self, tx: StoreTransaction, record: Record) -> str:
+    async def handle_kept(self, tx: StoreTransaction, record: Record) -> str:
         """Handle a record that was kept, as if it had just arrived; returns a remark.
 
         Raises:
@@ -188,12 +193,12 @@ class Dispatcher:
             Exception: whatever its handler raises.
         """
         content = encoding.read(record)
-        if self._service.record is not None:
-            return await self._record_again(tx, record, content)
+        if self._service.record_handler is not None:
+            return await self._record_kept(tx, record, content)
         if isinstance(content, Unreadable):
             raise Reject("unreadable", f"still not to be read: {content.detail}")
         item = Readable(record, content)
-        if why := self.strange(item):
+        if why := self.unknown_version(item):
             raise Reject(why.reason, why.detail)
         identity = (content.source, content.id)
         seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
@@ -202,20 +207,20 @@ class Dispatcher:
         await self._dispatch(tx, [item])
         return ""
 
-    async def _record_again(
+    async def _record_kept(
         self, tx: StoreTransaction, record: Record, content: Envelope | Unreadable
     ) -> str:
-        if self._service.record is None:
+        if self._service.record_handler is None:
             return ""
         # A source that no event can have: the record has no other identity than its place.
         place = (f"record {record.topic}/{record.partition}", str(record.offset))
         seen = await tx.inbox.first_seen(self._service.name, {place: ""})
         if seen[place] is not None:
             return "its record was kept meanwhile"
-        await self._service.record(record, content, tx)
+        await self._service.record_handler(record, content, tx)
         return ""
 
-    def strange(self, item: Readable) -> DeadLetterReason | None:
+    def unknown_version(self, item: Readable) -> DeadLetterReason | None:
         """Why this release cannot understand a fact, though it is of a kind that it handles."""
         topic, type_ = item.record.topic, item.envelope.type
         kind, _, version = type_.rpartition(".v")

@@ -43,7 +43,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
 
 DeadLetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
 
-Again = Callable[[StoreTransaction, Record], Awaitable[str]]
+RetryRecord = Callable[[StoreTransaction, Record], Awaitable[str]]
 """Handles a record that was kept; returns a remark, raises what kept it from being handled."""
 
 
@@ -61,12 +61,17 @@ class Parking:
     """The parked ordering keys of one service."""
 
     def __init__(
-        self, service: str, dead_letters: DeadLetters, again: Again, *, chance: Chance = chance
+        self,
+        service: str,
+        dead_letters: DeadLetters,
+        retry_record: RetryRecord,
+        *,
+        chance: Chance = chance,
     ) -> None:
-        """Keep records as ``dead_letters`` and retry them by ``again``; ``chance`` adds jitter."""
+        """Keep records as ``dead_letters`` and retry them by ``retry_record``; ``chance`` adds jitter."""
         self._service = service
         self._dead_letters = dead_letters
-        self._again = again
+        self._retry_record = retry_record
         self._backoff = replace(PARKED_BACKOFF, chance=chance)
 
     async def among(self, tx: StoreTransaction, records: Collection[Record]) -> frozenset[str]:
@@ -134,7 +139,7 @@ class Parking:
                 if request["dead_letter"] == wait.dead_letter
                 else f"it waits behind {wait.dead_letter}: "
             )
-            await answer(tx, self._service, request, "failed", behind + problem)
+            await publish_outcome(tx, self._service, request, "failed", behind + problem)
         attempts = wait.attempts + 1
         await tx.parked.tried(self._service, ordering_key, attempts=attempts, requests=())
         again = tx.now + timedelta(seconds=self._backoff.after(attempts + 1))
@@ -147,7 +152,7 @@ class Parking:
         record = await self._dead_letters.find(tx, wait.dead_letter)
         if record is None:
             raise BusbarError(f"the dead letter {wait.dead_letter} waits, and is not in the store")
-        remark, problem = await attempt(self._service, self._again, tx, record)
+        remark, problem = await try_record(self._service, self._retry_record, tx, record)
         if problem is not None:
             return problem
         recovered = DeadLetterRecovered(
@@ -158,14 +163,14 @@ class Parking:
             attempts=wait.attempts,
         )
         tx.caused_by(self._dead_letters.cause(record, "recovered"))
-        await append(tx, self._service, recovered)
+        await append_fact(tx, self._service, recovered)
         for request in wait.requests:
             if request["dead_letter"] == wait.dead_letter:
-                await answer(tx, self._service, request, "handled", remark)
+                await publish_outcome(tx, self._service, request, "handled", remark)
         return None
 
 
-def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
+def redrive_request(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
     """That somebody wants ``dead_letter`` handled again, to be answered when it was tried."""
     return {
         "dead_letter": dead_letter,
@@ -177,7 +182,7 @@ def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
     }
 
 
-async def answer(
+async def publish_outcome(
     tx: StoreTransaction, service: str, request: Request, outcome: str, detail: str
 ) -> None:
     """Tell who asked for a dead letter to be handled again how that went."""
@@ -193,25 +198,25 @@ async def answer(
             "detail": detail,
         }
     )
-    await append(tx, service, fact)
+    await append_fact(tx, service, fact)
 
 
-async def append(tx: StoreTransaction, service: str, fact: DeadLetterFact) -> None:
+async def append_fact(tx: StoreTransaction, service: str, fact: DeadLetterFact) -> None:
     """Append what is told about a letter, in the order of what was told before."""
     topic = topics.dead_letters(service)
     await tx.append(f"dead-letter/{fact.dead_letter}", [fact], key=fact.dead_letter, topic=topic)
 
 
-async def attempt(
-    service: str, again: Again, tx: StoreTransaction, record: Record
+async def try_record(
+    service: str, retry_record: RetryRecord, tx: StoreTransaction, record: Record
 ) -> tuple[str, str | None]:
-    """Handle ``record`` by ``again``: the remark, and what kept it from being handled.
+    """Handle ``record`` by ``retry_record``: the remark, and what kept it from being handled.
 
     Nothing that a failed attempt did stays.
     """
     try:
         async with tx.savepoint():
-            return await again(tx, record), None
+            return await retry_record(tx, record), None
     except (Conflict, Fenced, StoreUnavailable):
         raise
     except Retry as error:

@@ -7,21 +7,28 @@ from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, RedriveDeadLetter
 from busbar.runtime.consume.dead_letters import DeadLetters
-from busbar.runtime.consume.parking import PARKED, Again, answer, append, asked, attempt
+from busbar.runtime.consume.parking import (
+    PARKED,
+    RetryRecord,
+    append_fact,
+    publish_outcome,
+    redrive_request,
+    try_record,
+)
 from busbar.runtime.consume.service import Received
 from busbar.runtime.store import StoreTransaction
 
 
-class Redriving:
+class RedriveHandler:
     """Answers for the dead letters of one service."""
 
-    def __init__(self, service: str, dead_letters: DeadLetters, again: Again) -> None:
-        """Look into ``dead_letters`` and handle them by ``again``."""
+    def __init__(self, service: str, dead_letters: DeadLetters, retry_record: RetryRecord) -> None:
+        """Look into ``dead_letters`` and handle them by ``retry_record``."""
         self._service = service
         self._dead_letters = dead_letters
-        self._again = again
+        self._retry_record = retry_record
 
-    def is_asked(self, data: Any) -> bool:
+    def is_responsible(self, data: Any) -> bool:
         """Whether an intent with ``data`` is for this service to answer."""
         named = data.get("service") if isinstance(data, dict) else None
         # Somebody has to answer for services that there are not.
@@ -32,7 +39,7 @@ class Redriving:
     async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
         """Handle a dead letter again; the records parked before it are handled first."""
         cause, dead_letter = tx.cause, received.message.dead_letter
-        request = asked(received.envelope, dead_letter, cause)
+        request = redrive_request(received.envelope, dead_letter, cause)
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
         if ordering_key is not None:
             await tx.tasks.schedule(PARKED, ordering_key)
@@ -40,11 +47,15 @@ class Redriving:
             return
         record = await self._dead_letters.find(tx, dead_letter)
         if record is None:
-            await answer(tx, self._service, request, "unknown_dead_letter", self._unknown(received))
+            await publish_outcome(
+                tx, self._service, request, "unknown_dead_letter", self._unknown(received)
+            )
             return
-        remark, problem = await attempt(self._service, self._again, tx, record)
+        remark, problem = await try_record(self._service, self._retry_record, tx, record)
         outcome = "handled" if problem is None else "failed"
-        await answer(tx, self._service, request, outcome, remark if problem is None else problem)
+        await publish_outcome(
+            tx, self._service, request, outcome, remark if problem is None else problem
+        )
 
     async def discard(self, received: Received[DiscardDeadLetter], tx: StoreTransaction) -> None:
         """Give a dead letter up; what waits behind it is tried at once."""
@@ -65,7 +76,7 @@ class Redriving:
             outcome=outcome,
             detail=detail,
         )
-        await append(tx, self._service, fact)
+        await append_fact(tx, self._service, fact)
 
     async def _let_go(self, tx: StoreTransaction, dead_letter: str) -> bool:
         ordering_key = await tx.parked.ordering_key_of(dead_letter)

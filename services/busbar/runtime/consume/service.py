@@ -27,7 +27,7 @@ class Received(Generic[M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class InvalidEvent:
     """Why a readable event is none that can be handled.
 
     ``error`` is what ``model`` has against its data; both are None if the type itself is unknown.
@@ -51,10 +51,10 @@ class ConflictingEvent:
 
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
-InvalidEventHandler = Callable[[Problem, Transaction], Awaitable[None]]
+InvalidEventHandler = Callable[[InvalidEvent, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[ConflictingEvent, Transaction], Awaitable[None]]
-Choice = Callable[[Record], bool]
-Chooser = Callable[[Sequence[Record], Transaction], Awaitable[Choice]]
+RecordFilter = Callable[[Record], bool]
+FilterFactory = Callable[[Sequence[Record], Transaction], Awaitable[RecordFilter]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
 
 
@@ -72,11 +72,11 @@ class Service:
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
-        self.invalid: InvalidEventHandler | None = None
-        self.answers: frozenset[str] = frozenset()
-        self.conflict: ConflictHandler | None = None
-        self.record: RecordHandler | None = None
-        self.chooser: Chooser | None = None
+        self.invalid_handler: InvalidEventHandler | None = None
+        self.unknown_type_topics: frozenset[str] = frozenset()
+        self.conflict_handler: ConflictHandler | None = None
+        self.record_handler: RecordHandler | None = None
+        self.filter_factory: FilterFactory | None = None
         self._topics: set[str] = set()
 
     @property
@@ -118,30 +118,30 @@ class Service:
         """
 
         def register(handler: InvalidEventHandler) -> InvalidEventHandler:
-            self.invalid = handler
-            self.answers = frozenset(topic_names)
+            self.invalid_handler = handler
+            self.unknown_type_topics = frozenset(topic_names)
             return handler
 
         return register
 
     def on_conflict(self, handler: ConflictHandler) -> ConflictHandler:
         """Have ``handler`` record events that come again with another body."""
-        self.conflict = handler
+        self.conflict_handler = handler
         return handler
 
     def on_record(self, handler: RecordHandler) -> RecordHandler:
         """Have ``handler`` take every record of every topic, readable or not."""
-        self.record = handler
+        self.record_handler = handler
         self._topics.update(topics.ALL)
         return handler
 
-    def on_batch(self, chooser: Chooser) -> Chooser:
-        """Have ``chooser`` look at a batch of records, and tell which facts are worth reading.
+    def on_batch(self, factory: FilterFactory) -> FilterFactory:
+        """Have ``factory`` look at a batch of records, and tell which facts are worth reading.
 
         The others are passed over as those of types that nobody here asked for.
         """
-        self.chooser = chooser
-        return chooser
+        self.filter_factory = factory
+        return factory
 
     def task(
         self, kind: str, *, concurrency: int = CONCURRENCY, preload: Preload | None = None

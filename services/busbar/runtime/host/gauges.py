@@ -29,17 +29,17 @@ class Gauges:
     """The gauges of one service's process."""
 
     def __init__(self, store: Store, *, clock: Clock) -> None:
-        """Look at ``store``; what else there is to look at comes with :meth:`watch`."""
+        """Look at ``store``; what else there is to look at comes with :meth:`attach`."""
         self._store = store
         self._clock = clock
         self._engine: Engine | None = None
         self._relay: Relay | None = None
         self._behind: Behind | None = None
         self._kinds: tuple[str, ...] = ()
-        self._looked: datetime | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._queried_at: datetime | None = None
+        self._querying: asyncio.Task[None] | None = None
 
-    def watch(
+    def attach(
         self, *, engine: Engine, relay: Relay, behind: Behind, kinds: Collection[str]
     ) -> None:
         """Look at these as well from now on."""
@@ -48,13 +48,13 @@ class Gauges:
 
     async def expose(self) -> bytes:
         """Everything there is, for a scrape."""
-        await self.look()
-        await self._ask()
+        await self.refresh_process()
+        await self._refresh_store()
         return metrics.exposition()
 
     # -- at the process -------------------------------------------------------------------------
 
-    async def look(self) -> None:
+    async def refresh_process(self) -> None:
         """Look at the process itself; the lag needs that every few seconds."""
         service = self._store.service
         if self._relay is not None:
@@ -62,30 +62,33 @@ class Gauges:
         if self._engine is None or self._behind is None:
             return
         metrics.CONSUMER_STOPPED.labels(service).set(self._engine.stopped)
-        seconds, records = self._engine.meter.look(await self._behind())
+        seconds, records = self._engine.meter.lag(await self._behind())
         metrics.CONSUMER_LAG_SECONDS.labels(service).set(seconds)
         metrics.CONSUMER_LAG_RECORDS.labels(service).set(records)
 
     # -- at the database ------------------------------------------------------------------------
 
-    async def _ask(self) -> None:
+    async def _refresh_store(self) -> None:
         """Ask the database, unless somebody did so just now or still waits for its answer."""
         now = self._clock.now()
-        if self._looking is None or self._looking.done():
-            if self._looked is not None and timedelta() <= now - self._looked < REFRESH_INTERVAL:
+        if self._querying is None or self._querying.done():
+            if (
+                self._queried_at is not None
+                and timedelta() <= now - self._queried_at < REFRESH_INTERVAL
+            ):
                 return
-            self._looked = now
-            self._looking = asyncio.create_task(self._refresh())
-        await asyncio.wait([self._looking], timeout=QUERY_TIMEOUT_SECONDS)
-        if not self._looking.done():
-            self._leave_out()
+            self._queried_at = now
+            self._querying = asyncio.create_task(self._query())
+        await asyncio.wait([self._querying], timeout=QUERY_TIMEOUT_SECONDS)
+        if not self._querying.done():
+            self._drop_store_gauges()
 
-    async def _refresh(self) -> None:
+    async def _query(self) -> None:
         try:
             async with self._store.reading() as tx:
                 await self._count(tx)
         except StoreUnavailable:
-            self._leave_out()
+            self._drop_store_gauges()
             return
         metrics.STORE_UP.labels(self._store.service).set(1)
 
@@ -101,7 +104,7 @@ class Gauges:
             metrics.TASKS_DUE.labels(service, kind).set(count)
             metrics.TASKS_OLDEST.labels(service, kind).set(_age(oldest, tx.now))
 
-    def _leave_out(self) -> None:
+    def _drop_store_gauges(self) -> None:
         """Nobody knows these now, and what was known before would be taken for news."""
         service = self._store.service
         metrics.STORE_UP.labels(service).set(0)

@@ -14,7 +14,7 @@ OLD = 50
 """Searches of the younger generation before one of this one."""
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Never search again what is there now, modules above all, and search the rest seldom."""
     gc.collect()
     gc.freeze()

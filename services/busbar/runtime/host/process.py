@@ -25,7 +25,7 @@ from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.host.gauges import Gauges
-from busbar.runtime.host.gc import settle
+from busbar.runtime.host.gc import tune_gc
 from busbar.runtime.host.instances import member_name, process_name
 from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, url_of
 from busbar.runtime.kafka.bus import KafkaBus
@@ -139,7 +139,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
             stack.push_async_callback(app.close)
         if app.open is not None:
             await app.open()
-        process = ServiceProcess(app, context, when_running=settle)
+        process = ServiceProcess(app, context, when_running=tune_gc)
         server = _serve(name, process, app, settings)
         stack.push_async_callback(server.stop)
         server.start()
@@ -248,8 +248,8 @@ class ServiceProcess:
         )
         bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
-        await self._until_it_answers(bootstrap, lambda: self.create_topics(bootstrap))
-        await self._until_it_answers(bootstrap, bus.start)
+        await self._retry_until_connected(bootstrap, lambda: self.create_topics(bootstrap))
+        await self._retry_until_connected(bootstrap, bus.start)
         # Publishing and unfinished work go on at once; joining the group may take its time.
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
@@ -257,7 +257,7 @@ class ServiceProcess:
             store, bus, clock=clock, holder=holder, lease=lease, timing=self.timing.relay
         )
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
-        self.gauges.watch(
+        self.gauges.attach(
             engine=self._engine, relay=self._relay, behind=bus.behind, kinds=jobs.keys()
         )
         self._spawn(self._relay.run())
@@ -274,10 +274,10 @@ class ServiceProcess:
                 timing=self.timing.tasks,
             )
             self._spawn(runner.run())
-        await self._until_it_answers(bootstrap, bus.consume)
+        await self._retry_until_connected(bootstrap, bus.consume)
         self._connected = True
 
-    async def _until_it_answers(
+    async def _retry_until_connected(
         self, bootstrap: str, step: Callable[[], Awaitable[object]]
     ) -> None:
         """Take ``step``; while there is no broker, try again."""
@@ -305,7 +305,7 @@ class ServiceProcess:
             if answers != self._broker_answers:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
-            await self.gauges.look()
+            await self.gauges.refresh_process()
             await self.context.clock.sleep(self.timing.health)
 
     async def _watch_store(self) -> None:

@@ -24,7 +24,7 @@ from busbar.messages import topics
 from busbar.runtime.core.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
 from busbar.runtime.kafka import patches
 from busbar.runtime.kafka.errors import translated
-from busbar.runtime.kafka.offsets import Positions
+from busbar.runtime.kafka.offsets import ReadPositions
 from busbar.runtime.kafka.patches import PollingConsumer, partition_of
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.logs import get_logger
@@ -74,9 +74,9 @@ class KafkaBus:
         self._gather_seconds = gather_seconds
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
-        self._positions = Positions()
-        self._untold: dict[Partition, int] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._positions = ReadPositions()
+        self._uncommitted: dict[Partition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._broker = KafkaBroker(
             bootstrap.split(","),
             client_id=f"busbar-{service}",
@@ -118,7 +118,7 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                self.reached(await consumer.handle_batch(batch))
+                self.commit_soon(await consumer.handle_batch(batch))
 
         self._subscriber(deliver)
 
@@ -160,9 +160,9 @@ class KafkaBus:
 
     async def stop(self) -> None:
         """Leave the group and disconnect; what is being handled is finished first."""
-        if self._telling is not None:
-            self._telling.cancel()
-            await self._tell()
+        if self._committing is not None:
+            self._committing.cancel()
+            await self._commit()
         await self._broker.stop()
         if self._producer is not None:
             await self._producer.stop()
@@ -205,7 +205,7 @@ class KafkaBus:
             return self._positions.lost
         if consumer is None or not consumer.assignment():
             return "the consumer has no partitions yet"
-        if not all(self._positions.known(tp) for tp in consumer.assignment()):
+        if not all(self._positions.is_set(tp) for tp in consumer.assignment()):
             return "the consumer is still finding its place"
         return None
 
@@ -223,7 +223,7 @@ class KafkaBus:
         count = 0
         try:
             async with asyncio.timeout(BEHIND_SECONDS):
-                for tp in filter(self._positions.known, consumer.assignment()):
+                for tp in filter(self._positions.is_set, consumer.assignment()):
                     end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None
                     count += 0 if end is None else max(0, end - await consumer.position(tp))
         except (TimeoutError, KafkaError):
@@ -231,13 +231,11 @@ class KafkaBus:
             return count
         return count
 
-    def assigned(self) -> None:
+    def count_rebalance(self) -> None:
         """Count that partitions were assigned anew."""
         metrics.CONSUMER_REBALANCES.labels(self._service).inc()
 
-    async def place(
-        self, assigned: set[TopicPartition], positions: Mapping[Partition, int]
-    ) -> None:
+    async def seek(self, assigned: set[TopicPartition], positions: Mapping[Partition, int]) -> None:
         """Go on where the store says; start unread partitions at their beginning."""
         begin = await self._beginning(assigned)
         end = await self._subscriber.consumer.end_offsets(assigned)
@@ -245,46 +243,50 @@ class KafkaBus:
             wanted = positions.get((tp.topic, tp.partition), begin[tp])
             if begin[tp] <= wanted <= end[tp]:
                 self._subscriber.consumer.seek(tp, wanted)
-                self._positions.put(tp, wanted)
+                self._positions.set(tp, wanted)
             else:
-                self._positions.lose(tp, wanted, begin[tp], end[tp])
+                self._positions.mark_lost(tp, wanted, begin[tp], end[tp])
 
-    def forget(self, revoked: set[TopicPartition]) -> None:
+    def drop(self, revoked: set[TopicPartition]) -> None:
         """Take no more records of ``revoked`` until they are assigned and placed again."""
-        self._positions.forget(revoked)
+        self._positions.drop(revoked)
 
     async def _beginning(self, partitions: Collection[TopicPartition]) -> dict[Any, int]:
         found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
         return found
 
-    def reached(self, positions: Mapping[Partition, int]) -> None:
+    def commit_soon(self, positions: Mapping[Partition, int]) -> None:
         """Tell Kafka's tools soon how far we are; the store's offsets are the ones that count."""
-        self._untold.update(positions)
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell_later())
+        self._uncommitted.update(positions)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_later())
 
-    async def _tell_later(self) -> None:
+    async def _commit_later(self) -> None:
         """One commit after the other: an older one that has to wait must not come last."""
-        while self._untold:
+        while self._uncommitted:
             await asyncio.sleep(COMMIT_SECONDS)
-            await self._tell()
-        self._telling = None
+            await self._commit()
+        self._committing = None
 
-    async def _tell(self) -> None:
+    async def _commit(self) -> None:
         consumer = self._subscriber.consumer
         ours = consumer.assignment() if consumer is not None else ()
-        self._untold = {place: offset for place, offset in self._untold.items() if place in ours}
-        told = dict(self._untold)
+        self._uncommitted = {
+            place: offset for place, offset in self._uncommitted.items() if place in ours
+        }
+        pending = dict(self._uncommitted)
         try:
-            if told:
+            if pending:
                 async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
-                    await consumer.commit({TopicPartition(*place): n for place, n in told.items()})
+                    await consumer.commit(
+                        {TopicPartition(*place): n for place, n in pending.items()}
+                    )
         except (KafkaError, TimeoutError) as error:
             log.info("offset_commit_failed", error=type(error).__name__)
             return
-        for place, offset in told.items():
-            if self._untold.get(place) == offset:
-                del self._untold[place]
+        for place, offset in pending.items():
+            if self._uncommitted.get(place) == offset:
+                del self._uncommitted[place]
 
 
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -297,22 +299,22 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let go in this order: drain, then fence. What comes too late, the store refuses."""
         await self._consumer.revoke([(tp.topic, tp.partition) for tp in revoked])
-        self._bus.forget(revoked)
+        self._bus.drop(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         while assigned:
             partitions = [(tp.topic, tp.partition) for tp in assigned]
             try:
                 positions = await self._consumer.positions(partitions)
-                await self._bus.place(assigned, positions)
+                await self._bus.seek(assigned, positions)
             except (KafkaError, OSError) as error:  # a store that is unreachable is an OSError
                 # aiokafka would only log this, and go on from anywhere.
                 log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
                 await asyncio.sleep(1)
                 continue
-            self._bus.assigned()
+            self._bus.count_rebalance()
             # Whoever had them before may have had no time to tell.
-            self._bus.reached(positions)
+            self._bus.commit_soon(positions)
             log.info("partitions_assigned", partitions=len(assigned))
             return
 

@@ -18,7 +18,7 @@ log = get_logger()
 Beginning = Callable[[Collection[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
-class Positions:
+class ReadPositions:
     """The next offset that is expected of each partition that has been placed."""
 
     def __init__(self) -> None:
@@ -28,23 +28,23 @@ class Positions:
         self.lost: str | None = None
         """What was lost, as a sentence: a partition whose records are gone stops the consumer."""
 
-    def known(self, partition: TopicPartition) -> bool:
+    def is_set(self, partition: TopicPartition) -> bool:
         """Whether ``partition`` has been placed."""
         return partition in self._next
 
-    def put(self, partition: TopicPartition, offset: int) -> None:
+    def set(self, partition: TopicPartition, offset: int) -> None:
         """Expect ``offset`` next."""
         self._next[partition] = offset
 
-    def forget(self, partitions: Collection[TopicPartition]) -> None:
+    def drop(self, partitions: Collection[TopicPartition]) -> None:
         """Drop whatever arrives of ``partitions`` from now on."""
         for partition in partitions:
             self._next.pop(partition, None)
             self._jumped.pop(partition, None)
 
-    def lose(self, partition: TopicPartition, wanted: int, begin: int, end: int) -> None:
+    def mark_lost(self, partition: TopicPartition, wanted: int, begin: int, end: int) -> None:
         """Stop reading ``partition``: what was to come next is not there."""
-        self.forget([partition])
+        self.drop([partition])
         self.lost = (
             f"{partition.topic}/{partition.partition}: offset {wanted} was to be read next, but "
             f"the broker has {begin} to {end}. Records are lost, or this is another cluster; "
@@ -86,6 +86,6 @@ class Positions:
         lost: set[Partition] = set()
         for partition, expected in jumped.items():
             if begin[partition] > expected:
-                self.lose(partition, expected, begin[partition], begin[partition])
+                self.mark_lost(partition, expected, begin[partition], begin[partition])
                 lost.add((partition.topic, partition.partition))
         return [record for record in batch if (record.topic, record.partition) not in lost]

@@ -130,7 +130,7 @@ class Store:
             try:
                 return await self._attempt(body, beginning)
             except Collision:
-                self._meter.met()
+                self._meter.conflicted()
                 if self._dialect.one_writer:
                     raise
         return await self._attempt(body, beginning)

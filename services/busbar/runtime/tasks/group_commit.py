@@ -25,16 +25,16 @@ class _Part:
     body: Body
     fence: Claim
     reads: Collection[str]
-    told: asyncio.Future[Any] = field(default_factory=asyncio.Future)
+    outcome: asyncio.Future[Any] = field(default_factory=asyncio.Future)
 
-    def tell(self, outcome: Any) -> None:
+    def resolve(self, outcome: Any) -> None:
         """Hand the outcome over, unless nobody waits for it any more."""
-        if self.told.done():
+        if self.outcome.done():
             return
         if isinstance(outcome, BaseException):
-            self.told.set_exception(outcome)
+            self.outcome.set_exception(outcome)
         else:
-            self.told.set_result(outcome)
+            self.outcome.set_result(outcome)
 
 
 class GroupCommit:
@@ -65,7 +65,7 @@ class GroupCommit:
         self._waiting.append(part)
         if self._recording is None:
             self._recording = asyncio.create_task(self._record())
-        found: Result = await part.told
+        found: Result = await part.outcome
         return found
 
     async def idle(self) -> None:
@@ -78,31 +78,33 @@ class GroupCommit:
         try:
             while self._waiting:
                 parts, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                wanted = [part for part in parts if not part.told.done()]
-                if wanted:
-                    await self._settle(wanted)
+                awaited = [part for part in parts if not part.outcome.done()]
+                if awaited:
+                    await self._commit(awaited)
         finally:
             self._recording = None
 
-    async def _settle(self, parts: Sequence[_Part]) -> None:
+    async def _commit(self, parts: Sequence[_Part]) -> None:
         try:
-            outcomes = await self._store.transact(partial(_all, parts))
+            outcomes = await self._store.transact(partial(_run_all, parts))
         except StoreUnavailable as error:
             # Perhaps it is committed: only a worker that looks again can know.
             outcomes = [error] * len(parts)
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for it
-            outcomes = [error] if len(parts) == 1 else [await self._alone(part) for part in parts]
+            outcomes = (
+                [error] if len(parts) == 1 else [await self._commit_alone(part) for part in parts]
+            )
         for part, outcome in zip(parts, outcomes, strict=True):
-            part.tell(outcome)
+            part.resolve(outcome)
 
-    async def _alone(self, part: _Part) -> Any:
+    async def _commit_alone(self, part: _Part) -> Any:
         try:
             return await self._store.transact(part.body, fence=part.fence, reads=part.reads)
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits for it
             return error
 
 
-async def _all(parts: Sequence[_Part], tx: StoreTransaction) -> list[Any]:
+async def _run_all(parts: Sequence[_Part], tx: StoreTransaction) -> list[Any]:
     held = await tx.tasks.held([part.fence for part in parts])
     ours = {claim.identity for claim in held}
     await tx.fetch({stream for part in parts for stream in part.reads})

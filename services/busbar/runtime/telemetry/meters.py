@@ -56,7 +56,7 @@ class ConsumerMeter:
         """Something has to be tried again."""
         self._retries[reason].inc()
 
-    def look(self, waiting: int) -> tuple[float, int]:
+    def lag(self, waiting: int) -> tuple[float, int]:
         """Lag in seconds and in records, while ``waiting`` of them are on the broker still.
 
         A record's own time is known once it is delivered. Until then it is taken to be as old as
@@ -123,7 +123,7 @@ class StoreMeter:
         if events:
             self._events.inc(events)
 
-    def met(self) -> None:
+    def conflicted(self) -> None:
         """A transaction met another one."""
         self._conflicts.inc()
 

@@ -55,21 +55,21 @@ class Definition:
 
 
 DEFINITIONS: Final[list[Definition]] = []
-Made = TypeVar("Made", Counter, Gauge, Histogram)
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 
-def _noted(made: Made, name: str, help_: str, labels: Sequence[str]) -> Made:
+def _defined(made: Metric, name: str, help_: str, labels: Sequence[str]) -> Metric:
     kind = type(made).__name__.lower()
     DEFINITIONS.append(Definition(name, kind, help_, tuple(labels)))
     return made
 
 
 def _counter(name: str, help_: str, *labels: str) -> Counter:
-    return _noted(Counter(name, help_, labels, registry=REGISTRY), name, help_, labels)
+    return _defined(Counter(name, help_, labels, registry=REGISTRY), name, help_, labels)
 
 
 def _gauge(name: str, help_: str, *labels: str) -> Gauge:
-    return _noted(Gauge(name, help_, labels, registry=REGISTRY), name, help_, labels)
+    return _defined(Gauge(name, help_, labels, registry=REGISTRY), name, help_, labels)
 
 
 def _seconds(name: str, help_: str, *labels: str, buckets: tuple[float, ...] = SHORT) -> Histogram:
@@ -187,10 +187,10 @@ TASKS_OLDEST = _gauge(
 TASKS_RUNNING = _gauge(
     "busbar_tasks_running", "Tasks that this process works on.", *("service", "kind")
 )
-TASK_OUTCOMES: Final = ("done", "again", "failed", "fenced")
+TASK_OUTCOMES: Final = ("done", "retried", "failed", "fenced")
 TASKS_OUTCOMES = _counter(
     "busbar_tasks_outcomes_total",
-    "Turns of tasks, by outcome: `done`, as far as it could come; `again`, it asked for another "
+    "Turns of tasks, by outcome: `done`, as far as it could come; `retried`, it asked for another "
     "turn; `failed`, by an error; `fenced`, another process has the task now.",
     *("service", "kind", "outcome"),
 )

@@ -40,7 +40,7 @@ class Here(Protocol):
         """Call it so, now that this is known."""
         ...
 
-    def tell(self, attributes: Attributes, *, failed: str | None = None) -> None:
+    def set_attributes(self, attributes: Attributes, *, failed: str | None = None) -> None:
         """Add to it; ``failed`` is a word for what went wrong."""
         ...
 
@@ -60,7 +60,7 @@ class _Nowhere:
     def rename(self, _name: str) -> None:
         """It has no name."""
 
-    def tell(self, _attributes: Attributes, *, failed: str | None = None) -> None:
+    def set_attributes(self, _attributes: Attributes, *, failed: str | None = None) -> None:
         """Nobody listens."""
 
 
@@ -106,14 +106,14 @@ class _Span:
         _trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self.tell({}, failed=kind.__name__)
+            self.set_attributes({}, failed=kind.__name__)
         self._span.end()
         _on.api.detach(self._token)
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)
 
-    def tell(self, attributes: Attributes, *, failed: str | None = None) -> None:
+    def set_attributes(self, attributes: Attributes, *, failed: str | None = None) -> None:
         self._span.set_attributes(attributes)
         if failed is not None:
             self._span.set_attribute("error.type", failed)
