@@ -72,7 +72,7 @@ async def test_a_record_goes_through_the_session_broker(
     assert await read(kafka.bootstrap, name, 1) == [b"there"]
 
 
-async def test_the_controllers_log_tells_how_often_each_topic_was_made(
+async def test_the_controllers_log_shows_how_often_each_topic_was_created(
     tmp_path: Path, make_server: MakeServer
 ) -> None:
     server = make_server(tmp_path)
@@ -92,7 +92,7 @@ async def test_the_controllers_log_tells_how_often_each_topic_was_made(
     assert topics_made(server.records) == {"once": 1, "twice": 2}
 
 
-def test_a_controllers_log_without_its_beginning_tells_nothing(tmp_path: Path) -> None:
+def test_a_controllers_log_without_its_beginning_shows_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "__cluster_metadata-0"
     folder.mkdir()
     (folder / "00000000000000000123.log").touch()
@@ -183,13 +183,13 @@ def test_a_broker_that_cannot_start_says_why(tmp_path: Path, make_server: MakeSe
     assert server.pid is None
 
 
-def test_progress_is_told_with_seconds(tmp_path: Path, make_server: MakeServer) -> None:
-    told: list[tuple[str, float]] = []
-    server = make_server(tmp_path, on_progress=lambda text, after: told.append((text, after)))
+def test_progress_is_reported_with_seconds(tmp_path: Path, make_server: MakeServer) -> None:
+    reported: list[tuple[str, float]] = []
+    server = make_server(tmp_path, on_progress=lambda text, after: reported.append((text, after)))
     server.start()
-    assert told[-1][0] == f"Kafka answers on {server.bootstrap}"
-    moments = [after for _, after in told]
-    assert moments == sorted(moments)
+    assert reported[-1][0] == f"Kafka answers on {server.bootstrap}"
+    times = [after for _, after in reported]
+    assert times == sorted(times)
 
 
 def test_a_broker_started_from_a_thread_outlives_that_thread(
@@ -254,7 +254,9 @@ def fake_maven(tmp_path: Path, body: str) -> Path:
     return path
 
 
-def test_a_broken_maven_is_told_with_its_last_lines(tmp_path: Path, source: jars.JarSource) -> None:
+def test_a_broken_maven_is_reported_with_its_last_lines(
+    tmp_path: Path, source: jars.JarSource
+) -> None:
     maven = fake_maven(
         tmp_path,
         "echo '[INFO] Scanning for projects...'\n"
@@ -283,12 +285,14 @@ def test_a_missing_network_says_so(tmp_path: Path, source: jars.JarSource) -> No
 
 def test_a_maven_that_hangs_is_given_up(tmp_path: Path, source: jars.JarSource) -> None:
     maven = fake_maven(tmp_path, "echo $$ > pid; exec tail -f /dev/null")
-    told: list[str] = []
+    reported: list[str] = []
     with pytest.raises(ConfigurationError, match="within 1 seconds"):
-        jars.ensure(source, maven=maven, timeout=1, on_progress=lambda text, _: told.append(text))
+        jars.ensure(
+            source, maven=maven, timeout=1, on_progress=lambda text, _: reported.append(text)
+        )
     (pid,) = [int(path.read_text()) for path in source.folder.glob("*/pid")]
     assert not psutil.pid_exists(pid)
-    assert told[0] == "fetching Kafka's jars: 0 so far"
+    assert reported[0] == "fetching Kafka's jars: 0 so far"
 
 
 @pytest.mark.parametrize("harm", ["cut off", "jar gone", "jar cut", "pom changed"])
@@ -322,16 +326,16 @@ def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource
         "while [ ! -e ../go ] && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done\n"
         "echo jar > a.jar",
     )
-    told: list[str] = []
+    reported: list[str] = []
 
-    def tell(text: str, _after: float) -> None:
-        told.append(text)
+    def report(text: str, _after: float) -> None:
+        reported.append(text)
         if text.startswith("another process"):
             (source.folder / "go").touch()
 
     threads = [
         threading.Thread(
-            target=jars.ensure, args=(source,), kwargs={"maven": maven, "on_progress": tell}
+            target=jars.ensure, args=(source,), kwargs={"maven": maven, "on_progress": report}
         )
         for _ in range(2)
     ]
@@ -343,6 +347,6 @@ def test_two_starters_fetch_the_jars_once(tmp_path: Path, source: jars.JarSource
     assert jars.present(source) is not None
 
 
-def test_the_checkout_keeps_its_jars_for_everybody(tmp_path: Path) -> None:
+def test_the_jars_of_a_checkout_are_shared(tmp_path: Path) -> None:
     located = jars.locate(tmp_path)
     assert located.folder == located.pom.parent / "lib"

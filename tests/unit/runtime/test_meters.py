@@ -1,4 +1,4 @@
-"""What parts count about themselves, and how old what they have not settled is."""
+"""Tests of the meters, and of the lag of a consumer."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ def meter(clock: ManualClock) -> ConsumerMeter:
 
 
 def aged(clock: ManualClock, seconds: float) -> int:
-    """The timestamp of a record that is so old."""
+    """Return the timestamp of a record that is ``seconds`` old."""
     return int((clock.now().timestamp() - seconds) * 1000)
 
 
@@ -39,7 +39,7 @@ def test_what_is_in_hand_is_as_old_as_its_oldest_record(clock: ManualClock) -> N
     assert found.lag(0) == (0.0, 0)
 
 
-def test_what_waits_on_the_broker_is_no_older_than_the_last_look_that_found_nothing(
+def test_waiting_records_are_not_older_than_the_last_check_that_found_none(
     clock: ManualClock,
 ) -> None:
     found = meter(clock)

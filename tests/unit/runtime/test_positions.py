@@ -1,4 +1,4 @@
-"""What arrives before a partition is placed is dropped; what was lost stops its partition."""
+"""Records before a position is set are dropped; lost records stop their partition."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def taken(positions: ReadPositions, *offsets: int, begin: int = 0) -> list
     return [record.offset for record in await positions.without_lost(batch, beginning)]
 
 
-async def test_nothing_is_taken_of_a_partition_that_was_not_placed() -> None:
+async def test_records_of_a_partition_without_a_position_are_dropped() -> None:
     positions = ReadPositions()
     assert await taken(positions, 7, 8) == []
     positions.set(HERE, 3)
@@ -46,14 +46,14 @@ async def test_nothing_is_taken_of_a_partition_that_was_not_placed() -> None:
     assert await taken(positions, 5) == []
 
 
-async def test_partitions_are_placed_one_by_one() -> None:
+async def test_positions_are_set_per_partition() -> None:
     positions = ReadPositions()
     positions.set(HERE, 0)
     message: Any = await positions.parse((raw(0), raw(0, partition=1)))
     assert [(item.partition, item.offset) for item in message.body] == [(0, 0)]
 
 
-async def test_a_hole_that_the_broker_still_covers_is_legal() -> None:
+async def test_a_gap_that_the_broker_still_covers_is_legal() -> None:
     positions = ReadPositions()
     positions.set(HERE, 3)
     assert await taken(positions, 3, 5, 9, begin=0) == [3, 5, 9]
@@ -61,7 +61,7 @@ async def test_a_hole_that_the_broker_still_covers_is_legal() -> None:
 
 
 @pytest.mark.parametrize("begin", [4, 9])
-async def test_a_hole_that_retention_made_stops_the_partition(begin: int) -> None:
+async def test_a_gap_that_retention_made_stops_the_partition(begin: int) -> None:
     positions = ReadPositions()
     positions.set(HERE, 3)
     assert await taken(positions, 9, 10, begin=begin) == []
@@ -70,7 +70,7 @@ async def test_a_hole_that_retention_made_stops_the_partition(begin: int) -> Non
     assert await taken(positions, 11) == []
 
 
-async def test_what_was_lost_stays_lost_until_somebody_restores_it() -> None:
+async def test_lost_records_are_reported_until_they_are_restored() -> None:
     positions = ReadPositions()
     positions.mark_lost(HERE, wanted=3, begin=5, end=9)
     positions.set(TopicPartition("t", 1), 0)

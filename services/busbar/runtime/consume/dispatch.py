@@ -1,4 +1,7 @@
-"""From readable events to handlers: once each, in order, conflicts and strangers answered."""
+"""Dispatch of readable events to handlers: once each and in order.
+
+Conflicting, invalid and unknown events go to the handlers that the service registered for them.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -36,7 +39,7 @@ RuntimeHandler = Callable[[Received[Any], StoreTransaction], Awaitable[None]]
 _ABOUT_DEAD_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
 
 MAX_PLACES = 10
-"""How many of the places where data do not fit are named."""
+"""Maximum number of invalid fields that an error names."""
 
 
 class Readable(NamedTuple):
@@ -47,7 +50,7 @@ class Readable(NamedTuple):
 
 
 class DispatchCounts(NamedTuple):
-    """How many events of a batch were handled, skipped as unsubscribed, or seen before."""
+    """Numbers of events of a batch: handled, skipped as unsubscribed, and seen before."""
 
     handled: int
     skipped: int
@@ -55,10 +58,10 @@ class DispatchCounts(NamedTuple):
 
 
 class Dispatcher:
-    """Gives each event to its handler, once."""
+    """Passes each event to its handler, exactly once."""
 
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
-        """Dispatch to the handlers of ``service``; handle again what is in ``dead_letters``."""
+        """Dispatch to the handlers of ``service``; redrive the records in ``dead_letters``."""
         self._service = service
         self._redrive = RedriveHandler(service.name, dead_letters, self.handle_kept)
         self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
@@ -91,7 +94,7 @@ class Dispatcher:
         return DispatchCounts(len(new), skipped, len(known) + len(repeated))
 
     def _parse(self, item: Readable) -> Message | InvalidEvent:
-        """What is in the event for its handler, or why there is nothing."""
+        """Return the message in the event, or the reason that it is invalid."""
         known = self._handler(item)
         if known is None:
             return InvalidEvent(item.envelope, item.record)
@@ -102,7 +105,7 @@ class Dispatcher:
             return InvalidEvent(item.envelope, item.record, error, model)
 
     async def _dispatch(self, tx: StoreTransaction, items: Sequence[Readable]) -> None:
-        """Give each of ``items`` to its handler, after all their streams have been read in one."""
+        """Pass each of ``items`` to its handler, after reading all their streams in one query."""
         found = [self._parse(item) for item in items]
         named = self._service.streams
         messages = [parsed for parsed in found if isinstance(parsed, Message)]
@@ -133,7 +136,7 @@ class Dispatcher:
         again = self._digest(item.envelope)
         if self._service.conflict_handler is None or first == again:
             return
-        # However often the same other body comes, it is told once.
+        # A conflicting body is reported once, however often it is repeated.
         identity = (item.envelope.source, f"{item.envelope.id}|{again}")
         seen = await tx.inbox.first_seen(self._service.name, {identity: again})
         if seen[identity] is not None:
@@ -145,9 +148,10 @@ class Dispatcher:
         )
 
     def is_unsubscribed(self, record: Record, is_wanted: RecordFilter) -> bool:
-        """Whether ``record`` is a fact of its topic that nobody here asked for, by its type or so.
+        """Return whether ``record`` is a fact that this service does not subscribe to.
 
-        Nobody needs to read it then, and most of what a service sees are facts for others.
+        It is decided by the type in the header and by ``is_wanted``, so that such a record need not
+        be decoded: most records that a service sees are facts for other services.
         """
         if self._service.record_handler is not None or record.topic in topics.INTENTS:
             return False
@@ -166,44 +170,47 @@ class Dispatcher:
             return self._redrive.is_responsible(item.envelope.data)
         if known is not None:
             return True
-        # Whoever answers invalid intents answers the unknown ones on its topics as well.
+        # The handler of invalid intents also answers intents of unknown type on its topics.
         return (
             self._service.invalid_handler is not None
             and item.record.topic in self._service.unknown_type_topics
         )
 
     def _handler(self, item: Readable) -> tuple[type[Message], RuntimeHandler] | None:
-        """Who handles the event: nobody if it comes where events of its type are not published."""
+        """Return the model and handler of the event; None if its type is not valid on its topic."""
         known = self._handlers.get(item.envelope.type)
         return known if known is not None and belongs(known[0], item.record.topic) else None
 
     def _digest(self, envelope: Envelope) -> str:
-        """What tells another body under the same identity; only kept where somebody compares."""
+        """Return a digest that reveals another body under the same identity.
+
+        It is only computed for services that handle conflicts.
+        """
         if self._service.conflict_handler is None:
             return ""
         return digest([envelope.type, envelope.subject, envelope.data], parsed=True)
 
-    # -- what was kept --------------------------------------------------------------------------
+    # -- kept records ---------------------------------------------------------------------------
 
     async def handle_kept(self, tx: StoreTransaction, record: Record) -> str:
-        """Handle a record that was kept, as if it had just arrived; returns a remark.
+        """Handle a kept record as if it had just arrived; return a remark.
 
         Raises:
-            Reject: it cannot be understood still.
-            Exception: whatever its handler raises.
+            Reject: it is still unreadable or of an unknown version.
+            Exception: any error of its handler.
         """
         content = encoding.read(record)
         if self._service.record_handler is not None:
             return await self._record_kept(tx, record, content)
         if isinstance(content, Unreadable):
-            raise Reject("unreadable", f"still not to be read: {content.detail}")
+            raise Reject("unreadable", f"still unreadable: {content.detail}")
         item = Readable(record, content)
         if why := self.unknown_version(item):
             raise Reject(why.reason, why.detail)
         identity = (content.source, content.id)
         seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
         if seen[identity] is not None:
-            return "its event was handled meanwhile"
+            return "its event has been handled in the meantime"
         await self._dispatch(tx, [item])
         return ""
 
@@ -212,16 +219,16 @@ class Dispatcher:
     ) -> str:
         if self._service.record_handler is None:
             return ""
-        # A source that no event can have: the record has no other identity than its place.
+        # A source that no event can have: the only identity of the record is its offset.
         place = (f"record {record.topic}/{record.partition}", str(record.offset))
         seen = await tx.inbox.first_seen(self._service.name, {place: ""})
         if seen[place] is not None:
-            return "its record was kept meanwhile"
+            return "its record has been kept in the meantime"
         await self._service.record_handler(record, content, tx)
         return ""
 
     def unknown_version(self, item: Readable) -> DeadLetterReason | None:
-        """Why this release cannot understand a fact, though it is of a kind that it handles."""
+        """Return the reason if the fact is an unknown version of a type that is handled here."""
         topic, type_ = item.record.topic, item.envelope.type
         kind, _, version = type_.rpartition(".v")
         if topic in topics.INTENTS or not version.isdecimal() or type_ in self._handlers:
@@ -235,7 +242,7 @@ class Dispatcher:
             return None
         detail = f"{self._service.name} knows {', '.join(sorted(known))}, not {type_}: deploy "
         return DeadLetterReason(
-            "unknown_version", detail + "a release that knows it; it is then tried again"
+            "unknown_version", detail + "a release that knows it; it is then retried"
         )
 
 

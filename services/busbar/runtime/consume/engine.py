@@ -237,7 +237,7 @@ class Engine:
             finally:
                 self._store_problem = problem
             failures += 1
-            self.meter.retried("store_away")
+            self.meter.retried("store_unreachable")
             wait = self._store_backoff.after(failures)
             log.warning("store_unavailable", why=problem, again_in=round(wait, 3))
             await self._rest(wait)

@@ -1,4 +1,4 @@
-"""What people may ask about dead letters, on the bus: to handle one again, or to give it up."""
+"""Handlers of the intents about dead letters: redrive one, or discard it."""
 
 from typing import Any, Literal
 
@@ -20,24 +20,24 @@ from busbar.runtime.store import StoreTransaction
 
 
 class RedriveHandler:
-    """Answers for the dead letters of one service."""
+    """Handles redrive and discard intents for the dead letters of one service."""
 
     def __init__(self, service: str, dead_letters: DeadLetters, retry_record: RetryRecord) -> None:
-        """Look into ``dead_letters`` and handle them by ``retry_record``."""
+        """Look dead letters up in ``dead_letters``, and redrive them with ``retry_record``."""
         self._service = service
         self._dead_letters = dead_letters
         self._retry_record = retry_record
 
     def is_responsible(self, data: Any) -> bool:
-        """Whether an intent with ``data`` is for this service to answer."""
+        """Return whether this service answers an intent with ``data``."""
         named = data.get("service") if isinstance(data, dict) else None
-        # Somebody has to answer for services that there are not.
+        # The first service answers intents that name an unknown service.
         return named == self._service or (
             self._service == topics.SERVICES[0] and named not in topics.SERVICES
         )
 
     async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
-        """Handle a dead letter again; the records parked before it are handled first."""
+        """Handle a dead letter again, after the records that are parked before it."""
         cause, dead_letter = tx.cause, received.message.dead_letter
         request = redrive_request(received.envelope, dead_letter, cause)
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
@@ -58,7 +58,7 @@ class RedriveHandler:
         )
 
     async def discard(self, received: Received[DiscardDeadLetter], tx: StoreTransaction) -> None:
-        """Give a dead letter up; what waits behind it is tried at once."""
+        """Discard a dead letter; the records parked behind it are tried immediately."""
         envelope, dead_letter = received.envelope, received.message.dead_letter
         outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"] = "discarded"
         detail = ""
@@ -67,7 +67,7 @@ class RedriveHandler:
         elif await self._dead_letters.find(tx, dead_letter) is None:
             outcome, detail = "unknown_dead_letter", self._unknown(received)
         else:
-            outcome, detail = "not_waiting", "nothing waits for it; it stays where it is"
+            outcome, detail = "not_waiting", "no record waits behind it; it stays in the store"
         fact = DeadLetterDiscarded(
             operation=operation_id(envelope.source, envelope.id),
             dead_letter=dead_letter,
@@ -84,7 +84,7 @@ class RedriveHandler:
             return False
         await tx.tasks.schedule(PARKED, ordering_key)
         await tx.parked.among(self._service, [ordering_key])
-        # It may have been handled while we waited for whoever tried the ordering key.
+        # It may have been handled while this transaction waited for a retry of the ordering key.
         if await tx.parked.ordering_key_of(dead_letter) is None:
             return False
         await tx.parked.take_out(dead_letter)

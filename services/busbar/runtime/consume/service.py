@@ -1,4 +1,4 @@
-"""How a service says what it consumes: ``@service.on(ApplyResource)``."""
+"""The registry of a service's handlers: ``service.on(ApplyResource, self.decide)``."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Received(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class InvalidEvent:
-    """Why a readable event is none that can be handled.
+    """A readable event that cannot be handled.
 
-    ``error`` is what ``model`` has against its data; both are None if the type itself is unknown.
+    ``error`` is the validation error of ``model``; both are None if the type is unknown.
     """
 
     envelope: Envelope
@@ -41,7 +41,10 @@ class InvalidEvent:
 
 @dataclass(frozen=True, slots=True)
 class ConflictingEvent:
-    """An event that came before under the same source and id, with another body."""
+    """An event whose source and id were seen before with another body.
+
+    ``first`` and ``again`` are the digests of the two bodies.
+    """
 
     envelope: Envelope
     record: Record
@@ -59,13 +62,13 @@ RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable
 
 
 class Service:
-    """One service: its name, what it consumes, and who handles it."""
+    """A service: its name, the events and tasks that it handles, and the handlers."""
 
     def __init__(self, name: str, *, gather_seconds: float = 0.0) -> None:
-        """Make the service ``name``; its group is ``busbar.<name>``.
+        """Define the service ``name``; its consumer group is ``busbar.<name>``.
 
-        Its records may wait for up to ``gather_seconds`` for others to come with them: a batch
-        costs milliseconds whatever is in it.
+        Records may wait up to ``gather_seconds`` until a batch is larger: a batch costs
+        milliseconds regardless of its size.
         """
         self.name = name
         self.gather_seconds = gather_seconds
@@ -81,7 +84,7 @@ class Service:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics it reads, in order; every service hears who wants a dead letter redriven."""
+        """The topics that it reads, sorted; every service reads the intents about dead letters."""
         return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
 
     def on(
@@ -125,20 +128,20 @@ class Service:
         return register
 
     def on_conflict(self, handler: ConflictHandler) -> ConflictHandler:
-        """Have ``handler`` record events that come again with another body."""
+        """Register ``handler`` for events that are repeated with another body."""
         self.conflict_handler = handler
         return handler
 
     def on_record(self, handler: RecordHandler) -> RecordHandler:
-        """Have ``handler`` take every record of every topic, readable or not."""
+        """Register ``handler`` for every record of every topic, readable or not."""
         self.record_handler = handler
         self._topics.update(topics.ALL)
         return handler
 
     def on_batch(self, factory: FilterFactory) -> FilterFactory:
-        """Have ``factory`` look at a batch of records, and tell which facts are worth reading.
+        """Register ``factory``, which returns a filter of the facts of a batch that are relevant.
 
-        The others are passed over as those of types that nobody here asked for.
+        The other facts are skipped without decoding, like those of unsubscribed types.
         """
         self.filter_factory = factory
         return factory
