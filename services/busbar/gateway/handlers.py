@@ -67,7 +67,7 @@ class Gateway:
         service = Service("gateway")
         for fact in FACTS:
             if fact is not HeadPublished:
-                service.on(fact)(self.project)
+                service.on(fact, self.project)
         return service
 
     async def project(self, received: Received[Any], tx: Transaction) -> None:

@@ -81,13 +81,13 @@ class Notifier:
     def service(self) -> Service:
         """The service, wired."""
         service = Service("notifier", gather_seconds=GATHER_SECONDS)
-        service.on(ApplySubscription)(self.subscribe)
-        service.on(DeleteSubscription)(self.subscribe)
-        service.on_invalid()(self.refuse)
+        service.on(ApplySubscription, self.subscribe)
+        service.on(DeleteSubscription, self.subscribe)
+        service.on_invalid(self.refuse)
         service.on_batch(self.choose)
         for type_ in DELIVERABLE:
-            service.on(BY_TYPE[type_])(self.fan_out)
-        service.task(WEBHOOK)(self.deliver)
+            service.on(BY_TYPE[type_], self.fan_out)
+        service.task(WEBHOOK, self.deliver)
         return service
 
     # -- subscriptions --------------------------------------------------------------------------

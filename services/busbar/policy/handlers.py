@@ -56,9 +56,9 @@ class Policy:
     def service(self) -> Service:
         """Return the service with its handlers."""
         service = Service("policy")
-        service.on(ApplyResource, stream=_stream_of)(self.decide)
-        service.on(DeleteResource, stream=_stream_of)(self.decide)
-        service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)
+        service.on(ApplyResource, self.decide, stream=_stream_of)
+        service.on(DeleteResource, self.decide, stream=_stream_of)
+        service.on_invalid(self.refuse, topics.INTENTS_RESOURCE)
         service.on_conflict(self.record_conflict)
         return service
 

@@ -99,8 +99,8 @@ class Provisioner:
     def service(self) -> Service:
         """The service, wired."""
         service = Service("provisioner")
-        service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.take_over)
-        service.task(SAGA, concurrency=SAGAS, preload=self.open)(self.run)
+        service.on(IntentAllowed, self.take_over, stream=lambda allowed: _stream(allowed.resource))
+        service.task(SAGA, self.run, concurrency=SAGAS, preload=self.open)
         return service
 
     async def take_over(self, received: Received[IntentAllowed], tx: Transaction) -> None:

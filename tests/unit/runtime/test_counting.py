@@ -72,10 +72,10 @@ async def test_a_handler_of_all_records_handles_every_record(
 ) -> None:
     service = Service("audit")
 
-    @service.on_record
     async def take(found: object, content: object, tx: Transaction) -> None:
         """Do nothing."""
 
+    service.on_record(take)
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     with counting("busbar_consumer_records_total", "outcome", "audit") as found:
         await engine.handle_batch([record(0), unreadable(1), record(2)])

@@ -153,12 +153,12 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
     service = Service("audit")
     taken: list[tuple[int, str]] = []
 
-    @service.on_record
     async def take(found: Record, content: Envelope | Unreadable, tx: Transaction) -> None:
         tx.caused_by(Cause("kafka", str(found.offset), ""))
         await tx.append("copy", [fact(found.offset)])
         taken.append((found.offset, type(content).__name__))
 
+    service.on_record(take)
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     batch = [record(0), unreadable(1), record(2, {}, type_="some.thing")]
     await engine.handle_batch(batch)
@@ -173,11 +173,11 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
 async def test_invalid_data_goes_to_the_handler_of_invalid_events(toy: Toy) -> None:
     problems: list[InvalidEvent] = []
 
-    @toy.service.on_invalid()
     async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         problems.append(problem)
         await tx.append("refused", [fact(problem.record.offset)])
 
+    toy.service.on_invalid(answer)
     engine = toy.restarted()
     batch = [record(0, intent(0, surprise=1)), record(1), record(2, [])]
     await engine.handle_batch(batch)
@@ -193,11 +193,11 @@ async def test_invalid_data_goes_to_the_handler_of_invalid_events(toy: Toy) -> N
 async def test_unknown_intents_are_answered_on_the_named_topics_only(toy: Toy) -> None:
     problems: list[InvalidEvent] = []
 
-    @toy.service.on_invalid(TOPIC)
     async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         assert tx.cause.id == problem.envelope.id
         problems.append(problem)
 
+    toy.service.on_invalid(answer, TOPIC)
     await toy.restarted().handle_batch(
         [
             record(0, {}, type_="busbar.future.thing.v9"),
@@ -225,11 +225,11 @@ async def test_invalid_data_without_a_handler_is_dead_lettered_immediately(
 def conflicts_of(toy: Toy) -> list[ConflictingEvent]:
     found: list[ConflictingEvent] = []
 
-    @toy.service.on_conflict
     async def conflicting(conflict: ConflictingEvent, tx: Transaction) -> None:
         await tx.append("conflicts", [fact(conflict.record.offset)])
         found.append(conflict)
 
+    toy.service.on_conflict(conflicting)
     toy.restarted()
     return found
 

@@ -88,74 +88,64 @@ class Service:
         return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
 
     def on(
-        self, message: type[M], *, stream: Callable[[M], str] | None = None
-    ) -> Callable[
-        [Callable[[Received[M], Transaction], Awaitable[None]]],
-        Callable[[Received[M], Transaction], Awaitable[None]],
-    ]:
-        """Have the decorated function handle events of this type.
+        self,
+        message: type[M],
+        handler: Callable[[Received[M], Transaction], Awaitable[None]],
+        *,
+        stream: Callable[[M], str] | None = None,
+    ) -> None:
+        """Register ``handler`` for events of the type of ``message``.
 
-        ``stream`` names what it loads for a message, so that a batch reads its streams in one go.
+        ``stream`` names the stream that it loads for a message, so that all streams of a batch are
+        read in one query.
+
+        Raises:
+            ValueError: the type has a handler already.
         """
+        if message.TYPE in self.handlers:
+            raise ValueError(f"{self.name} handles {message.TYPE} twice")
+        self.handlers[message.TYPE] = (message, handler)
+        if stream is not None:
+            self.streams[message.TYPE] = stream
+        if "{service}" in message.TOPIC:
+            self._topics.update(topics.DEAD_LETTERS)
+        else:
+            self._topics.add(message.TOPIC)
 
-        def register(
-            handler: Callable[[Received[M], Transaction], Awaitable[None]],
-        ) -> Callable[[Received[M], Transaction], Awaitable[None]]:
-            if message.TYPE in self.handlers:
-                raise ValueError(f"{self.name} handles {message.TYPE} twice")
-            self.handlers[message.TYPE] = (message, handler)
-            if stream is not None:
-                self.streams[message.TYPE] = stream
-            if "{service}" in message.TOPIC:
-                self._topics.update(topics.DEAD_LETTERS)
-            else:
-                self._topics.add(message.TOPIC)
-            return handler
+    def on_invalid(self, handler: InvalidEventHandler, *topic_names: str) -> None:
+        """Register ``handler`` for intents with invalid data.
 
-        return register
-
-    def on_invalid(self, *topic_names: str) -> Callable[[InvalidEventHandler], InvalidEventHandler]:
-        """Have the decorated function answer intents whose data does not fit.
-
-        On ``topic_names`` it answers intents of unknown type as well.
+        On ``topic_names`` it also handles intents of unknown type.
         """
+        self.invalid_handler = handler
+        self.unknown_type_topics = frozenset(topic_names)
 
-        def register(handler: InvalidEventHandler) -> InvalidEventHandler:
-            self.invalid_handler = handler
-            self.unknown_type_topics = frozenset(topic_names)
-            return handler
-
-        return register
-
-    def on_conflict(self, handler: ConflictHandler) -> ConflictHandler:
+    def on_conflict(self, handler: ConflictHandler) -> None:
         """Register ``handler`` for events that are repeated with another body."""
         self.conflict_handler = handler
-        return handler
 
-    def on_record(self, handler: RecordHandler) -> RecordHandler:
+    def on_record(self, handler: RecordHandler) -> None:
         """Register ``handler`` for every record of every topic, readable or not."""
         self.record_handler = handler
         self._topics.update(topics.ALL)
-        return handler
 
-    def on_batch(self, factory: FilterFactory) -> FilterFactory:
+    def on_batch(self, factory: FilterFactory) -> None:
         """Register ``factory``, which returns a filter of the facts of a batch that are relevant.
 
         The other facts are skipped without decoding, like those of unsubscribed types.
         """
         self.filter_factory = factory
-        return factory
 
     def task(
-        self, kind: str, *, concurrency: int = CONCURRENCY, preload: Preload | None = None
-    ) -> Callable[[Worker], Worker]:
-        """Have the decorated function work on the tasks of ``kind``, on so many at a time.
+        self,
+        kind: str,
+        worker: Worker,
+        *,
+        concurrency: int = CONCURRENCY,
+        preload: Preload | None = None,
+    ) -> None:
+        """Register ``worker`` for tasks of ``kind``, up to ``concurrency`` of them concurrently.
 
         ``preload`` reads what its workers start with, in the transaction that claims the tasks.
         """
-
-        def register(worker: Worker) -> Worker:
-            self.jobs[kind] = Job(worker, concurrency, preload)
-            return worker
-
-        return register
+        self.jobs[kind] = Job(worker, concurrency, preload)
