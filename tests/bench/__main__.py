@@ -33,7 +33,7 @@ from bench.goals import GOALS
 from bench.profiles import Profiles
 from bench.report import Row
 from bench.run import Run
-from busbar.runtime.host.gc import settle
+from busbar.runtime.host.gc import tune_gc
 from busbar.runtime.telemetry.logs import configure
 
 REPORT = Path("build/bench.json")
@@ -70,7 +70,7 @@ async def _chosen(options: argparse.Namespace) -> int:
 
 async def _measured(options: argparse.Namespace) -> int:
     run = _run(options)
-    settle()  # as a service does; it is for both sides
+    tune_gc()  # as a service does; it is for both sides
     rows: list[Row] = []
     broken: list[str] = []
     for names, measure in MEASUREMENTS.items():

@@ -123,7 +123,7 @@ class EngineBench:
     async def engine(self) -> float:
         """The product's engine over its own bus and its own store."""
         service = Service(SERVICE)
-        service.on(ApplyResource)(_nothing)
+        service.on(ApplyResource, _nothing)
         clock = SystemClock()
         store: Store = await open_postgres(self._cluster.url, service=SERVICE, clock=clock)
         dead_letters = DeadLetters(SERVICE, Cipher(bytes(32)))

@@ -151,7 +151,7 @@ def test_an_operation_lists_the_messages_that_its_service_sends_or_handles(
         listed = {message_of(document, each["$ref"]) for each in operation["messages"]}
         if operation["action"] == "send":
             assert listed <= {message.TYPE for message in service.publishes}
-        elif service.record is None:
+        elif service.record_handler is None:
             assert listed <= {*service.handlers, *ABOUT_DEAD_LETTERS}
 
 

@@ -215,10 +215,10 @@ class SimulatedBus:
         if self._consumer is None:
             return None
         if self._loop is None or self._loop.done():
-            return "the consumer has died"
+            return "the consumer has failed permanently"
         if self._lost:
             return self._lost
-        return None if self._placed.is_set() else "the consumer is still finding its place"
+        return None if self._placed.is_set() else "the consumer is still seeking its positions"
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Publish in order; returns when all are acknowledged.
@@ -281,7 +281,7 @@ class SimulatedBus:
         self._next.pop(partition, None)
         begin, end = self._broker.begin(partition), self._broker.end(partition)
         self._lost = (
-            f"{partition[0]}/{partition[1]}: offset {wanted} was to be read next, but the broker "
+            f"{partition[0]}/{partition[1]}: offset {wanted} is to be read next, but the broker "
             f"has {begin} to {end}"
         )
 

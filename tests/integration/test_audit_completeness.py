@@ -56,7 +56,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 class Producer:
-    """A service with a store and a relay, as small as it can be."""
+    """A minimal service: a store and a relay."""
 
     def __init__(self, store: Store, bus: KafkaBus) -> None:
         self.store, self.bus = store, bus
@@ -64,7 +64,7 @@ class Producer:
         self._numbers = count(1)
 
     async def publish(self, events: int) -> None:
-        """Append as many events under as many keys, and relay them with their head."""
+        """Append events under different keys, and relay them with their head."""
 
         async def body(tx: StoreTransaction) -> None:
             for _ in range(events):
@@ -90,17 +90,17 @@ class Platform:
     async def report(self) -> Report:
         return await completeness(self.audit, KafkaLog(self.bootstrap))
 
-    async def copy(self) -> list[AuditRecord]:
+    async def log(self) -> list[AuditRecord]:
         return [record async for record in records(self.audit)]
 
     async def caught_up(self) -> None:
-        """Return when the copy has as many records as the bus."""
+        """Return when the audit log has as many records as the bus."""
 
         async def whole() -> bool:
             bus = [r async for r in read_everything(self.bootstrap, topics.ALL)]
             return await self.audit.last_position() >= len(bus)
 
-        await eventually(whole, within=60, every=0.2, what="a copy of the whole bus")
+        await eventually(whole, within=60, every=0.2, what="a complete audit log")
 
     async def sql(self, statement: str, **values: object) -> None:
         async def body(tx: StoreTransaction) -> None:
@@ -160,22 +160,22 @@ async def test_the_report_is_whole_until_something_is_gone_and_then_names_it(
     assert report.complete, report.problems
     stored = {relay.relay: relay.stored for relay in report.relays}
     assert stored == {"policy": 60, "notifier": 40}
-    assert report.compared == 60 + 40 + 2 + 1  # events, heads and what nobody can read
+    assert report.compared == 60 + 40 + 2 + 1  # events, heads and the unreadable record
 
     await while_records_keep_arriving(platform)
-    await a_record_is_gone_from_the_copy(platform)
+    await a_record_is_gone_from_the_log(platform)
     await a_record_is_gone_from_the_bus(platform)
     await a_payload_is_changed(platform)
 
 
 async def nonsense(platform: Platform) -> None:
-    """Somebody publishes what is no event."""
+    """Publish a record that is not an event."""
     record = Outgoing(topic=topics.INTENTS_RESOURCE, key=None, value=b"nonsense", headers=[])
     await platform.policy.bus.publish([record])
 
 
 async def while_records_keep_arriving(platform: Platform) -> None:
-    """However busy the bus is, nothing that only just arrived is called missing."""
+    """Recent records are not reported missing while the bus is busy."""
     done = asyncio.Event()
 
     async def busy() -> int:
@@ -197,10 +197,10 @@ async def while_records_keep_arriving(platform: Platform) -> None:
     await platform.caught_up()
 
 
-async def a_record_is_gone_from_the_copy(platform: Platform) -> None:
+async def a_record_is_gone_from_the_log(platform: Platform) -> None:
     gone = next(
         record
-        for record in await platform.copy()
+        for record in await platform.log()
         if (record.relay, record.sequence) == ("policy", 33)
     )
     await platform.sql("delete from events where position = :p", p=gone.cursor)
@@ -217,8 +217,8 @@ async def a_record_is_gone_from_the_copy(platform: Platform) -> None:
 
 
 async def a_record_is_gone_from_the_bus(platform: Platform) -> None:
-    copy = await platform.copy()
-    first = next(record for record in copy if record.topic == topics.FACTS_NOTIFICATION)
+    log = await platform.log()
+    first = next(record for record in log if record.topic == topics.FACTS_NOTIFICATION)
     assert first.offset == 0
     admin = AIOKafkaAdminClient(bootstrap_servers=platform.bootstrap)
     await admin.start()
@@ -235,7 +235,7 @@ async def a_record_is_gone_from_the_bus(platform: Platform) -> None:
 async def a_payload_is_changed(platform: Platform) -> None:
     changed = next(
         record
-        for record in await platform.copy()
+        for record in await platform.log()
         if (record.relay, record.sequence) == ("notifier", 7)
     )
     await platform.sql(

@@ -1,4 +1,4 @@
-"""What every bus promises to the engine and the relay: Kafka's, and the one of the simulation."""
+"""The contract of the bus with the engine and the relay, for Kafka and the simulated bus."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ KEY = b"\xff\x00"
 
 
 class Reader:
-    """An engine of few words: it remembers what came, and stores positions if it is to."""
+    """A minimal engine that records what it receives, and stores positions if configured to."""
 
     def __init__(self, stored: dict[Partition, int] | None = None, *, storing: bool = True) -> None:
         self.stored: dict[Partition, int] = {} if stored is None else stored
@@ -56,7 +56,7 @@ class Reader:
 
 
 class Place(ABC):
-    """A bus with a topic of its own, seen from outside."""
+    """A bus with its own topic, and an outside view of it."""
 
     topic: str
 
@@ -66,15 +66,15 @@ class Place(ABC):
 
     @abstractmethod
     def bus(self) -> Bus:
-        """A copy of the service's bus."""
+        """Return a bus of another instance of the service."""
 
     @abstractmethod
     async def send(self, partition: int, value: bytes | None, headers: Headers = ()) -> None:
-        """Publish as somebody else."""
+        """Publish as another producer."""
 
     @abstractmethod
     async def read(self) -> list[Record]:
-        """Everything that is there, as somebody else sees it."""
+        """Return all records on the topic, as another consumer sees them."""
 
     async def consuming(self, reader: Reader) -> Bus:
         bus = await self.started(reader)
@@ -142,7 +142,7 @@ def values(records: Sequence[Record]) -> list[bytes | None]:
 
 
 class Suite:
-    """The promises. A subclass says by its fixture which bus has to keep them."""
+    """The contract; the fixture of a subclass provides the bus."""
 
     async def test_records_of_a_key_stay_together_and_in_order(self, place: Place) -> None:
         reader = Reader()
@@ -166,7 +166,7 @@ class Suite:
         await eventually(lambda: len(reader.got) >= 40, within=30)
         assert max(len(batch) for batch in reader.batches) <= BATCH
 
-    async def test_it_tells_how_much_has_not_been_delivered_yet(self, place: Place) -> None:
+    async def test_it_reports_how_much_has_not_been_delivered_yet(self, place: Place) -> None:
         reader = Reader()
         bus = await place.started(reader)
         for number in range(10):
@@ -228,7 +228,7 @@ class Suite:
         await eventually(lambda: again.got, within=30)
         assert [(record.offset, record.value) for record in again.got] == [(1, b"lost")]
 
-    async def test_whatever_a_record_is_it_comes_as_it_is(self, place: Place) -> None:
+    async def test_records_arrive_unchanged(self, place: Place) -> None:
         sent: list[tuple[bytes | None, list[tuple[str, bytes | None]]]] = [
             (b"\xff\xfe", [("ce_id", b"\xff\xfe"), ("nothing", None), ("nothing", b"")]),
             (None, [("tomb", b"stone")]),
@@ -242,7 +242,7 @@ class Suite:
         assert [(record.value, list(record.headers)) for record in reader.got] == sent
         assert {record.key for record in reader.got} == {KEY}
 
-    async def test_a_position_that_is_not_there_stops_its_partition_and_is_told(
+    async def test_a_missing_position_stops_its_partition_and_is_reported(
         self, place: Place
     ) -> None:
         await place.send(0, b"there")
@@ -273,7 +273,7 @@ class Suite:
         assert reader.finished == 1
         assert reader.stored == {(place.topic, 0): 1}
 
-    async def test_a_second_copy_takes_over_when_the_first_goes(self, place: Place) -> None:
+    async def test_a_second_instance_takes_over_when_the_first_stops(self, place: Place) -> None:
         stored: dict[Partition, int] = {}
         first, second = Reader(stored), Reader(stored)
         leaving = await place.consuming(first)

@@ -1,4 +1,4 @@
-"""The scripts that make the roles and databases in containers, run against real clusters."""
+"""The scripts that create roles and databases in containers, run against real clusters."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 def prepare(server: PostgresServer, script: str) -> subprocess.CompletedProcess[str]:
-    """Run ``script`` as the image does: as the superuser of a cluster without anything in it."""
+    """Run ``script`` as the image does: as the superuser of an empty cluster."""
     password = server.url().split(":")[2].split("@")[0]
     environment = {
         "PATH": f"{find_programs()}:{os.defpath}",
@@ -70,7 +70,7 @@ def test_the_store_can_be_migrated_and_used_by_its_two_roles_only(server: Postgr
             asyncio.run(may(change))
 
 
-def test_the_administrator_of_databases_for_teams_makes_databases_and_is_no_superuser(
+def test_the_administrator_of_databases_for_teams_creates_databases_and_is_not_a_superuser(
     server: PostgresServer,
 ) -> None:
     done = prepare(server, "databases.sh")

@@ -72,7 +72,7 @@ async def test_a_record_goes_through_the_session_broker(
     assert await read(kafka.bootstrap, name, 1) == [b"there"]
 
 
-async def test_the_controllers_log_shows_how_often_each_topic_was_made(
+async def test_the_controllers_log_shows_how_often_each_topic_was_created(
     tmp_path: Path, make_server: MakeServer
 ) -> None:
     server = make_server(tmp_path)

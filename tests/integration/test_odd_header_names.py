@@ -1,4 +1,4 @@
-"""A header's name that is not UTF-8 stops nobody: the record is read, and those around it."""
+"""A header name that is not UTF-8 does not stop a consumer: all records are read."""
 
 from collections.abc import AsyncIterator
 

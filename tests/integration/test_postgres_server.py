@@ -45,7 +45,7 @@ async def test_it_listens_on_loopback_only(server: PostgresServer) -> None:
     assert (await run(server, "SHOW unix_socket_directories"))[0][0] == ""
 
 
-async def test_it_does_not_run_as_root_and_lets_nobody_in_without_the_password(
+async def test_it_does_not_run_as_root_and_requires_the_password(
     server: PostgresServer,
 ) -> None:
     assert psutil.Process(server.pid).uids().effective != 0

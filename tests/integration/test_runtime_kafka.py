@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 Topics = Callable[..., Awaitable[str]]
 PARTITIONS = 3
 NOISE = random.Random(7).randbytes(900_000)
-"""Dead letters are compressed: this stays as long as it is."""
+"""Random bytes, which compression does not shorten."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 class Line:
-    """A service between two topics of its own: intents in, facts out."""
+    """A service between its own two topics: intents in, facts out."""
 
     def __init__(self, bootstrap: str, store: Store, intents: str, facts: str) -> None:
         self.bootstrap = bootstrap
@@ -67,10 +67,10 @@ class Line:
 
     @asynccontextmanager
     async def running(self, consumer: Any = None) -> AsyncIterator[KafkaBus]:
-        """One life of the service's process."""
+        """Run the service's process once."""
         bus = self.bus = KafkaBus(self.bootstrap, service=self.name, batch_records=7)
         bus.subscribe([self.intents], consumer or self.toy.restarted())
-        # A restart waits for the lease of the life before to end, so that it is a short one.
+        # A restart waits for the lease of the previous process to end, so it is short.
         relay = self.relay = Relay(
             self.toy.store, bus, clock=SystemClock(), holder=secrets.token_hex(4), lease=0.5
         )
@@ -101,7 +101,7 @@ class Line:
         await self.send(*(record(number, partition=number % PARTITIONS) for number in numbers))
 
     async def done(self, *numbers: int) -> None:
-        """Return when exactly these were handled."""
+        """Return when exactly these records were handled."""
 
         async def check() -> bool:
             return sorted(await self.toy.done()) == sorted(numbers)
@@ -153,8 +153,8 @@ async def _count(line: Line, number: int) -> bool:
     return len(await line.published()) >= number
 
 
-@pytest.mark.parametrize("kafka_says", ["what we told it", "zero", "the end"])
-async def test_a_restart_goes_on_where_the_store_is_whatever_kafka_remembers(
+@pytest.mark.parametrize("kafka_says", ["the committed offset", "zero", "the end"])
+async def test_a_restart_continues_at_the_stored_offsets_not_at_those_in_kafka(
     line: Line, kafka_says: str
 ) -> None:
     async with line.running():
@@ -172,8 +172,8 @@ async def test_a_restart_goes_on_where_the_store_is_whatever_kafka_remembers(
     assert len(line.toy.handled) == 16
 
 
-async def told(line: Line) -> dict[Partition, int]:
-    """The offsets that Kafka has for the group, as its tools show them."""
+async def committed(line: Line) -> dict[Partition, int]:
+    """Return the offsets that Kafka has for the group, as its tools show them."""
     admin = AIOKafkaAdminClient(bootstrap_servers=line.bootstrap)
     await admin.start()
     try:
@@ -183,21 +183,21 @@ async def told(line: Line) -> dict[Partition, int]:
     return {(place.topic, place.partition): one.offset for place, one in found.items()}
 
 
-async def test_the_tools_of_kafka_are_told_how_far_the_store_has_come(line: Line) -> None:
+async def test_stored_offsets_are_committed_to_kafka_for_its_tools(line: Line) -> None:
     await line.intend(*range(9))
     async with line.running():
         await line.done(*range(9))
 
         async def level() -> bool:
-            return await told(line) == await line.toy.offsets()
+            return await committed(line) == await line.toy.offsets()
 
         await eventually(level, what="Kafka's own offsets")
         await line.intend(9, 10, 11)
         await line.done(*range(12))
-    assert await told(line) == await line.toy.offsets()  # the last are told on the way out
+    assert await committed(line) == await line.toy.offsets()  # the last are committed on stop
 
 
-async def test_the_tools_of_kafka_are_told_what_a_life_before_had_no_time_to_tell(
+async def test_offsets_that_a_killed_process_did_not_commit_are_committed_by_the_next(
     line: Line,
 ) -> None:
     await line.intend(*range(9))
@@ -207,12 +207,12 @@ async def test_the_tools_of_kafka_are_told_what_a_life_before_had_no_time_to_tel
     async with line.running():
 
         async def level() -> bool:
-            return await told(line) == await line.toy.offsets()
+            return await committed(line) == await line.toy.offsets()
 
         await eventually(level, what="Kafka's own offsets")
 
 
-async def test_a_restart_goes_on_where_the_store_is_when_kafka_has_forgotten_the_group(
+async def test_a_restart_continues_at_the_stored_offsets_when_kafka_has_forgotten_the_group(
     line: Line,
 ) -> None:
     async with line.running():
@@ -226,7 +226,7 @@ async def test_a_restart_goes_on_where_the_store_is_when_kafka_has_forgotten_the
 
 
 class Slow:
-    """An engine whose store takes its time to say where to read."""
+    """An engine whose store is slow to return the positions."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -240,7 +240,7 @@ class Slow:
         await self._engine.handle_batch(records)
 
     async def positions(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        # Long enough for a consumer that is not held back to fetch from where Kafka remembers.
+        # Long enough for a consumer that does not wait to fetch from Kafka's committed offset.
         assert self._line.bus is not None
         consumer = self._line.bus._subscriber.consumer
         for _ in range(3):
@@ -261,13 +261,13 @@ async def test_no_record_is_handled_before_the_store_has_said_where_to_read(
     async with line.running(slow):
         await line.done(*range(15))
     assert slow.early == []
-    # FastStream looks at a batch's first record, and logs an error if it has none.
+    # FastStream reads a batch's first record, and logs an error if there is none.
     assert "IndexError" not in caplog.text
     assert "out of range" not in caplog.text
     assert len(line.toy.handled) == 15
 
 
-async def test_headers_that_are_no_text_do_not_lose_later_records(line: Line) -> None:
+async def test_headers_that_are_not_text_do_not_lose_later_records(line: Line) -> None:
     good = record(1)
     bad: list[list[tuple[str, bytes | None]]] = [
         [("ce_id", b"\xff\xfe"), *good.headers[1:]],
@@ -307,7 +307,7 @@ async def test_a_consumer_that_died_is_a_problem(line: Line) -> None:
         assert await bus.answers()
         for loop in bus._subscriber.tasks:
             loop.cancel()
-        assert await eventually(bus.problem) == "the consumer has died"
+        assert await eventually(bus.problem) == "the consumer has failed permanently"
         assert await bus.answers()  # the broker is well: only the consumer is not
 
 
@@ -379,7 +379,7 @@ async def test_a_broker_that_stops_and_starts_again_loses_nothing(
         await line.intend(*range(10))
         await line.done(*range(10))
         await asyncio.to_thread(own_broker.stop)
-        await eventually(lambda: _silent(bus), within=20, what="noticing that it is away")
+        await eventually(lambda: _silent(bus), within=20, what="noticing that it is unreachable")
         await append(store, "meanwhile", 99)
         await asyncio.to_thread(own_broker.start)
         await eventually(bus.answers, within=40)

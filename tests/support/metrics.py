@@ -64,7 +64,7 @@ def counting(name: str, label: str, service: str = "policy") -> Iterator[dict[st
     found: dict[str, float] = {}
     known = {
         "outcome": ("handled", "repeated", "skipped", "parked", "waiting", "dead_lettered"),
-        "reason": ("conflict", "handler", "store_away"),
+        "reason": ("conflict", "handler", "store_unreachable"),
     }[label]
     before = {value: counted(name, service=service, **{label: value}) for value in known}
     yield found

@@ -150,7 +150,7 @@ class Toy:
         asked: type[DeleteSubscription] = DeleteSubscription
         if asked_on != DeleteSubscription.TOPIC:
             asked = type("Asked", (DeleteSubscription,), {"TOPIC": asked_on})
-        self.service.on(asked)(self.handle)
+        self.service.on(asked, self.handle)
         self.dead_letters = DeadLetters("policy", cipher())
         self.handled: list[str] = []
         """The name in every intent that reached the handler, failed or not."""

@@ -70,7 +70,7 @@ def receivers(topic: str, message: type[Message]) -> tuple[str, ...]:
 
 
 def _handles(service: Service, message: type[Message]) -> bool:
-    if service.record is not None or message in (RedriveDeadLetter, DiscardDeadLetter):
+    if service.record_handler is not None or message in (RedriveDeadLetter, DiscardDeadLetter):
         return True
     return message.TYPE in service.handlers
 

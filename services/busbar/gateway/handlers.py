@@ -58,7 +58,7 @@ class Gateway:
         service = Service("gateway", emits=INTENTS)
         for fact in FACTS:
             if fact is not HeadPublished:
-                service.on(fact)(self.project)
+                service.on(fact, self.project)
         return service
 
     async def project(self, received: Received[Fact], tx: Transaction) -> None:

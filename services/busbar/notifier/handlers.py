@@ -44,7 +44,7 @@ from busbar.notifier.domain import (
     team_of,
 )
 from busbar.notifier.telemetry import measure_delivery, observe_attempt
-from busbar.runtime.consume.service import Choice, Problem, Received, Service
+from busbar.runtime.consume.service import InvalidEvent, Received, RecordFilter, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Document, Transaction
 from busbar.runtime.tasks.runner import Work
@@ -110,13 +110,13 @@ class Notifier:
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
-        service.on(ApplySubscription)(self.subscribe)
-        service.on(DeleteSubscription)(self.subscribe)
-        service.on_invalid()(self.refuse)
+        service.on(ApplySubscription, self.subscribe)
+        service.on(DeleteSubscription, self.subscribe)
+        service.on_invalid(self.refuse)
         service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
-            service.on(BY_TYPE[type_])(self.fan_out)
-        service.task(WEBHOOK)(self.deliver)
+            service.on(BY_TYPE[type_], self.fan_out)
+        service.task(WEBHOOK, self.deliver)
         return service
 
     # -- subscriptions --------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Notifier:
         found = await self._secrets.webhook_secrets(intent.secret, team=intent.team)
         return found if isinstance(found, SecretProblem) else None
 
-    async def refuse(self, problem: Problem, tx: Transaction) -> None:
+    async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Refuse a subscription intent whose data is invalid, so that its operation ends.
 
         Raises:
@@ -182,7 +182,7 @@ class Notifier:
 
     # -- deliveries -----------------------------------------------------------------------------
 
-    async def select_relevant(self, records: Sequence[Record], tx: Transaction) -> Choice:
+    async def select_relevant(self, records: Sequence[Record], tx: Transaction) -> RecordFilter:
         """Skip the facts of teams without subscriptions, which are most facts."""
         if any(record.topic in topics.INTENTS for record in records):
             return lambda _: True  # the batch may create a subscription

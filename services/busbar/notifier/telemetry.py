@@ -55,7 +55,7 @@ def observe_attempt(parent: str | None, number: int, *, clock: Clock) -> Iterato
         ATTEMPTS.labels(outcome).inc()
         ATTEMPT_SECONDS.observe(seconds_between(begin, clock.now()))
         status = observed.outcome.status
-        span.tell(
+        span.set_attributes(
             {"http.response.status_code": status} if status is not None else {},
             failed=None if outcome == "2xx" else observed.outcome.error or str(status),
         )

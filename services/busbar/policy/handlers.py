@@ -30,7 +30,7 @@ from busbar.policy.domain import (
     evolve,
     violations_of,
 )
-from busbar.runtime.consume.service import ConflictingEvent, Problem, Received, Service
+from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Received, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 
@@ -56,9 +56,9 @@ class Policy:
     def service(self) -> Service:
         """Return the service with its handlers."""
         service = Service("policy", emits=OUTCOMES)
-        service.on(ApplyResource, stream=_stream_of)(self.decide)
-        service.on(DeleteResource, stream=_stream_of)(self.decide)
-        service.on_invalid(topics.INTENTS_RESOURCE)(self.refuse)
+        service.on(ApplyResource, self.decide, stream=_stream_of)
+        service.on(DeleteResource, self.decide, stream=_stream_of)
+        service.on_invalid(self.refuse, topics.INTENTS_RESOURCE)
         service.on_conflict(self.record_conflict)
         return service
 
@@ -89,7 +89,7 @@ class Policy:
         await tx.append(_stream(intent.resource), facts, key=str(intent.resource))
         _measure(tx, facts, received.record)
 
-    async def refuse(self, problem: Problem, tx: Transaction) -> None:
+    async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Deny an intent of unknown type, or with data that its type does not allow."""
         envelope = problem.envelope
         operation, intent = operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
@@ -125,7 +125,7 @@ class Policy:
     async def _append(
         self,
         tx: Transaction,
-        about: Received[Any] | Problem | ConflictingEvent,
+        about: Received[Any] | InvalidEvent | ConflictingEvent,
         facts: Sequence[Fact],
     ) -> None:
         """Append facts that do not change a resource's state to the stream of the operation."""

@@ -130,8 +130,8 @@ class Provisioner:
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("provisioner", emits=EMITS)
-        service.on(IntentAllowed, stream=lambda allowed: _stream(allowed.resource))(self.enqueue)
-        service.task(SAGA, concurrency=CONCURRENT_SAGAS, preload=self.preload)(self.run)
+        service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
+        service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service
 
     async def enqueue(self, received: Received[IntentAllowed], tx: Transaction) -> None:

@@ -128,7 +128,7 @@ class InstrumentedBackend:
             result = _result(answer)
         finally:
             seconds = seconds_between(begin, self._clock.now())
-            span.tell({"busbar.result": result})
+            span.set_attributes({"busbar.result": result})
             if action != "observe":
                 step = call.owner.rpartition("#")[2]
                 log.info("step_acted", step=step, adapter=self._name, action=action, result=result)

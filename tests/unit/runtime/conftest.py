@@ -1,4 +1,4 @@
-"""A store of one's own for every test."""
+"""Fixtures of the runtime's tests: a store, a service, a publisher and a relay per test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from support.secrets import InSqlite, SecretPlace
 
 @pytest.fixture(autouse=True)
 def plain_logs() -> Iterator[None]:
-    """structlog's own default draws every traceback with all its locals, which takes a second."""
+    """Use plain tracebacks: structlog's default prints all locals, which takes a second."""
     structlog.configure(
         processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -1,4 +1,4 @@
-"""What busbar has aiokafka do otherwise."""
+"""Tests of the patches to aiokafka."""
 
 from contextlib import suppress
 from typing import Any
@@ -31,7 +31,7 @@ def test_a_record_without_a_key_goes_to_a_partition_that_has_a_leader() -> None:
 
 
 async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> None:
-    """aiokafka expects an OSError; anything else ends its consumer for good."""
+    """aiokafka expects an OSError; any other error permanently ends its consumer."""
 
     class Closed:
         def write(self, _data: bytes) -> None:
@@ -63,7 +63,7 @@ async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> N
 
 
 async def test_a_consumer_that_fails_at_every_poll_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """FastStream would ask it every five seconds for ever, and nobody would notice."""
+    """FastStream would poll it every five seconds indefinitely, unnoticed."""
     outcomes: list[Any] = [KafkaError(), KafkaError(), {}, KafkaError(), KafkaError(), KafkaError()]
 
     async def getmany(_consumer: Any, *_partitions: Any, **_options: Any) -> Any:

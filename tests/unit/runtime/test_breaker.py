@@ -1,4 +1,4 @@
-"""The stop on mass failure, and what becomes of facts that this release cannot understand."""
+"""Tests of the circuit breaker, and of facts that this release cannot read."""
 
 import asyncio
 
@@ -57,7 +57,7 @@ async def test_an_unreadable_intent_parks_nothing(toy: Toy) -> None:
     assert [one.ordering_key for one in await toy.dead()] == [None]
 
 
-async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: Toy) -> None:
+async def test_a_fact_of_an_unknown_version_parks_its_key(reader: Toy) -> None:
     later = DeleteSubscription.TYPE.replace(".v1", ".v2")
     await reader.engine.handle_batch(
         [
@@ -71,12 +71,12 @@ async def test_a_fact_of_a_version_that_nobody_here_knows_parks_its_key(reader: 
     assert dead_letter.reason == "unknown_version"
     assert dead_letter.detail == (
         f"policy knows {DeleteSubscription.TYPE}, not {later}: deploy a release that knows it; "
-        "it is then tried again"
+        "it is then retried"
     )
 
 
-@pytest.mark.parametrize("type_", ["busbar.stranger.came.v1", "busbar.subscription.deleted.v2"])
-async def test_types_that_nobody_asked_for_are_skipped_and_counted(reader: Toy, type_: str) -> None:
+@pytest.mark.parametrize("type_", ["busbar.unknown.arrived.v1", "busbar.subscription.deleted.v2"])
+async def test_unsubscribed_types_are_skipped_and_counted(reader: Toy, type_: str) -> None:
     batch = [record(0, topic=FACTS, type_=type_), record(1, topic=FACTS)]
     with counting("busbar_consumer_records_total", "outcome", reader.service.name) as found:
         await reader.engine.handle_batch(batch)
@@ -85,14 +85,14 @@ async def test_types_that_nobody_asked_for_are_skipped_and_counted(reader: Toy, 
     assert found == {"handled": 1, "skipped": 1}
 
 
-def for_others(offset: int, key: str, *, types: int = 1) -> Record:
-    """A fact of the topic's that the reader does not handle, and that nobody could read."""
+def unsubscribed(offset: int, key: str, *, types: int = 1) -> Record:
+    """An unreadable fact of a type on the topic that the reader does not handle."""
     headers: list[tuple[str, bytes | None]] = [("ce_type", ResourceDeleted.TYPE.encode())] * types
     return Record(FACTS, 0, offset, 0, key.encode(), b"{", headers)
 
 
-async def test_facts_for_others_are_passed_over_whatever_is_in_them(reader: Toy) -> None:
-    batch = [for_others(0, "payments/one"), record(1, topic=FACTS)]
+async def test_unsubscribed_facts_are_skipped_even_if_unreadable(reader: Toy) -> None:
+    batch = [unsubscribed(0, "payments/one"), record(1, topic=FACTS)]
     with counting("busbar_consumer_records_total", "outcome", reader.service.name) as found:
         await reader.engine.handle_batch(batch)
     assert await reader.done() == [1]
@@ -101,7 +101,7 @@ async def test_facts_for_others_are_passed_over_whatever_is_in_them(reader: Toy)
 
 
 async def test_a_type_of_another_topic_is_read(reader: Toy) -> None:
-    """Whoever sends it there has something wrong, and gets to know."""
+    """An event on the wrong topic is an error of its producer, and is reported."""
     theirs = Record(
         FACTS, 0, 0, 0, b"payments/one", b"{", [("ce_type", Unsubscribed.TYPE.encode())]
     )
@@ -110,13 +110,13 @@ async def test_a_type_of_another_topic_is_read(reader: Toy) -> None:
 
 
 async def test_a_fact_whose_type_is_not_plain_is_read(reader: Toy) -> None:
-    """It could be for us, so it parks its key as whatever is unreadable does."""
-    await reader.engine.handle_batch([for_others(0, "payments/one", types=2)])
+    """It could be for this service, so it parks its key like any unreadable fact."""
+    await reader.engine.handle_batch([unsubscribed(0, "payments/one", types=2)])
     assert [one.ordering_key for one in await reader.dead()] == ["payments/one"]
 
 
 async def test_facts_for_others_wait_behind_what_is_parked(reader: Toy) -> None:
-    await reader.engine.handle_batch([broken_fact(0), for_others(1, "payments/one")])
+    await reader.engine.handle_batch([broken_fact(0), unsubscribed(1, "payments/one")])
     assert [(one.offset, one.ordering_key) for one in await reader.dead()] == [
         (0, "payments/one"),
         (1, "payments/one"),
@@ -151,7 +151,7 @@ async def test_facts_that_cannot_be_read_stop_the_consumer_as_well(reader: Toy) 
     await task
 
 
-async def test_no_producer_can_stop_the_platform_with_rubbish(toy: Toy) -> None:
+async def test_no_producer_can_stop_the_platform_with_invalid_records(toy: Toy) -> None:
     await toy.engine.handle_batch([unreadable(offset) for offset in range(300)])
     assert toy.engine.stalled is None
     await toy.engine.handle_batch([record(300)])
@@ -186,7 +186,7 @@ def test_the_share_is_always_that_of_the_last_minute(steps: list[tuple[int, int,
     for handled, failed, wait in steps:
         now += wait
         stops = breaker.verdict(handled=handled, failed=failed, now=now) is not None
-        # The breaker keeps whole seconds, so what is about a minute old may count or not.
+        # The breaker keeps whole seconds, so events about a minute old may or may not count.
         most, least = (
             [(h, f) for at, h, f in [*seen, (now, handled, failed)] if at > now - window]
             for window in (61.0, 59.0)

@@ -1,4 +1,4 @@
-"""Each record is counted once, by what became of it, and only when that is committed."""
+"""Each record is counted once, by its outcome, and only when that is committed."""
 
 from contextlib import suppress
 
@@ -67,15 +67,15 @@ async def test_a_batch_that_is_cut_in_halves_is_counted_once(toy: Toy) -> None:
     assert retries == {"handler": 1}
 
 
-async def test_who_takes_every_record_handles_every_record(
+async def test_a_handler_of_all_records_handles_every_record(
     store: Store, toy: Toy, clock: ManualClock
 ) -> None:
     service = Service("audit")
 
-    @service.on_record
     async def take(found: object, content: object, tx: Transaction) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
+    service.on_record(take)
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     with counting("busbar_consumer_records_total", "outcome", "audit") as found:
         await engine.handle_batch([record(0), unreadable(1), record(2)])

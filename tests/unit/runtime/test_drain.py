@@ -1,4 +1,4 @@
-"""Partitions that are taken away are drained first, then fenced; stopping is the same for all."""
+"""Revoked partitions are drained, then fenced; stopping does the same for all partitions."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ OTHER = (DeleteSubscription.TOPIC, 1)
 
 
 class Held:
-    """Keeps a handler from going on until it is let go."""
+    """A handler that blocks until it is released."""
 
     def __init__(self, toy: Toy, name: str) -> None:
         self.reached = asyncio.Event()
@@ -50,7 +50,7 @@ async def test_a_partition_is_given_up_when_the_transaction_in_hand_is_done(toy:
     assert await working == {MINE: 3}
 
 
-async def test_nothing_of_a_partition_that_was_taken_away_is_handled_any_more(toy: Toy) -> None:
+async def test_nothing_of_a_revoked_partition_is_handled(toy: Toy) -> None:
     await toy.engine.handle_batch([record(0)])
     await toy.engine.revoke([MINE])
     reached = await toy.engine.handle_batch([record(1), record(8, partition=1)])

@@ -10,7 +10,7 @@ from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.runtime.consume.engine import Engine
-from busbar.runtime.consume.service import ConflictingEvent, Problem, Service
+from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.testing import ManualClock
@@ -30,10 +30,10 @@ TOPIC = DeleteSubscription.TOPIC
 
 
 class Killed(BaseException):
-    """The process dies here."""
+    """The death of the process."""
 
 
-def away() -> StoreUnavailable:
+def unreachable() -> StoreUnavailable:
     return StoreUnavailable("disk I/O error")
 
 
@@ -133,7 +133,7 @@ async def test_a_process_that_lost_its_partition_cannot_commit_what_the_other_on
     assert await toy.offsets() == {(TOPIC, 0): 5}
 
 
-async def test_types_that_nobody_asked_for_are_skipped_and_counted(toy: Toy) -> None:
+async def test_unsubscribed_types_are_skipped_and_counted(toy: Toy) -> None:
     batch = [
         record(0, {}, type_="busbar.future.thing.v9"),
         record(1),
@@ -153,12 +153,12 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
     service = Service("audit")
     taken: list[tuple[int, str]] = []
 
-    @service.on_record
     async def take(found: Record, content: Envelope | Unreadable, tx: Transaction) -> None:
         tx.caused_by(Cause("kafka", str(found.offset), ""))
         await tx.append("copy", [fact(found.offset)])
         taken.append((found.offset, type(content).__name__))
 
+    service.on_record(take)
     engine = Engine(service, store, toy.dead_letters, clock=clock, attempts=3)
     batch = [record(0), unreadable(1), record(2, {}, type_="some.thing")]
     await engine.handle_batch(batch)
@@ -167,17 +167,17 @@ async def test_a_service_that_takes_every_record_gets_the_unreadable_ones_too(
     assert await facts_of(store, "copy") == [0, 1, 2]
 
 
-# -- whom nobody expected -----------------------------------------------------------------------
+# -- invalid and unknown events -----------------------------------------------------------------
 
 
-async def test_data_that_does_not_fit_goes_to_the_one_who_answers_it(toy: Toy) -> None:
-    problems: list[Problem] = []
+async def test_invalid_data_goes_to_the_handler_of_invalid_events(toy: Toy) -> None:
+    problems: list[InvalidEvent] = []
 
-    @toy.service.on_invalid()
-    async def answer(problem: Problem, tx: Transaction) -> None:
+    async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         problems.append(problem)
         await tx.append("refused", [fact(problem.record.offset)])
 
+    toy.service.on_invalid(answer)
     engine = toy.restarted()
     batch = [record(0, intent(0, surprise=1)), record(1), record(2, [])]
     await engine.handle_batch(batch)
@@ -190,14 +190,14 @@ async def test_data_that_does_not_fit_goes_to_the_one_who_answers_it(toy: Toy) -
     assert await toy.dead() == []
 
 
-async def test_unknown_intents_are_answered_on_the_topics_that_were_named_only(toy: Toy) -> None:
-    problems: list[Problem] = []
+async def test_unknown_intents_are_answered_on_the_named_topics_only(toy: Toy) -> None:
+    problems: list[InvalidEvent] = []
 
-    @toy.service.on_invalid(TOPIC)
-    async def answer(problem: Problem, tx: Transaction) -> None:
+    async def answer(problem: InvalidEvent, tx: Transaction) -> None:
         assert tx.cause.id == problem.envelope.id
         problems.append(problem)
 
+    toy.service.on_invalid(answer, TOPIC)
     await toy.restarted().handle_batch(
         [
             record(0, {}, type_="busbar.future.thing.v9"),
@@ -207,7 +207,7 @@ async def test_unknown_intents_are_answered_on_the_topics_that_were_named_only(t
     assert [(p.envelope.id, p.error, p.model) for p in problems] == [("intent-0", None, None)]
 
 
-async def test_data_that_does_not_fit_and_nobody_answers_is_dead_lettered_at_once(
+async def test_invalid_data_without_a_handler_is_dead_lettered_immediately(
     toy: Toy, clock: ManualClock
 ) -> None:
     await toy.engine.handle_batch([record(0, {"team": "payments", "name": "S3CRET!"}), record(1)])
@@ -225,11 +225,11 @@ async def test_data_that_does_not_fit_and_nobody_answers_is_dead_lettered_at_onc
 def conflicts_of(toy: Toy) -> list[ConflictingEvent]:
     found: list[ConflictingEvent] = []
 
-    @toy.service.on_conflict
     async def conflicting(conflict: ConflictingEvent, tx: Transaction) -> None:
         await tx.append("conflicts", [fact(conflict.record.offset)])
         found.append(conflict)
 
+    toy.service.on_conflict(conflicting)
     toy.restarted()
     return found
 
@@ -252,14 +252,14 @@ async def test_a_conflict_inside_one_batch_is_recorded_too(toy: Toy) -> None:
     assert await toy.done() == [1]
 
 
-async def test_the_same_body_again_is_no_conflict(toy: Toy) -> None:
+async def test_the_same_body_again_is_not_a_conflict(toy: Toy) -> None:
     found = conflicts_of(toy)
     await toy.engine.handle_batch([record(0, intent(1), id_="x"), record(1, intent(1), id_="x")])
     await toy.engine.handle_batch([record(2, intent(1), id_="x")])
     assert found == []
 
 
-async def test_the_same_conflict_again_is_recorded_once_and_another_one_besides(toy: Toy) -> None:
+async def test_a_repeated_conflict_is_recorded_once_and_another_one_separately(toy: Toy) -> None:
     found = conflicts_of(toy)
     await toy.engine.handle_batch([record(0, intent(1), id_="x")])
     for offset, other in ((1, 2), (2, 2), (3, 3), (4, 2), (5, 3), (6, 1)):
@@ -272,10 +272,10 @@ async def test_the_same_conflict_again_is_recorded_once_and_another_one_besides(
     assert await toy.offsets() == {(TOPIC, 0): 10}
 
 
-# -- the store is away --------------------------------------------------------------------------
+# -- an unreachable store -----------------------------------------------------------------------
 
 
-async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
+async def test_while_the_store_is_unreachable_it_waits_and_nothing_is_lost(
     toy: Toy, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transact, said, refusals = toy.store.transact, list[str | None](), 9
@@ -285,7 +285,7 @@ async def test_while_the_store_is_away_it_waits_and_nothing_is_lost(
         if refusals:
             refusals -= 1
             said.append(toy.engine.stalled)
-            raise away()
+            raise unreachable()
         return await transact(*args, **more)
 
     monkeypatch.setattr(toy.store, "transact", unwilling)
@@ -306,7 +306,7 @@ async def test_a_commit_that_fails_is_done_again(toy: Toy, monkeypatch: pytest.M
         await flush(self)
         if failures:
             failures -= 1
-            raise away()
+            raise unreachable()
 
     monkeypatch.setattr(StoreTransaction, "flush", failing)
     await toy.engine.handle_batch([record(0), record(1)])
@@ -314,7 +314,7 @@ async def test_a_commit_that_fails_is_done_again(toy: Toy, monkeypatch: pytest.M
     assert toy.handled == ["s0", "s1"] * 3
 
 
-async def test_a_store_that_goes_away_after_a_conflict_is_waited_for_too(
+async def test_a_store_that_becomes_unreachable_after_a_conflict_is_waited_for(
     toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine that raises would lose the batch: FastStream logs it and fetches the next one."""
@@ -329,7 +329,7 @@ async def test_a_store_that_goes_away_after_a_conflict_is_waited_for_too(
         nonlocal refusals
         if refusals:
             refusals -= 1
-            raise away()
+            raise unreachable()
         return reading()
 
     monkeypatch.setattr(toy.store, "reading", unwilling)
@@ -348,7 +348,7 @@ async def test_positions_wait_for_the_store_instead_of_leaving_it_to_kafka(
         nonlocal refusals
         if refusals:
             refusals -= 1
-            raise away()
+            raise unreachable()
         return reading()
 
     monkeypatch.setattr(toy.store, "reading", unwilling)
@@ -356,7 +356,7 @@ async def test_positions_wait_for_the_store_instead_of_leaving_it_to_kafka(
     assert clock.slept == [0.1, 0.2]
 
 
-async def test_a_handler_that_sends_the_database_nonsense_is_no_outage(toy: Toy) -> None:
+async def test_an_invalid_query_of_a_handler_is_not_an_outage(toy: Toy) -> None:
     toy.broken["s1"] = DataError("INSERT", {}, Exception("string too big"))
     toy.broken["s2"] = IntegrityError("INSERT", {}, Exception("NOT NULL constraint failed"))
     await toy.engine.handle_batch([record(offset) for offset in range(4)])
@@ -365,7 +365,7 @@ async def test_a_handler_that_sends_the_database_nonsense_is_no_outage(toy: Toy)
 
 
 async def test_a_conflict_that_never_ends_is_given_up_like_any_other_failure(toy: Toy) -> None:
-    """An id that is taken for ever must not stop the partition for ever."""
+    """An id that is permanently taken must not stop the partition permanently."""
     await append(toy.store, "s", 1)
 
     async def collide(received: Any, tx: Transaction) -> None:
@@ -384,7 +384,7 @@ async def test_a_conflict_that_never_ends_is_given_up_like_any_other_failure(toy
 async def test_a_conflict_that_passes_is_only_a_reason_to_do_it_again(
     toy: Toy, clock: ManualClock
 ) -> None:
-    toy.failing["s1"] = [Conflict("somebody was first")] * 2
+    toy.failing["s1"] = [Conflict("another writer was first")] * 2
     await toy.engine.handle_batch([record(offset) for offset in range(3)])
     assert await toy.done() == [0, 1, 2]
     assert clock.slept == []

@@ -1,4 +1,4 @@
-"""What cannot be handled is kept whole, sealed, with the reason; everything else goes on."""
+"""A record that cannot be handled is kept complete and encrypted, with the reason."""
 
 import base64
 import json
@@ -169,7 +169,7 @@ async def test_nothing_that_a_given_up_record_did_stays(toy: Toy) -> None:
     }
 
 
-async def test_a_rejected_record_is_given_up_at_once(toy: Toy, clock: ManualClock) -> None:
+async def test_a_rejected_record_is_given_up_immediately(toy: Toy, clock: ManualClock) -> None:
     toy.broken["s1"] = Reject("no_use", "it is of no use")
     await toy.engine.handle_batch([record(1)])
     assert toy.handled == ["s1"]

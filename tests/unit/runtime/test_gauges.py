@@ -1,4 +1,4 @@
-"""What is only known by looking: a scrape looks, and waits for nobody."""
+"""A scrape refreshes the gauges, and never waits for long."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ SERVICE = {"service": "policy"}
 
 
 class Looking:
-    """The gauges of a toy service, and what a scrape tells of it."""
+    """The gauges of a toy service, and a scrape of them."""
 
     def __init__(self, toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> None:
         self.waiting = 0
         self.relay = relay_of(toy.store, publisher, clock)
         self.gauges = Gauges(toy.store, clock=clock)
-        self.gauges.watch(
+        self.gauges.attach(
             engine=toy.engine, relay=self.relay, behind=self._behind, kinds=("k", "parked")
         )
 
@@ -39,7 +39,7 @@ class Looking:
         return self.waiting
 
     async def scrape(self) -> dict[str, float]:
-        """What is told of the service, by name and kind."""
+        """Return the samples of the service, by name and kind."""
         return {
             f"{one.name}/{one.labels['kind']}" if "kind" in one.labels else one.name: one.value
             for one in samples((await self.gauges.expose()).decode())
@@ -51,7 +51,7 @@ class Looking:
 def looking(toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> Iterator[Looking]:
     found = Looking(toy, publisher, clock)
     yield found
-    found.gauges._leave_out()
+    found.gauges._drop_store_gauges()
 
 
 async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
@@ -81,7 +81,7 @@ async def test_events_that_are_not_published_are_counted(store: Store, looking: 
     assert (found["busbar_relay_backlog_events"], found["busbar_relay_leader"]) == (3, 0)
 
 
-async def test_published_events_are_no_backlog(
+async def test_published_events_are_not_in_the_backlog(
     store: Store, publisher: RecordingPublisher, looking: Looking
 ) -> None:
     await append(store, "s", 1, 2, 3)
@@ -89,13 +89,13 @@ async def test_published_events_are_no_backlog(
     with pytest.raises(BusUnavailable):
         await drain(looking.relay)
     assert (await looking.scrape())["busbar_relay_backlog_events"] == 3
-    looking.gauges._looked = None
+    looking.gauges._queried_at = None
     await drain(looking.relay)
     found = await looking.scrape()
     assert (found["busbar_relay_backlog_events"], found["busbar_relay_leader"]) == (0, 1)
 
 
-async def test_parked_sequences_are_counted(toy: Toy, looking: Looking) -> None:
+async def test_parked_ordering_keys_are_counted(toy: Toy, looking: Looking) -> None:
     toy.broken["s1"] = ArithmeticError("no")
     await toy.engine.handle_batch([record(0), record(1)])
     found = await looking.scrape()
@@ -112,7 +112,7 @@ async def test_the_lag_is_looked_at_with_every_scrape(clock: ManualClock, lookin
     assert found["busbar_consumer_lag_seconds"] == 0.5
 
 
-async def test_the_database_is_asked_once_a_second_at_the_most(
+async def test_the_database_is_queried_at_most_once_a_second(
     store: Store, clock: ManualClock, looking: Looking
 ) -> None:
     await looking.scrape()
@@ -123,15 +123,15 @@ async def test_the_database_is_asked_once_a_second_at_the_most(
     assert (await looking.scrape())["busbar_relay_backlog_events"] == 1
 
 
-async def test_a_store_that_is_away_is_said_to_be_and_what_it_knew_is_left_out(
+async def test_an_unreachable_store_is_reported_and_its_gauges_are_omitted(
     store: Store, clock: ManualClock, looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await looking.scrape()
 
-    def away() -> None:
-        raise StoreUnavailable("away")
+    def unreachable() -> None:
+        raise StoreUnavailable("unreachable")
 
-    monkeypatch.setattr(store, "reading", away)
+    monkeypatch.setattr(store, "reading", unreachable)
     clock.advance(5)
     found = await looking.scrape()
     assert found["busbar_store_up"] == 0
@@ -144,7 +144,7 @@ async def test_a_store_that_is_away_is_said_to_be_and_what_it_knew_is_left_out(
     assert (found["busbar_store_up"], found["busbar_relay_backlog_events"]) == (1, 0)
 
 
-async def test_a_store_that_hangs_holds_no_scrape_up(
+async def test_a_store_that_hangs_does_not_delay_a_scrape(
     store: Store, looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = asyncio.Event()
@@ -152,10 +152,10 @@ async def test_a_store_that_hangs_holds_no_scrape_up(
     class Hanging:
         async def __aenter__(self) -> None:
             await goes_on.wait()
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("unreachable")
 
         async def __aexit__(self, *_error: object) -> None:
-            """It is never entered."""
+            """Never called."""
 
     monkeypatch.setattr(gauges, "QUERY_TIMEOUT_SECONDS", 0.01)
     monkeypatch.setattr(store, "reading", Hanging)
@@ -165,7 +165,7 @@ async def test_a_store_that_hangs_holds_no_scrape_up(
     goes_on.set()
 
 
-async def test_whatever_a_scrape_gives_is_documented(looking: Looking) -> None:
+async def test_every_metric_of_a_scrape_is_documented(looking: Looking) -> None:
     page = text(ROOT / "docs" / "metrics.md")
     assert undocumented((await looking.gauges.expose()).decode(), page) == []
     assert undocumented('busbar_tasks_due{service="x"} 1\n', page) == [
@@ -173,6 +173,6 @@ async def test_whatever_a_scrape_gives_is_documented(looking: Looking) -> None:
     ]
 
 
-async def test_no_reader_is_held_up_while_nobody_writes(store: Store, looking: Looking) -> None:
+async def test_the_guard_lag_is_zero_without_writers(store: Store, looking: Looking) -> None:
     await append(store, "s", 1)
     assert (await looking.scrape())["busbar_store_guard_lag_seconds"] == 0

@@ -1,4 +1,4 @@
-"""Whatever a producer sends is kept whole with the reason, and what comes after it is handled."""
+"""Hostile records are kept complete with the reason, and later records are handled."""
 
 import base64
 import random
@@ -71,9 +71,9 @@ async def test_every_hostile_record_is_kept_whole_and_the_good_one_behind_it_is_
         Hostile([("\U0001f600" * (RECORD_MAX_BYTES // 4), b"")], b"", ""),
         Hostile([("n", NOISE[at : at + 9]) for at in range(0, 900_000, 9)], b"{", ""),
     ],
-    ids=["everything", "noise", "empty headers", "a control name", "a strange name", "headers"],
+    ids=["everything", "noise", "empty headers", "a control name", "an odd name", "headers"],
 )
-async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
+async def test_every_record_that_a_broker_accepts_is_published_complete_as_a_dead_letter(
     toy: Toy, clock: ManualClock, hostile: Hostile
 ) -> None:
     sent = as_record(hostile, 0)
@@ -93,12 +93,12 @@ async def test_whatever_a_broker_takes_is_published_whole_as_a_dead_letter(
 async def test_a_record_too_large_to_publish_stays_in_the_store_and_stops_no_relay(
     toy: Toy, clock: ManualClock
 ) -> None:
-    # Such a one can only come compressed: what a broker limits is the compressed batch.
+    # Such a record can only arrive compressed: brokers limit the size of the compressed batch.
     sent = as_record(Hostile([], NOISE, ""), 0)
     await toy.engine.handle_batch([sent, record(1)])
     (dead_letter,) = await toy.dead()
     assert (dead_letter.sealed, dead_letter.size) == ("", len(NOISE))
-    assert "the store of policy has it" in dead_letter.detail
+    assert "only in the store of policy" in dead_letter.detail
     async with toy.store.reading() as tx:
         assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == sent
     publisher = RecordingPublisher()
@@ -119,7 +119,7 @@ async def test_a_large_dead_letter_is_redriven(toy: Toy) -> None:
     assert await toy.done() == [5]
 
 
-async def test_details_of_any_length_are_told_short(toy: Toy) -> None:
+async def test_long_details_are_truncated(toy: Toy) -> None:
     toy.broken["s5"] = Reject("no_use", "x" * 1_000_000)
     await toy.engine.handle_batch([record(5)])
     (dead_letter,) = await toy.dead()
@@ -153,7 +153,7 @@ def test_a_batch_is_handled_in_parts_that_are_not_too_large() -> None:
     assert list(in_parts([])) == []
 
 
-async def test_a_relay_takes_no_more_at_once_than_it_can_hold(toy: Toy, clock: ManualClock) -> None:
+async def test_a_batch_of_a_relay_is_limited_in_bytes(toy: Toy, clock: ManualClock) -> None:
     large = [as_record(Hostile([], NOISE[:1_000_000], ""), offset) for offset in range(12)]
     await toy.engine.handle_batch(large)
     await append(toy.store, "a", 1)

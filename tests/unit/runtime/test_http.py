@@ -1,4 +1,4 @@
-"""The HTTP side of every service: alive, ready, and everything else handed on."""
+"""The HTTP server of every service: liveness, readiness, and its inner application."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from support import eventually
 
 
 async def asked(app: HealthApp, path: str) -> tuple[int, str, Any]:
-    """Status, media type and JSON of the answer."""
+    """Return the status, media type and JSON of the response."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -45,8 +45,8 @@ def health(problems: Mapping[str, str], inner: Any = None) -> HealthApp:
     return HealthApp("policy", checks, inner)
 
 
-async def test_a_service_is_alive_whatever_its_problems_are() -> None:
-    status, _, body = await asked(health({"kafka": "it is away"}), "/healthz")
+async def test_a_service_with_problems_is_still_alive() -> None:
+    status, _, body = await asked(health({"kafka": "it is unreachable"}), "/healthz")
     assert (status, body) == (200, {"service": "policy", "alive": True})
 
 
@@ -57,13 +57,13 @@ async def test_a_service_is_ready_while_nothing_keeps_it_from_working() -> None:
 
 
 async def test_a_service_that_is_not_ready_says_why() -> None:
-    status, _, body = await asked(health({"kafka": "it is away"}), "/readyz")
+    status, _, body = await asked(health({"kafka": "it is unreachable"}), "/readyz")
     assert status == 503
-    assert body["problems"] == {"kafka": "it is away"}
+    assert body["problems"] == {"kafka": "it is unreachable"}
     assert not body["ready"]
 
 
-async def test_a_path_that_nobody_serves_is_a_problem_document() -> None:
+async def test_an_unknown_path_is_a_problem_document() -> None:
     status, kind, body = await asked(health({}), "/other")
     assert (status, kind) == (404, "application/problem+json")
     assert body["status"] == 404
@@ -88,11 +88,11 @@ async def test_metrics_are_served_as_text_where_they_are_wanted() -> None:
     server.start()
     url = f"http://127.0.0.1:{server.port}/metrics"
 
-    async def told() -> tuple[str, str]:
+    async def scraped() -> tuple[str, str]:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.headers["content-type"], await response.text()
 
-    kind, text = await eventually(told)
+    kind, text = await eventually(scraped)
     await server.stop()
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     assert text == "busbar_store_up 1\n"
@@ -102,7 +102,7 @@ async def test_without_metrics_there_is_no_such_path() -> None:
     assert (await asked(health({}), "/metrics"))[0] == 404
 
 
-def test_a_port_that_is_taken_is_said_to_be_taken() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(ConfigurationError, match=rf"Cannot listen on 127\.0\.0\.1:{port}"):

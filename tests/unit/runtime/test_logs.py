@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, and no secret in any of them."""
+"""Logs are one JSON object per line, without secrets."""
 
 import json
 import subprocess
@@ -62,7 +62,7 @@ def test_secrets_inside_other_values_are_hidden(text: str, left: str) -> None:
     assert redacted(event=text) == {"event": left}
 
 
-def test_secrets_are_hidden_however_deep_they_lie() -> None:
+def test_secrets_are_hidden_at_any_depth() -> None:
     fields = redacted(
         request={"headers": [{"authorization": SECRET, "accept": "x"}], "token": SECRET},
         urls=(f"redis://:{SECRET}@host", 3),
@@ -96,7 +96,7 @@ def test_every_text_that_holds_a_secret_is_looked_through(text: str) -> None:
 @pytest.mark.parametrize(
     "value", [2**70, {1: "a"}, {"a", "b"}, object(), b"bytes", float("inf"), "\ud800"]
 )
-def test_whatever_is_logged_becomes_a_line_of_json(value: object) -> None:
+def test_every_logged_value_becomes_a_line_of_json(value: object) -> None:
     line = as_json({"event": "it", "value": value}, default=repr)
     assert json.loads(line)["event"] == "it"
     assert "\n" not in line

@@ -1,4 +1,4 @@
-"""What parts count about themselves, and how old what they have not settled is."""
+"""Tests of the meters, and of the lag of a consumer."""
 
 import asyncio
 
@@ -19,38 +19,38 @@ def meter(clock: ManualClock) -> ConsumerMeter:
 
 
 def aged(clock: ManualClock, seconds: float) -> int:
-    """The timestamp of a record that is so old."""
+    """Return the timestamp of a record that is ``seconds`` old."""
     return int((clock.now().timestamp() - seconds) * 1000)
 
 
 def test_nothing_waits_so_nothing_lags(clock: ManualClock) -> None:
     found = meter(clock)
     clock.advance(3600)
-    assert found.look(0) == (0.0, 0)
+    assert found.lag(0) == (0.0, 0)
 
 
 def test_what_is_in_hand_is_as_old_as_its_oldest_record(clock: ManualClock) -> None:
     found = meter(clock)
     batch = [record(number, timestamp=aged(clock, old)) for number, old in enumerate((3, 7, 5))]
     with found.batch(batch):
-        assert found.look(0) == (7.0, 3)
+        assert found.lag(0) == (7.0, 3)
         clock.advance(10)
-        assert found.look(4) == (17.0, 7)
-    assert found.look(0) == (0.0, 0)
+        assert found.lag(4) == (17.0, 7)
+    assert found.lag(0) == (0.0, 0)
 
 
-def test_what_waits_on_the_broker_is_no_older_than_the_last_look_that_found_nothing(
+def test_waiting_records_are_not_older_than_the_last_check_that_found_none(
     clock: ManualClock,
 ) -> None:
     found = meter(clock)
     with found.batch([record(1, timestamp=aged(clock, 0))]):
         pass
     clock.advance(24 * 3600)
-    found.look(0)
+    found.lag(0)
     clock.advance(2)
-    assert found.look(1) == (2.0, 1)
+    assert found.lag(1) == (2.0, 1)
     clock.advance(60)
-    assert found.look(9) == (62.0, 9)
+    assert found.lag(9) == (62.0, 9)
 
 
 def test_while_it_catches_up_it_is_as_far_behind_as_what_it_settled_last(
@@ -60,7 +60,7 @@ def test_while_it_catches_up_it_is_as_far_behind_as_what_it_settled_last(
     clock.advance(600)
     with found.batch([record(1, timestamp=aged(clock, 90))]):
         pass
-    assert found.look(1) == (90.0, 1)
+    assert found.lag(1) == (90.0, 1)
 
 
 def test_a_clock_that_was_set_back_gives_no_negative_times(clock: ManualClock) -> None:
@@ -68,7 +68,7 @@ def test_a_clock_that_was_set_back_gives_no_negative_times(clock: ManualClock) -
     before = counted("busbar_consumer_batch_seconds_sum", service="policy")
     with found.batch([record(1, timestamp=aged(clock, 0))]):
         clock.advance(-3600)
-        assert found.look(0) == (0.0, 1)
+        assert found.lag(0) == (0.0, 1)
     assert counted("busbar_consumer_batch_seconds_sum", service="policy") == before
 
 
@@ -97,10 +97,10 @@ def test_a_turn_is_counted_by_how_it_went(clock: ManualClock) -> None:
     about = {"service": "meters", "kind": "saga"}
     with found.turn() as turn:
         assert counted("busbar_tasks_running", **about) == 1
-        turn.outcome = "again"
+        turn.outcome = "retried"
         clock.advance(2)
     assert counted("busbar_tasks_running", **about) == 0
-    assert counted("busbar_tasks_outcomes_total", **about, outcome="again") == 1
+    assert counted("busbar_tasks_outcomes_total", **about, outcome="retried") == 1
     assert counted("busbar_tasks_task_seconds_sum", **about) == 2
 
 

@@ -1,4 +1,4 @@
-"""A failing message parks its own ordering key: others go on, parked ones keep their order."""
+"""A failing message parks its ordering key: others continue, parked records keep their order."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
@@ -58,7 +58,7 @@ async def claimed(store: Store) -> list[Claim]:
 
 
 async def resume(toy: Toy) -> int:
-    """Try what is due; how many ordering keys were."""
+    """Resume the ordering keys that are due; return their number."""
     claims = await claimed(toy.store)
     for claim in claims:
         await toy.engine.parking.resume(Work(claim, toy.store))
@@ -80,7 +80,7 @@ async def parked(toy: Toy) -> list[str]:
 
 
 async def fail_once(toy: Toy, *records: Record, broken: int = 0) -> list[str]:
-    """Handle ``records`` while number ``broken`` fails, then fix the handler; the dead letters."""
+    """Handle ``records`` while number ``broken`` fails, fix the handler, return dead letters."""
     toy.broken[f"s{broken}"] = ArithmeticError("no")
     await toy.engine.handle_batch(records)
     toy.broken.clear()
@@ -108,7 +108,7 @@ async def test_what_comes_behind_a_failed_message_waits_and_other_ordering_keys_
     assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 7}
 
 
-async def test_a_parked_ordering_key_is_handled_in_its_order_once_the_handler_is_mended(
+async def test_a_parked_ordering_key_is_handled_in_order_once_the_handler_is_fixed(
     toy: Toy, clock: ManualClock
 ) -> None:
     dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
@@ -124,7 +124,7 @@ async def test_a_parked_ordering_key_is_handled_in_its_order_once_the_handler_is
     assert await toy.done() == [0, 1, 2, 3]
 
 
-async def test_a_ordering_key_is_tried_again_by_itself_less_and_less_often(
+async def test_an_ordering_key_is_retried_with_exponential_backoff(
     toy: Toy, clock: ManualClock
 ) -> None:
     toy.broken["s0"] = ArithmeticError("no")
@@ -160,33 +160,37 @@ async def test_what_fails_again_in_a_resumed_ordering_key_holds_up_what_is_behin
     assert await toy.done() == [0, 1, 2, 3]
 
 
-async def test_redriving_any_dead_letter_of_a_ordering_key_handles_the_whole_ordering_key_in_order(
+async def test_redriving_any_dead_letter_of_an_ordering_key_handles_all_of_them_in_order(
     toy: Toy,
 ) -> None:
     dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
     await toy.engine.handle_batch([asking(0, dead_letters[1])])
     assert await resume(toy) == 1
     assert await toy.done() == [0, 1, 2]
-    (told,) = await facts(toy, DeadLetterRedriven)
-    assert isinstance(told, DeadLetterRedriven)
-    assert (told.dead_letter, told.outcome, told.intent.id) == (dead_letters[1], "handled", "ask-0")
+    (redriven,) = await facts(toy, DeadLetterRedriven)
+    assert isinstance(redriven, DeadLetterRedriven)
+    assert (redriven.dead_letter, redriven.outcome, redriven.intent.id) == (
+        dead_letters[1],
+        "handled",
+        "ask-0",
+    )
 
 
-async def test_who_asked_hears_that_the_ordering_key_failed_again_and_where(toy: Toy) -> None:
+async def test_each_redrive_request_is_answered_with_the_record_that_failed_again(toy: Toy) -> None:
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.handle_batch(of(OWN, 0, 1))
     head, behind = [dead_letter.dead_letter for dead_letter in await toy.dead()]
     await toy.engine.handle_batch([asking(0, behind), asking(1, head)])
     await resume(toy)
-    told = [
+    outcomes = [
         one for one in await facts(toy, DeadLetterRedriven) if isinstance(one, DeadLetterRedriven)
     ]
-    assert [(one.dead_letter, one.outcome) for one in told] == [
+    assert [(one.dead_letter, one.outcome) for one in outcomes] == [
         (behind, "failed"),
         (head, "failed"),
     ]
-    assert told[0].detail == f"it waits behind {head}: policy failed with ArithmeticError"
-    assert told[1].detail == "policy failed with ArithmeticError"
+    assert outcomes[0].detail == f"it waits behind {head}: policy failed with ArithmeticError"
+    assert outcomes[1].detail == "policy failed with ArithmeticError"
     assert await toy.done() == []
     await resume(toy)
     assert len(await facts(toy, DeadLetterRedriven)) == 2
@@ -254,12 +258,12 @@ async def test_a_process_that_dies_between_two_dead_letters_leaves_the_rest_to_t
 
 
 class Died(BaseException):
-    """The process is gone."""
+    """The death of the process."""
 
 
 @dataclass(frozen=True)
 class MortalWork(Work):
-    """Work of a process that dies after some transactions."""
+    """The work of a process that dies after some transactions."""
 
     left: list[int] = field(kw_only=True)
 
@@ -287,11 +291,11 @@ async def test_a_worker_that_lost_its_lease_handles_nothing_of_the_ordering_key(
     assert await toy.done() == [0]
 
 
-async def test_a_conflict_while_resuming_is_no_failure_of_the_message(
+async def test_a_conflict_while_resuming_is_not_a_failure_of_the_message(
     toy: Toy, clock: ManualClock
 ) -> None:
     await fail_once(toy, *of(OWN, 0))
-    toy.failing["s0"] = [Conflict("somebody was first")]
+    toy.failing["s0"] = [Conflict("another writer was first")]
     clock.advance(60)
     (claim,) = await claimed(toy.store)
     with pytest.raises(Conflict):
@@ -310,13 +314,13 @@ async def test_a_conflict_while_resuming_is_no_failure_of_the_message(
         (b"x" * 201, "sha256:"),
     ],
 )
-def test_a_ordering_key_is_named_after_its_key_if_that_is_a_plain_name(
+def test_an_ordering_key_is_named_after_its_key_if_that_is_a_plain_name(
     key: bytes, name: str
 ) -> None:
     assert ordering_key_of(Record("t", 1, 2, 0, key, None, [])).startswith(name)
 
 
-def test_two_keys_that_are_no_plain_names_are_two_ordering_keys() -> None:
+def test_two_keys_that_are_not_plain_names_are_two_ordering_keys() -> None:
     names = {
         ordering_key_of(Record("t", 1, 2, 0, key, None, [])) for key in (b"\xff", b"\xfe", b" ")
     }

@@ -1,4 +1,4 @@
-"""Redriving: a dead letter is handled again because somebody asked for it on the bus."""
+"""An intent on the bus makes a service handle a dead letter again."""
 
 import pytest
 
@@ -37,7 +37,7 @@ async def outcomes(toy: Toy) -> list[DeadLetterRedriven]:
 
 
 async def given_up(toy: Toy, error: BaseException | None = None) -> str:
-    """Have record 5 dead-lettered, then repair the handler; returns the dead letter's id."""
+    """Dead-letter record 5, fix the handler, and return the dead letter's id."""
     toy.broken["s5"] = error or Reject("no_use", "not yet")
     await toy.engine.handle_batch([record(5)])
     toy.broken.clear()
@@ -45,7 +45,7 @@ async def given_up(toy: Toy, error: BaseException | None = None) -> str:
     return dead_letter.dead_letter
 
 
-async def test_every_service_hears_who_wants_a_dead_letter_redriven(toy: Toy) -> None:
+async def test_every_service_reads_intents_to_redrive_dead_letters(toy: Toy) -> None:
     assert INTENTS_DEAD_LETTER in toy.service.topics
 
 
@@ -77,13 +77,13 @@ async def test_the_outcome_is_published_among_the_dead_letters_under_the_dead_le
     assert event.causation == "redrive-0"
 
 
-async def test_a_dead_letter_is_handled_once_however_often_it_is_redriven(toy: Toy) -> None:
+async def test_a_dead_letter_that_is_redriven_twice_is_handled_once(toy: Toy) -> None:
     dead_letter = await given_up(toy)
     await toy.engine.handle_batch([redrive(0, dead_letter), redrive(1, dead_letter)])
     await toy.engine.handle_batch([redrive(0, dead_letter), redrive(2, dead_letter)])
     assert await toy.done() == [5]
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"] * 3
-    assert (await outcomes(toy))[-1].detail == "its event was handled meanwhile"
+    assert (await outcomes(toy))[-1].detail == "its event has been handled in the meantime"
 
 
 async def test_an_event_that_was_redriven_is_known_when_it_comes_again(toy: Toy) -> None:
@@ -120,7 +120,7 @@ async def test_a_dead_letter_that_fails_again_leaves_nothing_but_the_outcome(
 
 async def test_a_conflict_while_redriving_is_a_reason_to_do_it_again(toy: Toy) -> None:
     dead_letter = await given_up(toy)
-    toy.failing["s5"] = [Conflict("somebody was first")]
+    toy.failing["s5"] = [Conflict("another writer was first")]
     await toy.engine.handle_batch([redrive(0, dead_letter)])
     assert [outcome.outcome for outcome in await outcomes(toy)] == ["handled"]
     assert await toy.done() == [5]
@@ -132,16 +132,16 @@ async def test_an_unreadable_dead_letter_stays_unreadable(toy: Toy) -> None:
     await toy.engine.handle_batch([redrive(0, dead_letter.dead_letter)])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "failed"
-    assert outcome.detail.startswith("unreadable: still not to be read")
+    assert outcome.detail.startswith("unreadable: still unreadable")
 
 
-async def test_a_dead_letter_that_nobody_knows_is_said_to_be_unknown(toy: Toy) -> None:
+async def test_an_unknown_dead_letter_is_reported_as_unknown(toy: Toy) -> None:
     await toy.engine.handle_batch([redrive(0, "never-written")])
     (outcome,) = await outcomes(toy)
     assert outcome.outcome == "unknown_dead_letter"
 
 
-async def test_the_dead_letters_of_other_services_are_none_of_ours(toy: Toy) -> None:
+async def test_requests_for_dead_letters_of_other_services_are_skipped(toy: Toy) -> None:
     dead_letter = await given_up(toy)
     await toy.engine.handle_batch([redrive(0, dead_letter, service="notifier")])
     assert await outcomes(toy) == []

@@ -1,4 +1,4 @@
-"""The relay: commit order, gapless numbers, heads anybody can check."""
+"""The relay: commit order, gapless sequences, and verifiable heads."""
 
 import asyncio
 from collections.abc import Callable
@@ -64,10 +64,10 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
     assert [len(batch) for batch in publisher.batches] == [3, 3, 1, 1]  # the last is the head
 
 
-async def test_what_stays_private_is_looked_at_once(
+async def test_private_events_are_scanned_once(
     store: Store, relay: Relay, publisher: RecordingPublisher
 ) -> None:
-    """Audit has millions of private events: a look must not begin with the first of them."""
+    """Audit has millions of private events: a scan must not start at the first one."""
 
     async def private(tx: StoreTransaction) -> None:
         tx.caused_by(CAUSE)
@@ -141,7 +141,7 @@ async def test_nothing_is_published_twice_in_normal_operation(
         await drain(relay)
         await drain(relay)
     identities = [(envelope.source, envelope.id) for envelope in publisher.envelopes]
-    # Seven facts, and one head: no time has passed, so the first is news enough.
+    # Seven facts and one head: no time has passed, so no second head is due.
     assert len(identities) == len(set(identities)) == 8
 
 
@@ -173,7 +173,7 @@ async def test_the_digest_changes_with_every_part_of_every_event(
         assert links(other)[-1] != whole
 
 
-async def test_a_clock_that_is_set_back_holds_no_head_up(
+async def test_a_clock_that_is_set_back_does_not_delay_a_head(
     store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "s", 1)
@@ -184,7 +184,7 @@ async def test_a_clock_that_is_set_back_holds_no_head_up(
     assert [head.sequence for head in heads_on(publisher)] == [1, 2]
 
 
-async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
+async def test_a_clock_that_is_set_back_does_not_let_the_lease_expire(
     store: Store, relay: Relay, clock: ManualClock
 ) -> None:
     await append(store, "s", 1)
@@ -196,7 +196,7 @@ async def test_a_clock_that_is_set_back_lets_no_lease_run_out(
     assert parse_time(str(expires.scalar())) <= clock.now() + timedelta(seconds=5)
 
 
-async def test_a_clock_that_is_set_back_keeps_no_successor_waiting(
+async def test_a_clock_that_is_set_back_does_not_delay_a_successor(
     store: Store, relay: Relay, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
     await append(store, "s", 1)
@@ -260,7 +260,7 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
     assert facts_on(publisher) == told(1, 2, 3)
 
 
-async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_left(
+async def test_it_is_healthy_as_soon_as_publishing_works_again_even_with_a_backlog(
     store: Store,
     publisher: RecordingPublisher,
     clock: ManualClock,
@@ -280,18 +280,18 @@ async def test_it_is_healthy_as_soon_as_publishing_works_again_however_much_is_l
         assert relay.healthy
 
 
-async def test_a_store_that_is_away_is_waited_for(
+async def test_an_unreachable_store_is_waited_for(
     store: Store, publisher: RecordingPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = ManualClock(auto_advance=False)
     relay = relay_of(store, publisher, clock)
     await append(store, "a", 1)
 
-    async def away() -> bool:
+    async def unreachable() -> bool:
         raise StoreUnavailable("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(relay, "_next", away)
+        patch.setattr(relay, "_next", unreachable)
         async with relaying(relay):
             await eventually(lambda: len(clock.slept) == 1)
             assert not relay.healthy
@@ -304,7 +304,7 @@ async def test_a_store_that_is_away_is_waited_for(
 async def test_large_events_are_published_in_their_place(
     store: Store, publisher: RecordingPublisher, clock: ManualClock
 ) -> None:
-    """Their data is read only after their lengths show how many fit into memory."""
+    """Events are read only after their lengths show how many fit into memory."""
     limits = BatchLimits(events=5, chars=9_000)
     assert limits.small == 1_800
     relay = relay_of(store, publisher, clock, limits=limits)
@@ -329,7 +329,7 @@ async def test_large_events_are_published_in_their_place(
         for batch in publisher.batches
         if batch[0].topic == Unsubscribed.TOPIC
     ]
-    # With {"text":""}, which are eleven characters.
+    # Plus the eleven characters of {"text":""}.
     assert sizes == [[21, 5_011, 3_011], [20_011], [21]]
 
 

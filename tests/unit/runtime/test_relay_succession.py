@@ -1,4 +1,4 @@
-"""One relay at a time, and numbers that stay the same when another one takes over."""
+"""Only one relay publishes at a time, and sequences do not change when another takes over."""
 
 import pytest
 

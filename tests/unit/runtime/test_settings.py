@@ -1,4 +1,4 @@
-"""Settings: read once, and an error names the variable."""
+"""Settings are read once, and an error names the variable."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from busbar.runtime.core.settings import load_settings
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No .env of the developer's, and no broker of the test session's."""
+    """Hide the developer's .env and the broker of the test session."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
 

@@ -1,4 +1,4 @@
-"""Tasks that are due at once are taken as they are scheduled, while somebody here has room."""
+"""Tasks that are due immediately are claimed as they are scheduled, up to the free slots."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -33,7 +33,7 @@ def clock() -> ManualClock:
 
 
 class Desk:
-    """A runner that never looks for work by itself once it stands idle, and what it was given."""
+    """A runner that does not poll once it is idle, and the tasks that it started."""
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
@@ -62,7 +62,7 @@ class Desk:
         await self.store.transact(body)
 
     async def claimed(self, holder: str = "there") -> list[Claim]:
-        """What somebody else can claim now."""
+        """Return the claims that another holder gets now."""
         return await claimed_by(self.store, holder, kind="k", lease=LEASE)
 
     async def settled(self) -> None:
@@ -70,7 +70,7 @@ class Desk:
 
     @asynccontextmanager
     async def standing(self, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-        """The runner has looked once, found nothing, and would claim nothing if it looked again."""
+        """Run the runner; it has polled once in vain, and further polls claim nothing."""
         idle = asyncio.Event()
 
         async def look() -> None:
@@ -104,7 +104,7 @@ async def hang(_work: Work) -> None:
     await asyncio.Event().wait()
 
 
-async def test_what_is_due_at_once_is_worked_on_without_being_looked_for(
+async def test_tasks_that_are_due_immediately_start_without_polling(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with desk.standing(monkeypatch):
@@ -136,7 +136,9 @@ async def test_it_begins_with_what_was_appended_in_the_same_transaction(
     assert [work.preloaded for work in desk.started] == [[7]]
 
 
-async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_tasks_are_claimed_than_there_are_free_slots(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.work = hang
     async with desk.standing(monkeypatch):
         await desk.schedule(*"abcdef")
@@ -146,7 +148,7 @@ async def test_there_is_only_so_much_room(desk: Desk, monkeypatch: pytest.Monkey
         assert [claim.name for claim in await desk.claimed()] == ["e", "f", "g"]
 
 
-async def test_what_there_was_no_room_for_is_worked_on_later(desk: Desk) -> None:
+async def test_tasks_without_a_free_slot_are_worked_on_later(desk: Desk) -> None:
     async with running(desk.runner.run()):
         await desk.schedule(*(f"t{number:02}" for number in range(3 * CHUNK_ROWS)))
         await eventually(lambda: len(desk.started) == 3 * CHUNK_ROWS)
@@ -176,7 +178,7 @@ async def test_what_another_holds_is_left_to_it(
         assert [work.claim.epoch for work in desk.started] == [again.epoch + 1]
 
 
-async def test_a_transaction_that_fails_starts_nothing_and_keeps_no_room(
+async def test_a_failed_transaction_starts_nothing_and_releases_its_slots(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(tx: Transaction) -> None:

@@ -1,4 +1,4 @@
-"""Group commit: one transaction for what comes meanwhile, and each part as if it were alone."""
+"""Group commit: concurrent parts share a transaction, and each behaves as if alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ Body = Callable[[Transaction], Awaitable[Any]]
 
 
 class Group:
-    """Claims to record under, and how often the store was asked."""
+    """A group commit with claims, and a count of the store's transactions."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store = store
@@ -52,14 +52,14 @@ class Group:
         return claimed
 
     def record(self, claim: Claim, body: Body | None = None) -> asyncio.Task[Any]:
-        async def tell(tx: Transaction) -> str:
+        async def append(tx: Transaction) -> str:
             tx.caused_by(Cause(SOURCE, claim.name, "c"))
             await tx.append(claim.name, [fact(1)])
             await tx.tasks.finish(claim)
             return claim.name
 
         return asyncio.create_task(
-            self.together.transact(body or tell, fence=claim, reads=[claim.name])
+            self.together.transact(body or append, fence=claim, reads=[claim.name])
         )
 
 
@@ -74,8 +74,8 @@ async def fail(_tx: Transaction) -> None:
 
 async def test_what_comes_at_the_same_time_is_one_transaction(group: Group) -> None:
     claims = await group.claims(20)
-    told = await asyncio.gather(*(group.record(claim) for claim in claims))
-    assert told == [claim.name for claim in claims]
+    outcomes = await asyncio.gather(*(group.record(claim) for claim in claims))
+    assert outcomes == [claim.name for claim in claims]
     assert group.transactions == 1
     for claim in claims:
         assert await facts_of(group.store, claim.name) == [1]
@@ -103,18 +103,18 @@ async def test_a_group_is_not_larger_than_others_can_wait_for(group: Group) -> N
     assert group.transactions == 2
 
 
-async def test_one_that_fails_takes_nobody_with_it(group: Group) -> None:
+async def test_a_part_that_fails_does_not_fail_the_others(group: Group) -> None:
     claims = await group.claims(5)
-    told = await asyncio.gather(
+    outcomes = await asyncio.gather(
         *(group.record(claim, fail if claim.name == "t002" else None) for claim in claims),
         return_exceptions=True,
     )
-    assert isinstance(told.pop(2), ArithmeticError)
-    assert told == ["t000", "t001", "t003", "t004"]
+    assert isinstance(outcomes.pop(2), ArithmeticError)
+    assert outcomes == ["t000", "t001", "t003", "t004"]
     assert [await facts_of(group.store, claim.name) for claim in claims] == [[1], [1], [], [1], [1]]
 
 
-async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
+async def test_only_the_part_that_lost_its_lease_is_fenced(group: Group) -> None:
     claims = await group.claims(3)
 
     async def steal(tx: Transaction) -> None:
@@ -127,17 +127,17 @@ async def test_only_who_lost_its_lease_is_fenced(group: Group) -> None:
         tx.caused_by(Cause(SOURCE, "t001", "c"))
         await tx.append("t001", [fact(1)])
 
-    told = await asyncio.gather(
+    outcomes = await asyncio.gather(
         *(group.record(claim, go_on if claim.name == "t001" else None) for claim in claims),
         return_exceptions=True,
     )
-    assert isinstance(told.pop(1), Fenced)
-    assert told == ["t000", "t002"]
+    assert isinstance(outcomes.pop(1), Fenced)
+    assert outcomes == ["t000", "t002"]
     assert await facts_of(group.store, "t001") == []
 
 
-async def test_who_was_paused_is_fenced_beside_its_own_successor(group: Group) -> None:
-    """The same process claimed the task again, and both of its workers record at once."""
+async def test_a_paused_worker_is_fenced_in_a_group_with_its_successor(group: Group) -> None:
+    """The same process claimed the task again, and both workers record concurrently."""
     (old,) = await group.claims(1)
     new = old._replace(epoch=old.epoch + 1)
 
@@ -150,16 +150,18 @@ async def test_who_was_paused_is_fenced_beside_its_own_successor(group: Group) -
         tx.caused_by(Cause(SOURCE, "old", "c"))
         await tx.append("old", [fact(1)])
 
-    told = await asyncio.gather(group.record(old, go_on), group.record(new), return_exceptions=True)
-    assert isinstance(told[0], Fenced)
-    assert told[1] == new.name
+    outcomes = await asyncio.gather(
+        group.record(old, go_on), group.record(new), return_exceptions=True
+    )
+    assert isinstance(outcomes[0], Fenced)
+    assert outcomes[1] == new.name
     assert await facts_of(group.store, "old") == []
 
 
-async def test_when_the_store_is_away_everybody_looks_again(
+async def test_when_the_store_is_unreachable_all_parts_fail(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Perhaps it was committed: nobody's body may run a second time without having looked."""
+    """It may have committed: no body may run again before its worker has read the state."""
     claims = await group.claims(3)
     ran: list[str] = []
     transact = group.store.transact
@@ -176,14 +178,14 @@ async def test_when_the_store_is_away_everybody_looks_again(
 
         return note
 
-    told = await asyncio.gather(
+    outcomes = await asyncio.gather(
         *(group.record(claim, noting(claim)) for claim in claims), return_exceptions=True
     )
-    assert all(isinstance(one, StoreUnavailable) for one in told)
+    assert all(isinstance(one, StoreUnavailable) for one in outcomes)
     assert ran == [claim.name for claim in claims]
 
 
-async def test_who_is_cancelled_before_its_turn_records_nothing(group: Group) -> None:
+async def test_a_part_that_is_cancelled_before_its_turn_records_nothing(group: Group) -> None:
     first, second = await group.claims(2)
     gone: list[asyncio.Task[Any]] = []
 
@@ -200,20 +202,20 @@ async def test_who_is_cancelled_before_its_turn_records_nothing(group: Group) ->
     assert await facts_of(group.store, second.name) == []
 
 
-async def test_nobody_appends_in_the_name_of_who_recorded_before(group: Group) -> None:
+async def test_the_cause_of_one_part_does_not_leak_into_the_next(group: Group) -> None:
     first, second = await group.claims(2)
 
     async def nameless(tx: Transaction) -> None:
         await tx.append("nameless", [fact(1)])
 
-    told = await asyncio.gather(
+    outcomes = await asyncio.gather(
         group.record(first), group.record(second, nameless), return_exceptions=True
     )
-    assert isinstance(told[1], RuntimeError)
+    assert isinstance(outcomes[1], RuntimeError)
     assert await facts_of(group.store, "nameless") == []
 
 
-async def test_what_will_be_read_is_fetched_for_all_at_once(
+async def test_the_streams_of_all_parts_are_fetched_in_one_batch(
     group: Group, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims = await group.claims(4)
@@ -235,6 +237,6 @@ async def test_what_will_be_read_is_fetched_for_all_at_once(
         return load
 
     again = await group.claims(4)
-    told = await asyncio.gather(*(group.record(claim, loading(claim)) for claim in again))
-    assert told == [[1]] * 4
+    outcomes = await asyncio.gather(*(group.record(claim, loading(claim)) for claim in again))
+    assert outcomes == [[1]] * 4
     assert asked == [{claim.name for claim in claims}]

@@ -1,4 +1,4 @@
-"""Spans: below whom they are told to be, and quiet about what is not theirs to tell."""
+"""Spans have the given parent, and contain no text from outside."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from support.tracing import BAD_PARENTS, PARENT, TRACE, UNSAMPLED, traced
 
 
 @pytest.mark.parametrize("text", BAD_PARENTS)
-def test_what_is_no_trace_context_is_none(text: str) -> None:
+def test_an_invalid_trace_context_is_ignored(text: str) -> None:
     assert TraceContext.parse(text) is None
     assert valid(text) is None
 
@@ -57,7 +57,7 @@ async def test_without_a_parent_that_can_be_one_a_span_begins_a_trace(parent: st
     assert found.trace_id != TRACE
 
 
-async def test_who_decided_not_to_keep_a_trace_is_followed() -> None:
+async def test_an_earlier_decision_not_to_sample_is_followed() -> None:
     async with traced() as spans:
         with tracing.span("a", parent=UNSAMPLED, kind="client", attributes={}) as here:
             pass
@@ -75,7 +75,7 @@ async def test_a_share_of_none_keeps_no_trace_that_begins_here() -> None:
     assert [span.name for span in spans.all()] == ["b"]
 
 
-async def test_an_error_is_told_by_its_class_alone() -> None:
+async def test_an_error_is_recorded_by_its_class_only() -> None:
     async with traced() as spans:
         with (
             pytest.raises(ArithmeticError),
@@ -105,7 +105,7 @@ def asked(**more: str) -> Record:
 
 
 async def traceparents(toy: Toy) -> list[str | None]:
-    """What the facts that were appended carry."""
+    """Return the ``traceparent`` of each appended fact."""
     from json import loads  # noqa: PLC0415 - only here
 
     found = await toy.store.events()
@@ -147,7 +147,7 @@ async def test_a_bad_traceparent_of_a_producer_is_ignored(toy: Toy, bad: str) ->
     assert await traceparents(toy) == [found.traceparent]
 
 
-async def test_events_that_nobody_handles_make_no_span(toy: Toy) -> None:
+async def test_events_without_a_handler_make_no_span(toy: Toy) -> None:
     async with traced() as spans:
         await toy.engine.handle_batch([record(1, {}, type_=ApplySubscription.TYPE)])
     assert spans.all() == []
@@ -186,7 +186,7 @@ def test_off_there_is_one_object_and_nothing_is_allocated() -> None:
         before = tracemalloc.take_snapshot()
         for _ in range(1000):
             with tracing.processing("policy", found, "t", PARENT) as here:
-                here.tell(attributes)
+                here.set_attributes(attributes)
         after = tracemalloc.take_snapshot()
     finally:
         tracemalloc.stop()
@@ -211,7 +211,7 @@ def test_off_nothing_of_the_sdk_is_loaded() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "http://", "x"])
-def test_an_endpoint_that_is_no_url_is_refused_with_what_to_write(endpoint: str) -> None:
+def test_an_endpoint_that_is_not_a_url_is_refused_with_an_example(endpoint: str) -> None:
     with pytest.raises(ConfigurationError, match="BUSBAR_OTLP_ENDPOINT") as refused:
         tracing.start(service="policy", endpoint=endpoint, sample=1, version="1")
     assert "http://127.0.0.1:4318" in refused.value.fix

@@ -1,4 +1,4 @@
-"""Anybody may write to the topics of intents; nobody can pose as a service there."""
+"""Any producer may write to the topics of intents, but cannot impersonate a service there."""
 
 import pytest
 

@@ -50,7 +50,7 @@ def test_nothing_else_may_be_as_large() -> None:
 
 
 @pytest.mark.parametrize("value", [b"{" * (MAX_BYTES + 1), b"\xff" * (MAX_BYTES + 1)])
-def test_a_large_record_that_is_no_json_is_unreadable_on_every_topic(value: bytes) -> None:
+def test_a_large_record_that_is_not_json_is_unreadable_on_every_topic(value: bytes) -> None:
     sent = encoding.write(dead_letters("policy"), event("small"))
     found = encoding.read(Record(sent.topic, 0, 0, 0, sent.key, value, sent.headers))
     assert isinstance(found, Unreadable)

@@ -1,4 +1,4 @@
-"""Workers: due tasks are worked on under a lease, given back when they fail, fenced when late."""
+"""Due tasks run under a lease, are released when they fail, and fenced when it is lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -71,7 +71,7 @@ class Bench:
         return await claimed_by(self.store, holder, kind="k", lease=LEASE)
 
     def tick(self, seconds: float) -> None:
-        """Move the clock, and have the runner look at it now instead of within a second."""
+        """Move the clock, and wake the runner now instead of within a second."""
         self.clock.advance(seconds)
         self.runner._wake.set()
 
@@ -83,7 +83,7 @@ class Bench:
         await eventually(lambda: not self.runner._slots.running, what="the end of all work")
 
     async def heartbeats(self, count: int) -> None:
-        """Return when the heart waits for the ``count``-th time."""
+        """Return when the heartbeat waits for the ``count``-th time."""
         await eventually(lambda: self.clock.slept.count(LEASE / 3) >= count, what="heartbeat")
 
     def running(self) -> AbstractAsyncContextManager[None]:
@@ -182,7 +182,7 @@ async def test_a_task_that_has_failed_for_days_still_waits_its_backoff(
         await bench.ran(2)
 
 
-async def test_a_task_that_wants_to_wait_says_how_long(bench: Bench) -> None:
+async def test_a_retry_may_specify_its_delay(bench: Bench) -> None:
     async def wait(work: Work) -> None:
         if work.claim.attempts == 1:
             raise Retry("not ready", after=90)
@@ -286,7 +286,7 @@ async def test_losing_the_lease_cancels_the_work(bench: Bench) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
+async def test_a_failed_heartbeat_is_retried_until_the_lease_ends(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     bench.work = hang
@@ -294,17 +294,17 @@ async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
     async with bench.running():
         await bench.heartbeats(1)
 
-        async def away(*_args: Any, **_more: Any) -> None:
+        async def unreachable(*_args: Any, **_more: Any) -> None:
             raise error
 
         with monkeypatch.context() as patch:
-            patch.setattr(bench.store, "transact", away)
+            patch.setattr(bench.store, "transact", unreachable)
             bench.clock.advance(LEASE / 3)
             await bench.heartbeats(2)
             assert bench.cancelled == []
         bench.clock.advance(LEASE / 3)
         await bench.heartbeats(3)
-        monkeypatch.setattr(bench.store, "transact", away)
+        monkeypatch.setattr(bench.store, "transact", unreachable)
         for beat in (4, 5):
             bench.clock.advance(LEASE / 3)
             await bench.heartbeats(beat)
@@ -314,16 +314,16 @@ async def test_a_heart_that_cannot_beat_tries_again_until_the_lease_is_over(
     assert bench.cancelled == ["a"]
 
 
-async def test_a_runner_waits_for_a_store_that_is_away(
+async def test_a_runner_waits_for_an_unreachable_store(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await bench.schedule("a")
 
-    def away() -> Any:
+    def unreachable() -> Any:
         raise StoreUnavailable("disk I/O error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.store, "reading", away)
+        patch.setattr(bench.store, "reading", unreachable)
         async with bench.running():
             await eventually(lambda: bench.clock.slept == [1])
             patch.undo()

@@ -60,7 +60,7 @@ class RequestTelemetry:
                 "http.route": route,
                 "http.response.status_code": status,
             }
-            span.tell(attributes, failed=str(status) if status >= SERVER_ERROR else None)
+            span.set_attributes(attributes, failed=str(status) if status >= SERVER_ERROR else None)
 
 
 def _method(scope: Scope) -> str:

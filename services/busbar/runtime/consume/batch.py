@@ -1,4 +1,4 @@
-"""What the engine has in hand, and what a transaction over it came to."""
+"""The items of a batch, and the result of a transaction over them."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -11,25 +11,25 @@ Offsets = dict[Partition, int]
 
 
 class BatchItem(NamedTuple):
-    """A record and what the codec made of it; None if it was passed over unread."""
+    """A record with its decoded content; None if it was skipped without decoding."""
 
     record: Record
     content: Envelope | Unreadable | None
 
     @property
     def partition(self) -> Partition:
-        """Where the record was read."""
+        """The partition that the record was read from."""
         return self.record.topic, self.record.partition
 
     @property
     def envelope(self) -> Envelope | None:
-        """The event, if it was read and is one."""
+        """The event, if the record was decoded and is a valid CloudEvent."""
         return self.content if isinstance(self.content, Envelope) else None
 
 
 @dataclass(slots=True)
 class BatchResult:
-    """What a transaction came to: where partitions are now, what was handled, what failed."""
+    """The result of a transaction: next offsets, and counts of handled and failed records."""
 
     moved: Offsets
     handled: int = 0

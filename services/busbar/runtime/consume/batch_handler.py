@@ -60,7 +60,7 @@ class BatchHandler:
         self._check_breaker(result)
         counts = await self._dispatcher.handle(tx, readable)
         result.handled = counts.handled
-        if self._service.record is not None:
+        if self._service.record_handler is not None:
             result.outcomes["handled"] = len(fresh) - result.outcomes.total()
             result.handled += len(readable)
             return result
@@ -99,8 +99,8 @@ class BatchHandler:
             if item.content is None:
                 result.outcomes["skipped"] += 1
                 continue
-            if self._service.record is not None:
-                await self._service.record(item.record, item.content, tx)
+            if self._service.record_handler is not None:
+                await self._service.record_handler(item.record, item.content, tx)
             elif reason := self._unhandleable(item.record, item.content):
                 if await self._keep(tx, item, reason, result):
                     parked.add(ordering_key_of(item.record))
@@ -115,7 +115,7 @@ class BatchHandler:
     ) -> DeadLetterReason | None:
         if isinstance(content, Unreadable):
             return DeadLetterReason(content.code, content.detail)
-        return self._dispatcher.strange(Readable(record, content))
+        return self._dispatcher.unknown_version(Readable(record, content))
 
     async def _keep(
         self,

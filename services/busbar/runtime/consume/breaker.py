@@ -1,7 +1,7 @@
-"""The stop on mass failure: a broken consumer must not dead-letter everything there is.
+"""The circuit breaker: a broken consumer stops instead of dead-lettering every record.
 
-Failures that count are the consumer's own: a handler that fails, a fact that it cannot read. What
-strangers send and nobody could read does not count, or any producer could stop the platform.
+Only failures of the consumer itself count: a handler that fails, a fact that it cannot read.
+Invalid intents do not count, or any producer could stop the platform.
 """
 
 from collections import deque
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class Breaker:
-    """Says when to stop: after ``in_a_row`` failures, or more than ``share`` of the last minute's.
+    """A breaker that opens after ``in_a_row`` failures, or a failure rate above ``share``.
 
-    The share counts once the window has seen ``least`` messages, so that a few failures on a
-    quiet topic stop nothing.
+    The rate is taken over the last ``window`` seconds, and only applies once they contain more
+    than ``least`` messages, so that a few failures on a quiet topic do not stop the consumer.
     """
 
     in_a_row: int = 100
@@ -22,10 +22,10 @@ class Breaker:
     least: int = 100
     _row: int = 0
     _recent: deque[tuple[float, int, int]] = field(default_factory=deque)
-    """The second that began then: how many were handled, how many failed."""
+    """One entry per second: its start, and how many messages were handled and failed in it."""
 
     def verdict(self, *, handled: int, failed: int, now: float) -> str | None:
-        """Why to stop rather than take ``failed`` more failures; None while that is bearable."""
+        """Return the reason to stop instead of committing ``failed`` more failures, or None."""
         if not failed:
             return None
         row = failed if handled else self._row + failed
@@ -42,7 +42,7 @@ class Breaker:
         return None
 
     def note(self, *, handled: int, failed: int, now: float) -> None:
-        """Count what has been committed."""
+        """Count committed messages."""
         if not handled and not failed:
             return
         self._row = failed if handled else self._row + failed

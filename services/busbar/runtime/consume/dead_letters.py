@@ -1,4 +1,4 @@
-"""Dead letters: a record that could not be handled is kept whole, sealed, with the reason."""
+"""Dead letters: records that could not be handled, kept complete and encrypted, with the reason."""
 
 import base64
 import json
@@ -18,24 +18,28 @@ from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.store import Cause, StoreTransaction
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
-"""Largest sealed record that is published with a dead letter; the rest is for the envelope."""
+"""Largest encrypted record that is published with a dead letter, in bytes of base64.
+
+The rest of the topic's limit is for the envelope.
+"""
 
 DETAIL_CHARS = 1000
-"""How much of a detail a dead letter tells."""
+"""Maximum length of the detail in a dead letter, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterReason:
-    """Why a record was dead-lettered: a bounded ``reason`` and a ``detail`` for people."""
+    """The reason for a dead letter: a ``reason`` of a bounded set, and a readable ``detail``."""
 
     reason: str
     detail: str
 
 
 def pack(record: Record) -> bytes:
-    """Everything of ``record``, as bytes that can be sealed; :func:`unpack` reads them.
+    """Serialize ``record`` completely, for encryption; :func:`unpack` is the inverse.
 
-    Compressed: JSON spells half a million empty headers, a record of 1 MB, in six.
+    The result is compressed: as JSON, a record of 1 MB with half a million empty headers takes
+    6 MB.
     """
 
     def text(value: bytes | None) -> str | None:
@@ -56,10 +60,10 @@ def pack(record: Record) -> bytes:
 
 
 def unpack(packed: bytes) -> Record:
-    """The record that was sealed.
+    """Deserialize a record that :func:`pack` serialized.
 
     Raises:
-        ValueError: it is none.
+        ValueError: ``packed`` is not a serialized record.
     """
 
     def raw(value: str | None) -> bytes | None:
@@ -67,10 +71,10 @@ def unpack(packed: bytes) -> Record:
 
     # Dead letters of earlier releases are not compressed.
     try:
-        spelled = packed if packed.startswith(b"{") else zlib.decompress(packed)
+        text = packed if packed.startswith(b"{") else zlib.decompress(packed)
     except zlib.error as error:
-        raise ValueError("what was sealed is no record") from error
-    fields: dict[str, Any] = json.loads(spelled)
+        raise ValueError("the decrypted bytes are not a record") from error
+    fields: dict[str, Any] = json.loads(text)
     return Record(
         topic=fields["topic"],
         partition=fields["partition"],
@@ -86,7 +90,7 @@ class DeadLetters:
     """The dead letters of one service."""
 
     def __init__(self, service: str, cipher: Cipher) -> None:
-        """Seal records with ``cipher``."""
+        """Encrypt the records that ``service`` could not handle with ``cipher``."""
         self._service = service
         self._cipher = cipher
 
@@ -100,10 +104,10 @@ class DeadLetters:
         ordering_key: str | None = None,
         behind: str | None = None,
     ) -> str:
-        """Keep ``record`` and publish that it is dead-lettered; returns the dead letter's id.
+        """Keep ``record`` as a dead letter, publish that, and return the dead letter's id.
 
         ``ordering_key`` is the key that it parks, ``behind`` the dead letter that it waits for. A
-        record that is too large for the topic stays in this service's store alone.
+        record that is too large for the topic is kept in this service's store only.
         """
         dead_letter = self._name(record)
         sealed = self._cipher.encrypt(pack(record), context=dead_letter)
@@ -119,7 +123,7 @@ class DeadLetters:
         if len(published) > PUBLISHED_BYTES:
             published = ""
             detail += (
-                f" The record is too large to be published; the store of {self._service} has it."
+                f" The record is too large to publish; it is only in the store of {self._service}."
             )
         tx.caused_by(self._cause(record, str(record.offset), envelope))
         fact = DeadLettered(
@@ -142,23 +146,23 @@ class DeadLetters:
         return dead_letter
 
     def blocked(self, record: Record) -> UUID | None:
-        """The operation that could not go on without ``record``."""
+        """Return the operation that ``record`` blocks, if any."""
         return _blocked(self._service, record.topic, _envelope(record))
 
     def cause(self, record: Record, what: str) -> Cause:
-        """The cause of ``what`` happens to the dead letter of ``record`` once it is kept."""
+        """Return the cause of a later event (``what``) about the dead letter of ``record``."""
         return self._cause(record, f"{record.offset}/{what}", _envelope(record))
 
     def _name(self, record: Record) -> str:
         return event_id(self._service, _place(record), str(record.offset), 0)
 
     def _cause(self, record: Record, id_: str, envelope: Envelope | None) -> Cause:
-        # A source with a space: no event that the codec lets in can have named the same events.
+        # The space in the source prevents collisions: the codec rejects events with such a source.
         correlation = _correlation(envelope, self._name(record))
         return Cause(f"dead letter {_place(record)}", id_, correlation)
 
     async def find(self, tx: StoreTransaction, dead_letter: str) -> Record | None:
-        """The record that was dead-lettered as ``dead_letter``."""
+        """Return the record that was dead-lettered as ``dead_letter``, or None if it is unknown."""
         sealed = await tx.sealed.find(dead_letter)
         if sealed is None:
             return None
@@ -175,12 +179,12 @@ def _envelope(record: Record) -> Envelope | None:
 
 
 def shortened(detail: str) -> str:
-    """``detail``, cut where it is longer than anybody wants to read."""
+    """Return ``detail``, truncated to :data:`DETAIL_CHARS`."""
     return detail if len(detail) <= DETAIL_CHARS else detail[:DETAIL_CHARS] + "…"
 
 
 def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None:
-    """The operation that stops here: of an intent, or of a decision that cannot be carried out."""
+    """Return the operation that is blocked: of an intent, or of a decision for the provisioner."""
     if envelope is None:
         return None
     if topic in topics.INTENTS:

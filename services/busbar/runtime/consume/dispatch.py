@@ -1,4 +1,7 @@
-"""From readable events to handlers: once each, in order, conflicts and strangers answered."""
+"""Dispatch of readable events to handlers: once each and in order.
+
+Conflicting, invalid and unknown events go to the handlers that the service registered for them.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,12 +18,12 @@ from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.validation import describe
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
-from busbar.runtime.consume.redrive import Redriving
+from busbar.runtime.consume.redrive import RedriveHandler
 from busbar.runtime.consume.service import (
-    Choice,
     ConflictingEvent,
-    Problem,
+    InvalidEvent,
     Received,
+    RecordFilter,
     Service,
 )
 from busbar.runtime.core import encoding
@@ -45,7 +48,7 @@ class Readable(NamedTuple):
 
 
 class DispatchCounts(NamedTuple):
-    """How many events of a batch were handled, skipped as unsubscribed, or seen before."""
+    """Numbers of events of a batch: handled, skipped as unsubscribed, and seen before."""
 
     handled: int
     skipped: int
@@ -53,16 +56,16 @@ class DispatchCounts(NamedTuple):
 
 
 class Dispatcher:
-    """Gives each event to its handler, once."""
+    """Passes each event to its handler, exactly once."""
 
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
-        """Dispatch to the handlers of ``service``; handle again what is in ``dead_letters``."""
+        """Dispatch to the handlers of ``service``; redrive the records in ``dead_letters``."""
         self._service = service
-        self._redriving = Redriving(service.name, dead_letters, self.again)
+        self._redrive = RedriveHandler(service.name, dead_letters, self.handle_kept)
         self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.handlers,
-            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redriving.redrive),
-            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redriving.discard),
+            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redrive.redrive),
+            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redrive.discard),
         }
 
     async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> DispatchCounts:
@@ -72,7 +75,7 @@ class Dispatcher:
         repeated: list[Readable] = []
         for item in items:
             identity = (item.envelope.source, item.envelope.id)
-            if not self._wants(item):
+            if not self._is_subscribed(item):
                 skipped += 1
             elif identity in first_in_batch:
                 repeated.append(item)
@@ -88,19 +91,19 @@ class Dispatcher:
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return DispatchCounts(len(new), skipped, len(known) + len(repeated))
 
-    def _parse(self, item: Readable) -> Message | Problem:
-        """What is in the event for its handler, or why there is nothing."""
+    def _parse(self, item: Readable) -> Message | InvalidEvent:
+        """Return the message in the event, or the reason that it is invalid."""
         known = self._handler(item)
         if known is None:
-            return Problem(item.envelope, item.record)
+            return InvalidEvent(item.envelope, item.record)
         model, _ = known
         try:
             return model.model_validate(item.envelope.data)
         except ValidationError as error:
-            return Problem(item.envelope, item.record, error, model)
+            return InvalidEvent(item.envelope, item.record, error, model)
 
     async def _dispatch(self, tx: StoreTransaction, items: Sequence[Readable]) -> None:
-        """Give each of ``items`` to its handler, after all their streams have been read in one."""
+        """Pass each of ``items`` to its handler, after reading all their streams in one query."""
         found = [self._parse(item) for item in items]
         named = self._service.streams
         messages = [parsed for parsed in found if isinstance(parsed, Message)]
@@ -108,43 +111,46 @@ class Dispatcher:
         for item, parsed in zip(items, found, strict=True):
             envelope = item.envelope
             naming = bind(operation=envelope.extensions.get("correlationid"), event=envelope.id)
-            model = parsed.model if isinstance(parsed, Problem) else parsed
+            model = parsed.model if isinstance(parsed, InvalidEvent) else parsed
             type_ = model.TYPE if model is not None else "unknown"
             parent = envelope.extensions.get("traceparent")
             with tracing.processing(self._service.name, item.record, type_, parent) as here, naming:
                 tx.caused_by(_cause(envelope, here.traceparent or parent))
-                if isinstance(parsed, Problem):
+                if isinstance(parsed, InvalidEvent):
                     await self._answer(tx, parsed)
                     continue
                 _, handler = self._handlers[parsed.TYPE]
                 await handler(Received(parsed, envelope, item.record), tx)
 
-    async def _answer(self, tx: StoreTransaction, problem: Problem) -> None:
-        if self._service.invalid is not None and problem.model not in _ABOUT_DEAD_LETTERS:
-            await self._service.invalid(problem, tx)
+    async def _answer(self, tx: StoreTransaction, problem: InvalidEvent) -> None:
+        if self._service.invalid_handler is not None and problem.model not in _ABOUT_DEAD_LETTERS:
+            await self._service.invalid_handler(problem, tx)
             return
         errors = describe(problem.error) if problem.error else "its type is unknown"
         raise Reject("invalid_data", f"{problem.envelope.type} is invalid: {errors}")
 
     async def _repeat(self, tx: StoreTransaction, item: Readable, first: str) -> None:
         again = self._digest(item.envelope)
-        if self._service.conflict is None or first == again:
+        if self._service.conflict_handler is None or first == again:
             return
-        # However often the same other body comes, it is told once.
+        # A conflicting body is reported once, however often it is repeated.
         identity = (item.envelope.source, f"{item.envelope.id}|{again}")
         seen = await tx.inbox.first_seen(self._service.name, {identity: again})
         if seen[identity] is not None:
             return
         parent = item.envelope.extensions.get("traceparent")
         tx.caused_by(_cause(item.envelope, parent, again))
-        await self._service.conflict(ConflictingEvent(item.envelope, item.record, first, again), tx)
+        await self._service.conflict_handler(
+            ConflictingEvent(item.envelope, item.record, first, again), tx
+        )
 
-    def passes_over(self, record: Record, is_wanted: Choice) -> bool:
-        """Whether ``record`` is a fact of its topic that nobody here asked for, by its type or so.
+    def is_unsubscribed(self, record: Record, is_wanted: RecordFilter) -> bool:
+        """Return whether ``record`` is a fact that this service does not subscribe to.
 
-        Nobody needs to read it then, and most of what a service sees are facts for others.
+        It is decided by the type in the header and by ``is_wanted``, so that such a record need not
+        be decoded: most records that a service sees are facts for other services.
         """
-        if self._service.record is not None or record.topic in topics.INTENTS:
+        if self._service.record_handler is not None or record.topic in topics.INTENTS:
             return False
         types = [value for name, value in record.headers if name == "ce_type"]
         if len(types) != 1 or types[0] is None:
@@ -155,65 +161,71 @@ class Dispatcher:
             return False
         return type_ not in self._handlers or not is_wanted(record)
 
-    def _wants(self, item: Readable) -> bool:
+    def _is_subscribed(self, item: Readable) -> bool:
         known = self._handler(item)
         if known is not None and known[0] in _ABOUT_DEAD_LETTERS:
-            return self._redriving.is_asked(item.envelope.data)
+            return self._redrive.is_responsible(item.envelope.data)
         if known is not None:
             return True
-        # Whoever answers invalid intents answers the unknown ones on its topics as well.
-        return self._service.invalid is not None and item.record.topic in self._service.answers
+        # The handler of invalid intents also answers intents of unknown type on its topics.
+        return (
+            self._service.invalid_handler is not None
+            and item.record.topic in self._service.unknown_type_topics
+        )
 
     def _handler(self, item: Readable) -> tuple[type[Message], RuntimeHandler] | None:
-        """Who handles the event: nobody if it comes where events of its type are not published."""
+        """Return the model and handler of the event; None if its type is not valid on its topic."""
         known = self._handlers.get(item.envelope.type)
         return known if known is not None and belongs(known[0], item.record.topic) else None
 
     def _digest(self, envelope: Envelope) -> str:
-        """What tells another body under the same identity; only kept where somebody compares."""
-        if self._service.conflict is None:
+        """Return a digest that reveals another body under the same identity.
+
+        It is only computed for services that handle conflicts.
+        """
+        if self._service.conflict_handler is None:
             return ""
         return digest([envelope.type, envelope.subject, envelope.data], parsed=True)
 
-    # -- what was kept --------------------------------------------------------------------------
+    # -- kept records ---------------------------------------------------------------------------
 
-    async def again(self, tx: StoreTransaction, record: Record) -> str:
-        """Handle a record that was kept, as if it had just arrived; returns a remark.
+    async def handle_kept(self, tx: StoreTransaction, record: Record) -> str:
+        """Handle a kept record as if it had just arrived; return a remark.
 
         Raises:
-            Reject: it cannot be understood still.
-            Exception: whatever its handler raises.
+            Reject: it is still unreadable or of an unknown version.
+            Exception: any error of its handler.
         """
         content = encoding.read(record)
-        if self._service.record is not None:
-            return await self._record_again(tx, record, content)
+        if self._service.record_handler is not None:
+            return await self._record_kept(tx, record, content)
         if isinstance(content, Unreadable):
-            raise Reject("unreadable", f"still not to be read: {content.detail}")
+            raise Reject("unreadable", f"still unreadable: {content.detail}")
         item = Readable(record, content)
-        if why := self.strange(item):
+        if why := self.unknown_version(item):
             raise Reject(why.reason, why.detail)
         identity = (content.source, content.id)
         seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
         if seen[identity] is not None:
-            return "its event was handled meanwhile"
+            return "its event has been handled in the meantime"
         await self._dispatch(tx, [item])
         return ""
 
-    async def _record_again(
+    async def _record_kept(
         self, tx: StoreTransaction, record: Record, content: Envelope | Unreadable
     ) -> str:
-        if self._service.record is None:
+        if self._service.record_handler is None:
             return ""
-        # A source that no event can have: the record has no other identity than its place.
+        # A source that no event can have: the only identity of the record is its offset.
         place = (f"record {record.topic}/{record.partition}", str(record.offset))
         seen = await tx.inbox.first_seen(self._service.name, {place: ""})
         if seen[place] is not None:
-            return "its record was kept meanwhile"
-        await self._service.record(record, content, tx)
+            return "its record has been kept in the meantime"
+        await self._service.record_handler(record, content, tx)
         return ""
 
-    def strange(self, item: Readable) -> DeadLetterReason | None:
-        """Why this release cannot understand a fact, though it is of a kind that it handles."""
+    def unknown_version(self, item: Readable) -> DeadLetterReason | None:
+        """Return the reason if the fact is an unknown version of a type that is handled here."""
         topic, type_ = item.record.topic, item.envelope.type
         kind, _, version = type_.rpartition(".v")
         if topic in topics.INTENTS or not version.isdecimal() or type_ in self._handlers:
@@ -227,7 +239,7 @@ class Dispatcher:
             return None
         detail = f"{self._service.name} knows {', '.join(sorted(known))}, not {type_}: deploy "
         return DeadLetterReason(
-            "unknown_version", detail + "a release that knows it; it is then tried again"
+            "unknown_version", detail + "a release that knows it; it is then retried"
         )
 
 

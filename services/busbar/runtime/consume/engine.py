@@ -19,7 +19,7 @@ from busbar.runtime.consume.breaker import Breaker
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.consume.dispatch import Dispatcher
 from busbar.runtime.consume.parking import Parking
-from busbar.runtime.consume.service import Choice, Service
+from busbar.runtime.consume.service import RecordFilter, Service
 from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.core.bus import Partition, Record, in_parts
@@ -81,7 +81,9 @@ class Engine:
         self._breaker = breaker or Breaker()
         self._dispatcher = Dispatcher(service, dead_letters)
         self.meter = ConsumerMeter(service.name, clock)
-        self.parking = Parking(service.name, dead_letters, self._dispatcher.again, jitter=jitter)
+        self.parking = Parking(
+            service.name, dead_letters, self._dispatcher.handle_kept, jitter=jitter
+        )
         self._offsets: Offsets = {}
         self._handler = BatchHandler(
             service,
@@ -124,26 +126,26 @@ class Engine:
         of the partitions of ``records``.
         """
         with self.meter.batch(records):
-            is_wanted = await self._choice(records)
+            is_wanted = await self._record_filter(records)
             for part in in_parts(records):
                 await self._settle([self._item(record, is_wanted) for record in part])
         touched = {(record.topic, record.partition) for record in records}
         return {p: self._offsets[p] for p in touched if p in self._offsets}
 
-    async def _choice(self, records: Sequence[Record]) -> Choice:
+    async def _record_filter(self, records: Sequence[Record]) -> RecordFilter:
         """Return the filter of facts that the service wants to read among ``records``."""
-        chooser = self._service.chooser
-        if chooser is None:
+        filter_factory = self._service.filter_factory
+        if filter_factory is None:
             return lambda _: True
 
-        async def choose() -> Choice:
+        async def make() -> RecordFilter:
             async with self._store.reading() as tx:
-                return await chooser(records, tx)
+                return await filter_factory(records, tx)
 
-        return await self._when_store_answers(choose)
+        return await self._when_store_answers(make)
 
-    def _item(self, record: Record, is_wanted: Choice) -> BatchItem:
-        unread = self._dispatcher.passes_over(record, is_wanted)
+    def _item(self, record: Record, is_wanted: RecordFilter) -> BatchItem:
+        unread = self._dispatcher.is_unsubscribed(record, is_wanted)
         return BatchItem(record, None if unread else encoding.read(record))
 
     async def revoke(self, partitions: Collection[Partition]) -> None:
@@ -235,7 +237,7 @@ class Engine:
             finally:
                 self._store_problem = problem
             failures += 1
-            self.meter.retried("store_away")
+            self.meter.retried("store_unreachable")
             wait = self._store_backoff.after(failures)
             log.warning("store_unavailable", why=problem, again_in=round(wait, 3))
             await self._rest(wait)

@@ -1,8 +1,8 @@
 """Parking: a failing message stops its own ordering key, and nothing else (law 8).
 
-The message is kept as a dead letter, and so is everything that comes behind it in its ordering key
-(the same record key), in order. The ordering key is tried again by itself, less and less often, and
-when somebody asks for it; what waits is then handled in its order, one transaction each.
+The message is kept as a dead letter, and so is every later message of its ordering key (the same
+record key), in order. The ordering key is retried automatically with exponential backoff, and on
+request; its parked records are then handled in order, one transaction each.
 """
 
 import hashlib
@@ -34,21 +34,21 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 PARKED: Final = "parked"
-"""The kind of task that tries an ordering key again."""
+"""The kind of task that retries a parked ordering key."""
 
 PARKED_BACKOFF: Final = Backoff(first=20.0, longest=3600.0)
-"""A bug is mended in minutes or hours; an ordering key of its own costs little to try."""
+"""Bugs are fixed in minutes or hours, and retrying a single ordering key is cheap."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
 
 DeadLetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
 
-Again = Callable[[StoreTransaction, Record], Awaitable[str]]
-"""Handles a record that was kept; returns a remark, raises what kept it from being handled."""
+RetryRecord = Callable[[StoreTransaction, Record], Awaitable[str]]
+"""Handles a kept record again; returns a remark, or raises the error that prevents it."""
 
 
 def ordering_key_of(record: Record) -> str:
-    """The ordering key that ``record`` is part of: its key, or one of its own if it has none."""
+    """Return the ordering key of ``record``: its key, or a unique one if it has no key."""
     if record.key is None:
         return f"{record.topic}/{record.partition}/{record.offset}"
     key = record.key.decode("utf-8", "replace")
@@ -61,23 +61,31 @@ class Parking:
     """The parked ordering keys of one service."""
 
     def __init__(
-        self, service: str, dead_letters: DeadLetters, again: Again, *, jitter: Jitter = jitter
+        self,
+        service: str,
+        dead_letters: DeadLetters,
+        retry_record: RetryRecord,
+        *,
+        jitter: Jitter = jitter,
     ) -> None:
-        """Keep records as ``dead_letters`` and retry them by ``again``; ``jitter`` adds jitter."""
+        """Keep records as ``dead_letters``, and retry them with ``retry_record``.
+
+        ``jitter`` adds jitter to the waits.
+        """
         self._service = service
         self._dead_letters = dead_letters
-        self._again = again
+        self._retry_record = retry_record
         self._backoff = replace(PARKED_BACKOFF, jitter=jitter)
 
     async def among(self, tx: StoreTransaction, records: Collection[Record]) -> frozenset[str]:
-        """The ordering keys of ``records`` that are parked."""
+        """Return the ordering keys of ``records`` that are parked."""
         ordering_keys = {ordering_key_of(record) for record in records}
         return await tx.parked.filter_parked(self._service, ordering_keys)
 
     async def park(
         self, tx: StoreTransaction, record: Record, why: DeadLetterReason, envelope: Envelope | None
     ) -> None:
-        """Park the ordering key of ``record``, which failed."""
+        """Park the ordering key of ``record``, which failed for the reason ``why``."""
         ordering_key = ordering_key_of(record)
         dead_letter = await self._dead_letters.keep(
             tx, record, why, envelope, ordering_key=ordering_key
@@ -92,7 +100,7 @@ class Parking:
     async def keep_behind(
         self, tx: StoreTransaction, record: Record, envelope: Envelope | None
     ) -> None:
-        """Have ``record`` wait, as something before it in its ordering key does."""
+        """Park ``record`` behind the parked records of its ordering key."""
         ordering_key = ordering_key_of(record)
         wait = await tx.parked.first_parked(self._service, ordering_key)
         behind = wait.dead_letter if wait else None
@@ -107,12 +115,12 @@ class Parking:
     # -- trying again ---------------------------------------------------------------------------
 
     async def resume(self, work: Work) -> None:
-        """Handle what waits in an ordering key, until nothing does or something fails again."""
+        """Handle the parked records of an ordering key, until none is left or one fails again."""
         while await work.record(partial(self._next, work.claim)):
             pass
 
     async def _next(self, claim: Claim, tx: Transaction) -> bool:
-        """Handle the first dead letter; whether to go on with the one behind it."""
+        """Handle the first parked record; return whether to go on with the next one."""
         if not isinstance(tx, StoreTransaction):
             raise TypeError("parked records are handled in a transaction of the store only")
         ordering_key = claim.name
@@ -134,7 +142,7 @@ class Parking:
                 if request["dead_letter"] == wait.dead_letter
                 else f"it waits behind {wait.dead_letter}: "
             )
-            await answer(tx, self._service, request, "failed", behind + problem)
+            await publish_outcome(tx, self._service, request, "failed", behind + problem)
         attempts = wait.attempts + 1
         await tx.parked.record_attempt(self._service, ordering_key, attempts=attempts, requests=())
         again = tx.now + timedelta(seconds=self._backoff.after(attempts + 1))
@@ -143,11 +151,11 @@ class Parking:
         return False
 
     async def _try(self, tx: StoreTransaction, wait: Wait) -> str | None:
-        """Handle the letter, and tell that; what kept it from being handled, or None."""
+        """Handle a parked record and publish its recovery; return the error, or None."""
         record = await self._dead_letters.find(tx, wait.dead_letter)
         if record is None:
-            raise BusbarError(f"the dead letter {wait.dead_letter} waits, and is not in the store")
-        remark, problem = await attempt(self._service, self._again, tx, record)
+            raise BusbarError(f"the dead letter {wait.dead_letter} is parked, but not in the store")
+        remark, problem = await try_record(self._service, self._retry_record, tx, record)
         if problem is not None:
             return problem
         recovered = DeadLetterRecovered(
@@ -158,15 +166,15 @@ class Parking:
             attempts=wait.attempts,
         )
         tx.caused_by(self._dead_letters.cause(record, "recovered"))
-        await append(tx, self._service, recovered)
+        await append_fact(tx, self._service, recovered)
         for request in wait.requests:
             if request["dead_letter"] == wait.dead_letter:
-                await answer(tx, self._service, request, "handled", remark)
+                await publish_outcome(tx, self._service, request, "handled", remark)
         return None
 
 
-def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
-    """That somebody wants ``dead_letter`` handled again, to be answered when it was tried."""
+def redrive_request(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
+    """Return a request to redrive ``dead_letter``, to be answered once it was tried."""
     return {
         "dead_letter": dead_letter,
         "source": envelope.source,
@@ -177,10 +185,10 @@ def asked(envelope: Envelope, dead_letter: str, cause: Cause) -> Request:
     }
 
 
-async def answer(
+async def publish_outcome(
     tx: StoreTransaction, service: str, request: Request, outcome: str, detail: str
 ) -> None:
-    """Tell who asked for a dead letter to be handled again how that went."""
+    """Publish the outcome of a redrive, caused by the intent that requested it."""
     source, id_ = request["source"], request["id"]
     tx.caused_by(Cause(source, id_, request["correlation"], request["traceparent"]))
     fact = DeadLetterRedriven.model_validate(
@@ -193,29 +201,29 @@ async def answer(
             "detail": detail,
         }
     )
-    await append(tx, service, fact)
+    await append_fact(tx, service, fact)
 
 
-async def append(tx: StoreTransaction, service: str, fact: DeadLetterFact) -> None:
-    """Append what is told about a letter, in the order of what was told before."""
+async def append_fact(tx: StoreTransaction, service: str, fact: DeadLetterFact) -> None:
+    """Append a fact about a dead letter, in the order of the earlier facts about it."""
     topic = topics.dead_letters(service)
     await tx.append(f"dead-letter/{fact.dead_letter}", [fact], key=fact.dead_letter, topic=topic)
 
 
-async def attempt(
-    service: str, again: Again, tx: StoreTransaction, record: Record
+async def try_record(
+    service: str, retry_record: RetryRecord, tx: StoreTransaction, record: Record
 ) -> tuple[str, str | None]:
-    """Handle ``record`` by ``again``: the remark, and what kept it from being handled.
+    """Handle ``record`` with ``retry_record``; return its remark, and the error or None.
 
-    Nothing that a failed attempt did stays.
+    A failed attempt is rolled back to the savepoint.
     """
     try:
         async with tx.savepoint():
-            return await again(tx, record), None
+            return await retry_record(tx, record), None
     except (Conflict, Fenced, StoreUnavailable):
         raise
     except Retry as error:
-        return "", f"{service} wants to wait: {error}"
+        return "", f"{service} has to wait before a retry: {error}"
     except BusbarError as error:
         return "", shortened(str(error))
     except Exception as error:

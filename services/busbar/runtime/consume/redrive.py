@@ -1,4 +1,4 @@
-"""What people may ask about dead letters, on the bus: to handle one again, or to give it up."""
+"""Handlers of the intents about dead letters: redrive one, or discard it."""
 
 from typing import Any, Literal
 
@@ -7,32 +7,39 @@ from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, RedriveDeadLetter
 from busbar.runtime.consume.dead_letters import DeadLetters
-from busbar.runtime.consume.parking import PARKED, Again, answer, append, asked, attempt
+from busbar.runtime.consume.parking import (
+    PARKED,
+    RetryRecord,
+    append_fact,
+    publish_outcome,
+    redrive_request,
+    try_record,
+)
 from busbar.runtime.consume.service import Received
 from busbar.runtime.store import StoreTransaction
 
 
-class Redriving:
-    """Answers for the dead letters of one service."""
+class RedriveHandler:
+    """Handles redrive and discard intents for the dead letters of one service."""
 
-    def __init__(self, service: str, dead_letters: DeadLetters, again: Again) -> None:
-        """Look into ``dead_letters`` and handle them by ``again``."""
+    def __init__(self, service: str, dead_letters: DeadLetters, retry_record: RetryRecord) -> None:
+        """Look dead letters up in ``dead_letters``, and redrive them with ``retry_record``."""
         self._service = service
         self._dead_letters = dead_letters
-        self._again = again
+        self._retry_record = retry_record
 
-    def is_asked(self, data: Any) -> bool:
-        """Whether an intent with ``data`` is for this service to answer."""
+    def is_responsible(self, data: Any) -> bool:
+        """Return whether this service answers an intent with ``data``."""
         named = data.get("service") if isinstance(data, dict) else None
-        # Somebody has to answer for services that there are not.
+        # The first service answers intents that name an unknown service.
         return named == self._service or (
             self._service == topics.SERVICES[0] and named not in topics.SERVICES
         )
 
     async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
-        """Handle a dead letter again; the records parked before it are handled first."""
+        """Handle a dead letter again, after the records that are parked before it."""
         cause, dead_letter = tx.cause, received.message.dead_letter
-        request = asked(received.envelope, dead_letter, cause)
+        request = redrive_request(received.envelope, dead_letter, cause)
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
         if ordering_key is not None:
             await tx.tasks.schedule(PARKED, ordering_key)
@@ -40,14 +47,18 @@ class Redriving:
             return
         record = await self._dead_letters.find(tx, dead_letter)
         if record is None:
-            await answer(tx, self._service, request, "unknown_dead_letter", self._unknown(received))
+            await publish_outcome(
+                tx, self._service, request, "unknown_dead_letter", self._unknown(received)
+            )
             return
-        remark, problem = await attempt(self._service, self._again, tx, record)
+        remark, problem = await try_record(self._service, self._retry_record, tx, record)
         outcome = "handled" if problem is None else "failed"
-        await answer(tx, self._service, request, outcome, remark if problem is None else problem)
+        await publish_outcome(
+            tx, self._service, request, outcome, remark if problem is None else problem
+        )
 
     async def discard(self, received: Received[DiscardDeadLetter], tx: StoreTransaction) -> None:
-        """Give a dead letter up; what waits behind it is tried at once."""
+        """Discard a dead letter; the records parked behind it are tried immediately."""
         envelope, dead_letter = received.envelope, received.message.dead_letter
         outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"] = "discarded"
         detail = ""
@@ -56,7 +67,7 @@ class Redriving:
         elif await self._dead_letters.find(tx, dead_letter) is None:
             outcome, detail = "unknown_dead_letter", self._unknown(received)
         else:
-            outcome, detail = "not_waiting", "nothing waits for it; it stays where it is"
+            outcome, detail = "not_waiting", "no record waits behind it; it stays in the store"
         fact = DeadLetterDiscarded(
             operation=operation_id(envelope.source, envelope.id),
             dead_letter=dead_letter,
@@ -65,7 +76,7 @@ class Redriving:
             outcome=outcome,
             detail=detail,
         )
-        await append(tx, self._service, fact)
+        await append_fact(tx, self._service, fact)
 
     async def _let_go(self, tx: StoreTransaction, dead_letter: str) -> bool:
         ordering_key = await tx.parked.ordering_key_of(dead_letter)
@@ -73,7 +84,7 @@ class Redriving:
             return False
         await tx.tasks.schedule(PARKED, ordering_key)
         await tx.parked.filter_parked(self._service, [ordering_key])
-        # It may have been handled while we waited for whoever tried the ordering key.
+        # It may have been handled while this transaction waited for a retry of the ordering key.
         if await tx.parked.ordering_key_of(dead_letter) is None:
             return False
         await tx.parked.remove(dead_letter)

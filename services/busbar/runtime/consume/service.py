@@ -1,4 +1,4 @@
-"""How a service says what it consumes: ``@service.on(ApplyResource)``."""
+"""The registry of a service's handlers: ``service.on(ApplyResource, self.decide)``."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,10 +43,10 @@ class Received(Generic[M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a readable event is none that can be handled.
+class InvalidEvent:
+    """A readable event that cannot be handled.
 
-    ``error`` is what ``model`` has against its data; both are None if the type itself is unknown.
+    ``error`` is the validation error of ``model``; both are None if the type is unknown.
     """
 
     envelope: Envelope
@@ -57,7 +57,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ConflictingEvent:
-    """An event that came before under the same source and id, with another body."""
+    """An event whose source and id were seen before with another body.
+
+    ``first`` and ``again`` are the digests of the two bodies.
+    """
 
     envelope: Envelope
     record: Record
@@ -67,26 +70,26 @@ class ConflictingEvent:
 
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
-InvalidEventHandler = Callable[[Problem, Transaction], Awaitable[None]]
+InvalidEventHandler = Callable[[InvalidEvent, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[ConflictingEvent, Transaction], Awaitable[None]]
-Choice = Callable[[Record], bool]
-Chooser = Callable[[Sequence[Record], Transaction], Awaitable[Choice]]
+RecordFilter = Callable[[Record], bool]
+FilterFactory = Callable[[Sequence[Record], Transaction], Awaitable[RecordFilter]]
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
 
 
 class Service:
-    """One service: its name, the messages it emits, and the handlers of those it consumes."""
+    """A service: its name, the events and tasks that it handles, and the messages it emits."""
 
     def __init__(
         self, name: str, *, emits: Iterable[type[Message]] = (), gather_seconds: float = 0.0
     ) -> None:
-        """Make the service ``name``; its group is ``busbar.<name>``.
+        """Define the service ``name``; its consumer group is ``busbar.<name>``.
 
-        ``emits`` are the messages that it may publish: appending another one to be published is
-        an error. AsyncAPI and the examples of messages name the service as their sender.
+        ``emits`` are the messages that it may publish; appending another one for publication is
+        an error. AsyncAPI and the examples of messages list the service as their sender.
 
-        Its records may wait for up to ``gather_seconds`` for others to come with them: a batch
-        costs milliseconds whatever is in it.
+        Records may wait up to ``gather_seconds`` until a batch is larger: a batch costs
+        milliseconds regardless of its size.
         """
         self.name = name
         self.emits = frozenset(emits)
@@ -94,11 +97,11 @@ class Service:
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
-        self.invalid: InvalidEventHandler | None = None
-        self.answers: frozenset[str] = frozenset()
-        self.conflict: ConflictHandler | None = None
-        self.record: RecordHandler | None = None
-        self.chooser: Chooser | None = None
+        self.invalid_handler: InvalidEventHandler | None = None
+        self.unknown_type_topics: frozenset[str] = frozenset()
+        self.conflict_handler: ConflictHandler | None = None
+        self.record_handler: RecordHandler | None = None
+        self.filter_factory: FilterFactory | None = None
         self._topics: set[str] = set()
 
     @property
@@ -108,78 +111,68 @@ class Service:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics it reads, in order; every service hears who wants a dead letter redriven."""
+        """The topics that it reads, sorted; every service reads the intents about dead letters."""
         return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
 
     def on(
-        self, message: type[M], *, stream: Callable[[M], str] | None = None
-    ) -> Callable[
-        [Callable[[Received[M], Transaction], Awaitable[None]]],
-        Callable[[Received[M], Transaction], Awaitable[None]],
-    ]:
-        """Have the decorated function handle events of this type.
+        self,
+        message: type[M],
+        handler: Callable[[Received[M], Transaction], Awaitable[None]],
+        *,
+        stream: Callable[[M], str] | None = None,
+    ) -> None:
+        """Register ``handler`` for events of the type of ``message``.
 
-        ``stream`` names what it loads for a message, so that a batch reads its streams in one go.
+        ``stream`` names the stream that it loads for a message, so that all streams of a batch are
+        read in one query.
+
+        Raises:
+            ValueError: the type has a handler already.
         """
+        if message.TYPE in self.handlers:
+            raise ValueError(f"{self.name} handles {message.TYPE} twice")
+        self.handlers[message.TYPE] = (message, handler)
+        if stream is not None:
+            self.streams[message.TYPE] = stream
+        if "{service}" in message.TOPIC:
+            self._topics.update(topics.DEAD_LETTERS)
+        else:
+            self._topics.add(message.TOPIC)
 
-        def register(
-            handler: Callable[[Received[M], Transaction], Awaitable[None]],
-        ) -> Callable[[Received[M], Transaction], Awaitable[None]]:
-            if message.TYPE in self.handlers:
-                raise ValueError(f"{self.name} handles {message.TYPE} twice")
-            self.handlers[message.TYPE] = (message, handler)
-            if stream is not None:
-                self.streams[message.TYPE] = stream
-            if "{service}" in message.TOPIC:
-                self._topics.update(topics.DEAD_LETTERS)
-            else:
-                self._topics.add(message.TOPIC)
-            return handler
+    def on_invalid(self, handler: InvalidEventHandler, *topic_names: str) -> None:
+        """Register ``handler`` for intents with invalid data.
 
-        return register
-
-    def on_invalid(self, *topic_names: str) -> Callable[[InvalidEventHandler], InvalidEventHandler]:
-        """Have the decorated function answer intents whose data does not fit.
-
-        On ``topic_names`` it answers intents of unknown type as well.
+        On ``topic_names`` it also handles intents of unknown type.
         """
+        self.invalid_handler = handler
+        self.unknown_type_topics = frozenset(topic_names)
 
-        def register(handler: InvalidEventHandler) -> InvalidEventHandler:
-            self.invalid = handler
-            self.answers = frozenset(topic_names)
-            return handler
+    def on_conflict(self, handler: ConflictHandler) -> None:
+        """Register ``handler`` for events that are repeated with another body."""
+        self.conflict_handler = handler
 
-        return register
-
-    def on_conflict(self, handler: ConflictHandler) -> ConflictHandler:
-        """Have ``handler`` record events that come again with another body."""
-        self.conflict = handler
-        return handler
-
-    def on_record(self, handler: RecordHandler) -> RecordHandler:
-        """Have ``handler`` take every record of every topic, readable or not."""
-        self.record = handler
+    def on_record(self, handler: RecordHandler) -> None:
+        """Register ``handler`` for every record of every topic, readable or not."""
+        self.record_handler = handler
         self._topics.update(topics.ALL)
-        return handler
 
-    def on_batch(self, chooser: Chooser) -> Chooser:
-        """Have ``chooser`` look at a batch of records, and tell which facts are worth reading.
+    def on_batch(self, factory: FilterFactory) -> None:
+        """Register ``factory``, which returns a filter of the facts of a batch that are relevant.
 
-        The others are passed over as those of types that nobody here asked for.
+        The other facts are skipped without decoding, like those of unsubscribed types.
         """
-        self.chooser = chooser
-        return chooser
+        self.filter_factory = factory
 
     def task(
-        self, kind: str, *, concurrency: int = CONCURRENCY, preload: Preload | None = None
-    ) -> Callable[[Worker], Worker]:
-        """Have the decorated function work on the tasks of ``kind``, on so many at a time.
+        self,
+        kind: str,
+        worker: Worker,
+        *,
+        concurrency: int = CONCURRENCY,
+        preload: Preload | None = None,
+    ) -> None:
+        """Register ``worker`` for tasks of ``kind``, up to ``concurrency`` of them concurrently.
 
         ``preload`` reads what its workers start with, in the transaction that claims the tasks.
         """
-
-        def register(worker: Worker) -> Worker:
-            self.jobs[kind] = Job(worker, concurrency, preload)
-            return worker
-
-        return register
+        self.jobs[kind] = Job(worker, concurrency, preload)

@@ -1,7 +1,7 @@
-"""What is only known by looking: refreshed when somebody scrapes, and never in their way.
+"""Gauges that are refreshed by a scrape, without blocking it.
 
-The database is asked for what can be counted within limits, at most once a second. If it does not
-answer soon, the scrape goes without it and says so (``busbar_store_up``).
+The database is queried at most once a second, with limited counts. If it does not answer within a
+second, the scrape omits its gauges and reports that (``busbar_store_up``).
 """
 
 import asyncio
@@ -16,76 +16,79 @@ from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.meters import seconds_between
 
 COUNT_LIMIT = 10_000
-"""More than this is not counted."""
+"""Largest count that is queried."""
 
 REFRESH_INTERVAL = timedelta(seconds=1)
 QUERY_TIMEOUT_SECONDS = 1.0
 
 Behind = Callable[[], Awaitable[int]]
-"""How many records are on the broker that were not delivered yet."""
+"""Returns the number of records on the broker that were not delivered yet."""
 
 
 class Gauges:
     """The gauges of one service's process."""
 
     def __init__(self, store: Store, *, clock: Clock) -> None:
-        """Look at ``store``; what else there is to look at comes with :meth:`watch`."""
+        """Report on ``store``; :meth:`attach` adds the other parts of the process."""
         self._store = store
         self._clock = clock
         self._engine: Engine | None = None
         self._relay: Relay | None = None
         self._behind: Behind | None = None
         self._kinds: tuple[str, ...] = ()
-        self._looked: datetime | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._queried_at: datetime | None = None
+        self._querying: asyncio.Task[None] | None = None
 
-    def watch(
+    def attach(
         self, *, engine: Engine, relay: Relay, behind: Behind, kinds: Collection[str]
     ) -> None:
-        """Look at these as well from now on."""
+        """Report on these parts as well."""
         self._engine, self._relay, self._behind = engine, relay, behind
         self._kinds = tuple(kinds)
 
     async def expose(self) -> bytes:
-        """Everything there is, for a scrape."""
-        await self.look()
-        await self._ask()
+        """Refresh all gauges, and return all metrics for a scrape."""
+        await self.refresh_process()
+        await self._refresh_store()
         return metrics.exposition()
 
-    # -- at the process -------------------------------------------------------------------------
+    # -- the process ----------------------------------------------------------------------------
 
-    async def look(self) -> None:
-        """Look at the process itself; the lag needs that every few seconds."""
+    async def refresh_process(self) -> None:
+        """Refresh the gauges of the process; the lag needs that every few seconds."""
         service = self._store.service
         if self._relay is not None:
             metrics.RELAY_LEADER.labels(service).set(self._relay.leads)
         if self._engine is None or self._behind is None:
             return
         metrics.CONSUMER_STOPPED.labels(service).set(self._engine.stopped)
-        seconds, records = self._engine.meter.look(await self._behind())
+        seconds, records = self._engine.meter.lag(await self._behind())
         metrics.CONSUMER_LAG_SECONDS.labels(service).set(seconds)
         metrics.CONSUMER_LAG_RECORDS.labels(service).set(records)
 
-    # -- at the database ------------------------------------------------------------------------
+    # -- the database ---------------------------------------------------------------------------
 
-    async def _ask(self) -> None:
-        """Ask the database, unless somebody did so just now or still waits for its answer."""
+    async def _refresh_store(self) -> None:
+        """Query the database, unless a query is running or less than a second ago."""
         now = self._clock.now()
-        if self._looking is None or self._looking.done():
-            if self._looked is not None and timedelta() <= now - self._looked < REFRESH_INTERVAL:
+        if self._querying is None or self._querying.done():
+            if (
+                self._queried_at is not None
+                and timedelta() <= now - self._queried_at < REFRESH_INTERVAL
+            ):
                 return
-            self._looked = now
-            self._looking = asyncio.create_task(self._refresh())
-        await asyncio.wait([self._looking], timeout=QUERY_TIMEOUT_SECONDS)
-        if not self._looking.done():
-            self._leave_out()
+            self._queried_at = now
+            self._querying = asyncio.create_task(self._query())
+        await asyncio.wait([self._querying], timeout=QUERY_TIMEOUT_SECONDS)
+        if not self._querying.done():
+            self._drop_store_gauges()
 
-    async def _refresh(self) -> None:
+    async def _query(self) -> None:
         try:
             async with self._store.reading() as tx:
                 await self._count(tx)
         except StoreUnavailable:
-            self._leave_out()
+            self._drop_store_gauges()
             return
         metrics.STORE_UP.labels(self._store.service).set(1)
 
@@ -101,8 +104,8 @@ class Gauges:
             metrics.TASKS_DUE.labels(service, kind).set(count)
             metrics.TASKS_OLDEST.labels(service, kind).set(_age(oldest, tx.now))
 
-    def _leave_out(self) -> None:
-        """Nobody knows these now, and what was known before would be taken for news."""
+    def _drop_store_gauges(self) -> None:
+        """Remove the gauges of the store: their last values would pass for current ones."""
         service = self._store.service
         metrics.STORE_UP.labels(service).set(0)
         alone = (metrics.CONSUMER_PARKED, metrics.RELAY_BACKLOG, metrics.STORE_GUARD_LAG)

@@ -1,21 +1,21 @@
-"""Python's garbage collector, set for a process that lives long and allocates much in bursts.
+"""Tuning of Python's garbage collector for a long-lived process that allocates in bursts.
 
-It looks for cycles whenever a few hundred objects more were made than freed, and a batch of events
-makes tens of thousands that reference counting frees by itself. With the defaults that search took
-more than a fifth of a busy service's time (docs/performance.md).
+By default it searches for cycles after a few hundred net allocations, and a batch of events makes
+tens of thousands of objects that reference counting frees. These searches took more than a fifth of
+a busy service's time (docs/performance.md).
 """
 
 import gc
 
 YOUNG = 50_000
-"""Objects made and not freed before the young ones are searched."""
+"""Net allocations before a search of the youngest generation."""
 MIDDLE = 20
 OLD = 50
-"""Searches of the younger generation before one of this one."""
+"""Searches of the next younger generation before one of this generation."""
 
 
-def settle() -> None:
-    """Never search again what is there now, modules above all, and search the rest seldom."""
+def tune_gc() -> None:
+    """Exclude existing objects, mainly modules, from searches, and search others less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)

@@ -1,25 +1,25 @@
-"""The instances of a service: what each process is called, in its files and in its Kafka group."""
+"""Names of the instances of a service, for their files and in their Kafka group."""
 
 import hashlib
 import socket
 from pathlib import Path
 
 
-def process_name(service: str, copy: int | None) -> str:
-    """What a process is called: its service, and from the second copy on its number as well."""
-    return service if copy is None or copy == 1 else f"{service}.{copy}"
+def process_name(service: str, number: int | None) -> str:
+    """Return the name of a process: its service, with the number of all instances but the first."""
+    return service if number is None or number == 1 else f"{service}.{number}"
 
 
-def member_name(service: str, copy: int | None, *, home: Path, alone: bool) -> str | None:
-    """The name of its own that a copy has in its Kafka group; None if it cannot have one.
+def member_name(service: str, number: int | None, *, home: Path, alone: bool) -> str | None:
+    """Return the stable name of an instance in its Kafka group; None if it cannot have one.
 
-    Two of one name would drive each other out. ``alone`` says that the store lets a service run
-    once, so that its name is name enough. Else the instances of one home are told apart by their
-    number, and homes and machines by theirs.
+    Two members of one name would fence each other. ``alone`` means that the store allows only one
+    process per service, so that the service's name is unique. Otherwise the name contains the
+    number of the instance and a hash of its machine and home.
     """
     if alone:
         return f"{service}-1"
-    if copy is None:
+    if number is None:
         return None
     place = f"{socket.gethostname()}\n{home.absolute()}"
-    return f"{service}-{hashlib.sha256(place.encode()).hexdigest()[:16]}-{copy}"
+    return f"{service}-{hashlib.sha256(place.encode()).hexdigest()[:16]}-{number}"

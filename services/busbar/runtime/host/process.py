@@ -1,4 +1,4 @@
-"""A service as a process: opens, connects, runs, tells how it is, and stops cleanly."""
+"""A service as a process: it connects, runs, reports its health, and stops cleanly."""
 
 import asyncio
 import importlib
@@ -25,7 +25,7 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.core.version import VERSION
 from busbar.runtime.host.gauges import Gauges
-from busbar.runtime.host.gc import settle
+from busbar.runtime.host.gc import tune_gc
 from busbar.runtime.host.instances import member_name, process_name
 from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, url_of
 from busbar.runtime.kafka.bus import KafkaBus
@@ -49,7 +49,7 @@ class ProcessTiming:
     """Interval of the checks of broker and store."""
 
     stop: float = 4.0
-    """Time that the parts of a service have to end once the current transaction is done."""
+    """Time for the parts of a service to end after the current transaction."""
 
     relay: RelayTiming = field(default_factory=RelayTiming)
     tasks: TaskTiming = field(default_factory=TaskTiming)
@@ -57,7 +57,7 @@ class ProcessTiming:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a service's ``app.create(context)`` gets to wire itself with."""
+    """The dependencies that are passed to a service's ``app.create(context)``."""
 
     settings: Settings
     store: Store
@@ -67,12 +67,12 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What ``app.create(context)`` gives back."""
+    """The wired service that ``app.create(context)`` returns."""
 
     service: Service
     http: AsgiApp | None = None
     open: Callable[[], Awaitable[None]] | None = None
-    """Called once before the service runs; :attr:`close` after it, or after a failure of this."""
+    """Called once before the service runs; :attr:`close` is called after it, even if this fails."""
     close: Callable[[], Awaitable[None]] | None = None
 
 
@@ -80,10 +80,10 @@ Create = Callable[[Context], App]
 
 
 def load(name: str) -> Create:
-    """``create`` of ``busbar.<name>.app``.
+    """Return ``create`` of ``busbar.<name>.app``.
 
     Raises:
-        ConfigurationError: there is no such service.
+        ConfigurationError: the service does not exist.
     """
     if name not in topics.SERVICES:
         raise ConfigurationError(
@@ -94,15 +94,15 @@ def load(name: str) -> Create:
 
 
 def run_service(name: str, settings: Settings) -> None:
-    """Run the service ``name`` until it is told to stop (SIGTERM, SIGINT).
+    """Run the service ``name`` until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: something has to be changed before it can run.
+        ConfigurationError: the configuration has to be changed before it can run.
     """
     create = load(name)
     configure(service=name, level=settings.log_level, form=settings.log_format)
     with suppress(ImportError):
-        import uvloop  # noqa: PLC0415 - not on every platform
+        import uvloop  # noqa: PLC0415 - not available on every platform
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(_run(name, create, settings))
@@ -139,7 +139,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
             stack.push_async_callback(app.close)
         if app.open is not None:
             await app.open()
-        process = ServiceProcess(app, context, when_running=settle)
+        process = ServiceProcess(app, context, when_running=tune_gc)
         server = _serve(name, process, app, settings)
         stack.push_async_callback(server.stop)
         server.start()
@@ -167,7 +167,7 @@ class ServiceProcess:
     app: App
     context: Context
     when_running: Callable[[], None] = lambda: None
-    """Called once, when all parts run."""
+    """Called once all parts run."""
     timing: ProcessTiming = field(default_factory=ProcessTiming)
     make_bus: Callable[..., Bus] = KafkaBus
     create_topics: Callable[[str], Awaitable[Any]] = ensure_topics
@@ -182,15 +182,15 @@ class ServiceProcess:
     gauges: Gauges = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look at the store from the start, and hold the service to what it declares."""
+        """Restrict the store to the messages that the service declares."""
         self.context.store.publish_only(message.TYPE for message in self.app.service.publishes)
         self.gauges = Gauges(self.context.store, clock=self.context.clock)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Connect and run until ``stopping`` is set, or a part dies.
+        """Connect and run until ``stopping`` is set or a part fails.
 
         Raises:
-            Exception: what killed the part; the supervisor starts the process anew.
+            Exception: the error of the part; the supervisor restarts the process.
         """
         stopped = asyncio.create_task(stopping.wait())
         ended = asyncio.create_task(self._part_ended.wait())
@@ -210,9 +210,9 @@ class ServiceProcess:
         log.info("stopping")
 
     async def stop(self) -> None:
-        """Stop consuming first, then working and publishing: within 10 seconds, whatever hangs.
+        """Stop consuming, then tasks and publishing: within 10 seconds, even if a part hangs.
 
-        What is cut off then is found by the next process, as after a kill.
+        The next process recovers from unfinished work, as it does after a kill.
         """
         if self._engine is not None:
             await self._engine.stop()
@@ -225,10 +225,10 @@ class ServiceProcess:
             return
         _, late = await asyncio.wait(ending, timeout=self.timing.stop)
         if late:
-            log.warning("stopped_hard", parts=len(late))
+            log.warning("stop_timed_out", parts=len(late))
 
     async def _connect(self) -> None:
-        """Start everything that needs the broker; keep trying while there is none."""
+        """Start all parts that need the broker; retry while it is unreachable."""
         settings, store, clock = self.context.settings, self.context.store, self.context.clock
         service, bootstrap = self.app.service, settings.bootstrap()
         dead_letters = DeadLetters(service.name, self.context.cipher)
@@ -249,16 +249,16 @@ class ServiceProcess:
         )
         bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
-        await self._until_it_answers(bootstrap, lambda: self.create_topics(bootstrap))
-        await self._until_it_answers(bootstrap, bus.start)
-        # Publishing and unfinished work go on at once; joining the group may take its time.
+        await self._retry_until_connected(bootstrap, lambda: self.create_topics(bootstrap))
+        await self._retry_until_connected(bootstrap, bus.start)
+        # Publishing and unfinished tasks resume immediately; joining the group may take longer.
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
         self._relay = Relay(
             store, bus, clock=clock, holder=holder, lease=lease, timing=self.timing.relay
         )
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
-        self.gauges.watch(
+        self.gauges.attach(
             engine=self._engine, relay=self._relay, behind=bus.behind, kinds=jobs.keys()
         )
         self._spawn(self._relay.run())
@@ -275,13 +275,13 @@ class ServiceProcess:
                 timing=self.timing.tasks,
             )
             self._spawn(runner.run())
-        await self._until_it_answers(bootstrap, bus.consume)
+        await self._retry_until_connected(bootstrap, bus.consume)
         self._connected = True
 
-    async def _until_it_answers(
+    async def _retry_until_connected(
         self, bootstrap: str, step: Callable[[], Awaitable[object]]
     ) -> None:
-        """Take ``step``; while there is no broker, try again."""
+        """Run ``step``, and retry it while the broker is unreachable."""
         failures = 0
         while True:
             try:
@@ -302,23 +302,25 @@ class ServiceProcess:
         while True:
             answers = await bus.answers()
             if bus.is_dead:
-                raise RuntimeError("the consumer has died: see what Kafka said above")
+                raise RuntimeError(
+                    "the consumer has failed permanently: see the errors of Kafka above"
+                )
             if answers != self._broker_answers:
                 log.info("broker_answers" if answers else "broker_silent")
             self._broker_answers = answers
-            await self.gauges.look()
+            await self.gauges.refresh_process()
             await self.context.clock.sleep(self.timing.health)
 
     async def _watch_store(self) -> None:
-        """A process that stands still in a transaction would hold up everybody's readers."""
+        """Terminate stalled sessions: an open transaction delays the readers of all services."""
         while True:
             with suppress(StoreUnavailable):
                 if ended := await self.context.store.terminate_stalled_sessions():
-                    log.warning("frozen_sessions_ended", sessions=ended)
+                    log.warning("stalled_sessions_terminated", sessions=ended)
             await self.context.clock.sleep(self.timing.health)
 
     async def problems(self) -> Mapping[str, str]:
-        """What keeps the service from being ready, a sentence by part."""
+        """Return the reasons that the service is not ready, by part; empty if it is ready."""
         found: dict[str, str] = {}
         if not await self.context.store.alive():
             found["store"] = "the database does not answer"
@@ -334,7 +336,7 @@ class ServiceProcess:
         if self._relay is not None and not self._relay.healthy:
             found["relay"] = "the relay cannot publish"
         if any(task.done() for task in self._tasks):
-            found["worker"] = "a part of the service has died"
+            found["worker"] = "a part of the service has ended"
         return found
 
 

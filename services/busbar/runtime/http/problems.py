@@ -1,4 +1,4 @@
-"""Errors over HTTP: RFC 9457 problems, with what to do next."""
+"""HTTP errors as RFC 9457 problems, each with a fix."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,11 +13,11 @@ from busbar.messages.validation import from_details, sentence
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
-LOOK_UP = "check the name, or list what is there"
+LOOK_UP = "check the name, or list the collection"
 
 
 class ProblemError(Exception):
-    """Answers a request with a problem. ``code`` is stable; ``fix`` says what to do."""
+    """An error that becomes a problem response; ``code`` is stable, ``fix`` says what to do."""
 
     def __init__(
         self,
@@ -28,7 +28,6 @@ class ProblemError(Exception):
         fix: str,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Say what is wrong and what to do."""
         super().__init__(detail)
         self.status = status
         self.code = code
@@ -38,7 +37,7 @@ class ProblemError(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Have ``app`` answer every error with a problem, those of the framework included."""
+    """Make ``app`` answer every error with a problem, including those of the framework."""
     app.add_exception_handler(ProblemError, _answer)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
@@ -72,12 +71,12 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     details = error.errors() if isinstance(error, RequestValidationError) else []
     wrong = sentence(from_details(details))
     return _response(
-        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", wrong, fix="correct what is named")
+        ProblemError(HTTPStatus.BAD_REQUEST, "bad_request", wrong, fix="correct the named fields")
     )
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """What the framework refuses by itself: no such path, no such method."""
+    """Answer an error of the framework, such as an unknown path or method."""
     if not isinstance(error, HTTPException):
         return await _failed(request, error)
     status, path = HTTPStatus(error.status_code), request.url.path
@@ -85,22 +84,26 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         HTTPStatus.NOT_FOUND: ("not_found", f"there is no {path}", LOOK_UP),
         HTTPStatus.METHOD_NOT_ALLOWED: (
             "method_not_allowed",
-            f"{request.method} is not possible on {path}",
-            "use a method that the header Allow names; /v1/openapi.json describes all of them",
+            f"{request.method} is not allowed on {path}",
+            "use a method that the Allow header lists; /v1/openapi.json describes all of them",
         ),
     }
-    otherwise = ("bad_request", str(error.detail), "see /v1/openapi.json for what is possible")
+    otherwise = (
+        "bad_request",
+        str(error.detail),
+        "see /v1/openapi.json for the supported requests",
+    )
     code, detail, fix = known.get(status, otherwise)
     return _response(ProblemError(status, code, detail, fix=fix, headers=error.headers))
 
 
 async def _failed(_request: Request, _error: Exception) -> JSONResponse:
-    """Say nothing of what went wrong: the log has it, and strangers read answers."""
+    """Answer without the cause, which is only logged: responses may reach anyone."""
     return _response(
         ProblemError(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal",
             "the service failed to answer; the reason is in its log",
-            fix="try again; the same event again is the same intent",
+            fix="try again; the same event sent again is the same intent",
         )
     )

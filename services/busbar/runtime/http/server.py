@@ -1,4 +1,4 @@
-"""The HTTP side of every service: health, and whatever the service itself serves."""
+"""The HTTP server of every service: health, metrics, and the service's own application."""
 
 import asyncio
 import json
@@ -17,20 +17,20 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 Checks = Callable[[], Awaitable[Mapping[str, str]]]
-"""What keeps the service from being ready: a sentence by name of the part; empty if nothing."""
+"""Returns the reasons that the service is not ready, by part; empty if it is ready."""
 Expose = Callable[[], Awaitable[bytes]]
-"""Gives all metrics as text."""
+"""Returns all metrics in the text format."""
 
 
 class HealthApp:
-    """Answers ``/healthz``, ``/readyz`` and ``/metrics``, and hands everything else on."""
+    """An ASGI application for ``/healthz``, ``/readyz`` and ``/metrics`` in front of another."""
 
     def __init__(
         self, service: str, checks: Checks, inner: AsgiApp | None, *, expose: Expose | None = None
     ) -> None:
-        """Be ready while ``checks`` finds nothing; serve ``inner`` besides.
+        """Report ready while ``checks`` returns no problem; pass other requests to ``inner``.
 
-        ``expose`` gives the metrics; without it there is no ``/metrics``.
+        ``expose`` returns the metrics; without it there is no ``/metrics``.
         """
         self._expose = expose
         self._service = service
@@ -75,15 +75,15 @@ async def _send(send: Send, status: int, raw: bytes, *, media_type: str) -> None
 
 
 def url_of(host: str, port: int) -> str:
-    """Where to reach what listens on ``host``; an IPv6 address goes into brackets (RFC 3986)."""
+    """Return the URL of a server on ``host``; IPv6 addresses go into brackets (RFC 3986)."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on ``host``:``port`` (0: any free one).
+    """Return a listening socket on ``host``:``port`` (0: any free port).
 
     Raises:
-        ConfigurationError: the port is taken, or the address is not ours.
+        ConfigurationError: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -94,7 +94,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ConfigurationError(
             f"Cannot listen on {host}:{port}: {error.strerror}.",
-            fix="Stop what uses the port, or choose another (BUSBAR_GATEWAY_PORT for the gateway).",
+            fix="Stop the process on that port, or choose another (gateway: BUSBAR_GATEWAY_PORT).",
         ) from error
     listener.listen(256)
     listener.setblocking(False)
@@ -102,7 +102,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the process has one place for that."""
+    """uvicorn without its own signal handling: the process handles signals itself."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -110,7 +110,7 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an ASGI application on a socket, in the service's event loop."""
+    """A server for an ASGI application on a socket, in the event loop of the service."""
 
     def __init__(self, app: AsgiApp, listener: socket.socket) -> None:
         """Serve ``app`` on ``listener`` once started."""
@@ -130,15 +130,15 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that it listens on."""
         return int(self._listener.getsockname()[1])
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve in the background."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
 
     async def stop(self) -> None:
-        """Finish open requests (two seconds at the most) and stop."""
+        """Finish open requests, for at most two seconds, and stop."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

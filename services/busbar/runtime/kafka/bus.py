@@ -1,7 +1,7 @@
-"""Kafka behind FastStream: the only place that declares a subscriber.
+"""The bus on Kafka, through FastStream: the only module that declares a subscriber.
 
-FastStream composes the consumer; delivery is ours (ADR 3): always batches, acknowledgement by
-hand, a parser that never raises, offsets sought from the store on assignment.
+FastStream composes the consumer; the delivery guarantees are busbar's (ADR 3): batches only, manual
+acknowledgement, a parser that never raises, and a seek to the stored offsets on assignment.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from busbar.messages import topics
 from busbar.runtime.core.bus import PUBLISHED_BYTES, Consumer, Outgoing, Partition, Record
 from busbar.runtime.kafka import patches
 from busbar.runtime.kafka.errors import translated
-from busbar.runtime.kafka.offsets import Positions
+from busbar.runtime.kafka.offsets import ReadPositions
 from busbar.runtime.kafka.patches import PollingConsumer, partition_of
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.logs import get_logger
@@ -32,25 +32,25 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 POLL_MS = 10
-"""FastStream sleeps this long after an empty poll; there is one a second."""
+"""FastStream's sleep after an empty poll, of which there is one per second."""
 
 COMMIT_SECONDS = 1.0
-"""How soon Kafka's tools are told how far we are: they look every few seconds at the most."""
+"""Delay of offset commits. They only serve Kafka's tools, which refresh every few seconds."""
 
 COMMIT_TIMEOUT_SECONDS = 2.0
-"""A commit that a broker took with it is never answered, and never ends by itself."""
+"""A commit to a broker that dies is never answered, and does not time out by itself."""
 
 WAIT_SECONDS = 0.1
-"""How long the broker holds an empty answer. Partitions that were read meanwhile wait for it."""
+"""Longest wait of the broker for records to return. Partitions that were read wait for it too."""
 
 GATHERED_BYTES = 512 * 1024
-"""As much as is worth a batch: more is not waited for."""
+"""Size at which a batch is worth handling: the broker does not wait for more."""
 
 BEHIND_SECONDS = 1.0
-"""How long to wait for a partition that has no position just now."""
+"""Longest wait for a partition that temporarily has no position."""
 
 MAX_RECORD_BYTES = 8 * 1024 * 1024
-"""What the producer lets through; the topics' own limits are narrower."""
+"""Limit of the producer; the limits of the topics are lower."""
 
 
 class KafkaBus:
@@ -64,9 +64,9 @@ class KafkaBus:
         batch_records: int = 500,
         gather_seconds: float = 0.0,
     ) -> None:
-        """Connect to ``bootstrap`` on :meth:`start`.
+        """Create a bus that connects to ``bootstrap`` on :meth:`start`.
 
-        Records may wait at the broker for ``gather_seconds``, until there are more of them.
+        Records may wait at the broker for up to ``gather_seconds`` until a batch is larger.
         """
         self._bootstrap = bootstrap
         self._service = service
@@ -74,14 +74,14 @@ class KafkaBus:
         self._gather_seconds = gather_seconds
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
-        self._positions = Positions()
-        self._untold: dict[Partition, int] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._positions = ReadPositions()
+        self._uncommitted: dict[Partition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
         self._broker = KafkaBroker(
             bootstrap.split(","),
             client_id=f"busbar-{service}",
             consumer_only=True,
-            apply_types=False,  # a batch is ours: nobody has to validate it again
+            apply_types=False,  # batches need no validation by FastStream
             allow_auto_create_topics=False,
             logger=logging.getLogger("busbar.faststream"),
             log_level=logging.DEBUG,
@@ -92,8 +92,8 @@ class KafkaBus:
     ) -> None:
         """Deliver the records of ``topic_names`` to ``consumer``.
 
-        A copy of the service that has a name of its own (``instance``) gets its partitions back
-        at once when it was killed and comes again, instead of when its session has run out.
+        An instance of the service that has a stable name (``instance``) gets its partitions back
+        immediately when it restarts after a kill, instead of when its session has expired.
         """
         self._subscriber = self._broker.subscriber(
             *topic_names,
@@ -103,8 +103,8 @@ class KafkaBus:
             max_records=self._batch_records,
             batch_timeout_ms=POLL_MS,
             ack_policy=AckPolicy.MANUAL,
-            # Where to read is the store's to say (`_Assignments`). "none" would make a consumer
-            # that is not positioned yet fail and pause for five seconds.
+            # The store says where to read (`_Assignments`). With "none", a consumer that has no
+            # position yet would fail and pause for five seconds.
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
@@ -118,15 +118,15 @@ class KafkaBus:
         async def deliver(batch: list[Record]) -> None:
             batch = await self._positions.without_lost(batch, self._beginning)
             if batch:
-                self.reached(await consumer.handle_batch(batch))
+                self.commit_soon(await consumer.handle_batch(batch))
 
         self._subscriber(deliver)
 
     async def start(self) -> None:
-        """Connect, to publish.
+        """Connect the producer.
 
         Raises:
-            BusUnavailable: no broker answers.
+            BusUnavailable: no broker is reachable.
         """
         patches.apply()
         producer = AIOKafkaProducer(
@@ -146,10 +146,10 @@ class KafkaBus:
         self._producer = producer
 
     async def consume(self) -> None:
-        """Join the group and begin to deliver; returns once partitions have been assigned.
+        """Join the group and start delivery; return once partitions have been assigned.
 
         Raises:
-            BusUnavailable: no broker answers.
+            BusUnavailable: no broker is reachable.
         """
         if self._subscriber is not None:
             with translated():
@@ -159,10 +159,10 @@ class KafkaBus:
                 await self._broker.start()
 
     async def stop(self) -> None:
-        """Leave the group and disconnect; what is being handled is finished first."""
-        if self._telling is not None:
-            self._telling.cancel()
-            await self._tell()
+        """Finish the current batch, leave the group and disconnect."""
+        if self._committing is not None:
+            self._committing.cancel()
+            await self._commit()
         await self._broker.stop()
         if self._producer is not None:
             await self._producer.stop()
@@ -185,7 +185,7 @@ class KafkaBus:
             await asyncio.gather(*pending)
 
     async def answers(self) -> bool:
-        """Whether a broker answers a metadata request within two seconds."""
+        """Return whether a broker answers a metadata request within two seconds."""
         if self._producer is None:
             return False
         try:
@@ -195,124 +195,126 @@ class KafkaBus:
             return False
 
     def problem(self) -> str | None:
-        """Why records do not flow, as a sentence; None if they do, or nothing is subscribed to."""
+        """Return the reason that records are not delivered; None if they are or need not be."""
         if self._subscriber is None:
             return None
         consumer, loops = self._subscriber.consumer, self._subscriber.tasks
         if not loops or all(task.done() for task in loops) or self.is_dead:
-            return "the consumer has died"
+            return "the consumer has failed permanently"
         if self._positions.lost:
             return self._positions.lost
         if consumer is None or not consumer.assignment():
             return "the consumer has no partitions yet"
-        if not all(self._positions.known(tp) for tp in consumer.assignment()):
-            return "the consumer is still finding its place"
+        if not all(self._positions.is_set(tp) for tp in consumer.assignment()):
+            return "the consumer is still seeking its positions"
         return None
 
     @property
     def is_dead(self) -> bool:
-        """Whether the consumer cannot go on: only another process can."""
+        """Whether the consumer has failed permanently: the process has to be restarted."""
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         return isinstance(consumer, PollingConsumer) and consumer.is_dead
 
     async def behind(self) -> int:
-        """How many records the broker is known to have that were not delivered here yet."""
+        """Return the number of records on the broker that were not delivered here yet."""
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         if consumer is None:
             return 0
         count = 0
         try:
             async with asyncio.timeout(BEHIND_SECONDS):
-                for tp in filter(self._positions.known, consumer.assignment()):
+                for tp in filter(self._positions.is_set, consumer.assignment()):
                     end = consumer.last_stable_offset(tp) if tp in consumer.assignment() else None
                     count += 0 if end is None else max(0, end - await consumer.position(tp))
         except (TimeoutError, KafkaError):
-            # A partition is being moved or placed anew: readiness tells that, and a look follows.
+            # A partition is being reassigned: readiness reports that, and the next call counts it.
             return count
         return count
 
-    def assigned(self) -> None:
-        """Count that partitions were assigned anew."""
+    def count_rebalance(self) -> None:
+        """Count a rebalance of partitions."""
         metrics.CONSUMER_REBALANCES.labels(self._service).inc()
 
-    async def place(
-        self, assigned: set[TopicPartition], positions: Mapping[Partition, int]
-    ) -> None:
-        """Go on where the store says; start unread partitions at their beginning."""
+    async def seek(self, assigned: set[TopicPartition], positions: Mapping[Partition, int]) -> None:
+        """Seek to the stored ``positions``; start partitions without one at their beginning."""
         begin = await self._beginning(assigned)
         end = await self._subscriber.consumer.end_offsets(assigned)
         for tp in assigned:
             wanted = positions.get((tp.topic, tp.partition), begin[tp])
             if begin[tp] <= wanted <= end[tp]:
                 self._subscriber.consumer.seek(tp, wanted)
-                self._positions.put(tp, wanted)
+                self._positions.set(tp, wanted)
             else:
-                self._positions.lose(tp, wanted, begin[tp], end[tp])
+                self._positions.mark_lost(tp, wanted, begin[tp], end[tp])
 
-    def forget(self, revoked: set[TopicPartition]) -> None:
-        """Take no more records of ``revoked`` until they are assigned and placed again."""
-        self._positions.forget(revoked)
+    def drop(self, revoked: set[TopicPartition]) -> None:
+        """Drop records of ``revoked`` until these are assigned again and their position is set."""
+        self._positions.drop(revoked)
 
     async def _beginning(self, partitions: Collection[TopicPartition]) -> dict[Any, int]:
         found: dict[Any, int] = await self._subscriber.consumer.beginning_offsets(list(partitions))
         return found
 
-    def reached(self, positions: Mapping[Partition, int]) -> None:
-        """Tell Kafka's tools soon how far we are; the store's offsets are the ones that count."""
-        self._untold.update(positions)
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell_later())
+    def commit_soon(self, positions: Mapping[Partition, int]) -> None:
+        """Commit ``positions`` soon, for Kafka's tools; the stored offsets are authoritative."""
+        self._uncommitted.update(positions)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_later())
 
-    async def _tell_later(self) -> None:
-        """One commit after the other: an older one that has to wait must not come last."""
-        while self._untold:
+    async def _commit_later(self) -> None:
+        """Commit sequentially: a delayed older commit must not overwrite a newer one."""
+        while self._uncommitted:
             await asyncio.sleep(COMMIT_SECONDS)
-            await self._tell()
-        self._telling = None
+            await self._commit()
+        self._committing = None
 
-    async def _tell(self) -> None:
+    async def _commit(self) -> None:
         consumer = self._subscriber.consumer
         ours = consumer.assignment() if consumer is not None else ()
-        self._untold = {place: offset for place, offset in self._untold.items() if place in ours}
-        told = dict(self._untold)
+        self._uncommitted = {
+            place: offset for place, offset in self._uncommitted.items() if place in ours
+        }
+        pending = dict(self._uncommitted)
         try:
-            if told:
+            if pending:
                 async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
-                    await consumer.commit({TopicPartition(*place): n for place, n in told.items()})
+                    await consumer.commit(
+                        {TopicPartition(*place): n for place, n in pending.items()}
+                    )
         except (KafkaError, TimeoutError) as error:
             log.info("offset_commit_failed", error=type(error).__name__)
             return
-        for place, offset in told.items():
-            if self._untold.get(place) == offset:
-                del self._untold[place]
+        for place, offset in pending.items():
+            if self._uncommitted.get(place) == offset:
+                del self._uncommitted[place]
 
 
 class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """Seeks what is assigned to where the store is."""
+    """A rebalance listener that seeks assigned partitions to the stored offsets."""
 
     def __init__(self, bus: KafkaBus, consumer: Consumer) -> None:
         self._bus = bus
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Let go in this order: drain, then fence. What comes too late, the store refuses."""
+        """Drain, then drop later records. The store rejects a transaction that is still late."""
         await self._consumer.revoke([(tp.topic, tp.partition) for tp in revoked])
-        self._bus.forget(revoked)
+        self._bus.drop(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         while assigned:
             partitions = [(tp.topic, tp.partition) for tp in assigned]
             try:
                 positions = await self._consumer.positions(partitions)
-                await self._bus.place(assigned, positions)
+                await self._bus.seek(assigned, positions)
             except (KafkaError, OSError) as error:  # a store that is unreachable is an OSError
-                # aiokafka would only log this, and go on from anywhere.
+                # aiokafka would only log this, and continue from an arbitrary offset.
                 log.warning("assignment_failed", error=type(error).__name__, again_in_seconds=1)
                 await asyncio.sleep(1)
                 continue
-            self._bus.assigned()
-            # Whoever had them before may have had no time to tell.
-            self._bus.reached(positions)
+            self._bus.count_rebalance()
+            # The previous owner may not have committed these offsets.
+            self._bus.commit_soon(positions)
             log.info("partitions_assigned", partitions=len(assigned))
             return
 
@@ -322,7 +324,7 @@ async def _decode(message: Any) -> list[Record]:
 
 
 def record_of(raw: ConsumerRecord) -> Record:
-    """Return the record that the Kafka client read."""
+    """Convert a record of the Kafka client."""
     return Record(
         topic=raw.topic,
         partition=raw.partition,

@@ -1,4 +1,4 @@
-"""Translation of the Kafka client's errors at the port of the bus."""
+"""Translation of the Kafka client's errors to those of the bus."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from busbar.runtime.core.bus import BusUnavailable
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise :class:`BusUnavailable` for whatever the Kafka client raises in the block."""
+    """Raise :class:`BusUnavailable` for any error of the Kafka client in the block."""
     try:
         yield
     except BusUnavailable:

@@ -1,8 +1,8 @@
-"""Names of headers that are not UTF-8: aiokafka cannot read a record that has one.
+"""Support for header names that are not UTF-8: aiokafka cannot read a record that has one.
 
-Any producer may send one (Kafka's own protocol asks for UTF-8, brokers do not look), and aiokafka
-fails at that record for ever, having thrown away those before it in the same fetch. Here the bytes
-that are no UTF-8 become surrogates, as in file names (PEP 383), and nothing is lost.
+Any producer may send one (Kafka's protocol requires UTF-8, but brokers do not check it). aiokafka
+then fails at that record on every fetch, and discards the records before it in the same fetch. This
+module decodes invalid bytes as surrogates, as in file names (PEP 383), without losing data.
 """
 
 import struct
@@ -18,24 +18,24 @@ _WITH_HEADERS = 2
 
 
 class LenientRecords:
-    """aiokafka's records of one fetch, whatever the names of their headers."""
+    """A replacement for aiokafka's ``MemoryRecords`` that accepts any header name."""
 
     def __init__(self, data: bytes) -> None:
-        """Read ``data``, batches one behind the other; the last may be cut off."""
+        """Read ``data``: consecutive batches, of which the last may be truncated."""
         self._data = data
         self._at = 0
         self._strict: Any = MemoryRecords(data)
 
     def size_in_bytes(self) -> int:
-        """How much was fetched."""
+        """Return the number of fetched bytes."""
         return len(self._data)
 
     def has_next(self) -> bool:
-        """Whether there is another whole batch."""
+        """Return whether there is another complete batch."""
         return bool(self._strict.has_next())
 
     def next_batch(self) -> Any:
-        """The next whole batch."""
+        """Return the next complete batch."""
         start = self._at
         (length,) = struct.unpack_from(">i", self._data, start + _LENGTH_AT)
         self._at = start + _OVERHEAD + length
@@ -46,7 +46,7 @@ class LenientRecords:
 
 
 class _Batch:
-    """A batch that is read again, slowly, if a name in it is not UTF-8."""
+    """A batch that is decoded again in Python if a header name in it is not UTF-8."""
 
     def __init__(self, strict: Any, raw: memoryview) -> None:
         self._strict = strict
@@ -61,12 +61,12 @@ class _Batch:
         except (UnicodeDecodeError, CorruptRecordException):
             batch: Any = _DefaultRecordBatchPy(self._raw)
             iter(batch)  # decompresses it
-            batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001 - its only place for the bytes
+            batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001 - the only place for the bytes
             return iter(list(batch))
 
 
 class _Lenient(bytearray):
-    """Bytes whose parts decode whatever they are."""
+    """Bytes whose slices decode without errors, even if they are not UTF-8."""
 
     def __getitem__(self, at: SupportsIndex | slice) -> Any:
         found = super().__getitem__(at)

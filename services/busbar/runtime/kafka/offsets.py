@@ -1,8 +1,8 @@
-"""Where each assigned partition is to be read from, and whether what arrives fits to that.
+"""Read positions of assigned partitions, and checks that fetched records match them.
 
-Between an assignment and the seek to the store's offset, aiokafka may fetch from anywhere. What
-it then hands over is dropped here, in the same step of the event loop in which it was taken from
-the buffers, so that no record can be handled before the consumer is where the store says.
+Between an assignment and the seek to the stored offset, aiokafka may fetch from any offset. Such
+records are dropped here, in the same step of the event loop in which they leave its buffers, so
+that no record is handled before the consumer is at the stored offset.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -18,42 +18,41 @@ log = get_logger()
 Beginning = Callable[[Collection[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
-class Positions:
-    """The next offset that is expected of each partition that has been placed."""
+class ReadPositions:
+    """The next expected offset of each partition whose position has been set."""
 
     def __init__(self) -> None:
-        """Know no partition."""
         self._next: dict[TopicPartition, int] = {}
         self._jumped: dict[TopicPartition, int] = {}
         self.lost: str | None = None
-        """What was lost, as a sentence: a partition whose records are gone stops the consumer."""
+        """A description of lost records, if any: their partition stops until an operator acts."""
 
-    def known(self, partition: TopicPartition) -> bool:
-        """Whether ``partition`` has been placed."""
+    def is_set(self, partition: TopicPartition) -> bool:
+        """Return whether the position of ``partition`` has been set."""
         return partition in self._next
 
-    def put(self, partition: TopicPartition, offset: int) -> None:
-        """Expect ``offset`` next."""
+    def set(self, partition: TopicPartition, offset: int) -> None:
+        """Expect ``offset`` next in ``partition``."""
         self._next[partition] = offset
 
-    def forget(self, partitions: Collection[TopicPartition]) -> None:
-        """Drop whatever arrives of ``partitions`` from now on."""
+    def drop(self, partitions: Collection[TopicPartition]) -> None:
+        """Drop all records of ``partitions`` until their positions are set again."""
         for partition in partitions:
             self._next.pop(partition, None)
             self._jumped.pop(partition, None)
 
-    def lose(self, partition: TopicPartition, wanted: int, begin: int, end: int) -> None:
-        """Stop reading ``partition``: what was to come next is not there."""
-        self.forget([partition])
+    def mark_lost(self, partition: TopicPartition, wanted: int, begin: int, end: int) -> None:
+        """Stop reading ``partition``: the offset ``wanted`` is not on the broker."""
+        self.drop([partition])
         self.lost = (
-            f"{partition.topic}/{partition.partition}: offset {wanted} was to be read next, but "
-            f"the broker has {begin} to {end}. Records are lost, or this is another cluster; "
-            "restore them, or move the offset in the store by hand"
+            f"{partition.topic}/{partition.partition}: offset {wanted} is to be read next, but the "
+            f"broker has {begin} to {end}. Records are lost, or this is another cluster: "
+            "restore them, or move the offset in the store manually"
         )
         log.error("offset_out_of_range", topic=partition.topic, partition=partition.partition)
 
     async def parse(self, raw: tuple[ConsumerRecord, ...]) -> KafkaMessage:
-        """Wrap a batch, less what does not belong; looks into no record, so it cannot fail."""
+        """Wrap a batch without unexpected records; it decodes nothing, so it cannot fail."""
         taken = []
         for record in raw:
             partition = TopicPartition(record.topic, record.partition)
@@ -67,17 +66,17 @@ class Positions:
         name = f"{raw[0].topic}-{raw[0].partition}-{raw[0].offset}"
         return KafkaMessage(
             body=taken,
-            raw_message=raw,  # whole: FastStream names the first record in its own logs
+            raw_message=raw,  # complete: FastStream logs the first record
             headers={},
-            consumer=FAKE_CONSUMER,  # acknowledging is the engine's
+            consumer=FAKE_CONSUMER,  # the engine acknowledges
             message_id=name,
             correlation_id=name,
         )
 
     async def without_lost(self, batch: list[Record], beginning: Beginning) -> list[Record]:
-        """``batch`` without partitions in which offsets were skipped that retention took away.
+        """Return ``batch`` without the partitions whose skipped offsets were deleted by retention.
 
-        Other holes are legal: transaction markers take offsets, and compaction leaves some out.
+        Other gaps are legal: transaction markers take offsets, and compaction removes some.
         """
         jumped, self._jumped = self._jumped, {}
         if not jumped:
@@ -86,6 +85,6 @@ class Positions:
         lost: set[Partition] = set()
         for partition, expected in jumped.items():
             if begin[partition] > expected:
-                self.lose(partition, expected, begin[partition], begin[partition])
+                self.mark_lost(partition, expected, begin[partition], begin[partition])
                 lost.add((partition.topic, partition.partition))
         return [record for record in batch if (record.topic, record.partition) not in lost]

@@ -1,4 +1,4 @@
-"""What busbar has aiokafka do otherwise: wait longer, hash a key once, and survive uvloop."""
+"""Changes to aiokafka: longer polls, cached key hashes, and compatibility with uvloop."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,30 +13,30 @@ from aiokafka.partitioner import DefaultPartitioner, murmur2
 from busbar.runtime.kafka.header_names import LenientRecords
 
 POLL_WAIT_MS = 1000
-"""How long a poll waits for the first record. A service that stops does not wait for it."""
+"""Longest wait of a poll for the first record. A service that stops does not wait for it."""
 
 MAX_POLL_FAILURES = 3
-"""Polls in a row that fail, five seconds apart, until the consumer counts as dead."""
+"""Consecutive failed polls, five seconds apart, after which the consumer counts as dead."""
 
 _default = DefaultPartitioner()
 _hash = lru_cache(maxsize=4096)(murmur2)
 
 
 class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
-    """A consumer that waits for records where FastStream would poll a hundred times a second."""
+    """A consumer whose polls wait for records; FastStream would poll a hundred times a second."""
 
     failed = 0
-    """Polls in a row that raised: a broker that is away raises nothing, so this is for good."""
+    """Consecutive polls that raised: permanent errors, as an unreachable broker does not raise."""
 
     @property
     def is_dead(self) -> bool:
-        """Whether polling it makes no sense any more; FastStream would go on for ever."""
+        """Whether further polls are pointless; FastStream would poll indefinitely."""
         return self.failed >= MAX_POLL_FAILURES
 
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """What there is; nothing if there is nothing for a second."""
+        """Return the available records; nothing if none arrives within a second."""
         try:
             found: dict[TopicPartition, list[ConsumerRecord]] = await super().getmany(
                 *partitions, timeout_ms=max(timeout_ms, POLL_WAIT_MS), max_records=max_records
@@ -49,18 +49,18 @@ class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
 
 
 class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
-    """A connection whose end is an end, whatever the event loop calls it.
+    """A connection that reports being closed in the same way on every event loop.
 
-    Writing to a closed transport is an ``OSError`` or nothing at all with asyncio, and a
-    ``RuntimeError`` with uvloop. That one aiokafka does not expect: it ends the task that keeps
-    the consumer in its group, for good.
+    A write to a closed transport raises an ``OSError`` or nothing with asyncio, and a
+    ``RuntimeError`` with uvloop. aiokafka does not expect the latter: it permanently ends the task
+    that keeps the consumer in its group.
     """
 
-    def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - its
+    def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - its signature
         """Send ``request``.
 
         Raises:
-            KafkaConnectionError: the connection is not there any more.
+            KafkaConnectionError: the connection is closed.
         """
         try:
             return super().send(request, expect_response)
@@ -70,15 +70,15 @@ class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka
 
 
 def apply() -> None:
-    """Apply the patches to aiokafka, for every client of this process. May be called again."""
+    """Apply the patches to aiokafka for every client of this process; idempotent."""
     conn.AIOKafkaConnection = ResilientConnection
     fetcher.MemoryRecords = LenientRecords
 
 
 def partition_of(key: bytes | None, everything: Sequence[int], available: Sequence[int]) -> int:
-    """The partition of ``key``, as Kafka's own clients choose it.
+    """Return the partition of ``key``, chosen like Kafka's own clients do.
 
-    The hash is written in Python, and a resource has several facts in a row.
+    The hash is cached: it is computed in Python, and a resource has several facts in a row.
     """
     if key is None:
         return int(_default(key, everything, available))

@@ -1,4 +1,4 @@
-"""Reading whole topics from outside of any consumer group."""
+"""A reader of complete topics, outside of any consumer group."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -43,7 +43,7 @@ async def read_everything(bootstrap: str, topic_names: Sequence[str]) -> AsyncIt
                 for raw in raws:
                     if raw.offset < end[tp]:
                         yield record_of(raw)
-            # The position passes transaction markers, which are offsets without a record.
+            # The position also moves past transaction markers, which are offsets without a record.
             with translated():
                 open_ = {tp for tp in open_ if await consumer.position(tp) < end[tp]}
     finally:

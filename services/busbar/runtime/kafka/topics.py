@@ -7,7 +7,7 @@ from busbar.messages import topics
 from busbar.runtime.kafka.errors import translated
 
 REPLICAS = 3
-"""Replicas of every topic, or as many as there are brokers."""
+"""Replicas of every topic, limited to the number of brokers."""
 
 
 async def ensure_topics(bootstrap: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""From stored rows to CloudEvents and back: what a service's event looks like on the wire."""
+"""Conversion of stored events to the CloudEvents that are published, and their digest chain."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,18 +11,18 @@ from busbar.runtime.store.model.json import loads
 from busbar.runtime.store.model.rows import StoredEvent
 
 GENESIS = "0" * 64
-"""The link before the first of every digest chain."""
+"""The predecessor of the first link of every digest chain."""
 
 
 def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
-    """The CloudEvent that ``event`` is published as, stamped with its relay and sequence.
+    """Return the CloudEvent for ``event``, with its relay and sequence.
 
-    An intent that a service passes on keeps the identity and the attributes its producer gave it.
+    An intent that a service passes on keeps the identity and attributes of its producer.
     """
     about: Mapping[str, Any] = loads(event.metadata)
     extensions: dict[str, str] = {"correlationid": event.correlation}
     if "id" not in about:
-        # An intent that is passed on has no cause but its producer's.
+        # The cause of an intent that is passed on is the one that its producer set.
         extensions["causationid"] = event.causation
     if "extensions" in about:
         extensions |= about["extensions"]
@@ -47,9 +47,10 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
 
 
 def chain(previous: str, source: str, id_: str, type_: str, data: Any) -> str:
-    """The next link of a digest chain: SHA-256 over the link before and the event's own digest.
+    """Return the next link of a digest chain.
 
-    ``data`` were read from JSON.
+    It is SHA-256 over the previous link and the digest of the event. ``data`` must have been read
+    from JSON.
     """
     own = hashlib.sha256(canonical_json([source, id_, type_, data], parsed=True)).hexdigest()
     return hashlib.sha256((previous + own).encode()).hexdigest()

@@ -138,7 +138,7 @@ class Store:
             try:
                 return await self._attempt(body, request)
             except Collision:
-                self._meter.met()
+                self._meter.conflicted()
                 if self._dialect.one_writer:
                     raise
         return await self._attempt(body, request)

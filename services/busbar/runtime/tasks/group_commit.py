@@ -1,7 +1,7 @@
-"""Group commit: what several workers record at the same time becomes one transaction.
+"""Group commit: concurrent writes of several workers become one transaction.
 
-Each part is fenced by its own claim, and whoever lost its lease is told so while the others go on.
-If one part fails, nothing of the group has happened, and each is recorded alone.
+Each part is fenced by its own claim: a part whose lease was lost fails while the others commit. If
+another error occurs, the group is rolled back, and each part is committed by itself.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 Body = Callable[[Transaction], Awaitable[Any]]
 
 MAX_GROUP = 200
-"""Parts of one transaction at the most: it holds rows that others may wait for."""
+"""Maximum number of parts per transaction: it locks rows that others may wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +25,23 @@ class _Part:
     body: Body
     fence: Claim
     reads: Collection[str]
-    told: asyncio.Future[Any] = field(default_factory=asyncio.Future)
+    outcome: asyncio.Future[Any] = field(default_factory=asyncio.Future)
 
-    def tell(self, outcome: Any) -> None:
-        """Hand the outcome over, unless nobody waits for it any more."""
-        if self.told.done():
+    def resolve(self, outcome: Any) -> None:
+        """Pass the outcome to the waiter, unless that was cancelled."""
+        if self.outcome.done():
             return
         if isinstance(outcome, BaseException):
-            self.told.set_exception(outcome)
+            self.outcome.set_exception(outcome)
         else:
-            self.told.set_result(outcome)
+            self.outcome.set_result(outcome)
 
 
 class GroupCommit:
-    """Runs fenced transactions of one store, those that come meanwhile in one go."""
+    """Groups fenced transactions of one store: those that arrive during a commit share the next."""
 
     def __init__(self, store: Store) -> None:
-        """Record in ``store``."""
+        """Commit to ``store``."""
         self._store = store
         self._waiting: list[_Part] = []
         self._recording: asyncio.Task[None] | None = None
@@ -55,21 +55,21 @@ class GroupCommit:
     ) -> Result:
         """Run ``body`` in a transaction that commits only while ``fence`` is held.
 
-        ``reads`` are the streams that it will read; they are fetched with those of the others.
+        ``reads`` are the streams that it reads; they are fetched with those of the other parts.
 
         Raises:
-            Fenced: it no longer is.
-            Exception: whatever ``body`` or the store raises.
+            Fenced: the claim is no longer held.
+            Exception: any error of ``body`` or of the store.
         """
         part = _Part(body, fence, reads)
         self._waiting.append(part)
         if self._recording is None:
             self._recording = asyncio.create_task(self._record())
-        found: Result = await part.told
+        found: Result = await part.outcome
         return found
 
     async def idle(self) -> None:
-        """Return when what has begun is ended; what waits then is given up."""
+        """Drop the parts that wait, and return when the current transaction has ended."""
         self._waiting.clear()
         if self._recording is not None:
             await self._recording
@@ -78,31 +78,33 @@ class GroupCommit:
         try:
             while self._waiting:
                 parts, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-                wanted = [part for part in parts if not part.told.done()]
-                if wanted:
-                    await self._settle(wanted)
+                awaited = [part for part in parts if not part.outcome.done()]
+                if awaited:
+                    await self._commit(awaited)
         finally:
             self._recording = None
 
-    async def _settle(self, parts: Sequence[_Part]) -> None:
+    async def _commit(self, parts: Sequence[_Part]) -> None:
         try:
-            outcomes = await self._store.transact(partial(_all, parts))
+            outcomes = await self._store.transact(partial(_run_all, parts))
         except StoreUnavailable as error:
-            # Perhaps it is committed: only a worker that looks again can know.
+            # It may have committed: only a worker that reads the state again can know.
             outcomes = [error] * len(parts)
-        except Exception as error:  # noqa: BLE001 - it is told to whoever waits for it
-            outcomes = [error] if len(parts) == 1 else [await self._alone(part) for part in parts]
+        except Exception as error:  # noqa: BLE001 - passed to the waiter
+            outcomes = (
+                [error] if len(parts) == 1 else [await self._commit_alone(part) for part in parts]
+            )
         for part, outcome in zip(parts, outcomes, strict=True):
-            part.tell(outcome)
+            part.resolve(outcome)
 
-    async def _alone(self, part: _Part) -> Any:
+    async def _commit_alone(self, part: _Part) -> Any:
         try:
             return await self._store.transact(part.body, fence=part.fence, reads=part.reads)
-        except Exception as error:  # noqa: BLE001 - it is told to whoever waits for it
+        except Exception as error:  # noqa: BLE001 - passed to the waiter
             return error
 
 
-async def _all(parts: Sequence[_Part], tx: StoreTransaction) -> list[Any]:
+async def _run_all(parts: Sequence[_Part], tx: StoreTransaction) -> list[Any]:
     held = await tx.tasks.held([part.fence for part in parts])
     ours = {claim.identity for claim in held}
     await tx.fetch({stream for part in parts for stream in part.reads})

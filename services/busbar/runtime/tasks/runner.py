@@ -219,7 +219,7 @@ class TaskRunner:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")
             except (Retry, Conflict) as error:
-                turn.outcome = "again"
+                turn.outcome = "retried"
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
             except Exception:
                 turn.outcome = "failed"

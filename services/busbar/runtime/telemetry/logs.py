@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, correlated, redacted."""
+"""Structured logs: one JSON object per line, correlated and redacted."""
 
 import json
 import logging
@@ -22,31 +22,31 @@ SECRET_VALUES = re.compile(r"(whsec_[A-Za-z0-9+/=]+|[Bb]earer\s+\S+|://[^/\s:@]*
 REDACTED = "[redacted]"
 
 LONGEST_KEPT = 64
-"""Names of fields that are remembered are no longer: some come from what strangers sent."""
+"""Longest field name whose check is cached: some names come from untrusted producers."""
 
 _AS_JSON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 
 _FIELDS: ContextVar[Mapping[str, Any]] = ContextVar("fields", default=MappingProxyType({}))
 
 
-class bind:  # noqa: N801 - it reads like a verb
-    """``with bind(operation=…):`` adds fields to every line logged inside.
+class bind:  # noqa: N801 - used like a function
+    """Add fields to every line that is logged in the block: ``with bind(operation=…):``.
 
-    Every event is handled inside of one, so it has to cost next to nothing.
+    Every event is handled in such a block, so it has to be cheap.
     """
 
     __slots__ = ("_before", "_fields")
 
     def __init__(self, **fields: Any) -> None:
-        """Add ``fields`` to those that are bound already."""
+        """Add ``fields`` to those that are already bound."""
         self._fields = fields
 
     def __enter__(self) -> None:
-        """Begin to add them."""
+        """Bind the fields."""
         self._before = _FIELDS.set({**_FIELDS.get(), **self._fields})
 
     def __exit__(self, *_: object) -> None:
-        """Add them no more."""
+        """Restore the fields that were bound before."""
         _FIELDS.reset(self._before)
 
 
@@ -59,7 +59,7 @@ def _merge(
 def redact(
     _logger: Any, _method: str, fields: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Hide values whose name says that they are secret, and secrets inside other values."""
+    """Redact values of fields with secret names, and secrets inside other values."""
     for name, value in fields.items():
         fields[name] = _shown(name, value)
     return fields
@@ -85,12 +85,12 @@ _is_kept_secret = lru_cache(maxsize=1024)(_is_secret)
 
 
 def _may_hold_secret(value: str) -> bool:
-    """Whether one of the beginnings of :data:`SECRET_VALUES` is in ``value``: mostly none is."""
+    """Return whether ``value`` may match :data:`SECRET_VALUES`: a cheap check before the regex."""
     return "://" in value or "earer" in value or "whsec_" in value
 
 
 def as_json(fields: Any, *, default: Callable[[Any], Any]) -> str:
-    """``fields`` on one line; what ``orjson`` does not know to write is left to ``json``."""
+    """Serialize ``fields`` on one line; ``json`` handles values that ``orjson`` cannot."""
     try:
         return orjson.dumps(fields, default=default, option=_AS_JSON).decode()
     except orjson.JSONEncodeError:
@@ -98,11 +98,11 @@ def as_json(fields: Any, *, default: Callable[[Any], Any]) -> str:
 
 
 def configure(*, service: str, level: str, form: str) -> None:
-    """Send structlog and the libraries' own logs to standard error, as ``form`` says."""
+    """Send the logs of busbar and of libraries to standard error, in the format ``form``."""
     renderer: Any = structlog.processors.JSONRenderer(serializer=as_json)
     exceptions: list[Any] = [structlog.processors.format_exc_info]
     if form == "console":
-        # Plain: the other formatters print local variables, and with them payloads.
+        # Plain: the other formatters print local variables, which include payloads.
         plain = structlog.dev.plain_traceback
         colors = sys.stderr.isatty()
         renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)
@@ -129,12 +129,12 @@ def configure(*, service: str, level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    # aiokafka reports every reconnect attempt as an error; readiness already tells that story.
+    # aiokafka logs every reconnect attempt as an error; readiness already reports that.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def _traced(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> Any:
-    """Name the span that is going on, so that a line and its trace lead to each other."""
+    """Add the ids of the current span, to correlate log lines with traces."""
     here = tracing.current()
     if here is not None:
         fields["trace_id"], fields["span_id"] = here.trace_id, here.span_id
@@ -150,5 +150,5 @@ def _named(service: str) -> Any:
 
 
 def get_logger() -> Any:
-    """The logger: ``log.info("batch_committed", records=12)``."""
+    """Return the logger: ``log.info("batch_committed", records=12)``."""
     return structlog.get_logger()

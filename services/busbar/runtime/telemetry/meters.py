@@ -1,6 +1,6 @@
-"""What the parts of a service count about themselves, so that they need a line each to do it.
+"""Meters that let each part of a service record its metrics with one line per event.
 
-Times are taken from the clock that a part goes by, and never from another one.
+A meter takes times from the clock of its part, never from another clock.
 """
 
 from asyncio import CancelledError
@@ -14,15 +14,15 @@ from busbar.runtime.telemetry import metrics
 
 
 def seconds_between(earlier: datetime, later: datetime) -> float:
-    """How long it was; nothing if the clock was set back meanwhile."""
+    """Return the seconds between two times; 0 if the clock was set back in between."""
     return max(0.0, (later - earlier).total_seconds())
 
 
 class ConsumerMeter:
-    """Counts for one consumer, and knows how old the oldest record is that it has not settled."""
+    """Records the metrics of one consumer, and computes its lag."""
 
     def __init__(self, service: str, clock: Clock) -> None:
-        """Count for ``service``."""
+        """Record for ``service``."""
         self._clock = clock
         self._records = {
             outcome: metrics.CONSUMER_RECORDS.labels(service, outcome)
@@ -35,11 +35,11 @@ class ConsumerMeter:
         self._batches = metrics.CONSUMER_BATCH_SECONDS.labels(service)
         self._in_hand: Sequence[Record] = ()
         self._level = clock.now().timestamp()
-        """Until when it is known that nothing waited."""
+        """Time up to which it is known that no record was waiting, in seconds since 1970."""
 
     @contextmanager
     def batch(self, records: Sequence[Record]) -> Iterator[None]:
-        """``records`` are in hand during the block."""
+        """Measure the block, which handles ``records``."""
         begin = self._clock.now()
         self._in_hand = records
         yield
@@ -48,21 +48,21 @@ class ConsumerMeter:
         self._batches.observe(seconds_between(begin, self._clock.now()))
 
     def settled(self, outcomes: Mapping[str, int]) -> None:
-        """So many records were settled, by outcome; they are committed."""
+        """Count settled and committed records by outcome."""
         for outcome, count in outcomes.items():
             self._records[outcome].inc(count)
 
     def retried(self, reason: str) -> None:
-        """Something has to be tried again."""
+        """Count a retry."""
         self._retries[reason].inc()
 
-    def look(self, waiting: int) -> tuple[float, int]:
-        """Lag in seconds and in records, while ``waiting`` of them are on the broker still.
+    def lag(self, waiting: int) -> tuple[float, int]:
+        """Return the lag in seconds and in records, with ``waiting`` records on the broker.
 
-        A record's own time is known once it is delivered. Until then it is taken to be as old as
-        it can be: as the newest that is settled, or as the last look that found nothing waiting.
-        It takes a look every few seconds, or the first record after a quiet day would seem to
-        have waited for all of it.
+        The timestamp of a record is only known once it is delivered. Until then its greatest
+        possible age is assumed: since the newest settled record, or since the last call that found
+        none waiting. So this has to be called every few seconds: else the first record after a
+        quiet day would seem to have waited all day.
         """
         now, in_hand = self._clock.now().timestamp(), self._in_hand
         if in_hand:
@@ -79,69 +79,68 @@ def _newest(records: Sequence[Record]) -> float:
 
 
 class RelayMeter:
-    """Counts for one relay."""
+    """Records the metrics of one relay."""
 
     def __init__(self, service: str, clock: Clock) -> None:
-        """Count for ``service``."""
+        """Record for ``service``."""
         self._clock = clock
         self._events = metrics.RELAY_EVENTS.labels(service)
         self._lag = metrics.RELAY_LAG.labels(service)
         self._failures = metrics.RELAY_FAILURES.labels(service)
 
     def published(self, recorded: Sequence[str]) -> None:
-        """Events that were ``recorded`` at these times are acknowledged."""
+        """Count acknowledged events, which were ``recorded`` at these times."""
         now, lags = self._clock.now(), dict[str, float]()
         self._events.inc(len(recorded))
         for time in recorded:
-            # Events of one transaction have one time.
+            # Events of one transaction share their time.
             if time not in lags:
                 lags[time] = seconds_between(parse_time(time), now)
             self._lag.observe(lags[time])
 
     def failed(self) -> None:
-        """Publishing failed."""
+        """Count a failed attempt to publish."""
         self._failures.inc()
 
 
 class StoreMeter:
-    """Counts for one store."""
+    """Records the metrics of one store."""
 
     def __init__(self, service: str, clock: Clock) -> None:
-        """Count for ``service``."""
+        """Record for ``service``."""
         self._clock = clock
         self._seconds = metrics.STORE_SECONDS.labels(service)
         self._events = metrics.STORE_EVENTS.labels(service)
         self._conflicts = metrics.STORE_CONFLICTS.labels(service)
 
     def now(self) -> datetime:
-        """When a transaction begins."""
+        """Return the start time of a transaction."""
         return self._clock.now()
 
     def committed(self, since: datetime, events: int) -> None:
-        """A transaction that began at ``since`` is committed, with so many events."""
+        """Record a committed transaction that started at ``since`` and appended ``events``."""
         self._seconds.observe(seconds_between(since, self._clock.now()))
         if events:
             self._events.inc(events)
 
-    def met(self) -> None:
-        """A transaction met another one."""
+    def conflicted(self) -> None:
+        """Count a transaction that conflicted with another writer."""
         self._conflicts.inc()
 
 
 class Turn:
-    """One turn of a task."""
+    """One run of a task's worker; its outcome may be changed."""
 
     def __init__(self, begin: datetime) -> None:
-        """It began at ``begin``."""
         self.begin = begin
         self.outcome = "done"
 
 
 class TaskMeter:
-    """Counts for the tasks of one kind."""
+    """Records the metrics of tasks of one kind."""
 
     def __init__(self, service: str, kind: str, clock: Clock) -> None:
-        """Count for the tasks of ``kind`` in ``service``."""
+        """Record for the tasks of ``kind`` in ``service``."""
         self._clock = clock
         self._running = metrics.TASKS_RUNNING.labels(service, kind)
         self._seconds = metrics.TASKS_SECONDS.labels(service, kind)
@@ -152,7 +151,7 @@ class TaskMeter:
 
     @contextmanager
     def turn(self) -> Iterator[Turn]:
-        """A task is worked on during the block, which says how it went."""
+        """Measure the block, which works on a task and sets the outcome of the turn."""
         turn = Turn(self._clock.now())
         self._running.inc()
         try:

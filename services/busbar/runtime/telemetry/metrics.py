@@ -26,22 +26,22 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 REGISTRY: Final = CollectorRegistry(auto_describe=False)
 
 SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""Seconds that a machine takes. 60 ms and 250 ms are what the platform promises (p50, p99)."""
+"""Buckets for machine time, in seconds. 60 ms and 250 ms are the latency goals (p50, p99)."""
 
 LONG: Final = (0.025, 0.06, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400)
-"""Seconds that somebody waits, until the longest retry."""
+"""Buckets for waiting times up to the longest retry, in seconds."""
 
 LABELS: Final[dict[str, str]] = {
     "service": "the service that the process runs",
-    "outcome": "how it went; each metric says which there are",
-    "reason": "why it had to be done again",
+    "outcome": "the outcome; each metric lists its values",
+    "reason": "the reason for the retry",
     "kind": "the kind of task: `saga`, `webhook`, `parked`",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What there is to know about one metric."""
+    """The documentation of one metric."""
 
     name: str
     type: str
@@ -51,10 +51,10 @@ class Definition:
 
 
 DEFINITIONS: Final[list[Definition]] = []
-Made = TypeVar("Made", Counter, Gauge, Histogram)
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 
-def _registered(made: Made, name: str, help_: str, labels: Sequence[str]) -> Made:
+def _registered(made: Metric, name: str, help_: str, labels: Sequence[str]) -> Metric:
     kind = type(made).__name__.lower()
     DEFINITIONS.append(Definition(name, kind, help_, tuple(labels)))
     return made
@@ -90,43 +90,43 @@ ProcessCollector(registry=REGISTRY)
 RECORD_OUTCOMES: Final = ("handled", "repeated", "skipped", "parked", "waiting", "dead_lettered")
 CONSUMER_RECORDS = counter(
     "busbar_consumer_records_total",
-    "Records settled, by outcome: `handled`; `repeated`, as its event was handled before; "
-    "`skipped`, as nobody here asked for its type; `parked`, it failed and its ordering key waits; "
-    "`waiting`, it came behind one that is parked; `dead_lettered`, its producer got it wrong.",
+    "Records settled, by outcome: `handled`; `repeated`, its event was handled before; `skipped`, "
+    "the service does not subscribe to its type; `parked`, it failed and parked its ordering key; "
+    "`waiting`, it is queued behind a parked record; `dead_lettered`, it is an invalid intent.",
     *("service", "outcome"),
 )
 CONSUMER_LAG_SECONDS = gauge(
     "busbar_consumer_lag_seconds",
-    "Age of the oldest record that is in hand or on the broker and not settled; 0 without any.",
+    "Age of the oldest unsettled record, in the process or on the broker; 0 if there is none.",
     "service",
 )
 CONSUMER_LAG_RECORDS = gauge(
     "busbar_consumer_lag_records",
-    "Records of the process's partitions that are in hand or on the broker and not settled.",
+    "Unsettled records of the process's partitions, in the process or on the broker.",
     "service",
 )
 CONSUMER_BATCH_SECONDS = histogram(
     "busbar_consumer_batch_seconds", "Time to settle one batch of records.", "service"
 )
-RETRY_REASONS: Final = ("conflict", "handler", "store_away")
+RETRY_REASONS: Final = ("conflict", "handler", "store_unreachable")
 CONSUMER_RETRIES = counter(
     "busbar_consumer_retries_total",
-    "Tries after the first: `conflict`, another writer was first; `handler`, a handler failed; "
-    "`store_away`, the database did not answer.",
+    "Retries, by reason: `conflict`, another writer was first; `handler`, a handler failed; "
+    "`store_unreachable`, the database did not answer.",
     *("service", "reason"),
 )
 CONSUMER_PARKED = gauge(
     "busbar_consumer_parked_sequences",
-    "Sequences that wait because a message of theirs failed; 10,000 are counted at the most.",
+    "Ordering keys that are parked because one of their records failed; counted up to 10,000.",
     "service",
 )
 CONSUMER_STOPPED = gauge(
     "busbar_consumer_stopped",
-    "1 if so much failed that the consumer stopped: somebody has to look. Else 0.",
+    "1 if the consumer stopped after too many failures, which needs an operator; otherwise 0.",
     "service",
 )
 CONSUMER_REBALANCES = counter(
-    "busbar_consumer_rebalances_total", "Times that partitions were assigned anew.", "service"
+    "busbar_consumer_rebalances_total", "Partition rebalances.", "service"
 )
 
 # -- relay ----------------------------------------------------------------------------------------
@@ -136,8 +136,8 @@ RELAY_EVENTS = counter(
 )
 RELAY_BACKLOG = gauge(
     "busbar_relay_backlog_events",
-    "Events that are recorded and not published; 10,000 are counted at the most. Instances of a "
-    "service tell the same, so take the maximum.",
+    "Events that are recorded but not published; counted up to 10,000. All instances report the "
+    "same value; aggregate with max.",
     "service",
 )
 RELAY_LAG = histogram(
@@ -146,32 +146,34 @@ RELAY_LAG = histogram(
     "service",
 )
 RELAY_FAILURES = counter(
-    "busbar_relay_failures_total", "Attempts to publish that failed and are repeated.", "service"
+    "busbar_relay_failures_total", "Failed attempts to publish, which are retried.", "service"
 )
 RELAY_LEADER = gauge(
-    "busbar_relay_leader", "1 if this process publishes its service's events, else 0.", "service"
+    "busbar_relay_leader",
+    "1 if this process publishes the events of its service, otherwise 0.",
+    "service",
 )
 
 # -- store ----------------------------------------------------------------------------------------
 
 STORE_SECONDS = histogram(
     "busbar_store_transaction_seconds",
-    "Time of a write transaction that committed, with its wait for others and its repetitions.",
+    "Time of a committed write transaction, including lock waits and retries.",
     "service",
 )
 STORE_CONFLICTS = counter(
-    "busbar_store_conflicts_total", "Transactions that met another writer.", "service"
+    "busbar_store_conflicts_total", "Transactions that conflicted with another writer.", "service"
 )
 STORE_EVENTS = counter("busbar_store_events_total", "Events appended.", "service")
 STORE_GUARD_LAG = gauge(
     "busbar_store_guard_lag_seconds",
-    "Age of the oldest committed event that readers may not see yet, since an older transaction "
-    "still runs somewhere in the PostgreSQL cluster; 0 if there is none, and on SQLite.",
+    "Age of the oldest committed event that is not yet visible to readers, because an older "
+    "transaction still runs in the PostgreSQL cluster; 0 if there is none, and on SQLite.",
     "service",
 )
 STORE_UP = gauge(
     "busbar_store_up",
-    "1 if the database answered this scrape. If 0, what only the database knows is left out.",
+    "1 if the database answered during this scrape; if 0, gauges read from it are omitted.",
     "service",
 )
 
@@ -179,30 +181,30 @@ STORE_UP = gauge(
 
 TASKS_DUE = gauge(
     "busbar_tasks_due",
-    "Tasks that are due and that nobody works on; 10,000 are counted at the most. Instances of a "
-    "service tell the same, so take the maximum.",
+    "Tasks that are due and unclaimed; counted up to 10,000. All instances report the same value; "
+    "aggregate with max.",
     *("service", "kind"),
 )
 TASKS_OLDEST = gauge(
     "busbar_tasks_oldest_due_seconds",
-    "How long the first of these tasks has been due; 0 if there is none.",
+    "Time since the oldest of these tasks became due; 0 if there is none.",
     *("service", "kind"),
 )
 TASKS_RUNNING = gauge(
-    "busbar_tasks_running", "Tasks that this process works on.", *("service", "kind")
+    "busbar_tasks_running", "Tasks that this process is working on.", *("service", "kind")
 )
-TASK_OUTCOMES: Final = ("done", "again", "failed", "fenced")
+TASK_OUTCOMES: Final = ("done", "retried", "failed", "fenced")
 TASKS_OUTCOMES = counter(
     "busbar_tasks_outcomes_total",
-    "Turns of tasks, by outcome: `done`, as far as it could come; `again`, it asked for another "
-    "turn; `failed`, by an error; `fenced`, another process has the task now.",
+    "Runs of tasks, by outcome: `done`; `retried`, the worker requested another run; `failed`, by "
+    "an error; `fenced`, the lease was lost or the process stopped.",
     *("service", "kind", "outcome"),
 )
 TASKS_SECONDS = histogram(
-    "busbar_tasks_task_seconds", "Time of one turn of a task.", *("service", "kind"), buckets=LONG
+    "busbar_tasks_task_seconds", "Time of one run of a task.", *("service", "kind"), buckets=LONG
 )
 
 
 def exposition() -> bytes:
-    """All of it, in the text format that Prometheus reads (:data:`CONTENT_TYPE`)."""
+    """Return all metrics in the text format of Prometheus (:data:`CONTENT_TYPE`)."""
     return generate_latest(REGISTRY)

@@ -1,11 +1,11 @@
-"""Traces that go where events go: a span for what is done, its context in what follows (ADR 16).
+"""Traces that follow events: each step is a span, whose context is in the events it causes.
 
-Off, which is unless an endpoint is set, nothing of OpenTelemetry's SDK is loaded and :func:`span`
-gives the one object that does nothing. Parents are given by name and never taken from what happens
-to run around: a durable task may be worked on hours later, in another process.
+Unless an endpoint is set, tracing is off (ADR 16): OpenTelemetry's SDK is not loaded, and
+:func:`span` returns a shared object that does nothing. Parents are passed explicitly, never taken
+from the surrounding span: a durable task may run hours later, in another process.
 
-Attributes are names of types, topics, adapters and services, numbers and ids of our own making.
-Nothing that a producer, a backend or a receiver says comes in, and of an error only its class.
+Attributes are names of types, topics, adapters and services, numbers, and ids that busbar made.
+Text from producers, backends and receivers is never included, and of an error only its class.
 """
 
 import asyncio
@@ -25,28 +25,28 @@ Attributes = Mapping[str, str | int]
 
 PATH: Final = "/v1/traces"
 FLUSH_SECONDS: Final = 2.0
-"""How long the last spans may take to go out when a process stops."""
+"""Time to export the last spans when a process stops."""
 
 
 class Here(Protocol):
-    """The span that is going on."""
+    """The current span."""
 
     @property
     def traceparent(self) -> str | None:
-        """What is caused here carries this; None if no span is made."""
+        """The ``traceparent`` for events that this span causes; None if tracing is off."""
         ...
 
     def rename(self, name: str) -> None:
-        """Call it so, now that this is known."""
+        """Rename the span, once its name is known."""
         ...
 
-    def tell(self, attributes: Attributes, *, failed: str | None = None) -> None:
-        """Add to it; ``failed`` is a word for what went wrong."""
+    def set_attributes(self, attributes: Attributes, *, failed: str | None = None) -> None:
+        """Add attributes to the span; ``failed`` is the type of the error that it ended with."""
         ...
 
 
 class _Nowhere:
-    """What there is while tracing is off."""
+    """A span that does nothing, for when tracing is off."""
 
     __slots__ = ()
     traceparent = None
@@ -55,20 +55,20 @@ class _Nowhere:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Nothing began."""
+        """Do nothing."""
 
     def rename(self, _name: str) -> None:
-        """It has no name."""
+        """Do nothing."""
 
-    def tell(self, _attributes: Attributes, *, failed: str | None = None) -> None:
-        """Nobody listens."""
+    def set_attributes(self, _attributes: Attributes, *, failed: str | None = None) -> None:
+        """Do nothing."""
 
 
 NOWHERE: Final = _Nowhere()
 
 
 class _Tracing:
-    """Whether spans are made, and by whom."""
+    """The state of tracing: the tracer and its provider, or None while it is off."""
 
     def __init__(self) -> None:
         self.tracer: Any = None
@@ -80,7 +80,7 @@ _on: Final = _Tracing()
 
 
 class _Span:
-    """A span of OpenTelemetry's, which ends with its block."""
+    """An OpenTelemetry span that ends with its block."""
 
     def __init__(self, name: str, parent: str | None, kind: Kind, attributes: Attributes) -> None:
         api = _on.api
@@ -106,14 +106,14 @@ class _Span:
         _trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self.tell({}, failed=kind.__name__)
+            self.set_attributes({}, failed=kind.__name__)
         self._span.end()
         _on.api.detach(self._token)
 
     def rename(self, name: str) -> None:
         self._span.update_name(name)
 
-    def tell(self, attributes: Attributes, *, failed: str | None = None) -> None:
+    def set_attributes(self, attributes: Attributes, *, failed: str | None = None) -> None:
         self._span.set_attributes(attributes)
         if failed is not None:
             self._span.set_attribute("error.type", failed)
@@ -123,14 +123,14 @@ class _Span:
 def span(
     name: str, *, parent: str | None, kind: Kind, attributes: Attributes
 ) -> AbstractContextManager[Here]:
-    """A span below ``parent``, a ``traceparent``; if that is none, of a trace of its own."""
+    """Return a span below the ``traceparent`` ``parent``; without a valid one, start a trace."""
     return NOWHERE if _on.tracer is None else _Span(name, parent, kind, attributes)
 
 
 def processing(
     service: str, record: Record, type_: str, parent: str | None
 ) -> AbstractContextManager[Here]:
-    """The span in which ``service`` handles the event of ``type_`` in ``record``.
+    """Return a span in which ``service`` handles the event of ``type_`` in ``record``.
 
     Source: OpenTelemetry's semantic conventions for messaging, and for Kafka.
     """
@@ -150,7 +150,7 @@ def processing(
 
 
 def current() -> TraceContext | None:
-    """The span that is going on around; None if there is none, or tracing is off."""
+    """Return the context of the current span; None if there is no span, or tracing is off."""
     if _on.tracer is None:
         return None
     return TraceContext.parse(_written(_on.api.get_current_span().get_span_context()))
@@ -161,20 +161,20 @@ def _written(context: Any) -> str:
 
 
 def start(*, service: str, endpoint: str, sample: float, version: str) -> None:
-    """Make spans from now on, and send a share of ``sample`` to the collector at ``endpoint``.
+    """Start tracing: send a share of ``sample`` of all traces to the collector at ``endpoint``.
 
-    Whoever has decided about a trace before, by the flag in its ``traceparent``, is followed.
+    An earlier sampling decision, in the flags of a ``traceparent``, takes precedence.
 
     Raises:
-        ConfigurationError: ``endpoint`` is no URL.
+        ConfigurationError: ``endpoint`` is not an HTTP URL.
     """
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ConfigurationError(
-            "BUSBAR_OTLP_ENDPOINT is no http or https URL.",
+            "BUSBAR_OTLP_ENDPOINT is not an http or https URL.",
             fix="Write it like http://127.0.0.1:4318, without /v1/traces.",
         )
-    # Only who traces pays for the SDK.
+    # The SDK is only loaded when tracing is on.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - when used
         OTLPSpanExporter,
     )
@@ -185,7 +185,7 @@ def start(*, service: str, endpoint: str, sample: float, version: str) -> None:
 
 
 def start_with(processor: Any, *, service: str, sample: float, version: str) -> None:
-    """Make spans from now on, and give them to ``processor``, a span processor of the SDK's."""
+    """Start tracing with ``processor``, a span processor of the SDK."""
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - when used
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - when used
     from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased  # noqa: PLC0415 - when used
@@ -208,7 +208,7 @@ def start_with(processor: Any, *, service: str, sample: float, version: str) -> 
 
 
 async def stop() -> None:
-    """Make no more spans; the last ones have two seconds to go out."""
+    """Stop tracing; the last spans have two seconds to be exported."""
     provider, _on.tracer, _on.provider = _on.provider, None, None
     if provider is None:
         return
@@ -218,6 +218,6 @@ async def stop() -> None:
         provider.shutdown()
         loop.call_soon_threadsafe(done.set)
 
-    # A thread that nobody waits for: a collector that is away must not keep the process.
+    # A daemon thread: an unreachable collector must not delay the exit of the process.
     threading.Thread(target=shut_down, name="flush-spans", daemon=True).start()
     await asyncio.wait([asyncio.ensure_future(done.wait())], timeout=FLUSH_SECONDS)

@@ -1,4 +1,4 @@
-"""The part of OpenTelemetry's API that tracing uses, imported on first use."""
+"""The subset of OpenTelemetry's API that tracing uses; imported on first use."""
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import (
