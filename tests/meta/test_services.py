@@ -28,6 +28,7 @@ def test_the_contract_on_the_inside_of_services_covers_every_service() -> None:
     )
     assert set(contract["containers"]) == {f"busbar.{service}" for service in SERVICES}
     assert contract["exhaustive"]
+    assert "exhaustive_ignores" not in contract
 
 
 @pytest.mark.parametrize("service", SERVICES)
