@@ -13,7 +13,7 @@ from busbar.kernel.canonical import digest
 
 DIGEST_CHARS = 16
 
-RENAMED: Mapping[str, str] = {}
+RENAMED: Mapping[str, str] = {"taken_back": "reverted"}
 """Fields of states that have another name since they were recorded: the old name, the new one."""
 
 
