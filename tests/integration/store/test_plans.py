@@ -41,7 +41,7 @@ async def test_streams_news_the_inbox_and_tasks_are_found_by_indexes(
     assert await facts_of(store, "s1") == list(range(10))
     await append(store, "s1", 11)
 
-    await store.close()  # a session tells what it read when it ends
+    await store.close()  # a session reports its statistics when it ends
 
     async def read() -> bool:
         after = await _scans(cluster)

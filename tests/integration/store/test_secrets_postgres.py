@@ -33,8 +33,8 @@ async def test_services_change_rows_of_secrets_and_nothing_else(
 
 async def test_no_other_role_of_the_cluster_reads_secrets(cluster: StoreCluster) -> None:
     async with cluster.session(cluster.server.url("busbar")) as admin:
-        await admin.execute("DROP ROLE IF EXISTS somebody; CREATE ROLE somebody")
-        await admin.execute("SET ROLE somebody")
+        await admin.execute("DROP ROLE IF EXISTS outsider; CREATE ROLE outsider")
+        await admin.execute("SET ROLE outsider")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await admin.fetch("SELECT * FROM busbar_secrets.secrets")
 

@@ -33,7 +33,7 @@ def test_a_name_is_read_back_from_its_reference(name: str) -> None:
 @example("secret:../a")
 @example("secret:" + "a" * 64)
 @example("secret:secret:a")
-@example("secret:ª")  # a letter to Python, but not to the pattern
+@example("secret:ª")  # alphabetic to Python, but not to the pattern
 def test_what_intents_may_name_is_what_can_be_stored(text: str) -> None:
     """The pattern of the published schema and the check of the table agree on every text."""
     try:

@@ -237,7 +237,7 @@ async def test_a_claim_of_a_removed_task_does_not_hold_the_next_one_of_its_name(
     await bench.remove(stale)
     await bench.schedule("a")
     current = await bench.one("b")
-    assert current.epoch == stale.epoch  # nothing was kept, so only the holder tells them apart
+    assert current.epoch == stale.epoch  # the task was deleted, so only the holder differs
     with pytest.raises(Fenced):
         await bench.hold(stale)
     await bench.hold(current)

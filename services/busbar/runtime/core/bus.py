@@ -151,5 +151,5 @@ class Bus(Publisher, Protocol):
 
     @property
     def is_dead(self) -> bool:
-        """Whether the consumer failed permanently: only a restart of the process helps."""
+        """True if the consumer failed permanently, so that the process must be restarted."""
         ...

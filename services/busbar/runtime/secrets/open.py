@@ -101,7 +101,10 @@ async def _exclusive(path: Path) -> AsyncIterator[None]:
 
 async def _open_postgres(url: str) -> AsyncEngine:
     # Imported here so that SQLite installations do not pay for the driver.
-    from busbar.runtime.store.engines.postgres import check_schema, engine_of  # noqa: PLC0415
+    from busbar.runtime.store.engines.postgres import (  # noqa: PLC0415 - loaded when used
+        check_schema,
+        engine_of,
+    )
 
     engine = engine_of(url, service=SERVICE, pool_size=_POOL)
     try:
