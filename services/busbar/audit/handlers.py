@@ -34,9 +34,6 @@ RECORDS = "record/"
 """Prefix of the streams of the copy; audit has other streams for its own dead letters."""
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
-FORWARDING_RELAYS = frozenset({"gateway"})
-"""Services whose relay publishes intents of others, under the producer's source and id."""
-
 
 class BusLog(Protocol):
     """The bus, read from its beginning to its current end."""
@@ -236,7 +233,7 @@ def _is_numbered(record: AuditRecord) -> bool:
     numbers its own events must not make a relay look broken.
     """
     if record.topic in topics.INTENTS:
-        return record.relay in FORWARDING_RELAYS
+        return record.relay in topics.FORWARDING_RELAYS
     return record.source == f"/busbar/{record.relay}"
 
 

@@ -27,4 +27,9 @@ def create(context: Context) -> App:
     )
     app = create_app(version=VERSION, dependencies=dependencies)
     http = RequestTelemetry(app, clock=context.clock)
-    return App(service=Gateway().service(), http=http, close=audit.close)
+    return App(
+        service=Gateway().service(),
+        http=http,
+        http_port=settings.gateway_port,
+        close=audit.close,
+    )

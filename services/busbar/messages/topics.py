@@ -91,6 +91,9 @@ FACTS = tuple(_FACTS)
 DEAD_LETTERS = tuple(dead_letters(service) for service in SERVICES)
 ALL = INTENTS + FACTS + DEAD_LETTERS
 
+FORWARDING_RELAYS = frozenset({"gateway"})
+"""Services whose relay publishes intents of others, under the producer's source and id."""
+
 OWN_SOURCES = "/busbar/"
 """The prefix of the sources of the platform's own events; producers must not use it."""
 

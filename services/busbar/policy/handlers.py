@@ -55,7 +55,7 @@ class Policy:
 
     def service(self) -> Service:
         """Return the service with its handlers."""
-        service = Service("policy", emits=OUTCOMES)
+        service = Service("policy", emits=OUTCOMES, answers_unknown_services=True)
         service.on(ApplyResource, self.decide, stream=_stream_of)
         service.on(DeleteResource, self.decide, stream=_stream_of)
         service.on_invalid(self.refuse, topics.INTENTS_RESOURCE)

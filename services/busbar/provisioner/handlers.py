@@ -24,6 +24,7 @@ from busbar.backends.port import (
 from busbar.kernel.clock import Clock
 from busbar.kernel.decide import fold
 from busbar.kernel.expressions import TemplateError
+from busbar.messages import topics
 from busbar.messages.base import OperationFact
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import (
@@ -129,7 +130,7 @@ class Provisioner:
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
-        service = Service("provisioner", emits=EMITS)
+        service = Service("provisioner", emits=EMITS, executes=[topics.FACTS_POLICY])
         service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
         service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service

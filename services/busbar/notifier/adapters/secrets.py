@@ -24,7 +24,7 @@ class StoredSecrets:
         """Return the secrets of ``ref`` if they are owned by ``team`` and usable.
 
         Raises:
-            StoreAwayError: the secret store is unreachable.
+            StoreUnavailable: the secret store is unreachable.
         """
         try:
             stored = await self._store.find(ref)

@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -89,9 +90,13 @@ def unpack(packed: bytes) -> Record:
 class DeadLetters:
     """The dead letters of one service."""
 
-    def __init__(self, service: str, cipher: Cipher) -> None:
-        """Encrypt the records that ``service`` could not handle with ``cipher``."""
+    def __init__(self, service: str, cipher: Cipher, *, executes: Collection[str] = ()) -> None:
+        """Encrypt the records that ``service`` could not handle with ``cipher``.
+
+        ``executes`` are the topics of facts that the service carries out.
+        """
         self._service = service
+        self._executes = executes
         self._cipher = cipher
 
     async def keep(
@@ -127,7 +132,7 @@ class DeadLetters:
             )
         tx.caused_by(self._cause(record, str(record.offset), envelope))
         fact = DeadLettered(
-            operation=_blocked(self._service, record.topic, envelope),
+            operation=self._blocked_by(record.topic, envelope),
             ordering_key=ordering_key,
             behind=behind,
             dead_letter=dead_letter,
@@ -147,7 +152,21 @@ class DeadLetters:
 
     def blocked(self, record: Record) -> UUID | None:
         """Return the operation that ``record`` blocks, if any."""
-        return _blocked(self._service, record.topic, _envelope(record))
+        return self._blocked_by(record.topic, _envelope(record))
+
+    def _blocked_by(self, topic: str, envelope: Envelope | None) -> UUID | None:
+        """Return the operation of an intent, or the one that a fact to carry out names."""
+        if envelope is None:
+            return None
+        if topic in topics.INTENTS:
+            return operation_id(envelope.source, envelope.id)
+        if topic not in self._executes:
+            return None
+        data = envelope.data if isinstance(envelope.data, dict) else {}
+        try:
+            return UUID(data.get("operation"))
+        except (TypeError, ValueError, AttributeError):
+            return None
 
     def cause(self, record: Record, what: str) -> Cause:
         """Return the cause of a later event (``what``) about the dead letter of ``record``."""
@@ -181,21 +200,6 @@ def _envelope(record: Record) -> Envelope | None:
 def shortened(detail: str) -> str:
     """Return ``detail``, truncated to :data:`DETAIL_CHARS`."""
     return detail if len(detail) <= DETAIL_CHARS else detail[:DETAIL_CHARS] + "…"
-
-
-def _blocked(service: str, topic: str, envelope: Envelope | None) -> UUID | None:
-    """Return the operation that is blocked: of an intent, or of a decision for the provisioner."""
-    if envelope is None:
-        return None
-    if topic in topics.INTENTS:
-        return operation_id(envelope.source, envelope.id)
-    if topic != topics.FACTS_POLICY or service != "provisioner":
-        return None
-    data = envelope.data if isinstance(envelope.data, dict) else {}
-    try:
-        return UUID(data.get("operation"))
-    except (TypeError, ValueError, AttributeError):
-        return None
 
 
 def _correlation(envelope: Envelope | None, dead_letter: str) -> str:

@@ -61,7 +61,12 @@ class Dispatcher:
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
         """Dispatch to the handlers of ``service``; redrive the records in ``dead_letters``."""
         self._service = service
-        self._redrive = RedriveHandler(service.name, dead_letters, self.handle_kept)
+        self._redrive = RedriveHandler(
+            service.name,
+            dead_letters,
+            self.handle_kept,
+            answers_unknown_services=service.answers_unknown_services,
+        )
         self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.handlers,
             RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redrive.redrive),

@@ -22,19 +22,26 @@ from busbar.runtime.store import StoreTransaction
 class RedriveHandler:
     """Handles redrive and discard intents for the dead letters of one service."""
 
-    def __init__(self, service: str, dead_letters: DeadLetters, retry_record: RetryRecord) -> None:
+    def __init__(
+        self,
+        service: str,
+        dead_letters: DeadLetters,
+        retry_record: RetryRecord,
+        *,
+        answers_unknown_services: bool,
+    ) -> None:
         """Look dead letters up in ``dead_letters``, and redrive them with ``retry_record``."""
         self._service = service
+        self._answers_unknown_services = answers_unknown_services
         self._dead_letters = dead_letters
         self._retry_record = retry_record
 
     def is_responsible(self, data: Any) -> bool:
         """Return whether this service answers an intent with ``data``."""
         named = data.get("service") if isinstance(data, dict) else None
-        # The first service answers intents that name an unknown service.
-        return named == self._service or (
-            self._service == topics.SERVICES[0] and named not in topics.SERVICES
-        )
+        if self._answers_unknown_services and named not in topics.SERVICES:
+            return True
+        return bool(named == self._service)
 
     async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
         """Handle a dead letter again, after the records that are parked before it."""

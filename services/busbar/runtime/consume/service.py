@@ -81,18 +81,32 @@ class Service:
     """A service: its name, the events and tasks that it handles, and the messages it emits."""
 
     def __init__(
-        self, name: str, *, emits: Iterable[type[Message]] = (), gather_seconds: float = 0.0
+        self,
+        name: str,
+        *,
+        emits: Iterable[type[Message]] = (),
+        executes: Iterable[str] = (),
+        answers_unknown_services: bool = False,
+        gather_seconds: float = 0.0,
     ) -> None:
         """Define the service ``name``; its consumer group is ``busbar.<name>``.
 
         ``emits`` are the messages that it may publish; appending another one for publication is
         an error. AsyncAPI and the examples of messages list the service as their sender.
 
+        ``executes`` are topics of facts that this service carries out: one that it cannot handle
+        blocks the operation that the fact names.
+
+        One service has ``answers_unknown_services``: it answers intents about dead letters that
+        name a service that does not exist.
+
         Records may wait up to ``gather_seconds`` until a batch is larger: a batch costs
         milliseconds regardless of its size.
         """
         self.name = name
         self.emits = frozenset(emits)
+        self.executes = frozenset(executes)
+        self.answers_unknown_services = answers_unknown_services
         self.gather_seconds = gather_seconds
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}

@@ -71,6 +71,8 @@ class App:
 
     service: Service
     http: AsgiApp | None = None
+    http_port: int | None = None
+    """Port of the service's own; the default is that of ``Settings.http_port``."""
     open: Callable[[], Awaitable[None]] | None = None
     """Called once before the service runs; :attr:`close` is called after it, even if this fails."""
     close: Callable[[], Awaitable[None]] | None = None
@@ -148,7 +150,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
 
 
 def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -> HttpServer:
-    port = settings.gateway_port if name == "gateway" else settings.http_port
+    port = settings.http_port if app.http_port is None else app.http_port
     expose = process.gauges.expose if settings.metrics else None
     health = HealthApp(name, process.problems, app.http, expose=expose)
     server = HttpServer(health, listen(settings.http_host, port))
@@ -231,7 +233,7 @@ class ServiceProcess:
         """Start all parts that need the broker; retry while it is unreachable."""
         settings, store, clock = self.context.settings, self.context.store, self.context.clock
         service, bootstrap = self.app.service, settings.bootstrap()
-        dead_letters = DeadLetters(service.name, self.context.cipher)
+        dead_letters = DeadLetters(service.name, self.context.cipher, executes=service.executes)
         self._engine = Engine(
             service, store, dead_letters, clock=clock, attempts=settings.handler_attempts
         )
