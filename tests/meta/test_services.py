@@ -9,7 +9,7 @@ from busbar.messages.topics import SERVICES
 from meta.checkout import PACKAGE, ROOT, files, text
 
 HEADINGS = ("**Consumes**", "**Emits**", "**Owns**")
-REQUIRED = ("README.md", "__init__.py", "app.py", "domain", "handlers.py")
+REQUIRED = ("README.md", "__init__.py", "app.py", "domain", "handlers.py", "py.typed")
 MODULES = ("app.py", "handlers.py", "telemetry.py")
 """Roles that are one module in every service."""
 GROUPS = ("adapters", "domain", "routes")
@@ -37,7 +37,7 @@ def test_the_contract_on_the_inside_of_services_is_exhaustive() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_has_no_file_outside_of_its_roles(service: str) -> None:
-    allowed = {"README.md", "__init__.py", *MODULES, *GROUPS}
+    allowed = {"README.md", "__init__.py", "py.typed", *MODULES, *GROUPS}
     assert sorted(roles_of(PACKAGE / service) - allowed) == []
 
 
