@@ -33,6 +33,11 @@ def places(name: str) -> Mapping[str, Path]:
     }
 
 
+def typed_marker(name: str) -> Path:
+    """Return the empty file by which type checkers know that the package is typed."""
+    return Path("services") / "busbar" / name / "py.typed"
+
+
 def add(root: Path, name: str) -> list[Path]:
     """Write the service ``name`` under ``root``; return the files, from the root.
 
@@ -46,9 +51,11 @@ def add(root: Path, name: str) -> list[Path]:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(Template(text).substitute(words), encoding="utf-8", newline="\n")
+    marker = typed_marker(name)
+    (root / marker).touch()
     topics = root / TOPICS
     topics.write_text(listed(topics.read_text(encoding="utf-8"), name), encoding="utf-8")
-    return [*places(name).values(), TOPICS]
+    return [*places(name).values(), marker, TOPICS]
 
 
 def listed(topics: str, name: str) -> str:

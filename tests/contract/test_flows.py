@@ -35,10 +35,8 @@ class Run(NamedTuple):
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """One scenario from its beginning to its end."""
     root: Path = tmp_path_factory.mktemp("simulation")
-    holder: list[Simulation] = []
     with simulated():
-        holder.append(Simulation(ALL[request.param], seed=1, root=root))
-        simulation = holder[0]
+        simulation = Simulation(ALL[request.param], seed=1, root=root)
         simulation.prepare()
         simulation.run(simulation.scenario.asked)
         findings = judge(simulation).sentences()

@@ -31,8 +31,6 @@ from meta.markdown import Block, blocks
 EXAMPLES = [example for page in pages() for example in examples(page)]
 IDS = [example.where for example in EXAMPLES]
 TO_CLASSIFY: dict[str, int] = {
-    "docs/how-to/add-a-message.md": 1,
-    "docs/how-to/add-a-service.md": 0,
     "docs/how-to/run-in-containers.md": 7,
     "docs/how-to/run-several-instances.md": 1,
     "docs/how-to/see-what-it-does.md": 2,

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from meta.checkout import ROOT
-from meta.copies import Copy
+from meta.checkout_copy import Copy
 
 PAGE = ROOT / "docs" / "how-to" / "add-a-message.md"
 MESSAGES = "services/busbar/messages"
