@@ -131,7 +131,7 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
 
         async def delivered() -> bool:
             texts = [sentence.text for sentence in await client.why(operation)]
-            return any("was told of" in text for text in texts)
+            return any("was delivered to" in text for text in texts)
 
         await eventually(delivered, within=30, what="the delivered fact")
     assert len({webhook_id for webhook_id, _ in received}) == 1

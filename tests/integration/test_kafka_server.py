@@ -260,7 +260,7 @@ def test_a_broken_maven_is_reported_with_its_last_lines(
     maven = fake_maven(
         tmp_path,
         "echo '[INFO] Scanning for projects...'\n"
-        "echo '[ERROR] The POM is wrong: \033[1mthere is no packaging\033[m'\n"
+        "echo '[ERROR] The POM is wrong: \033[1mthe packaging is missing\033[m'\n"
         "echo '[ERROR] from https://user:secret@repository.example/maven'\n"
         "echo '\tat org.apache.maven.Something.run(Something.java:1)'\n"
         "echo '[ERROR] Re-run Maven using the -X switch to enable full debug logging.'\n"
@@ -269,7 +269,7 @@ def test_a_broken_maven_is_reported_with_its_last_lines(
     with pytest.raises(ConfigurationError, match=r"Maven failed \(exit code 3\)") as caught:
         jars.ensure(source, maven=maven)
     said = str(caught.value)
-    assert "The POM is wrong: there is no packaging" in said
+    assert "The POM is wrong: the packaging is missing" in said
     assert ".maven.log" in caught.value.fix
     for noise in ("Something.java", "-X switch", "Scanning", "secret"):
         assert noise not in said

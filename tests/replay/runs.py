@@ -161,7 +161,7 @@ async def subscriptions(stage: Stage) -> None:
 
 @_run
 async def recovered(stage: Stage) -> None:
-    """A bug parks a resource's facts, and what waited goes on by itself once it is fixed."""
+    """A bug parks a resource's facts, and what waited continues automatically once it is fixed."""
     await stage.apply(size=1)
     stage.bug = True
     await stage.apply(size=2)

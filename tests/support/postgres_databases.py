@@ -103,7 +103,7 @@ class PostgresHarness(BackendHarness):
             yield
 
     def unreachable_backend(self) -> Backend:
-        url = f"postgresql://somebody:else@{HOST}:{free_port()}/postgres"
+        url = f"postgresql://someone:else@{HOST}:{free_port()}/postgres"
         return adapter(MemorySecrets({CLUSTER: SecretStr(url)}))
 
     def reference(self, inputs: Inputs) -> str:

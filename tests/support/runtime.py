@@ -40,7 +40,7 @@ def cipher() -> Cipher:
 
 
 def fact(number: int = 1) -> Unsubscribed:
-    """A small fact that tells ``number``."""
+    """A small fact that carries ``number``."""
     return Unsubscribed(
         operation=operation_id(SOURCE, str(number)),
         intent=IntentRef(source=SOURCE, id=str(number), type=DeleteSubscription.TYPE),
@@ -49,7 +49,7 @@ def fact(number: int = 1) -> Unsubscribed:
 
 
 def numbers(facts: tuple[Fact, ...]) -> list[int]:
-    """What the facts of :func:`fact` tell."""
+    """The numbers that facts of :func:`fact` carry."""
     return [
         int(item.subscription.removeprefix("payments/s"))
         for item in facts
@@ -99,12 +99,12 @@ def record(
 
 
 def unreadable(offset: int, value: bytes = b"{", *, partition: int = 0) -> Record:
-    """A record that is no CloudEvent."""
+    """A record that is not a CloudEvent."""
     return Record(DeleteSubscription.TOPIC, partition, offset, 0, b"k", value, [("x", None)])
 
 
 def subscription_fact(received: Received[DeleteSubscription]) -> Unsubscribed:
-    """The answer of the toy service: it does as it is told."""
+    """The answer of the toy service: it does what the intent asks for."""
     envelope = received.envelope
     return Unsubscribed(
         operation=operation_id(envelope.source, envelope.id),
@@ -130,7 +130,7 @@ async def facts_of(store: Store, stream: str) -> list[int]:
 
 
 class Toy:
-    """A service that answers every intent with a fact, and fails where it is told to."""
+    """A service that answers every intent with a fact, and fails where the test asks for it."""
 
     def __init__(
         self,
@@ -185,7 +185,7 @@ class Toy:
             raise self.broken[name]
 
     async def done(self) -> list[int]:
-        """What was answered, in order."""
+        """The answers, in order."""
         return await facts_of(self.store, "done")
 
     async def offsets(self) -> dict[Partition, int]:
@@ -201,7 +201,7 @@ class Toy:
         ]
 
     async def effects(self) -> dict[str, int]:
-        """How many rows each kind of effect has left."""
+        """The number of rows that each kind of effect has left."""
         names = ("events", "inbox", "offsets", "tasks", "documents", "dead_letters")
         async with self.store.reading() as tx:
             return {
@@ -253,7 +253,7 @@ def relaying(relay: Relay) -> AbstractAsyncContextManager[None]:
 
 
 async def claimed_by(store: Store, holder: str, *, kind: str, lease: float) -> list[Claim]:
-    """What ``holder`` can claim now."""
+    """The claims that ``holder`` can take now."""
 
     async def body(tx: Transaction) -> list[Claim]:
         length = timedelta(seconds=lease)
@@ -263,14 +263,14 @@ async def claimed_by(store: Store, holder: str, *, kind: str, lease: float) -> l
 
 
 def facts_on(publisher: RecordingPublisher) -> list[tuple[int, str]]:
-    """Sequence and what is told, in the order of publishing."""
+    """Sequence and subscription of the published facts, in the order of publishing."""
     return [
         (int(envelope.extensions["sequence"]), envelope.data["subscription"])
         for envelope in publisher.of(Unsubscribed.TYPE)
     ]
 
 
-def told(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
+def expected_facts(*numbers: int, first: int = 1) -> list[tuple[int, str]]:
     return [(first + index, f"payments/s{number}") for index, number in enumerate(numbers)]
 
 
@@ -279,7 +279,7 @@ def heads_on(publisher: RecordingPublisher) -> list[HeadPublished]:
 
 
 def links(envelopes: Sequence[Envelope]) -> list[str]:
-    """What an outsider computes from the published records alone."""
+    """The chain of digests that an outsider computes from the published records alone."""
     found = [GENESIS]
     for envelope in envelopes:
         found.append(chain(found[-1], envelope.source, envelope.id, envelope.type, envelope.data))

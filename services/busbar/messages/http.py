@@ -159,7 +159,7 @@ class AuditPage(Part):
 
 
 class RelayView(Part):
-    """How much of what one service published is in the audit log."""
+    """The part of what one service published that is in the audit log."""
 
     relay: str
     head: int
@@ -171,7 +171,7 @@ class RelayView(Part):
 
 
 class Completeness(Part):
-    """Whether the audit log holds everything that the services published."""
+    """The result of comparing the audit log with everything that the services published."""
 
     complete: bool
     relays: tuple[RelayView, ...] = ()

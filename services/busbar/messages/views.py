@@ -78,7 +78,7 @@ class OperationView(Part):
 
     @property
     def ended(self) -> bool:
-        """Whether the status is final."""
+        """True if the status is final."""
         return self.status in ENDED
 
 

@@ -15,7 +15,7 @@ MAX_RETRY_AFTER = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How many attempts a request has, and the delays between them, in seconds.
+    """The number of attempts for a request, and the delays between them, in seconds.
 
     Delays double from ``first`` to ``longest``.
     """

@@ -254,7 +254,7 @@ async def test_an_extension_that_is_dropped_is_installed_again(harness: Postgres
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("owner", "somebody_else"), ("credentials", "secret:database-elsewhere")],
+    [("owner", "someone_else"), ("credentials", "secret:database-elsewhere")],
 )
 async def test_owner_and_reference_cannot_change(
     harness: PostgresHarness, field: str, value: str

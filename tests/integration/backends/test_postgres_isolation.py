@@ -131,7 +131,7 @@ async def test_a_database_that_exists_already_can_be_removed(harness: PostgresHa
 
 
 async def test_nothing_is_created_while_the_store_does_not_answer(harness: PostgresHarness) -> None:
-    away = f"postgresql://somebody:hush@{HOST}:{free_port()}/busbar"
+    away = f"postgresql://someone:hush@{HOST}:{free_port()}/busbar"
     outcome = await refused(harness, away)
     assert (outcome.reason, outcome.permanent) == ("unavailable", False)
     assert "hush" not in outcome.detail

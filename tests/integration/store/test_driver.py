@@ -20,7 +20,7 @@ from support.runtime import (
 )
 from support.sql import run_sql
 
-_SECRET = "what nobody may read in a log"  # noqa: S105 - no password
+_SECRET = "must not appear in a log"  # noqa: S105 - no password
 
 
 async def test_nothing_is_executed_outside_of_a_transaction(store: Store) -> None:

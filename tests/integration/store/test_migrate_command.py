@@ -45,7 +45,7 @@ def test_it_makes_what_every_service_needs(
 @pytest.mark.parametrize("missing", ["BUSBAR_DATABASE_OWNER_URL", "BUSBAR_DATABASE_URL"])
 def test_it_says_which_two_roles_it_takes(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BUSBAR_DATABASE_OWNER_URL", "BUSBAR_DATABASE_URL"):
-        monkeypatch.setenv(name, "postgresql://somebody:secret@127.0.0.1:1/busbar")
+        monkeypatch.setenv(name, "postgresql://someone:secret@127.0.0.1:1/busbar")
     monkeypatch.delenv(missing)
     done = CliRunner().invoke(app, ["migrate"])
     assert done.exit_code != 0

@@ -15,11 +15,11 @@ from support.runtime import (
     SOURCE,
     append,
     drain,
+    expected_facts,
     fact,
     facts_on,
     relay_of,
     relaying,
-    told,
 )
 from support.sql import run_sql
 
@@ -136,7 +136,7 @@ async def test_the_relay_numbers_what_commits_late_in_the_order_that_readers_see
     await slow
     await append(store, "quick", 3)
     await drain(relay)
-    assert facts_on(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == expected_facts(1, 2, 3)
 
 
 async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_nothing(
@@ -154,7 +154,7 @@ async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_n
         assert (facts_on(publisher), await store.events()) == ([], [])
         await other.execute("COMMIT")
     await drain(relay)
-    assert facts_on(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == expected_facts(1, 2, 3)
     assert [event.version for event in await store.events()] == [1, 2, 3]
 
 
@@ -175,7 +175,7 @@ async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
             await eventually(lambda: relay.healthy and relay._hidden)
             assert facts_on(publisher) == []
             await other.execute("COMMIT")
-            await eventually(lambda: facts_on(publisher) == told(1), within=5)
+            await eventually(lambda: facts_on(publisher) == expected_facts(1), within=5)
 
 
 async def test_a_page_begins_where_the_last_one_ended_though_positions_run_the_other_way(

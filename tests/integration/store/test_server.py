@@ -96,7 +96,7 @@ async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
 
 
 async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
-    url = f"postgresql://somebody@{HOST}:{free_port()}/busbar"
+    url = f"postgresql://someone@{HOST}:{free_port()}/busbar"
     with pytest.raises((StoreUnavailable, OSError)):
         await open_postgres(url, service="policy", clock=SystemClock())
 
@@ -151,7 +151,7 @@ async def test_the_migrated_tables_have_the_columns_that_the_store_uses(
 
 async def test_a_service_without_a_schema_is_told_to_migrate(cluster: StoreCluster) -> None:
     with pytest.raises(ConfigurationError, match="busbar migrate"):
-        await open_postgres(cluster.url, service="nobody", clock=SystemClock())
+        await open_postgres(cluster.url, service="unknown", clock=SystemClock())
 
 
 async def test_a_wrong_password_is_the_operators_business_and_not_shown(

@@ -17,8 +17,8 @@ from support.runtime import (
 async def crossed(store: Store) -> tuple[list[int], int]:
     """Return a stream as it is read after an older transaction appended after a younger one.
 
-    The number of a transaction is given with its first write, here of its inbox. Tells besides how
-    often the older one ran.
+    The number of a transaction is given with its first write, here of its inbox. Also
+    returned is the number of times that the older one ran.
     """
     marked, may_append = asyncio.Event(), asyncio.Event()
     runs = 0

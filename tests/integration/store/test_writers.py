@@ -103,9 +103,9 @@ async def test_eight_writers_of_one_stream_all_get_their_turn(store: Store) -> N
     await asyncio.gather(*(writer(name) for name in range(8)))
     events = await store.events(limit=1000)
     assert [event.version for event in events] == list(range(1, 81))
-    told = await facts_of(store, "s")
+    recorded = await facts_of(store, "s")
     for name in range(8):
-        own = [number for number in told if number // 100 == name]
+        own = [number for number in recorded if number // 100 == name]
         assert own == [name * 100 + number for number in range(10)]
 
 
@@ -235,14 +235,14 @@ async def _waits_in_a_statement(cluster: StoreCluster, name: str) -> bool:
         )
 
 
-@pytest.mark.parametrize("moment", range(0, 60, 3))
-async def test_a_cancelled_writer_leaves_nothing_locked(moment: int, store: Store) -> None:
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+async def test_a_cancelled_writer_leaves_nothing_locked(turns: int, store: Store) -> None:
     async def write(tx: StoreTransaction) -> None:
         for number in range(3):
             await tx.documents.put(Document(kind="k", key=str(number), value={}))
 
     writer = asyncio.create_task(store.transact(write))
-    for _ in range(moment):
+    for _ in range(turns):
         await asyncio.sleep(0)
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)

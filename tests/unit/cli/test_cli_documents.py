@@ -120,7 +120,7 @@ def test_the_document_that_is_wrong_is_counted() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"type": "busbar.resource.provisioned.v1"}, "is no intent"),
+        ({"type": "busbar.resource.provisioned.v1"}, "is not an intent"),
         ({"data": {**PLAIN, "more": 1}}, "more"),
         ({"id": ""}, "id"),
         ({"specversion": "0.3"}, "specversion"),

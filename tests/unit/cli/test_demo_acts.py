@@ -1,4 +1,4 @@
-"""What the demo counts."""
+"""The demo counts each fact once."""
 
 import pytest
 

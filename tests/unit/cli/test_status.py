@@ -1,4 +1,4 @@
-"""What `busbar status` shows, from what processes answer."""
+"""`busbar status` shows the state of the platform from the answers of its processes."""
 
 import json
 import threading
@@ -141,7 +141,7 @@ def test_a_screen_says_which_process_is_not_ready_and_why() -> None:
 
 
 def test_a_narrow_terminal_gets_what_matters_most_in_whole_words() -> None:
-    text = scrape(busbar_consumer_lag_seconds=1, busbar_consumer_parked_sequences=0)
+    text = scrape(busbar_consumer_lag_seconds=1, busbar_consumer_parked_keys=0)
     found = summarize({}, {"provisioner": snapshot(text)})
     narrow = shown(found, 80)
     assert max(map(len, narrow.splitlines())) <= 80

@@ -36,7 +36,7 @@ class Wish(BaseModel, extra="forbid"):
     @classmethod
     def _no_number(cls, value: object) -> object:
         if isinstance(value, int):
-            raise ValueError("write a letter")  # noqa: TRY004 - pydantic expects it
+            raise ValueError("write a word")  # noqa: TRY004 - pydantic expects it
         return value
 
 
@@ -56,7 +56,7 @@ def said(data: Any) -> str:
         ({"tags": ["a", 1]}, "/tags/1 must be text"),
         ({"tags": "a"}, "/tags must be a list"),
         ({"mode": "c"}, "/mode must be 'a' or 'b'"),
-        ({"mode": 1}, "/mode is not valid: write a letter"),
+        ({"mode": 1}, "/mode is not valid: write a word"),
         ({"pet": {"kind": "bird"}}, "/pet must have one of the tags 'cat', 'dog'"),
         ({"pet": {}}, "/pet must have one of the tags that are known"),
         ({"a/b": 1}, "/a~1b is not a known field"),

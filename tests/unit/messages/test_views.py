@@ -82,7 +82,7 @@ CONFLICTS = st.integers(0, 3).map(lambda count: [fact(IntentConflicted)] * count
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[Timed], list[Timed]]:
-    """What policy and the provisioner publish about one operation, each in its own order."""
+    """The facts of policy and of the provisioner about one operation, each in its own order."""
     times = iter(sorted(draw(st.lists(st.integers(0, 999), min_size=30, max_size=30))))
 
     def timed(facts: Iterable[Fact]) -> list[Timed]:

@@ -549,11 +549,11 @@ async def test_a_secret_that_never_comes_back_exhausts_the_delivery(
     await bench.subscribe()
     await bench.hear(provisioned())
     bench.secrets.known.clear()
-    told: list[Message] = []
+    facts: list[Message] = []
     for _ in range(3):
-        told += await bench.work()
+        facts += await bench.work()
         clock.advance(30)
-    (exhausted,) = told
+    (exhausted,) = facts
     assert isinstance(exhausted, WebhookExhausted)
     assert exhausted.reason == "no_secret"
 

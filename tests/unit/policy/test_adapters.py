@@ -126,7 +126,7 @@ def test_rules_of_all_files_make_one_book(tmp_path: Path) -> None:
 
 def test_a_broken_rule_stops_the_loading(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", RULE.replace("NAME", "one"))
-    write(tmp_path, "b.yaml", RULE.replace("NAME", "two").replace('"no"', '"${nobody}"'))
+    write(tmp_path, "b.yaml", RULE.replace("NAME", "two").replace('"no"', '"${unknown}"'))
 
     with pytest.raises(
         ConfigurationError, match=r"b\.yaml is broken: line 4, at rules\.0\.message"

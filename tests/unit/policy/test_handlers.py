@@ -39,8 +39,8 @@ class Bench:
 
     def __init__(self, store: Store, policy: Policy, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
-        service, letters = policy.service(), DeadLetters("policy", cipher())
-        self.engine = Engine(service, store, letters, clock=clock, attempts=2)
+        service, dead_letters = policy.service(), DeadLetters("policy", cipher())
+        self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
         self._offset = 0
 
     def record(
@@ -290,7 +290,7 @@ async def test_the_verdict_is_linked_to_its_intent(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("levels", [50, 57, 63])
-@pytest.mark.parametrize("type_", [ApplyResource.TYPE, "somebody.else.v1"])
+@pytest.mark.parametrize("type_", [ApplyResource.TYPE, "someone.else.v1"])
 async def test_a_refusal_can_be_published_however_deep_the_intent_is(
     bench: Bench, levels: int, type_: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""How many calls of an adapter run concurrently is the adapter's own choice."""
+"""An adapter limits its own concurrent calls."""
 
 from busbar.backends.port import Backend
 from busbar.provisioner.telemetry import DEFAULT_CONCURRENCY, InstrumentedBackend

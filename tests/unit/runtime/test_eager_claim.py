@@ -169,7 +169,7 @@ async def test_what_another_holds_is_left_to_it(
         async def done(tx: Transaction) -> None:
             await tx.tasks.finish(theirs)
 
-        await desk.store.transact(done)  # which was scheduled anew meanwhile
+        await desk.store.transact(done)  # which was scheduled again meanwhile
         (again,) = await desk.claimed()
         assert again.epoch == theirs.epoch + 1
         clock.advance(LEASE)

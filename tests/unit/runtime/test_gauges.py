@@ -99,7 +99,7 @@ async def test_parked_ordering_keys_are_counted(toy: Toy, looking: Looking) -> N
     toy.broken["s1"] = ArithmeticError("no")
     await toy.engine.handle_batch([record(0), record(1)])
     found = await looking.scrape()
-    assert found["busbar_consumer_parked_sequences"] == 1
+    assert found["busbar_consumer_parked_keys"] == 1
     assert found["busbar_consumer_stopped"] == 0
 
 

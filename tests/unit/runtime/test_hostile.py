@@ -21,10 +21,10 @@ from support.runtime import (
     append,
     cipher,
     drain,
+    expected_facts,
     facts_on,
     record,
     relay_of,
-    told,
 )
 from unit.runtime.test_redrive import outcomes, redrive
 
@@ -103,7 +103,7 @@ async def test_a_record_too_large_to_publish_stays_in_the_store_and_stops_no_rel
         assert await toy.dead_letters.find(tx, dead_letter.dead_letter) == sent
     publisher = RecordingPublisher()
     await drain(relay_of(toy.store, publisher, clock))
-    assert facts_on(publisher) == told(1, first=2)
+    assert facts_on(publisher) == expected_facts(1, first=2)
     assert max(len(one.value or b"") for one in publisher.records) < 10_000
 
 
@@ -166,7 +166,7 @@ async def test_a_batch_of_a_relay_is_limited_in_bytes(toy: Toy, clock: ManualClo
     assert max(sum(len(one.value or b"") for one in batch) for batch in publisher.batches) <= (
         BatchLimits().chars
     )
-    assert facts_on(publisher) == told(1, first=13)
+    assert facts_on(publisher) == expected_facts(1, first=13)
     dead_letters = {envelope.id for envelope in publisher.of(DeadLettered.TYPE)}
     assert len(dead_letters) == len(large)
 

@@ -207,7 +207,7 @@ async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes
     assert await toy.done() == [1]
     assert await parked(toy) == []
     await toy.engine.handle_batch([asking(1, head, DiscardDeadLetter.TYPE)])
-    await toy.engine.handle_batch([asking(2, "nobody", DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([asking(2, "unknown", DiscardDeadLetter.TYPE)])
     outcomes = [
         DeadLetterDiscarded.model_validate_json(event.data).outcome
         for event in await toy.store.events()

@@ -24,12 +24,12 @@ from support.runtime import (
     SOURCE,
     append,
     drain,
+    expected_facts,
     facts_on,
     heads_on,
     links,
     relay_of,
     relaying,
-    told,
 )
 from support.sql import run_sql
 
@@ -42,7 +42,7 @@ async def test_events_are_published_in_commit_order_with_numbers_from_one(
     await drain(relay)
     await append(store, "b", 4)
     await drain(relay)
-    assert facts_on(publisher) == told(1, 2, 3, 4)
+    assert facts_on(publisher) == expected_facts(1, 2, 3, 4)
 
 
 async def test_numbers_have_no_gaps_across_batches_and_private_events(
@@ -60,7 +60,7 @@ async def test_numbers_have_no_gaps_across_batches_and_private_events(
     await store.transact(private)
     await append(store, "a", 3, 4, 5, 6, 7)
     await drain(relay)
-    assert facts_on(publisher) == told(1, 2, 3, 4, 5, 6, 7)
+    assert facts_on(publisher) == expected_facts(1, 2, 3, 4, 5, 6, 7)
     assert [len(batch) for batch in publisher.batches] == [3, 3, 1, 1]  # the last is the head
 
 
@@ -80,7 +80,7 @@ async def test_private_events_are_scanned_once(
     assert relay._scanned == await store.last_position()
     await append(store, "a", 2)
     await drain(relay)
-    assert facts_on(publisher) == told(1, 2)
+    assert facts_on(publisher) == expected_facts(1, 2)
     assert relay._scanned == await store.last_position()
 
 
@@ -211,7 +211,7 @@ async def test_a_clock_that_is_set_back_does_not_delay_a_successor(
     clock.advance(-3600)
     await append(store, "s", 2)
     await drain(successor)
-    assert facts_on(publisher) == told(1, 2)
+    assert facts_on(publisher) == expected_facts(1, 2)
 
 
 async def test_no_head_is_published_before_everything_it_counts(
@@ -249,7 +249,7 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
             assert facts_on(publisher) == []
             clock.advance(clock.slept[-1])
         await eventually(lambda: relay.healthy)
-        assert facts_on(publisher) == told(1, 2)
+        assert facts_on(publisher) == expected_facts(1, 2)
         await eventually(_times(clock, 4), what="a relay that gathers after a small batch")
         clock.advance(clock.slept[-1])
         publisher.fail = 1
@@ -257,7 +257,7 @@ async def test_a_failing_bus_is_tried_again_until_it_takes_everything(
         await eventually(lambda: not relay.healthy)
         clock.advance(1)
         await eventually(lambda: relay.healthy)
-    assert facts_on(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == expected_facts(1, 2, 3)
 
 
 async def test_it_is_healthy_as_soon_as_publishing_works_again_even_with_a_backlog(
@@ -298,7 +298,7 @@ async def test_an_unreachable_store_is_waited_for(
             patch.undo()
             clock.advance(1)
             await eventually(lambda: relay.healthy)
-    assert facts_on(publisher) == told(1)
+    assert facts_on(publisher) == expected_facts(1)
 
 
 async def test_large_events_are_published_in_their_place(
@@ -340,7 +340,7 @@ async def test_a_commit_wakes_it(
     async with relaying(relay):
         await eventually(lambda: relay.healthy)
         await append(store, "a", 1)
-        await eventually(lambda: facts_on(publisher) == told(1))
+        await eventually(lambda: facts_on(publisher) == expected_facts(1))
 
 
 async def test_a_relay_that_is_cancelled_while_it_is_woken_stops(relay: Relay) -> None:

@@ -13,13 +13,13 @@ from support import eventually
 from support.runtime import (
     append,
     drain,
+    expected_facts,
     facts_on,
     heads_on,
     links,
     marks_of,
     relay_of,
     relaying,
-    told,
 )
 
 
@@ -34,7 +34,7 @@ async def test_events_keep_their_numbers_when_it_dies_between_stamping_and_publi
     clock.advance(5)
     successor = relay_of(store, publisher, clock, "successor")
     await drain(successor)
-    assert facts_on(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == expected_facts(1, 2, 3)
     clock.advance(1)
     await drain(successor)
     assert heads_on(publisher)[-1].digest == links(publisher.of(Unsubscribed.TYPE))[-1]
@@ -52,7 +52,7 @@ async def test_events_keep_their_numbers_when_it_dies_between_publishing_and_mar
     clock.advance(5)
     await drain(relay_of(store, publisher, clock, "successor"))
     again = facts_on(publisher)
-    assert again == told(1, 2) + told(1, 2, 3)
+    assert again == expected_facts(1, 2) + expected_facts(1, 2, 3)
     ids = [envelope.id for envelope in publisher.of(Unsubscribed.TYPE)]
     assert ids[:2] == ids[2:4]
     bodies = [(record.headers, record.value) for record in publisher.records]
@@ -94,7 +94,7 @@ async def test_a_restart_goes_on_after_what_was_acknowledged(
     await append(store, "a", 3)
     clock.advance(5)
     await drain(relay_of(store, publisher, clock, "successor"))
-    assert facts_on(publisher) == told(1, 2, 3)
+    assert facts_on(publisher) == expected_facts(1, 2, 3)
 
 
 async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes(
@@ -107,7 +107,7 @@ async def test_of_two_relays_on_one_store_only_the_holder_of_the_lease_publishes
         await drain(first)
         await drain(second)
         clock.advance(3)  # the holder extends its lease by working
-    assert facts_on(here) == told(1, 2, 3, 4)
+    assert facts_on(here) == expected_facts(1, 2, 3, 4)
     assert there.records == []
 
 
@@ -138,8 +138,8 @@ async def test_a_relay_that_slept_past_its_lease_is_fenced(
     with pytest.raises(Fenced):
         await first.step()
     await drain(second)
-    assert facts_on(here) == told(1)
-    assert facts_on(there) == told(2, 3, first=2)
+    assert facts_on(here) == expected_facts(1)
+    assert facts_on(there) == expected_facts(2, 3, first=2)
 
 
 async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
@@ -160,8 +160,8 @@ async def test_a_relay_that_lost_its_lease_while_publishing_cannot_mark_it(
     await first.step()
     with pytest.raises(Fenced):
         await first.step()
-    assert facts_on(there) == told(1, 2)
-    assert facts_on(here) == told(1)  # published twice, under the same number
+    assert facts_on(there) == expected_facts(1, 2)
+    assert facts_on(here) == expected_facts(1)  # published twice, under the same number
     assert await marks_of(store) == {"published": 2}
 
 
@@ -176,5 +176,5 @@ async def test_a_fenced_relay_waits_for_its_turn_again(store: Store, clock: Manu
         await eventually(lambda: first._claim is None, what="being fenced")
         clock.advance(5)
         await append(store, "a", 2)
-        await eventually(lambda: facts_on(here) == told(1, 2))
+        await eventually(lambda: facts_on(here) == expected_facts(1, 2))
     assert there.records == []

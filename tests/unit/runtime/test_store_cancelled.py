@@ -10,9 +10,9 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Document, StoreTransaction, open_store
 
 
-@pytest.mark.parametrize("moment", range(40))
+@pytest.mark.parametrize("turns", range(40))
 async def test_a_cancelled_writer_does_not_keep_the_store_locked(
-    moment: int, tmp_path: Path
+    turns: int, tmp_path: Path
 ) -> None:
     store = await open_store(tmp_path / "s.db", service="test", clock=SystemClock())
 
@@ -22,7 +22,7 @@ async def test_a_cancelled_writer_does_not_keep_the_store_locked(
 
     try:
         writer = asyncio.create_task(store.transact(write))
-        for _ in range(moment):
+        for _ in range(turns):
             await asyncio.sleep(0)
         writer.cancel()
         with suppress(asyncio.CancelledError):

@@ -184,11 +184,11 @@ class Tasks(Machine):
         expected = self.claimable()
         claims = self.act("claim", "k", holder=holder, lease=LEASE, limit=limit)
         got = [claim.name for claim in claims]
-        # Which of those that are due at one moment come first is not promised.
+        # Which of those that are due at one time come first is not promised.
         assert len(got) == min(limit, len(expected))
         assert set(got) <= set(expected)
-        moments = [self.tasks[name].due for name in got]
-        assert moments == [self.tasks[name].due for name in expected[: len(got)]]
+        times = [self.tasks[name].due for name in got]
+        assert times == [self.tasks[name].due for name in expected[: len(got)]]
         for claim in claims:
             task = self.tasks[claim.name]
             task.epoch += 1
@@ -220,13 +220,13 @@ class Tasks(Machine):
             task.due = due
 
     @invariant()
-    def the_next_due_moment_is_the_first_at_which_a_claim_succeeds(self) -> None:
-        moments = [
+    def the_next_due_time_is_the_first_at_which_a_claim_succeeds(self) -> None:
+        times = [
             max(task.due, task.expires or task.due)
             for task in getattr(self, "tasks", {}).values()
             if task.due
         ]
-        expected = format_time(min(moments)) if moments else None
+        expected = format_time(min(times)) if times else None
         assert self.act("next_due", "k") == expected
 
 

@@ -63,10 +63,10 @@ class Bench:
             text = await tx.tasks.next_due("k")
         if text is None:
             return None
-        moments = range(-1000, 1000)
+        offsets = range(-1000, 1000)
         return next(
             second
-            for second in moments
+            for second in offsets
             if format_time(self.clock.now() + timedelta(seconds=second)) == text
         )
 

@@ -242,12 +242,12 @@ async def test_a_worker_that_was_overtaken_cannot_record(bench: Bench) -> None:
         bench.clock.advance(LEASE)
         assert len(await bench.claim("b")) == 1
 
-        async def tell(tx: Transaction) -> None:
+        async def report(tx: Transaction) -> None:
             tx.caused_by(Cause(SOURCE, "late", "c"))
             await tx.append("done", [fact(1)])
 
         try:
-            await work.record(tell)
+            await work.record(report)
         except Fenced as error:
             refused.append(error)
             raise
@@ -309,7 +309,7 @@ async def test_a_failed_heartbeat_is_retried_until_the_lease_ends(
             bench.clock.advance(LEASE / 3)
             await bench.heartbeats(beat)
             assert bench.cancelled == []
-        bench.clock.advance(LEASE / 3)  # nobody extended it for its whole length
+        bench.clock.advance(LEASE / 3)  # no heartbeat extended it for its whole length
         await bench.settled()
     assert bench.cancelled == ["a"]
 

@@ -68,7 +68,7 @@ def dead_letter(id_: str, **more: Any) -> JsonObject:
 
 @dataclass
 class FakeGateway:
-    """What it holds, what it was asked, and what it shall do."""
+    """A gateway with prepared answers that keeps the requests it gets."""
 
     published: list[Envelope] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)

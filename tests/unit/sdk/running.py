@@ -1,4 +1,4 @@
-"""How tests run the command."""
+"""The type of the fixture that runs the command."""
 
 from typing import Protocol
 

@@ -260,10 +260,10 @@ async def test_an_event_that_is_none_is_refused_before_anything_is_sent(
 
 
 async def test_events_carry_the_time_that_the_caller_gives(gateway: FakeGateway) -> None:
-    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
-    async with Client(gateway.url, SecretStr(TOKEN), now=lambda: moment) as client:
+    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    async with Client(gateway.url, SecretStr(TOKEN), now=lambda: time) as client:
         await client.unsubscribe("payments/orders-done")
-    assert gateway.published[0].time == moment
+    assert gateway.published[0].time == time
     assert gateway.published[0].data == {"team": "payments", "name": "orders-done"}
 
 

@@ -20,8 +20,8 @@ MINIMAL: dict[str, Any] = {
     "type": "busbar.resource.delete.v1",
 }
 
-letters = st.characters(exclude_categories=["Cc", "Cs", "Cn"])
-texts = st.text(letters, min_size=1, max_size=30)
+characters = st.characters(exclude_categories=["Cc", "Cs", "Cn"])
+texts = st.text(characters, min_size=1, max_size=30)
 uris = texts.map(lambda text: "/" + "".join(text.split()))
 names = st.from_regex(r"x[a-z0-9]{0,15}", fullmatch=True)
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -44,7 +44,7 @@ envelopes = st.builds(
     subject=st.none() | texts,
     time=st.none() | times.map(lambda time: time.astimezone(UTC)),
     dataschema=st.none() | uris,
-    extensions=st.dictionaries(names, st.text(letters, max_size=20), max_size=4),
+    extensions=st.dictionaries(names, st.text(characters, max_size=20), max_size=4),
     data=json_values,
 )
 

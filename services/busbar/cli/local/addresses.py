@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the process ``pid`` listens."""
+    """The address that the process ``pid`` listens on."""
 
     pid: int
     host: str

@@ -23,7 +23,7 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether the service is ready."""
+        """True if the service is ready."""
         return not self.problem
 
 

@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether both states are the same."""
+        """True if both states are the same."""
         return self.replayed_digest == self.live_digest
 
 

@@ -58,7 +58,7 @@ def events_of(
     ``time`` dates those that have no date of their own.
 
     Raises:
-        CommandError: one of them is no intent; the error says which and why.
+        CommandError: one of them is not an intent; the error says which and why.
     """
     events = []
     for number, document in enumerate(documents, start=1):
@@ -88,6 +88,8 @@ def _event(
     event = codec.read([("content-type", codec.CONTENT_TYPE)], body)
     model = _INTENTS.get(event.type)
     if model is None:
-        raise InvalidIntent(f"{event.type} is no intent; use one of {', '.join(sorted(_INTENTS))}.")
+        raise InvalidIntent(
+            f"{event.type} is not an intent; use one of {', '.join(sorted(_INTENTS))}."
+        )
     intent_of(model, event.data)
     return event

@@ -37,7 +37,7 @@ class ProcessStatus:
     records_per_second: float | None = None
     lag_seconds: float | None = None
     lag_records: float | None = None
-    parked_sequences: float | None = None
+    parked_keys: float | None = None
     stopped: bool = False
     retries_per_second: float | None = None
     published_per_second: float | None = None
@@ -111,7 +111,7 @@ def _process(name: str, before: ProcessSnapshot | None, now: ProcessSnapshot) ->
         records_per_second=_rate(before, now, "busbar_consumer_records_total"),
         lag_seconds=found.largest("busbar_consumer_lag_seconds"),
         lag_records=found.total("busbar_consumer_lag_records"),
-        parked_sequences=found.total("busbar_consumer_parked_sequences"),
+        parked_keys=found.total("busbar_consumer_parked_keys"),
         stopped=bool(found.largest("busbar_consumer_stopped")),
         retries_per_second=_rate(before, now, "busbar_consumer_retries_total"),
         published_per_second=_rate(before, now, "busbar_relay_events_total"),

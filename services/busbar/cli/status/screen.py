@@ -36,7 +36,7 @@ _COLUMNS: Final = (
     _Column("records/s", lambda one: _number(one.records_per_second)),
     _Column("lag", lambda one: _seconds(one.lag_seconds, warn=WARN_LAG_SECONDS)),
     _Column("behind", lambda one: _count(one.lag_records), always=False),
-    _Column("parked", lambda one: _count(one.parked_sequences, bad=True)),
+    _Column("parked", lambda one: _count(one.parked_keys, bad=True)),
     _Column("retries/s", lambda one: _number(one.retries_per_second, bad=True), always=False),
     _Column("published/s", lambda one: _number(one.published_per_second), always=False),
     _Column("unpublished", lambda one: _count(one.backlog_events)),

@@ -45,7 +45,7 @@ class _Revoked(BusbarError):
 
 @dataclass(slots=True)
 class _Attempts:
-    """What has been tried for a batch so far."""
+    """The attempts made at a batch so far."""
 
     failures: int = 0
     conflicts: int = 0
@@ -103,12 +103,12 @@ class Engine:
 
     @property
     def stalled(self) -> str | None:
-        """Why nothing is consumed now, for readiness; None if all is well."""
+        """The reason why nothing is consumed now, for readiness; None if records are consumed."""
         return self._stop_reason or self._store_problem
 
     @property
     def stopped(self) -> bool:
-        """Whether the breaker has stopped the consumer permanently."""
+        """True if the breaker has stopped the consumer permanently."""
         return self._stop_reason is not None
 
     # -- called by the bus ----------------------------------------------------------------------

@@ -211,7 +211,7 @@ class KafkaBus:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the consumer has failed permanently: the process has to be restarted."""
+        """True if the consumer has failed permanently: the process has to be restarted."""
         consumer = self._subscriber.consumer if self._subscriber is not None else None
         return isinstance(consumer, PollingConsumer) and consumer.is_dead
 

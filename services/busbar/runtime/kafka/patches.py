@@ -30,7 +30,7 @@ class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
 
     @property
     def is_dead(self) -> bool:
-        """Whether further polls are pointless; FastStream would poll indefinitely."""
+        """True if further polls are pointless; FastStream would poll indefinitely."""
         return self.failed >= MAX_POLL_FAILURES
 
     async def getmany(

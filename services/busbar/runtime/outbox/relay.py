@@ -158,7 +158,7 @@ class Relay:
 
     @property
     def leads(self) -> bool:
-        """Whether this relay held the lease when it last looked."""
+        """True if this relay held the lease when it last looked."""
         return self._claim is not None
 
     # -- the lease ------------------------------------------------------------------------------

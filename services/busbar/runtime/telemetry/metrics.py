@@ -116,7 +116,7 @@ CONSUMER_RETRIES = counter(
     *("service", "reason"),
 )
 CONSUMER_PARKED = gauge(
-    "busbar_consumer_parked_sequences",
+    "busbar_consumer_parked_keys",
     "Ordering keys that are parked because one of their records failed; counted up to 10,000.",
     "service",
 )

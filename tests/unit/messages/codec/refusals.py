@@ -1,4 +1,4 @@
-"""What every refusal of the codec is like, whatever it refuses."""
+"""Checks that hold for every refusal of the codec."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from busbar.messages.envelope import CODES, Unreadable
 def refusal(
     headers: Sequence[tuple[str, bytes | None]], value: bytes | None, key: bytes | None = None
 ) -> Unreadable:
-    """How the record is refused: by a known code, in one short sentence."""
+    """Return the refusal of the record: a known code and one short sentence."""
     with pytest.raises(Unreadable) as refused:
         kafka.read(headers, value, key)
     assert_helpful(refused.value)

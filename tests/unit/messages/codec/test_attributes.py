@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 
 
 def outcome(read: Callable[[], Found]) -> Found | tuple[str, str]:
-    """What is read, or the code and the sentence of the refusal."""
+    """Return what is read, or the code and the sentence of the refusal."""
     try:
         return read()
     except Unreadable as error:
@@ -98,14 +98,14 @@ def test_what_only_resembles_the_usual_form_is_no_time(value: str) -> None:
 
 
 zones = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
-moments = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC) | zones)  # noqa: DTZ001 - hypothesis adds the zone
+times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC) | zones)  # noqa: DTZ001 - hypothesis adds the zone
 
 
 @relaxed
-@given(moments | moments.map(lambda moment: moment.replace(microsecond=0)))
-def test_a_time_is_written_with_as_many_digits_as_python_writes(moment: datetime) -> None:
-    headers, _, _ = kafka.write(Envelope(id="1", source="/s", type="t", time=moment))
-    spelt = moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+@given(times | times.map(lambda time: time.replace(microsecond=0)))
+def test_a_time_is_written_with_as_many_digits_as_python_writes(time: datetime) -> None:
+    headers, _, _ = kafka.write(Envelope(id="1", source="/s", type="t", time=time))
+    spelt = time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
     assert dict(headers)["ce_time"] == spelt.encode()
 
 
@@ -121,7 +121,7 @@ texts = st.text(max_size=20) | st.builds(
 
 
 def is_refused(name: str, value: str) -> bool:
-    """Whether an attribute may not have this text, by the rules as the specification has them."""
+    """Return True if an attribute may not have this text, by the rules of the specification."""
     longest = {"id": 1024, "source": 1024, "type": 255}.get(name, 4096)
     if any(_is_unwanted(ord(letter)) for letter in value) or len(value.encode()) > longest:
         return True

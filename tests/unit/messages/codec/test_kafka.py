@@ -107,10 +107,10 @@ TIMES = {
 }
 
 
-@pytest.mark.parametrize(("text", "moment"), TIMES.items())
-def test_an_rfc_3339_time_is_read_in_utc(text: str, moment: datetime) -> None:
+@pytest.mark.parametrize(("text", "expected"), TIMES.items())
+def test_an_rfc_3339_time_is_read_in_utc(text: str, expected: datetime) -> None:
     read = kafka.read(having(("ce_time", text.encode())), None, None).time
-    assert read == moment
+    assert read == expected
     assert read is not None
     assert read.tzinfo is UTC
 

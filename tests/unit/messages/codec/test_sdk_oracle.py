@@ -226,8 +226,8 @@ def test_the_sdk_makes_the_key_an_attribute_and_ours_keeps_it_apart() -> None:
     assert (ours.key, ours.extensions) == ("orders", {})
 
 
-def test_a_time_of_the_sdk_reads_as_the_same_moment() -> None:
-    moment = datetime(2026, 1, 31, 12, 0, 0, 123_456, timezone(timedelta(hours=-8)))
-    message = sdk.to_structured_event(CloudEvent(EVENT | {"time": moment}, None))
+def test_a_time_of_the_sdk_reads_as_the_same_time() -> None:
+    time = datetime(2026, 1, 31, 12, 0, 0, 123_456, timezone(timedelta(hours=-8)))
+    message = sdk.to_structured_event(CloudEvent(EVENT | {"time": time}, None))
     read = kafka.read(list(message.headers.items()), message.value, None)
-    assert read.time == moment.astimezone(UTC)
+    assert read.time == time.astimezone(UTC)

@@ -35,7 +35,7 @@ class Tool:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be used."""
+        """True if the tool can be used."""
         return self.problem is None
 
 
