@@ -1,8 +1,8 @@
 """``python -m faults.older_store``: stores from a backup meet a Kafka that has gone on since.
 
 The second of two intents is under way when every store is copied; a while later everything is lost
-but Kafka, the world and who gets webhooks. The platform starts again on the copies. With ``whole``
-the topics are copied with the stores. Prints what came of it as JSON.
+but Kafka, the world and who gets webhooks. The platform starts again on the copied stores. With
+``whole`` the topics are copied with the stores. Prints what came of it as JSON.
 """
 
 import argparse

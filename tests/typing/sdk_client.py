@@ -58,7 +58,7 @@ async def mistakes(client: Client, fact: FactItem) -> None:
     Client("http://localhost:8642", SecretStr("t"), retry=3)  # type: ignore[arg-type]  # a RetryPolicy
     await client.publish({"id": "1"})  # type: ignore[arg-type]  # an event
     await client.apply("payments/dev/event-stream/orders")  # type: ignore[call-arg]  # no spec
-    fact.letter  # type: ignore[attr-defined]  # noqa: B018 - only its type matters
+    fact.dead_letter  # type: ignore[attr-defined]  # noqa: B018 - only its type matters
 
 
 def errors(problem: GatewayProblem) -> tuple[int, str]:

@@ -98,11 +98,11 @@ def test_what_only_resembles_the_usual_form_is_no_time(value: str) -> None:
 
 
 zones = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(timezone)
-times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC) | zones)  # noqa: DTZ001 - hypothesis adds the zone
+datetimes = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC) | zones)  # noqa: DTZ001 - hypothesis adds the zone
 
 
 @relaxed
-@given(times | times.map(lambda time: time.replace(microsecond=0)))
+@given(datetimes | datetimes.map(lambda time: time.replace(microsecond=0)))
 def test_a_time_is_written_with_as_many_digits_as_python_writes(time: datetime) -> None:
     headers, _, _ = kafka.write(Envelope(id="1", source="/s", type="t", time=time))
     spelt = time.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
