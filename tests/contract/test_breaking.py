@@ -208,7 +208,7 @@ def test_a_renamed_field_is_named_twice_with_its_pointers() -> None:
     assert "v2" in ADVICE
 
 
-def test_a_problem_inside_a_shared_part_is_told_once_and_where_it_is() -> None:
+def test_a_problem_inside_a_shared_part_is_reported_once_and_where_it_is() -> None:
     old = document("fact")
     old[P]["other"] = {"$ref": "#/$defs/Step"}
     (problem,) = breaking(old, edited(old, ["$defs", "Step", P, "wait", "default"], 5))
@@ -332,7 +332,9 @@ def test_a_schema_never_breaks_itself(body: JsonObject, kind: str) -> None:
 
 @unhurried
 @given(body=bodies(), kind=kinds, field=fields)
-def test_a_new_optional_field_breaks_nobody(body: JsonObject, kind: str, field: JsonObject) -> None:
+def test_a_new_optional_field_breaks_no_reader(
+    body: JsonObject, kind: str, field: JsonObject
+) -> None:
     old = document(kind, body=body)
     assert breaking(old, edited(old, [P, "new"], field)) == []
 

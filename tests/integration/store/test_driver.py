@@ -87,7 +87,7 @@ async def test_a_connection_that_has_ended_is_not_used_again(
 
 
 @pytest.mark.parametrize("statement", ["SELECT $1::int", "SELECT $1::text::int"])
-async def test_errors_do_not_tell_what_was_to_be_stored(store: Store, statement: str) -> None:
+async def test_errors_do_not_contain_what_was_to_be_stored(store: Store, statement: str) -> None:
     """The driver's own errors contain the value, and so do the server's."""
 
     async def body(tx: StoreTransaction) -> None:

@@ -158,7 +158,7 @@ async def test_a_transaction_elsewhere_in_the_cluster_delays_readers_and_loses_n
     assert [event.version for event in await store.events()] == [1, 2, 3]
 
 
-async def test_the_relay_publishes_at_once_when_what_it_waited_for_has_ended(
+async def test_the_relay_publishes_immediately_when_what_it_waited_for_has_ended(
     store: Store,
     cluster: StoreCluster,
     publisher: RecordingPublisher,

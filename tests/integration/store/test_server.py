@@ -26,7 +26,7 @@ from support.sql import run_sql
 BATCHES, SIZE = 60, 5
 
 
-async def test_a_server_that_is_restarted_at_once_loses_nothing_committed(
+async def test_a_server_that_is_restarted_immediately_loses_nothing_committed(
     cluster: StoreCluster,
 ) -> None:
     await cluster.clear()
@@ -78,7 +78,7 @@ async def test_a_busy_process_has_no_more_connections_than_it_may(cluster: Store
         await store.close()
 
 
-async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
+async def test_a_connection_that_the_server_ends_makes_the_store_unavailable(
     cluster: StoreCluster,
 ) -> None:
     store = await cluster.open(SystemClock())
@@ -95,7 +95,7 @@ async def test_a_connection_that_the_server_ends_is_a_store_that_is_away(
         await store.close()
 
 
-async def test_a_server_that_is_not_there_is_said_to_be_away() -> None:
+async def test_a_server_that_is_not_there_is_reported_as_unreachable() -> None:
     url = f"postgresql://someone@{HOST}:{free_port()}/busbar"
     with pytest.raises((StoreUnavailable, OSError)):
         await open_postgres(url, service="policy", clock=SystemClock())
@@ -149,7 +149,7 @@ async def test_the_migrated_tables_have_the_columns_that_the_store_uses(
     assert found == expected | more
 
 
-async def test_a_service_without_a_schema_is_told_to_migrate(cluster: StoreCluster) -> None:
+async def test_a_service_without_a_schema_asks_for_a_migration(cluster: StoreCluster) -> None:
     with pytest.raises(ConfigurationError, match="busbar migrate"):
         await open_postgres(cluster.url, service="unknown", clock=SystemClock())
 

@@ -9,7 +9,7 @@ from unit.runtime.test_store_streams import *  # noqa: F403 - the same tests, wi
 del test_transactions_take_turns  # noqa: F821 - it came with the star
 
 
-async def test_what_a_transaction_has_read_nobody_else_changes_before_it_commits(
+async def test_what_a_transaction_has_read_does_not_change_before_it_commits(
     store: Store,
 ) -> None:
     async def body(tx: StoreTransaction) -> None:

@@ -169,7 +169,7 @@ async def test_who_idles_in_a_transaction_is_ended(store: Store) -> None:
         assert (await run_sql(tx, text("SHOW statement_timeout"))).scalar() == "30s"
 
 
-async def test_who_stops_in_the_middle_of_a_statement_is_ended_and_holds_nobody_up(
+async def test_a_session_that_stops_in_the_middle_of_a_statement_is_ended_and_blocks_no_one(
     store: Store, cluster: StoreCluster
 ) -> None:
     async with cluster.session(application_name="busbar_policy") as frozen:

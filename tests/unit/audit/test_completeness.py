@@ -77,7 +77,7 @@ def test_only_topics_with_a_retention_may_forget() -> None:
     ]
 
 
-def test_every_problem_is_told_not_just_the_first() -> None:
+def test_every_problem_is_reported_not_just_the_first() -> None:
     found = report(
         heads=[Head("policy", 3, "d3"), Head("notifier", 1, "n1")],
         sequences={"policy": [2], "notifier": [1]},
@@ -198,7 +198,7 @@ async def test_an_event_that_a_relay_skipped_is_missed(bus: Bus, store: Store) -
     assert lost not in bus.records
 
 
-async def test_an_event_that_was_published_twice_is_no_problem(bus: Bus, store: Store) -> None:
+async def test_an_event_that_was_published_twice_is_not_a_problem(bus: Bus, store: Store) -> None:
     await fill(bus)
     again = next(record for record in bus.records if record.topic == topics.FACTS_NOTIFICATION)
     await bus.consume(bus.raw(again.topic, again.value, key=again.key, headers=again.headers))
@@ -237,7 +237,7 @@ async def test_the_intents_that_the_gateway_passes_on_are_counted(bus: Bus, stor
     assert [(relay.relay, relay.stored) for relay in found.relays] == [("gateway", 2)]
 
 
-async def test_a_consumer_that_lags_is_waited_for_and_then_told_of(bus: Bus, store: Store) -> None:
+async def test_a_consumer_that_lags_is_waited_for_and_then_reported(bus: Bus, store: Store) -> None:
     await fill(bus)
     late = bus.message(fact(7), "n-7", relay="notifier")
     found = await completeness(store, bus)

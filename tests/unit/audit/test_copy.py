@@ -77,7 +77,7 @@ async def test_an_event_of_unknown_type_belongs_to_the_operation_that_answers_it
     assert kept.operation == str(operation_id(SOURCE, "1"))
 
 
-async def test_what_nobody_can_read_is_kept_sealed_and_whole(
+async def test_what_cannot_be_read_is_kept_sealed_and_whole(
     bus: Bus, store: Store, tmp_path: Path
 ) -> None:
     secrets = (b"{swordfish", b"k-swordfish", b"h-swordfish")
@@ -99,7 +99,7 @@ async def test_what_nobody_can_read_is_kept_sealed_and_whole(
     assert b"swordfish" not in on_disk(tmp_path)
 
 
-async def test_a_tombstone_and_an_event_without_data_are_told_apart(bus: Bus) -> None:
+async def test_a_tombstone_and_an_event_without_data_are_distinguished(bus: Bus) -> None:
     bus.raw(topics.FACTS_POLICY, None)
     bus.event(Envelope(id="1", source=SOURCE, type="t", data=None), topics.FACTS_POLICY)
     await bus.consume()

@@ -102,7 +102,7 @@ async def test_whatever_is_refused_is_refused_with_a_problem(api: Api) -> None:
     assert reply.problem()
 
 
-async def test_a_failure_of_our_own_tells_nothing(
+async def test_an_internal_failure_discloses_nothing(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:

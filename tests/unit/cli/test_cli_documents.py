@@ -127,7 +127,9 @@ def test_the_document_that_is_wrong_is_counted() -> None:
         ({"time": "yesterday"}, "time"),
     ],
 )
-def test_a_cloudevent_that_is_no_intent_is_refused(change: dict[str, object], says: str) -> None:
+def test_a_cloudevent_that_is_not_an_intent_is_refused(
+    change: dict[str, object], says: str
+) -> None:
     assert says in str(refused(json.dumps({**EVENT, **change})))
 
 

@@ -111,7 +111,7 @@ def test_a_new_data_key_takes_over_by_rekeying(
     assert busbar("secrets", "show", "a", "--reveal").stdout == f"{HUSH}\n"
 
 
-def test_a_database_that_is_away_is_said_to_be(
+def test_an_unreachable_database_is_reported_as_such(
     busbar: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUSBAR_DATABASE_URL", f"postgresql://u:{HUSH}@127.0.0.1:1/d")

@@ -44,7 +44,7 @@ def test_the_list_of_endpoints_is_whole(store: Store, audit: FakeAudit) -> None:
     assert len(described) == len(ENDPOINTS)
 
 
-async def test_nobody_gets_in_without_the_token(api: Api) -> None:
+async def test_a_request_without_the_token_is_refused(api: Api) -> None:
     for (method, path), given in product(ENDPOINTS, CREDENTIALS):
         headers = {} if given is None else {"authorization": given}
         reply = await api.request(method, path, headers=headers, token=None)

@@ -84,7 +84,7 @@ async def test_with_another_key_a_dead_letter_stays_shut(
     assert (await api.get("/v1/dead-letters")).status == 200
 
 
-async def test_a_dead_letter_that_is_no_sealed_record_stays_shut(
+async def test_a_dead_letter_that_is_not_a_sealed_record_stays_closed(
     api: Api, platform: Platform, store: Store
 ) -> None:
     fact = await dead_letter(store, unreadable(1))
@@ -125,7 +125,7 @@ async def test_a_dead_letter_remembers_how_often_it_was_redriven(
     assert opened["record"]["value"] == "{"
 
 
-async def test_a_dead_letter_that_there_is_not_does_not_appear_when_somebody_asks_for_it(
+async def test_a_missing_dead_letter_does_not_appear_when_it_is_asked_for(
     api: Api, platform: Platform
 ) -> None:
     await arrive(platform, redriven("mistyped", "unknown_dead_letter"))

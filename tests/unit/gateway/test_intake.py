@@ -181,7 +181,7 @@ async def test_the_same_event_again_gets_the_same_answer_and_changes_nothing(
     assert len(await platform.stored()) == 1
 
 
-async def test_fifty_at_once_are_one_intent(api: Api, platform: Platform) -> None:
+async def test_fifty_concurrent_requests_are_one_intent(api: Api, platform: Platform) -> None:
     replies = await asyncio.gather(*(api.post(event()) for _ in range(50)))
     assert {reply.status for reply in replies} == {202}
     assert len({reply.body for reply in replies}) == 1
@@ -251,7 +251,7 @@ async def test_only_intents_are_let_in(api: Api, store: Store) -> None:
     assert await store.last_position() == 0
 
 
-async def test_nobody_speaks_in_the_name_of_the_platform(api: Api, platform: Platform) -> None:
+async def test_no_caller_speaks_in_the_name_of_the_platform(api: Api, platform: Platform) -> None:
     """A fact's id can be computed beforehand: an intent that took it would hide the fact."""
     coming = platform.record(fact_of(ResourceProvisioned), id_="known-beforehand")
     reply = await api.post(event(id="known-beforehand", source="/busbar/elsewhere"))
@@ -267,7 +267,7 @@ async def test_nobody_speaks_in_the_name_of_the_platform(api: Api, platform: Pla
         pytest.param(lambda: event(data=[1e15] * 190_000), id="numbers that grow"),
     ],
 )
-async def test_what_could_not_be_published_is_refused_and_stops_nobody(
+async def test_what_could_not_be_published_is_refused_and_stops_no_other_request(
     api: Api, store: Store, clock: ManualClock, event_of: Any
 ) -> None:
     body = json.dumps(event_of(), separators=(",", ":")).replace("1000000000000000.0", "1e15")

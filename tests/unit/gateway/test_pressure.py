@@ -44,7 +44,7 @@ async def test_an_intent_that_was_let_in_before_is_answered_all_the_same(
     assert (again.status, again.headers["idempotent-replayed"]) == (202, "true")
 
 
-async def test_an_outage_is_no_reason_to_refuse_the_few(narrow: Api, clock: ManualClock) -> None:
+async def test_an_outage_does_not_refuse_a_few_requests(narrow: Api, clock: ManualClock) -> None:
     for number in (1, 2):
         await narrow.post(event(number))
     clock.advance(3600)

@@ -58,7 +58,7 @@ async def test_a_bad_parameter_is_named(api: Api) -> None:
     assert "/query/status" in problem["detail"]
 
 
-async def test_a_failure_of_our_own_tells_strangers_nothing(
+async def test_an_internal_failure_discloses_nothing(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -102,7 +102,7 @@ async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(
     assert b"swordfish" not in reply.body
 
 
-async def test_while_audit_is_away_the_rest_is_not(api: Api, audit: FakeAudit) -> None:
+async def test_while_audit_is_unreachable_the_rest_works(api: Api, audit: FakeAudit) -> None:
     audit.answer = None
     reply = await api.get("/v1/audit/completeness")
     assert (reply.status, reply.problem()["code"]) == (503, "audit_unavailable")

@@ -72,7 +72,7 @@ async def test_an_operation_was_updated_by_its_last_fact_however_late_it_was_let
     assert view["updated"] == format_time(clock.now())
 
 
-async def test_an_operation_that_nobody_posted_here_is_shown_too(
+async def test_an_operation_that_was_not_posted_here_is_shown_too(
     api: Api, platform: Platform
 ) -> None:
     await platform.publish(fact_of(IntentDenied, 7))
@@ -254,7 +254,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     return lambda: count
 
 
-async def test_who_waits_for_an_operation_hears_of_its_end_at_once(
+async def test_a_caller_that_waits_for_an_operation_gets_its_end_immediately(
     api: Api, platform: Platform, reads: Callable[[], int]
 ) -> None:
     await api.post(event())
@@ -268,7 +268,7 @@ async def test_who_waits_for_an_operation_hears_of_its_end_at_once(
     assert reply.json["status"] == "succeeded"  # type: ignore[attr-defined] # a Reply
 
 
-async def test_who_waits_for_facts_hears_of_the_next_one_at_once(
+async def test_a_caller_that_waits_for_facts_gets_the_next_one_immediately(
     api: Api, platform: Platform, reads: Callable[[], int]
 ) -> None:
     task = await waiting(api, f"/v1/facts?after=now&operation={operation_of(2)}&wait=30", reads)

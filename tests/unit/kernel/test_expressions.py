@@ -215,7 +215,7 @@ def test_a_condition_holds_if_something_true_is_there(expression: str, *, holds:
     "expression",
     ["", "true", "spec.x", "!!${spec.x}", "${spec.x} ", "${spec.x}${spec.y}", "${x.y}"],
 )
-def test_what_is_not_one_expression_is_no_condition(expression: str) -> None:
+def test_what_is_not_one_expression_is_not_a_condition(expression: str) -> None:
     with pytest.raises(TemplateError):
         truthy(expression, {})
 

@@ -93,6 +93,6 @@ def test_no_text_makes_the_check_of_a_url_crash(url: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1/8", "localhost", ""])
-def test_a_network_that_is_none_is_the_operators_to_mend(text: str) -> None:
+def test_an_invalid_network_is_an_error_of_the_configuration(text: str) -> None:
     with pytest.raises(ConfigurationError, match="CIDR"):
         parse_networks([text])

@@ -194,5 +194,5 @@ async def test_a_name_that_does_not_resolve_has_a_code_of_its_own(
     assert (await attempt("http://nowhere.example/", resolver=resolver)).error == "dns"
 
 
-async def test_a_label_that_dns_does_not_have_is_no_crash() -> None:
+async def test_a_label_that_dns_does_not_have_does_not_crash() -> None:
     assert (await attempt(f"http://{'a' * 64}.invalid/")).error in {"dns", "refused_url"}

@@ -315,7 +315,7 @@ async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Ben
 # -- recipients -----------------------------------------------------------------------------------
 
 
-async def test_only_the_team_and_the_types_that_match_are_told(bench: Bench) -> None:
+async def test_only_the_team_and_the_types_that_match_get_deliveries(bench: Bench) -> None:
     await bench.subscribe("payments/all", "busbar.*")
     await bench.subscribe("payments/made", ResourceProvisioned.TYPE)
     await bench.subscribe("payments/denied", "busbar.policy.denied.v1")
@@ -342,7 +342,7 @@ async def test_facts_that_are_nobodys_or_about_deliveries_are_not_delivered(benc
     assert await bench.due() == {}
 
 
-async def test_everybody_is_told_however_many_they_are(bench: Bench) -> None:
+async def test_every_subscriber_gets_the_event_however_many_they_are(bench: Bench) -> None:
     intents = [
         ApplySubscription(
             team="payments", name=f"s{n}", url=URL, types=("busbar.resource.*",), secret=REF
@@ -354,7 +354,7 @@ async def test_everybody_is_told_however_many_they_are(bench: Bench) -> None:
     assert len(await bench.due()) == PAGE_SIZE + 3
 
 
-async def test_who_subscribes_later_is_not_told_of_what_was(bench: Bench) -> None:
+async def test_a_later_subscriber_does_not_get_earlier_events(bench: Bench) -> None:
     await bench.hear(provisioned())
     await bench.subscribe()
     assert await bench.due() == {}
@@ -528,7 +528,7 @@ async def test_a_secret_that_rotates_signs_the_next_attempt(
         verify([secret], second.headers, second.body, now=now)
 
 
-async def test_while_the_secret_is_away_nothing_is_sent_and_nothing_is_lost(
+async def test_while_the_secret_is_missing_nothing_is_sent_and_nothing_is_lost(
     bench: Bench, clock: ManualClock
 ) -> None:
     await bench.subscribe()

@@ -101,13 +101,13 @@ def test_a_retry_after_of_another_status_is_not_looked_at(status: int) -> None:
 
 
 @pytest.mark.parametrize("asked", ["3601", "86400", "9" * 30, "Sun, 01 Mar 2036 12:00:00 GMT"])
-def test_a_retry_after_is_honoured_for_an_hour_at_the_most(asked: str) -> None:
+def test_a_retry_after_is_honoured_for_at_most_an_hour(asked: str) -> None:
     assert after(1, status=503, retry_after=asked) == RetryLater(3600)
     assert after(6, status=503, retry_after=asked) == RetryLater(10_800)
 
 
 @given(attempt=st.integers(1, 8), jitter=jitters)
-def test_a_delay_moves_by_a_fifth_at_the_most(attempt: int, jitter: float) -> None:
+def test_a_delay_moves_by_at_most_a_fifth(attempt: int, jitter: float) -> None:
     base = DEFAULT_POLICY.delays[attempt - 1]
     verdict = after(attempt, status=500, jitter=jitter)
     assert isinstance(verdict, RetryLater)

@@ -28,7 +28,7 @@ async def test_a_webhook_arrives_with_its_headers_and_its_very_bytes(receiver: R
     assert got.headers["accept-encoding"] == "identity"
 
 
-async def test_a_failure_is_told_with_its_retry_after_and_without_its_words(
+async def test_a_failure_is_reported_with_its_retry_after_and_without_its_words(
     receiver: Receiver,
 ) -> None:
     receiver.answers(503, b"a secret of theirs", Retry_After="17")
@@ -193,7 +193,7 @@ def says(answer: bytes) -> Serve:
     ],
     ids=["nothing", "half a line", "another protocol", "a header without end"],
 )
-async def test_what_is_no_answer_has_a_code_of_its_own(answer: bytes, code: str) -> None:
+async def test_what_is_not_an_answer_has_a_code_of_its_own(answer: bytes, code: str) -> None:
     async with raw_server(says(answer)) as url:
         result = await attempt(url)
     assert result.error == code

@@ -124,7 +124,7 @@ def test_a_missing_header_is_refused_by_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     "timestamp", ["5.0", "+5", "\N{ARABIC-INDIC DIGIT FIVE}", "5 ", "-5", "1e3", "9" * 5000]
 )
-def test_a_timestamp_that_is_no_whole_number_is_refused(timestamp: str) -> None:
+def test_a_timestamp_that_is_not_a_whole_number_is_refused(timestamp: str) -> None:
     sent = {**headers([SECRET], ID, 5, b""), "webhook-timestamp": timestamp}
     with pytest.raises(Unverified, match="bad_header"):
         verify([SECRET], sent, b"", now=5)

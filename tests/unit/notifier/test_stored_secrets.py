@@ -48,7 +48,7 @@ async def test_a_team_signs_with_its_own_secrets_the_current_one_first(
 
 
 @pytest.mark.parametrize("owner", ["checkout", None])
-async def test_a_subscription_that_names_a_secret_of_somebody_else_is_refused(
+async def test_a_subscription_that_names_a_secret_of_another_team_is_refused(
     bench: Bench, store: SecretStore, owner: str | None
 ) -> None:
     await keep(store, OLD.reveal(), team=owner)
@@ -60,7 +60,7 @@ async def test_a_subscription_that_names_a_secret_of_somebody_else_is_refused(
     assert await bench.due() == {}
 
 
-async def test_a_secret_of_somebody_else_is_not_told_from_one_that_is_not_there(
+async def test_a_secret_of_another_team_is_answered_like_a_missing_one(
     bench: Bench, store: SecretStore
 ) -> None:
     absent = await bench.subscribe("payments/s")

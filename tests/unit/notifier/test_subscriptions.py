@@ -93,7 +93,7 @@ def test_a_sound_intent_puts_the_subscription_in_force() -> None:
     assert IN_FORCE.key == "payments/orders-done"
 
 
-def test_the_same_subscription_again_is_told_again_so_that_the_operation_ends() -> None:
+def test_the_same_subscription_again_is_recorded_again_so_that_the_operation_ends() -> None:
     assert decide(APPLY, SubscriptionState(IN_FORCE)) == decide(APPLY)
 
 
@@ -153,7 +153,7 @@ def test_facts_about_other_things_leave_the_state_alone() -> None:
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from([APPLY, DELETE]), st.booleans())))
-def test_the_history_alone_tells_whether_a_subscription_is_in_force(
+def test_the_history_alone_decides_whether_a_subscription_is_in_force(
     steps: list[tuple[ApplySubscription | DeleteSubscription, bool]],
 ) -> None:
     state, expected = SubscriptionState(), False

@@ -140,7 +140,7 @@ async def test_a_lease_that_is_over_can_record_nothing(life: str) -> None:
     assert platform.world.effects == (await began(life)).world.effects
 
 
-async def test_a_world_that_is_away_is_waited_for() -> None:
+async def test_an_unreachable_world_is_waited_for() -> None:
     platform = await began("create")
     platform.world.unavailable = True
     await platform.provisioner.run(platform.ledger.work())
@@ -161,7 +161,7 @@ async def test_a_world_that_stays_away_fails_the_operation_untouched() -> None:
     assert platform.world.effects == []
 
 
-async def test_a_world_that_is_away_is_given_minutes() -> None:
+async def test_an_unreachable_world_is_given_minutes() -> None:
     platform = await began("create")
     platform.world.unavailable = True
     began_at = platform.clock.now()

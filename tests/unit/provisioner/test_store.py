@@ -374,7 +374,7 @@ async def test_an_adapter_that_cannot_be_loaded_fails_the_operation(real: Real) 
     assert (await real.settle())[-2:] == ["failed a adapter_failed!", "gave up 1, left absent"]
 
 
-async def test_a_lost_answer_is_no_second_effect(real: Real) -> None:
+async def test_a_lost_answer_has_no_second_effect(real: Real) -> None:
     real.world.fail(LoseAnswer())
     await real.ask(allowed(1, plan("a")))
     assert await real.settle() == ["queued 1", "create a", "done a", "created 1"]

@@ -66,7 +66,7 @@ def test_a_key_from_the_settings_wins_and_no_file_is_made(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "short", "!" * 44, base64.b64encode(b"x" * 31).decode()])
-def test_a_key_that_is_no_key_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
+def test_an_invalid_key_is_refused_without_showing_it(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError, match="not 32 bytes of base64") as caught:
         load_cipher(tmp_path, SecretStr(text))
     assert not text or text not in str(caught.value)

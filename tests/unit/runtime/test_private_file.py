@@ -23,7 +23,7 @@ def test_a_private_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         ensure_private_file(place, "other")
 
 
-def test_of_two_processes_that_make_a_file_at_once_both_read_what_the_first_wrote(
+def test_of_two_processes_that_make_a_file_concurrently_both_read_what_the_first_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "token"

@@ -48,7 +48,7 @@ async def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         await place.store().connect()
 
 
-async def test_processes_that_start_at_once_agree_on_file_and_key(tmp_path: Path) -> None:
+async def test_processes_that_start_concurrently_agree_on_file_and_key(tmp_path: Path) -> None:
     home = tmp_path / "home"
     writers = [
         await asyncio.create_subprocess_exec(

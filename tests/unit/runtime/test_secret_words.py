@@ -73,7 +73,7 @@ def test_a_value_is_not_decrypted_for_another_name_or_team(
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
-def test_the_id_of_a_key_names_it_and_tells_nothing_of_it(key: bytes, other: bytes) -> None:
+def test_the_id_of_a_key_names_it_and_discloses_nothing_of_it(key: bytes, other: bytes) -> None:
     assert re.fullmatch(r"[0-9a-f]{12}", Cipher(key).key_id)
     assert Cipher(key).key_id == Cipher(key).key_id
     assert (Cipher(key).key_id == Cipher(other).key_id) == (key == other)

@@ -140,7 +140,7 @@ async def test_rekeying_with_a_wrong_old_key_changes_nothing(place: SecretPlace)
     assert await place.rows() == before
 
 
-async def test_many_writers_at_once_all_succeed(place: SecretPlace) -> None:
+async def test_many_concurrent_writers_all_succeed(place: SecretPlace) -> None:
     async def write(number: int) -> None:
         async with place.store() as store:
             for turn in range(5):
@@ -180,14 +180,14 @@ async def test_what_cannot_be_stored_is_refused_and_not_quoted(
 
 
 @pytest.mark.parametrize("team", ["", "Payments", "a/b", "-a", "a" * 64])
-async def test_what_is_no_team_owns_nothing(place: SecretPlace, team: str) -> None:
+async def test_what_is_not_a_team_owns_nothing(place: SecretPlace, team: str) -> None:
     async with place.store() as store:
         with pytest.raises(ConfigurationError, match="not a valid team"):
             await store.put("secret:a", VALUE, team=team)
         assert await store.entries() == []
 
 
-async def test_what_is_no_reference_reaches_no_table(place: SecretPlace) -> None:
+async def test_what_is_not_a_reference_reaches_no_table(place: SecretPlace) -> None:
     async with place.store() as store:
         for call in (
             store.get("secret:A"),

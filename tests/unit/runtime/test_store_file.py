@@ -46,7 +46,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_second_process_is_told_to_stay_away(store: Store, tmp_path: Path) -> None:
+async def test_a_second_process_is_refused(store: Store, tmp_path: Path) -> None:
     assert store.service == "policy"
     with pytest.raises(ConfigurationError, match="On SQLite a service runs once"):
         await open_store(tmp_path / "policy.db", service="policy", clock=ManualClock())
@@ -65,7 +65,7 @@ def _modes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
 
 
-async def test_nobody_else_can_read_the_files(store: Store, tmp_path: Path) -> None:
+async def test_no_other_user_can_read_the_files(store: Store, tmp_path: Path) -> None:
     await append(store, "a", 1)
     modes = _modes(tmp_path)
     assert {"policy.db", "policy.db-wal", "policy.db-shm"} <= set(modes)

@@ -43,7 +43,7 @@ async def test_an_identity_with_another_digest_gives_the_first_one_back(store: S
     assert await seen(store, a="three") == {"a": "one"}
 
 
-async def test_new_and_known_identities_are_told_apart_in_one_batch(store: Store) -> None:
+async def test_new_and_known_identities_are_distinguished_in_one_batch(store: Store) -> None:
     await seen(store, b="old")
     assert await seen(store, a="x", b="x", c="x") == {"a": None, "b": "old", "c": None}
     assert await seen(store) == {}

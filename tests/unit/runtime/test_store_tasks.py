@@ -99,7 +99,7 @@ async def test_a_claim_carries_the_data_and_belongs_to_its_kind(bench: Bench, st
     assert (claim.kind, claim.name, claim.data, claim.attempts) == ("k", "a", {"n": 1}, 1)
 
 
-async def test_a_claimed_task_is_nobody_elses_until_the_lease_ends(bench: Bench) -> None:
+async def test_a_claimed_task_belongs_to_no_other_worker_until_the_lease_ends(bench: Bench) -> None:
     await bench.schedule("a")
     first = await bench.one("a")
     bench.clock.advance(4.9)
@@ -166,7 +166,7 @@ async def test_the_same_holder_is_fenced_from_its_own_older_claim(bench: Bench) 
     await bench.hold(newer)
 
 
-async def test_an_expired_lease_that_nobody_took_is_still_ours(bench: Bench) -> None:
+async def test_an_expired_lease_that_no_other_worker_took_is_still_ours(bench: Bench) -> None:
     await bench.schedule("a")
     claim = await bench.one()
     bench.clock.advance(60)
@@ -251,7 +251,7 @@ async def test_scheduling_moves_a_task_that_waits(bench: Bench) -> None:
     assert (await bench.one()).data == {"n": 2}
 
 
-async def test_the_next_due_moment_is_when_a_claim_can_succeed(bench: Bench) -> None:
+async def test_the_next_due_time_is_when_a_claim_can_succeed(bench: Bench) -> None:
     assert await bench.next_due() is None
     await bench.schedule("a")
     await bench.schedule("b", after=3)

@@ -116,7 +116,7 @@ async def test_a_refusal_is_not_tried_again(client: Client, gateway: FakeGateway
     assert len(gateway.requests) == 1
 
 
-async def test_nobody_listening_is_unreachable_with_a_fix() -> None:
+async def test_a_missing_gateway_is_reported_as_unreachable_with_a_fix() -> None:
     async with Client(
         "http://127.0.0.1:9", SecretStr(TOKEN), retry=RetryPolicy(attempts=1)
     ) as client:
@@ -213,7 +213,7 @@ async def test_waiting_ends_with_the_outcome(client: Client, gateway: FakeGatewa
     assert "wait=" in gateway.requests[-1]
 
 
-async def test_waiting_ends_at_once_when_a_person_is_needed(
+async def test_waiting_ends_immediately_when_a_person_is_needed(
     client: Client, gateway: FakeGateway
 ) -> None:
     gateway.outcomes = [operation("x", "stuck", reason="not_ours")]
@@ -303,7 +303,7 @@ async def test_dead_letters_are_listed_shown_and_redriven(
     assert gateway.published[0].data == {"service": "policy", "dead_letter": "l-1"}
 
 
-async def test_state_at_sends_the_moment_in_utc(client: Client, gateway: FakeGateway) -> None:
+async def test_state_at_sends_the_time_in_utc(client: Client, gateway: FakeGateway) -> None:
     gateway.resources = [resource(RESOURCE)]
     views = await client.state_at(datetime(2026, 1, 31, 12, tzinfo=UTC), by="event")
     assert [view.id for view in views] == [RESOURCE]

@@ -91,7 +91,7 @@ def test_a_time_in_the_usual_form_is_read_like_every_other(value: str) -> None:
         "2026-01-31T12:00:00.12345٦Z",
     ],
 )
-def test_what_only_resembles_the_usual_form_is_no_time(value: str) -> None:
+def test_what_only_resembles_the_usual_form_is_not_a_time(value: str) -> None:
     with pytest.raises(Unreadable) as refused:
         read_time(value)
     assert refused.value.code == "bad_time"
@@ -174,7 +174,7 @@ def _read_type(value: str) -> None:
     kafka.read([*headers, ("ce_type", value.encode())], b"{}", None)
 
 
-def test_a_look_tells_white_space_and_unwanted_characters_from_all_others() -> None:
+def test_white_space_and_unwanted_characters_are_distinguished_from_all_others() -> None:
     for point in range(sys.maxunicode + 1):
         letter = chr(point)
         if letter.isprintable() and letter != " ":

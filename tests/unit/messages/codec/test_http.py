@@ -107,7 +107,7 @@ def test_a_header_value_that_does_not_decode_is_refused_by_name(header: str, why
 
 @pytest.mark.timeout(60)  # by the square of its length, each would take hours
 @pytest.mark.parametrize("end", ["", "\\", '"', "%", '" "'])
-def test_a_header_of_200_000_quotes_is_refused_at_once(end: str) -> None:
+def test_a_header_of_200_000_quotes_is_refused_immediately(end: str) -> None:
     for piece in ('\\"', '"', "%", "\\\\", '""'):
         refusal([*GOOD, ("ce-note", '"' + piece * 200_000 + "x" * 5_000 + end)], b"")
 
@@ -143,7 +143,7 @@ def test_control_characters_cannot_be_smuggled_in(header: str) -> None:
     ],
     ids=str,
 )
-def test_a_message_that_is_no_event_is_refused(
+def test_a_message_that_is_not_an_event_is_refused(
     headers: list[tuple[str, str]], body: bytes, code: str
 ) -> None:
     assert refusal(headers, body).code == code

@@ -106,12 +106,12 @@ def test_a_long_or_strange_duplicate_key_is_shown_short_and_on_one_line() -> Non
     assert refused.value.detail.isprintable()
 
 
-def test_the_place_of_a_syntax_error_is_told() -> None:
+def test_the_place_of_a_syntax_error_is_reported() -> None:
     with pytest.raises(Unreadable, match="line 2 column 3: unexpected"):
         load_json(b"[1,\n  x]")
 
 
-def test_the_byte_that_is_not_utf_8_is_told() -> None:
+def test_the_byte_that_is_not_utf_8_is_reported() -> None:
     with pytest.raises(Unreadable, match="not UTF-8 at byte 6"):
         load_json(b'{"a":"\xff"}')
 

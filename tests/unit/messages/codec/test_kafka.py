@@ -151,7 +151,7 @@ def test_64_levels_of_data_are_read_in_either_mode() -> None:
     assert refusal(STRUCTURED, event(data=json.loads(b"[" + data + b"]"))).code == "bad_json"
 
 
-def test_json_null_is_no_data_but_keeps_its_body() -> None:
+def test_json_null_means_no_data_but_keeps_its_body() -> None:
     assert kafka.read(GOOD, b"null", None) == replace(ENVELOPE, data=None, body=b"null")
 
 

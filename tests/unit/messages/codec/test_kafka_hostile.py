@@ -30,7 +30,7 @@ def test_a_refusal_never_repeats_what_a_value_holds() -> None:
 
 
 @pytest.mark.parametrize("letter", ["n", "\x00", "ü", "\u2028", "\U0001f600", "\udcff"])
-def test_a_name_of_any_letters_is_shown_short_and_on_one_line(letter: str) -> None:
+def test_a_name_of_any_characters_is_shown_short_and_on_one_line(letter: str) -> None:
     assert refusal([(f"ce_{letter * 10_000}", b"1")], b"{}").code == "bad_attribute"
     refused = refusal(STRUCTURED, event(**{letter * 10_000: 1}))
     assert refused.code == ("bad_json" if letter == "\udcff" else "bad_attribute")
