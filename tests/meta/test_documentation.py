@@ -30,18 +30,7 @@ from meta.markdown import Block, blocks
 
 EXAMPLES = [example for page in pages() for example in examples(page)]
 IDS = [example.where for example in EXAMPLES]
-TO_CLASSIFY: dict[str, int] = {
-    "docs/how-to/run-in-containers.md": 7,
-    "docs/how-to/run-several-instances.md": 1,
-    "docs/how-to/see-what-it-does.md": 2,
-    "docs/how-to/use-the-cli.md": 2,
-}
-"""Pages whose blocks are not run yet, with the number that may be without a classification."""
-RUNNABLE = [
-    page
-    for page in pages()
-    if place(page) not in TO_CLASSIFY and any(one.run == "scratch" for one in examples(page))
-]
+RUNNABLE = [page for page in pages() if any(one.run == "scratch" for one in examples(page))]
 
 
 def unclassified(page: Path) -> list[str]:
@@ -55,7 +44,7 @@ def unclassified(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", [page for page in pages() if examples(page)], ids=place)
 def test_every_block_says_how_it_is_tested(page: Path) -> None:
     found = unclassified(page)
-    assert len(found) <= TO_CLASSIFY.get(place(page), 0), "\n".join(found)
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=place)
