@@ -7,7 +7,6 @@ recognises. A lease makes sure that a store has one relay.
 """
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +18,7 @@ from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.core.bus import BusUnavailable, Publisher
+from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
 from busbar.runtime.store import Claim, Store, StoredEvent, StoreTransaction, StoreUnavailable
 from busbar.runtime.store.model.commit_result import CommitResult
@@ -314,12 +314,9 @@ class Relay:
             self._wake.set()
 
     async def _idle(self) -> None:
-        # Not wait_for(): before Python 3.12 it can swallow a cancellation.
-        with suppress(TimeoutError):
-            owes_head = self._published > self._head
-            wait = self._timing.head_interval if owes_head else self._timing.idle
-            async with asyncio.timeout(self._timing.settle if self._hidden else wait):
-                await self._wake.wait()
+        owes_head = self._published > self._head
+        wait = self._timing.head_interval if owes_head else self._timing.idle
+        await wait_for_event(self._wake, seconds=self._timing.settle if self._hidden else wait)
 
 
 async def _nothing(_tx: StoreTransaction) -> None:

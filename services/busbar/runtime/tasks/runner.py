@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
+from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.store import Claim, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import Preload
@@ -250,7 +251,4 @@ class TaskRunner:
             if due is not None and self._slots.claimable:
                 soon = (parse_time(due) - tx.now).total_seconds()
                 wait = min(wait, max(self._timing.least, soon))
-        # Not wait_for(): before Python 3.12 it can swallow a cancellation.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait):
-                await self._wake.wait()
+        await wait_for_event(self._wake, seconds=wait)
