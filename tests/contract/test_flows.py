@@ -9,7 +9,7 @@ import pytest
 from busbar.messages import topics
 from busbar.messages.catalogue import BY_TYPE
 from faults.scenarios import ALL
-from faults.simulation import Simulation, simulated
+from faults.simulation import SERVICES, Simulation, simulated
 from faults.verdict import judge
 from tools.contracts.services import declared, senders
 
@@ -68,7 +68,7 @@ def test_services_publish_only_what_they_declare(run: Run) -> None:
 
 
 def test_services_subscribe_to_what_they_declare(run: Run) -> None:
-    assert run.subscribed == {name: set(declared(name).topics) for name in topics.SERVICES}
+    assert run.subscribed == {name: set(declared(name).topics) for name in SERVICES}
 
 
 def test_the_keys_of_records_are_what_their_topic_says(run: Run) -> None:
@@ -80,7 +80,7 @@ def test_the_keys_of_records_are_what_their_topic_says(run: Run) -> None:
 def test_no_service_declares_a_topic_that_it_never_publishes_on(run: Run) -> None:
     declared_ = {
         (name, message.TOPIC)
-        for name in topics.SERVICES
+        for name in SERVICES
         for message in declared(name).emits
         if message.TOPIC not in RARE
     }

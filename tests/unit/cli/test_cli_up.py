@@ -24,6 +24,7 @@ from busbar.cli.local.kafka import Progress
 from busbar.cli.local.logs import last_error, open_log
 from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages.topics import SERVICES
 from busbar.runtime.host.instances import member_name
 
 T = TypeVar("T")
@@ -391,7 +392,7 @@ def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
         audit_port=20001,
     )
     plans = {plan.name: plan for plan in plan_services(wiring)}
-    assert set(plans) == {"policy", "provisioner", "audit", "notifier", "gateway"}
+    assert set(plans) == set(SERVICES)
     assert plans["gateway"].command[1:] == ("-m", "busbar", "run", "gateway")
     assert plans["gateway"].environment["BUSBAR_AUDIT_URL"] == "http://127.0.0.1:20001"
     ports = {name: plan.environment["BUSBAR_HTTP_PORT"] for name, plan in plans.items()}
@@ -413,7 +414,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
         instances=3,
     )
     plans = {plan.name: plan for plan in plan_services(wiring)}
-    several = ("policy", "provisioner", "audit", "notifier")
+    several = [name for name in SERVICES if name != "gateway"]
     assert set(plans) == {
         "gateway",
         *several,
