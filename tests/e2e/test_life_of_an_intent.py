@@ -108,7 +108,7 @@ async def test_why_explains_the_whole_chain(client: Client, team: str) -> None:
         return found if any("provisioned" in text for text in found) else []
 
     sentences = await eventually(texts, what="the explanation")
-    for word in ("asked for", "Policy allowed", "took it over", "set out to create", "is done"):
+    for word in ("requested:", "Policy allowed", "queued it", "the action is create", "is done"):
         assert any(word in text for text in sentences), (word, sentences)
 
 
