@@ -57,11 +57,11 @@ def narrate_invalid(*, source: str, type_: str, topic: str, problem: str) -> str
 def _policy(fact: Message) -> str | None:
     match fact:
         case IntentAllowed():
-            rules = ", ".join(fact.rules) or "no rule applied"
+            rules = f"rules satisfied: {', '.join(fact.rules)}" if fact.rules else "no rule applied"
             warnings = "".join(f" Warning: {warning.message}." for warning in fact.warnings)
             return (
                 f"Policy allowed it by promise {fact.promise.name} {fact.promise.version} "
-                f"({fact.promise.digest[:_DIGEST_CHARS]}…); rules satisfied: {rules}.{warnings}"
+                f"({fact.promise.digest[:_DIGEST_CHARS]}…); {rules}.{warnings}"
             )
         case IntentDenied():
             reasons = " ".join(

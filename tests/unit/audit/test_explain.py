@@ -73,7 +73,7 @@ def test_every_message_that_is_not_silent_has_a_sentence(message: type[Message])
     ("message", "changed", "text"),
     [
         (ApplyResource, {}, f"{SOURCE} requested: apply of payments/dev/event-stream/orders"),
-        (IntentAllowed, {"rules": []}, "rules satisfied: no rule applied."),
+        (IntentAllowed, {"rules": []}, "…); no rule applied."),
         (IntentAllowed, {"rules": ["a", "b"]}, "rules satisfied: a, b."),
         (
             IntentAllowed,
