@@ -1,11 +1,15 @@
 """The loader of promise and rule files.
 
-A folder is searched with its sub-folders for ``*.yaml`` and ``*.yml``; names that start with a dot
-are skipped. A broken promise is left out of the catalogue, with the reason. A broken rule stops the
-loading: without it, something would be allowed that should not be.
+A folder is searched with its sub-folders for ``*.yaml`` and ``*.yml``, in upper or lower case;
+links are followed, and names that start with a dot are skipped. Nothing else is left out silently:
+a link without a target and a pipe with such a name are broken files, a folder that cannot be
+searched is an error. A broken promise is left out of the catalogue, with the reason. A broken rule
+stops the loading: without it, something would be allowed that should not be.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -136,21 +140,59 @@ def load_rules(paths: Sequence[Path]) -> RuleBook:
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     """List the files to read, each once, in an order that does not depend on the file system."""
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for given in paths:
-        if given.is_file():
-            found.setdefault(given.resolve(), given)
-            continue
-        if not given.is_dir():
+        mode = _mode(given)
+        if mode is None:
             raise ConfigurationError(
                 f"The folder {given} does not exist.",
                 fix="Create it, or correct BUSBAR_PROMISES or BUSBAR_POLICIES.",
             )
-        for path in sorted(given.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(given).parts)
-            if path.suffix in _SUFFIXES and not hidden and path.is_file():
-                found.setdefault(path.resolve(), path)
+        files = sorted(_search(given, set())) if stat.S_ISDIR(mode) else [given]
+        for path in files:
+            found.setdefault(os.path.realpath(path), path)
     return list(found.values())
+
+
+def _search(folder: Path, searched: set[str]) -> Iterator[Path]:
+    """Yield the files in ``folder`` and below, links without a target included.
+
+    ``searched`` has the real paths of the folders that were searched, so that links can form a
+    cycle.
+    """
+    real = os.path.realpath(folder)
+    if real in searched:
+        return
+    searched.add(real)
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise _unsearchable(folder, error) from error
+    for path in paths:
+        if path.name.startswith("."):
+            continue
+        mode = _mode(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            yield from _search(path, searched)
+        elif mode is None or path.suffix.lower() in _SUFFIXES:
+            yield path
+
+
+def _mode(path: Path) -> int | None:
+    """Return the type and permissions of ``path``, or None if it or its target does not exist."""
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise _unsearchable(path, error) from error
+    except OSError:
+        return None
+
+
+def _unsearchable(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be searched for promises and rules ({error.strerror}).",
+        fix="Make the folder and those above it readable and searchable, or move it elsewhere.",
+    )
 
 
 def _by_claim(
@@ -166,6 +208,8 @@ def _by_claim(
 def _read(
     path: Path, model: type[Model], check: Callable[[Model], list[InputProblem]]
 ) -> CheckedFile[Model]:
+    if problem := _not_a_file(path):
+        return CheckedFile(path, problems=(problem,))
     try:
         document = yaml.read(path)
     except yaml.InvalidYamlError as error:
@@ -182,6 +226,17 @@ def _read(
         if not problems:
             return CheckedFile(path, name, content)
     return CheckedFile(path, name, problems=tuple(_located(document, one) for one in problems))
+
+
+def _not_a_file(path: Path) -> LocatedProblem | None:
+    mode = _mode(path)
+    if mode is None:
+        problem, fix = "it is a link whose target does not exist", "correct or remove the link"
+    elif not stat.S_ISREG(mode):
+        problem, fix = "it is not a regular file", "replace it by a file, or rename it"
+    else:
+        return None
+    return LocatedProblem(position=None, place="", problem=problem, fix=fix)
 
 
 def _located(document: yaml.Document, problem: InputProblem) -> LocatedProblem:

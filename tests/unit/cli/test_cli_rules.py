@@ -102,11 +102,17 @@ def test_rules_are_listed_by_name_with_what_they_are_about(busbar: Run, rules: P
     assert listed[1]["match"]["environment"] == ["dev"]
 
 
-def test_an_empty_folder_has_no_rules(busbar: Run, tmp_path: Path) -> None:
+def test_a_folder_without_rules_does_not_pass_the_check(busbar: Run, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
 
-    assert "no rule files" in busbar("rules", "check", str(empty)).stdout
+    result = busbar("rules", "check", str(empty))
+    assert result.exit_code == 9
+    assert "no rule files" in result.stdout
+    assert "*.yaml" in result.stdout
+    as_json = busbar("rules", "check", str(empty), "-o", "json")
+    assert as_json.exit_code == 9
+    assert json.loads(as_json.stdout) == {"ok": False, "files": []}
     assert "no rules" in busbar("rules", "list", str(empty)).stdout
 
 

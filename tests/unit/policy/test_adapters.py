@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,70 @@ def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     for load in (load_promises, load_rules):
         with pytest.raises(ConfigurationError, match="does not exist"):
             load([tmp_path / "nowhere"])
+
+
+def test_rules_behind_links_are_loaded_once(tmp_path: Path) -> None:
+    write(tmp_path, "elsewhere/deeper/a.yaml", RULE.replace("NAME", "one"))
+    write(tmp_path, "elsewhere/b.txt", RULE.replace("NAME", "two"))
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "linked").symlink_to(tmp_path / "elsewhere")
+    (rules / "again").symlink_to(tmp_path / "elsewhere")
+    (rules / "cycle").symlink_to(rules)
+    (tmp_path / "elsewhere" / "back").symlink_to(rules)
+    (rules / "b.yml").symlink_to(tmp_path / "elsewhere" / "b.txt")
+
+    assert [rule.name for rule in load_rules([rules]).rules] == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["a.YAML", "a.Yml", "B/a.yMl"])
+def test_a_suffix_in_upper_case_is_a_suffix(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, RULE.replace("NAME", "one"))
+
+    assert [rule.name for rule in load_rules([tmp_path]).rules] == ["one"]
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "folder"])
+@pytest.mark.parametrize("target", ["nowhere", "self"])
+def test_a_link_without_a_target_is_a_broken_file(tmp_path: Path, name: str, target: str) -> None:
+    link = tmp_path / name
+    link.symlink_to(link if target == "self" else tmp_path / "nowhere")
+
+    with pytest.raises(ConfigurationError, match="link whose target does not exist") as caught:
+        load_rules([tmp_path])
+
+    assert str(link) in caught.value.problem
+    assert "target does not exist" in load_promises([tmp_path]).broken[str(link)]
+
+
+def test_a_pipe_with_the_name_of_a_rule_file_is_a_broken_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+
+    for path in (tmp_path, tmp_path / "a.yaml"):
+        with pytest.raises(
+            ConfigurationError, match=r"a\.yaml is broken: it is not a regular file"
+        ):
+            load_rules([path])
+
+
+@pytest.mark.parametrize("call", ["iterdir", "stat"])
+def test_a_folder_that_cannot_be_searched_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    closed = write(tmp_path, "closed/a.yaml", RULE).parent
+    real = getattr(Path, call)
+
+    def refuse(path: Path, **options: bool) -> object:
+        if (call, path) in {("iterdir", closed), ("stat", closed / "a.yaml")}:
+            raise PermissionError(13, "Permission denied")
+        return real(path, **options)
+
+    # A superuser can search every folder, so its permissions would not do.
+    monkeypatch.setattr(Path, call, refuse)
+
+    for load in (load_promises, load_rules):
+        with pytest.raises(ConfigurationError, match=r"closed.* cannot be searched .*denied"):
+            load([tmp_path])
 
 
 def test_rules_of_all_files_make_one_book(tmp_path: Path) -> None:

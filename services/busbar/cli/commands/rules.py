@@ -44,15 +44,15 @@ def check(context: typer.Context, paths: Paths = None, output: OutputOption = Ou
     """Check rule files: the language, the patterns, and every example.
 
     Each rule is tried on each of its examples. The exit code is 0 if everything is in order and 9
-    if a file has to be corrected.
+    if a file has to be corrected or there is none.
     """
     files = _checked(context, paths)
-    broken = sum(file.content is None for file in files)
+    ok = bool(files) and all(file.content is not None for file in files)
     if output is Output.JSON:
-        print_json({"ok": not broken, "files": [_as_json(file) for file in files]})
+        print_json({"ok": ok, "files": [_as_json(file) for file in files]})
     else:
         _print(files)
-    if broken:
+    if not ok:
         raise typer.Exit(ExitCode.CONFIGURATION)
 
 
@@ -99,6 +99,7 @@ def _print(files: Sequence[CheckedFile[RuleFile]]) -> None:
                 out.print(f"  [yellow]note:[/] {plain(rule.name)} has no examples")
     if not files:
         out.print("There are no rule files.")
+        out.print("  fix: name files or folders with *.yaml or *.yml, or set BUSBAR_POLICIES")
 
 
 def _count(number: int, noun: str) -> str:

@@ -20,6 +20,7 @@ from busbar.policy.domain.formatting import (
 )
 from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.schema import flattened, properties_of
+from busbar.policy.domain.validator import UntriedTextError
 
 MAX_VIOLATIONS: Final = 100
 """Errors that a denial lists; it has to fit into one record."""
@@ -81,7 +82,10 @@ def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
     """Return every error of ``spec``, ordered by place; empty if it fits."""
     if found := unrepresentable(spec):
         return found
-    explained = {_violation(error, validator): None for error in validator.iter_errors(spec)}
+    try:
+        explained = {_violation(error, validator): None for error in validator.iter_errors(spec)}
+    except UntriedTextError as error:
+        return _untried(error.text, spec)
     ordered = sorted(explained, key=lambda violation: (violation.pointer, violation.message))
     if len(ordered) <= MAX_VIOLATIONS:
         return tuple(ordered)
@@ -92,6 +96,35 @@ def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
         pointer="/spec",
     )
     return (*ordered[:MAX_VIOLATIONS], rest)
+
+
+def _untried(text: str, spec: JsonObject) -> tuple[Violation, ...]:
+    """Refuse ``text``, which the schema has a pattern for, at each of its places in ``spec``."""
+    # Compared by identity: an equal text elsewhere need not meet a pattern.
+    places = [place for place, found in _texts((), spec) if found is text]
+    return tuple(
+        Violation(
+            rule=_RULE,
+            message=f"{shorten(dotted(place)) or 'the spec'} must match a pattern, so at most "
+            f"{MAX_TEXT} characters; it has {len(text)}",
+            fix=f"write at most {MAX_TEXT} characters",
+            pointer=pointer(("spec", *place)),
+        )
+        for place in (places or [()])[:MAX_VIOLATIONS]
+    )
+
+
+def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
+    """Yield every string and every name in ``value`` with its place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield (*place, name), name
+            yield from _texts((*place, name), child)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _texts((*place, index), child)
 
 
 def _root(validator: Validator) -> JsonObject:
@@ -216,10 +249,7 @@ def _must_be(error: ValidationError) -> str:
 
 
 def _must_match(error: ValidationError) -> str:
-    instance: Any = error.instance
-    if len(instance) > MAX_TEXT:
-        return f"must match a pattern, so at most {MAX_TEXT} characters; it has {len(instance)}"
-    return f"must match {show(error.validator_value)}; it is {show(instance)}"
+    return f"must match {show(error.validator_value)}; it is {show(error.instance)}"
 
 
 _SENTENCES: Final[dict[str, _Sentence]] = {

@@ -3,6 +3,9 @@
 It differs in three ways: a missing or unknown property is an error of its own, at that property;
 every pattern is compiled by RE2 (see ``patterns``), in each keyword that reads one; a whole number
 is one that is written as such.
+
+A text that a pattern cannot be tried on raises :class:`UntriedTextError`. As an error of the
+keyword, it would count as a match under ``not``, ``if`` and other keywords that invert errors.
 """
 
 from collections.abc import Iterator
@@ -16,6 +19,21 @@ from jsonschema.validators import extend
 
 from busbar.policy.domain import patterns
 from busbar.policy.domain.schema import properties_of
+
+
+class UntriedTextError(Exception):
+    """A string or a name in the data that a pattern cannot be tried on."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"a text of {len(text)} characters is not searched")
+        self.text = text
+
+
+def _search(pattern: str, text: str) -> bool:
+    found = patterns.search(pattern, text)
+    if found is None:
+        raise UntriedTextError(text)
+    return found
 
 
 def _required(
@@ -34,7 +52,7 @@ def _undeclared(instance: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     return [
         name
         for name in instance
-        if name not in declared and not any(patterns.search(pattern, name) for pattern in others)
+        if name not in declared and not any(_search(pattern, name) for pattern in others)
     ]
 
 
@@ -67,7 +85,7 @@ def _pattern(
     validator: Validator, pattern: str, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     del schema
-    if validator.is_type(instance, "string") and not patterns.search(pattern, instance):
+    if validator.is_type(instance, "string") and not _search(pattern, instance):
         yield ValidationError("no match")
 
 
@@ -79,10 +97,7 @@ def _pattern_properties(
         return
     for pattern, child in named.items():
         for name, value in instance.items():
-            matches = patterns.search(pattern, name)
-            if matches is None:  # a name is not exempt because it is too long to be tried
-                yield ValidationError(f"names can have {patterns.MAX_TEXT} characters", path=[name])
-            elif matches:
+            if _search(pattern, name):
                 yield from validator.descend(value, child, path=name, schema_path=pattern)
 
 
@@ -113,7 +128,7 @@ def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str
         return set()
     names = {name for name in instance if name in schema.get("properties", {})}
     for pattern in schema.get("patternProperties", {}):
-        names |= {name for name in instance if patterns.search(pattern, name)}
+        names |= {name for name in instance if _search(pattern, name)}
     for keyword in ("additionalProperties", "unevaluatedProperties"):
         if keyword in schema:
             others = validator.evolve(schema=schema[keyword])
@@ -163,7 +178,10 @@ SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types
 
 
 def validator_for(schema: dict[str, Any]) -> Validator:
-    """Return a validator for ``schema``, a valid schema with local references only."""
+    """Return a validator for ``schema``, a valid schema with local references only.
+
+    Its methods raise :class:`UntriedTextError`; ``spec_errors.violations`` explains it.
+    """
     validator: Validator = SpecValidator(schema)
     return validator
 
