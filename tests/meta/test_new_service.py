@@ -1,7 +1,8 @@
 """A new service passes every check as it is made, and ``add-a-service.md`` is true."""
 
+import os
+import subprocess
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -58,9 +59,29 @@ def test_the_new_service_runs_like_the_others(followed: Copy) -> None:
     assert NAME in followed.shell("busbar run --help")
 
 
-def test_the_name_may_be_a_word_of_its_own(tmp_path: Path) -> None:
-    copy = Copy.make(tmp_path)
-    copy.shell("make --dry-run new-service metering | grep -q 'tools.new_service metering'")
+@pytest.mark.parametrize(
+    "words", ["billing", "clean", "lock", "", "NAME=billing clean", "clean NAME=billing"]
+)
+def test_make_runs_nothing_unless_the_name_is_passed_alone(words: str) -> None:
+    made = _make(words)
+    assert (made.returncode, made.stdout) == (2, "")
+    assert "Run: make new-service NAME=billing" in made.stderr
+
+
+def test_make_passes_the_name_on() -> None:
+    assert 'tools.new_service "$NAME"' in _make("NAME=billing").stdout
+
+
+def _make(words: str) -> "subprocess.CompletedProcess[str]":
+    """Return what `make new-service` would run, in an environment with a NAME of its own."""
+    return subprocess.run(  # noqa: S603 - our own Makefile, and it runs nothing
+        ["make", "--dry-run", "new-service", *words.split()],  # noqa: S607
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath, "NAME": "machine"},
+    )
 
 
 @pytest.mark.parametrize(
