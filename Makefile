@@ -54,17 +54,16 @@ generate: $(VENV)/.dev ## write schemas, contracts and other generated files
 hooks: ## have git check commit messages (CONTRIBUTING.md)
 	@git config core.hooksPath .githooks
 
-# `make new-service billing` works as well: the second word is not a target then.
-ifeq (new-service,$(firstword $(MAKECMDGOALS)))
-ifndef NAME
-NAME := $(word 2,$(MAKECMDGOALS))
-.PHONY: $(NAME)
-$(NAME): ; @:
+# Only as the one goal, named on the command line: any other word would be a goal of its own, such
+# as `clean`, and some environments have a NAME already.
+ifneq (,$(filter new-service,$(MAKECMDGOALS)))
+ifneq (command line 1,$(origin NAME) $(words $(MAKECMDGOALS)))
+$(error new-service needs a name, and no other goal. Run: make new-service NAME=billing)
 endif
 endif
 
 new-service: $(VENV)/.dev ## add a service that passes every check: NAME=billing
-	@$(BIN)/python -m tools.new_service $(NAME)
+	@$(BIN)/python -m tools.new_service "$$NAME"
 	@$(BIN)/python -m tools.contracts generate
 	@touch -c $(VENV)/.runtime $(VENV)/.dev # of pyproject.toml, only the layers have changed
 

@@ -1,6 +1,8 @@
 """``make new-service NAME=billing``: write a service that passes every check, to be changed."""
 
+import keyword
 import re
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,16 +48,38 @@ def add(root: Path, name: str) -> list[Path]:
     """
     _check(root, name)
     words = {"name": name, "Name": name.capitalize()}
-    for template, path in places(name).items():
-        text = (_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8")
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(Template(text).substitute(words), encoding="utf-8", newline="\n")
-    marker = typed_marker(name)
-    (root / marker).touch()
-    topics = root / TOPICS
-    topics.write_text(listed(topics.read_text(encoding="utf-8"), name), encoding="utf-8")
-    return [*places(name).values(), marker, TOPICS]
+    texts = {
+        path: Template((_TEMPLATES / f"{template}.txt").read_text(encoding="utf-8"))
+        for template, path in places(name).items()
+    }
+    files = {path: text.substitute(words) for path, text in texts.items()}
+    files[typed_marker(name)] = ""
+    topics = (root / TOPICS).read_text(encoding="utf-8")
+    files[TOPICS] = listed(topics, name)
+    try:
+        for path, text in files.items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text, encoding="utf-8", newline="\n")
+    except BaseException:
+        _remove(root, name)
+        (root / TOPICS).write_text(topics, encoding="utf-8", newline="\n")
+        raise
+    return list(files)
+
+
+def _remove(root: Path, name: str) -> None:
+    """Remove the files of a service that ``_check`` found to be new."""
+    for path in _own(name):
+        if (root / path).is_dir():
+            shutil.rmtree(root / path)
+        else:
+            (root / path).unlink(missing_ok=True)
+
+
+def _own(name: str) -> list[Path]:
+    """Return the folders and files that only the service ``name`` has."""
+    files = places(name)
+    return [files["app.py"].parent, files["test_domain.py"].parent, files["changelog.md"]]
 
 
 def listed(topics: str, name: str) -> str:
@@ -86,13 +110,26 @@ def _check(root: Path, name: str) -> None:
             f"{name!r} is not a name for a service.",
             fix="Use lower-case letters, then digits if you like, as in NAME=billing.",
         )
-    taken = name in SERVICES or (root / "services" / "busbar" / name).exists()
-    compose = (root / "compose.yaml").read_text(encoding="utf-8")
-    if taken or re.search(rf"^(x-|  ){name}:", compose, re.MULTILINE):
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name in sys.stdlib_module_names:
         raise ConfigurationError(
-            f"{name} is taken by a folder of services/busbar or a name in compose.yaml.",
-            fix="Choose another name.",
+            f"{name} is a word or a module of Python.", fix="Choose another name."
         )
+    compose = (root / "compose.yaml").read_text(encoding="utf-8")
+    if name in (*SERVICES, "busbar") or re.search(rf"^(x-|  ){name}:", compose, re.MULTILINE):
+        raise ConfigurationError(
+            f"{name} is taken by a service or a name in compose.yaml.", fix="Choose another name."
+        )
+    _check_free(root, name)
+
+
+def _check_free(root: Path, name: str) -> None:
+    """Refuse a name if one of its files or its module exists: nothing may be overwritten."""
+    module = Path("services") / "busbar" / f"{name}.py"
+    for path in (*_own(name), module):
+        if (root / path).exists():
+            raise ConfigurationError(
+                f"{name} is taken: {path} exists.", fix="Choose another name, or remove it."
+            )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -104,6 +141,11 @@ def main(arguments: Sequence[str]) -> int:
         written = add(ROOT, arguments[0])
     except ConfigurationError as error:
         sys.stderr.write(f"error: {error.problem}\nfix: {error.fix}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"error: {error}; nothing was added.\nfix: Make it writable, then repeat.\n"
+        )
         return 1
     sys.stdout.writelines(f"wrote   {path}\n" for path in written)
     return 0

@@ -1,5 +1,8 @@
 """A new service passes every check as it is made, and ``add-a-service.md`` is true."""
 
+import os
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -58,17 +61,88 @@ def test_the_new_service_runs_like_the_others(followed: Copy) -> None:
     assert NAME in followed.shell("busbar run --help")
 
 
-def test_the_name_may_be_a_word_of_its_own(tmp_path: Path) -> None:
-    copy = Copy.make(tmp_path)
-    copy.shell("make --dry-run new-service metering | grep -q 'tools.new_service metering'")
+@pytest.mark.parametrize(
+    "words", ["billing", "clean", "lock", "", "NAME=billing clean", "clean NAME=billing"]
+)
+def test_make_runs_nothing_unless_the_name_is_passed_alone(words: str) -> None:
+    made = _make(words)
+    assert (made.returncode, made.stdout) == (2, "")
+    assert "Run: make new-service NAME=billing" in made.stderr
+
+
+def test_make_passes_the_name_on() -> None:
+    assert 'tools.new_service "$NAME"' in _make("NAME=billing").stdout
+
+
+def _make(words: str) -> "subprocess.CompletedProcess[str]":
+    """Return what `make new-service` would run, in an environment with a NAME of its own."""
+    return subprocess.run(  # noqa: S603 - our own Makefile, and it runs nothing
+        ["make", "--dry-run", "new-service", *words.split()],  # noqa: S607
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.defpath, "NAME": "machine"},
+    )
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A checkout with only what a new service changes."""
+    for name in (TOPICS, Path("compose.yaml")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def _files(root: Path) -> dict[Path, str]:
+    return {path: path.read_text() for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
-    "name", ["policy", "kernel", "kafka", "guarded", "Billing", "my-service", "1st", "", "a/b"]
+    "name",
+    [
+        *("policy", "kernel", "kafka", "guarded", "busbar", "bench"),
+        *("Billing", "my-service", "1st", "", "a/b"),
+        *("class", "match", "json", "email"),
+    ],
 )
-def test_a_name_that_is_taken_or_does_not_fit_is_refused(name: str) -> None:
+def test_a_name_that_is_taken_or_does_not_fit_is_refused(name: str, small: Path) -> None:
+    for parent in ("services/busbar", "tests/unit"):
+        for folder in (ROOT / parent).iterdir():
+            (small / parent / folder.name).mkdir(parents=True, exist_ok=True)
+    before = _files(small)
     with pytest.raises(ConfigurationError):
-        add(ROOT, name)
+        add(small, name)
+    assert _files(small) == before
+
+
+@pytest.mark.parametrize(
+    "taken",
+    [
+        *("services/busbar/billing/app.py", "services/busbar/billing.py"),
+        *("tests/unit/billing/other.py", "changelog.d/billing.added.md"),
+    ],
+)
+def test_nothing_is_written_over_a_file_that_exists(taken: str, small: Path) -> None:
+    (small / taken).parent.mkdir(parents=True, exist_ok=True)
+    (small / taken).write_text("mine")
+    before = _files(small)
+    with pytest.raises(ConfigurationError, match="is taken"):
+        add(small, NAME)
+    assert _files(small) == before
+
+
+@pytest.mark.parametrize("broken", ["no list", "no folder"])
+def test_a_service_that_cannot_be_added_leaves_nothing_behind(broken: str, small: Path) -> None:
+    if broken == "no list":
+        (small / TOPICS).write_text("SERVICES = []\n")
+    else:
+        (small / "changelog.d").write_text("a file, where the fragment needs a folder")
+    before = _files(small)
+    with pytest.raises((ConfigurationError, OSError)):
+        add(small, NAME)
+    assert _files(small) == before
 
 
 def test_the_name_is_added_at_the_end_of_the_list() -> None:

@@ -12,8 +12,11 @@ Every error is a :class:`~busbar.kernel.errors.BusbarError`::
     GatewayProblem  the gateway refused with an RFC 9457 problem
     Unreachable     no response came, in any attempt
     StillRunning    an operation did not end in time; it continues
+
+    ConfigurationError   the URL or the token given to the client cannot be used
 """
 
+from busbar.kernel.errors import ConfigurationError
 from busbar.messages.http import (
     AuditPage,
     AuditRecord,
@@ -37,6 +40,7 @@ __all__ = [
     "AuditRecord",
     "Client",
     "Completeness",
+    "ConfigurationError",
     "DeadLetter",
     "DecryptedDeadLetter",
     "FactItem",

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
-from urllib.parse import quote
 
 from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.v1.event import CloudEvent
@@ -32,7 +31,7 @@ from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
 from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import StillRunning
-from busbar.sdk.reading import items_of, pages, present, stream, typed
+from busbar.sdk.reading import items_of, pages, present, segment, stream, typed
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
 from busbar.sdk.trace import active_traceparent
@@ -136,7 +135,7 @@ class Client:
     ) -> Receipt:
         """Publish the intent to create ``resource``, or to change it to match ``spec``."""
         fields = {"version": version, "expected_generation": expected_generation}
-        data = {**events.resource_parts(resource), **fields, "spec": dict(spec)}
+        data = {**events.resource_parts(resource), **fields, "spec": spec}
         intent = events.intent_of(ApplyResource, data)
         return await self.send(intent, event_id=event_id, key=key)
 
@@ -212,7 +211,7 @@ class Client:
         """Return the operation, as soon as it has ended or after ``wait`` seconds (at most 30)."""
         wait = min(max(wait, 0.0), MAX_WAIT)
         params = present(wait=f"{wait:g}" if wait else None)
-        answer = await self._get(f"/v1/operations/{quote(operation, safe='')}", params, wait=wait)
+        answer = await self._get(f"/v1/operations/{segment(operation)}", params, wait=wait)
         return typed(OperationView, answer.body)
 
     async def wait(self, operation: str, timeout: float = 60.0) -> OperationView:  # noqa: ASYNC109 - the usual name; it raises an error of its own
@@ -262,7 +261,9 @@ class Client:
 
     async def resource(self, resource: str | ResourceId) -> ResourceView:
         """Return a resource; a :class:`GatewayProblem` with status 404 if it never existed."""
-        answer = await self._get(f"/v1/resources/{quote(str(resource))}")
+        answer = await self._get(
+            f"/v1/resources/{'/'.join(map(segment, str(resource).split('/')))}"
+        )
         return typed(ResourceView, answer.body)
 
     def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
@@ -319,7 +320,7 @@ class Client:
 
     async def dead_letter(self, dead_letter: str) -> DecryptedDeadLetter:
         """Return a dead letter and its decrypted record."""
-        answer = await self._get(f"/v1/dead-letters/{quote(dead_letter, safe='')}")
+        answer = await self._get(f"/v1/dead-letters/{segment(dead_letter)}")
         return typed(DecryptedDeadLetter, answer.body)
 
     # -- the audit log --------------------------------------------------------------------------

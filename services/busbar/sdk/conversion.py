@@ -37,6 +37,8 @@ def from_cloudevent(event: BaseCloudEvent) -> Envelope:
     Raises:
         InvalidIntent: the event breaks a rule of CloudEvents 1.0, or its data is not JSON.
     """
+    if not all(callable(getattr(event, name, None)) for name in ("get_attributes", "get_data")):
+        raise InvalidIntent(f"This is not an event: {type(event).__name__}.")
     present = {name: value for name, value in event.get_attributes().items() if value is not None}
     try:
         attributes = {name: _text(name, value) for name, value in present.items()}

@@ -36,6 +36,8 @@ def resource_parts(resource: str | ResourceId) -> dict[str, str]:
     Raises:
         InvalidIntent: it is not team/environment/promise/name.
     """
+    if not isinstance(resource, str | ResourceId):
+        raise InvalidIntent("A resource is text: team/environment/promise/name.")
     try:
         known = resource if isinstance(resource, ResourceId) else ResourceId.parse(resource)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
@@ -76,6 +77,23 @@ async def stream(
             yield typed(model, item)
         if body.get("next") is not None:
             params["after"] = str(body["next"])
+
+
+def segment(text: str) -> str:
+    """Return ``text`` as one segment of a URL's path.
+
+    Raises:
+        GatewayProblem: it would lead to another path; it has status 404, and nothing was sent.
+    """
+    if text in {"", ".", ".."}:
+        raise GatewayProblem(
+            status=404,
+            title="Not found",
+            detail=f"{text!r} is not an id",
+            fix="Check the id.",
+            code="not_found",
+        )
+    return quote(text, safe="")
 
 
 def present(**params: object) -> dict[str, str]:

@@ -2,14 +2,16 @@
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 from pydantic import SecretStr
 
+from busbar.kernel.errors import ConfigurationError
 from busbar.sdk.errors import GatewayProblem, Unreachable
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
@@ -18,6 +20,7 @@ RESPONSE_SECONDS = 30.0
 """The time limit of a response, in addition to the wait of a long poll."""
 
 _FIRST_ERROR = 300
+_CREDENTIALS: Final = re.compile(r"(?:[^/?#]*//)?[^/?#]*@")
 _CANNOT_READ = "The response is not one of busbar's; check that the URL is the gateway's."
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -47,6 +50,15 @@ class Transport:
     """Sends requests with a bearer token, and repeats those that may succeed later."""
 
     def __init__(self, url: str, token: SecretStr, *, retry: RetryPolicy, sleep: Sleep) -> None:
+        if _CREDENTIALS.match(url):
+            raise ConfigurationError(
+                "The gateway's URL holds a user name or a password.",
+                fix="Leave out everything up to the @; the token is the only credential.",
+            )
+        if not token.get_secret_value().isprintable():
+            raise ConfigurationError(
+                "The token holds a control character.", fix="Pass the token alone, in one line."
+            )
         self.url = url.rstrip("/")
         self._token = token
         self._retry = retry

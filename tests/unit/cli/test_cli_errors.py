@@ -142,6 +142,19 @@ def test_a_token_that_others_can_read_is_refused(busbar: Run, home: Path) -> Non
     assert f"chmod 600 {home / 'token'}" in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize("token", ["hunter2\nx", "hunter2\x01x", "hunter2\x7f"])
+def test_a_token_with_a_control_character_is_exit_code_9(
+    busbar: Run, home: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    (home / "token").write_text(token)
+    of_file = busbar("get")
+    monkeypatch.setenv("BUSBAR_TOKEN", token)
+    for result in (of_file, busbar("get")):
+        assert result.exit_code == 9
+        assert "printable ASCII" in result.stderr
+        assert "hunter2" not in result.output
+
+
 def test_a_setting_that_does_not_fit_is_exit_code_9(
     busbar: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,11 @@ def test_outcomes_of_all_instances_are_added_up() -> None:
     assert (found.decisions.known, found.webhooks.known) == (True, False)
 
 
+def test_an_outcome_that_was_never_counted_is_none_since_the_process_started() -> None:
+    text = "# TYPE busbar_policy_decisions_total counter\nbusbar_policy_decisions_total 0\n"
+    assert "none since it started" in shown(summarize({}, {"policy": snapshot(text)}))
+
+
 # -- the screen ---------------------------------------------------------------------------------
 
 

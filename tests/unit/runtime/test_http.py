@@ -98,6 +98,24 @@ async def test_metrics_are_served_as_text_where_they_are_wanted() -> None:
     assert text == "busbar_store_up 1\n"
 
 
+async def test_metrics_are_only_read() -> None:
+    async def expose() -> bytes:
+        return b""
+
+    app = HealthApp("policy", health({})._checks, None, expose=expose)
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    await app({"type": "http", "path": "/metrics", "method": "POST"}, receive, send)
+    assert sent[0]["status"] == 405
+    assert (b"allow", b"GET, HEAD") in sent[0]["headers"]
+
+
 async def test_without_metrics_there_is_no_such_path() -> None:
     assert (await asked(health({}), "/metrics"))[0] == 404
 

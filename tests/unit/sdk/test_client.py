@@ -1,6 +1,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -8,7 +9,15 @@ from pydantic import SecretStr
 
 from busbar.kernel.ids import operation_id
 from busbar.messages.envelope import Envelope
-from busbar.sdk import Client, GatewayProblem, InvalidIntent, RetryPolicy, StillRunning, Unreachable
+from busbar.sdk import (
+    Client,
+    ConfigurationError,
+    GatewayProblem,
+    InvalidIntent,
+    RetryPolicy,
+    StillRunning,
+    Unreachable,
+)
 from busbar.sdk.retry import retry_after
 from unit.sdk.fake_gateway import (
     TOKEN,
@@ -257,6 +266,54 @@ async def test_an_event_that_is_none_is_refused_before_anything_is_sent(
     with pytest.raises(InvalidIntent):
         await client.publish(Envelope(id="", source="urn:x", type="busbar.resource.apply.v1"))
     assert gateway.requests == []
+
+
+@pytest.mark.parametrize("spec", [None, 5, "x", [1]])
+async def test_a_spec_that_is_not_an_object_is_an_invalid_intent(
+    client: Client, gateway: FakeGateway, spec: Any
+) -> None:
+    with pytest.raises(InvalidIntent, match="spec"):
+        await client.apply(RESOURCE, spec)
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {}])
+async def test_what_is_not_an_event_or_a_resource_is_an_invalid_intent(
+    client: Client, gateway: FakeGateway, wrong: Any
+) -> None:
+    with pytest.raises(InvalidIntent):
+        await client.publish(wrong)
+    with pytest.raises(InvalidIntent):
+        await client.delete(wrong)
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize("wrong", ["..", ".", ""])
+async def test_an_id_cannot_lead_to_another_path(
+    client: Client, gateway: FakeGateway, wrong: str
+) -> None:
+    for ask in (client.operation, client.dead_letter, client.resource):
+        with pytest.raises(GatewayProblem, match="is not an id") as caught:
+            await ask(wrong)
+        assert caught.value.status == 404
+    with pytest.raises(GatewayProblem, match="is not an id"):
+        await client.resource(f"payments/{wrong}/operations")
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ada:hunter2@127.0.0.1:1", "ada:hunter2@host", "http://[ada:hunter2@host"]
+)
+def test_a_url_with_credentials_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        Client(url, SecretStr(TOKEN))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_with_a_control_character_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="control character") as caught:
+        Client("http://127.0.0.1:1", SecretStr("hunter2\nX: y"))
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_events_carry_the_time_that_the_caller_gives(gateway: FakeGateway) -> None:

@@ -71,13 +71,13 @@ class Options:
         """Return the bearer token: of ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
 
         Raises:
-            ConfigurationError: there is none, or other users can read its file.
+            ConfigurationError: there is none, it cannot be one, or other users can read its file.
         """
-        from busbar.runtime.core.token import read_token  # noqa: PLC0415 - loads pydantic
+        from busbar.runtime.core.token import check_token, read_token  # noqa: PLC0415 - loads pydantic
 
         settings = self.settings()
         if self.token_file is None and settings.token is not None:
-            return settings.token
+            return check_token(settings.token, "BUSBAR_TOKEN")
         return read_token(self.token_file or settings.home / "token")
 
 

@@ -78,7 +78,7 @@ def _outcome_table(found: Overview) -> Table:
 
 def _outcome_line(outcomes: Outcomes) -> str:
     if not outcomes.total:
-        return "[dim]none yet[/]" if outcomes.known else UNKNOWN
+        return "[dim]none since it started[/]" if outcomes.known else UNKNOWN
     return "   ".join(
         f"{plain(outcome)} [bold]{_number(outcomes.per_second.get(outcome))}[/]/s"
         f" [dim]({_count(total)} total)[/]"

@@ -42,4 +42,19 @@ def _token(text: str, path: Path) -> SecretStr:
             f"The token file {path} is empty.",
             fix="Remove it; the gateway creates a new one when it starts.",
         )
+    return check_token(SecretStr(text), f"The token file {path}")
+
+
+def check_token(token: SecretStr, place: str) -> SecretStr:
+    """Return ``token`` if it fits into an HTTP header; ``place`` names where it is from.
+
+    Raises:
+        ConfigurationError: it is empty or has a character that a header cannot hold.
+    """
+    text = token.get_secret_value().strip()
+    if not text or not (text.isascii() and text.isprintable()):
+        raise ConfigurationError(
+            f"{place} does not hold a token: a token is printable ASCII, in one line.",
+            fix="Copy the token again, as the gateway has it.",
+        )
     return SecretStr(text)

@@ -48,6 +48,9 @@ class HealthApp:
             await respond(send, 503 if problems else 200, body)
             return
         if scope["type"] == "http" and scope["path"] == "/metrics" and self._expose is not None:
+            if scope["method"] not in ("GET", "HEAD"):
+                await _refuse_method(send)
+                return
             await _send(send, 200, await self._expose(), media_type=METRICS_TYPE)
             return
         if self._inner is not None:
@@ -64,11 +67,27 @@ async def respond(
     await _send(send, status, json.dumps(body).encode(), media_type=media_type)
 
 
-async def _send(send: Send, status: int, raw: bytes, *, media_type: str) -> None:
+async def _refuse_method(send: Send) -> None:
+    problem = {"type": "about:blank", "title": "Method Not Allowed", "status": 405}
+    raw = json.dumps(problem).encode()
+    await _send(
+        send, 405, raw, media_type="application/problem+json", extra=((b"allow", b"GET, HEAD"),)
+    )
+
+
+async def _send(
+    send: Send,
+    status: int,
+    raw: bytes,
+    *,
+    media_type: str,
+    extra: tuple[tuple[bytes, bytes], ...] = (),
+) -> None:
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(raw)).encode()),
         (b"cache-control", b"no-store"),
+        *extra,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": raw})
