@@ -1,12 +1,26 @@
 """Examples of the how-tos, beyond what ``test_documentation.py`` does with every block."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from busbar.audit.domain import AuditRecord, explain
+from busbar.kernel.resource import ResourceId
+from busbar.messages.base import JsonObject, Message
+from busbar.messages.policy import IntentAllowed
+from busbar.messages.resource import (
+    ApplyResource,
+    ResourceProvisioned,
+    ResourceQueued,
+    StepStarted,
+    StepSucceeded,
+)
 from busbar.notifier.domain import WebhookSecret, headers
-from busbar.policy.adapters import load_promises
+from busbar.policy.adapters import load_promises, load_rules
+from busbar.policy.domain.engine import PolicyRequest
+from busbar.runtime.core import yaml
 from meta.checkout import ROOT, text
 from meta.markdown import blocks
 
@@ -35,6 +49,60 @@ def test_the_error_that_is_shown_is_the_one_that_is_raised(
     file.write_text(broken + "\n", encoding="utf-8")
     problem = load_promises([file]).broken["work-queue"]
     assert problem.removeprefix("the ") in " ".join(text(HOW_TO / "offer-something.md").split())
+
+
+def recorded(message: type[Message], number: int, **changed: Any) -> AuditRecord:
+    """The audit log's record of ``message``'s first example, with some fields changed."""
+    return AuditRecord(
+        cursor=number,
+        topic=message.TOPIC,
+        partition=2,
+        offset=0,
+        key=None,
+        type=message.TYPE,
+        id="eecebf282925-03126ede0e03541c",
+        source="urn:busbar:cli:you",
+        time=f"2026-01-01T00:00:{number:02d}.000000Z",
+        recorded_time="2026-01-01T00:01:00.000000Z",
+        resource="payments/dev/event-stream/orders",
+        operation="operation",
+        relay=None,
+        sequence=None,
+        value_digest="",
+        readable=True,
+        data={**message.EXAMPLES[0], **changed},
+    )
+
+
+def satisfied_rules(data: JsonObject) -> tuple[str, ...]:
+    """The rules that come with busbar and are about ``data``, none of which may deny it."""
+    resource = ResourceId.parse("payments/dev/event-stream/orders")
+    request = PolicyRequest(action="apply", resource=resource, data=data)
+    found = load_rules([ROOT / "contracts" / "policies"]).evaluate(request)
+    assert not found.fired
+    return found.satisfied
+
+
+def test_the_history_in_the_readme_is_what_busbar_why_prints() -> None:
+    promise = load_promises([ROOT / "contracts" / "promises"]).offered["event-stream"].newest
+    plan, reference = promise.plan.model_dump(mode="json"), promise.ref.model_dump(mode="json")
+    rules = satisfied_rules(yaml.read(HOW_TO / "orders.yaml").data)
+    history = explain(
+        [
+            recorded(ApplyResource, 1),
+            recorded(IntentAllowed, 2, promise=reference, rules=rules),
+            recorded(ResourceQueued, 3, plan=plan),
+            recorded(StepStarted, 4),
+            recorded(StepSucceeded, 5),
+            recorded(ResourceProvisioned, 6),
+        ]
+    )
+    shown = re.findall(r"^[\d:.]+Z  (.+)\n    (\S+)/2/\d+$", text(ROOT / "README.md"), re.MULTILINE)
+    assert len(shown) == len(history)
+    for (sentence, topic), printed in zip(shown, history, strict=True):
+        pattern = ".*".join(re.escape(part) for part in sentence.split("…"))
+        assert re.fullmatch(pattern, printed.text), f"{sentence!r} is not {printed.text!r}"
+        assert topic == printed.topic
 
 
 @pytest.fixture
