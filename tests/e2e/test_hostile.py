@@ -168,7 +168,7 @@ async def test_a_record_that_only_compression_made_small_stops_nothing(
         await producer.stop()
     dead_letter = (await dead_letters_of(client, "policy", INTENTS, [sent.offset]))[sent.offset]
     assert (dead_letter.size, dead_letter.reason) == (12_000_000, "too_large")
-    assert "the store of policy has it" in dead_letter.detail
+    assert "it is only in the store of policy" in dead_letter.detail
     operation = (await client.apply(f"{team}/dev/event-stream/s", {"partitions": 1})).operation
     await eventually(lambda: ended(client, [operation]), within=60, what="the next intent")
     assert_memory(platform)
