@@ -77,7 +77,7 @@ def test_make_passes_the_name_on() -> None:
 def _make(words: str) -> "subprocess.CompletedProcess[str]":
     """Return what `make new-service` would run, in an environment with a NAME of its own."""
     return subprocess.run(  # noqa: S603 - our own Makefile, and it runs nothing
-        ["make", "--dry-run", "new-service", *words.split()],  # noqa: S607
+        ["make", "--dry-run", "new-service", *words.split()],  # noqa: S607 - the make on the PATH
         cwd=ROOT,
         check=False,
         capture_output=True,
