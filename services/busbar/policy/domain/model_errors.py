@@ -29,12 +29,31 @@ _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
     }
 )
 
+_WRITE_NUMBER: Final = f"write {_KINDS['float_type']}"
+_WRITE_WHOLE_NUMBER: Final = f"write {_KINDS['int_type']}"
+
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputProblem]:
     """Return the errors that ``model`` raised, each with its place and a fix."""
     details = error.errors(include_url=False)
-    problems = {_problem(detail, model): None for detail in details}
-    return sorted(problems, key=lambda problem: (dotted(problem.place), problem.problem))
+    places = [detail["loc"] for detail in details]
+    problems = {_problem(detail, model): None for detail in details if not _follows(detail, places)}
+    numbers = {problem.place for problem in problems if problem.fix == _WRITE_NUMBER}
+    # Where any number fits, the branch for whole numbers of the union has failed as well.
+    found = [
+        problem
+        for problem in problems
+        if problem.fix != _WRITE_WHOLE_NUMBER or problem.place not in numbers
+    ]
+    return sorted(found, key=lambda problem: (dotted(problem.place), problem.problem))
+
+
+def _follows(detail: ErrorDetails, places: Sequence[tuple[int | str, ...]]) -> bool:
+    """Return whether the error only follows from those of its items: a list of them is short."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other) > len(place) and other[: len(place)] == place for other in places
+    )
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
@@ -54,6 +73,15 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
     if kind in _KINDS:
         problem = f"{name} must be {_KINDS[kind]}; it is {show(detail['input'])}"
         return InputProblem(place, problem, f"write {_KINDS[kind]}")
+    if kind == "too_short":
+        least = context.get("min_length", 1)
+        problem = f"{name} must have at least {least} {'item' if least == 1 else 'items'}"
+        return InputProblem(place, problem, "add what is missing, or leave the field out")
+    if kind == "literal_error":
+        expected = str(context.get("expected", ""))
+        return InputProblem(
+            place, f"{name} must be {expected}; it is {show(detail['input'])}", f"write {expected}"
+        )
     if kind == "value_error":
         return InputProblem(place, f"{name}: {context.get('error', detail['msg'])}", "correct it")
     problem = f"{name} cannot be {show(detail['input'])}"
