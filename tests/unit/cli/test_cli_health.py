@@ -119,3 +119,12 @@ def test_a_home_without_services_is_not_healthy_and_says_how_to_start_some(
     assert result.exit_code == 7
     assert "busbar up" in result.stderr
     assert health("policy").exit_code == 7
+
+
+def test_a_service_that_does_not_exist_is_a_mistake_and_not_unhealthy(
+    health: Callable[..., Result],
+) -> None:
+    result = health("nosuch")
+    assert result.exit_code == 9
+    assert "There is no service called 'nosuch'." in result.stderr
+    assert "policy, provisioner" in result.stderr

@@ -8,6 +8,7 @@ from busbar.cli.local import addresses
 from busbar.cli.local.ready import check
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
+from busbar.messages.topics import SERVICES
 
 EXAMPLES = ("busbar health", "busbar health policy")
 
@@ -29,6 +30,12 @@ def command(
     """
     options = options_of(context)
     home = options.home or options.settings().home
+    if service is not None and service.partition(".")[0] not in SERVICES:
+        raise CommandError(
+            f"There is no service called {service!r}.",
+            fix=f"Choose one of {', '.join(SERVICES)}, or an instance of one, such as policy.2.",
+            code=ExitCode.CONFIGURATION,
+        )
     names = (service,) if service is not None else addresses.process_names(home)
     if not names:
         raise CommandError(

@@ -89,7 +89,8 @@ def load(name: str) -> Create:
     """
     if name not in topics.SERVICES:
         raise ConfigurationError(
-            f"There is no service called {name!r}.", fix=f"Choose one of {list(topics.SERVICES)}."
+            f"There is no service called {name!r}.",
+            fix=f"Choose one of {', '.join(topics.SERVICES)}.",
         )
     create: Create = importlib.import_module(f"busbar.{name}.app").create
     return create
