@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from meta.checkout import ROOT
-from support.follow import follow
+from support.pages import follow
 
 PAGE = ROOT / "docs" / "how-to" / "add-an-adapter.md"
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
