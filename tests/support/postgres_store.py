@@ -76,5 +76,7 @@ class StoreCluster:
         connection = await asyncpg.connect(url or self.url, server_settings=settings)
         try:
             yield connection
-        finally:
-            await connection.close()
+        except BaseException:
+            connection.terminate()  # a stopped session would not answer a polite close
+            raise
+        await connection.close()

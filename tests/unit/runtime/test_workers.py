@@ -35,14 +35,27 @@ def clock() -> ManualClock:
 class Bench:
     """A runner whose worker calls :attr:`work`, and a clock to move."""
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: ManualClock,
+        *,
+        runs_on: ManualClock | None = None,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.work: Callable[[Work], Awaitable[None]] = finish
         self.started: list[Claim] = []
         self.cancelled: list[str] = []
         self.runner = TaskRunner(
-            "k", Job(self._worker), store, clock=clock, holder="a", lease=LEASE, jitter=lambda: 1.0
+            "k",
+            Job(self._worker, concurrency),
+            store,
+            clock=runs_on or clock,
+            holder="a",
+            lease=LEASE,
+            jitter=lambda: 1.0,
         )
 
     async def _worker(self, work: Work) -> None:
@@ -232,13 +245,12 @@ async def test_a_heartbeat_keeps_the_lease_while_the_work_goes_on(bench: Bench) 
     assert await facts_of(bench.store, "done") == [1]
 
 
-async def test_a_worker_that_was_overtaken_cannot_record(bench: Bench) -> None:
+async def test_a_worker_that_was_overtaken_cannot_record(store: Store, clock: ManualClock) -> None:
+    # The runner's own clock stands still, so it extends no lease; it has no slot to claim again.
+    bench = Bench(store, clock, runs_on=ManualClock(auto_advance=False), concurrency=1)
     refused: list[Exception] = []
 
     async def paused(work: Work) -> None:
-        bench.runner._clock = ManualClock(
-            auto_advance=False
-        )  # its own clock stands still: no heartbeat
         bench.clock.advance(LEASE)
         assert len(await bench.claim("b")) == 1
 
