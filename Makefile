@@ -11,6 +11,9 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.1
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 
+# Processes among which `make test` divides the tests. Each starts a broker of its own.
+WORKERS ?= 2
+
 # What `make check` has mypy check; everything that pyproject.toml names if it is empty.
 TYPED ?=
 
@@ -29,7 +32,7 @@ doctor: $(VENV)/.runtime ## list what is missing on this machine, and how to get
 	@$(BIN)/busbar doctor
 
 test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --no-loadscope-reorder
 
 faults: $(VENV)/.dev ## break everything that can break; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json

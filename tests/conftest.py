@@ -11,6 +11,8 @@ import pytest
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from busbar.cli.local.kafka import ExternalBroker, provide
 from busbar.kernel.errors import ConfigurationError
@@ -26,6 +28,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("busbar")
+
+
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Runs the tests of a file in one worker, and all of `tests/e2e` in one: they share a platform.
+
+    The slow folders come first in the alphabet (``--no-loadscope-reorder``), so that the workers
+    end at the same time.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/e2e" if path.startswith("tests/e2e/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFile:
+    """Give pytest-xdist the scheduler of `make test`."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

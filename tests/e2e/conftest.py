@@ -14,7 +14,7 @@ from busbar.sdk import Client
 from support.platforms import running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform of its own, stopped at the end."""
     settings = load_settings()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,35 @@ from support.webhooks import receiving, subscribe
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 
 
-@pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[Platform]:
-    """A platform that may be harmed."""
-    bootstrap = load_settings().kafka_bootstrap_servers
-    platform = Platform(tmp_path / "home", bootstrap=bootstrap)
-    await asyncio.to_thread(platform.start)
-    await asyncio.to_thread(platform.wait_ready)
-    yield platform
-    await asyncio.to_thread(platform.stop)
+class Restartable:
+    """A platform that tests may harm, and start again with the state that it left."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.platform = self._make()
+
+    def start(self) -> None:
+        self.platform.start()
+        self.platform.wait_ready()
+
+    def restart(self) -> None:
+        self.platform.stop()
+        self.platform = self._make()
+        self.start()
+
+    def _make(self) -> Platform:
+        return Platform(self.home, bootstrap=load_settings().kafka_bootstrap_servers)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restartable]:
+    """One for the tests of this file, each of which leaves it ready."""
+    found = Restartable(tmp_path_factory.mktemp("home"))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.platform.stop()
 
 
 async def all_ended(client: Client, operations: list[str]) -> bool:
@@ -52,49 +72,46 @@ async def applied(client: Client, team: str, count: int) -> list[str]:
 
 
 async def test_every_service_can_be_killed_under_load_and_the_whole_platform_restarted(
-    own: Platform, team: str
+    own: Restartable, team: str
 ) -> None:
-    async with client_of(own) as client:
+    before = own.platform
+    async with client_of(before) as client:
         operations: list[str] = []
         for name in SERVICES:
             operations += await applied(client, f"{team}-{name}", 4)
-            pid = own.pids[name]
+            pid = before.pids[name]
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            await eventually(lambda: ready(own), within=60, what=f"{name} ready again")
+            await eventually(lambda: ready(before), within=60, what=f"{name} ready again")
         await eventually(
             lambda: all_ended(client, operations), within=60, what="every operation's end"
         )
         report = await client.completeness()
         assert report.complete, report.problems
-        before = [resource async for resource in client.resources()]
-    await asyncio.to_thread(own.stop)
-    again = Platform(own.home, bootstrap=load_settings().kafka_bootstrap_servers)
-    try:
-        await asyncio.to_thread(again.start)
-        await asyncio.to_thread(again.wait_ready)
-        assert again.bootstrap == own.bootstrap
-        async with client_of(again) as client:
-            assert [resource async for resource in client.resources()] == before
-            (operation,) = await applied(client, f"{team}-later", 1)
-            await eventually(
-                lambda: all_ended(client, [operation]), within=30, what="life after the restart"
-            )
-    finally:
-        await asyncio.to_thread(again.stop)
+        resources = [resource async for resource in client.resources()]
+    await asyncio.to_thread(own.restart)
+    after = own.platform
+    assert after.bootstrap == before.bootstrap
+    async with client_of(after) as client:
+        assert [resource async for resource in client.resources()] == resources
+        (operation,) = await applied(client, f"{team}-later", 1)
+        await eventually(
+            lambda: all_ended(client, [operation]), within=30, what="life after the restart"
+        )
 
 
 async def test_intents_are_accepted_while_kafka_is_unreachable_and_done_afterwards(
-    own: Platform, team: str
+    own: Restartable, team: str
 ) -> None:
+    platform = own.platform
     pid = read_state(own.home)["kafka_pid"]
     assert pid, "this test stops the broker, so it needs one that the platform started"
-    async with client_of(own) as client:
+    async with client_of(platform) as client:
         os.kill(pid, signal.SIGSTOP)
         try:
             operations = await applied(client, team, 3)
             await eventually(
-                lambda: _unready(own), within=30, what="a service that says it is not ready"
+                lambda: _unready(platform), within=30, what="a service that says it is not ready"
             )
             for operation in operations:
                 assert (await client.operation(operation)).status == "received"
@@ -104,7 +121,7 @@ async def test_intents_are_accepted_while_kafka_is_unreachable_and_done_afterwar
         await eventually(
             lambda: all_ended(client, operations), within=90, what="every operation's end"
         )
-        await eventually(lambda: ready(own), within=60, what="everything ready again")
+        await eventually(lambda: ready(platform), within=60, what="everything ready again")
 
 
 async def _unready(platform: Platform) -> bool:
@@ -112,7 +129,7 @@ async def _unready(platform: Platform) -> bool:
 
 
 async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fail(
-    own: Platform, team: str
+    own: Restartable, team: str
 ) -> None:
     answers, received = [503, 503], []
 
@@ -120,11 +137,11 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
         received.append((request.headers["webhook-id"], json.loads(await request.read())))
         return web.Response(status=answers.pop(0) if answers else 204)
 
-    async with receiving(hook) as url, client_of(own) as client:
+    async with receiving(hook) as url, client_of(own.platform) as client:
         await subscribe(client, own.home, team=team, url=url)
         (operation,) = await applied(client, team, 1)
         await eventually(lambda: len(received) == 1, within=30, what="the first attempt")
-        pid = own.pids["notifier"]
+        pid = own.platform.pids["notifier"]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         await eventually(lambda: len(received) == 3, within=60, what="the third attempt")
@@ -134,4 +151,5 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
             return any("was delivered to" in text for text in texts)
 
         await eventually(delivered, within=30, what="the delivered fact")
+        await eventually(lambda: ready(own.platform), within=60, what="everything ready again")
     assert len({webhook_id for webhook_id, _ in received}) == 1

@@ -62,7 +62,7 @@ def test_a_service_writes_to_its_home_and_to_tmp_only(
     assert options[str(settings[name].home)].startswith(f"uid={uid},gid={gid},mode=0700")
 
 
-@pytest.mark.parametrize("name", containers().keys() - ours().keys())
+@pytest.mark.parametrize("name", sorted(containers().keys() - ours().keys()))
 def test_an_image_of_others_is_pinned(name: str) -> None:
     assert len(version(containers()[name]["image"])) > 1
 

@@ -151,7 +151,8 @@ async def test_what_was_committed_before_a_backup_is_restored_in_its_order(
     await cluster.run(RESTORE)
     await cluster.start()
     kept = ids(await cluster.events())
-    assert kept == written[: len(kept)]
+    # Not a prefix: events are in the order of transactions, which overlap when the backup ends.
+    assert kept == [event for event in written if event in set(kept)]
     assert set(before) <= set(kept)
     assert len(kept) < len(written)
     assert (cluster.server._data.parent / "data.lost").exists()

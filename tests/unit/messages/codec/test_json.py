@@ -265,20 +265,19 @@ def test_any_bytes_are_a_value_or_unreadable(data: bytes) -> None:
     assert value == json.loads(data)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        float("nan"),
-        [{"a": float("inf")}],
-        {"a": (1, -float("inf"))},
-        2**64,
-        "\ud800",
-        {1: 2},
-        object(),
-        {"a": {1, 2}},
-    ],
-    ids=repr,
-)
+NOT_WRITTEN = {
+    "NaN": float("nan"),
+    "Infinity": [{"a": float("inf")}],
+    "-Infinity": {"a": (1, -float("inf"))},
+    "an integer of 65 bits": 2**64,
+    "a lone surrogate": "\ud800",
+    "a key that is a number": {1: 2},
+    "an object of Python": object(),
+    "a set": {"a": {1, 2}},
+}
+
+
+@pytest.mark.parametrize("value", NOT_WRITTEN.values(), ids=NOT_WRITTEN)
 def test_a_value_that_json_cannot_hold_is_not_written(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^The data "):
         dump_json(value)
