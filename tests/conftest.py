@@ -1,5 +1,6 @@
 """One real broker for the whole session, and topics of one's own on it."""
 
+import gc
 import logging
 import os
 import re
@@ -42,9 +43,16 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         return "tests/e2e" if path.startswith("tests/e2e/") else path
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _ByFile:
     """Give pytest-xdist the scheduler of `make test`."""
     return _ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from visiting every collected test again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
