@@ -8,12 +8,13 @@ import pytest
 
 from busbar.runtime.store import Store
 from busbar.testing import ManualClock
+from support.gauges import looking
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
 from support.secrets import InPostgres, SecretPlace
 from unit.runtime.conftest import clock, plain_logs, publisher, relay, toy
 
-__all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
+__all__ = ["clock", "looking", "plain_logs", "publisher", "relay", "toy"]
 
 
 @pytest.fixture(scope="session")

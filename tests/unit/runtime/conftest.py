@@ -9,11 +9,14 @@ import structlog
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, open_store
 from busbar.testing import ManualClock, RecordingPublisher
+from support.gauges import looking
 from support.runtime import (
     Toy,
     relay_of,
 )
 from support.secrets import InSqlite, SecretPlace
+
+__all__ = ["looking"]
 
 
 @pytest.fixture(autouse=True)
