@@ -1,9 +1,5 @@
 """The gauges of the toy service, and what a scrape of them gives."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from busbar.runtime.host.gauges import Gauges
 from busbar.testing import ManualClock, RecordingPublisher
 from support.metrics import samples
@@ -36,10 +32,3 @@ class Looking:
             for one in samples((await self.gauges.expose()).decode())
             if one.labels.items() >= SERVICE.items()
         }
-
-
-@pytest.fixture
-def looking(toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> Iterator[Looking]:
-    found = Looking(toy, publisher, clock)
-    yield found
-    found.gauges._drop_store_gauges()
