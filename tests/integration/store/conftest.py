@@ -1,4 +1,7 @@
-"""Fixtures that run the unit tests of the store on PostgreSQL."""
+"""Fixtures that run each suite of this folder on SQLite and on PostgreSQL.
+
+``-k "not postgres"`` leaves out PostgreSQL, and starts no server.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.databases import Database, Postgres
+from support.databases import Database, Postgres, Sqlite
 from support.fixtures import clock, looking, place, plain_logs, publisher, relay, store, toy
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
@@ -23,6 +26,8 @@ def cluster() -> Iterator[StoreCluster]:
         yield found
 
 
-@pytest.fixture
-def database(cluster: StoreCluster, tmp_path: Path) -> Database:
-    return Postgres(cluster, tmp_path)
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    if request.param == "sqlite":
+        return Sqlite(tmp_path)
+    return Postgres(request.getfixturevalue("cluster"), tmp_path)

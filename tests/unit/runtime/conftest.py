@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from support.databases import Database, Sqlite
-from support.fixtures import clock, looking, place, plain_logs, publisher, relay, store, toy
+from support.fixtures import clock, plain_logs, publisher, store, toy
 
-__all__ = ["clock", "looking", "place", "plain_logs", "publisher", "relay", "store", "toy"]
+__all__ = ["clock", "plain_logs", "publisher", "store", "toy"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The tests of `unit/runtime/test_gauges.py` on PostgreSQL, and the guard that only it has."""
+"""The gauge of the guard, which only PostgreSQL has."""
 
 import asyncio
 
@@ -10,7 +10,6 @@ from support.runtime import (
     append,
     fact,
 )
-from unit.runtime.test_gauges import *  # noqa: F403 - the same suite, on PostgreSQL
 
 
 async def test_the_guard_lags_by_the_age_of_what_a_running_transaction_hides(
