@@ -28,67 +28,6 @@ async def partitions(platform: Platform, topic: str) -> int:
         await admin.close()
 
 
-async def test_a_resource_is_created_updated_in_place_and_deleted(
-    platform: Platform, client: Client, team: str
-) -> None:
-    resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
-    for count, change in ((2, "created"), (5, "updated"), (5, "unchanged")):
-        accepted = await client.apply(resource, {"partitions": count})
-        view = await done(client, accepted.operation)
-        assert (view.status, view.detail) == ("succeeded", change)
-        assert await partitions(platform, topic) == count
-    view = await done(client, (await client.delete(resource)).operation)
-    assert (view.status, view.detail) == ("succeeded", "deleted")
-    assert await partitions(platform, topic) == 0
-    assert (await client.resource(resource)).status == "deleted"
-
-
-async def test_an_update_that_is_refused_leaves_the_resource_as_it_was(
-    platform: Platform, client: Client, team: str
-) -> None:
-    resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
-    await done(client, (await client.apply(resource, {"partitions": 3})).operation)
-    spec = {"partitions": 4, "dead_letters": {"enabled": True, "replicas": 5}}
-    view = await done(client, (await client.apply(resource, spec)).operation)
-    # Partitions cannot be taken away again, so the refused update cannot be undone by itself.
-    assert view.status == "stuck"
-    assert "partitions" in view.detail
-    other = f"{team}/dev/event-stream/other"
-    await done(client, (await client.apply(other, {"retention_hours": 24})).operation)
-    spec = {"retention_hours": 48, "dead_letters": {"enabled": True, "replicas": 5}}
-    view = await done(client, (await client.apply(other, spec)).operation)
-    assert view.status == "failed"
-    assert (await client.resource(other)).status == "ready"
-    assert (await client.resource(other)).spec["retention_hours"] == 24
-    assert await partitions(platform, topic) == 4
-
-
-async def test_the_same_id_with_another_body_is_refused(client: Client, team: str) -> None:
-    resource = f"{team}/dev/event-stream/orders"
-    first = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
-    again = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
-    assert (again.operation, again.replayed) == (first.operation, True)
-    with pytest.raises(GatewayProblem) as refused:
-        await client.apply(resource, {"partitions": 3}, event_id=f"{team}-1")
-    assert refused.value.status == 409
-    assert refused.value.fix
-
-
-async def test_the_state_at_an_earlier_time_is_what_the_platform_knew_then(
-    client: Client, team: str
-) -> None:
-    resource = f"{team}/dev/event-stream/orders"
-    before = now()
-    await done(client, (await client.apply(resource, {"retention_hours": 24})).operation)
-    await eventually(lambda: generation(client, resource, now(), 1), what="the first in the log")
-    between = now()
-    await done(client, (await client.apply(resource, {"retention_hours": 72})).operation)
-    await eventually(lambda: generation(client, resource, now(), 2), what="the second in the log")
-    assert await client.state_at(before, resource=resource) == ()
-    (view,) = await client.state_at(between, resource=resource)
-    assert (view.generation, view.spec["retention_hours"]) == (1, 24)
-
-
 async def generation(client: Client, resource: str, time: datetime, wanted: int) -> bool:
     views = await client.state_at(time, resource=resource)
     return bool(views) and views[0].generation == wanted
@@ -99,22 +38,97 @@ def now() -> datetime:
     return SystemClock().now()
 
 
-async def test_why_explains_the_whole_chain(client: Client, team: str) -> None:
-    resource = f"{team}/dev/event-stream/orders"
-    view = await done(client, (await client.apply(resource, {})).operation)
+class LifeOfAnIntent:
+    """The suite; a subclass runs it on the platform of its folder."""
 
-    async def texts() -> list[str]:
-        found = [sentence.text for sentence in await client.why(view.id)]
-        return found if any("provisioned" in text for text in found) else []
+    async def test_a_resource_is_created_updated_in_place_and_deleted(
+        self, platform: Platform, client: Client, team: str
+    ) -> None:
+        resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
+        for count, change in ((2, "created"), (5, "updated"), (5, "unchanged")):
+            accepted = await client.apply(resource, {"partitions": count})
+            view = await done(client, accepted.operation)
+            assert (view.status, view.detail) == ("succeeded", change)
+            assert await partitions(platform, topic) == count
+        view = await done(client, (await client.delete(resource)).operation)
+        assert (view.status, view.detail) == ("succeeded", "deleted")
+        assert await partitions(platform, topic) == 0
+        assert (await client.resource(resource)).status == "deleted"
 
-    sentences = await eventually(texts, what="the explanation")
-    for word in ("requested:", "Policy allowed", "queued it", "the action is create", "is done"):
-        assert any(word in text for text in sentences), (word, sentences)
+    async def test_an_update_that_is_refused_leaves_the_resource_as_it_was(
+        self, platform: Platform, client: Client, team: str
+    ) -> None:
+        resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
+        await done(client, (await client.apply(resource, {"partitions": 3})).operation)
+        spec = {"partitions": 4, "dead_letters": {"enabled": True, "replicas": 5}}
+        view = await done(client, (await client.apply(resource, spec)).operation)
+        # Partitions cannot be taken away again, so the refused update cannot be undone by itself.
+        assert view.status == "stuck"
+        assert "partitions" in view.detail
+        other = f"{team}/dev/event-stream/other"
+        await done(client, (await client.apply(other, {"retention_hours": 24})).operation)
+        spec = {"retention_hours": 48, "dead_letters": {"enabled": True, "replicas": 5}}
+        view = await done(client, (await client.apply(other, spec)).operation)
+        assert view.status == "failed"
+        assert (await client.resource(other)).status == "ready"
+        assert (await client.resource(other)).spec["retention_hours"] == 24
+        assert await partitions(platform, topic) == 4
+
+    async def test_the_same_id_with_another_body_is_refused(
+        self, client: Client, team: str
+    ) -> None:
+        resource = f"{team}/dev/event-stream/orders"
+        first = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
+        again = await client.apply(resource, {"partitions": 2}, event_id=f"{team}-1")
+        assert (again.operation, again.replayed) == (first.operation, True)
+        with pytest.raises(GatewayProblem) as refused:
+            await client.apply(resource, {"partitions": 3}, event_id=f"{team}-1")
+        assert refused.value.status == 409
+        assert refused.value.fix
+
+    async def test_the_state_at_an_earlier_time_is_what_the_platform_knew_then(
+        self, client: Client, team: str
+    ) -> None:
+        resource = f"{team}/dev/event-stream/orders"
+        before = now()
+        await done(client, (await client.apply(resource, {"retention_hours": 24})).operation)
+        await eventually(
+            lambda: generation(client, resource, now(), 1), what="the first in the log"
+        )
+        between = now()
+        await done(client, (await client.apply(resource, {"retention_hours": 72})).operation)
+        await eventually(
+            lambda: generation(client, resource, now(), 2), what="the second in the log"
+        )
+        assert await client.state_at(before, resource=resource) == ()
+        (view,) = await client.state_at(between, resource=resource)
+        assert (view.generation, view.spec["retention_hours"]) == (1, 24)
+
+    async def test_why_explains_the_whole_chain(self, client: Client, team: str) -> None:
+        resource = f"{team}/dev/event-stream/orders"
+        view = await done(client, (await client.apply(resource, {})).operation)
+
+        async def texts() -> list[str]:
+            found = [sentence.text for sentence in await client.why(view.id)]
+            return found if any("provisioned" in text for text in found) else []
+
+        sentences = await eventually(texts, what="the explanation")
+        for word in (
+            "requested:",
+            "Policy allowed",
+            "queued it",
+            "the action is create",
+            "is done",
+        ):
+            assert any(word in text for text in sentences), (word, sentences)
+
+    async def test_a_dead_letter_can_be_redriven_and_the_answer_is_an_operation(
+        self, client: Client
+    ) -> None:
+        accepted = await client.redrive("no-such-dead-letter", service="policy")
+        view = await done(client, accepted.operation)
+        assert (view.status, view.reason) == ("failed", "unknown_dead_letter")
 
 
-async def test_a_dead_letter_can_be_redriven_and_the_answer_is_an_operation(
-    client: Client,
-) -> None:
-    accepted = await client.redrive("no-such-dead-letter", service="policy")
-    view = await done(client, accepted.operation)
-    assert (view.status, view.reason) == ("failed", "unknown_dead_letter")
+class TestOnOneInstance(LifeOfAnIntent):
+    """On SQLite."""

@@ -1,6 +1,6 @@
 """The harness can fail: it turns red when what keeps effects from being doubled is taken away.
 
-The lock on streams needs writers that cross: ``integration/store/test_stream_lock.py``.
+The lock on streams needs writers that cross: ``integration/store/postgres/test_stream_lock.py``.
 """
 
 import json

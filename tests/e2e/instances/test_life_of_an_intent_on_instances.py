@@ -1,1 +1,7 @@
-from e2e.test_life_of_an_intent import *  # noqa: F403 - the same life, on PostgreSQL in two instances
+"""The life of an intent on PostgreSQL, where each service runs in two instances."""
+
+from e2e.test_life_of_an_intent import LifeOfAnIntent
+
+
+class TestOnTwoInstances(LifeOfAnIntent):
+    """On the platform that this folder shares."""

@@ -1,19 +1,20 @@
-"""Fixtures that run the unit tests of the store on PostgreSQL."""
+"""Fixtures that run each suite of this folder on SQLite and on PostgreSQL.
+
+``-k "not postgres"`` leaves out PostgreSQL, and starts no server.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from busbar.runtime.store import Store
-from busbar.testing import ManualClock
+from support.databases import Database, Postgres, Sqlite
+from support.fixtures import clock, looking, place, plain_logs, publisher, relay, store, toy
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
-from support.secrets import InPostgres, SecretPlace
-from unit.runtime.conftest import clock, plain_logs, publisher, relay, toy
 
-__all__ = ["clock", "plain_logs", "publisher", "relay", "toy"]
+__all__ = ["clock", "looking", "place", "plain_logs", "publisher", "relay", "store", "toy"]
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +26,8 @@ def cluster() -> Iterator[StoreCluster]:
         yield found
 
 
-@pytest.fixture
-async def place(cluster: StoreCluster, tmp_path: Path) -> SecretPlace:
-    """An empty table of secrets."""
-    async with cluster.session(cluster.owner_url, service="secrets") as owner:
-        await owner.execute("TRUNCATE secrets")
-    return InPostgres(cluster, tmp_path / "home")
-
-
-@pytest.fixture
-async def store(cluster: StoreCluster, clock: ManualClock) -> AsyncIterator[Store]:
-    await cluster.clear()
-    opened = await cluster.open(clock)
-    yield opened
-    await opened.close()
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    if request.param == "sqlite":
+        return Sqlite(tmp_path)
+    return Postgres(request.getfixturevalue("cluster"), tmp_path)

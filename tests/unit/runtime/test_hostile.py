@@ -16,6 +16,7 @@ from busbar.runtime.core.bus import MAX_PART_BYTES, Record, in_parts
 from busbar.runtime.store.parts.outbox import BatchLimits
 from busbar.testing import ManualClock, RecordingPublisher
 from support.hostile import HOSTILE, LARGEST, Hostile
+from support.redrive import outcomes, redrive
 from support.runtime import (
     Toy,
     append,
@@ -26,7 +27,6 @@ from support.runtime import (
     record,
     relay_of,
 )
-from unit.runtime.test_redrive import outcomes, redrive
 
 TOPIC = DeleteSubscription.TOPIC
 NOISE = random.Random(7).randbytes(12_000_000)

@@ -1,5 +1,6 @@
 """The SQLite file: one process, private, and consistent after a kill."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store import Store, open_store
+from busbar.runtime.store import Document, Store, StoreTransaction, open_store
 from busbar.runtime.store.engines.sqlite import SqliteDialect
 from busbar.testing import ManualClock
 from support import eventually
@@ -77,6 +78,24 @@ async def test_the_folder_of_a_store_is_made_private(tmp_path: Path) -> None:
     store = await open_store(place, service="policy", clock=ManualClock())
     await store.close()
     assert place.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_transactions_take_turns(store: Store) -> None:
+    inside = 0
+
+    async def body(tx: StoreTransaction) -> None:
+        nonlocal inside
+        inside += 1
+        assert inside == 1
+        before = await tx.documents.get("k", "count")
+        await asyncio.sleep(0)
+        count = before["n"] + 1 if before else 1
+        await tx.documents.put(Document(kind="k", key="count", value={"n": count}))
+        inside -= 1
+
+    await asyncio.gather(*(store.transact(body) for _ in range(20)))
+    async with store.reading() as tx:
+        assert await tx.documents.get("k", "count") == {"n": 20}
 
 
 async def test_every_commit_is_forced_to_the_disk(store: Store) -> None:

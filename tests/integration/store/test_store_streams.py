@@ -216,24 +216,6 @@ async def test_a_transaction_that_has_begun_ends_before_its_cancelled_caller_doe
     assert [event.stream for event in await store.events()] == (["b"] if fails else ["a", "b"])
 
 
-async def test_transactions_take_turns(store: Store) -> None:
-    inside = 0
-
-    async def body(tx: StoreTransaction) -> None:
-        nonlocal inside
-        inside += 1
-        assert inside == 1
-        before = await tx.documents.get("k", "count")
-        await asyncio.sleep(0)
-        count = before["n"] + 1 if before else 1
-        await tx.documents.put(Document(kind="k", key="count", value={"n": count}))
-        inside -= 1
-
-    await asyncio.gather(*(store.transact(body) for _ in range(20)))
-    async with store.reading() as tx:
-        assert await tx.documents.get("k", "count") == {"n": 20}
-
-
 async def test_a_reader_sees_the_last_commit_and_its_appends_are_forgotten(store: Store) -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 

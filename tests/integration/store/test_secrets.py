@@ -1,4 +1,4 @@
-"""The secret table: values, owners and confidentiality. Runs over both databases."""
+"""The secret table: values, owners and confidentiality."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The tests of `unit/runtime/test_secrets.py` on PostgreSQL, and those that need a server."""
+"""The table of secrets in a server: who may change it, who may read it, and its migration."""
 
 import asyncpg
 import pytest
@@ -10,7 +10,6 @@ from busbar.runtime.secrets import migrations, secrets_of
 from busbar.runtime.secrets.tables import metadata
 from support.postgres_store import SERVICE, StoreCluster
 from support.secrets import SecretPlace
-from unit.runtime.test_secrets import *  # noqa: F403 - the same tests, with this folder's place
 
 
 @pytest.mark.parametrize(

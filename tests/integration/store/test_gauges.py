@@ -1,57 +1,23 @@
 """A scrape refreshes the gauges, and never waits for long."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from busbar.runtime.core.bus import BusUnavailable
 from busbar.runtime.host import gauges
-from busbar.runtime.host.gauges import Gauges
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.testing import ManualClock, RecordingPublisher
 from meta.checkout import ROOT, text
-from support.metrics import samples, undocumented
+from support.gauges import Looking
+from support.metrics import undocumented
 from support.runtime import (
     Toy,
     append,
     drain,
     record,
-    relay_of,
 )
-
-SERVICE = {"service": "policy"}
-
-
-class Looking:
-    """The gauges of a toy service, and a scrape of them."""
-
-    def __init__(self, toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> None:
-        self.waiting = 0
-        self.relay = relay_of(toy.store, publisher, clock)
-        self.gauges = Gauges(toy.store, clock=clock)
-        self.gauges.attach(
-            engine=toy.engine, relay=self.relay, behind=self._behind, kinds=("k", "parked")
-        )
-
-    async def _behind(self) -> int:
-        return self.waiting
-
-    async def scrape(self) -> dict[str, float]:
-        """Return the samples of the service, by name and kind."""
-        return {
-            f"{one.name}/{one.labels['kind']}" if "kind" in one.labels else one.name: one.value
-            for one in samples((await self.gauges.expose()).decode())
-            if one.labels.items() >= SERVICE.items()
-        }
-
-
-@pytest.fixture
-def looking(toy: Toy, publisher: RecordingPublisher, clock: ManualClock) -> Iterator[Looking]:
-    found = Looking(toy, publisher, clock)
-    yield found
-    found.gauges._drop_store_gauges()
 
 
 async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(

@@ -1,16 +1,15 @@
-"""The tests of `unit/runtime/test_gauges.py` on PostgreSQL, and the guard that only it has."""
+"""The gauge of the guard, which only PostgreSQL has."""
 
 import asyncio
 
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from busbar.testing import ManualClock
+from support.gauges import Looking
 from support.runtime import (
     SOURCE,
     append,
     fact,
 )
-from unit.runtime.test_gauges import *  # noqa: F403 - the same suite, on PostgreSQL
-from unit.runtime.test_gauges import Looking
 
 
 async def test_the_guard_lags_by_the_age_of_what_a_running_transaction_hides(

@@ -8,7 +8,7 @@ from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.topics import INTENTS_DEAD_LETTER, dead_letters
-from busbar.runtime.core.bus import Record
+from support.redrive import outcomes, redrive
 from support.runtime import (
     SOURCE,
     Toy,
@@ -16,24 +16,6 @@ from support.runtime import (
     record,
     unreadable,
 )
-
-
-def redrive(offset: int, dead_letter: str, service: str = "policy") -> Record:
-    return record(
-        offset,
-        {"service": service, "dead_letter": dead_letter},
-        id_=f"redrive-{offset}",
-        type_=RedriveDeadLetter.TYPE,
-        topic=INTENTS_DEAD_LETTER,
-    )
-
-
-async def outcomes(toy: Toy) -> list[DeadLetterRedriven]:
-    return [
-        DeadLetterRedriven.model_validate_json(event.data)
-        for event in await toy.store.events(limit=10_000)
-        if event.type == DeadLetterRedriven.TYPE
-    ]
 
 
 async def given_up(toy: Toy, error: BaseException | None = None) -> str:

@@ -1,12 +1,8 @@
-"""The tests of `unit/runtime/test_store_streams.py` on PostgreSQL."""
+"""Streams where transactions do not take turns."""
 
 import asyncio
 
 from busbar.runtime.store import Document, Store, StoreTransaction
-from unit.runtime.test_store_streams import *  # noqa: F403 - the same tests, with this folder's store
-
-# Here they do not.
-del test_transactions_take_turns  # noqa: F821 - it came with the star
 
 
 async def test_what_a_transaction_has_read_does_not_change_before_it_commits(

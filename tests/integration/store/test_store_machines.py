@@ -1,23 +1,30 @@
 """Streams and tasks against models that are too simple to be wrong.
 
-The database is the same for all steps of a run; each step is a transaction of its own.
+The database is the same for all steps of a run, and empty before it; each step is a transaction
+of its own.
 """
 
 import asyncio
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.errors import Conflict, Fenced
-from busbar.runtime.store import Cause, Claim, Store, StoreTransaction, open_store
+from busbar.runtime.store import Cause, Claim, StoreTransaction
 from busbar.testing import ManualClock
+from support.databases import Database
 from support.runtime import (
     NOTHING,
     SOURCE,
@@ -38,18 +45,15 @@ SETTINGS = settings(
 
 
 class Machine(RuleBasedStateMachine):
-    """A store in its own folder."""
+    """A store, empty at first. Hypothesis makes machines without arguments."""
+
+    database: ClassVar[Database]
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = TemporaryDirectory()
         self.clock = ManualClock()
-        self.store = self.run(self.open())
-
-    async def open(self) -> Store:
-        path = Path(self.folder.name) / "policy.db"
-        return await open_store(path, service="policy", clock=self.clock)
+        self.store = self.run(self.database.empty_store(self.clock))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -57,7 +61,12 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(self.store.close())
         self.loop.close()
-        self.folder.cleanup()
+
+
+def run(machine: type[Machine], database: Database) -> None:
+    """Take random steps of ``machine`` on ``database``."""
+    made = type(machine.__name__, (machine,), {"database": database})
+    run_state_machine_as_test(made, settings=SETTINGS)
 
 
 STREAMS = st.sampled_from("xyz")
@@ -230,7 +239,9 @@ class Tasks(Machine):
         assert self.act("next_due", "k") == expected
 
 
-TestStreams = Streams.TestCase
-TestStreams.settings = SETTINGS
-TestTasks = Tasks.TestCase
-TestTasks.settings = SETTINGS
+def test_streams_are_as_the_model_says(database: Database) -> None:
+    run(Streams, database)
+
+
+def test_tasks_are_as_the_model_says(database: Database) -> None:
+    run(Tasks, database)
