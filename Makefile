@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3.12 python3.11 python3.1
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 
-# Without compiled files each process that a platform or a test starts would compile busbar anew,
+# Without compiled files each process that a platform or a test starts would compile busbar,
 # which takes half a second of processor time.
 unexport PYTHONDONTWRITEBYTECODE
 
