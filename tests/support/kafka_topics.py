@@ -90,6 +90,13 @@ class KafkaHarness(BackendHarness):
         (answer,) = await self.admin.alter_configs([resource])
         assert answer.resources[0][0] == 0
 
+        async def shown() -> bool:
+            found = await self.inspect(inputs)
+            return found is not None and settings.items() <= found.items()
+
+        # The controller answers before the broker that is asked next has read the change.
+        await eventually(shown, what="the changed settings")
+
     async def inspect(self, inputs: Inputs) -> dict[str, Any] | None:
         if inputs["name"] not in await self.admin.list_topics():
             return None
