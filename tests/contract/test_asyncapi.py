@@ -56,6 +56,13 @@ def test_the_yaml_says_what_the_document_says_without_aliases() -> None:
     assert not re.search(r"[&*]id\d", text)
 
 
+@pytest.mark.parametrize("topic", topics.INTENTS)
+def test_one_service_answers_events_of_unknown_type_on_a_topic_of_intents(topic: str) -> None:
+    """A topic without one would lose them without a trace, and two would answer twice."""
+    found = [name for name in topics.SERVICES if topic in declared(name).unknown_type_topics]
+    assert len(found) == 1
+
+
 def test_faststream_reads_it_as_asyncapi_3(document: JsonObject) -> None:
     read = ApplicationSchema.model_validate(document)
     assert read.asyncapi == "3.0.0"

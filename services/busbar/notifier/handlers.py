@@ -13,6 +13,7 @@ from busbar.messages.base import Fact, IntentRef, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
+from busbar.messages.misplaced import misplaced
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -112,7 +113,7 @@ class Notifier:
         service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
         service.on(ApplySubscription, self.subscribe)
         service.on(DeleteSubscription, self.subscribe)
-        service.on_invalid(self.refuse)
+        service.on_invalid(self.refuse, topics.INTENTS_SUBSCRIPTION)
         service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_], self.fan_out)
@@ -148,22 +149,28 @@ class Notifier:
         return found if isinstance(found, SecretProblem) else None
 
     async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
-        """Refuse a subscription intent whose data is invalid, so that its operation ends.
+        """Refuse a subscription intent of unknown type or with invalid data: its operation ends.
 
         Raises:
             Reject: the event is an invalid fact, which has no operation to end.
         """
         envelope = problem.envelope
-        errors = describe(problem.error) if problem.error else "its type is unknown"
-        if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
-            raise Reject("invalid_data", f"{envelope.type} is invalid: {errors}")
+        if problem.error is None:
+            reason = "unknown_type"
+            detail, fix = misplaced(envelope.type, problem.record.topic)
+        elif problem.record.topic == topics.INTENTS_SUBSCRIPTION:
+            reason = "invalid_intent"
+            detail = f"the intent's data is invalid: {describe(problem.error)}"
+            fix = "correct what is named, then send the intent again under a new id"
+        else:
+            raise Reject("invalid_data", f"{envelope.type} is invalid: {describe(problem.error)}")
         operation = operation_id(envelope.source, envelope.id)
         fact = SubscriptionRefused(
             operation=operation,
             intent=IntentRef.of(envelope),
-            reason="invalid_intent",
-            detail=f"the intent's data is invalid: {errors}",
-            fix="correct what is named, then send the intent again under a new id",
+            reason=reason,
+            detail=detail,
+            fix=fix,
         )
         await tx.append(f"operation/{operation}", [fact], key=str(operation))
 

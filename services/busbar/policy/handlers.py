@@ -58,7 +58,7 @@ class Policy:
         service = Service("policy", emits=OUTCOMES, answers_unknown_services=True)
         service.on(ApplyResource, self.decide, stream=_stream_of)
         service.on(DeleteResource, self.decide, stream=_stream_of)
-        service.on_invalid(self.refuse, topics.INTENTS_RESOURCE)
+        service.on_invalid(self.refuse, topics.INTENTS_RESOURCE, topics.INTENTS_DEAD_LETTER)
         service.on_conflict(self.record_conflict)
         return service
 
@@ -97,7 +97,11 @@ class Policy:
         requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
         if problem.error is None or problem.model is None:
             facts = deny_unknown_type(
-                operation=operation, intent=intent, resource=resource, requested=requested
+                operation=operation,
+                intent=intent,
+                topic=problem.record.topic,
+                resource=resource,
+                requested=requested,
             )
         else:
             facts = deny_invalid(

@@ -27,7 +27,7 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 from busbar.messages.policy import IntentDenied
-from busbar.messages.resource import ResourceProvisioned
+from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.notifier.domain import (
     Attempt,
     RetryPolicy,
@@ -264,6 +264,34 @@ async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
     for place in ("/url", "/types", "/secret", "/extra"):
         assert place in refused.detail
     assert refused.intent.id == "bad"
+
+
+@pytest.mark.parametrize(
+    ("type_", "detail", "fix"),
+    [
+        (
+            ApplyResource.TYPE,
+            "does not belong in busbar.intents.subscription",
+            "publish it to busbar.intents.resource",
+        ),
+        (
+            "busbar.subscription.aply.v1",
+            "is not a type of intent",
+            f"mean {ApplySubscription.TYPE}?",
+        ),
+        (ResourceProvisioned.TYPE, "is a fact, not an intent", ApplySubscription.TYPE),
+    ],
+)
+async def test_an_event_that_is_no_intent_about_subscriptions_is_refused_under_its_operation(
+    bench: Bench, type_: str, detail: str, fix: str
+) -> None:
+    record = bench.record(id_="lost", type_=type_, topic=topics.INTENTS_SUBSCRIPTION, data={})
+    (refused,) = await bench.handle(record)
+    assert isinstance(refused, SubscriptionRefused)
+    assert refused.operation == operation_id(SOURCE, "lost")
+    assert refused.reason == "unknown_type"
+    assert detail in refused.detail
+    assert fix in refused.fix
 
 
 async def test_facts_of_teams_that_subscribed_to_nothing_are_passed_over(bench: Bench) -> None:

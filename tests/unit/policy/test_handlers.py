@@ -160,6 +160,13 @@ async def test_what_a_rule_forbids_is_denied_with_the_reason_and_the_remedy(benc
         ({"type_": "busbar.resource.aply.v1"}, "unknown_type", "unknown_type", ""),
         ({"type_": DeleteSubscription.TYPE}, "unknown_type", "unknown_type", ""),
         ({"type_": ResourceProvisioned.TYPE}, "unknown_type", "unknown_type", ""),
+        ({"topic": topics.INTENTS_DEAD_LETTER}, "unknown_type", "unknown_type", ""),
+        (
+            {"topic": topics.INTENTS_DEAD_LETTER, "type_": "busbar.dead-letter.redriv.v1"},
+            "unknown_type",
+            "unknown_type",
+            "",
+        ),
         ({"extensions": {"expirytime": "soon"}}, "invalid_intent", "expirytime", ""),
         ({"extensions": {"expirytime": "2026-01-01T12:00:00"}}, "invalid_intent", "expirytime", ""),
         (

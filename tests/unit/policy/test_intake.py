@@ -10,8 +10,8 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.policy import IntentDenied, Violation
 from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.topics import INTENTS_RESOURCE
 from busbar.policy.domain import (
-    TYPES,
     deny_invalid,
     deny_unknown_type,
     violations_of,
@@ -137,7 +137,7 @@ def test_a_resource_is_only_named_by_four_good_parts(data: Any) -> None:
     ("type_", "message", "fix"),
     [
         ("busbar.resource.aply.v1", "is not a type", "did you mean busbar.resource.apply.v1?"),
-        ("order.placed", "is not a type", "known are: busbar.resource.apply.v1"),
+        ("order.placed", "is not a type", "known here are: busbar.resource.apply.v1"),
         ("busbar.policy.allowed.v1", "is a fact", "publish an intent"),
         (
             "busbar.subscription.apply.v1",
@@ -149,12 +149,17 @@ def test_a_resource_is_only_named_by_four_good_parts(data: Any) -> None:
 def test_an_unknown_type_is_denied_with_the_known_ones(type_: str, message: str, fix: str) -> None:
     fact = denial(
         deny_unknown_type(
-            operation=OPERATION, intent=intent(type_), resource=None, requested=["x", 1]
+            operation=OPERATION,
+            intent=intent(type_),
+            topic=INTENTS_RESOURCE,
+            resource=None,
+            requested=["x", 1],
         )
     )
 
     assert fact.reason == "unknown_type"
     assert message in fact.violations[0].message
     assert fix in fact.violations[0].fix
-    assert all(type_ in fact.violations[0].fix for type_ in TYPES)
+    for known in (ApplyResource.TYPE, DeleteResource.TYPE):
+        assert known in fact.violations[0].fix
     assert fact.requested == '["x", 1]'

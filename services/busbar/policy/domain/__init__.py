@@ -3,7 +3,6 @@
 from busbar.policy.domain.decision import ReceivedIntent, ResourcePolicyState, decide, evolve
 from busbar.policy.domain.engine import Evaluation, FiredRule, PolicyEngine, PolicyRequest
 from busbar.policy.domain.intake import (
-    TYPES,
     deny_invalid,
     deny_unknown_type,
     violations_of,
@@ -12,7 +11,6 @@ from busbar.policy.domain.promise import Promise, Promises, PromiseVersion
 from busbar.policy.domain.rules import Rule, RuleBook
 
 __all__ = [
-    "TYPES",
     "Evaluation",
     "FiredRule",
     "PolicyEngine",

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,10 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Fact, IntentRef, JsonObject
-from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
+from busbar.messages.misplaced import misplaced
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
-from busbar.messages.topics import INTENTS_RESOURCE
-from busbar.policy.domain.formatting import listed, pointer, shorten
+from busbar.policy.domain.formatting import pointer
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.spec_errors import MAX_VIOLATIONS
 
@@ -21,11 +19,6 @@ Requested = JsonObject | list[JsonObject] | str | int | float | bool | None
 
 MAX_REQUESTED_LEVELS: Final = 56
 """The levels of a request that a fact repeats; the fact's own levels come on top."""
-
-TYPES: Final = tuple(
-    sorted(type_ for type_ in INTENT_TYPES if BY_TYPE[type_].TOPIC == INTENTS_RESOURCE)
-)
-"""The types of intent that policy decides on."""
 
 
 def violations_of(error: ValidationError, model: type[BaseModel]) -> tuple[Violation, ...]:
@@ -63,21 +56,10 @@ def deny_invalid(
 
 
 def deny_unknown_type(
-    *, operation: UUID, intent: IntentRef, resource: ResourceId | None, requested: Any
+    *, operation: UUID, intent: IntentRef, topic: str, resource: ResourceId | None, requested: Any
 ) -> list[Fact]:
-    """Deny an event of a type that policy does not decide on."""
-    message = BY_TYPE.get(intent.type)
-    known = listed(TYPES)
-    if message is None:
-        problem = f"{shorten(intent.type)!r} is not a type of intent"
-        close = get_close_matches(shorten(intent.type), TYPES, n=1)
-        fix = (f"did you mean {close[0]}? " if close else "") + f"known are: {known}"
-    elif intent.type in INTENT_TYPES:
-        problem = f"{intent.type} does not belong in {INTENTS_RESOURCE}"
-        fix = f"publish it to {message.TOPIC}; known here are: {known}"
-    else:
-        problem = f"{intent.type} is a fact, not an intent"
-        fix = f"publish an intent; known are: {known}"
+    """Deny an event of a type that ``topic`` does not take."""
+    problem, fix = misplaced(intent.type, topic)
     violation = Violation(rule="unknown_type", message=problem, fix=fix)
     denied = _denied(
         "unknown_type",

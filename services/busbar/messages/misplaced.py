@@ -1,0 +1,32 @@
+"""What to tell the producer of an event that is no intent of the topic it was published to."""
+
+from difflib import get_close_matches
+
+from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
+
+_MAX_SHOWN = 80
+
+
+def intents_of(topic: str) -> tuple[str, ...]:
+    """Return the types of intent that ``topic`` takes, sorted."""
+    return tuple(sorted(type_ for type_ in INTENT_TYPES if topic == BY_TYPE[type_].TOPIC))
+
+
+def misplaced(type_: str, topic: str) -> tuple[str, str]:
+    """Return why an event of ``type_`` is not an intent of ``topic``, and what to do."""
+    message = BY_TYPE.get(type_)
+    here = ", ".join(intents_of(topic))
+    if message is None:
+        shown = type_ if len(type_) <= _MAX_SHOWN else type_[: _MAX_SHOWN - 1] + "…"
+        close = get_close_matches(shown, INTENT_TYPES, n=1)
+        known = f"known here are: {here}"
+        if close and topic != BY_TYPE[close[0]].TOPIC:
+            known = f"it belongs in {BY_TYPE[close[0]].TOPIC}; {known}"
+        suggestion = f"did you mean {close[0]}? " if close else ""
+        return f"{shown!r} is not a type of intent", suggestion + known
+    if type_ in INTENT_TYPES:
+        return (
+            f"{type_} does not belong in {topic}",
+            f"publish it to {message.TOPIC}; known here are: {here}",
+        )
+    return f"{type_} is a fact, not an intent", f"publish an intent; known here are: {here}"
