@@ -43,7 +43,7 @@ class ApplySubscription(Intent):
 
     team: Slug = Field(description="Only facts about this team's resources are delivered.")
     name: Slug
-    url: str = Field(max_length=2048, pattern=r"^https?://")
+    url: str = Field(max_length=2048, pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://")
     types: tuple[TypePattern, ...] = Field(min_length=1, max_length=32)
     secret: SecretRef
 

@@ -8,12 +8,28 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
 
-from busbar.notifier.adapters.sender import MAX_RESPONSE_BYTES, AiohttpSender
+from busbar.messages.notification import ApplySubscription
+from busbar.notifier.adapters.sender import (
+    MAX_RESPONSE_BYTES,
+    AiohttpSender,
+    _parse,
+    url_problem,
+)
 from busbar.notifier.handlers import Sender
 from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
 
 pytestmark = pytest.mark.timeout(20)
+
+SUBSCRIPTION = {
+    "team": "payments",
+    "name": "s",
+    "types": ["busbar.resource.*"],
+    "secret": "secret:s",
+}
 
 
 async def test_a_webhook_arrives_with_its_headers_and_its_very_bytes(receiver: Receiver) -> None:
@@ -26,6 +42,84 @@ async def test_a_webhook_arrives_with_its_headers_and_its_very_bytes(receiver: R
     assert got.headers["content-type"] == "application/json"
     assert got.headers["user-agent"] == "busbar"
     assert got.headers["accept-encoding"] == "identity"
+
+
+TARGETS = [
+    "/",
+    "/h/%7Eu/%28x%29?sig=a%2Fb%3D&at=10%3A30",
+    "/h/~u/(x)?sig=a/b=&at=10:30",
+    "/a/../b/./c//d",
+    "/?",
+    "/hook?",
+    "/hook?a=1&a=2&b[]=3&c=+&d=%20&e=%c3%bc",
+    "/%2e%2e/%2F?x=?y=/",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_the_request_target_is_the_subscribed_one_byte_for_byte(
+    receiver: Receiver, target: str
+) -> None:
+    result = await attempt(f"http://127.0.0.1:{receiver.port}{target}")
+    assert result.status == 204
+    ((got, _),) = receiver.requests
+    assert got.raw_path == target
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [("HTTP://127.0.0.1:{port}", "/"), ("Http://127.0.0.1:{port}?a=1#f", "/?a=1")],
+)
+async def test_a_scheme_has_no_case_and_a_path_is_never_empty(
+    receiver: Receiver, written: str, asked: str
+) -> None:
+    url = written.format(port=receiver.port)
+    ApplySubscription.model_validate({**SUBSCRIPTION, "url": url})
+    assert (await attempt(url)).status == 204
+    ((got, _),) = receiver.requests
+    assert got.raw_path == asked
+
+
+_HEX = "0123456789abcdefABCDEF"
+_PLAIN = "abcXYZ019-._~!$&'()*+,;=:@/[]"
+
+
+@given(
+    path=st.lists(
+        st.sampled_from(_PLAIN) | st.text(_HEX, min_size=2, max_size=2).map("%".__add__)
+    ).map("".join),
+    query=st.none() | st.text(_PLAIN + "?"),
+)
+def test_whatever_a_target_may_have_is_kept(path: str, query: str | None) -> None:
+    target = f"/{path}" if query is None else f"/{path}?{query}"
+    parsed = _parse(f"https://receiver.example{target}")
+    assert isinstance(parsed, URL), parsed
+    assert parsed.raw_path_qs == target
+    assert parsed.raw_host == "receiver.example"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (" https://receiver.example/x", "white space"),
+        ("https://receiver.example/x ", "white space"),
+        ("https://receiver.example/a b", "white space"),
+        ("https://receiver.example/a\tb", "white space"),
+        ("https://receiver.example/\u00a0", "white space"),
+        ("https://receiver.example/ü", "percent-encoded"),
+        ("https://receiver.example/?q=ü", "percent-encoded"),
+        ("https://receiver.example/%", "percent-encoded"),
+        ("https://receiver.example/%2", "percent-encoded"),
+        ("https://receiver.example/%zz", "percent-encoded"),
+        ('https://receiver.example/"', "percent-encoded"),
+        ("https://receiver.example/a\\b", "percent-encoded"),
+        ("https://receiver.example/{id}", "percent-encoded"),
+        ("https://receiver.example/\x7f", "percent-encoded"),
+        ("https://receiver.example/\x00", "percent-encoded"),
+    ],
+)
+def test_a_target_that_could_not_be_sent_as_it_is_written_is_refused(url: str, reason: str) -> None:
+    assert reason in (url_problem(url) or "")
 
 
 async def test_a_failure_is_reported_with_its_retry_after_and_without_its_words(

@@ -43,6 +43,12 @@ KEEPALIVE_SECONDS: Final = 4.0
 # Wider than DNS, narrow enough for the C library: no NUL, no space, no percent sign.
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
+_TARGET = re.compile(r"[^:/?#]+://[^/?#]*(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?")
+"""Path and query of a URL, as they are written (RFC 3986, appendix B)."""
+
+_SENDABLE = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]-]|%[0-9A-Fa-f]{2})*")
+"""What a request target may have (RFC 3986, section 3.3), and brackets, which many APIs use."""
+
 _UNREACHABLE_NETWORK = (
     "the address is in a network that webhooks may not reach: use a public address, or ask the "
     "operator to allow the network"
@@ -74,7 +80,14 @@ def url_problem(url: str, allow_networks: Sequence[Network] = ()) -> str | None:
 
 
 def _parse(url: str) -> URL | str:
-    """Return ``url`` as the client will understand it, or a sentence that says what is wrong."""
+    """Return ``url`` with the request target as it is written, or a sentence about an error in it.
+
+    The host takes its canonical form, which is the one that is checked. Path and query stay as
+    they are: receivers compare them byte for byte, and signatures of theirs may cover them.
+    """
+    written = _TARGET.fullmatch(url)
+    if any(character.isspace() for character in url):
+        return "the URL contains white space: remove it, or write it as %20"
     try:
         parsed = URL(url)
     except ValueError:
@@ -85,7 +98,18 @@ def _parse(url: str) -> URL | str:
         return "the URL contains a user name or a password: leave them out, requests are signed"
     if not parsed.port:
         return "the URL has port 0, which cannot be reached: use the receiver's port"
-    return _host_problem(parsed.raw_host) or parsed
+    if problem := _host_problem(parsed.raw_host):
+        return problem
+    if written is None:
+        return "the URL is malformed: write it as https://host/path"
+    path, query = written["path"] or "/", written["query"]
+    if not _SENDABLE.fullmatch(path) or not _SENDABLE.fullmatch(query or ""):
+        return "the URL's path or query has a character that must be percent-encoded (RFC 3986)"
+    # Built in one piece: yarl leaves out a query that is empty.
+    target = path if query is None else f"{path}?{query}"
+    return URL.build(
+        scheme=parsed.scheme, authority=parsed.raw_authority, path=target, encoded=True
+    )
 
 
 def _host_problem(host: str) -> str | None:
