@@ -1,4 +1,4 @@
-"""What to tell the producer of an event that is no intent of the topic it was published to."""
+"""The refusal of an event on an intents topic that does not take events of its type."""
 
 from difflib import get_close_matches
 
@@ -13,7 +13,7 @@ def intents_of(topic: str) -> tuple[str, ...]:
 
 
 def misplaced(type_: str, topic: str) -> tuple[str, str]:
-    """Return why an event of ``type_`` is not an intent of ``topic``, and what to do."""
+    """Return why ``topic`` does not take events of ``type_``, and what to do instead."""
     message = BY_TYPE.get(type_)
     here = ", ".join(intents_of(topic))
     if message is None:

@@ -282,7 +282,7 @@ async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
         (ResourceProvisioned.TYPE, "is a fact, not an intent", ApplySubscription.TYPE),
     ],
 )
-async def test_an_event_that_is_no_intent_about_subscriptions_is_refused_under_its_operation(
+async def test_an_event_of_another_type_than_the_topic_takes_is_refused_under_its_operation(
     bench: Bench, type_: str, detail: str, fix: str
 ) -> None:
     record = bench.record(id_="lost", type_=type_, topic=topics.INTENTS_SUBSCRIPTION, data={})

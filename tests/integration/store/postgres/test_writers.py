@@ -181,7 +181,7 @@ async def test_a_session_that_stops_in_the_middle_of_a_statement_is_ended_and_bl
         await eventually(
             lambda: _relieved(store), within=10, what="the end of the session that stands still"
         )
-        # PostgreSQL has sent the signal; the session ends a moment later.
+        # PostgreSQL has sent the signal; the session ends shortly afterwards.
         (event,) = await eventually(store.events, what="the event behind the ended transaction")
         assert event.stream == "s"
         frozen.terminate()
