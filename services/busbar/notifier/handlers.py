@@ -155,15 +155,16 @@ class Notifier:
             Reject: the event is an invalid fact, which has no operation to end.
         """
         envelope = problem.envelope
+        errors = describe(problem.error) if problem.error else "its type is unknown"
+        if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
+            raise Reject("invalid_data", f"{envelope.type} is invalid: {errors}")
         if problem.error is None:
             reason = "unknown_type"
             detail, fix = misplaced(envelope.type, problem.record.topic)
-        elif problem.record.topic == topics.INTENTS_SUBSCRIPTION:
-            reason = "invalid_intent"
-            detail = f"the intent's data is invalid: {describe(problem.error)}"
-            fix = "correct what is named, then send the intent again under a new id"
         else:
-            raise Reject("invalid_data", f"{envelope.type} is invalid: {describe(problem.error)}")
+            reason = "invalid_intent"
+            detail = f"the intent's data is invalid: {errors}"
+            fix = "correct what is named, then send the intent again under a new id"
         operation = operation_id(envelope.source, envelope.id)
         fact = SubscriptionRefused(
             operation=operation,

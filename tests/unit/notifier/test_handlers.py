@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from busbar.kernel.errors import Fenced
+from busbar.kernel.errors import Fenced, Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import Message
@@ -40,6 +40,7 @@ from busbar.notifier.domain import (
 from busbar.notifier.handlers import PAGE_SIZE, WEBHOOK, Notifier, Secrets
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.service import InvalidEvent
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction, open_store
 from busbar.runtime.tasks.runner import Work
@@ -338,6 +339,18 @@ async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Ben
     (dead_letter,) = await bench.handle(record)
     assert isinstance(dead_letter, DeadLettered)
     assert dead_letter.reason == "invalid_data"
+
+
+async def test_a_kept_fact_of_unknown_type_is_rejected_not_answered(bench: Bench) -> None:
+    """A redriven record may be of a type that no longer has a handler."""
+    record = bench.record(type_="busbar.resource.gone.v1", topic=topics.FACTS_RESOURCE, data={})
+    problem = InvalidEvent(codec.read(record.headers, record.value, record.key), record)
+
+    async def refuse(tx: Transaction) -> None:
+        await bench.notifier.refuse(problem, tx)
+
+    with pytest.raises(Reject, match="its type is unknown"):
+        await bench.store.transact(refuse)
 
 
 # -- recipients -----------------------------------------------------------------------------------

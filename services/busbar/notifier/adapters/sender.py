@@ -85,14 +85,14 @@ def _parse(url: str) -> URL | str:
     The host takes its canonical form, which is the one that is checked. Path and query stay as
     they are: receivers compare them byte for byte, and signatures of theirs may cover them.
     """
-    written = _TARGET.fullmatch(url)
     if any(character.isspace() for character in url):
         return "the URL contains white space: remove it, or write it as %20"
+    written = _TARGET.fullmatch(url)
     try:
         parsed = URL(url)
     except ValueError:
         return "the URL is malformed: write it as https://host/path"
-    if parsed.scheme not in {"http", "https"} or not parsed.raw_host:
+    if written is None or parsed.scheme not in {"http", "https"} or not parsed.raw_host:
         return "the URL needs the scheme http or https and a host: write it as https://host/path"
     if "@" in parsed.raw_authority:
         return "the URL contains a user name or a password: leave them out, requests are signed"
@@ -100,8 +100,6 @@ def _parse(url: str) -> URL | str:
         return "the URL has port 0, which cannot be reached: use the receiver's port"
     if problem := _host_problem(parsed.raw_host):
         return problem
-    if written is None:
-        return "the URL is malformed: write it as https://host/path"
     path, query = written["path"] or "/", written["query"]
     if not _SENDABLE.fullmatch(path) or not _SENDABLE.fullmatch(query or ""):
         return "the URL's path or query has a character that must be percent-encoded (RFC 3986)"
