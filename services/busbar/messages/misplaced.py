@@ -2,9 +2,8 @@
 
 from difflib import get_close_matches
 
+from busbar.kernel.text import truncate
 from busbar.messages.catalogue import BY_TYPE, INTENT_TYPES
-
-_MAX_SHOWN = 80
 
 
 def intents_of(topic: str) -> tuple[str, ...]:
@@ -17,7 +16,7 @@ def misplaced(type_: str, topic: str) -> tuple[str, str]:
     message = BY_TYPE.get(type_)
     here = ", ".join(intents_of(topic))
     if message is None:
-        shown = type_ if len(type_) <= _MAX_SHOWN else type_[: _MAX_SHOWN - 1] + "…"
+        shown = truncate(type_)
         close = get_close_matches(shown, INTENT_TYPES, n=1)
         known = f"known here are: {here}"
         if close and topic != BY_TYPE[close[0]].TOPIC:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from busbar.kernel import json_pointer
+from busbar.kernel.text import truncate
 
 MAX_ERRORS: Final = 10
 MAX_POINTER_CHARS: Final = 200
@@ -62,7 +63,7 @@ class FieldError:
     @property
     def pointer(self) -> str:
         """The location as a JSON pointer, shortened if a producer's keys are long."""
-        return _shorten(json_pointer.join(self.location), MAX_POINTER_CHARS)
+        return truncate(json_pointer.join(self.location), MAX_POINTER_CHARS)
 
     def __str__(self) -> str:
         return f"{self.pointer or 'the document'} {self.expected}"
@@ -76,7 +77,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
 def from_details(details: Iterable[Mapping[str, Any]]) -> list[FieldError]:
     """Return the errors in a list such as :meth:`pydantic.ValidationError.errors` returns."""
     return [
-        FieldError(tuple(detail["loc"]), _shorten(_expected(detail), MAX_EXPECTED_CHARS))
+        FieldError(tuple(detail["loc"]), truncate(_expected(detail), MAX_EXPECTED_CHARS))
         for detail in details
     ]
 
@@ -112,7 +113,3 @@ def _expected(detail: Mapping[str, Any]) -> str:
 
 def _repeats(message: str, value: object) -> bool:
     return isinstance(value, str) and len(value) >= _SHORTEST_REPEATED and value in message
-
-
-def _shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,14 +7,13 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from busbar.kernel import json_pointer
+from busbar.kernel.text import truncate
 
 Place = tuple[str | int, ...]
 """A place in a JSON tree: keys and indexes."""
 
 MAX_LISTED: Final = 12
 """Alternatives that a sentence names before it says `and more`."""
-
-_MAX_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,9 @@ def dotted(place: Iterable[str | int]) -> str:
 def show(value: Any) -> str:
     """Return ``value`` as JSON, truncated if it is long."""
     try:
-        return shorten(json.dumps(value, ensure_ascii=False, default=str))
+        return truncate(json.dumps(value, ensure_ascii=False, default=str))
     except (ValueError, RecursionError):
         return "a value too large to show"
-
-
-def shorten(text: str) -> str:
-    """Return ``text``, truncated if it is long."""
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -59,5 +53,5 @@ def listed(names: Sequence[str]) -> str:
 
 def did_you_mean(unknown: str, known: Iterable[str], *, otherwise: str) -> str:
     """Return ``did you mean 'x'?`` if a known name is close to ``unknown``, and ``otherwise``."""
-    close = get_close_matches(shorten(unknown), sorted(known), n=1)
+    close = get_close_matches(truncate(unknown), sorted(known), n=1)
     return f"did you mean {close[0]!r}? {otherwise}" if close else otherwise

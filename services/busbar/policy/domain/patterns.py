@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import re2
 
+from busbar.kernel.text import truncate
+
 MAX_TEXT: Final = 1024
 """The longest text, in characters, that a pattern is tried on."""
 
@@ -140,5 +142,5 @@ def _explained(pattern: str, reason: str) -> PatternProblem:
     )
 
 
-def _quoted(text: str, limit: int = 80) -> str:
-    return repr(text if len(text) <= limit else text[: limit - 1] + "…")
+def _quoted(text: str) -> str:
+    return repr(truncate(text))

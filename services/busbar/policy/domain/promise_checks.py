@@ -11,6 +11,7 @@ from busbar.kernel.expressions import (
     parse,
     parse_condition,
 )
+from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns, spec_errors
 from busbar.policy.domain.formatting import (
@@ -19,7 +20,6 @@ from busbar.policy.domain.formatting import (
     did_you_mean,
     dotted,
     listed,
-    shorten,
 )
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
 from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
@@ -60,7 +60,7 @@ def _meta_problems(schema: JsonObject) -> Iterator[InputProblem]:
     for error in schema_errors(schema):
         place = tuple(error.absolute_path)
         yield InputProblem(
-            place, f"not a valid JSON Schema: {shorten(error.message)}", "see JSON Schema 2020-12"
+            place, f"not a valid JSON Schema: {truncate(error.message)}", "see JSON Schema 2020-12"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
+from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
 from busbar.policy.domain.formatting import (
@@ -15,7 +16,6 @@ from busbar.policy.domain.formatting import (
     dotted,
     listed,
     pointer,
-    shorten,
     show,
 )
 from busbar.policy.domain.patterns import MAX_TEXT
@@ -105,7 +105,7 @@ def _untried(text: str, spec: JsonObject) -> tuple[Violation, ...]:
     return tuple(
         Violation(
             rule=_RULE,
-            message=f"{shorten(dotted(place)) or 'the spec'} must match a pattern, so at most "
+            message=f"{truncate(dotted(place)) or 'the spec'} must match a pattern, so at most "
             f"{MAX_TEXT} characters; it has {len(text)}",
             fix=f"write at most {MAX_TEXT} characters",
             pointer=pointer(("spec", *place)),
@@ -134,7 +134,7 @@ def _root(validator: Validator) -> JsonObject:
 def _violation(error: ValidationError, validator: Validator) -> Violation:
     place: Place = tuple(error.absolute_path)
     root = _root(validator)
-    name = shorten(dotted(place)) or "the spec"
+    name = truncate(dotted(place)) or "the spec"
     known = list(properties_of(error.schema, root))
     match error.validator:
         case "required":
@@ -223,7 +223,7 @@ def _details(schema: JsonObject) -> str:
 
 
 def _otherwise(error: ValidationError) -> str:
-    return f"does not satisfy {error.validator}: {shorten(error.message)}"
+    return f"does not satisfy {error.validator}: {truncate(error.message)}"
 
 
 _Sentence = Callable[[ValidationError], str]

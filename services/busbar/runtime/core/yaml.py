@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import yaml
 
+from busbar.kernel.text import truncate
+
 MAX_BYTES: Final = 256 * 1024
 """The largest file, unless the caller allows more."""
 
@@ -25,7 +27,6 @@ MAX_DEPTH: Final = 64
 MAX_VALUES: Final = 100_000
 """Values in one document: far more than an event of 1 MB holds."""
 
-_MAX_SHOWN: Final = 80
 _MAX_DIGITS: Final = 400
 _INT64: Final = 2**63
 
@@ -321,5 +322,4 @@ def _escaped(character: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    return truncate(repr(value))

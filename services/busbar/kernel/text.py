@@ -1,0 +1,11 @@
+"""Text in messages for people."""
+
+from typing import Final
+
+MAX_SHOWN: Final = 80
+"""Characters of a value that a message repeats, unless it sets another limit."""
+
+
+def truncate(text: str, limit: int = MAX_SHOWN) -> str:
+    """Return ``text`` in at most ``limit`` characters; an ellipsis replaces what is left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
