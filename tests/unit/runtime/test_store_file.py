@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store import Document, Store, StoreTransaction, open_store
 from busbar.runtime.store.engines.sqlite import SqliteDialect
+from busbar.runtime.telemetry.reachability import Reachability
 from busbar.testing import ManualClock
 from support import eventually
 from support.runtime import (
@@ -105,20 +107,25 @@ async def test_every_commit_is_forced_to_the_disk(store: Store) -> None:
     assert (mode, level) == ("wal", 2)
 
 
-async def test_a_store_whose_database_cannot_be_opened_is_not_alive(
+async def test_a_store_whose_database_cannot_be_opened_says_since_when(
     store: Store, tmp_path: Path
 ) -> None:
-    assert await store.alive()
+    async def nothing() -> Callable[[], None]:
+        return lambda: None
+
+    assert await store.problem() is None
     nowhere = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/nowhere/policy.db")
     lost = Store(
         service="policy",
         writer=nowhere,
         reader=nowhere,
         clock=ManualClock(),
-        lock=None,
         dialect=SqliteDialect(),
+        prepare=nothing,
+        reachability=Reachability("the database file", ManualClock()),
     )
-    assert not await lost.alive()
+    await lost.connect()
+    assert "the database file is unreachable since" in str(await lost.problem())
     await lost.close()
 
 

@@ -26,3 +26,10 @@ class Backoff(backoff.Backoff):
     def after(self, failures: int) -> float:
         """Return the seconds to wait after ``failures`` failures in a row (from 1)."""
         return self.delay(failures, jitter=self.jitter())
+
+
+UNREACHABLE = Backoff(first=0.1, longest=1.0)
+"""Waits while a database or broker is unreachable.
+
+They stay short, because the longest one is how long work rests once the peer answers again.
+"""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from busbar.kernel.errors import BusbarError
+from busbar.runtime.core.unavailable import Unavailable
 
 
-class BusUnavailable(BusbarError, ConnectionError):
+class BusUnavailable(Unavailable):
     """The bus is unreachable or refused a request; the same call may succeed later."""
 
 
@@ -151,5 +151,13 @@ class Bus(Publisher, Protocol):
 
     @property
     def is_dead(self) -> bool:
-        """True if the consumer failed permanently, so that the process must be restarted."""
+        """True if the consumer has failed and delivers nothing more until :meth:`restart`."""
+        ...
+
+    async def restart(self) -> None:
+        """Replace a consumer that has failed by a new one.
+
+        Raises:
+            BusUnavailable: no broker answers.
+        """
         ...

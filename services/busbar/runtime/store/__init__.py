@@ -4,7 +4,7 @@ Handlers use :class:`Transaction`. The runtime uses :class:`StoreTransaction`, w
 inbox, the outbox, dead letters and parked records.
 """
 
-from busbar.runtime.store.engines.open import open_store
+from busbar.runtime.store.engines.open import open_store, store_of
 from busbar.runtime.store.model.errors import Collision, StoreUnavailable
 from busbar.runtime.store.model.rows import Cause, Claim, Document, StoredEvent
 from busbar.runtime.store.ports import Transaction
@@ -22,4 +22,5 @@ __all__ = [
     "StoredEvent",
     "Transaction",
     "open_store",
+    "store_of",
 ]

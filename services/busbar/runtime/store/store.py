@@ -19,7 +19,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from busbar.kernel.clock import Clock
-from busbar.runtime.core.locks import FileLock
 from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import ClaimTarget
@@ -28,13 +27,22 @@ from busbar.runtime.store.model.rows import Claim, StoredEvent
 from busbar.runtime.store.model.state_cache import StateCache
 from busbar.runtime.store.sql.dialect import Dialect
 from busbar.runtime.store.transaction import StoreTransaction
+from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import StoreMeter
+from busbar.runtime.telemetry.reachability import Reachability
 
+log = get_logger()
 Result = TypeVar("Result")
 
 RELAY = "relay"
 """The task whose lease is held by the instance that publishes a store's events."""
 Listener = Callable[[CommitResult], None]
+Prepare = Callable[[], Awaitable[Callable[[], None]]]
+"""Checks or creates the schema; returns a function that undoes what it has locked."""
+Watch = Callable[[], Awaitable[None]]
+
+ANSWER_SECONDS = 2.0
+"""Time for an answer after which the database counts as unreachable."""
 
 ATTEMPTS = 5
 """Attempts at a transaction that collides with others; retries lock its streams beforehand."""
@@ -63,16 +71,26 @@ class Store:
         writer: AsyncEngine,
         reader: AsyncEngine,
         clock: Clock,
-        lock: FileLock | None,
         dialect: Dialect,
+        prepare: Prepare,
+        reachability: Reachability,
+        watch: Watch | None = None,
     ) -> None:
-        """Use :func:`open_store` instead."""
+        """Use :func:`open_store` or :func:`store_of` instead.
+
+        ``prepare`` is called by :meth:`connect`, and returns what releases the store again.
+        ``watch`` reports to ``reachability`` whether the database answers.
+        """
         self.service = service
         self.clock = clock
         self._writer = writer
         self._reader = reader
-        self._file_lock = lock
         self._dialect = dialect
+        self._prepare = prepare
+        self._release: Callable[[], None] | None = None
+        self._reachability = reachability
+        self._watch = watch
+        self._is_watched = False
         one = dialect.one_writer
         self._write_lock: AbstractAsyncContextManager[Any] = (
             asyncio.Lock() if one else nullcontext()
@@ -82,6 +100,31 @@ class Store:
         self._states = StateCache()
         self._publishable: frozenset[str] | None = None
         self._meter = StoreMeter(service, clock)
+
+    async def connect(self) -> None:
+        """Connect to the database, and check or create the schema; transactions fail until then.
+
+        Raises:
+            ConfigurationError: the store cannot be opened; the error says what to change.
+            StoreUnavailable: the database is unreachable; call it again.
+        """
+        try:
+            self._release = await self._prepare()
+        except StoreUnavailable as error:
+            self._reachability.failed(error.reason)
+            raise
+        self._reachability.answered()
+
+    async def watch(self) -> None:
+        """Watch the database until cancelled: what waits for a dead connection fails soon."""
+        if self._watch is None:
+            await asyncio.Event().wait()
+            return
+        self._is_watched = True
+        try:
+            await self._watch()
+        finally:
+            self._is_watched = False
 
     def on_commit(self, listener: Listener) -> None:
         """Call ``listener`` after every commit."""
@@ -151,6 +194,7 @@ class Store:
         """Run ``body`` once; the next attempt will lock the streams that it touched."""
         streams = request.streams
         with ExitStack() as on_failure:
+            self._check_connected()
             async with (
                 self._write_lock,
                 connected(self._writer) as connection,
@@ -188,6 +232,7 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[StoreTransaction]:
         """Open a transaction that reads one snapshot; appends to it are discarded."""
+        self._check_connected()
         async with connected(self._reader) as connection, self._dialect.reading(connection):
             yield StoreTransaction(
                 connection,
@@ -223,29 +268,51 @@ class Store:
         async with self.reading() as transaction:
             return await transaction.log.newest(category=category) or 0
 
-    async def alive(self) -> bool:
-        """Return whether the database answers."""
+    async def problem(self) -> str | None:
+        """Return since when the database is unreachable, and why; None if it answers."""
+        if self._release is None:
+            return self._reachability.problem or "the database is not connected yet"
+        if not self._is_watched:
+            await self._ask()
+        return self._reachability.problem
+
+    async def _ask(self) -> None:
         try:
-            async with self.reading() as transaction:
+            async with asyncio.timeout(ANSWER_SECONDS), self.reading() as transaction:
                 await transaction.log.page(after=0, limit=1)
-        except StoreUnavailable:
-            return False
-        return True
+        except StoreUnavailable as error:
+            self._reachability.failed(error.reason)
+        except TimeoutError:
+            self._reachability.failed("no answer")
+        else:
+            self._reachability.answered()
 
     async def terminate_stalled_sessions(self, *, after: timedelta = STALLED_AFTER) -> int:
         """Terminate sessions that have blocked readers for ``after``; return how many.
 
         Their transactions are rolled back; a process that resumes gets an error.
         """
+        self._check_connected()
         async with connected(self._reader) as connection:
             return await self._dialect.terminate_stalled_sessions(connection, after=after)
+
+    def _check_connected(self) -> None:
+        """Fail at once while the database is unreachable, instead of waiting for a connection.
+
+        Raises:
+            StoreUnavailable: it is unreachable, or the store is not connected yet.
+        """
+        if self._release is None:
+            raise StoreUnavailable("the database is not connected yet")
+        if self._is_watched and not self._reachability.reachable:
+            raise StoreUnavailable(str(self._reachability.problem))
 
     async def close(self) -> None:
         """Close every connection and release the lock of the file."""
         await self._writer.dispose()
         await self._reader.dispose()
-        if self._file_lock is not None:
-            self._file_lock.release()
+        if self._release is not None:
+            self._release()
 
 
 @asynccontextmanager
@@ -255,11 +322,18 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises:
         StoreUnavailable: the database is unreachable, or every connection of the pool is busy.
     """
-    async with AsyncExitStack() as stack:
-        try:
-            connection = await stack.enter_async_context(engine.connect())
-        except StoreUnavailable:
-            raise
-        except (PoolTimeoutError, DBAPIError, OSError) as error:
-            raise StoreUnavailable(f"no connection ({type(error).__name__})") from error
+    stack = AsyncExitStack()
+    try:
+        connection = await stack.enter_async_context(engine.connect())
+    except StoreUnavailable:
+        raise
+    except (PoolTimeoutError, DBAPIError, OSError) as error:
+        raise StoreUnavailable(f"no connection ({type(error).__name__})") from error
+    try:
         yield connection
+    finally:
+        try:
+            await stack.aclose()
+        except (DBAPIError, StoreUnavailable, OSError) as error:
+            # The block is over, whatever its result: a dead connection does not change that.
+            log.info("connection_lost_on_return", error=type(error).__name__)

@@ -35,7 +35,7 @@ def test_it_makes_what_every_service_needs(
                 clock=SystemClock(),
                 database_url=cluster.url,
             )
-            assert await store.alive()
+            assert await store.problem() is None
             await store.close()
 
     asyncio.run(look())

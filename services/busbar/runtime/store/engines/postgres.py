@@ -2,12 +2,14 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 from sqlalchemy import (
     and_,
     event,
@@ -20,15 +22,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store.model.errors import Collision, StoreUnavailable
+from busbar.runtime.store.engines.sessions import Sessions, SessionWatch
+from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.schema import migrations, tables
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.dialect import Condition
 from busbar.runtime.store.sql.postgres import AFTER, VISIBLE, PostgresStatements
 from busbar.runtime.store.sql.statements import Statements
-from busbar.runtime.store.store import Store
+from busbar.runtime.store.store import Store, connected
+from busbar.runtime.telemetry.reachability import Reachability
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+"""Time for a connection to be made. A short one finds a server soon that answers again."""
+
 POOL_SIZE = 8
 """Maximum connections per process: twelve processes fit into a server's default of 100."""
 
@@ -180,33 +186,71 @@ def _keys(service: str, streams: Collection[str]) -> list[int]:
     )
 
 
+def postgres_store(
+    url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = POOL_SIZE
+) -> Store:
+    """Return the store of ``service`` in the database at ``url``, to be connected.
+
+    :meth:`Store.connect` raises :class:`ConfigurationError` if the server is too old, lacks the
+    schema, was loaded from a dump, or refuses the role. One connection of ``pool_size`` serves
+    :meth:`Store.watch`.
+    """
+    sessions = Sessions()
+    engine = engine_of(
+        url,
+        service=service,
+        pool_size=max(1, pool_size - 1),
+        isolation_level="AUTOCOMMIT",
+        sessions=sessions,
+    )
+    reachability = Reachability("the database", clock)
+    watch = SessionWatch(
+        _connecting(url, service),
+        name=schema_of(service),
+        sessions=sessions,
+        reachability=reachability,
+        clock=clock,
+    )
+    return Store(
+        service=service,
+        writer=engine,
+        reader=engine,
+        clock=clock,
+        dialect=PostgresDialect(own_clock=own_clock),
+        prepare=partial(_check, engine, service),
+        reachability=reachability,
+        watch=watch.run,
+    )
+
+
+async def _check(engine: AsyncEngine, service: str) -> Callable[[], None]:
+    """Check server and schema; there is nothing to release later."""
+    async with connected(engine) as connection:
+        await _check_server(connection)
+        await check_schema(connection, service)
+        await _check_events(connection)
+    return lambda: None
+
+
 async def open_postgres(
     url: str, *, service: str, clock: Clock, own_clock: bool = False, pool_size: int = POOL_SIZE
 ) -> Store:
-    """Open the store of ``service`` in the database at ``url``, which must have its schema.
+    """Return :func:`postgres_store` of the arguments, connected.
 
     Raises:
         ConfigurationError: the server is too old, lacks the schema, was loaded from a dump, or
             refuses the role.
         StoreUnavailable: the database is unreachable.
     """
-    engine = engine_of(url, service=service, pool_size=pool_size, isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            await _check_server(connection)
-            await check_schema(connection, service)
-            await _check_events(connection)
-    except BaseException:
-        await engine.dispose()
-        raise
-    return Store(
-        service=service,
-        writer=engine,
-        reader=engine,
-        clock=clock,
-        lock=None,
-        dialect=PostgresDialect(own_clock=own_clock),
+    store = postgres_store(
+        url, service=service, clock=clock, own_clock=own_clock, pool_size=pool_size
     )
+    try:
+        await store.connect()
+    except BaseException:
+        await store.close()
+        raise
+    return store
 
 
 def engine_of(
@@ -215,15 +259,16 @@ def engine_of(
     service: str,
     pool_size: int = POOL_SIZE,
     isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+    sessions: Sessions | None = None,
 ) -> AsyncEngine:
     """Return an engine for the schema of ``service`` that raises the errors of the store.
 
-    It holds up to ``pool_size`` connections. With ``AUTOCOMMIT``, the caller controls transactions
-    by :func:`asyncpg_session.transaction`.
+    It holds up to ``pool_size`` connections, which are added to ``sessions``. With ``AUTOCOMMIT``,
+    the caller controls transactions by :func:`asyncpg_session.transaction`.
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=_connecting(url, service),
+        async_creator=_connecting(url, service, sessions),
         isolation_level=isolation_level,
         pool_size=pool_size,
         max_overflow=0,
@@ -244,14 +289,23 @@ def engine_of(
     return engine
 
 
-def _connecting(url: str, service: str) -> Callable[[], Any]:
+def _connecting(
+    url: str, service: str, sessions: Sessions | None = None
+) -> Callable[[], Awaitable[Any]]:
+    settings = SETTINGS | {
+        "search_path": schema_of(service),
+        "application_name": schema_of(service),
+    }
+
     async def connect() -> Any:
-        settings = SETTINGS | {
-            "search_path": schema_of(service),
-            "application_name": schema_of(service),
-        }
         try:
-            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=settings)
+            driver = await asyncpg.connect(
+                url,
+                timeout=CONNECT_SECONDS,
+                server_settings=settings,
+                # With several hosts in the URL: the one that is not a standby.
+                target_session_attrs=SessionAttribute.read_write,
+            )
         except (
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
@@ -261,10 +315,11 @@ def _connecting(url: str, service: str) -> Callable[[], Any]:
                 f"The database refuses {service}: {type(error).__name__}.",
                 fix="Check role, password and database in BUSBAR_DATABASE_URL.",
             ) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(
-                f"the database is unreachable ({type(error).__name__})"
-            ) from error
+        except asyncpg_session.ERRORS as error:
+            raise asyncpg_session.unreachable(asyncpg_session.reason_of(error)) from error
+        if sessions is not None:
+            sessions.opened(driver)
+        return driver
 
     return connect
 

@@ -1,9 +1,10 @@
 """A store in a SQLite file: one process, one writer, and row order is commit order."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from busbar.runtime.store.sql.dialect import Condition
 from busbar.runtime.store.sql.sqlite import SqliteStatements
 from busbar.runtime.store.sql.statements import Statements
 from busbar.runtime.store.store import RELAY, Store
+from busbar.runtime.telemetry.reachability import Reachability
 
 BEGIN: Final = "busbar_begin"
 """Execution option with the statement that begins a transaction."""
@@ -79,37 +81,48 @@ class SqliteDialect:
         return (tables.events.c.position,)
 
 
-async def open_sqlite(path: Path, *, service: str, clock: Clock) -> Store:
-    """Open the SQLite store of ``service`` at ``path``; create it on first use.
+def sqlite_store(path: Path, *, service: str, clock: Clock) -> Store:
+    """Return the SQLite store of ``service`` at ``path``, to be connected.
 
-    Raises:
-        ConfigurationError: another process has it open; on SQLite a service runs once.
+    :meth:`Store.connect` creates the file on first use, and raises :class:`ConfigurationError` if
+    another process has it open: on SQLite a service runs once.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _lock(path)
-    _make_private(path)
     url = f"sqlite+aiosqlite:///{path}"
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     reader = create_async_engine(url, pool_size=4, max_overflow=4)
     prepare_engine(writer, begin=WRITING)
     prepare_engine(reader)
-    async with writer.begin() as connection:
-        await connection.run_sync(tables.metadata.create_all)
-        # This process has the file to itself, so an earlier relay has ended and its lease is void.
-        # (Sagas keep their leases: a request of a dead process to a backend may still be running.)
-        await connection.execute(
-            update(tables.tasks)
-            .where(tables.tasks.c.kind == RELAY)
-            .values(holder=None, expires=None)
-        )
     return Store(
         service=service,
         writer=writer,
         reader=reader,
         clock=clock,
-        lock=lock,
         dialect=SqliteDialect(),
+        prepare=partial(_prepare, path, writer),
+        reachability=Reachability("the database file", clock),
     )
+
+
+async def _prepare(path: Path, writer: AsyncEngine) -> Callable[[], None]:
+    """Lock the file and create the tables; return what releases the lock."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(path)
+    try:
+        _make_private(path)
+        async with writer.begin() as connection:
+            await connection.run_sync(tables.metadata.create_all)
+            # This process has the file to itself, so an earlier relay has ended and its lease is
+            # void. (Sagas keep their leases: a request of a dead process to a backend may still be
+            # running.)
+            await connection.execute(
+                update(tables.tasks)
+                .where(tables.tasks.c.kind == RELAY)
+                .values(holder=None, expires=None)
+            )
+    except BaseException:
+        lock.release()
+        raise
+    return lock.release
 
 
 def _make_private(path: Path) -> None:

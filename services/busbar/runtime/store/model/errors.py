@@ -1,9 +1,10 @@
 """Errors that the store raises on every database."""
 
-from busbar.kernel.errors import BusbarError, Conflict
+from busbar.kernel.errors import Conflict
+from busbar.runtime.core.unavailable import Unavailable
 
 
-class StoreUnavailable(BusbarError, ConnectionError):
+class StoreUnavailable(Unavailable):
     """The database is unreachable or ended the connection; the same call may succeed later."""
 
 
