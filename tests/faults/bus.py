@@ -211,6 +211,9 @@ class SimulatedBus:
         """A simulated consumer dies with its process."""
         return False
 
+    async def restart(self) -> None:
+        """Do nothing: it never fails."""
+
     def problem(self) -> str | None:
         if self._consumer is None:
             return None

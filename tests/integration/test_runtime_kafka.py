@@ -300,14 +300,22 @@ async def test_a_dead_letter_can_be_read_back_from_the_bus_whole(line: Line) -> 
         await eventually(seen, within=20, what="the dead letter on the bus")
 
 
-async def test_a_consumer_that_died_is_a_problem(line: Line) -> None:
+async def test_a_consumer_that_died_is_replaced_and_loses_nothing(line: Line) -> None:
     async with line.running() as bus:
         await eventually(lambda: bus.problem() is None, what="consuming")
-        assert await bus.answers()
+        await line.intend(*range(5))
+        await line.done(*range(5))
         for loop in bus._subscriber.tasks:
             loop.cancel()
-        assert await eventually(bus.problem) == "the consumer has failed permanently"
+        assert await eventually(bus.problem) == "the consumer has failed; it is being replaced"
+        assert bus.is_dead
         assert await bus.answers()  # the broker is well: only the consumer is not
+        await line.intend(*range(5, 10))
+        await bus.restart()
+        assert not bus.is_dead
+        await line.done(*range(10))
+        await eventually(lambda: bus.problem() is None, what="consuming again")
+    assert len(line.toy.handled) == 10
 
 
 async def test_offsets_that_the_broker_does_not_have_stop_the_consumer(

@@ -6,7 +6,7 @@ acknowledgement, a parser that never raises, and a seek to the stored offsets on
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,14 +37,17 @@ POLL_MS = 10
 COMMIT_SECONDS = 1.0
 """Delay of offset commits. They only serve Kafka's tools, which refresh every few seconds."""
 
-COMMIT_TIMEOUT_SECONDS = 2.0
-"""A commit to a broker that dies is never answered, and does not time out by itself."""
+HEARTBEAT_MS = 1000
+"""Interval of the consumer's heartbeats, which also tell it that it has to join again."""
 
 WAIT_SECONDS = 0.1
 """Longest wait of the broker for records to return. Partitions that were read wait for it too."""
 
 GATHERED_BYTES = 512 * 1024
 """Size at which a batch is worth handling: the broker does not wait for more."""
+
+STOP_SECONDS = 2.0
+"""Time for a failed consumer to leave its group; the broker notices its absence otherwise."""
 
 BEHIND_SECONDS = 1.0
 """Longest wait for a partition that temporarily has no position."""
@@ -77,9 +80,14 @@ class KafkaBus:
         self._positions = ReadPositions()
         self._uncommitted: dict[Partition, int] = {}
         self._committing: asyncio.Task[None] | None = None
-        self._broker = KafkaBroker(
-            bootstrap.split(","),
-            client_id=f"busbar-{service}",
+        self._subscription: Callable[[], None] | None = None
+        self._is_consuming = False
+        self._broker = self._new_broker()
+
+    def _new_broker(self) -> KafkaBroker:
+        return KafkaBroker(
+            self._bootstrap.split(","),
+            client_id=f"busbar-{self._service}",
             consumer_only=True,
             apply_types=False,  # batches need no validation by FastStream
             allow_auto_create_topics=False,
@@ -95,6 +103,12 @@ class KafkaBus:
         An instance of the service that has a stable name (``instance``) gets its partitions back
         immediately when it restarts after a kill, instead of when its session has expired.
         """
+        self._subscription = partial(self._subscribe, topic_names, consumer, instance)
+        self._subscription()
+
+    def _subscribe(
+        self, topic_names: Sequence[str], consumer: Consumer, instance: str | None
+    ) -> None:
         self._subscriber = self._broker.subscriber(
             *topic_names,
             group_id=f"busbar.{self._service}",
@@ -110,6 +124,7 @@ class KafkaBus:
             max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
             fetch_min_bytes=GATHERED_BYTES if self._gather_seconds else 1,
             fetch_max_wait_ms=round((self._gather_seconds or WAIT_SECONDS) * 1000),
+            heartbeat_interval_ms=HEARTBEAT_MS,
             parser=self._positions.parse,
             decoder=_decode,
             listener=_Assignments(self, consumer),
@@ -157,6 +172,7 @@ class KafkaBus:
                 consumer = partial(PollingConsumer, **builder.keywords)
                 self._broker.config.broker_config.builder = consumer
                 await self._broker.start()
+            self._is_consuming = True
 
     async def stop(self) -> None:
         """Finish the current batch, leave the group and disconnect."""
@@ -198,9 +214,9 @@ class KafkaBus:
         """Return the reason that records are not delivered; None if they are or need not be."""
         if self._subscriber is None:
             return None
-        consumer, loops = self._subscriber.consumer, self._subscriber.tasks
-        if not loops or all(task.done() for task in loops) or self.is_dead:
-            return "the consumer has failed permanently"
+        consumer = self._subscriber.consumer
+        if self.is_dead:
+            return "the consumer has failed; it is being replaced"
         if self._positions.lost:
             return self._positions.lost
         if consumer is None or not consumer.assignment():
@@ -211,9 +227,32 @@ class KafkaBus:
 
     @property
     def is_dead(self) -> bool:
-        """True if the consumer has failed permanently: the process has to be restarted."""
-        consumer = self._subscriber.consumer if self._subscriber is not None else None
+        """True if the consumer has failed and delivers nothing more until :meth:`restart`."""
+        if not self._is_consuming:
+            return False
+        consumer, loops = self._subscriber.consumer, self._subscriber.tasks
+        if not loops or all(task.done() for task in loops):
+            return True
         return isinstance(consumer, PollingConsumer) and consumer.is_dead
+
+    async def restart(self) -> None:
+        """Replace a consumer that has failed by a new one.
+
+        Raises:
+            BusUnavailable: no broker is reachable.
+        """
+        if self._subscription is None:
+            return
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._broker.stop()
+        except (TimeoutError, KafkaError, OSError) as error:
+            log.warning("consumer_not_stopped", error=type(error).__name__)
+        self._is_consuming = False
+        self._broker = self._new_broker()
+        self._positions.clear()
+        self._subscription()
+        await self.consume()
 
     async def behind(self) -> int:
         """Return the number of records on the broker that were not delivered here yet."""
@@ -277,11 +316,9 @@ class KafkaBus:
         pending = dict(self._uncommitted)
         try:
             if pending:
-                async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
-                    await consumer.commit(
-                        {TopicPartition(*place): n for place, n in pending.items()}
-                    )
-        except (KafkaError, TimeoutError) as error:
+                offsets = {TopicPartition(*place): n for place, n in pending.items()}
+                await consumer.commit_within_generation(offsets)
+        except (KafkaError, OSError) as error:
             log.info("offset_commit_failed", error=type(error).__name__)
             return
         for place, offset in pending.items():

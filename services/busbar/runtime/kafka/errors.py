@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
 
 from busbar.runtime.core.bus import BusUnavailable
 
@@ -16,4 +22,13 @@ def translated() -> Iterator[None]:
     except BusUnavailable:
         raise
     except (KafkaError, OSError) as error:
-        raise BusUnavailable(f"Kafka is unavailable ({type(error).__name__})") from error
+        reason = _reason_of(error)
+        raise BusUnavailable(f"Kafka is unavailable ({reason})", reason=reason) from error
+
+
+def _reason_of(error: Exception) -> str:
+    if isinstance(error, RequestTimedOutError | KafkaTimeoutError | TimeoutError):
+        return "no answer"
+    if isinstance(error, KafkaConnectionError | NodeNotReadyError):
+        return "no connection"
+    return type(error).__name__

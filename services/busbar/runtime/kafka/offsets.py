@@ -41,6 +41,11 @@ class ReadPositions:
             self._next.pop(partition, None)
             self._jumped.pop(partition, None)
 
+    def clear(self) -> None:
+        """Forget all positions: a new consumer sets its own."""
+        self._next.clear()
+        self._jumped.clear()
+
     def mark_lost(self, partition: TopicPartition, wanted: int, begin: int, end: int) -> None:
         """Stop reading ``partition``: the offset ``wanted`` is not on the broker."""
         self.drop([partition])

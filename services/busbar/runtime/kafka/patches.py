@@ -1,14 +1,33 @@
-"""Changes to aiokafka: longer polls, cached key hashes, and compatibility with uvloop."""
+"""Changes to aiokafka.
 
-from collections.abc import Sequence
+Polls are longer and timeouts shorter, commits do not change the membership of the group, hashes of
+keys are cached, and connections report that they are closed on uvloop as well.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition, conn
+from aiokafka.client import ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer import fetcher
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    for_code,
+)
 from aiokafka.partitioner import DefaultPartitioner, murmur2
+from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from busbar.runtime.kafka.header_names import LenientRecords
 
@@ -17,6 +36,27 @@ POLL_WAIT_MS = 1000
 
 MAX_POLL_FAILURES = 3
 """Consecutive failed polls, five seconds apart, after which the consumer counts as dead."""
+
+CONNECT_SECONDS = 2.0
+"""Time for a connection to be made. A short one finds a broker soon that answers again."""
+
+ANSWER_SECONDS = 3.0
+"""Time for the answer to a request of a kind that brokers answer at once."""
+
+FAST_REQUESTS = (
+    ApiVersionRequest,
+    FetchRequest,
+    FindCoordinatorRequest,
+    HeartbeatRequest,
+    InitProducerIdRequest,
+    LeaveGroupRequest,
+    MetadataRequest,
+    OffsetCommitRequest,
+    OffsetFetchRequest,
+    OffsetRequest,
+    ProduceRequest,
+)
+"""Requests that brokers answer at once; others wait for members of a group or other brokers."""
 
 _default = DefaultPartitioner()
 _hash = lru_cache(maxsize=4096)(murmur2)
@@ -47,26 +87,76 @@ class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
         self.failed = 0
         return found
 
+    async def commit_within_generation(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit ``offsets`` as a member of the current generation of the group, once.
+
+        aiokafka's own ``commit`` retries for as long as the client lives, also after the caller has
+        given up. An answer that says that its generation has ended then resets the generation that
+        has been joined meanwhile, and the group rebalances again. Here nothing but the caller
+        learns of an error: the heartbeat finds out whether the consumer has to join again.
+
+        Raises:
+            KafkaError: the offsets are not committed, as far as is known.
+        """
+        coordinator = self._coordinator
+        node = coordinator.coordinator_id
+        if node is None:
+            raise GroupCoordinatorNotAvailableError
+        topics: dict[str, list[tuple[int, int, str]]] = {}
+        for tp, offset in offsets.items():
+            topics.setdefault(tp.topic, []).append((tp.partition, offset, ""))
+        request = OffsetCommitRequest(
+            coordinator.group_id,
+            coordinator.generation,
+            coordinator.member_id,
+            OffsetCommitRequest.DEFAULT_RETENTION_TIME,
+            list(topics.items()),
+        )
+        answer = await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+        for _topic, partitions in answer.topics:
+            for _partition, code in partitions:
+                if code:
+                    raise for_code(code)
+
 
 class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
-    """A connection that reports being closed in the same way on every event loop.
+    """A connection that gives up requests without an answer soon, and reports being closed.
+
+    aiokafka waits for every answer as long as the slowest kind of request needs, which is joining a
+    group. A connection whose other end is gone would be noticed as late as that.
 
     A write to a closed transport raises an ``OSError`` or nothing with asyncio, and a
     ``RuntimeError`` with uvloop. aiokafka does not expect the latter: it permanently ends the task
     that keeps the consumer in its group.
     """
 
+    _request_timeout: float
+    """Seconds until an answer counts as missing; set by aiokafka."""
+
     def send(self, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - its signature
-        """Send ``request``.
+        """Send ``request``; the result waits for the answer, and raises a ``TimeoutError``.
 
         Raises:
             KafkaConnectionError: the connection is closed.
         """
+        longest = self._request_timeout
+        if isinstance(request, FAST_REQUESTS):
+            self._request_timeout = min(ANSWER_SECONDS, longest)
         try:
             return super().send(request, expect_response)
         except RuntimeError as error:
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"{self.host}:{self.port} is closed: {error}") from error
+        finally:
+            self._request_timeout = longest
+
+    async def connect(self) -> Any:
+        """Connect within two seconds."""
+        longest, self._request_timeout = self._request_timeout, CONNECT_SECONDS
+        try:
+            return await super().connect()
+        finally:
+            self._request_timeout = longest
 
 
 def apply() -> None:
