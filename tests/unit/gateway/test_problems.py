@@ -7,7 +7,7 @@ import pytest
 
 from busbar.gateway.adapters import AuditResponse, AuditUnavailable, HttpAuditReader
 from busbar.runtime.http.server import HttpServer, listen, respond
-from busbar.runtime.store import Store
+from busbar.runtime.store import Store, StoreUnavailable
 from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
 
 REFUSED = {
@@ -77,6 +77,28 @@ async def test_an_internal_failure_discloses_nothing(
         assert (reply.status, problem["code"]) == (500, "internal")
         assert "swordfish" not in reply.body.decode()
         assert isinstance(reply.raised, Exception)  # for the server's log
+
+
+async def test_while_the_database_is_unreachable_every_request_says_so(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the database is unreachable since 06:12:03 UTC (no answer)")
+
+    requests: dict[str, Callable[[], Awaitable[Reply]]] = {
+        "reading": lambda: api.get("/v1/operations"),
+        "transact": lambda: api.post(event()),
+        "events": lambda: api.get("/v1/facts"),
+    }
+    for name, request in requests.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(store, name, fail)
+            reply = await request()
+        problem = reply.problem()
+        assert (reply.status, problem["code"]) == (503, "unavailable")
+        assert problem["detail"].startswith("the database is unreachable since 06:12:03 UTC")
+        assert reply.headers["retry-after"] == "2"
+        assert reply.raised is None
 
 
 # -- audit ----------------------------------------------------------------------------------------

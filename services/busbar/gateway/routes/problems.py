@@ -14,6 +14,7 @@ def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
     """Document the errors of an endpoint, as in ``_404="Not found."``; any other is a problem."""
     known = {
         "401": "The bearer token is missing or wrong.",
+        "503": "The database is unreachable; try again in a few seconds.",
         **{status.removeprefix("_"): text for status, text in by_status.items()},
         "default": "Another error.",
     }

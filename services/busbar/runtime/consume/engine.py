@@ -21,7 +21,7 @@ from busbar.runtime.consume.dispatch import Dispatcher
 from busbar.runtime.consume.parking import Parking
 from busbar.runtime.consume.service import RecordFilter, Service
 from busbar.runtime.core import encoding
-from busbar.runtime.core.backoff import Backoff, Jitter, jitter
+from busbar.runtime.core.backoff import UNREACHABLE, Backoff, Jitter, jitter
 from busbar.runtime.core.bus import Partition, Record, in_parts
 from busbar.runtime.store import Store, StoreUnavailable
 from busbar.runtime.telemetry.logs import get_logger
@@ -29,7 +29,6 @@ from busbar.runtime.telemetry.meters import ConsumerMeter
 
 log = get_logger()
 
-STORE_BACKOFF = Backoff(first=0.1, longest=10.0)
 HANDLER_BACKOFF = Backoff(first=0.2, longest=10.0)
 """A failing message blocks its partition meanwhile; parking takes over from there."""
 
@@ -77,7 +76,7 @@ class Engine:
         self._clock = clock
         self._attempts = attempts
         self._handler_backoff = replace(HANDLER_BACKOFF, jitter=jitter)
-        self._store_backoff = replace(STORE_BACKOFF, jitter=jitter)
+        self._store_backoff = replace(UNREACHABLE, jitter=jitter)
         self._breaker = breaker or Breaker()
         self._dispatcher = Dispatcher(service, dead_letters)
         self.meter = ConsumerMeter(service.name, clock)
@@ -233,13 +232,14 @@ class Engine:
             try:
                 return await act()
             except StoreUnavailable as error:
-                problem = f"store: {type(error).__name__}"
+                problem = str(error)
             finally:
                 self._store_problem = problem
             failures += 1
             self.meter.retried("store_unreachable")
             wait = self._store_backoff.after(failures)
-            log.warning("store_unavailable", why=problem, again_in=round(wait, 3))
+            if failures == 1:
+                log.warning("store_unavailable", why=problem)
             await self._rest(wait)
             if not is_wanted():
                 raise _Revoked("the partitions of this batch were revoked")

@@ -18,7 +18,7 @@ from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.consume.parking import PARKED
 from busbar.runtime.consume.service import Service
-from busbar.runtime.core.backoff import Backoff
+from busbar.runtime.core.backoff import UNREACHABLE
 from busbar.runtime.core.bus import Bus, BusUnavailable
 from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
@@ -31,14 +31,13 @@ from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, u
 from busbar.runtime.kafka.bus import KafkaBus
 from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay, RelayTiming
-from busbar.runtime.store import Store, StoreUnavailable, open_store
+from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import Job, TaskRunner, TaskTiming
 from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import configure, get_logger
+from busbar.runtime.telemetry.reachability import Reachability
 
 log = get_logger()
-
-RECONNECT = Backoff(first=0.5, longest=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,8 @@ class App:
     http_port: int | None = None
     """Port of the service's own; the default is that of ``Settings.http_port``."""
     open: Callable[[], Awaitable[None]] | None = None
-    """Called once before the service runs; :attr:`close` is called after it, even if this fails."""
+    """Called before the service runs, again if it raises :class:`StoreUnavailable`; :attr:`close`
+    is called after it, even if this fails."""
     close: Callable[[], Awaitable[None]] | None = None
 
 
@@ -128,7 +128,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
             )
             stack.push_async_callback(tracing.stop)
         url = settings.database_url.get_secret_value() if settings.database_url else None
-        store = await open_store(
+        store = store_of(
             home / f"{name}.db",
             service=name,
             clock=clock,
@@ -140,9 +140,8 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
         app = create(context)
         if app.close is not None:
             stack.push_async_callback(app.close)
-        if app.open is not None:
-            await app.open()
         process = ServiceProcess(app, context, when_running=tune_gc)
+        # Before the database is connected: /readyz says what is missing.
         server = _serve(name, process, app, settings)
         stack.push_async_callback(server.stop)
         server.start()
@@ -180,12 +179,13 @@ class ServiceProcess:
     _bus: Bus | None = None
     _relay: Relay | None = None
     _engine: Engine | None = None
-    _broker_answers: bool = False
     _connected: bool = False
     gauges: Gauges = field(init=False)
+    _broker: Reachability = field(init=False)
 
     def __post_init__(self) -> None:
         """Restrict the store to the messages that the service declares."""
+        self._broker = Reachability("Kafka", self.context.clock)
         self.context.store.publish_only(message.TYPE for message in self.app.service.publishes)
         self.gauges = Gauges(self.context.store, clock=self.context.clock)
 
@@ -231,7 +231,7 @@ class ServiceProcess:
             log.warning("stop_timed_out", parts=len(late))
 
     async def _connect(self) -> None:
-        """Start all parts that need the broker; retry while it is unreachable."""
+        """Connect the store, then all parts that need the broker; retry what is unreachable."""
         settings, store, clock = self.context.settings, self.context.store, self.context.clock
         service, bootstrap = self.app.service, settings.bootstrap()
         dead_letters = DeadLetters(service.name, self.context.cipher, executes=service.executes)
@@ -252,8 +252,12 @@ class ServiceProcess:
         )
         bus.subscribe(service.topics, self._engine, instance=instance)
         self._bus = bus
-        await self._retry_until_connected(bootstrap, lambda: self.create_topics(bootstrap))
-        await self._retry_until_connected(bootstrap, bus.start)
+        await self._until_reachable(store.connect)
+        self._spawn(store.watch())
+        if self.app.open is not None:
+            await self._until_reachable(self.app.open)
+        await self._until_reachable(lambda: self.create_topics(bootstrap))
+        await self._until_reachable(bus.start)
         # Publishing and unfinished tasks resume immediately; joining the group may take longer.
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
@@ -278,21 +282,22 @@ class ServiceProcess:
                 timing=self.timing.tasks,
             )
             self._spawn(runner.run())
-        await self._retry_until_connected(bootstrap, bus.consume)
+        await self._until_reachable(bus.consume)
         self._connected = True
 
-    async def _retry_until_connected(
-        self, bootstrap: str, step: Callable[[], Awaitable[object]]
-    ) -> None:
-        """Run ``step``, and retry it while the broker is unreachable."""
+    async def _until_reachable(self, step: Callable[[], Awaitable[object]]) -> None:
+        """Run ``step``, and retry it while the database or the broker is unreachable."""
         failures = 0
         while True:
             try:
                 await step()
-            except BusUnavailable as error:
-                log.warning("kafka_unreachable", bootstrap=bootstrap, error=type(error).__name__)
+            except (BusUnavailable, StoreUnavailable) as error:
+                if isinstance(error, BusUnavailable):
+                    self._broker.failed(error.reason)
                 failures += 1
-                await self.context.clock.sleep(RECONNECT.after(failures))
+                wait = UNREACHABLE.after(failures)
+                log.info("not_connected", error=str(error), again_in_seconds=round(wait, 3))
+                await self.context.clock.sleep(wait)
             else:
                 return
 
@@ -303,14 +308,13 @@ class ServiceProcess:
 
     async def _watch_broker(self, bus: Bus) -> None:
         while True:
-            answers = await bus.answers()
-            if bus.is_dead:
-                raise RuntimeError(
-                    "the consumer has failed permanently: see the errors of Kafka above"
-                )
-            if answers != self._broker_answers:
-                log.info("broker_answers" if answers else "broker_silent")
-            self._broker_answers = answers
+            if await bus.answers():
+                self._broker.answered()
+            else:
+                self._broker.failed("no answer")
+            if self._connected and bus.is_dead:
+                log.warning("consumer_restarts")
+                await self._until_reachable(bus.restart)
             await self.gauges.refresh_process()
             await self.context.clock.sleep(self.timing.health)
 
@@ -325,13 +329,14 @@ class ServiceProcess:
     async def problems(self) -> Mapping[str, str]:
         """Return the reasons that the service is not ready, by part; empty if it is ready."""
         found: dict[str, str] = {}
-        if not await self.context.store.alive():
-            found["store"] = "the database does not answer"
+        if problem := await self.context.store.problem():
+            found["store"] = problem
+        if problem := self._broker.problem:
+            found["kafka"] = problem
         if not self._connected or self._bus is None:
-            found["kafka"] = "not connected to Kafka yet"
-            return found
-        if not self._broker_answers:
-            found["kafka"] = "the broker does not answer"
+            found.setdefault("kafka", "not connected to Kafka yet")
+        if found or self._bus is None:
+            return found  # the other parts wait for these
         if problem := self._bus.problem():
             found["consumer"] = problem
         if self._engine is not None and self._engine.stalled:

@@ -10,9 +10,11 @@ from starlette.exceptions import HTTPException
 
 from busbar.messages.http import Problem
 from busbar.messages.validation import from_details, sentence
+from busbar.runtime.core.unavailable import Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "urn:busbar:problem:"
+RETRY_AFTER_SECONDS = 2
 LOOK_UP = "check the name, or list the collection"
 
 
@@ -41,6 +43,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _answer)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -95,6 +98,21 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
     )
     code, detail, fix = known.get(status, otherwise)
     return _response(ProblemError(status, code, detail, fix=fix, headers=error.headers))
+
+
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    """Answer while the database is unreachable: the client can send the same request again."""
+    if not isinstance(error, Unavailable):
+        return await _failed(request, error)
+    return _response(
+        ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "unavailable",
+            str(error),
+            fix="try again in a few seconds; the same event sent again is the same intent",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    )
 
 
 async def _failed(_request: Request, _error: Exception) -> JSONResponse:

@@ -16,7 +16,7 @@ from busbar.kernel.ids import event_id
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
-from busbar.runtime.core.backoff import Backoff, Jitter, jitter
+from busbar.runtime.core.backoff import UNREACHABLE, Jitter, jitter
 from busbar.runtime.core.bus import BusUnavailable, Publisher
 from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
@@ -29,7 +29,6 @@ from busbar.runtime.telemetry.meters import RelayMeter
 
 log = get_logger()
 
-BACKOFF = Backoff(first=0.5, longest=5.0)
 ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 """Due time of the relay's task: a clock that is set back must not delay publishing."""
 
@@ -90,7 +89,7 @@ class Relay:
         self._lease = timedelta(seconds=lease)
         self._timing = timing or RelayTiming()
         self._limits = limits or BatchLimits()
-        self._backoff = replace(BACKOFF, jitter=jitter)
+        self._backoff = replace(UNREACHABLE, jitter=jitter)
         self._meter = RelayMeter(store.service, clock)
         self._claim: Claim | None = None
         self._extend_at = clock.now()
@@ -131,7 +130,8 @@ class Relay:
                 failures += 1
                 self._meter.failed()
                 wait = self._backoff.after(failures)
-                log.warning("publish_failed", error=type(error).__name__, again_in=round(wait, 3))
+                if failures == 1:
+                    log.warning("publish_failed", error=str(error))
                 await self._clock.sleep(wait)
                 continue
             except Fenced:

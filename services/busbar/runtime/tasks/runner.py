@@ -162,13 +162,17 @@ class TaskRunner:
 
     async def _poll(self) -> None:
         """Claim and start due tasks whenever there may be some."""
+        failures = 0
         while True:
             self._wake.clear()
             try:
                 if not await self._start_due():
                     await self._idle()
+                failures = 0
             except (Conflict, StoreUnavailable) as error:
-                log.warning("store_unavailable", error=type(error).__name__)
+                failures += 1
+                if failures == 1:
+                    log.warning("tasks_not_claimed", error=str(error))
                 await self._clock.sleep(self._timing.idle)
 
     async def _start_due(self) -> bool:
@@ -219,6 +223,10 @@ class TaskRunner:
             except Fenced:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")
+            except StoreUnavailable as error:
+                # Nothing can be released now: the lease ends by itself, and the task is due then.
+                turn.outcome = "retried"
+                log.warning("task_interrupted", error=str(error))
             except (Retry, Conflict) as error:
                 turn.outcome = "retried"
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
