@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -41,7 +42,9 @@ if (home / f"{name}.refuses").exists():
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         unready = home / f"{name}.unready"
-        problems = {"kafka": "not connected"} if unready.exists() else {}
+        problems = {"consumer": "it has no partitions"} if unready.exists() else {}
+        if (home / f"{name}.waits").exists():
+            problems = {"kafka": "Kafka is unreachable"}
         answer = {"service": name, "ready": not problems, "problems": problems}
         body = json.dumps(answer).encode()
         self.send_response(503 if problems else 200)
@@ -253,8 +256,32 @@ def test_what_does_not_become_ready_is_named_with_its_reason(stage: Stage) -> No
     stage.mark("audit.unready")
     with stage.platform() as platform:
         eventually(lambda: platform.readiness()["policy"].ready)
-        with pytest.raises(NotReady, match="audit: kafka: not connected"):
+        with pytest.raises(NotReady, match="audit: consumer: it has no partitions"):
             platform.wait_ready(timeout=0.3)
+
+
+def test_a_service_whose_broker_is_unreachable_is_waited_for_and_reported(stage: Stage) -> None:
+    stage.mark("audit.waits")
+    said: list[str] = []
+    with stage.platform() as platform:
+        waiting = threading.Thread(
+            target=platform.wait_ready, args=(said.append,), kwargs={"timeout": 0.3}
+        )
+        waiting.start()
+        eventually(lambda: "audit: kafka: Kafka is unreachable" in said, within=20)
+        assert waiting.is_alive()
+        (stage.home / "audit.waits").unlink()
+        waiting.join(20)
+        assert said[-1] == "audit is ready"
+
+
+def test_what_becomes_unready_later_is_reported_and_its_end_as_well(stage: Stage) -> None:
+    with stage.platform() as platform:
+        platform.wait_ready()
+        stage.mark("audit.waits")
+        eventually(lambda: "audit: kafka: Kafka is unreachable" in stage.reports, within=20)
+        (stage.home / "audit.waits").unlink()
+        eventually(lambda: "every process is ready again" in stage.reports, within=20)
 
 
 def test_a_service_that_does_not_stop_is_killed_after_its_grace(stage: Stage) -> None:

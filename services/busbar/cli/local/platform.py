@@ -8,26 +8,32 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from busbar.cli.local import home as folder
 from busbar.cli.local.backoff import RestartBackoff
 from busbar.cli.local.database import Database
-from busbar.cli.local.kafka import Broker, Progress, ports, provide
+from busbar.cli.local.health import HealthReport
+from busbar.cli.local.kafka import Broker, NoBroker, Progress, ports, provide
 from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.token import ensure_token
+from busbar.runtime.core.unavailable import Unavailable
 
 GRACE_SECONDS = 10.0
 READY_TIMEOUT_SECONDS = 120.0
 
 _POLL_SECONDS = 0.1
 _MONITOR_SECONDS = 0.5
+_HEALTH_SECONDS = 2.0
+_RECONNECT_SECONDS = 1.0
 _PORT_TIMEOUT_SECONDS = 3.0
 
+Result = TypeVar("Result")
 Report = Callable[[str], None]
 StartBroker = Callable[[Path, int, Progress], Broker]
 Services = Callable[[Wiring], tuple[ServicePlan, ...]]
@@ -83,6 +89,7 @@ class Platform:
         self._failure: PermanentFailure | None = None
         self._changed = threading.Event()
         self._stopping = threading.Event()
+        self._was_ready = threading.Event()
         self._monitor_thread: threading.Thread | None = None
         self._state: Mapping[str, Any] = {}
         self._state_lock = threading.Lock()
@@ -185,9 +192,27 @@ class Platform:
             )
 
     def _migrate(self) -> None:
-        if self._database is not None and self._database.owner_url is not None:
-            self._database.migrate()
+        database = self._database
+        if database is not None and database.owner_url is not None:
+            self._until_reachable(database.migrate)
             self._report("the database schemas are up to date")
+
+    def _until_reachable(self, step: Callable[[], Result]) -> Result:
+        """Return the result of ``step``, retried while the database or the broker is unreachable.
+
+        Raises:
+            BusbarError: the platform is being stopped.
+        """
+        since, said = SystemClock().now(), ""
+        while True:
+            try:
+                return step()
+            except (Unavailable, NoBroker) as error:
+                if str(error) != said:
+                    said = str(error)
+                    self._report(f"waiting since {since:%H:%M:%S} UTC: {said}")
+                if self._stopping.wait(_RECONNECT_SECONDS):
+                    raise
 
     def _check_gateway_port(self) -> None:
         if not self._gateway_port:
@@ -205,7 +230,9 @@ class Platform:
                 ) from error
 
     def _provide_broker(self, home: Path, port: int, progress: Progress) -> Broker:
-        return provide(home, bootstrap=self._bootstrap, port=port, on_progress=progress)
+        return self._until_reachable(
+            lambda: provide(home, bootstrap=self._bootstrap, port=port, on_progress=progress)
+        )
 
     def _previous_port(self) -> int:
         """Return the broker's previous port, so that clients find it again; 0 if it is taken."""
@@ -236,17 +263,25 @@ class Platform:
     def wait_ready(
         self, progress: Report = ignore, *, timeout: float = READY_TIMEOUT_SECONDS
     ) -> None:
-        """Return when every service is ready; call ``progress`` for each.
+        """Return when every service is ready; call ``progress`` for each, and for each problem.
 
         Raises:
             ConfigurationError: a service cannot run.
-            NotReady: one was not ready after ``timeout`` seconds.
+            NotReady: one was not ready after ``timeout`` seconds, although database and broker
+                could be reached.
         """
         deadline = monotonic() + timeout
         reported: set[str] = set()
+        health, look_at = HealthReport(), monotonic() + _HEALTH_SECONDS
         while not self._stopping.is_set():
             self.check()
             found = self.readiness()
+            if any(how.waits_for_peer for how in found.values()):
+                deadline = monotonic() + timeout
+            if monotonic() >= look_at:
+                for sentence in health.changes(found):
+                    progress(sentence)
+                look_at = monotonic() + _HEALTH_SECONDS
             for name in sorted(name for name, how in found.items() if how.ready):
                 if name not in reported:
                     progress(f"{name} is ready")
@@ -254,6 +289,7 @@ class Platform:
             waiting = {name: how.problem for name, how in found.items() if not how.ready}
             if not waiting:
                 self._update_state()
+                self._was_ready.set()
                 return
             if monotonic() > deadline:
                 problems = "; ".join(f"{name}: {why}" for name, why in waiting.items())
@@ -291,10 +327,15 @@ class Platform:
         self._changed.set()
 
     def _monitor(self) -> None:
-        """Keep ``up.json`` up to date, and the broker running."""
+        """Keep ``up.json`` up to date and the broker running; report what is not ready."""
         backoff, owned, since = RestartBackoff(), self._broker_pid() is not None, monotonic()
+        health, look_at = HealthReport(), monotonic() + _HEALTH_SECONDS
         while not self._stopping.wait(_MONITOR_SECONDS):
             self._update_state()
+            if self._was_ready.is_set() and monotonic() >= look_at:
+                for sentence in health.changes(self.readiness()):
+                    self._report(sentence)
+                look_at = monotonic() + _HEALTH_SECONDS
             if not owned or self._broker_pid() is not None:
                 continue
             backoff = backoff.after_exit(monotonic() - since)

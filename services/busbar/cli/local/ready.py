@@ -22,6 +22,11 @@ class Readiness:
     port: int | None = None
 
     @property
+    def waits_for_peer(self) -> bool:
+        """True if the service runs and waits for its database or for Kafka."""
+        return self.problem.startswith(("store:", "kafka:"))
+
+    @property
     def ready(self) -> bool:
         """True if the service is ready."""
         return not self.problem

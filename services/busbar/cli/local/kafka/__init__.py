@@ -10,12 +10,24 @@ from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.kafka.server import KafkaServer
 from busbar.kernel.errors import ConfigurationError
 
-__all__ = ["Broker", "DockerKafka", "ExternalBroker", "KafkaServer", "Progress", "provide"]
+__all__ = [
+    "Broker",
+    "DockerKafka",
+    "ExternalBroker",
+    "KafkaServer",
+    "NoBroker",
+    "Progress",
+    "provide",
+]
 
 _INSTALL_HINT = (
     "Install Java and Maven (apt-get install openjdk-17-jre-headless maven), start a Docker"
     " engine, or name a broker: KAFKA_BOOTSTRAP_SERVERS=host:port."
 )
+
+
+class NoBroker(ConfigurationError):
+    """No broker answers at the address that was given: it is down, or the address is wrong."""
 
 
 def provide(
@@ -35,8 +47,8 @@ def provide(
     ``java_home`` is JAVA_HOME; ``search_path`` replaces the PATH. The caller stops the broker.
 
     Raises:
-        ConfigurationError: ``bootstrap`` does not answer, there is nothing to run a broker with,
-            or the broker did not start.
+        NoBroker: ``bootstrap`` does not answer.
+        ConfigurationError: there is nothing to run a broker with, or the broker did not start.
     """
     if bootstrap:
         check_reachable(bootstrap)
@@ -58,7 +70,7 @@ def check_reachable(bootstrap: str) -> None:
     """Return if one of the comma-separated ``host:port`` answers as Kafka.
 
     Raises:
-        ConfigurationError: none does; the error says why for each.
+        NoBroker: none does; the error says why for each.
     """
     problems = []
     for address in filter(None, map(str.strip, bootstrap.split(","))):
@@ -68,7 +80,7 @@ def check_reachable(bootstrap: str) -> None:
             problems.append(f"{address} ({error})")
         else:
             return
-    raise ConfigurationError(
+    raise NoBroker(
         f"No Kafka broker answers at {', '.join(problems) or bootstrap!r}.",
         fix="Start it or correct KAFKA_BOOTSTRAP_SERVERS; unset it to let busbar start a broker.",
     )
