@@ -6,7 +6,7 @@ finds wrong it says on standard error, a line each.
 
 from collections.abc import Callable, Mapping
 
-from faults.fire import kills, links, older, pause, replays
+from faults.fire import kills, links, older, pause, peers, replays
 from faults.fire.run import scenario
 from faults.report import Row
 
@@ -17,6 +17,13 @@ FIRE: Mapping[str, Callable[[int], Row]] = {
     "database-crash": scenario("database-crash", kills.database_crash(3)),
     "lost-answer": scenario("lost-answer", links.lost_answer(12), links=("databases",)),
     "cut-link": scenario("cut-link", links.cut_link(), links=("store", "broker", "databases")),
+    "unreachable-peers": scenario(
+        "unreachable-peers",
+        peers.unreachable_peers(200),
+        instances=1,
+        apart=True,
+        longest=2400,
+    ),
     "old-and-new": scenario("old-and-new", older.side_by_side(150), instances=1, databases=0),
     "replayed-topics": scenario("replayed-topics", replays.replayed()),
 }

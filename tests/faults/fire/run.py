@@ -59,11 +59,18 @@ Fault = Callable[[Scene], Awaitable[None]]
 
 @asynccontextmanager
 async def scene(
-    seed: int, *, links: tuple[str, ...], instances: int, streams: int, databases: int
+    seed: int,
+    *,
+    links: tuple[str, ...],
+    instances: int,
+    streams: int,
+    databases: int,
+    apart: bool = False,
 ) -> AsyncIterator[Scene]:
     """Everything in place, and a subscription to what is to come."""
     hook = Hook()
-    async with stage(seed, links=links, instances=instances) as here, hook.listening() as url:
+    placed = stage(seed, links=links, instances=instances, apart=apart)
+    async with placed as here, hook.listening() as url:
         await _subscribe(here, url)
         watcher = Watcher(here.kafka.bootstrap)
         async with watcher.watching():
@@ -96,14 +103,21 @@ def scenario(
     instances: int = INSTANCES,
     streams: int = STREAMS,
     databases: int = DATABASES,
+    apart: bool = False,
+    longest: int = LONGEST_SECONDS,
 ) -> Callable[[int], Row]:
     """``fault`` under load, as a function from seed to row."""
 
     async def play(seed: int) -> Row:
         async with (
-            asyncio.timeout(LONGEST_SECONDS),
+            asyncio.timeout(longest),
             scene(
-                seed, links=links, instances=instances, streams=streams, databases=databases
+                seed,
+                links=links,
+                instances=instances,
+                streams=streams,
+                databases=databases,
+                apart=apart,
             ) as here,
         ):
             held = False

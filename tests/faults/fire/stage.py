@@ -5,7 +5,7 @@ import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from busbar.cli.local.kafka import KafkaServer, jars, ports
 from busbar.cli.local.kafka.probe import find_java, find_maven
 from busbar.cli.local.plan import Wiring
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages import topics
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of
 from busbar.sdk import Client
@@ -100,9 +101,12 @@ def survivors(pids: set[int]) -> set[int]:
 
 @asynccontextmanager
 async def stage(
-    seed: int, *, links: tuple[str, ...] = (), instances: int = INSTANCES
+    seed: int, *, links: tuple[str, ...] = (), instances: int = INSTANCES, apart: bool = False
 ) -> AsyncIterator[Stage]:
-    """Start everything; ``links`` go through proxies: ``store``, ``broker``, ``databases``."""
+    """Start everything; ``links`` go through proxies: ``store``, ``broker``, ``databases``.
+
+    ``apart`` gives each service proxies of its own to store and broker, named ``policy:store``.
+    """
     folder = Path(tempfile.mkdtemp(prefix="busbar-fire-"))
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -115,9 +119,15 @@ async def stage(
         }
         own = ports.choose(1)[0]
         proxies["broker"] = Proxy(lambda: own)
+        listeners = {own: proxies["broker"]}
+        for service in topics.SERVICES if apart else ():
+            proxies[f"{service}:store"] = Proxy(lambda: store.port)
+            mine = ports.choose(1)[0]
+            proxies[f"{service}:broker"] = Proxy(lambda mine=mine: mine)  # type: ignore[misc]  # a default binds it
+            listeners[mine] = proxies[f"{service}:broker"]
         for proxy in proxies.values():
             await stack.enter_async_context(proxy)
-        kafka = _kafka(folder, {own: proxies["broker"].port})
+        kafka = _kafka(folder, {port: proxy.port for port, proxy in listeners.items()})
         stack.callback(kafka.stop)
         for server in (store, databases):
             server.start()  # not from a thread: it ends with who started it
@@ -125,7 +135,7 @@ async def stage(
         cluster = StoreCluster(store)
         await cluster.make_roles()
         await _make_operator(databases)
-        used = {name: proxy.port for name, proxy in proxies.items() if name in links}
+        used = {name: one.port for name, one in proxies.items() if name in links or ":" in name}
         platform = _platform(folder / "home", kafka, cluster, used, instances)
         stack.callback(platform.stop)
         await asyncio.to_thread(platform.start)
@@ -174,28 +184,28 @@ def _operator_url(port: int) -> SecretStr:
 def _platform(
     home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int], instances: int
 ) -> Platform:
-    more = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
-    if "broker" in used:
-        more["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{used['broker']}"
-    if "store" in used:
-        place = f"127.0.0.1:{used['store']}/{DATABASE}"
-        more["BUSBAR_DATABASE_URL"] = f"postgresql://{SERVICE}:{PASSWORD}@{place}"
+    def environment(service: str) -> dict[str, str]:
+        found = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
+        if broker := used.get(f"{service}:broker", used.get("broker")):
+            found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{broker}"
+        if store := used.get(f"{service}:store", used.get("store")):
+            place = f"127.0.0.1:{store}/{DATABASE}"
+            found["BUSBAR_DATABASE_URL"] = f"postgresql://{SERVICE}:{PASSWORD}@{place}"
+        return found
+
+    def plan(wiring: Wiring) -> tuple[ServicePlan, ...]:
+        return tuple(
+            replace(one, environment={**one.environment, **environment(one.name.split(".")[0])})
+            for one in plan_services(wiring)
+        )
+
     return Platform(
         home,
         bootstrap=kafka.bootstrap,
         database=Database(url=SecretStr(cluster.url), owner_url=SecretStr(cluster.owner_url)),
         instances=instances,
-        services=_with(more),
+        services=plan,
     )
-
-
-def _with(more: Mapping[str, str]) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
-    def plan(wiring: Wiring) -> tuple[ServicePlan, ...]:
-        return tuple(
-            replace(one, environment={**one.environment, **more}) for one in plan_services(wiring)
-        )
-
-    return plan
 
 
 def fresh(prefix: str) -> str:
