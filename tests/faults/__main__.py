@@ -25,7 +25,11 @@ from faults.scenarios import ALL
 from faults.sweep import Kills
 from faults.sweeps import Sweep
 
-SCENARIOS: dict[str, Callable[[int], Row]] = {**{name: Sweep(name) for name in ALL}, **FIRE}
+SIMULATED = {
+    **{name: Sweep(name) for name in ALL},
+    **{name + sweeps.RESETS: Sweep(name, resets=True) for name in ALL},
+}
+SCENARIOS: dict[str, Callable[[int], Row]] = {**SIMULATED, **FIRE}
 """What can be run: a name, and what runs it under a seed."""
 
 REPORT = Path("build/faults.json")
@@ -74,8 +78,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _replay(names: Sequence[str], seed: int, kills: Kills) -> int:
-    if len(names) != 1 or names[0] not in ALL:
-        _say(f"error: --kill needs one --scenario of {sorted(ALL)}")
+    if len(names) != 1 or names[0] not in SIMULATED:
+        _say(f"error: --kill needs one --scenario of {sorted(SIMULATED)}")
         return 2
     outcome = sweeps.replayed(names[0], seed=seed, kills=kills)
     _say(sweeps.explanation(names[0], seed, outcome))

@@ -51,6 +51,8 @@ class Broker:
         """How long a record is on its way."""
         self.poll: Callable[[], Awaitable[None]] = _turn
         """How long a consumer that found nothing waits before it looks again."""
+        self.resets = 0
+        """How often the connections of all producers were reset."""
         self._begin: dict[Partition, int] = {}
         self._groups: dict[str, _Group] = {}
 
@@ -232,15 +234,19 @@ class SimulatedBus:
         if not self._started:
             raise RuntimeError("the bus has not been started")
         loss = self._broker.losses.pop(0) if self._broker.losses else None
-        half = len(records) // 2
+        half, resets = len(records) // 2, self._broker.resets
         for number, record in enumerate(records):
             await self._broker.latency()
+            if self._broker.resets != resets:
+                break
             if loss is Loss.REQUEST or (loss is Loss.HALF and number >= half):
                 break
             self._broker.append(
                 record.topic, key=record.key, value=record.value, headers=record.headers
             )
         await self._broker.latency()
+        if self._broker.resets != resets:
+            raise BusUnavailable("the connection was reset")
         if loss is not None:
             raise BusUnavailable(loss.value)
 

@@ -27,12 +27,12 @@ from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.host.process import App, Context, ProcessTiming, ServiceProcess
 from busbar.runtime.outbox.relay import RelayTiming
-from busbar.runtime.store import Store, open_store
+from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import TaskRunner, TaskTiming
 from faults.bus import Broker, SimulatedBus
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
-from faults.sqlite import copy_as_killed, without_threads
+from faults.sqlite import copy_as_killed, reset_connections, without_threads
 from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strangers
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
@@ -127,6 +127,19 @@ class Simulation:
         if self.scenario.jumps:
             self._jump()
 
+    def move(self) -> None:
+        """Work in a folder of this process, on a copy of what is durable; nothing runs yet."""
+        home = self.root / str(self.life)
+        copy_as_killed(self._home, home)
+        self._home = home
+
+    def reset_connections(self) -> None:
+        """Reset every connection to a database and to the bus, where the processes are now."""
+        reset_connections(
+            random.Random(f"reset/{self.scenario.name}/{self.seed}/{self.loop.awaits}")
+        )
+        self.broker.resets += 1
+
     def _new_loop(self) -> VirtualLoop:
         name = f"{self.scenario.name}/{self.seed}/{self.life}"
         self._dice = random.Random(f"jumps/{name}")
@@ -169,7 +182,7 @@ class Simulation:
 
     async def _lives(self, name: str) -> None:
         settings = self._settings.model_copy(update={"home": self._home})
-        store = await open_store(self._home / f"{name}.db", service=name, clock=self.clock)
+        store = store_of(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
         context = Context(settings, store, self.clock, Cipher(bytes(32)))
         service = ServiceProcess(
@@ -198,9 +211,19 @@ class Simulation:
             if asked.id in self.outside.answered:
                 continue
             await latency()
-            await accept_intent(store, asked.envelope, principal="someone", traceparent=None)
+            await self._accepted(store, asked)
             await latency()
             self.outside.answered.add(asked.id)
+
+    async def _accepted(self, store: Store, asked: Asked) -> None:
+        """Send one intent until the gateway's database has it."""
+        while True:
+            try:
+                await accept_intent(store, asked.envelope, principal="someone", traceparent=None)
+            except StoreUnavailable:
+                await self.clock.sleep(1)
+            else:
+                return
 
     def _wire(self, name: str) -> App:
         """The service over what is outside; otherwise as in its ``app.py``."""

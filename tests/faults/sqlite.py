@@ -6,9 +6,12 @@ behind by ``fork``. The database is the real one, in real files.
 """
 
 import asyncio
+import random
 import shutil
+import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,19 +45,77 @@ def _gives_way(function: Callable[[], Any]) -> bool:
 
 
 class _Calls:
-    """A stand-in for the queue of the driver's thread."""
+    """A stand-in for the queue of the driver's thread; there is one for each connection."""
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        self._flying: dict[asyncio.Future[Any], tuple[asyncio.TimerHandle, Any]] = {}
+        self._broken = False
+        _OPEN.append(weakref.ref(self))
 
     def put_nowait(self, call: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
         future, function = call
         if future is None:
             function()
             return
+        self._connection = _connection_of(function) or self._connection
         if not _gives_way(function):
-            _run(future, function)
+            self._perform(future, function)
             return
         loop = future.get_loop()
         delay = loop.dice.random() * LATENCY if isinstance(loop, VirtualLoop) else 0
-        loop.call_later(delay, _run, future, function)
+        handle = loop.call_later(delay, self._perform, future, function)
+        self._flying[future] = (handle, function)
+
+    def _perform(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
+        self._flying.pop(future, None)
+        if _name_of(function) in ("rollback", "close"):
+            self._broken = False
+        if self._broken:
+            aiosqlite.core.set_exception(future, _was_reset())
+            return
+        _run(future, function)
+
+    def reset(self, dice: random.Random) -> None:
+        """Lose what is on its way, or its answer, and the transaction that is open."""
+        for future, (handle, function) in list(self._flying.items()):
+            handle.cancel()
+            if dice.random() < 0.5:
+                with suppress(Exception):
+                    function()
+            aiosqlite.core.set_exception(future, _was_reset())
+        self._flying.clear()
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.rollback()
+            self._broken = True
+
+
+_OPEN: list[weakref.ref[_Calls]] = []
+
+
+def reset_connections(dice: random.Random) -> None:
+    """Reset every connection of this process, in the order in which they were opened."""
+    for found in _OPEN:
+        calls = found()
+        if calls is not None:
+            calls.reset(dice)
+
+
+def _was_reset() -> sqlite3.OperationalError:
+    return sqlite3.OperationalError("the connection was reset")
+
+
+def _name_of(function: Callable[[], Any]) -> str:
+    call = function.func if isinstance(function, partial) else function
+    return str(getattr(call, "__name__", ""))
+
+
+def _connection_of(function: Callable[[], Any]) -> sqlite3.Connection | None:
+    """Return the connection whose method ``function`` calls, or that of its cursor."""
+    call = function.func if isinstance(function, partial) else function
+    owner = getattr(call, "__self__", None)
+    found = owner.connection if isinstance(owner, sqlite3.Cursor) else owner
+    return found if isinstance(found, sqlite3.Connection) else None
 
 
 def _run(future: asyncio.Future[Any], function: Callable[[], Any]) -> None:

@@ -19,9 +19,9 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from faults.bus import Loss
@@ -53,6 +53,14 @@ class Outcome:
 
 Plan = Callable[[int], Sequence[Kills]]
 """Which kills begin with the await of this number."""
+
+
+class Play(Protocol):
+    """Runs a scenario, disturbed as a plan says."""
+
+    def __call__(self, name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
+        """Return an outcome for each disturbance, and that of the undisturbed run."""
+        ...
 
 
 # -- one run ------------------------------------------------------------------------------------
@@ -141,6 +149,10 @@ def _kill(simulation: Simulation, kills: Kills) -> Outcome:
     output = _forked(lambda: _recover(simulation, kills, kills[1:]))
     simulation.root = before
     shutil.rmtree(root)
+    return _outcome_of(output, kills)
+
+
+def _outcome_of(output: bytes, kills: Kills) -> Outcome:
     if output[:1] != b"{":
         why = output.decode()[1:] or f"it was still busy after {LONGEST_SECONDS} seconds"
         return Outcome(kills=kills, done=1, awaits=0, print="", findings={"stuck": [why]})
@@ -185,18 +197,72 @@ def play(name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
     return iter(outcomes)
 
 
+def play_resets(name: str, *, seed: int, plan: Plan) -> Iterator[Outcome]:
+    """Run the scenario undisturbed, and once for each await of ``plan`` with a reset there.
+
+    Every run is a fork that begins after the preparation: unlike after a kill, the process goes on
+    with what it has in memory, and with files that no other run may use.
+    """
+    place = MEMORY if MEMORY.is_dir() else None
+    root = Path(tempfile.mkdtemp(prefix="busbar-faults-", dir=place))
+    outcomes: list[Outcome] = []
+    try:
+        simulation = Simulation(ALL[name], seed=seed, root=root)
+        with simulated():
+            simulation.prepare()
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+            whole = _reset(simulation, ())
+            for number in range(1, whole.awaits + 1):
+                for kills in plan(number):
+                    outcomes.append(_reset(simulation, kills))
+                    _print(outcomes[-1])
+            outcomes.append(whole)
+            _print(whole)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return iter(outcomes)
+
+
+def _reset(simulation: Simulation, kills: Kills) -> Outcome:
+    """Fork, and have the child's connections be reset at the await of ``kills``, if any."""
+    root = simulation.root / f"reset-{'-'.join(map(str, kills))}"
+    root.mkdir()
+
+    def body() -> None:
+        def reset(number: int) -> None:
+            if (number,) == kills:
+                simulation.reset_connections()
+
+        simulation.root = root
+        simulation.move()
+        simulation.kill = reset
+        simulation.run(simulation.scenario.asked)
+        _leave(replace(_outcome(simulation, kills), done=len(kills)))
+
+    output = _forked(body)
+    shutil.rmtree(root)
+    return _outcome_of(output, kills)
+
+
 def _print(outcome: Outcome) -> None:
     if _answer >= 0:
         os.write(_answer, json.dumps(asdict(outcome)).encode() + b"\n")
 
 
 def spread(
-    name: str, *, seed: int, plans: Sequence[Plan], progress: Callable[[Outcome], None]
+    name: str,
+    *,
+    seed: int,
+    plans: Sequence[Plan],
+    progress: Callable[[Outcome], None],
+    play: Play = play,
 ) -> list[Outcome]:
-    """Carry out each of ``plans`` in a process of its own, side by side."""
+    """Carry out each of ``plans`` by ``play`` in a process of its own, side by side."""
     outcomes: list[Outcome] = []
     with selectors.DefaultSelector() as waiting:
-        children = [_worker(name, seed, plan) for plan in plans]
+        children = [_worker(name, seed, plan, play) for plan in plans]
         for child, reading in children:
             waiting.register(reading, selectors.EVENT_READ, [child, b""])
         while waiting.get_map():
@@ -214,7 +280,7 @@ def spread(
     return outcomes
 
 
-def _worker(name: str, seed: int, plan: Plan) -> tuple[int, int]:
+def _worker(name: str, seed: int, plan: Plan, play: Play) -> tuple[int, int]:
     global _answer  # noqa: PLW0603 - it belongs to the process, as does standard output
     reading, writing = os.pipe()
     child = os.fork()

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from faults.report import Row
-from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, spread
+from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, play_resets, spread
 
 Say = Callable[[str], None]
+RESETS = "-resets"
+"""What the name of a scenario whose connections are reset ends with."""
+
 SHOWN = 10
 """The number of failures per kind of kill that are printed one by one."""
 
@@ -17,10 +20,14 @@ PRINT_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Sweep:
-    """Kills one scenario at each await, and ``doubles`` times twice."""
+    """Kills one scenario at each await, and ``doubles`` times twice.
+
+    With ``resets``, its connections are reset at each await instead, and nothing is killed.
+    """
 
     scenario: str
     doubles: int = 0
+    resets: bool = False
     step: int = 1
     """Every how many awaits; 1 leaves none out."""
     workers: int = 2
@@ -29,6 +36,9 @@ class Sweep:
     def __call__(self, seed: int) -> Row:
         """Sweep it under ``seed``."""
         plans = [every(self.step, worker=n, workers=self.workers) for n in range(self.workers)]
+        if self.resets:
+            row = Row(scenario=self.scenario + RESETS, seed=seed)
+            return _counted(row, self._carry_out("resets", seed, plans))
         singles = self._carry_out("single kills", seed, plans)
         row = _counted(Row(scenario=self.scenario, seed=seed), singles)
         pairs = doubles(self.scenario, seed=seed, singles=singles, number=self.doubles)
@@ -43,12 +53,19 @@ class Sweep:
             nonlocal printed, failed, number
             number, failed = number + bool(outcome.kills), failed + bool(outcome.findings)
             if outcome.findings and failed <= SHOWN:
-                self.say(explanation(self.scenario, seed, outcome))
+                name = self.scenario + (RESETS if self.resets else "")
+                self.say(explanation(name, seed, outcome))
             if time.monotonic() >= printed + PRINT_SECONDS:
                 printed = time.monotonic()
                 self.say(f"  {self.scenario}: {number} {what}, {failed} did not hold")
 
-        outcomes = spread(self.scenario, seed=seed, plans=plans, progress=progress)
+        outcomes = spread(
+            self.scenario,
+            seed=seed,
+            plans=plans,
+            progress=progress,
+            play=play_resets if self.resets else play,
+        )
         whole = [one for one in outcomes if not one.kills]
         if len({one.print for one in whole}) != 1:
             raise RuntimeError(f"{self.scenario} did not run the same way twice under seed {seed}")
@@ -70,10 +87,10 @@ def _counted(row: Row, outcomes: Sequence[Outcome]) -> Row:
 
 
 def replayed(scenario: str, *, seed: int, kills: Kills) -> Outcome:
-    """One run alone, with these kills."""
-    return next(
-        one for one in play(scenario, seed=seed, plan=exactly([kills])) if one.kills == kills
-    )
+    """One run alone, with these kills, or with a reset at the first of them."""
+    name = scenario.removesuffix(RESETS)
+    how = play if name == scenario else play_resets
+    return next(one for one in how(name, seed=seed, plan=exactly([kills])) if one.kills == kills)
 
 
 def command(scenario: str, seed: int, kills: Kills) -> str:
@@ -94,8 +111,9 @@ def explanation(scenario: str, seed: int, outcome: Outcome) -> str:
 
 def share(sweeps: Sequence[Sweep], total: int) -> None:
     """Share ``total`` double kills out among ``sweeps``."""
-    for number, sweep in enumerate(sweeps):
-        sweep.doubles = total // len(sweeps) + (number < total % len(sweeps))
+    killed = [sweep for sweep in sweeps if not sweep.resets]
+    for number, sweep in enumerate(killed):
+        sweep.doubles = total // len(killed) + (number < total % len(killed))
 
 
 def cores() -> int:

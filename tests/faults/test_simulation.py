@@ -47,6 +47,16 @@ def test_whatever_is_stopped_anywhere_ends_once_with_each_effect_once(
     assert [row[name] for name in ("lost", "duplicated", "leaked", "stuck")] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("name", ["apply", "delete"])
+def test_processes_outlive_a_reset_of_their_connections_anywhere(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    run = faults("--scenario", f"{name}-resets", "--every", "31", "--report", str(file))
+    assert run.returncode == 0, run.stdout + run.stderr
+    (row,) = json.loads(file.read_text(encoding="utf-8"))
+    assert row["single_kills"] == row["awaits"] // 31 > 3
+    assert [row[name] for name in ("lost", "duplicated", "leaked", "stuck")] == [0, 0, 0, 0]
+
+
 def test_a_run_is_repeated_exactly_by_its_seed_and_its_kills() -> None:
     runs = [faults("--scenario", "update", "--seed", "3", "--kill", "200,40") for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0], runs[0].stdout + runs[0].stderr

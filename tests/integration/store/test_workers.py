@@ -337,7 +337,7 @@ async def test_a_runner_waits_for_an_unreachable_store(
     with monkeypatch.context() as patch:
         patch.setattr(bench.store, "reading", unreachable)
         async with bench.running():
-            await eventually(lambda: bench.clock.slept == [1])
+            await eventually(lambda: bench.clock.slept)
             patch.undo()
             bench.clock.advance(1)
             await bench.ran(1)
@@ -410,3 +410,36 @@ async def test_a_runner_that_is_cancelled_while_it_is_woken_stops(bench: Bench) 
     task.cancel()
     await asyncio.wait({task}, timeout=2)
     assert task.done()
+
+
+async def test_a_task_whose_worker_lost_the_store_is_given_back_once_it_answers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = bench.store.transact, 3
+
+    async def unwilling(*args: Any, **more: Any) -> Any:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise StoreUnavailable("the connection is lost")
+        return await real(*args, **more)
+
+    async def work(work: Work) -> None:
+        if len(bench.started) == 1:
+            monkeypatch.setattr(bench.store, "transact", unwilling)
+            raise StoreUnavailable("the connection is lost")
+        await finish(work)
+
+    bench.work = work
+    await bench.schedule("a")
+    began = bench.clock.now()
+
+    def ran_again() -> bool:
+        bench.tick(0.05)
+        return len(bench.started) == 2
+
+    async with bench.running():
+        await eventually(ran_again)
+        await bench.settled()
+    assert [claim.epoch for claim in bench.started] == [1, 2]
+    assert (bench.clock.now() - began).total_seconds() < LEASE

@@ -112,6 +112,7 @@ class Relay:
         self.healthy = False
         """Whether the last attempt to publish succeeded."""
         store.on_commit(self._on_commit)
+        store.on_unknown(self._on_unknown)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -168,7 +169,9 @@ class Relay:
             if not self._is_scheduled:
                 await tx.tasks.schedule(RELAY, self._store.service, due=ALWAYS_DUE)
             return list(
-                await tx.tasks.claim(RELAY, holder=self._holder, lease=self._lease, limit=1)
+                await tx.tasks.claim(
+                    RELAY, holder=self._holder, lease=self._lease, limit=1, own=True
+                )
             )
 
         claims = await self._store.transact(take)
@@ -312,6 +315,10 @@ class Relay:
         if written.published:
             self._has_commits = True
             self._wake.set()
+
+    def _on_unknown(self) -> None:
+        self._has_commits = True
+        self._wake.set()
 
     async def _idle(self) -> None:
         owes_head = self._published > self._head

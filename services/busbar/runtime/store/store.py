@@ -96,6 +96,7 @@ class Store:
             asyncio.Lock() if one else nullcontext()
         )
         self._listeners: list[Listener] = []
+        self._unknown_listeners: list[Callable[[], None]] = []
         self._claim_targets: dict[str, ClaimTarget] = {}
         self._states = StateCache()
         self._publishable: frozenset[str] | None = None
@@ -104,10 +105,14 @@ class Store:
     async def connect(self) -> None:
         """Connect to the database, and check or create the schema; transactions fail until then.
 
+        A store that is connected stays as it is.
+
         Raises:
             ConfigurationError: the store cannot be opened; the error says what to change.
             StoreUnavailable: the database is unreachable; call it again.
         """
+        if self._release is not None:
+            return
         try:
             self._release = await self._prepare()
         except StoreUnavailable as error:
@@ -129,6 +134,10 @@ class Store:
     def on_commit(self, listener: Listener) -> None:
         """Call ``listener`` after every commit."""
         self._listeners.append(listener)
+
+    def on_unknown(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after every transaction that may have committed without an answer."""
+        self._unknown_listeners.append(listener)
 
     def publish_only(self, types: Iterable[str]) -> None:
         """Refuse to append an event to be published whose type is not one of ``types``."""
@@ -177,14 +186,19 @@ class Store:
         body: Callable[[StoreTransaction], Awaitable[Result]],
         request: _Request,
     ) -> Result:
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await self._attempt(body, request)
-            except Collision:
-                self._meter.conflicted()
-                if self._dialect.one_writer:
-                    raise
-        return await self._attempt(body, request)
+        try:
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return await self._attempt(body, request)
+                except Collision:
+                    self._meter.conflicted()
+                    if self._dialect.one_writer:
+                        raise
+            return await self._attempt(body, request)
+        except StoreUnavailable:
+            for listener in self._unknown_listeners:
+                listener()
+            raise
 
     async def _attempt(
         self,

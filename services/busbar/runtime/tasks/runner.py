@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from busbar.kernel.clock import Clock, parse_time
 from busbar.kernel.errors import Conflict, Fenced, Retry
-from busbar.runtime.core.backoff import Backoff, Jitter, jitter
+from busbar.runtime.core.backoff import UNREACHABLE, Backoff, Jitter, jitter
 from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.store import Claim, Store, StoreTransaction, StoreUnavailable, Transaction
 from busbar.runtime.store.model.commit_result import CommitResult
@@ -128,6 +128,7 @@ class TaskRunner:
         self.preload = job.preload
         self._timing = timing or TaskTiming()
         self._backoff = replace(BACKOFF, jitter=jitter)
+        self._retry_backoff = replace(UNREACHABLE, jitter=jitter)
         self._meter = TaskMeter(store.service, kind, clock)
         self._wake = asyncio.Event()
         self._slots = Slots(job.concurrency, on_free=self._wake.set)
@@ -135,6 +136,7 @@ class TaskRunner:
         """Whether claims are started; after the stop they wait for the end of their lease."""
         self._group = GroupCommit(store)
         store.on_commit(self._on_commit)
+        store.on_unknown(self._wake.set)
 
     async def run(self) -> None:
         """Claim and work until cancelled; running workers are cancelled then."""
@@ -173,7 +175,7 @@ class TaskRunner:
                 failures += 1
                 if failures == 1:
                     log.warning("tasks_not_claimed", error=str(error))
-                await self._clock.sleep(self._timing.idle)
+                await self._clock.sleep(self._retry_backoff.after(failures))
 
     async def _start_due(self) -> bool:
         """Claim and start due tasks; return whether there were any."""
@@ -224,9 +226,9 @@ class TaskRunner:
                 turn.outcome = "fenced"
                 log.warning("task_fenced")
             except StoreUnavailable as error:
-                # Nothing can be released now: the lease ends by itself, and the task is due then.
                 turn.outcome = "retried"
                 log.warning("task_interrupted", error=str(error))
+                await self._give_back(claim, after=0.0)
             except (Retry, Conflict) as error:
                 turn.outcome = "retried"
                 await self._give_back(claim, after=getattr(error, "after", 0.0))
@@ -239,9 +241,17 @@ class TaskRunner:
         async def release(tx: StoreTransaction) -> None:
             await tx.tasks.finish(claim, again=tx.now + timedelta(seconds=after))
 
-        # While the store is unreachable nothing is released: the lease ends by itself.
-        with suppress(Fenced, StoreUnavailable):
-            await self._store.transact(release)
+        failures = 0
+        while True:
+            try:
+                with suppress(Fenced):
+                    await self._store.transact(release)
+            except StoreUnavailable:
+                # The heartbeat cancels this once the lease has ended: others may hold it then.
+                failures += 1
+                await self._clock.sleep(self._retry_backoff.after(failures))
+            else:
+                return
 
     def _on_commit(self, result: CommitResult) -> None:
         for eager in result.claimed:

@@ -83,12 +83,18 @@ class Tasks:
                 self._preloaded |= {(kind, name): found for name, found in preloaded.items()}
 
     async def claim(
-        self, kind: str, *, holder: str, lease: timedelta, limit: int
+        self, kind: str, *, holder: str, lease: timedelta, limit: int, own: bool = False
     ) -> Sequence[Claim]:
-        """Claim up to ``limit`` due tasks that are not held, for the length of ``lease``."""
+        """Claim up to ``limit`` due tasks that are not held, for the length of ``lease``.
+
+        With ``own``, also those that ``holder`` holds already: it does not know if the answer to an
+        earlier claim was lost.
+        """
         await self.flush()
         now, task = format_time(self._now), tables.tasks.c
         free = or_(task.expires.is_(None), task.expires <= now)
+        if own:
+            free = or_(free, task.holder == holder)
         due = (
             select(task.name)
             .where(task.kind == kind, task.due <= now, free)
