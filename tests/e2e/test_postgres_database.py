@@ -86,8 +86,8 @@ async def make_operator(server: PostgresServer, password: str) -> None:
     try:
         await connection.execute(
             f"CREATE ROLE {OPERATOR} LOGIN CREATEDB CREATEROLE PASSWORD '{password}';"
-            "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;"
-            f"GRANT CONNECT ON DATABASE postgres TO {OPERATOR}"
+            "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;"
+            f"GRANT CONNECT ON DATABASE postgres, template1 TO {OPERATOR}"
         )
     finally:
         await connection.close()
@@ -161,8 +161,6 @@ async def test_a_database_is_made_used_changed_and_gone_and_its_password_is_nowh
     assert view.outputs == {
         "database": name,
         "owner": name,
-        "host": "127.0.0.1",
-        "port": stage.databases.port,
         "credentials": f"secret:{secret}",
     }
     url = (await stage.secrets("show", secret, "--reveal")).strip()
@@ -204,8 +202,9 @@ async def grants_are_as_promised(stage: Stage, name: str, url: str) -> None:
         name,
     )
     assert database == (False, name)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await asyncpg.connect(url, database="postgres")
+    for shared in ("postgres", "template1"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await asyncpg.connect(url, database=shared)
 
 
 async def hidden(stage: Stage, client: Client, view: OperationView, url: str, *, seen: str) -> None:

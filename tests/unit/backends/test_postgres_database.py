@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from busbar.backends.calls import InvalidInputs, Refused
 from busbar.backends.port import Result
-from busbar.backends.postgres.errors import is_disconnect, message_of, refusal_of
+from busbar.backends.postgres.errors import connection_problem, is_disconnect, refusal_of
 from busbar.backends.postgres.inputs import (
     EXTENSIONS,
     MAX_NAME_LENGTH,
@@ -222,7 +222,7 @@ def postgres_error(code: str) -> asyncpg.PostgresError:
 def test_a_refusal_is_permanent_if_a_retry_cannot_help(
     code: str, reason: str, *, permanent: bool
 ) -> None:
-    outcome = refusal_of(postgres_error(code), doing="do it").outcome
+    outcome = refusal_of(postgres_error(code), doing="do it", hidden="admin").outcome
     assert (outcome.result, outcome.reason) == (Result.NOT_DONE, reason)
     assert outcome.permanent is permanent
     assert "it is so" in outcome.detail
@@ -236,7 +236,7 @@ def test_a_session_that_was_ended_from_outside_has_no_answer(code: str) -> None:
 @pytest.mark.parametrize("error", [TimeoutError(), OSError("x"), asyncpg.InterfaceError("gone")])
 def test_a_connection_that_ended_has_no_answer(error: Exception) -> None:
     assert is_disconnect(error)
-    assert message_of(error)
+    assert connection_problem(error)
 
 
 @given(st.text())

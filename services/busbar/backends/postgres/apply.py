@@ -1,7 +1,7 @@
 """The steps that create or update a database; each leaves a state from which a retry continues.
 
-They are: role with mark, database of that role, extensions, password stored, password set. So the
-marked role exists for as long as anything else does.
+They are: role with mark, database of that role, access, extensions, password stored, password set.
+So the marked role exists for as long as anything else does.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from busbar.backends.postgres.observe import (
     installed_extensions,
     require_extensions,
 )
-from busbar.backends.postgres.remove import remove_database
+from busbar.backends.postgres.remove import drop_database, remove_database
 from busbar.backends.postgres.scram import verifier
 from busbar.backends.postgres.session import Session, Statement
 
@@ -45,6 +45,7 @@ class ApplyDatabase:
                 nothing is left.
         """
         inputs = self._inputs
+        await self._restore_access(seen)
         installed = await self._installed(seen)
         wanted = frozenset(inputs.extensions)
         _refuse_extension_removal(seen, installed - wanted, inputs.database)
@@ -60,9 +61,24 @@ class ApplyDatabase:
                 await remove_database(self._session, self._credentials, self._call, inputs)
             raise
 
+    async def _restore_access(self, seen: DatabaseState) -> None:
+        """Let the administrator act for the role, and both connect to the database."""
+        database, role = self._inputs.database, self._inputs.role
+        statements: list[Statement] = []
+        if seen.mark is not None and not seen.member:
+            statements.append(("GRANT %I TO CURRENT_USER", (role,)))
+        if seen.usable and not seen.accepts_connections:
+            statements.append(("ALTER DATABASE %I ALLOW_CONNECTIONS true", (database,)))
+        if seen.usable and seen.database_limit >= 0:
+            statements.append(("ALTER DATABASE %I CONNECTION LIMIT -1", (database,)))
+        if seen.usable and not seen.owner_connects:
+            statements.append(("GRANT ALL ON DATABASE %I TO %I", (database, role)))
+        if statements:
+            await self._session.execute(*statements, doing=f"open the database {database}")
+
     async def _installed(self, seen: DatabaseState) -> frozenset[str]:
         relevant = self._inputs.extensions or _recorded_extensions(seen)
-        if not seen.exists or seen.broken or not relevant:
+        if not seen.usable or not relevant:
             return frozenset()
         return await installed_extensions(self._session, self._inputs.database)
 
@@ -98,14 +114,12 @@ class ApplyDatabase:
         inputs, session = self._inputs, self._session
         name = inputs.database
         if seen.broken:
-            await session.execute(
-                ("DROP DATABASE %I", (name,)), doing=f"drop the remains of {name}"
-            )
-        if not seen.exists or seen.broken:
+            await drop_database(session, seen, name)
+        if not seen.usable:
             # template1 may be in use, and may contain anything.
             template = "CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING 'UTF8'"
             await self._create((template, (name, inputs.role)), doing=f"create the database {name}")
-        if not seen.exists or seen.broken or seen.public:
+        if not seen.usable or seen.public:
             comment = (
                 f"Created by busbar for {self._call.owner}; its owner role has the mark (ADR 11)."
             )
@@ -129,17 +143,27 @@ class ApplyDatabase:
         )
 
     async def _enable_login(self, seen: DatabaseState, mark: Mark) -> None:
-        """Store the password, then set it on the role and let the role log in."""
+        """Store the password, then set it on the role and let the role log in.
+
+        A password that is not known to work is set again: the owner can change it, and only a
+        superuser could read it.
+        """
         inputs = self._inputs
-        stored = await self._credentials.match(mark.fingerprint)
-        if stored and seen.login and seen.connection_limit == inputs.connection_limit:
+        works = (
+            seen.usable
+            and seen.login
+            and not seen.expires
+            and await self._credentials.work(self._session, mark.fingerprint)
+        )
+        if works and seen.connection_limit == inputs.connection_limit:
             return
         password = (await self._credentials.store()).get_secret_value()
         limit = str(inputs.connection_limit)
-        login: Statement = ("ALTER ROLE %I LOGIN CONNECTION LIMIT %s", (inputs.role, limit))
-        statements = [login]
+        validity = " VALID UNTIL 'infinity'" if seen.expires else ""
+        login = f"ALTER ROLE %I LOGIN CONNECTION LIMIT %s{validity}"
+        statements: list[Statement] = [(login, (inputs.role, limit))]
         updated = mark.model_copy(update={"fingerprint": fingerprint_of(password)})
-        if updated != mark:
+        if not works:
             secret = verifier(password, salt=secrets.token_bytes(_SALT_BYTES))
             statements.append(("ALTER ROLE %I PASSWORD %L", (inputs.role, secret)))
             statements.append(_comment(inputs, updated))

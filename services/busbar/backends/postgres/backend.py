@@ -25,7 +25,8 @@ class PostgresDatabaseBackend:
 
     Inputs: ``name`` or ``name_parts``, ``connection_limit``, and optionally ``extensions``,
     ``owner``, ``cluster``, ``credentials`` (:class:`DatabaseInputs`). Outputs: ``name``,
-    ``owner``, ``host``, ``port``, ``credentials``, which is a reference and never a value.
+    ``owner`` and ``credentials``, which is a reference and never a value. The server's address is
+    in the credentials only, since it comes from a secret.
 
     The connection limit changes in place, and extensions can be added. Removing an extension and
     changing the owner or the reference end as ``cannot_change``.
@@ -84,11 +85,14 @@ class PostgresDatabaseBackend:
         async with open_session(cluster, until=until) as session:
             await session.lock(target.database)
             seen = await observe_database(session, target, owner=call.owner)
+            credentials = self._credentials(call, cluster, target, seen)
             if seen.presence is Presence.ABSENT:
+                # Someone else may have dropped database and role: their password is still stored.
+                if seen.other_database is None:
+                    await credentials.remove()
                 return Outcome.done()
             _require_ours(call, seen)
             await record_epoch(session, seen, call.epoch)
-            credentials = self._credentials(call, cluster, target, seen)
             await remove_database(session, credentials, call, target)
         return Outcome.done()
 
@@ -117,11 +121,10 @@ class PostgresDatabaseBackend:
             return Observation(presence=seen.presence, detail=seen.detail)
         return Observation(
             presence=Presence.OURS,
-            ready=seen.exists and seen.accepts_connections and seen.login and not seen.broken,
+            ready=seen.usable and not seen.obstacles,
             differs=await self._differs(call, session, seen),
-            outputs=_outputs(target, seen, session.cluster),
-            detail=seen.detail
-            or ("" if seen.accepts_connections else "it does not accept connections"),
+            outputs=_outputs(target, seen),
+            detail=seen.detail or ", ".join(seen.obstacles),
         )
 
     async def _differs(self, call: Call, session: Session, seen: DatabaseState) -> tuple[str, ...]:
@@ -130,23 +133,26 @@ class PostgresDatabaseBackend:
         except InvalidInputs as error:
             return error.fields  # apply() explains what is wrong with them
         same = {
-            _name_field(inputs): seen.exists and not seen.broken,
-            "owner": seen.owner_role == inputs.role and not seen.public,
-            "connection_limit": seen.connection_limit == inputs.connection_limit,
+            _name_field(inputs): seen.usable,
+            "owner": seen.owner_role == inputs.role and seen.member and not seen.public,
+            "connection_limit": seen.connection_limit == inputs.connection_limit
+            and seen.database_limit < 0,
             "extensions": await _extensions_match(session, inputs, seen),
-            "credentials": seen.login
-            and await self._credentials_match(call, session.cluster, inputs, seen),
+            "credentials": not seen.obstacles
+            and await self._credentials_match(call, session, inputs, seen),
         }
         return tuple(field for field, equal in same.items() if not equal)
 
     async def _credentials_match(
-        self, call: Call, cluster: Cluster, inputs: Target, seen: DatabaseState
+        self, call: Call, session: Session, inputs: Target, seen: DatabaseState
     ) -> bool:
         if seen.mark is None or seen.mark.credentials != inputs.reference:
             return False
         try:
-            credentials = self._credentials(call, cluster, inputs)
-            return await credentials.match(seen.mark.fingerprint)
+            credentials = self._credentials(call, session.cluster, inputs)
+            if not seen.usable:
+                return await credentials.match(seen.mark.fingerprint)
+            return await credentials.work(session, seen.mark.fingerprint)
         except Refused:
             return False  # apply() explains why
 
@@ -188,8 +194,10 @@ async def _extensions_match(session: Session, inputs: DatabaseInputs, seen: Data
     recorded = frozenset(seen.mark.extensions) if seen.mark is not None else frozenset()
     if not wanted | recorded:
         return True
-    if not seen.exists or seen.broken:
+    if not seen.usable:
         return False
+    if not seen.member or seen.obstacles:
+        return True  # busbar may be unable to look; this is reported as another difference
     installed = await installed_extensions(session, inputs.database)
     return wanted <= installed and not (recorded - wanted) & installed
 
@@ -198,11 +206,9 @@ def _name_field(target: Target) -> str:
     return "name" if target.name is not None else "name_parts"
 
 
-def _outputs(target: Target, seen: DatabaseState, cluster: Cluster) -> dict[str, Any]:
+def _outputs(target: Target, seen: DatabaseState) -> dict[str, Any]:
     return {
         "name": target.database,
         "owner": seen.owner_role,
-        "host": cluster.host,
-        "port": cluster.port,
         "credentials": seen.mark.credentials if seen.mark is not None else target.reference,
     }

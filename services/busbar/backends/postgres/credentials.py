@@ -2,15 +2,16 @@
 
 import secrets
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
 from busbar.backends.calls import Refused
 from busbar.backends.port import UNAVAILABLE, Environment
 from busbar.backends.postgres.mark import fingerprint_of
-from busbar.backends.postgres.session import Cluster
+from busbar.backends.postgres.session import Cluster, Session
 from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.postgres_url import parse_postgres_url
 
 _RANDOM_BYTES: Final = 32
 
@@ -52,10 +53,10 @@ class Credentials:
             return None
         password: str | None = None
         try:
-            parts = urlsplit(stored.get_secret_value())
-            if (parts.username, parts.path) == (self._role, f"/{self._database}"):
-                password = parts.password
-        except ValueError:  # its message may quote the secret
+            url = parse_postgres_url(stored.get_secret_value())
+            if (url.user, url.database) == (self._role, self._database):
+                password = url.password
+        except ConfigurationError:
             password = None
         if not password:
             raise Refused(
@@ -76,6 +77,20 @@ class Credentials:
         value = password.get_secret_value()
         return stored.get_secret_value() == self._url(value) and fingerprint == fingerprint_of(
             value
+        )
+
+    async def work(self, session: Session, fingerprint: str | None) -> bool:
+        """Return True if they :meth:`match` and the server accepts the password.
+
+        Raises:
+            Refused: as :meth:`password`.
+            BackendUnavailable: the server does not answer.
+        """
+        if not await self.match(fingerprint):
+            return False
+        password = await self.password()
+        return password is not None and await session.password_works(
+            self._role, password, database=self._database
         )
 
     async def store(self) -> SecretStr:
@@ -118,11 +133,12 @@ class Credentials:
         return await read_secret(self._environment, self.reference)
 
     def _url(self, password: str) -> str:
-        cluster = self._cluster
-        host = f"[{cluster.host}]" if ":" in cluster.host else cluster.host
-        options = f"?sslmode={cluster.sslmode}" if cluster.sslmode else ""
+        server = self._cluster.address
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        options = f"?sslmode={server.sslmode}" if server.sslmode else ""
         return (
-            f"postgresql://{self._role}:{password}@{host}:{cluster.port}/{self._database}{options}"
+            f"postgresql://{self._role}:{quote(password, safe='')}@{host}:{server.port}"
+            f"/{self._database}{options}"
         )
 
     def _failed(self, done: str, error: OSError) -> Refused:

@@ -1,9 +1,15 @@
 """Classification of PostgreSQL's errors, with the remedy for each.
 
-Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. Only an error's message is
-passed on, never its query: messages name objects and quote no values of ours.
+Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. Of an error in an open
+session the message is passed on, and for some codes the DETAIL, never the query: they name objects
+and quote no values of ours. Of an error while connecting nothing is: the server and the operating
+system quote user, database, host and certificate, which come from a secret.
 """
 
+import os
+import re
+import socket
+import ssl
 from typing import Final
 
 from asyncpg import InterfaceError, PostgresError
@@ -19,12 +25,31 @@ _LOGIN_REMEDIES: Final = {
     "28P01": "put the administrator's current password into it",
     "3D000": "name a database that exists, such as postgres",
     "42501": "grant the administrator CONNECT on that database",
+    "55000": "let that database accept connections (ALTER DATABASE … ALLOW_CONNECTIONS true)",
 }
+
+_CONNECTION_PROBLEMS: Final = {
+    "28000": "the server does not admit this user from here",
+    "28P01": "password authentication failed",
+    "3D000": "the database does not exist",
+    "42501": "permission denied for the database",
+    "53300": "no connection is left",
+    "55000": "the database does not accept connections",
+    "57014": "the server ended the session",
+    "57P01": "the server ended the session",
+    "57P03": "the server is starting up or shutting down",
+    "57P05": "the server ended the session",
+}
+INVALID_PASSWORD: Final = "28P01"  # noqa: S105 - an SQLSTATE
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 _LOCKED: Final = frozenset({"55P03", "55006"})
 _PERMANENT_CLASSES: Final = frozenset({"0A", "0L", "0P", "22", "2B", "3F", "42", "54"})
 _DEPENDENT_OBJECTS: Final = "2BP01"
+_DETAILED: Final = frozenset({_DEPENDENT_OBJECTS, INSUFFICIENT_PRIVILEGE, *_LOCKED})
+"""Codes whose DETAIL consists of names of objects, or says which right is missing."""
+
+_MAX_DETAIL_LINES: Final = 10
 
 CONNECTION_ERRORS: Final = (
     PostgresError,
@@ -52,32 +77,59 @@ def login_remedy(error: BaseException) -> str | None:
     return _LOGIN_REMEDIES.get(sqlstate_of(error))
 
 
-def refusal_of(error: BaseException, *, doing: str) -> Refused:
-    """Return the refusal of a change; ``doing`` completes "refused to …"."""
+def refusal_of(error: BaseException, *, doing: str, hidden: str) -> Refused:
+    """Return the refusal of a change; ``doing`` completes "refused to …".
+
+    ``hidden`` is the administrator's name, which comes from a secret: it is not passed on.
+    """
     code = sqlstate_of(error)
-    detail = f"PostgreSQL refused to {doing}: {message_of(error)}. {_remedy(code)}"
+    said = re.sub(rf"(?<!\w){re.escape(hidden)}(?!\w)", "<administrator>", _message_of(error))
+    detail = f"PostgreSQL refused to {doing}: {said}. {_remedy(code)}"
     if code in _LOCKED:
         return Refused(detail, reason="busy", permanent=False)
     return Refused(detail, permanent=code[:2] in _PERMANENT_CLASSES)
 
 
-def message_of(error: BaseException) -> str:
-    """Return the server's message, or the kind of the error if the server sent none."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    message = error.args[0] if error.args and isinstance(error, PostgresError) else None
-    if isinstance(message, str) and message:
-        return message.splitlines()[0].rstrip(". ")
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+def connection_problem(error: BaseException) -> str:
+    """Return why a connection could not be made or ended, without a word of the error itself."""
+    match error:
+        case PostgresError():
+            code = sqlstate_of(error)
+            return _CONNECTION_PROBLEMS.get(code, f"SQLSTATE {code}")
+        case TimeoutError():
+            return "no answer in time"
+        case ssl.SSLCertVerificationError():
+            return "the server's certificate is not accepted"
+        case ssl.SSLError():
+            return "TLS failed"
+        case socket.gaierror():
+            return "the host's name has no address"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case OSError():
+            return "the connection failed"
     return type(error).__name__
+
+
+def _message_of(error: BaseException) -> str:
+    """Return the server's message in one line, with its DETAIL if that only has names."""
+    message = error.args[0] if error.args and isinstance(error, PostgresError) else None
+    if not isinstance(message, str) or not message:
+        return type(error).__name__
+    first = message.splitlines()[0].rstrip(". ")
+    detail = getattr(error, "detail", None)
+    if sqlstate_of(error) not in _DETAILED or not isinstance(detail, str) or not detail:
+        return first
+    lines = [line.strip().rstrip(".") for line in detail.splitlines() if line.strip()]
+    more = "; …" if len(lines) > _MAX_DETAIL_LINES else ""
+    return f"{first} ({'; '.join(lines[:_MAX_DETAIL_LINES])}{more})"
 
 
 def _remedy(code: str) -> str:
     if code == INSUFFICIENT_PRIVILEGE:
         return "Give the administrator CREATEDB and CREATEROLE on this cluster."
     if code == _DEPENDENT_OBJECTS:
-        return "Have the cluster's administrator drop or reassign what the role owns elsewhere."
+        return "Have the cluster's administrator drop or reassign what it names, then delete again."
     if code[:2] in _PERMANENT_CLASSES:
         return "Change what it names, here or in the cluster."
     return "busbar retries; if the error persists, see the server's log."

@@ -16,7 +16,7 @@ from busbar.backends.port import UNAVAILABLE, BackendUnavailable, Environment
 from busbar.backends.postgres.errors import (
     CONNECTION_ERRORS,
     INSUFFICIENT_PRIVILEGE,
-    message_of,
+    connection_problem,
     sqlstate_of,
 )
 from busbar.backends.postgres.session import Session
@@ -59,10 +59,10 @@ async def store_server_at(url: SecretStr) -> Mapping[str, str]:
             return identity
         finally:
             await connection.close(timeout=_CLOSE_SECONDS)
-    except CONNECTION_ERRORS as error:
-        raise ConnectionError(
-            f"busbar's own database does not answer ({message_of(error)})"
-        ) from error
+    except (*CONNECTION_ERRORS, ValueError) as error:
+        problem = f"busbar's own database does not answer ({connection_problem(error)})"
+    # Raised outside the handler: the error quotes names from the URL.
+    raise ConnectionError(problem)
 
 
 async def require_isolated(session: Session, environment: Environment, *, until: float) -> None:
@@ -97,7 +97,7 @@ async def _proof_of_identity(session: Session, store: Mapping[str, str]) -> str 
     rows = await session.fetch(_START_AND_OID, store[DATABASE])
     for row in rows:
         if (row[STARTED], row[OID]) == (store[STARTED], store[OID]):
-            return f"the same start, and the database {row[DATABASE]} in it"
+            return "the same start, and the same database in it"
     return None
 
 

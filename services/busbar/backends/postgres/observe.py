@@ -12,11 +12,16 @@ from busbar.backends.postgres.session import Session
 _STATE: Final = """
 SELECT d.oid IS NOT NULL AS exists,
        coalesce(d.datconnlimit = -2, false) AS broken,
+       coalesce(d.datistemplate, false) AS template,
        coalesce(d.datallowconn, false) AS accepts_connections,
+       coalesce(d.datconnlimit, -1) AS database_limit,
        coalesce(has_database_privilege('public', d.oid, 'CONNECT'), false) AS public,
+       coalesce(has_database_privilege(owner.oid, d.oid, 'CONNECT'), false) AS owner_connects,
        owner.rolname AS owner_role,
        shobj_description(owner.oid, 'pg_authid') AS owner_comment,
        coalesce(owner.rolcanlogin, false) AS login,
+       coalesce(owner.rolvaliduntil <> 'infinity', false) AS expires,
+       coalesce(pg_has_role(owner.oid, 'USAGE'), false) AS member,
        coalesce(owner.rolconnlimit, -1) AS connection_limit,
        named.rolname AS named_role,
        shobj_description(named.oid, 'pg_authid') AS named_comment
@@ -43,17 +48,44 @@ class DatabaseState:
     detail: str
     exists: bool
     broken: bool
+    template: bool
+    """Its owner has made it a template, which cannot be dropped."""
     accepts_connections: bool
+    database_limit: int
+    """The maximum number of connections to the database; -1 if there is none, as we ask."""
+    owner_connects: bool
+    """The owner has the privilege to connect."""
     public: bool
     """Every role may connect: the database was created, but not completed."""
     owner_role: str | None
     """The owner of the database; without a database, the role that is to own it if it exists."""
     login: bool
+    expires: bool
+    """The role's password is valid for some time only, or no longer."""
+    member: bool
+    """The administrator has the rights of the role."""
     connection_limit: int
     mark: Mark | None
     """The owner role's mark, if it is ours."""
     other_database: str | None
     """The other database that the role belongs to, by our own mark."""
+
+    @property
+    def usable(self) -> bool:
+        """True if the database exists, and was not dropped halfway."""
+        return self.exists and not self.broken
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Everything that keeps the owner from logging in, apart from its password."""
+        found = {
+            "its owner may not log in": not self.login,
+            "its owner's password expires": self.expires,
+            "it does not accept connections": self.usable and not self.accepts_connections,
+            "the number of connections to it is limited": self.usable and self.database_limit >= 0,
+            "its owner lacks the privilege to connect": self.usable and not self.owner_connects,
+        }
+        return tuple(text for text, present in found.items() if present)
 
 
 async def observe_database(session: Session, target: Target, *, owner: str) -> DatabaseState:
@@ -68,10 +100,15 @@ async def observe_database(session: Session, target: Target, *, owner: str) -> D
         detail=detail,
         exists=row["exists"],
         broken=row["broken"],
+        template=row["template"],
         accepts_connections=row["accepts_connections"],
+        database_limit=row["database_limit"],
+        owner_connects=row["owner_connects"],
         public=row["public"],
         owner_role=row["owner_role"],
         login=row["login"],
+        expires=row["expires"],
+        member=row["member"],
         connection_limit=row["connection_limit"],
         mark=own,
         other_database=other,

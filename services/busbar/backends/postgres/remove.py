@@ -1,31 +1,63 @@
 """The removal of a database; each step leaves a state from which a retry continues.
 
-They are: database, stored password, role. So the marked role exists for as long as anything else
-does.
+They are: role locked, its remains in other databases, database, stored password, role. So the
+marked role exists for as long as anything else does, and cannot log in meanwhile.
 """
 
+from typing import Final
+
+from busbar.backends.calls import Refused
 from busbar.backends.port import Call, Presence
 from busbar.backends.postgres.credentials import Credentials
+from busbar.backends.postgres.dependants import release_elsewhere
 from busbar.backends.postgres.inputs import Target
 from busbar.backends.postgres.observe import DatabaseState, named_role_mark, observe_database
-from busbar.backends.postgres.session import Session
+from busbar.backends.postgres.session import Session, Statement
+
+_TERMINATE: Final = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+ WHERE usename = $1 AND backend_type = 'client backend'
+"""
+
+_LEFT: Final = """
+SELECT pid FROM pg_stat_activity WHERE usename = $1 AND backend_type = 'client backend'
+"""
+
+_PREPARED: Final = "SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1 ORDER BY gid"
 
 
 async def remove_database(
     session: Session, credentials: Credentials, call: Call, target: Target
 ) -> None:
-    """Remove the database, its stored password and its role, as far as they carry our mark."""
+    """Remove the database, its stored password and its role, as far as they carry our mark.
+
+    Raises:
+        Refused: the role owns something else, or PostgreSQL refused a step. The role cannot log in
+            any more.
+    """
     seen = await observe_database(session, target, owner=call.owner)
-    name, role = target.database, seen.owner_role
-    if seen.exists and seen.presence is Presence.OURS:
-        drop = "DROP DATABASE %I" if seen.broken else "DROP DATABASE %I WITH (FORCE)"
-        await session.execute((drop, (name,)), doing=f"drop the database {name}")
-    else:
-        role = target.role
-        if await named_role_mark(session, target, owner=call.owner) is None:
-            return
+    name, role = target.database, target.role
+    drop = seen.exists and seen.presence is Presence.OURS
+    if drop:
+        role = seen.owner_role or role
+    elif await named_role_mark(session, target, owner=call.owner) is None:
+        return
+    await _lock_role(session, role)
+    await release_elsewhere(session, role, database=name)
+    if drop:
+        await drop_database(session, seen, name)
     await credentials.remove()
-    await session.execute(("DROP ROLE %I", (role or "",)), doing=f"drop the role {role}")
+    await session.execute(("DROP ROLE %I", (role,)), doing=f"drop the role {role}")
+
+
+async def drop_database(session: Session, seen: DatabaseState, name: str) -> None:
+    """Drop the database, which ``seen`` shows to be ours, and close its connections."""
+    await session.disconnect(name)
+    if seen.template:
+        statement: Statement = ("ALTER DATABASE %I IS_TEMPLATE false", (name,))
+        await session.execute(statement, doing=f"drop the template {name}")
+    drop = "DROP DATABASE %I" if seen.broken else "DROP DATABASE %I WITH (FORCE)"
+    await session.execute((drop, (name,)), doing=f"drop the database {name}")
 
 
 async def record_epoch(session: Session, seen: DatabaseState, epoch: int) -> None:
@@ -36,3 +68,29 @@ async def record_epoch(session: Session, seen: DatabaseState, epoch: int) -> Non
             ("COMMENT ON ROLE %I IS %L", (seen.owner_role, text)),
             doing=f"mark the role {seen.owner_role}",
         )
+
+
+async def _lock_role(session: Session, role: str) -> None:
+    """Let the role log in no more, end its sessions and roll back what they have prepared."""
+    await session.execute(
+        ("ALTER ROLE %I NOLOGIN", (role,)),
+        ("GRANT %I TO CURRENT_USER", (role,)),  # its rights are needed from here on
+        doing=f"lock the role {role}",
+    )
+    await session.fetch(_TERMINATE, role)
+    if await session.fetch(_LEFT, role):
+        raise Refused(
+            f"a session of the role {role} does not end; busbar retries",
+            reason="busy",
+            permanent=False,
+        )
+    for prepared in await session.fetch(_PREPARED, role):
+        await _roll_back(session, role, prepared["gid"], database=prepared["database"])
+
+
+async def _roll_back(session: Session, role: str, gid: str, *, database: str) -> None:
+    """Roll back a prepared transaction, which only its owner may do, and in no transaction."""
+    doing = f"roll back what the role {role} has prepared in the database {database}"
+    await session.execute(("SET ROLE %I", (role,)), doing=doing, database=database)
+    await session.execute(("ROLLBACK PREPARED %L", (gid,)), doing=doing, database=database)
+    await session.execute(("RESET ROLE", ()), doing=doing, database=database)

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from pydantic import SecretStr
@@ -20,19 +19,21 @@ from busbar.backends.calls import AnswerLost, Refused
 from busbar.backends.port import BackendUnavailable
 from busbar.backends.postgres.errors import (
     CONNECTION_ERRORS,
+    INVALID_PASSWORD,
+    connection_problem,
     is_disconnect,
     login_remedy,
-    message_of,
     refusal_of,
     sqlstate_of,
 )
+from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.postgres_url import FORMAT, PostgresUrl, parse_postgres_url
 
 Statement = tuple[str, Sequence[str]]
 """SQL with placeholders of PostgreSQL's ``format()``, and their values."""
 
 _Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in its stubs only
 
-_DEFAULT_PORT: Final = 5432
 _LOCK_SHARE: Final = 0.5
 _CLOSE_SECONDS: Final = 1.0
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -40,18 +41,16 @@ _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The address of a cluster. Its ``repr`` has no password."""
+    """A cluster. No text form of it has a part of its URL."""
 
-    host: str
-    port: int
-    sslmode: str | None
     reference: str
+    address: PostgresUrl
     url: SecretStr = field(repr=False)
 
     @property
     def label(self) -> str:
-        """The cluster's name in messages."""
-        return f"the PostgreSQL cluster at {self.host}:{self.port} (from {self.reference})"
+        """The cluster's name in messages: the secret's, as its host is a part of a secret."""
+        return f"the PostgreSQL cluster of {self.reference}"
 
 
 def read_cluster(reference: str, url: SecretStr | None) -> Cluster:
@@ -60,20 +59,13 @@ def read_cluster(reference: str, url: SecretStr | None) -> Cluster:
     Raises:
         Refused: there is no URL, or it is not valid.
     """
-    format_ = "postgresql://<user>:<password>@<host>:<port>/postgres"
     if url is None:
-        raise Refused(f"there is no {reference}: store the administrator's URL there, {format_}")
+        raise Refused(f"there is no {reference}: store the administrator's URL there, {FORMAT}")
     try:
-        parts = urlsplit(url.get_secret_value())
-        host, port, user = parts.hostname, parts.port or _DEFAULT_PORT, parts.username
-    except ValueError:  # its message may quote the URL
-        host, port, user = None, _DEFAULT_PORT, None
-    if not host or not user or parts.scheme not in {"postgresql", "postgres"}:
-        raise Refused(
-            f"the value of {reference} is not the URL of one server: it has to be {format_}"
-        )
-    sslmode = parse_qs(parts.query).get("sslmode", [None])[0]
-    return Cluster(host, port, sslmode, reference, url)
+        address = parse_postgres_url(url.get_secret_value())
+    except ConfigurationError as error:
+        raise Refused(f"{reference} cannot be used. {error}") from error
+    return Cluster(reference, address, url)
 
 
 class Session:
@@ -114,7 +106,9 @@ class Session:
         try:
             return await self._run(query, *values, database=database)
         except CONNECTION_ERRORS as error:
-            raise self._failure(error) from error
+            if is_disconnect(error):
+                raise self._failure(error) from error
+            raise self._refusal(error, doing="read its catalogue") from error
 
     async def execute(
         self, *statements: Statement, doing: str, database: str | None = None
@@ -132,22 +126,49 @@ class Session:
         except CONNECTION_ERRORS as error:
             if is_disconnect(error):
                 raise self._failure(error) from error
-            raise refusal_of(error, doing=doing) from error
+            raise self._refusal(error, doing=doing) from error
+
+    async def password_works(self, role: str, password: SecretStr, *, database: str) -> bool:
+        """Return False if the server refuses this password; to find out, log in with it.
+
+        Any other answer, such as that the role has no connection left, does not count against it.
+
+        Raises:
+            BackendUnavailable: there was no answer in time.
+        """
+        secret = password.get_secret_value()
+        try:
+            async with asyncio.timeout_at(self._until):
+                connection = await self._open({}, database=database, user=role, password=secret)
+                await connection.close(timeout=_CLOSE_SECONDS)
+        except TimeoutError as error:
+            raise self._failure(error) from error
+        except CONNECTION_ERRORS as error:
+            return sqlstate_of(error) != INVALID_PASSWORD
+        return True
+
+    async def disconnect(self, database: str) -> None:
+        """Close the connection to ``database``, if there is one."""
+        connection = self._connections.pop(database, None)
+        if connection is not None:
+            await self._close(connection)
 
     async def close(self) -> None:
         """Close the connections; the server releases the lock."""
-        left = self._until - asyncio.get_running_loop().time()
         connections, self._connections = list(self._connections.values()), {}
         for connection in connections:
-            try:
-                await connection.close(timeout=min(max(left, 0.001), _CLOSE_SECONDS))
-            except CONNECTION_ERRORS:
-                connection.terminate()
+            await self._close(connection)
 
     def terminate(self) -> None:
         """Drop the connections without waiting for the server."""
         connections, self._connections = list(self._connections.values()), {}
         for connection in connections:
+            connection.terminate()
+
+    async def _close(self, connection: _Connection) -> None:
+        try:
+            await connection.close(timeout=min(self._seconds_left(), _CLOSE_SECONDS))
+        except CONNECTION_ERRORS:
             connection.terminate()
 
     async def _format(self, statement: Statement, database: str | None) -> str:
@@ -170,27 +191,83 @@ class Session:
 
     async def _connection(self, database: str | None) -> _Connection:
         if database not in self._connections:
-            left = max(self._until - asyncio.get_running_loop().time(), 0.001)
-            self._connections[database] = await _connect(self.cluster, database, within=left)
+            self._connections[database] = await self._connect(database)
         return self._connections[database]
+
+    async def _connect(self, database: str | None) -> _Connection:
+        milliseconds = max(1, int(self._seconds_left() * 1000))
+        settings = {
+            "search_path": "pg_catalog, pg_temp",
+            "default_transaction_read_only": "off",
+            "statement_timeout": str(milliseconds),
+            "lock_timeout": str(max(1, int(milliseconds * _LOCK_SHARE))),
+            "idle_in_transaction_session_timeout": str(milliseconds),
+            # A process that was paused finds its session closed and its lock released.
+            "idle_session_timeout": str(milliseconds),
+        }
+        try:
+            return await self._open(settings, database=database)
+        except CONNECTION_ERRORS as error:
+            failure = self._refused_connection(error, database)
+        # Raised outside the handler: the server's message quotes names from the URL.
+        raise failure
+
+    async def _open(
+        self,
+        settings: dict[str, str],
+        *,
+        database: str | None,
+        user: str | None = None,
+        password: str | None = None,
+    ) -> _Connection:
+        """Connect with the cluster's URL, except for what is given.
+
+        Raises:
+            Refused: the URL's options cannot be used.
+        """
+        try:
+            return await asyncpg.connect(
+                self.cluster.url.get_secret_value(),
+                timeout=self._seconds_left(),
+                statement_cache_size=0,
+                server_settings={"application_name": "busbar-postgres-database", **settings},
+                database=database,
+                user=user,
+                password=password,
+            )
+        except (ValueError, asyncpg.ClientConfigurationError, FileNotFoundError):
+            pass  # raised outside the handler: these errors quote parts of the URL
+        raise Refused(
+            f"{self.cluster.reference} cannot be used as a URL: check its options, and that the "
+            "files that they name exist here"
+        )
+
+    def _seconds_left(self) -> float:
+        return max(self._until - asyncio.get_running_loop().time(), 0.001)
+
+    def _refused_connection(self, error: BaseException, database: str | None) -> Exception:
+        """Return the failure of a connection to ``database``; None is the one in the URL."""
+        remedy = login_remedy(error)
+        if remedy is None:
+            return self._failure(error)
+        where = "the connection" if database is None else f"connections to the database {database}"
+        return Refused(
+            f"{self.cluster.label} refuses {where}: {connection_problem(error)}; {remedy}"
+        )
+
+    def _refusal(self, error: BaseException, *, doing: str) -> Refused:
+        """Return the refusal of a statement; the server may name the user from the URL."""
+        return refusal_of(error, doing=doing, hidden=self.cluster.address.user)
 
     def _failure(self, error: BaseException) -> Exception:
         if self._changed:
             return AnswerLost(
                 f"{self.cluster.label} got the request, but its answer was lost "
-                f"({message_of(error)})"
+                f"({connection_problem(error)})"
             )
-        remedy = login_remedy(error)
-        if remedy is not None:
-            return Refused(
-                f"{self.cluster.label} refuses the connection: {message_of(error)}; {remedy}"
-            )
-        return self._unavailable(error)
-
-    def _unavailable(self, error: BaseException) -> BackendUnavailable:
         return BackendUnavailable(
-            f"{self.cluster.label} does not answer ({message_of(error)}); check that it is up and "
-            "reachable from here"
+            f"{self.cluster.label} does not answer ({connection_problem(error)}); check that it is "
+            "up and reachable from here"
         )
 
 
@@ -203,30 +280,3 @@ async def open_session(cluster: Cluster, *, until: float) -> AsyncIterator[Sessi
         await session.close()
     finally:
         session.terminate()
-
-
-async def _connect(cluster: Cluster, database: str | None, *, within: float) -> _Connection:
-    milliseconds = max(1, int(within * 1000))
-    try:
-        return await asyncpg.connect(
-            cluster.url.get_secret_value(),
-            database=database,
-            timeout=within,
-            statement_cache_size=0,
-            server_settings={
-                "application_name": "busbar-postgres-database",
-                "search_path": "pg_catalog, pg_temp",
-                "default_transaction_read_only": "off",
-                "statement_timeout": str(milliseconds),
-                "lock_timeout": str(max(1, int(milliseconds * _LOCK_SHARE))),
-                "idle_in_transaction_session_timeout": str(milliseconds),
-                # A process that was paused finds its session closed and its lock released.
-                "idle_session_timeout": str(milliseconds),
-            },
-        )
-    except (ValueError, asyncpg.ClientConfigurationError):
-        # Not chained: these errors quote parts of the URL.
-        raise Refused(
-            f"the value of {cluster.reference} cannot be used as a URL: check its options, and "
-            "that special characters in user and password are percent-encoded"
-        ) from None
