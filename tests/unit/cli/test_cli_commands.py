@@ -1,12 +1,9 @@
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from busbar.cli.shared import connect
-from busbar.runtime.core.settings import load_settings
-from busbar.runtime.secrets import Secret, secrets_of
 from busbar.sdk import RetryPolicy
 from unit.sdk.fake_gateway import (
     FakeGateway,
@@ -252,46 +249,6 @@ def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeG
     stored_dead_letter(gateway)
     gateway.outcomes = [operation("x", "received")]
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
-
-
-def stored_secrets(home: Path) -> list[Secret]:
-    """Every secret of the platform in ``home``."""
-
-    async def read() -> list[Secret]:
-        async with secrets_of(load_settings(home=home)) as store:
-            found = [await store.find(entry.reference) for entry in await store.entries()]
-            return [secret for secret in found if secret is not None]
-
-    return asyncio.run(read())
-
-
-def test_subscribing_makes_a_secret_and_never_sends_it(
-    busbar: Run, gateway: FakeGateway, home: Path
-) -> None:
-    gateway.outcomes = [operation("x", "succeeded")]
-    arguments = ("subscribe", "https://x.example/", "--team", "payments", "--name", "done")
-    result = busbar(*arguments, "--type", "busbar.resource.*", "--type", "busbar.policy.denied.v1")
-    assert result.exit_code == 0
-    (stored,) = stored_secrets(home)
-    secret = stored.value.get_secret_value()
-    assert stored.team == "payments"
-    assert secret.startswith("whsec_")
-    assert secret in result.stderr
-    (event,) = gateway.published
-    assert event.data["secret"] == stored.reference
-    assert event.data["types"] == ["busbar.resource.*", "busbar.policy.denied.v1"]
-    assert secret not in json.dumps(event.data)
-    again = busbar(*arguments, "--type", "busbar.*")
-    assert "whsec_" not in again.output
-    assert [one.value.get_secret_value() for one in stored_secrets(home)] == [secret]
-    assert "whsec_" in busbar(*arguments, "--type", "busbar.*", "--new-secret").stderr
-    assert [one.value.get_secret_value() for one in stored_secrets(home)] != [secret]
-
-
-def test_a_subscription_that_is_wrong_makes_no_secret(busbar: Run, home: Path) -> None:
-    arguments = ("subscribe", "ftp://x", "--team", "payments", "--name", "done", "--type", "x")
-    assert busbar(*arguments).exit_code == 2
-    assert stored_secrets(home) == []
 
 
 def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway) -> None:

@@ -12,7 +12,7 @@ HUSH = "hush-hush"
 
 
 def test_a_secret_goes_in_by_standard_input_and_out_by_reveal(busbar: Run) -> None:
-    stored = busbar("secrets", "put", "a", "--team", "payments", stdin=f"{HUSH}\n")
+    stored = busbar("secrets", "put", "a", "--team", "payments", "--for", "text", stdin=f"{HUSH}\n")
     assert stored.exit_code == 0
     assert "secret:a" in stored.stdout
     shown = busbar("secrets", "show", "secret:a", "--reveal")
@@ -22,7 +22,7 @@ def test_a_secret_goes_in_by_standard_input_and_out_by_reveal(busbar: Run) -> No
 
 
 def test_without_reveal_no_value_is_printed(busbar: Run) -> None:
-    busbar("secrets", "put", "a", "--team", "payments", stdin=HUSH)
+    busbar("secrets", "put", "a", "--team", "payments", "--for", "text", stdin=HUSH)
     shown, listed = busbar("secrets", "show", "a"), busbar("secrets", "list")
     assert HUSH not in shown.output + listed.output
     assert "--reveal" in shown.stderr
@@ -54,7 +54,7 @@ def test_what_was_removed_is_not_there_any_more(busbar: Run) -> None:
 
 
 def test_another_owner_is_refused_with_what_to_do(busbar: Run) -> None:
-    busbar("secrets", "put", "a", "--team", "payments", stdin=HUSH)
+    busbar("secrets", "put", "a", "--team", "payments", "--for", "text", stdin=HUSH)
     refused = busbar("secrets", "put", "a", stdin="other")
     assert refused.exit_code == 9
     assert "belongs to the team payments" in refused.stderr
@@ -119,3 +119,82 @@ def test_an_unreachable_database_is_reported_as_such(
     assert away.exit_code == 7
     assert "BUSBAR_DATABASE_URL" in away.stderr
     assert HUSH not in away.output
+
+
+# -- the use of a secret --------------------------------------------------------------------------
+
+WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
+URL = "postgresql://admin:hunter2@db.example.com:5432/postgres"
+WRONG_URL = "postgresql://admin:hunter2@correct-horse#battery@db.example.com:5432/postgres"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (("postgres-cluster",), WRONG_URL),
+        (("postgres-cluster",), HUSH),
+        (("database-orders", "--team", "payments"), HUSH),
+        (("another-cluster",), WRONG_URL),
+        (("another-cluster", "--for", "postgres-url"), HUSH),
+        (("another-cluster", "--for", "postgres-url"), "postgresql://admin:hunter2@db:port/d"),
+        (("hooks", "--team", "payments"), HUSH),
+        (("hooks", "--team", "payments"), "whsec_hunter2"),
+        (("hooks", "--team", "payments"), "whsec_" + base64.b64encode(b"k" * 23).decode()),
+        (("hooks", "--team", "payments"), "whsec_" + base64.b64encode(b"k" * 65).decode()),
+        (("hooks", "--team", "payments"), f"{WHSEC}\nhunter2"),
+        (("hooks", "--team", "payments"), f"{WHSEC}\n" * 17),
+        (("hooks", "--for", "webhook"), " \n"),
+        (("mine", "--for", "key"), HUSH),
+        (("mine", "--for", "key"), base64.b64encode(b"k" * 31).decode()),
+        (("mine", "--for", "key"), "hunter2-\u00e9"),
+        (("postgres-cluster", "--for", "text"), HUSH),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_leaves_nothing_and_is_not_shown(
+    busbar: Run, arguments: tuple[str, ...], value: str
+) -> None:
+    refused = busbar("--debug", "secrets", "put", *arguments, stdin=value)
+    assert refused.exit_code == 9
+    assert f"secret:{arguments[0]}" in refused.stderr
+    assert "fix:" in refused.stderr
+    for piece in ("hunter2", "correct-horse", "battery", "db.example", HUSH, value.strip()[-12:]):
+        assert not piece or piece not in refused.output
+    assert "No secrets found" in busbar("secrets", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value", "kind"),
+    [
+        (("postgres-cluster",), URL, "postgres-url"),
+        (("another-cluster",), URL, "postgres-url"),
+        (("hooks", "--team", "payments"), f"{WHSEC}\n{WHSEC}", "webhook"),
+        (("hooks",), WHSEC, "webhook"),
+        (("mine", "--for", "key"), base64.b64encode(b"k" * 32).decode(), "key"),
+        (("mine",), HUSH, "text"),
+        (("mine", "--team", "payments", "--for", "text"), WRONG_URL, "text"),
+    ],
+)
+def test_the_use_of_a_secret_is_given_or_follows_from_name_value_and_owner(
+    busbar: Run, arguments: tuple[str, ...], value: str, kind: str
+) -> None:
+    stored = busbar("secrets", "put", *arguments, stdin=value)
+    assert stored.exit_code == 0, stored.stderr
+    assert f"as {kind}" in stored.stdout
+    (entry,) = json.loads(busbar("secrets", "list", "-o", "json").stdout)
+    assert entry["for"] == kind
+    assert busbar("secrets", "show", arguments[0], "--reveal").stdout == f"{value}\n"
+
+
+def test_a_secret_keeps_its_use_until_another_is_given(busbar: Run) -> None:
+    busbar("secrets", "put", "another", "--for", "postgres-url", stdin=URL)
+    refused = busbar("secrets", "put", "another", stdin=HUSH)
+    assert refused.exit_code == 9
+    assert busbar("secrets", "show", "another", "--reveal").stdout == f"{URL}\n"
+    assert busbar("secrets", "put", "another", "--for", "text", stdin=HUSH).exit_code == 0
+    assert busbar("secrets", "put", "another", stdin=WRONG_URL).exit_code == 0
+
+
+def test_a_refused_value_does_not_replace_the_one_before(busbar: Run) -> None:
+    assert busbar("secrets", "put", "postgres-cluster", stdin=URL).exit_code == 0
+    assert busbar("secrets", "put", "postgres-cluster", stdin=WRONG_URL).exit_code == 9
+    assert busbar("secrets", "show", "postgres-cluster", "--reveal").stdout == f"{URL}\n"

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from busbar.messages.notification import Subscribed, SubscriptionRefused, WebhookDelivered
 from busbar.notifier.adapters.secrets import StoredSecrets
 from busbar.notifier.domain import SecretProblem, verify
-from busbar.runtime.secrets import SecretStore
+from busbar.runtime.secrets import SecretKind, SecretStore
 from busbar.runtime.store import open_store
 from busbar.testing import ManualClock
 from support.secrets import OTHER_KEY, InSqlite
@@ -36,7 +36,7 @@ async def bench(tmp_path: Path, store: SecretStore) -> AsyncIterator[Bench]:
 
 
 async def keep(store: SecretStore, text: str, *, team: str | None) -> None:
-    await store.put(REF, SecretStr(text), team=team)
+    await store.put(REF, SecretStr(text), team=team, kind=SecretKind.TEXT)
 
 
 async def test_a_team_signs_with_its_own_secrets_the_current_one_first(

@@ -22,7 +22,14 @@ from busbar.cli.shared.output import (
 )
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import read_cipher
-from busbar.runtime.secrets import Secret, SecretEntry, SecretStore, reference_to, secrets_of
+from busbar.runtime.secrets import (
+    Secret,
+    SecretEntry,
+    SecretKind,
+    SecretStore,
+    reference_to,
+    secrets_of,
+)
 from busbar.runtime.store import StoreUnavailable
 
 EXAMPLES = (
@@ -62,6 +69,14 @@ def put(
         str | None,
         typer.Option(help="The team that owns it; without one, the platform owns it."),
     ] = None,
+    kind: Annotated[
+        SecretKind | None,
+        typer.Option(
+            "--for",
+            help="Its use. A value that cannot be used so is refused.",
+            show_default="as before; else by name and value; else webhook if --team, or text",
+        ),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--from-file", help="File with the value.", show_default="standard input"),
@@ -71,12 +86,21 @@ def put(
 
     Only subscriptions of the team that owns a secret can be signed with it. A newline at the end is
     not part of the value. A new value takes effect at the next use.
+
+    The value is checked against its use: webhook (whsec_ and base64, one a line), postgres-url (the
+    URL of one PostgreSQL server, with special characters percent-encoded), key (32 bytes of
+    base64), text (anything).
     """
     reference = reference_to(name)
     value = _read_value(file)
-    _with_store(context, lambda store: store.put(reference, value, team=team))
+    otherwise = SecretKind.TEXT if team is None else SecretKind.WEBHOOK
+
+    async def body(store: SecretStore) -> SecretKind:
+        return await store.put(reference, value, team=team, kind=kind, otherwise=otherwise)
+
+    used_as = _with_store(context, body)
     owner = "the platform" if team is None else f"the team {team}"
-    typer.echo(f"stored  {reference}  for {owner}")
+    typer.echo(f"stored  {reference}  for {owner}, as {used_as.value}")
 
 
 @app.command("list", epilog="Example: [bold]busbar secrets list -o json[/]")
@@ -94,7 +118,7 @@ def list_secrets(context: typer.Context, output: OutputOption = Output.TABLE) ->
         typer.echo("No secrets found.")
         return
     rows = [[plain(value or "") for value in _fields(entry, key_id).values()] for entry in found]
-    print_table(("secret", "team", "stored", "data key", "readable"), rows)
+    print_table(("secret", "team", "for", "stored", "data key", "readable"), rows)
 
 
 @app.command(epilog="Example: [bold]busbar secrets show database-payments--dev--orders --reveal[/]")
@@ -183,6 +207,7 @@ def _fields(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
     return {
         "secret": entry.reference,
         "team": entry.team,
+        "for": entry.kind.value,
         "stored": entry.stored_time,
         "data_key": entry.key_id,
         "readable": "yes" if entry.key_id == key_id else "no: encrypted with another data key",

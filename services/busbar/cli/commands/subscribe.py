@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import secrets as randomness
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -14,9 +15,10 @@ from busbar.cli.shared.options import TimeoutOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption
 from busbar.kernel.canonical import digest
+from busbar.kernel.webhook_secret import PREFIX
 from busbar.messages.notification import ApplySubscription
 from busbar.runtime.core.settings import Settings
-from busbar.runtime.secrets import secrets_of
+from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
 from busbar.sdk.events import intent_of
 
@@ -28,6 +30,7 @@ EXAMPLES = (
 )
 
 _SECRET_BYTES = 32
+_REFUSED = (ExitCode.DENIED, ExitCode.FAILED)
 _MAX_NAME_CHARS = 63
 
 
@@ -57,7 +60,8 @@ def command(
 
     The signing secret (Standard Webhooks, whsec_…) is generated here, stored as a secret of the
     team and shown once, on standard error. Run it where the platform's home is. Subscribing again
-    under the same name changes the subscription and keeps its secret.
+    under the same name changes the subscription and keeps its secret. A subscription that is
+    refused, or that cannot be requested, leaves the secrets as they were.
     """
     options = options_of(context)
     reference = secret or _reference(team, name)
@@ -66,36 +70,75 @@ def command(
         ApplySubscription,
         {"team": team, "name": name, "url": url, "types": types, "secret": reference},
     )
-    secret_value = None
+    generated = None
     if secret is None:
-        secret_value = asyncio.run(
-            _create_secret(options.settings(), reference, team=team, replace=new_secret)
+        generated = asyncio.run(
+            _generate(options.settings(), reference, team=team, replace=new_secret)
         )
-    if secret_value is not None:
-        typer.echo(
-            f"secret  {secret_value.get_secret_value()}  (shown once; stored as {reference})",
-            err=True,
-        )
+    accepted = False
 
     async def body(client: Client) -> ExitCode:
-        accepted = await client.send(intent)
-        return await follow_all(client, [accepted], within=timeout, output=output)
+        nonlocal accepted
+        receipt = await client.send(intent)
+        accepted = True
+        return await follow_all(client, [receipt], within=timeout, output=output)
 
-    raise typer.Exit(call(options, body))
+    refused = False
+    try:
+        code = call(options, body)
+        refused = code in _REFUSED
+    finally:
+        # Without an outcome the subscription may still be made, and then needs its secret.
+        if generated is not None and accepted and not refused:
+            _show(generated)
+        elif generated is not None:
+            asyncio.run(_take_back(options.settings(), generated))
+    raise typer.Exit(code)
 
 
-async def _create_secret(
+@dataclass(frozen=True, slots=True)
+class _Generated:
+    """A new secret, and the value that it has replaced."""
+
+    reference: str
+    team: str
+    value: SecretStr
+    before: SecretStr | None
+
+
+async def _generate(
     settings: Settings, reference: str, *, team: str, replace: bool
-) -> SecretStr | None:
+) -> _Generated | None:
     """Store a new secret of ``team``; return None if there is one and it is not replaced."""
     async with secrets_of(settings) as store:
-        if not replace and await store.find(reference) is not None:
+        found = await store.find(reference)
+        if not replace and found is not None:
             return None
-        value = SecretStr(
-            "whsec_" + base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode()
+        key = base64.b64encode(randomness.token_bytes(_SECRET_BYTES)).decode()
+        value = SecretStr(PREFIX + key)
+        await store.put(reference, value, team=team, kind=SecretKind.WEBHOOK)
+    return _Generated(reference, team, value, None if found is None else found.value)
+
+
+async def _take_back(settings: Settings, generated: _Generated) -> None:
+    """Restore what was stored before, unless someone has stored another secret since."""
+    async with secrets_of(settings) as store:
+        if await store.get(generated.reference) != generated.value:
+            return
+        if generated.before is None:
+            await store.remove(generated.reference)
+            return
+        await store.put(
+            generated.reference, generated.before, team=generated.team, kind=SecretKind.WEBHOOK
         )
-        await store.put(reference, value, team=team)
-    return value
+
+
+def _show(generated: _Generated) -> None:
+    typer.echo(
+        f"secret  {generated.value.get_secret_value()}  (shown once; stored as "
+        f"{generated.reference})",
+        err=True,
+    )
 
 
 def _reference(team: str, name: str) -> str:

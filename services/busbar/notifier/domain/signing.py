@@ -7,10 +7,11 @@ are not in UTC (issue 251 there).
 
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 
-from busbar.kernel.errors import ConfigurationError, Reject
+from busbar.kernel.errors import Reject
+from busbar.kernel.webhook_secret import PREFIX, check_key, parse_webhook_key
 
 ID_HEADER = "webhook-id"
 TIMESTAMP_HEADER = "webhook-timestamp"
@@ -19,10 +20,6 @@ SIGNATURE_HEADER = "webhook-signature"
 TOLERANCE_SECONDS = 300
 """Maximum difference to the receiver's clock; usual in libraries, as the spec has no number."""
 
-SECRET_BYTES = range(24, 65)
-"""Sizes of a secret, in bytes, that the specification allows."""
-
-_PREFIX = "whsec_"
 _MAX_SIGNATURES = 16
 # Printable ASCII without the full stop: a full stop in the id would make one signature valid for
 # two messages, and other characters are not allowed in a header.
@@ -45,11 +42,7 @@ class WebhookSecret:
         Raises:
             ConfigurationError: the key does not have 24 to 64 bytes.
         """
-        if len(key) not in SECRET_BYTES:
-            raise ConfigurationError(
-                f"A webhook secret has {len(key)} bytes.",
-                fix="Generate one of 24 to 64 random bytes.",
-            )
+        check_key(key)
         self._key = key
 
     @classmethod
@@ -59,22 +52,11 @@ class WebhookSecret:
         Raises:
             ConfigurationError: ``text`` has another form; the error does not quote it.
         """
-        encoded = text.strip().removeprefix(_PREFIX)
-        try:
-            key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except ValueError:
-            key = None
-        if key is None or not text.strip().startswith(_PREFIX):
-            # Raised outside the handler: the cause could contain a part of the secret.
-            raise ConfigurationError(
-                "A webhook secret is not in the form of Standard Webhooks.",
-                fix=f"Write {_PREFIX} followed by the base64 of 24 to 64 random bytes.",
-            )
-        return cls(key)
+        return cls(parse_webhook_key(text))
 
     def reveal(self) -> str:
         """Return the secret as ``whsec_`` and base64, to show it to its owner once."""
-        return _PREFIX + b64encode(self._key).decode()
+        return PREFIX + b64encode(self._key).decode()
 
     def mac(self, content: bytes) -> bytes:
         """Return the HMAC-SHA256 of ``content`` under this secret."""

@@ -1,7 +1,6 @@
 """Authenticated encryption by AES-256-GCM, with a key from the environment or a 0600 file."""
 
 import base64
-import binascii
 import hashlib
 import secrets
 from pathlib import Path
@@ -69,7 +68,7 @@ def read_cipher(key: SecretStr) -> Cipher:
     """
     try:
         raw = base64.b64decode(key.get_secret_value().strip(), validate=True)
-    except binascii.Error:
+    except ValueError:  # also for characters outside of ASCII
         raw = b""
     if len(raw) != _KEY:
         raise ConfigurationError(

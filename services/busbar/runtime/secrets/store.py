@@ -15,6 +15,13 @@ from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.shielding import shield_until_done
+from busbar.runtime.secrets.kinds import (
+    SecretKind,
+    check_declared,
+    check_value,
+    kind_of_name,
+    kind_of_value,
+)
 from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, owner_name
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreUnavailable
@@ -31,6 +38,7 @@ class SecretEntry:
 
     reference: str
     team: str | None
+    kind: SecretKind
     key_id: str
     stored_time: str
 
@@ -95,7 +103,7 @@ class SecretStore:
         if row is None:
             return None
         value = SecretStr(self._decrypt(row, self._cipher).decode())
-        return Secret(reference, row.team, row.key_id, row.stored_time, value)
+        return Secret(reference, row.team, SecretKind(row.kind), row.key_id, row.stored_time, value)
 
     async def entries(self) -> list[SecretEntry]:
         """Return every secret by name, without values, whichever data key encrypted them."""
@@ -105,19 +113,34 @@ class SecretStore:
             return (await connection.execute(wanted)).all()
 
         return [
-            SecretEntry(PREFIX + row.name, row.team, row.key_id, row.stored_time)
+            SecretEntry(
+                PREFIX + row.name, row.team, SecretKind(row.kind), row.key_id, row.stored_time
+            )
             for row in await self._run(read)
         ]
 
-    async def put(self, reference: str, value: SecretStr, *, team: str | None = None) -> None:
-        """Store ``value`` for ``team``, replacing an earlier value; durable on return.
+    async def put(
+        self,
+        reference: str,
+        value: SecretStr,
+        *,
+        team: str | None = None,
+        kind: SecretKind | None = None,
+        otherwise: SecretKind = SecretKind.TEXT,
+    ) -> SecretKind:
+        """Store ``value`` for ``team`` and ``kind``, replacing an earlier value; return its kind.
+
+        It is durable on return. Without a ``kind``, that of the earlier value stays; a new secret
+        is for what its name or its value show, or else for ``otherwise``.
 
         Raises:
-            ConfigurationError: the name belongs to another owner, or other secrets were encrypted
-                with another data key.
+            ConfigurationError: the value cannot be used as its kind, the name belongs to another
+                owner, or other secrets were encrypted with another data key. Nothing was stored.
         """
         name, plain = name_in(reference), bytes_of(value)
         check_team(team)
+        check_declared(reference, name, kind)
+        declared = kind_of_name(name) or kind
         values = {
             "team": team,
             "key_id": self.key_id,
@@ -125,14 +148,18 @@ class SecretStore:
             "stored_time": format_time(self._clock.now()),
         }
 
-        async def write(connection: AsyncConnection) -> None:
+        async def write(connection: AsyncConnection) -> SecretKind:
             await self._refuse_another_key(connection)
+            chosen = declared or await _kind_of(connection, name, team)
+            chosen = chosen or kind_of_value(value) or otherwise
+            check_value(reference, value, chosen)
+            row = {**values, "kind": chosen.value}
             statement = (
                 _insert(connection)
-                .values(name=name, **values)
+                .values(name=name, **row)
                 .on_conflict_do_update(
                     index_elements=[secrets.c.name],
-                    set_=values,
+                    set_=row,
                     where=secrets.c.team.is_not_distinct_from(team),
                 )
                 .returning(secrets.c.name)
@@ -140,8 +167,9 @@ class SecretStore:
             if (await connection.execute(statement)).first() is None:
                 found = select(secrets.c.team).where(secrets.c.name == name)
                 _refuse_owner(reference, (await connection.execute(found)).scalar(), team)
+            return chosen
 
-        await self._run(write, begin=WRITING)
+        return await self._run(write, begin=WRITING)
 
     async def remove(self, reference: str) -> bool:
         """Remove the secret under ``reference``; return whether there was one."""
@@ -242,6 +270,15 @@ class SecretStore:
 def context_of(name: str, team: str | None) -> str:
     """Return the context that binds a value to its owner and name: it decrypts only there."""
     return f"{PREFIX}v1:{team or ''}:{name}"
+
+
+async def _kind_of(connection: AsyncConnection, name: str, team: str | None) -> SecretKind | None:
+    """Return the kind of the earlier value, or None if the team has none under this name."""
+    found = select(secrets.c.kind).where(
+        secrets.c.name == name, secrets.c.team.is_not_distinct_from(team)
+    )
+    kind = (await connection.execute(found)).scalar()
+    return None if kind is None else SecretKind(kind)
 
 
 def _fix_key(key_id: str) -> str:

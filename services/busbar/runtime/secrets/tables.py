@@ -9,12 +9,13 @@ secrets = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("team", String, nullable=True),
+    Column("kind", String, nullable=False),
     Column("key_id", String, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("stored_time", String, nullable=False),
 )
 """Encrypted secrets by name.
 
-``team`` is null for secrets of the platform; ``key_id`` names the data key that encrypted the
-value in ``sealed``.
+``team`` is null for secrets of the platform; ``kind`` is the declared use; ``key_id`` names the
+data key that encrypted the value in ``sealed``.
 """

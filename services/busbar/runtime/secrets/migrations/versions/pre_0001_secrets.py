@@ -16,6 +16,7 @@ def upgrade() -> None:
         "secrets",
         sa.Column("name", text, primary_key=True),
         sa.Column("team", text, nullable=True),
+        sa.Column("kind", text, nullable=False),
         sa.Column("key_id", text, nullable=False),
         sa.Column("sealed", sa.LargeBinary, nullable=False),
         sa.Column("stored_time", text, nullable=False),
