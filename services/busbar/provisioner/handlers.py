@@ -259,8 +259,11 @@ class Provisioner:
         try:
             async with asyncio.timeout(call.timeout):
                 return await backend.observe(call)
-        except (BackendUnavailable, TimeoutError, OSError) as error:
+        except BackendUnavailable as error:
             return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
+        except OSError as error:  # its text has addresses, which may come from a secret
+            detail = f"the backend does not answer ({type(error).__name__})"
+            return Outcome.not_done(UNAVAILABLE, detail, permanent=False)
         except Exception as error:
             log.exception("adapter_failed", owner=call.owner)
             detail = f"the adapter could not observe: {type(error).__name__}"

@@ -86,7 +86,7 @@ GRANTS = {
 
 @pytest.fixture
 async def lent(harness: PostgresHarness) -> AsyncIterator[None]:
-    """A table of somebody else in another database."""
+    """A table of another owner in another database."""
     await harness.run("CREATE TABLE lent (id int)")
     yield
     await harness.run("DROP TABLE lent")

@@ -12,12 +12,16 @@ from busbar.backends.port import (
     Presence,
 )
 from busbar.backends.postgres.apply import ApplyDatabase
+from busbar.backends.postgres.check import open_databases
 from busbar.backends.postgres.credentials import Credentials, read_secret
 from busbar.backends.postgres.inputs import DatabaseInputs, Target, read_inputs, read_target
 from busbar.backends.postgres.isolation import require_isolated
 from busbar.backends.postgres.observe import DatabaseState, installed_extensions, observe_database
 from busbar.backends.postgres.remove import record_epoch, remove_database
 from busbar.backends.postgres.session import Cluster, Session, open_session, read_cluster
+from busbar.runtime.telemetry.logs import get_logger
+
+log = get_logger()
 
 
 class PostgresDatabaseBackend:
@@ -41,6 +45,7 @@ class PostgresDatabaseBackend:
     def __init__(self, environment: Environment) -> None:
         """Connect for each call; the clusters' URLs are secrets of ``environment``."""
         self._environment = environment
+        self._checked: set[str] = set()
 
     async def observe(self, call: Call) -> Observation:
         """Return the state of the database. No database of ours can have an invalid name.
@@ -72,6 +77,7 @@ class PostgresDatabaseBackend:
         cluster = await self._cluster(inputs)
         async with open_session(cluster, until=until) as session:
             await require_isolated(session, self._environment, until=until)
+            await self._warn_if_open(session)
             await session.lock(inputs.database)
             seen = await observe_database(session, inputs, owner=call.owner)
             _require_changeable(call, inputs, seen)
@@ -98,6 +104,16 @@ class PostgresDatabaseBackend:
 
     async def _cluster(self, target: Target) -> Cluster:
         return read_cluster(target.cluster, await read_secret(self._environment, target.cluster))
+
+    async def _warn_if_open(self, session: Session) -> None:
+        """Log once for each cluster which databases teams can connect to besides their own."""
+        reference = session.cluster.reference
+        if reference in self._checked:
+            return
+        found = await open_databases(session)
+        self._checked.add(reference)
+        if found:
+            log.warning("databases_open_to_teams", cluster=reference, databases=found)
 
     def _credentials(
         self, call: Call, cluster: Cluster, target: Target, seen: DatabaseState | None = None

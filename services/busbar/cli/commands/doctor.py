@@ -5,6 +5,7 @@ from dataclasses import asdict
 import typer
 
 from busbar.cli.doctor.checks import CheckResult, run_checks
+from busbar.cli.doctor.clusters import check_clusters
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, plain, print_json, print_table
@@ -16,10 +17,12 @@ def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None
     """Check whether `busbar up` can run here, and what is missing.
 
     Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder
-    and the gateway's port. If a platform is running here, checks its services too. Exit codes: 0
-    everything needed is there, 9 something is missing.
+    and the gateway's port. If a platform is running here, checks its services too; if the URLs of
+    PostgreSQL clusters are stored here, checks that teams reach no databases but their own. Exit
+    codes: 0 everything needed is there, 9 something is missing.
     """
-    results = list(run_checks(options_of(context).settings()))
+    settings = options_of(context).settings()
+    results = [*run_checks(settings), *check_clusters(settings)]
     works = all(result.ok or not result.needed for result in results)
     if output is Output.JSON:
         print_json({"works": works, "checks": [asdict(result) for result in results]})
@@ -33,4 +36,4 @@ def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None
 def _mark(result: CheckResult) -> str:
     if result.ok:
         return "[green]ok[/]"
-    return "[red]missing[/]" if result.needed else "[yellow]absent[/]"
+    return "[red]missing[/]" if result.needed else "[yellow]warning[/]"

@@ -41,7 +41,7 @@ class Database:
                 "Migrating needs two roles: one that owns the tables, and one for the services.",
                 fix="Set BUSBAR_DATABASE_OWNER_URL and BUSBAR_DATABASE_URL.",
             )
-        role = unquote(urlsplit(self.url.get_secret_value()).username or "")
+        role = _role_in(self.url)
         if not role:
             raise ConfigurationError(
                 "BUSBAR_DATABASE_URL has no role.",
@@ -54,3 +54,10 @@ class Database:
             return revisions | await migrate_secrets(owner, role=role, phase=phase)
 
         return asyncio.run(migrate_all())
+
+
+def _role_in(url: SecretStr) -> str:
+    try:
+        return unquote(urlsplit(url.get_secret_value()).username or "")
+    except ValueError:  # its message may quote the URL
+        return ""

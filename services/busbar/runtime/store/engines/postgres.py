@@ -298,6 +298,7 @@ def _connecting(
     }
 
     async def connect() -> Any:
+        problem: Exception
         try:
             driver = await asyncpg.connect(
                 url,
@@ -310,16 +311,21 @@ def _connecting(
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
             asyncpg.ClientConfigurationError,
+            ValueError,
         ) as error:
-            raise ConfigurationError(
+            problem = ConfigurationError(
                 f"The database refuses {service}: {type(error).__name__}.",
-                fix="Check role, password and database in BUSBAR_DATABASE_URL.",
-            ) from error
+                fix="Check role, password and database in BUSBAR_DATABASE_URL, and that special "
+                "characters of role and password are percent-encoded.",
+            )
         except asyncpg_session.ERRORS as error:
-            raise asyncpg_session.unreachable(asyncpg_session.reason_of(error)) from error
-        if sessions is not None:
-            sessions.opened(driver)
-        return driver
+            problem = asyncpg_session.unreachable(asyncpg_session.reason_of(error))
+        else:
+            if sessions is not None:
+                sessions.opened(driver)
+            return driver
+        # Raised outside the handler: these errors quote role, host and other parts of the URL.
+        raise problem
 
     return connect
 
