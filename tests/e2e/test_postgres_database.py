@@ -71,6 +71,15 @@ class Stage:
         finally:
             await connection.close()
 
+    async def run(self, *statements: str) -> None:
+        """As the superuser of the cluster."""
+        connection = await asyncpg.connect(self.databases.url())
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
     async def what_is_left(self, name: str) -> list[Any]:
         """Databases and roles called ``name``."""
         return await self.query(
@@ -240,6 +249,51 @@ async def test_a_database_of_another_owner_is_refused_and_stays_as_it_is(
     assert await stage.query("SELECT * FROM pg_database WHERE datname = $1", name) == before
     assert await stage.what_is_left(name) == [("database",)]
     assert secret not in await stage.listed()
+
+
+async def test_what_a_role_left_in_an_open_template_does_not_keep_it(
+    stage: Stage, client: Client, team: str
+) -> None:
+    """A cluster on which one line of the set-up was left out."""
+    resource, name, secret = names(team)
+    assert (await done(client, resource, {})).status == "succeeded"
+    url = (await stage.secrets("show", secret, "--reveal")).strip()
+    await stage.run("GRANT CONNECT ON DATABASE template1 TO PUBLIC")
+    try:
+        connection = await asyncpg.connect(url, database="template1")
+        await connection.execute("SELECT lo_create(0)")
+        await connection.close()
+        view = await done(client, resource, None)
+    finally:
+        await stage.run("REVOKE CONNECT ON DATABASE template1 FROM PUBLIC")
+    assert (view.status, view.detail) == ("succeeded", "deleted"), view
+    assert await stage.what_is_left(name) == []
+    assert secret not in await stage.listed()
+
+
+async def test_objects_in_another_database_are_named_and_the_role_is_locked(
+    stage: Stage, client: Client, team: str
+) -> None:
+    resource, name, secret = names(team)
+    assert (await done(client, resource, {})).status == "succeeded"
+    url = (await stage.secrets("show", secret, "--reveal")).strip()
+    await stage.run("CREATE TABLE kept (id int)", f"ALTER TABLE kept OWNER TO {name}")
+    deleting = await client.delete(resource)
+
+    async def named() -> bool:
+        view = await client.operation(deleting.operation)
+        return "table public.kept in the database postgres" in view.model_dump_json()
+
+    try:
+        await eventually(named, within=60, what="the reason")
+        assert ("database",) in await stage.what_is_left(name)
+        with pytest.raises(asyncpg.PostgresError, match="not permitted to log in"):
+            await asyncpg.connect(url)
+    finally:
+        await stage.run("DROP TABLE kept")
+    view = await client.wait(deleting.operation, timeout=120)
+    assert view.status == "succeeded", view
+    assert await stage.what_is_left(name) == []
 
 
 async def test_a_wrong_password_waits_until_it_is_corrected_and_is_never_shown(

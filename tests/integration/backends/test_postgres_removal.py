@@ -1,16 +1,20 @@
 """Removing a database: the role is locked first, and what it has elsewhere is dropped or named."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from busbar.backends.port import Call, Outcome, Presence
+from busbar.backends.port import Call, Outcome, Presence, Result
+from busbar.backends.postgres.apply import ApplyDatabase
 from busbar.backends.postgres.session import Session
 from busbar.testing.contract import apply_and_observe, is_permanent_refusal, make_call
+from support import eventually
 from support.postgres import PostgresServer, running_postgres
-from support.postgres_databases import CLUSTER, Crash, PostgresHarness, crash_at
+from support.postgres_databases import CLUSTER, OPERATOR, Crash, PostgresHarness, crash_at
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -255,7 +259,45 @@ async def test_the_stored_password_of_a_database_that_someone_else_dropped_is_re
     call, name, _ = await made(harness)
     await harness.run(f"DROP DATABASE {name}", f"DROP ROLE {name}")
     assert harness.reference(call.inputs) in harness.secrets
+    seen = await harness.backend.observe(call)
+    assert (seen.presence, seen.ready, seen.as_asked) == (Presence.OURS, False, False)
     await gone(harness, call)
+    assert (await harness.backend.observe(call)).presence is Presence.ABSENT
+
+
+async def test_a_database_that_someone_else_dropped_is_created_again_with_its_password(
+    harness: PostgresHarness,
+) -> None:
+    call, name, url = await made(harness)
+    await harness.run(f"DROP DATABASE {name}", f"DROP ROLE {name}")
+    assert (await apply_and_observe(harness.backend, call)).ready
+    assert harness.credentials(call.inputs) == url
+    await (await asyncpg.connect(url)).close()
+
+
+async def test_a_process_that_has_lost_its_session_stores_no_password(
+    harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is paused between two steps, another process removes everything."""
+    call = make_call(harness.inputs())
+    work = ApplyDatabase._enable_login
+
+    async def late(self: ApplyDatabase, *state: Any) -> None:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
+        await harness.query(query, OPERATOR)
+        await eventually(ended, what="the end of the session")
+        with monkeypatch.context() as patch:
+            patch.setattr(ApplyDatabase, "_enable_login", work)
+            await gone(harness, replace(call, epoch=2))
+        await work(self, *state)
+
+    async def ended() -> bool:
+        query = "SELECT 1 FROM pg_stat_activity WHERE usename = $1"
+        return not await harness.query(query, OPERATOR)
+
+    monkeypatch.setattr(ApplyDatabase, "_enable_login", late)
+    assert (await harness.backend.apply(call)).result is Result.UNKNOWN
+    assert await harness.inspect(call.inputs) is None
 
 
 @pytest.mark.parametrize("number", range(4))

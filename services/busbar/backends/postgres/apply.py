@@ -157,6 +157,9 @@ class ApplyDatabase:
         )
         if works and seen.connection_limit == inputs.connection_limit:
             return
+        # A session that ended while this process was paused has lost its lock: another process may
+        # have removed everything meanwhile, so that a password would stay behind.
+        await self._session.fetch("SELECT 1")
         password = (await self._credentials.store()).get_secret_value()
         limit = str(inputs.connection_limit)
         validity = " VALID UNTIL 'infinity'" if seen.expires else ""

@@ -133,6 +133,12 @@ class PostgresDatabaseBackend:
 
     async def _observation(self, call: Call, target: Target, session: Session) -> Observation:
         seen = await observe_database(session, target, owner=call.owner)
+        if await self._is_password_left(call, session.cluster, target, seen):
+            return Observation(
+                presence=Presence.OURS,
+                differs=(_name_field(target),),
+                detail="database and role are gone, and only their password is stored",
+            )
         if seen.presence is not Presence.OURS:
             return Observation(presence=seen.presence, detail=seen.detail)
         return Observation(
@@ -142,6 +148,17 @@ class PostgresDatabaseBackend:
             outputs=_outputs(target, seen),
             detail=seen.detail or ", ".join(seen.obstacles),
         )
+
+    async def _is_password_left(
+        self, call: Call, cluster: Cluster, target: Target, seen: DatabaseState
+    ) -> bool:
+        """Return whether someone else dropped database and role, so that a secret is left."""
+        if seen.presence is not Presence.ABSENT or seen.other_database is not None:
+            return False
+        try:
+            return await self._credentials(call, cluster, target).password() is not None
+        except Refused:
+            return False  # it is not ours, or cannot be read
 
     async def _differs(self, call: Call, session: Session, seen: DatabaseState) -> tuple[str, ...]:
         try:

@@ -37,10 +37,6 @@ async def cluster_problem(reference: str, url: SecretStr) -> tuple[str, str] | N
     if not found:
         return None
     names = ", ".join(f'"{name}"' for name in found)
-    return (
-        f"every role, also those of teams, may connect to {', '.join(found)}",
-        (
-            f"Run on the cluster: REVOKE CONNECT ON DATABASE {names} FROM PUBLIC; the administrator "
-            "needs CONNECT on them."
-        ),
-    )
+    detail = f"every role, also those of teams, may connect to {', '.join(found)}"
+    fix = f"Run on the cluster: REVOKE CONNECT ON DATABASE {names} FROM PUBLIC"
+    return detail, f"{fix}; the administrator needs CONNECT on them."

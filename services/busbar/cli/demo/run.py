@@ -25,7 +25,7 @@ from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings
 from busbar.runtime.core.token import read_token
-from busbar.runtime.secrets import secrets_of
+from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
 
 ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
@@ -121,16 +121,20 @@ async def _subscribe(scene: Scene, home: Path, secret: str) -> None:
     since = time.monotonic()
     reference = f"secret:{scene.team}"
     async with secrets_of(load_settings(home=home)) as store:
-        await store.put(reference, SecretStr(secret), team=scene.team)
-    accepted = await scene.stage.client.subscribe(
-        f"{scene.team}/demo", url=scene.stage.receiver.url, types=SUBSCRIBED_TYPES, secret=reference
-    )
-    view = await scene.stage.client.wait(accepted.operation, timeout=30)
-    if view.status != "succeeded":
-        raise CommandError(
-            f"The subscription was {view.status}: {view.detail}.",
-            fix="See <home>/logs/notifier.log.",
-            code=ExitCode.FAILED,
+        await store.put(reference, SecretStr(secret), team=scene.team, kind=SecretKind.WEBHOOK)
+        accepted = await scene.stage.client.subscribe(
+            f"{scene.team}/demo",
+            url=scene.stage.receiver.url,
+            types=SUBSCRIBED_TYPES,
+            secret=reference,
         )
+        view = await scene.stage.client.wait(accepted.operation, timeout=30)
+        if view.status != "succeeded":
+            await store.remove(reference)
+            raise CommandError(
+                f"The subscription was {view.status}: {view.detail}.",
+                fix="See <home>/logs/notifier.log.",
+                code=ExitCode.FAILED,
+            )
     scene.stage.console.print()
     scene.stage.report("subscribed", f"{scene.stage.receiver.url} for {scene.team}", since=since)
