@@ -282,14 +282,14 @@ async def test_a_process_that_has_lost_its_session_stores_no_password(
     call = make_call(harness.inputs())
     work = ApplyDatabase._enable_login
 
-    async def late(self: ApplyDatabase, *state: Any) -> None:
+    async def late(self: ApplyDatabase, *state: Any, works: bool) -> None:
         query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1"
         await harness.query(query, OPERATOR)
         await eventually(ended, what="the end of the session")
         with monkeypatch.context() as patch:
             patch.setattr(ApplyDatabase, "_enable_login", work)
             await gone(harness, replace(call, epoch=2))
-        await work(self, *state)
+        await work(self, *state, works=works)
 
     async def ended() -> bool:
         query = "SELECT 1 FROM pg_stat_activity WHERE usename = $1"

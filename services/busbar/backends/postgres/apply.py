@@ -18,6 +18,7 @@ from busbar.backends.postgres.observe import (
     installed_extensions,
     require_extensions,
 )
+from busbar.backends.postgres.preloads import reset_preloads
 from busbar.backends.postgres.remove import drop_database, remove_database
 from busbar.backends.postgres.scram import verifier
 from busbar.backends.postgres.session import Session, Statement
@@ -45,7 +46,8 @@ class ApplyDatabase:
                 nothing is left.
         """
         inputs = self._inputs
-        await self._restore_access(seen)
+        works = await self._login_works(seen)
+        await self._restore_access(seen, works=works)
         installed = await self._installed(seen)
         wanted = frozenset(inputs.extensions)
         _refuse_extension_removal(seen, installed - wanted, inputs.database)
@@ -55,13 +57,18 @@ class ApplyDatabase:
             mark = await self._ensure_role(seen)
             await self._ensure_database(seen)
             await self._install_extensions(wanted - installed)
-            await self._enable_login(seen, mark)
+            await self._enable_login(seen, mark, works=works)
         except Refused as error:
             if seen.owner_role is None and error.permanent:
                 await remove_database(self._session, self._credentials, self._call, inputs)
             raise
 
-    async def _restore_access(self, seen: DatabaseState) -> None:
+    async def _login_works(self, seen: DatabaseState) -> bool:
+        if seen.mark is None or not seen.usable or seen.obstacles:
+            return False
+        return await self._credentials.work(self._session, seen.mark.fingerprint)
+
+    async def _restore_access(self, seen: DatabaseState, *, works: bool) -> None:
         """Let the administrator act for the role, and both connect to the database."""
         database, role = self._inputs.database, self._inputs.role
         statements: list[Statement] = []
@@ -73,6 +80,8 @@ class ApplyDatabase:
             statements.append(("ALTER DATABASE %I CONNECTION LIMIT -1", (database,)))
         if seen.usable and not seen.owner_connects:
             statements.append(("GRANT ALL ON DATABASE %I TO %I", (database, role)))
+        if seen.usable and not works:
+            statements += await reset_preloads(self._session, role, database)
         if statements:
             await self._session.execute(*statements, doing=f"open the database {database}")
 
@@ -142,19 +151,13 @@ class ApplyDatabase:
             database=self._inputs.database,
         )
 
-    async def _enable_login(self, seen: DatabaseState, mark: Mark) -> None:
+    async def _enable_login(self, seen: DatabaseState, mark: Mark, *, works: bool) -> None:
         """Store the password, then set it on the role and let the role log in.
 
         A password that is not known to work is set again: the owner can change it, and only a
         superuser could read it.
         """
         inputs = self._inputs
-        works = (
-            seen.usable
-            and seen.login
-            and not seen.expires
-            and await self._credentials.work(self._session, mark.fingerprint)
-        )
         if works and seen.connection_limit == inputs.connection_limit:
             return
         # A session that ended while this process was paused has lost its lock: another process may

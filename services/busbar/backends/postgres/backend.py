@@ -165,14 +165,20 @@ class PostgresDatabaseBackend:
             inputs = read_inputs(call.inputs)
         except InvalidInputs as error:
             return error.fields  # apply() explains what is wrong with them
+        credentials = not seen.obstacles and await self._credentials_match(
+            call, session, inputs, seen
+        )
+        # Without a login busbar may be unable to look at extensions; apply() looks once it can.
+        can_look = seen.usable and seen.member and credentials
         same = {
             _name_field(inputs): seen.usable,
             "owner": seen.owner_role == inputs.role and seen.member and not seen.public,
             "connection_limit": seen.connection_limit == inputs.connection_limit
             and seen.database_limit < 0,
-            "extensions": await _extensions_match(session, inputs, seen),
-            "credentials": not seen.obstacles
-            and await self._credentials_match(call, session, inputs, seen),
+            "extensions": await _extensions_match(session, inputs, seen)
+            if can_look
+            else seen.usable or not inputs.extensions,
+            "credentials": credentials,
         }
         return tuple(field for field, equal in same.items() if not equal)
 
@@ -227,10 +233,6 @@ async def _extensions_match(session: Session, inputs: DatabaseInputs, seen: Data
     recorded = frozenset(seen.mark.extensions) if seen.mark is not None else frozenset()
     if not wanted | recorded:
         return True
-    if not seen.usable:
-        return False
-    if not seen.member or seen.obstacles:
-        return True  # busbar may be unable to look; this is reported as another difference
     installed = await installed_extensions(session, inputs.database)
     return wanted <= installed and not (recorded - wanted) & installed
 

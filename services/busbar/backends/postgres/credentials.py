@@ -80,7 +80,7 @@ class Credentials:
         )
 
     async def work(self, session: Session, fingerprint: str | None) -> bool:
-        """Return True if they :meth:`match` and the server accepts the password.
+        """Return True if they :meth:`match` and the role can log in with the password.
 
         Raises:
             Refused: as :meth:`password`.
@@ -89,7 +89,7 @@ class Credentials:
         if not await self.match(fingerprint):
             return False
         password = await self.password()
-        return password is not None and await session.password_works(
+        return password is not None and await session.login_works(
             self._role, password, database=self._database
         )
 

@@ -39,8 +39,10 @@ _CONNECTION_PROBLEMS: Final = {
     "57P01": "the server ended the session",
     "57P03": "the server is starting up or shutting down",
     "57P05": "the server ended the session",
+    "58P01": "a library that is loaded at login is missing",
 }
-INVALID_PASSWORD: Final = "28P01"  # noqa: S105 - an SQLSTATE
+BROKEN_LOGINS: Final = frozenset({"28P01", "58P01"})
+"""The password is wrong, or a library that is loaded at login is missing."""
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 _LOCKED: Final = frozenset({"55P03", "55006"})

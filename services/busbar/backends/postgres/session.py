@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from busbar.backends.calls import AnswerLost, Refused
 from busbar.backends.port import BackendUnavailable
 from busbar.backends.postgres.errors import (
+    BROKEN_LOGINS,
     CONNECTION_ERRORS,
-    INVALID_PASSWORD,
     connection_problem,
     is_disconnect,
     login_remedy,
@@ -128,8 +128,8 @@ class Session:
                 raise self._failure(error) from error
             raise self._refusal(error, doing=doing) from error
 
-    async def password_works(self, role: str, password: SecretStr, *, database: str) -> bool:
-        """Return False if the server refuses this password; to find out, log in with it.
+    async def login_works(self, role: str, password: SecretStr, *, database: str) -> bool:
+        """Return False if the password or a setting makes logins fail; to find out, log in.
 
         Any other answer, such as that the role has no connection left, does not count against it.
 
@@ -144,7 +144,7 @@ class Session:
         except TimeoutError as error:
             raise self._failure(error) from error
         except CONNECTION_ERRORS as error:
-            return sqlstate_of(error) != INVALID_PASSWORD
+            return sqlstate_of(error) not in BROKEN_LOGINS
         return True
 
     async def disconnect(self, database: str) -> None:

@@ -25,7 +25,7 @@ def name_in(reference: str) -> str:
     name = reference.removeprefix(PREFIX)
     if not reference.startswith(PREFIX) or not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{reference!r} is not a reference to a secret.",
+            "This is not a reference to a secret.",  # perhaps it is the secret itself
             fix="Write secret:<name>, of at most 63 lower-case letters, digits and hyphens.",
         )
     return name
