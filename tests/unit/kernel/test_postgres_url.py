@@ -74,6 +74,7 @@ def test_a_password_that_is_not_encoded_is_refused(one: str, special: str, other
         "postgresql://u:p@h/d?sslmode=on",
         "postgresql://u:p@h/d?sslmode=require&sslmode=disable",
         "postgresql://u:p@h/d?host=elsewhere",
+        "postgresql://u:p@h/d?sslrootcert=a@b",
         "postgresql://u:p@h/d?search_path=x",
         "postgresql://u:p@h/d?ssl_min_protocol_version=2",
         " postgresql://u:p@h/d",
