@@ -30,7 +30,7 @@ def whsec(key: bytes, *, padded: bool = True) -> str:
 
 
 def refusal(value: str, kind: SecretKind) -> str:
-    """What is said about ``value``, with everything behind it; empty if it is accepted."""
+    """The error about ``value``, with everything behind it; empty if it is accepted."""
     try:
         check_value("secret:a", SecretStr(value), kind)
     except ConfigurationError as error:

@@ -51,3 +51,16 @@ def test_it_says_which_two_roles_it_takes(missing: str, monkeypatch: pytest.Monk
     assert done.exit_code != 0
     assert "BUSBAR_DATABASE_OWNER_URL and BUSBAR_DATABASE_URL" in " ".join(done.output.split())
     assert "secret" not in done.output
+
+
+@pytest.mark.parametrize("url", ["//zqroleqz:zqpasswordqz@", "//[zqroleqz:zqpasswordqz@", "//"])
+def test_a_role_that_does_not_exist_is_refused_and_not_shown(
+    cluster: StoreCluster, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("BUSBAR_DATABASE_OWNER_URL", cluster.owner_url)
+    address = cluster.url.partition("@")[2]
+    monkeypatch.setenv("BUSBAR_DATABASE_URL", f"postgresql:{url}{address}")
+    done = CliRunner().invoke(app, ["--debug", "migrate"])
+    assert done.exit_code == 9, done.output
+    assert "BUSBAR_DATABASE_URL" in done.output
+    assert "zq" not in done.output

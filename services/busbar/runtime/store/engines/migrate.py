@@ -8,8 +8,9 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
+from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store.engines.postgres import engine_of, schema_of
 from busbar.runtime.store.schema import migrations
 
@@ -60,6 +61,7 @@ async def migrate(
     of each schema. It may be run repeatedly, and by two processes concurrently.
 
     Raises:
+        ConfigurationError: ``role`` does not exist, or the database refuses the connection.
         StoreUnavailable: the database is unreachable.
     """
     reached: dict[str, str | None] = {}
@@ -79,6 +81,7 @@ def _upgrade(
     connection: Connection, service: str, role: str, phase: str, history: History
 ) -> str | None:
     schema, quote = schema_of(service), connection.dialect.identifier_preparer.quote_identifier
+    _require_role(connection, role)
     # A second process waits, however long the first one takes, and finds everything done.
     connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
@@ -96,6 +99,16 @@ def _upgrade(
         name = f"{quote(schema)}.{quote(table)}"
         connection.exec_driver_sql(f"GRANT {rights} ON {name} TO {quote(role)}")
     return goal or current
+
+
+def _require_role(connection: Connection, role: str) -> None:
+    """Refuse a role that does not exist: the server's error would quote it from a secret URL."""
+    found = connection.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    if found.first() is None:
+        raise ConfigurationError(
+            "The role in BUSBAR_DATABASE_URL does not exist in the database.",
+            fix="Create it, or correct the URL: special characters have to be percent-encoded.",
+        )
 
 
 def _config(connection: Connection, schema: str, history: History) -> Config:
