@@ -231,6 +231,24 @@ async def test_the_role_is_locked_and_its_sessions_end_before_anything_is_droppe
         connection.terminate()
 
 
+async def test_a_role_that_was_granted_to_another_cannot_be_used_any_more(
+    harness: PostgresHarness,
+) -> None:
+    call, name, _ = await made(harness)
+    other, other_name, other_url = await made(harness)
+    await harness.run(f"GRANT {name} TO {other_name}")
+    await as_owner(other_url, f"SET ROLE {name}")
+    await harness.run("CREATE TABLE kept (id int)", f"ALTER TABLE kept OWNER TO {name}")
+    try:
+        assert is_permanent_refusal(await harness.backend.remove(call), "refused")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await as_owner(other_url, f"SET ROLE {name}")
+    finally:
+        await harness.run("DROP TABLE kept")
+    await gone(harness, call)
+    await gone(harness, other)
+
+
 async def test_a_database_that_its_owner_has_made_a_template_is_dropped(
     harness: PostgresHarness,
 ) -> None:

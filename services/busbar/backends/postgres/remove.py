@@ -23,6 +23,13 @@ _LEFT: Final = """
 SELECT pid FROM pg_stat_activity WHERE usename = $1 AND backend_type = 'client backend'
 """
 
+_MEMBERS: Final = """
+SELECT DISTINCT r.rolname AS name
+  FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+ WHERE m.roleid = to_regrole(quote_ident($1)) AND r.rolname <> current_user
+"""
+"""Roles that may act as the role by ``SET ROLE``, if someone has granted it to them."""
+
 _PREPARED: Final = "SELECT gid, database FROM pg_prepared_xacts WHERE owner = $1 ORDER BY gid"
 
 
@@ -71,9 +78,11 @@ async def record_epoch(session: Session, seen: DatabaseState, epoch: int) -> Non
 
 
 async def _lock_role(session: Session, role: str) -> None:
-    """Let the role log in no more, end its sessions and roll back what they have prepared."""
+    """Let neither the role nor its members act, end its sessions, undo what they prepared."""
+    members = [row["name"] for row in await session.fetch(_MEMBERS, role)]
     await session.execute(
         ("ALTER ROLE %I NOLOGIN", (role,)),
+        *(("REVOKE %I FROM %I", (role, member)) for member in members),
         ("GRANT %I TO CURRENT_USER", (role,)),  # its rights are needed from here on
         doing=f"lock the role {role}",
     )
