@@ -127,7 +127,7 @@ async def stage(
             listeners[mine] = proxies[f"{service}:broker"]
         for proxy in proxies.values():
             await stack.enter_async_context(proxy)
-        kafka = _kafka(folder, {port: proxy.port for port, proxy in listeners.items()})
+        kafka = broker_behind(folder, {port: proxy.port for port, proxy in listeners.items()})
         stack.callback(kafka.stop)
         for server in (store, databases):
             server.start()  # not from a thread: it ends with who started it
@@ -156,7 +156,8 @@ def _world() -> PostgresServer:
     return PostgresServer(fsync=False, settings={"log_statement": "all"})
 
 
-def _kafka(folder: Path, listeners: Mapping[int, int]) -> KafkaServer:
+def broker_behind(folder: Path, listeners: Mapping[int, int]) -> KafkaServer:
+    """Return a broker in ``folder``; ``listeners`` are its ports and those that are advertised."""
     source = jars.locate(folder)
     found = jars.find(source)
     if found is None:

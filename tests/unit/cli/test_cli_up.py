@@ -264,6 +264,8 @@ def test_a_service_whose_broker_is_unreachable_is_waited_for_and_reported(stage:
     stage.mark("audit.waits")
     said: list[str] = []
     with stage.platform() as platform:
+        eventually(lambda: platform.readiness()["audit"].waits_for_peer, within=60)
+        eventually(lambda: platform.readiness()["policy"].ready, within=60)
         waiting = threading.Thread(
             target=platform.wait_ready, args=(said.append,), kwargs={"timeout": 0.3}
         )

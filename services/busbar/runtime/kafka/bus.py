@@ -37,6 +37,9 @@ POLL_MS = 10
 COMMIT_SECONDS = 1.0
 """Delay of offset commits. They only serve Kafka's tools, which refresh every few seconds."""
 
+SESSION_SECONDS = 10.0
+"""Silence of a member after which the group goes on without it."""
+
 HEARTBEAT_MS = 1000
 """Interval of the consumer's heartbeats, which also tell it that it has to join again."""
 
@@ -66,15 +69,18 @@ class KafkaBus:
         service: str,
         batch_records: int = 500,
         gather_seconds: float = 0.0,
+        session_seconds: float = SESSION_SECONDS,
     ) -> None:
         """Create a bus that connects to ``bootstrap`` on :meth:`start`.
 
-        Records may wait at the broker for up to ``gather_seconds`` until a batch is larger.
+        Records may wait at the broker for up to ``gather_seconds`` until a batch is larger. The
+        group goes on without a member that has been silent for ``session_seconds``.
         """
         self._bootstrap = bootstrap
         self._service = service
         self._batch_records = batch_records
         self._gather_seconds = gather_seconds
+        self._session_seconds = session_seconds
         self._producer: AIOKafkaProducer | None = None
         self._subscriber: Any = None
         self._positions = ReadPositions()
@@ -124,7 +130,8 @@ class KafkaBus:
             max_partition_fetch_bytes=topics.DEAD_LETTER_MAX_BYTES,
             fetch_min_bytes=GATHERED_BYTES if self._gather_seconds else 1,
             fetch_max_wait_ms=round((self._gather_seconds or WAIT_SECONDS) * 1000),
-            heartbeat_interval_ms=HEARTBEAT_MS,
+            session_timeout_ms=round(self._session_seconds * 1000),
+            heartbeat_interval_ms=min(HEARTBEAT_MS, round(self._session_seconds * 1000 / 4)),
             parser=self._positions.parse,
             decoder=_decode,
             listener=_Assignments(self, consumer),

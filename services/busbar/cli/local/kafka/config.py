@@ -35,6 +35,8 @@ _TOPIC_RULES = {
     "offsets.retention.minutes": str(_A_DECADE_IN_MINUTES),
     "message.max.bytes": "1048588",
     "group.initial.rebalance.delay.ms": "0",
+    # The fault harness pauses members past their sessions, hundreds of times.
+    "group.min.session.timeout.ms": "1000",
 }
 _NODE = {
     "process.roles": "broker,controller",
