@@ -6,8 +6,9 @@ attempt ends, so an empty queue afterwards proves that there was no connect.
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
@@ -138,6 +139,48 @@ async def receiver() -> AsyncIterator[Receiver]:
     yield receiver
     receiver.stop.set()
     await runner.cleanup()
+
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event], Awaitable[None]]
+
+
+@asynccontextmanager
+async def raw_server(serve: Serve) -> AsyncIterator[str]:
+    """A server that says whatever ``serve`` writes; gives its URL, leaves nothing running."""
+    stop = asyncio.Event()
+    connections: set[asyncio.Task[None] | None] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await serve(reader, writer, stop)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    stop.set()
+    server.close()
+    await asyncio.gather(*(task for task in connections if task is not None))
+
+
+def says(*pieces: bytes, reset: bool = False) -> Serve:
+    """Answer one request with ``pieces``, each sent on its own, then close or reset."""
+
+    async def serve(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: asyncio.Event
+    ) -> None:
+        await reader.readuntil(b"{}")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)  # so that the client reads between two pieces
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+    return serve
 
 
 def request(url: str, *, timeout: float = 5, body: bytes = b"{}") -> WebhookRequest:

@@ -3,8 +3,7 @@
 import asyncio
 import gzip
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -20,7 +19,16 @@ from busbar.notifier.adapters.sender import (
     url_problem,
 )
 from busbar.notifier.handlers import Sender
-from unit.notifier.conftest import LOOPBACK, Canary, FakeResolver, Receiver, attempt, request
+from unit.notifier.conftest import (
+    LOOPBACK,
+    Canary,
+    FakeResolver,
+    Receiver,
+    attempt,
+    raw_server,
+    request,
+    says,
+)
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -212,30 +220,6 @@ async def test_a_dripping_body_is_bounded_by_the_timeout_of_the_attempt(
     assert result.status == 200  # what was answered stands
 
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event], Awaitable[None]]
-
-
-@asynccontextmanager
-async def raw_server(serve: Serve) -> AsyncIterator[str]:
-    """A server that says whatever ``serve`` writes; gives its URL, leaves nothing running."""
-    stop = asyncio.Event()
-    connections: set[asyncio.Task[None] | None] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.current_task())
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await serve(reader, writer, stop)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    stop.set()
-    server.close()
-    await asyncio.gather(*(task for task in connections if task is not None))
-
-
 async def test_dripping_headers_are_bounded_by_the_timeout_of_the_attempt() -> None:
     async def drip(
         _: asyncio.StreamReader, writer: asyncio.StreamWriter, stop: asyncio.Event
@@ -264,17 +248,6 @@ async def test_an_early_answer_to_a_large_webhook_does_not_hang() -> None:
     async with raw_server(answer_unread) as url, asyncio.timeout(3):
         result = await attempt(url, body=bytes(1024 * 1024), timeout=2)
     assert result.status == 413
-
-
-def says(answer: bytes) -> Serve:
-    async def serve(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: asyncio.Event
-    ) -> None:
-        await reader.readuntil(b"{}")
-        writer.write(answer)
-        await writer.drain()
-
-    return serve
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ that a name with one refused address among its answers is always refused as a wh
 
 Limits: one POST per attempt, no redirects, no proxy and no netrc from the environment, no cookies,
 no decompression, at most 16 KiB of the response's body, one timeout over everything. The body of
-a response is discarded: it reaches no log, no error and no fact.
+a response is discarded: it reaches no log, no error and no fact. A complete status line and header
+are the answer, whatever follows them (``connections``).
 """
 
 import asyncio
@@ -23,6 +24,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from busbar.notifier.adapters.connections import CURRENT, Exchange, NotingConnector
 from busbar.notifier.domain import (
     REFUSED_NETWORKS,
     Attempt,
@@ -31,6 +33,7 @@ from busbar.notifier.domain import (
     WebhookRequest,
     is_refused,
 )
+from busbar.notifier.domain.answer import AnswerHead
 
 __all__ = ["MAX_RESPONSE_BYTES", "REFUSED_NETWORKS", "AiohttpSender", "url_problem"]
 
@@ -199,7 +202,8 @@ class AiohttpSender:
         if isinstance(url, str):
             return Attempt(error="refused_url", detail=url)
         session = self._connect()
-        answered: Attempt | None = None  # a status is the answer, even if the body fails
+        exchange = Exchange()
+        CURRENT.set(exchange)
         try:
             async with (
                 asyncio.timeout(request.timeout),
@@ -207,14 +211,17 @@ class AiohttpSender:
                     url, data=request.body, headers=dict(request.headers), allow_redirects=False
                 ) as response,
             ):
-                answered = _answer(response)
                 await _drain(response)
         except TimeoutError:
             detail = f"no answer within {request.timeout:g} seconds"
-            return answered or Attempt(error="timeout", detail=detail)
+            failure = Attempt(error="timeout", detail=detail)
         except aiohttp.ClientError as error:
-            return answered or _failure(error)
-        return answered
+            failure = _failure(error)
+        else:
+            failure = Attempt(error="bad_response", detail=_NOT_HTTP)
+        finally:
+            exchange.end()
+        return _answer(exchange.head) if exchange.head else failure
 
     async def close(self) -> None:
         """Close every connection; a closed sender cannot send."""
@@ -241,7 +248,7 @@ class AiohttpSender:
         if self._session is None:
             self._resolver = self._resolver or aiohttp.DefaultResolver()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=NotingConnector(
                     limit=0,
                     use_dns_cache=False,  # connections are reused, so lookups are few
                     keepalive_timeout=KEEPALIVE_SECONDS,
@@ -264,13 +271,14 @@ class AiohttpSender:
         return socket.socket(family, kind, protocol)
 
 
-def _answer(response: aiohttp.ClientResponse) -> Attempt:
-    retry_after = response.headers.get("retry-after", "")
+def _answer(head: AnswerHead) -> Attempt:
+    """Return what ``head`` decides, whatever followed it."""
+    retry_after = head.retry_after
     return Attempt(
-        status=response.status,
+        status=head.status,
         # Stored with the delivery, so only text that can be a Retry-After.
-        retry_after=retry_after[:64] if retry_after.isascii() and retry_after else None,
-        detail=f"the receiver answered {response.status}",
+        retry_after=retry_after[:64] if retry_after and retry_after.isascii() else None,
+        detail=f"the receiver answered {head.status}",
     )
 
 
@@ -285,6 +293,7 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
     response.close()
 
 
+_NOT_HTTP: Final = "the answer is not HTTP"
 _FAILURES: Final[tuple[tuple[type[Exception], ErrorCode, str], ...]] = (
     (AddressRefused, "refused_address", _UNREACHABLE_NETWORK),
     (aiohttp.InvalidURL, "refused_url", "this URL cannot be requested: write https://host/path"),
@@ -302,4 +311,4 @@ def _failure(error: aiohttp.ClientError) -> Attempt:
     for kind, code, detail in _FAILURES:
         if any(isinstance(cause, kind) for cause in causes):
             return Attempt(error=code, detail=detail)
-    return Attempt(error="bad_response", detail="the answer is not HTTP")
+    return Attempt(error="bad_response", detail=_NOT_HTTP)
