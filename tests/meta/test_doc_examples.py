@@ -20,7 +20,7 @@ from busbar.messages.resource import (
 from busbar.notifier.domain import WebhookSecret, headers
 from busbar.policy.adapters import load_promises, load_rules
 from busbar.policy.domain.engine import PolicyRequest
-from busbar.runtime.core import yaml
+from busbar.runtime.core import documents
 from meta.checkout import ROOT, text
 from meta.markdown import blocks
 
@@ -86,7 +86,7 @@ def satisfied_rules(data: JsonObject) -> tuple[str, ...]:
 def test_the_history_in_the_readme_is_what_busbar_why_prints() -> None:
     promise = load_promises([ROOT / "contracts" / "promises"]).offered["event-stream"].newest
     plan, reference = promise.plan.model_dump(mode="json"), promise.ref.model_dump(mode="json")
-    rules = satisfied_rules(yaml.read(HOW_TO / "orders.yaml").data)
+    rules = satisfied_rules(documents.read(HOW_TO / "orders.yaml").data)
     history = explain(
         [
             recorded(ApplyResource, 1),

@@ -10,7 +10,7 @@ LOADER = "services/busbar/runtime/core/yaml.py"
 LOADS = re.compile(
     r"\byaml\.(safe_|full_|unsafe_)?(load|load_all|compose|parse|scan)\(|SafeLoader|CLoader"
 )
-OURS = re.compile(r"from busbar\.runtime\.core import yaml\b")
+OURS = re.compile(r"from busbar\.runtime\.core import .*\byaml\b")
 
 
 def loads_by_itself(code: str) -> bool:

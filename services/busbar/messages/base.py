@@ -3,8 +3,9 @@
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints
 
+from busbar.kernel.numbers import normalized
 from busbar.kernel.resource import SLUG
 from busbar.messages.envelope import Envelope
 
@@ -13,6 +14,12 @@ Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
 
 ResourceName = Annotated[str, StringConstraints(pattern=f"^{SLUG}(/{SLUG}){{3}}$")]
 """``team/environment/promise/name``."""
+
+WHOLE = BeforeValidator(normalized)
+"""Takes a whole number however JSON writes it, 3.0 as 3; follows the limits of a strict integer."""
+
+Count = Annotated[StrictInt, Field(ge=0), WHOLE]
+"""A whole number from 0."""
 
 JsonObject = dict[str, Any]
 

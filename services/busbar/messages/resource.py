@@ -2,13 +2,14 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import AwareDatetime, Field, StrictInt
+from pydantic import AwareDatetime, Field
 
 from busbar.messages import topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
     EXAMPLE_RESOURCE,
+    Count,
     Intent,
     IntentRef,
     JsonObject,
@@ -71,9 +72,8 @@ class ApplyResource(Intent):
         description="The promise's version; the newest if left out.",
     )
     spec: JsonObject = Field(description="The spec, as the promise's schema defines it.")
-    expected_generation: StrictInt | None = Field(
+    expected_generation: Count | None = Field(
         default=None,
-        ge=0,
         description="Deny the intent unless this is the resource's generation (0: none exists).",
     )
 
@@ -91,7 +91,7 @@ class DeleteResource(Intent):
     environment: Slug
     promise: Slug
     name: Slug
-    expected_generation: StrictInt | None = Field(default=None, ge=0)
+    expected_generation: Count | None = None
 
 
 class ResourceQueued(OperationFact):

@@ -4,13 +4,14 @@ Values are not repeated: they may be secrets, and texts of errors reach logs and
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from busbar.kernel import json_pointer
+from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 
 MAX_ERRORS: Final = 10
@@ -69,17 +70,38 @@ class FieldError:
         return f"{self.pointer or 'the document'} {self.expected}"
 
 
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return every error in ``error``, in the order in which pydantic found them."""
-    return from_details(error.errors(include_url=False))
+def field_errors(error: ValidationError, model: type[BaseModel] | None = None) -> list[FieldError]:
+    """Return every error in ``error``, in the order in which pydantic found them.
+
+    With the ``model`` that raised it, an unknown field is followed by the closest known one.
+    """
+    return from_details(error.errors(include_url=False), model)
 
 
-def from_details(details: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+def from_details(
+    details: Iterable[Mapping[str, Any]], model: type[BaseModel] | None = None
+) -> list[FieldError]:
     """Return the errors in a list such as :meth:`pydantic.ValidationError.errors` returns."""
     return [
-        FieldError(tuple(detail["loc"]), truncate(_expected(detail), MAX_EXPECTED_CHARS))
+        FieldError(tuple(detail["loc"]), truncate(_expected(detail, model), MAX_EXPECTED_CHARS))
         for detail in details
     ]
+
+
+def fields_at(model: type[BaseModel], place: Iterable[int | str]) -> Sequence[str]:
+    """Return the names of the fields of ``model`` at ``place``."""
+    for part in place:
+        for name, info in model.model_fields.items():
+            if part == (info.alias or name):
+                model = _model_in(info.annotation) or model
+                break
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for arg in get_args(annotation) if (model := _model_in(arg))), None)
 
 
 def sentence(errors: Iterable[FieldError], *, limit: int = MAX_ERRORS) -> str:
@@ -89,13 +111,18 @@ def sentence(errors: Iterable[FieldError], *, limit: int = MAX_ERRORS) -> str:
     return "; ".join(texts[:limit] + more)
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """Return ``error`` as a bounded line: ``/spec is missing; /name must be text``."""
-    return sentence(field_errors(error))
+    return sentence(field_errors(error, model))
 
 
-def _expected(detail: Mapping[str, Any]) -> str:
+def _expected(detail: Mapping[str, Any], model: type[BaseModel] | None) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden" and model is not None:
+        *parent, unknown = detail["loc"]
+        known = fields_at(model, parent)
+        hint = did_you_mean(str(unknown), known, otherwise=f"known are: {listed(known)}")
+        return f"{_EXPECTED[kind]} ({hint})"
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     if kind == "string_pattern_mismatch":

@@ -22,7 +22,8 @@ from busbar.policy.domain.formatting import InputProblem, dotted
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
-from busbar.runtime.core import yaml
+from busbar.runtime.core import documents
+from busbar.runtime.core.document import Document, InvalidDocumentError, Position
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _MAX_NAMED: Final = 10
@@ -37,7 +38,7 @@ class LocatedProblem:
     ``position`` is None if no line is to blame, ``place`` is empty if the file cannot be read.
     """
 
-    position: yaml.Position | None
+    position: Position | None
     place: str
     problem: str
     fix: str
@@ -211,8 +212,8 @@ def _read(
     if problem := _not_a_file(path):
         return CheckedFile(path, problems=(problem,))
     try:
-        document = yaml.read(path)
-    except yaml.InvalidYamlError as error:
+        document = documents.read(path)
+    except InvalidDocumentError as error:
         problem = LocatedProblem(error.position, place="", problem=error.problem, fix=error.fix)
         return CheckedFile(path, problems=(problem,))
     name = document.data.get("name") if isinstance(document.data, dict) else None
@@ -239,7 +240,7 @@ def _not_a_file(path: Path) -> LocatedProblem | None:
     return LocatedProblem(position=None, place="", problem=problem, fix=fix)
 
 
-def _located(document: yaml.Document, problem: InputProblem) -> LocatedProblem:
+def _located(document: Document, problem: InputProblem) -> LocatedProblem:
     return LocatedProblem(
         position=document.position_of(problem.place),
         place=dotted(problem.place),

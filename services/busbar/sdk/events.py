@@ -27,7 +27,9 @@ def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
         return model.model_validate(data)
     except ValidationError as error:
         # Without the cause: it would print the values, which may be secrets.
-        raise InvalidIntent(f"The data of {model.TYPE} are invalid: {describe(error)}.") from None
+        raise InvalidIntent(
+            f"The data of {model.TYPE} are invalid: {describe(error, model)}."
+        ) from None
 
 
 def resource_parts(resource: str | ResourceId) -> dict[str, str]:

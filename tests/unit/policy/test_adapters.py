@@ -5,7 +5,7 @@ import pytest
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.policy.adapters import check_rules, load_promises, load_rules
-from busbar.runtime.core.yaml import MAX_BYTES
+from busbar.runtime.core.document import MAX_BYTES
 
 GOOD = """
 busbar: promise/v1

@@ -69,6 +69,17 @@ def test_a_valid_intent_is_allowed_on_the_plan_of_the_newest_version(
     assert fact.warnings == ()
 
 
+def test_a_whole_number_is_recorded_the_same_however_json_writes_it(
+    catalogue: Promises, received: Receive
+) -> None:
+    one, other = (
+        allowed(decide(ABSENT, received(spec=spec), catalogue, NO_RULES)).spec
+        for spec in ({"partitions": 6}, {"partitions": 6.0})
+    )
+
+    assert json.dumps(one) == json.dumps(other)
+
+
 def test_an_intent_that_came_too_late_expires_whatever_it_asks_for(
     catalogue: Promises, received: Receive
 ) -> None:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from copy import deepcopy
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -104,7 +105,8 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
     violations = version.violations(filled)
 
     standard = Draft202012Validator(version.schema).is_valid(filled)
-    stricter = any("whole number" in violation.message for violation in violations)
+    limits = ("whole number", "beyond 2^53")
+    stricter = any(limit in said.message for limit in limits for said in violations)
     assert (not violations) == standard or (standard and stricter)
     assert all(v.message and v.fix and v.pointer.startswith("/spec") for v in violations)
 
@@ -113,7 +115,8 @@ def test_a_spec_is_accepted_exactly_when_json_schema_accepts_it(
     ("schema", "value", "message", "fix"),
     [
         ({"type": "integer"}, "3", 'x must be a whole number; it is "3"', "a whole number"),
-        ({"type": "integer"}, 3.0, "x must be a whole number; it is 3.0", "a whole number"),
+        ({"type": "integer"}, 3.5, "x must be a whole number; it is 3.5", "a whole number"),
+        ({"type": "integer"}, 1e20, "x must be a whole number; it is 1e+20", "a whole number"),
         ({"type": "integer"}, True, "x must be a whole number; it is true", "a whole number"),
         ({"type": ["string", "null"]}, 1, "x must be a string or null; it is 1", "null"),
         ({"enum": ["a", "b"]}, "c", 'x must be one of "a", "b"; it is "c"', 'one of "a", "b"'),
@@ -288,6 +291,58 @@ def test_unevaluated_properties_are_those_of_json_schema(
     assert validator_for(whole).is_valid(spec) is Draft202012Validator(whole).is_valid(spec)
 
 
+@pytest.mark.parametrize(
+    ("divisor", "value", "fits"),
+    [
+        (0.1, 0.3, True),
+        (0.01, 1.13, True),
+        (0.01, 4.35, True),
+        (0.1, 0.35, False),
+        (0.1, 7, True),
+        (0.0001, 0.0075, True),
+        (1e-8, 12391239123, True),
+        (0.123456789, 1e308, False),
+        (3, 9.0, True),
+        (2.0, 7, False),
+        (2.5, -7.5, True),
+    ],
+)
+def test_multiples_are_those_of_the_numbers_as_they_are_written(
+    divisor: float, value: float, *, fits: bool
+) -> None:
+    assert validator_for({"multipleOf": divisor}).is_valid(value) is fits
+
+
+@given(st.decimals("0.001", "100", places=3), st.integers(-10_000, 10_000))
+def test_every_multiple_of_a_decimal_fits(divisor: Decimal, factor: int) -> None:
+    validator = validator_for({"multipleOf": float(divisor)})
+    assert validator.is_valid(float(divisor * factor))
+    assert not validator.is_valid(float(divisor * factor + divisor / 2))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer"}, 3.0),
+        ({"type": "integer"}, 1e3),
+        ({"const": 3}, 3.0),
+        ({"enum": [1, 2]}, 2.0),
+        ({"items": {"const": {"a": [1]}}}, [{"a": [1.0]}]),
+        ({"type": "integer", "minimum": 1, "maximum": 9.0}, 9),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(schema: dict[str, Any], value: Any) -> None:
+    assert validator_for(schema).is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [({"type": "integer"}, True), ({"const": 1}, True), ({"enum": [0]}, False)],
+)
+def test_true_and_false_are_not_numbers(schema: dict[str, Any], value: Any) -> None:
+    assert not validator_for(schema).is_valid(value)
+
+
 @pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
 def test_a_pattern_that_takes_others_exponential_time_is_searched_for_in_linear_time(
     promise: Build, keyword: str
@@ -330,7 +385,8 @@ def deep(depth: int) -> Any:
         (deep(100_000), "nested"),
         (float("nan"), "infinity"),
         (float("inf"), "infinity"),
-        (2**63, "64 bits"),
+        (2**53, "2^53"),
+        (-(2**53), "2^53"),
         ("\ud800", "surrogate"),
         ({"\ud800": 1}, "surrogate"),
     ],

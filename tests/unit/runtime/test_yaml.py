@@ -7,40 +7,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busbar.runtime.core.yaml import (
+from busbar.runtime.core import yaml
+from busbar.runtime.core.document import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_VALUES,
     Document,
-    InvalidYamlError,
+    InvalidDocumentError,
     Position,
-    load,
-    load_all,
-    read,
 )
+from busbar.runtime.core.documents import load, load_all, read
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        *((word, word) for word in ("yes", "no", "on", "off", "Yes", "NO", "y", "n")),
-        *((word, word) for word in ("2026-01-01", "2026-01-31T12:00:00Z", "1:30", "12:30:45")),
-        *((word, word) for word in ("1_000", "0b1", "0o8", "0xg", "1e", ".", "-x", "<<", "=")),
+        *((word, word) for word in ("nO", "oFF", "yEs", "no.", "on-call", "y/n", "yes?")),
+        *((word, word) for word in ("2026-1-1", "26-01-01", "09:30", "12:99", "1:2:x", "::1")),
+        *((word, word) for word in ("0o8", "0xg", "1e", ".", "-x", "<", "==", "1.2.3", "_1")),
         *((word, word) for word in ("'1'", '"true"', "'null'", "~x", "nUll", "tRUE")),
         *((word, True) for word in ("true", "True", "TRUE")),
         *((word, False) for word in ("false", "False", "FALSE")),
         *((word, None) for word in ("null", "Null", "NULL", "~")),
-        ("010", 10),
-        ("0o17", 15),
+        ("00", 0),
         ("0x1F", 31),
         ("+5", 5),
         ("-0", 0),
-        ("9223372036854775807", 2**63 - 1),
-        ("-9223372036854775808", -(2**63)),
+        ("9007199254740991", 2**53 - 1),
+        ("-9007199254740991", 1 - 2**53),
         ("1.", 1.0),
         (".5", 0.5),
         ("-1.5e+3", -1500.0),
-        ("1e3", 1000.0),
+        ("01.5", 1.5),
         ("|\n  a\n  b", "a\nb"),
         (">\n  a\n  b", "a b"),
         ('"\\u20ac"', "€"),
@@ -67,7 +65,7 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> No
         ("a: &x 1\nb: *x", "anchors", 1, 4),
         ("a: *x", "aliases", 1, 4),
         ("&a [*a]", "anchors", 1, 1),
-        ("a: 1\n<<: *a", "aliases", 2, 5),
+        ("a: 1\n<<: *a", "a merge of mappings", 2, 1),
         ("a: 1\nb: !!python/object:os.system {}", "tags", 2, 4),
         ("a: !!str 1", "tags", 1, 4),
         ("a: ! 1", "tags", 1, 4),
@@ -85,10 +83,14 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> No
         ("a: b: c", "not valid YAML", 1, 5),
         ("when: !${spec.x}", "YAML", 1, 9),
         ("--- a\n--- b", "more than one document", 2, 5),
-        ("a: 1e999", "too large", 1, 4),
-        ("a: 9223372036854775808", "64 bits", 1, 4),
-        ("a: 0x" + "f" * 17, "64 bits", 1, 4),
-        ("a: " + "1" * 10_000, "64 bits", 1, 4),
+        ("a: 1.0e+999", "too large", 1, 4),
+        ("a: 9007199254740992", "beyond 2^53", 1, 4),
+        ("a: -9007199254740992", "beyond 2^53", 1, 4),
+        ("a: 0x" + "f" * 17, "beyond 2^53", 1, 4),
+        ("a: " + "1" * 10_000, "beyond 2^53", 1, 4),
+        ("a: 1.0e-999", "too small", 1, 4),
+        ("on: push", "'on' is true in YAML 1.1 and a text in YAML 1.2", 1, 1),
+        ("- 1\n- 12:30", "'12:30' is a number in base 60", 2, 3),
         ("a: .inf", "not a number in JSON", 1, 4),
         ("a: [-.INF, .nan]", "not a number in JSON", 1, 5),
         ('a: "\\ud800"', "half of a surrogate pair", 1, 4),
@@ -104,7 +106,7 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(text: str, value: Any) -> No
 def test_what_surprises_is_refused_at_its_line_and_column(
     text: str, problem: str, line: int, column: int
 ) -> None:
-    with pytest.raises(InvalidYamlError) as caught:
+    with pytest.raises(InvalidDocumentError) as caught:
         load(text)
 
     assert problem in caught.value.problem
@@ -117,7 +119,7 @@ def test_what_surprises_is_refused_at_its_line_and_column(
 
 @pytest.mark.parametrize("text", ["", "# nothing", "---", "--- ~", "\ufeff"])
 def test_an_empty_document_is_refused_where_one_is_wanted(text: str) -> None:
-    with pytest.raises(InvalidYamlError, match="empty"):
+    with pytest.raises(InvalidDocumentError, match="empty"):
         load(text)
 
 
@@ -130,12 +132,12 @@ def test_several_documents_are_loaded_in_order_and_empty_ones_are_none() -> None
 
 
 def test_a_few_lines_cannot_stand_for_many_values() -> None:
-    with pytest.raises(InvalidYamlError, match=f"more than {MAX_VALUES} values"):
+    with pytest.raises(InvalidDocumentError, match=f"more than {MAX_VALUES} values"):
         load_all("[" + "1," * (MAX_VALUES + 1) + "]", max_bytes=10**6)
 
 
 def test_a_text_over_its_limit_is_refused_and_one_at_the_limit_is_not() -> None:
-    with pytest.raises(InvalidYamlError, match="larger than 1 kB"):
+    with pytest.raises(InvalidDocumentError, match="larger than 1 kB"):
         load_all("é" * 513, max_bytes=1024)
     assert load_all("é" * 512, max_bytes=1024)[0].data == "é" * 512
 
@@ -146,14 +148,14 @@ def test_a_file_is_read_or_refused_in_a_sentence(tmp_path: Path) -> None:
     assert read(file).data == {"a": "é"}
 
     file.write_bytes("a: é".encode("latin-1"))
-    with pytest.raises(InvalidYamlError, match="not UTF-8"):
+    with pytest.raises(InvalidDocumentError, match="not UTF-8"):
         read(file)
 
     file.write_bytes(b"#" * (MAX_BYTES + 1))
-    with pytest.raises(InvalidYamlError, match="larger than 256 kB"):
+    with pytest.raises(InvalidDocumentError, match="larger than 256 kB"):
         read(file)
 
-    with pytest.raises(InvalidYamlError, match="cannot be read"):
+    with pytest.raises(InvalidDocumentError, match="cannot be read"):
         read(tmp_path)
 
 
@@ -177,7 +179,7 @@ def test_a_place_has_the_position_of_its_key_and_of_its_parent_if_it_is_absent()
 SCALARS = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**63 - 1)
+    | st.integers(1 - 2**53, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=12)
 )
@@ -213,11 +215,21 @@ def test_every_json_document_is_loaded_as_json_reads_it(
 
 
 @given(JSON)
+def test_json_is_also_yaml_if_its_numbers_are(value: Any) -> None:
+    try:
+        (document,) = yaml.load_all(json.dumps(value, indent="\t"))
+    except InvalidDocumentError as error:
+        assert "in YAML 1.1 and the number" in error.problem  # noqa: PT017 - either is right
+    else:
+        assert exactly(document.data, value)
+
+
+@given(JSON)
 def test_json_that_is_not_ascii_is_loaded_unchanged_or_refused(value: Any) -> None:
     try:
         text = json.dumps(value, ensure_ascii=False)
         (document,) = load_all(text)
-    except InvalidYamlError as error:
+    except InvalidDocumentError as error:
         assert "is not allowed" in error.problem  # noqa: PT017 - either outcome is right
     else:
         assert exactly(document.data, json.loads(text))
@@ -247,7 +259,7 @@ def test_every_place_has_a_position_inside_the_text_and_later_places_come_later(
 def test_any_text_is_loaded_as_json_values_or_refused_in_a_sentence(text: str) -> None:
     try:
         documents = load_all(text)
-    except InvalidYamlError as error:
+    except InvalidDocumentError as error:
         assert error.problem  # noqa: PT017 - either outcome is right
         assert error.fix  # noqa: PT017 - either outcome is right
     else:

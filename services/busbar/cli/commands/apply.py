@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.connect import call, default_source
-from busbar.cli.shared.documents import events_of, read_documents
+from busbar.cli.shared.documents import MAX_BYTES, events_of, read_documents
 from busbar.cli.shared.exits import ExitCode, usage
 from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
@@ -42,15 +42,15 @@ def command(
 ) -> None:
     """Apply the resources in a file and wait for the result.
 
-    The file holds one or more YAML or JSON documents, separated by `---`. A document is a resource
-    (team, environment, promise, name, spec, and optionally version) or a whole CloudEvent. Nothing
-    is published unless every document is valid.
+    The file holds one or more YAML documents, separated by `---`, or one JSON document. A document
+    is a resource (team, environment, promise, name, spec, and optionally version) or a whole
+    CloudEvent. Nothing is published unless every document is valid.
 
     Exit codes: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running. With
     several documents, the highest one.
     """
     source = source or default_source()
-    documents = read_documents(_read(file))
+    documents = read_documents(_read(file), file="standard input" if file == "-" else file)
     now = SystemClock().now()
     events = events_of(documents, source=source, event_id=event_id, time=now)
 
@@ -78,15 +78,14 @@ def _report_partial(accepted: list[Receipt], events: list[Envelope]) -> None:
         errors().print(f"{len(accepted)} of {len(events)} documents were published.")
 
 
-def _read(file: str) -> str:
+def _read(file: str) -> bytes:
     try:
         if file == "-":
-            return sys.stdin.read()
-        return Path(file).read_text(encoding="utf-8")
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with Path(file).open("rb") as opened:
+            return opened.read(MAX_BYTES + 1)
     except OSError as error:
         raise usage(
             f"Cannot read {file}: {error.strerror}.",
             fix="Check the name, or use - for standard input.",
         ) from error
-    except UnicodeDecodeError as error:
-        raise usage(f"{file} is not UTF-8.", fix="Save it as UTF-8.") from error

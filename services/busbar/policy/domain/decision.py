@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from busbar.kernel.numbers import normalized
 from busbar.kernel.resource import ResourceId
+from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import Fact, IntentRef, JsonObject
 from busbar.messages.plan import Action, Plan, PromiseRef
 from busbar.messages.policy import (
@@ -21,7 +23,6 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.engine import Evaluation, PolicyEngine, PolicyRequest
-from busbar.policy.domain.formatting import did_you_mean, listed
 from busbar.policy.domain.promise import Promises, PromiseVersion
 
 _NOTHING: Final = Plan(steps=())
@@ -117,7 +118,7 @@ def _decide_apply(
         return _denied(received, version)
     if refusal := _outdated(state, received):
         return _denied(received, refusal)
-    spec = version.with_defaults(message.spec)
+    spec = normalized(version.with_defaults(message.spec))
     if violations := version.violations(spec):
         return _denied(received, _Refusal("invalid_spec", violations))
     evaluation = _evaluate(engine, received, "apply", {**received.data, "spec": spec})

@@ -1,19 +1,15 @@
-"""Formatting of values, places and suggestions in the messages of denials and file errors."""
+"""Formatting of values and places in the messages of denials and file errors."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any
 
 from busbar.kernel import json_pointer
 from busbar.kernel.text import truncate
 
 Place = tuple[str | int, ...]
 """A place in a JSON tree: keys and indexes."""
-
-MAX_LISTED: Final = 12
-"""Alternatives that a sentence names before it says `and more`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,3 @@ def show(value: Any) -> str:
         return truncate(json.dumps(value, ensure_ascii=False, default=str))
     except (ValueError, RecursionError):
         return "a value too large to show"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return ``a, b, c``, or `none`."""
-    if not names:
-        return "none"
-    more = " and more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
-
-
-def did_you_mean(unknown: str, known: Iterable[str], *, otherwise: str) -> str:
-    """Return ``did you mean 'x'?`` if a known name is close to ``unknown``, and ``otherwise``."""
-    close = get_close_matches(truncate(unknown), sorted(known), n=1)
-    return f"did you mean {close[0]!r}? {otherwise}" if close else otherwise

@@ -2,13 +2,15 @@
 
 import types
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from busbar.kernel.resource import SLUG
-from busbar.policy.domain.formatting import InputProblem, Place, did_you_mean, dotted, listed, show
+from busbar.kernel.suggest import did_you_mean, listed
+from busbar.messages.validation import fields_at
+from busbar.policy.domain.formatting import InputProblem, Place, dotted, show
 
 _SLUG_RULE: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
 _NOT_A_PLACE: Final = frozenset({"[key]"})
@@ -65,7 +67,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
     if kind == "missing":
         return InputProblem(place, f"{name} is missing", "add it")
     if kind == "extra_forbidden":
-        known = _fields_at(model, place[:-1])
+        known = fields_at(model, place[:-1])
         fix = did_you_mean(str(place[-1]), known, otherwise=f"known are: {listed(known)}")
         return InputProblem(place, f"{name} is not a known field", fix)
     if kind == "string_pattern_mismatch":
@@ -101,19 +103,3 @@ def _mismatch(place: Place, name: str, value: Any, pattern: str) -> InputProblem
 def _is_union_branch(part: str | int) -> bool:
     """Return whether ``part`` of a location is the name of a type, not of a field."""
     return part in {"int", "float", "str", "bool"}
-
-
-def _fields_at(model: type[BaseModel], place: Place) -> Sequence[str]:
-    """Return the fields of the model at ``place``."""
-    for part in place:
-        for name, info in model.model_fields.items():
-            if part == (info.alias or name):
-                model = _model_in(info.annotation) or model
-                break
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for arg in get_args(annotation) if (model := _model_in(arg))), None)

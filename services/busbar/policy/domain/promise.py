@@ -13,7 +13,7 @@ from jsonschema.protocols import Validator
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 
 from busbar.kernel.canonical import digest
-from busbar.messages.base import JsonObject, Slug
+from busbar.messages.base import WHOLE, JsonObject, Slug
 from busbar.messages.plan import Plan, PlanStep, PromiseRef
 from busbar.messages.policy import Violation
 from busbar.policy.domain import spec_errors
@@ -38,7 +38,7 @@ class StepFile(FileModel):
     adapter: Slug
     inputs: JsonObject = Field(default_factory=dict)
     when: str | None = None
-    ready_within_seconds: StrictInt = Field(default=30, ge=1, le=3600)
+    ready_within_seconds: Annotated[StrictInt, Field(ge=1, le=3600), WHOLE] = 30
 
 
 class ExampleFile(FileModel):

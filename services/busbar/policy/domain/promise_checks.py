@@ -11,16 +11,11 @@ from busbar.kernel.expressions import (
     parse,
     parse_condition,
 )
+from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns, spec_errors
-from busbar.policy.domain.formatting import (
-    InputProblem,
-    Place,
-    did_you_mean,
-    dotted,
-    listed,
-)
+from busbar.policy.domain.formatting import InputProblem, Place, dotted
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
 from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
 from busbar.policy.domain.validator import schema_errors, validator_for

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from busbar.kernel.resource import ResourceId
+from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain import patterns
 from busbar.policy.domain.engine import Evaluation, PolicyRequest
-from busbar.policy.domain.formatting import InputProblem, Place, did_you_mean, listed, show
+from busbar.policy.domain.formatting import InputProblem, Place, show
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.rules import (
     ABSENT,

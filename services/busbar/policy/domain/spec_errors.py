@@ -7,17 +7,12 @@ from typing import Any, Final
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
+from busbar.kernel.numbers import MAX_WHOLE
+from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
-from busbar.policy.domain.formatting import (
-    Place,
-    did_you_mean,
-    dotted,
-    listed,
-    pointer,
-    show,
-)
+from busbar.policy.domain.formatting import Place, dotted, pointer, show
 from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.schema import flattened, properties_of
 from busbar.policy.domain.validator import UntriedTextError
@@ -28,7 +23,6 @@ MAX_VIOLATIONS: Final = 100
 MAX_DEPTH: Final = 48
 """The deepest nesting of a spec; expressions (``kernel.expressions``) allow slightly more."""
 
-_INT64: Final = 2**63
 _RULE: Final = "schema"
 _KINDS: Final = {
     "string": "a string",
@@ -64,8 +58,9 @@ def _unrepresentable_value(place: Place, value: Any) -> Iterator[Violation]:
         message, fix = f"the spec is nested more than {MAX_DEPTH} deep", "make it flatter"
     elif isinstance(value, float) and not math.isfinite(value):
         message, fix = "NaN and infinity are not JSON", "write a finite number"
-    elif isinstance(value, int) and not -_INT64 <= value < _INT64:
-        message, fix = "the number does not fit into 64 bits", "write a smaller number"
+    elif isinstance(value, int) and abs(value) > MAX_WHOLE:
+        message = "the number is beyond 2^53 - 1, where other readers lose digits"
+        fix = "write a smaller number, or text"
     elif any("\ud800" <= character <= "\udfff" for text in texts for character in text):
         message, fix = "the string contains half of a surrogate pair", "write valid Unicode"
     else:

@@ -1,14 +1,15 @@
 """The validator of specs: jsonschema's Draft 2020-12, with each error at its own place.
 
 It differs in three ways: a missing or unknown property is an error of its own, at that property;
-every pattern is compiled by RE2 (see ``patterns``), in each keyword that reads one; a whole number
-is one that is written as such.
+every pattern is compiled by RE2 (see ``patterns``), in each keyword that reads one; ``multipleOf``
+divides decimal numbers, not their binary neighbours.
 
 A text that a pattern cannot be tried on raises :class:`UntriedTextError`. As an error of the
 keyword, it would count as a match under ``not``, ``if`` and other keywords that invert errors.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import jsonschema
@@ -17,6 +18,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
+from busbar.kernel.numbers import is_whole
 from busbar.policy.domain import patterns
 from busbar.policy.domain.schema import properties_of
 
@@ -160,7 +162,20 @@ def _applied(validator: Any, instance: dict[str, Any], schema: dict[str, Any]) -
 
 def _is_integer(checker: TypeChecker, instance: Any) -> bool:
     del checker
-    return isinstance(instance, int) and not isinstance(instance, bool)
+    return is_whole(instance)
+
+
+def _multiple_of(
+    validator: Validator, divisor: float, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """Divide the numbers as they are written: 0.3 is a multiple of 0.1."""
+    del schema
+    if validator.is_type(instance, "number") and _exact(instance) % _exact(divisor):
+        yield ValidationError("not a multiple")
+
+
+def _exact(number: float) -> Fraction:
+    return Fraction(repr(number))
 
 
 SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types here
@@ -169,6 +184,7 @@ SpecValidator = extend(  # type: ignore[no-untyped-call] # the stub has no types
         "required": _required,
         "properties": _properties,
         "additionalProperties": _additional_properties,
+        "multipleOf": _multiple_of,
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "unevaluatedProperties": _unevaluated_properties,

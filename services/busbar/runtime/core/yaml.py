@@ -1,151 +1,51 @@
-"""The product's one YAML loader: JSON's values, the core schema of YAML 1.2, no surprises (ADR 19).
+"""The product's one YAML loader: JSON's values, what YAML 1.1 and 1.2 read alike (ADR 19, 29).
 
-``yes``, ``on``, dates and ``1:30`` are text. Anchors, aliases, tags, directives, duplicate keys,
-keys that are not text, numbers that JSON cannot hold and characters that YAML 1.1 and 1.2 read
-differently are refused, each with its line and column. Every JSON document can be loaded.
+Plain scalars that the versions read differently (``yes``, ``010``, dates, ``1:30``) are refused:
+``yaml_scalars`` says which. Anchors, aliases, tags, directives, duplicate keys, keys that are not
+text, numbers that JSON cannot hold and characters that the versions read differently are refused
+as well, each with its line and column.
 
 Source: https://yaml.org/spec/1.2.2/#103-core-schema
 """
 
-import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
-from busbar.kernel.text import truncate
+from busbar.runtime.core.document import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Document,
+    InvalidDocumentError,
+    Mark,
+    Position,
+    shown,
+    too_large,
+)
+from busbar.runtime.core.yaml_scalars import value_of
 
-MAX_BYTES: Final = 256 * 1024
-"""The largest file, unless the caller allows more."""
-
-MAX_DEPTH: Final = 64
-"""The deepest nesting."""
-
-MAX_VALUES: Final = 100_000
-"""Values in one document: far more than an event of 1 MB holds."""
-
-_MAX_DIGITS: Final = 400
-_INT64: Final = 2**63
-
-_CONSTANTS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INTEGER = re.compile(r"(?P<ten>[-+]?[0-9]+)|0o(?P<eight>[0-7]+)|0x(?P<sixteen>[0-9a-fA-F]+)")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_BASES: Final = {"ten": 10, "eight": 8, "sixteen": 16}
+_LAST_OF_FOUR_DIGITS: Final = 0xFFFF
 
 # Besides what is not printable: the three line breaks that YAML 1.2 took back (NEL, LS and PS).
 _REFUSED = re.compile(
     "[^\t\n\r\x20-\x7f\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
 
-Place = tuple[str | int, ...]
-"""A place in a document: keys and indexes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A position in a text, counted from 1; columns count characters."""
-
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"line {self.line}, column {self.column}"
-
-
-class InvalidYamlError(ValueError):
-    """A text that cannot be loaded: what is wrong, where, and what to do about it."""
-
-    def __init__(self, problem: str, *, fix: str, position: Position | None = None) -> None:
-        super().__init__(f"{position}: {problem} ({fix})" if position else f"{problem} ({fix})")
-        self.problem = problem
-        self.fix = fix
-        self.position = position
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """The position of a value, or of its key, and the marks of what is inside it."""
-
-    position: Position
-    inside: dict[str, "_Mark"] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """The data of one document, and where they are in its text."""
-
-    data: Any
-    _root: _Mark = field(repr=False)
-
-    def position_of(self, place: Place) -> Position:
-        """Return the position of ``place``, or of its innermost parent that is there."""
-        mark = self._root
-        for part in place:
-            inside = mark.inside.get(str(part))
-            if inside is None:
-                break
-            mark = inside
-        return mark.position
-
-
-def read(path: Path) -> Document:
-    """Load the only document of the file at ``path``.
-
-    Raises:
-        InvalidYamlError: the file cannot be read, is too large, or cannot be loaded.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InvalidYamlError(
-            f"it cannot be read ({error.strerror})", fix="make it a readable file"
-        ) from error
-    if len(content) > MAX_BYTES:
-        raise _too_large(MAX_BYTES)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidYamlError("it is not UTF-8", fix="save it as UTF-8") from error
-    return load(text)
-
-
-def load(text: str) -> Document:
-    """Load the only document in ``text``.
-
-    Raises:
-        InvalidYamlError: ``text`` is empty, or not one document as above.
-    """
-    documents = load_all(text)
-    if not documents or (len(documents) == 1 and documents[0].data is None):
-        raise InvalidYamlError("it is empty", fix="write something into it")
-    if len(documents) > 1:
-        raise InvalidYamlError(
-            "it holds more than one document",
-            fix="remove the line --- and put the rest into a file of its own",
-            position=documents[1].position_of(()),
-        )
-    return documents[0]
-
 
 def load_all(text: str, *, max_bytes: int = MAX_BYTES) -> list[Document]:
     """Load the documents in ``text``, separated by ``---``; an empty one is None.
 
     Raises:
-        InvalidYamlError: ``text`` is too large, or one of its documents cannot be loaded.
+        InvalidDocumentError: ``text`` is too large, or one of its documents cannot be loaded.
     """
     if len(text.encode("utf-8", "surrogatepass")) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     if refused := _REFUSED.search(text):
-        raise InvalidYamlError(
+        raise InvalidDocumentError(
             f"the character U+{ord(refused[0]):04X} is not allowed",
             fix=f'remove it, or write it in double quotes as "{_escaped(refused[0])}"',
             position=_position_at(text, refused.start()),
@@ -172,13 +72,13 @@ def _events(text: str) -> Iterator[yaml.Event]:
         while parser.check_event():
             yield parser.get_event()  # type: ignore[no-untyped-call]  # the stub has no types here
     except yaml.MarkedYAMLError as error:
-        raise InvalidYamlError(
+        raise InvalidDocumentError(
             f"it is not valid YAML: {error.problem or error.context}",
             fix="correct it there or just before",
             position=_position(error.problem_mark or error.context_mark),
         ) from error
     except (ValueError, OverflowError) as error:
-        raise InvalidYamlError(
+        raise InvalidDocumentError(
             "it is not valid YAML: a number or an escaped character is out of range",
             fix="correct it there or just before",
             position=_position(parser.get_mark()),
@@ -197,7 +97,7 @@ def _documents(events: Iterator[yaml.Event]) -> Iterator[Document]:
             builder = _Builder(events)
             first = next(events)
             data, mark = builder.build(first, _position(first.start_mark), depth=0)
-            yield Document(data=data, _root=mark)
+            yield Document(data=data, root=mark)
 
 
 @dataclass(slots=True)
@@ -207,7 +107,7 @@ class _Builder:
     events: Iterator[yaml.Event]
     values: int = 0
 
-    def build(self, event: yaml.Event, at: Position, *, depth: int) -> tuple[Any, _Mark]:
+    def build(self, event: yaml.Event, at: Position, *, depth: int) -> tuple[Any, Mark]:
         """Return the value that starts with ``event``; ``at`` is where people look for it."""
         self.values += 1
         if self.values > MAX_VALUES:
@@ -217,31 +117,31 @@ class _Builder:
         if getattr(event, "tag", None) is not None:
             raise _refused(event, "tags are not read", "remove the tag, or quote the text")
         if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event), _Mark(at)
+            return _scalar(event), Mark(at)
         if depth >= MAX_DEPTH:
             raise _refused(event, f"it is nested more than {MAX_DEPTH} deep", "make it flatter")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(at, depth=depth)
         return self._mapping(at, depth=depth)
 
-    def _sequence(self, at: Position, *, depth: int) -> tuple[list[Any], _Mark]:
+    def _sequence(self, at: Position, *, depth: int) -> tuple[list[Any], Mark]:
         items: list[Any] = []
-        mark = _Mark(at)
+        mark = Mark(at)
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             value, inside = self.build(event, _position(event.start_mark), depth=depth + 1)
             mark.inside[str(len(items))] = inside
             items.append(value)
         return items, mark
 
-    def _mapping(self, at: Position, *, depth: int) -> tuple[dict[str, Any], _Mark]:
+    def _mapping(self, at: Position, *, depth: int) -> tuple[dict[str, Any], Mark]:
         members: dict[str, Any] = {}
-        mark = _Mark(at)
+        mark = Mark(at)
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             # A value can start lines after its key; people look for the key.
             key_at = _position(event.start_mark)
             key = self._key(event, key_at, depth=depth)
             if key in members:
-                raise _refused(event, f"the key {_shown(key)} is there twice", "remove one of them")
+                raise _refused(event, f"the key {shown(key)} is there twice", "remove one of them")
             members[key], mark.inside[key] = self.build(next(self.events), key_at, depth=depth + 1)
         return members, mark
 
@@ -250,7 +150,7 @@ class _Builder:
             key, _ = self.build(event, at, depth=depth)
             if isinstance(key, str):
                 return key
-            raise _refused(event, f"the key {_shown(key)} is not text", "quote it")
+            raise _refused(event, f"the key {shown(key)} is not text", "quote it")
         raise _refused(event, "a list or a mapping is used as a key", "use text as the key")
 
 
@@ -258,30 +158,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
     text: str = event.value
     if not event.implicit[0]:  # quoted, or a block of text
         return _joined(event, text)
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if whole := _INTEGER.fullmatch(text):
-        return _integer(event, whole)
-    if _NOT_FINITE.fullmatch(text):
-        raise _refused(event, f"{text} is not a number in JSON", "quote it to mean text")
-    if not _FLOAT.fullmatch(text):
-        return text
-    number = float(text)
-    if not math.isfinite(number):
-        raise _refused(event, f"the number {_shown(text)} is too large", "quote it to mean text")
-    return number
-
-
-def _integer(event: yaml.ScalarEvent, whole: re.Match[str]) -> int:
-    kind = str(whole.lastgroup)
-    number = int(whole[kind], _BASES[kind]) if len(whole[0]) <= _MAX_DIGITS else _INT64
-    if not -_INT64 <= number < _INT64:
-        raise _refused(
-            event,
-            f"the number {_shown(whole[0])} does not fit into 64 bits",
-            "quote it to mean text",
-        )
-    return number
+    return value_of(text, _position(event.start_mark))
 
 
 def _joined(event: yaml.ScalarEvent, text: str) -> str:
@@ -294,14 +171,8 @@ def _joined(event: yaml.ScalarEvent, text: str) -> str:
         raise _refused(event, "half of a surrogate pair is missing", "write both halves") from error
 
 
-def _refused(event: yaml.Event, problem: str, fix: str) -> InvalidYamlError:
-    return InvalidYamlError(problem, fix=fix, position=_position(event.start_mark))
-
-
-def _too_large(max_bytes: int) -> InvalidYamlError:
-    return InvalidYamlError(
-        f"it is larger than {max_bytes // 1024} kB", fix="split it into several files"
-    )
+def _refused(event: yaml.Event, problem: str, fix: str) -> InvalidDocumentError:
+    return InvalidDocumentError(problem, fix=fix, position=_position(event.start_mark))
 
 
 def _position(mark: Any) -> Position:
@@ -318,8 +189,4 @@ def _position_at(text: str, index: int) -> Position:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004 - four digits end here
-
-
-def _shown(value: Any) -> str:
-    return truncate(repr(value))
+    return f"\\u{code:04x}" if code <= _LAST_OF_FOUR_DIGITS else f"\\U{code:08x}"

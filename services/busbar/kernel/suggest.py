@@ -1,0 +1,24 @@
+"""Suggestions in messages: the known name that is closest to an unknown one."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from busbar.kernel.text import truncate
+
+MAX_LISTED: Final = 12
+"""Alternatives that a sentence names before it says `and more`."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return ``a, b, c``, or `none`."""
+    if not names:
+        return "none"
+    more = " and more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
+
+
+def did_you_mean(unknown: str, known: Iterable[str], *, otherwise: str) -> str:
+    """Return ``did you mean 'x'?`` if a known name is close to ``unknown``, and ``otherwise``."""
+    close = get_close_matches(truncate(unknown), sorted(known), n=1)
+    return f"did you mean {close[0]!r}? {otherwise}" if close else otherwise
