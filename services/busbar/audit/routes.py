@@ -5,15 +5,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
-from fastapi.responses import JSONResponse
 
 from busbar.audit.domain import explain, states
 from busbar.audit.handlers import RECORDS, BusLog, completeness, record_of, records
 from busbar.kernel.clock import format_time, parse_time
+from busbar.messages.http import AuditRecordPage, Completeness, Explanation, ResourceStates
 from busbar.runtime.http.problems import ProblemError, install
+from busbar.runtime.http.strict import refuse_ignored
 from busbar.runtime.store import Store
 
-router = APIRouter(prefix="/v1/audit")
+router = APIRouter(prefix="/v1/audit", dependencies=[Depends(refuse_ignored)])
 
 
 def create_app(store: Store, log: BusLog) -> FastAPI:
@@ -41,7 +42,7 @@ After = Annotated[int, Query(ge=0, lt=2**63)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.get("/records")
+@router.get("/records", response_model=AuditRecordPage)
 async def list_records(
     store: Copy,
     after: After = 0,
@@ -57,17 +58,17 @@ async def list_records(
     return {"items": items, "next": items[-1]["cursor"] if len(items) == limit else None}
 
 
-@router.get("/completeness")
+@router.get("/completeness", response_model=Completeness)
 async def get_completeness(store: Copy, log: Bus) -> dict[str, Any]:
     """Compare the copy with the bus and with the heads of relays."""
     report = await completeness(store, log)
     return {"complete": report.complete, **asdict(report)}
 
 
-@router.get("/explain")
+@router.get("/explain", response_model=Explanation)
 async def get_explanation(
     store: Copy, resource: str | None = None, operation: str | None = None
-) -> JSONResponse:
+) -> dict[str, Any]:
     """Explain the history of one resource or operation in sentences."""
     if (resource is None) == (operation is None):
         raise ProblemError(
@@ -84,16 +85,16 @@ async def get_explanation(
             f"the log has nothing about {resource or operation}",
             fix="check the name",
         )
-    return JSONResponse({"sentences": [asdict(sentence) for sentence in explain(found)]})
+    return {"sentences": [asdict(sentence) for sentence in explain(found)]}
 
 
-@router.get("/state")
+@router.get("/state", response_model=ResourceStates)
 async def get_state(
     store: Copy,
     at: str | None = None,
     resource: str | None = None,
     by: Literal["recorded", "event"] = "recorded",
-) -> JSONResponse:
+) -> dict[str, Any]:
     """Return the state of resources at a time."""
     try:
         time = format_time(parse_time(at)) if at is not None else None
@@ -105,5 +106,4 @@ async def get_state(
             fix="write it like 2026-01-31T12:00:00Z",
         ) from error
     found = [record async for record in records(store, resource=resource)]
-    items = [view.model_dump(mode="json") for view in states(found, at=time, by=by)]
-    return JSONResponse({"items": items})
+    return {"items": states(found, at=time, by=by)}

@@ -158,6 +158,13 @@ class AuditPage(Part):
     )
 
 
+class AuditRecordPage(Part):
+    """A page of audit records, oldest first."""
+
+    items: list[AuditRecord]
+    next: Cursor | None = Field(description=_NEXT)
+
+
 class RelayView(Part):
     """The part of what one service published that is in the audit log."""
 
@@ -176,6 +183,7 @@ class Completeness(Part):
     complete: bool
     relays: tuple[RelayView, ...] = ()
     problems: tuple[JsonObject, ...] = ()
+    compared: int = Field(default=0, description="Records that were compared with the bus.")
 
 
 class Sentence(Part):
@@ -187,3 +195,15 @@ class Sentence(Part):
     partition: int | None = None
     offset: int | None = None
     operation: str | None = None
+
+
+class Explanation(Part):
+    """The history of one resource or operation, oldest first."""
+
+    sentences: list[Sentence]
+
+
+class ResourceStates(Part):
+    """The resources at a time."""
+
+    items: list[ResourceView]

@@ -18,6 +18,7 @@ from busbar.gateway.handlers import Gateway
 from busbar.gateway.routes.application import create_app
 from busbar.gateway.routes.backpressure import Backpressure, Limits
 from busbar.gateway.routes.dependencies import Dependencies
+from busbar.gateway.routes.openapi import DocumentedApp
 from busbar.gateway.routes.queries import Queries
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
@@ -35,6 +36,7 @@ from support.runtime import (
     BEGIN,
     cipher,
 )
+from unit.gateway.described import Described
 
 FactT = TypeVar("FactT", bound=Fact)
 
@@ -84,11 +86,18 @@ class _Sink:
 
 
 class Api:
-    """Calls an ASGI application as an HTTP server would."""
+    """Calls an ASGI application as an HTTP server would.
+
+    An answer that the application's OpenAPI document does not describe fails the test.
+    """
 
     def __init__(self, app: AsgiApp) -> None:
         self.app = app
         self.chunks_read = 0
+        documented = getattr(app, "_inner", app)
+        self.described = (
+            Described(documented.openapi()) if isinstance(documented, DocumentedApp) else None
+        )
 
     async def request(
         self,
@@ -133,6 +142,8 @@ class Api:
             await self.app(scope, receive, sink.send)
         except Exception as error:  # noqa: BLE001 - a server logs it; tests look at it
             raised = error
+        if self.described is not None and sink.status:
+            self.described.check(method, unquote(path), sink.status, sink.headers, bytes(sink.body))
         return Reply(sink.status, sink.headers, bytes(sink.body), raised)
 
     async def get(self, target: str, **more: Any) -> Reply:
@@ -150,7 +161,9 @@ class FakeAudit:
     """Gives a prepared answer, and records the requests."""
 
     def __init__(self) -> None:
-        self.answer: AuditResponse | None = AuditResponse(200, "application/json", b'{"items":[]}')
+        self.answer: AuditResponse | None = AuditResponse(
+            200, "application/json", b'{"items":[],"next":null}'
+        )
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:

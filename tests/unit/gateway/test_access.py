@@ -21,6 +21,9 @@ ENDPOINTS = (
     ("GET", "/v1/dead-letters"),
     ("GET", "/v1/dead-letters/x"),
     ("GET", "/v1/audit/records"),
+    ("GET", "/v1/audit/completeness"),
+    ("GET", "/v1/audit/explain"),
+    ("GET", "/v1/audit/state"),
     ("GET", "/v1/openapi.json"),
 )
 

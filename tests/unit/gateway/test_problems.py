@@ -1,5 +1,6 @@
 """Every error is a problem: those of the framework, of audit, and unexpected ones."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -101,23 +102,32 @@ async def test_while_the_database_is_unreachable_every_request_says_so(
         assert reply.raised is None
 
 
+NOT_FOUND = {
+    "type": "urn:busbar:problem:not_found",
+    "title": "Not Found",
+    "status": 404,
+    "detail": "the log has nothing about x",
+    "code": "not_found",
+    "fix": "check the name",
+}
+
 # -- audit ----------------------------------------------------------------------------------------
 
 
 async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> None:
-    audit.answer = AuditResponse(200, "application/json", b'{"items":[1]}')
+    audit.answer = AuditResponse(200, "application/json", b'{"items":[],"next":"7"}')
     reply = await api.get("/v1/audit/records?after=3&resource=a/b/c/d")
-    assert (reply.status, reply.json) == (200, {"items": [1]})
+    assert (reply.status, reply.json) == (200, {"items": [], "next": "7"})
     assert audit.asked == [("/v1/audit/records", {"after": "3", "resource": "a/b/c/d"})]
 
 
 async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(
     api: Api, audit: FakeAudit
 ) -> None:
-    audit.answer = AuditResponse(404, PROBLEM, b'{"code":"not_found"}')
+    audit.answer = AuditResponse(404, PROBLEM, json.dumps(NOT_FOUND).encode())
     reply = await api.get("/v1/audit/explain?operation=x")
     assert (reply.status, reply.headers["content-type"]) == (404, PROBLEM)
-    assert reply.json == {"code": "not_found"}
+    assert reply.json == NOT_FOUND
     audit.answer = AuditResponse(500, "text/plain", b"Traceback: swordfish")
     reply = await api.get("/v1/audit/records")
     assert (reply.status, reply.problem()["code"]) == (502, "audit_failed")

@@ -21,7 +21,7 @@ from busbar.runtime.http.server import (
 from support import eventually
 
 
-async def asked(app: HealthApp, path: str) -> tuple[int, str, Any]:
+async def asked(app: HealthApp, path: str, *, method: str = "GET") -> tuple[int, str, Any]:
     """Return the status, media type and JSON of the response."""
     sent: list[Any] = []
 
@@ -31,7 +31,7 @@ async def asked(app: HealthApp, path: str) -> tuple[int, str, Any]:
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    await app({"type": "http", "path": path, "method": "GET"}, receive, send)
+    await app({"type": "http", "path": path, "method": method}, receive, send)
     start, body = sent
     headers = dict(start["headers"])
     assert headers[b"content-length"] == str(len(body["body"])).encode()
@@ -43,6 +43,14 @@ def health(problems: Mapping[str, str], inner: Any = None) -> HealthApp:
         return problems
 
     return HealthApp("policy", checks, inner)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_another_method_than_get_is_refused(path: str, method: str) -> None:
+    status, kind, body = await asked(health({}), path, method=method)
+    assert (status, kind) == (405, "application/problem+json")
+    assert body["status"] == 405
 
 
 async def test_a_service_with_problems_is_still_alive() -> None:

@@ -16,6 +16,7 @@ from busbar.gateway.routes.auth import authenticate
 from busbar.gateway.routes.dependencies import Dependencies
 from busbar.gateway.routes.openapi import DocumentedApp
 from busbar.runtime.http.problems import install
+from busbar.runtime.http.strict import refuse_ignored
 
 MODULES = (events, operations, resources, facts, dead_letters, audit, contract)
 
@@ -35,7 +36,9 @@ def create_app(*, version: str, dependencies: Dependencies | None = None) -> Doc
     app.state.dependencies = dependencies
     install(app)
     for module in MODULES:
-        app.include_router(module.router, dependencies=[Depends(authenticate)])
+        app.include_router(
+            module.router, dependencies=[Depends(authenticate), Depends(refuse_ignored)]
+        )
     return app
 
 

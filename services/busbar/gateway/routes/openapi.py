@@ -27,7 +27,7 @@ _EXAMPLE: Final = {
 }
 
 _ATTRIBUTES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
-    "specversion": ("The version of CloudEvents.", {"const": "1.0"}),
+    "specversion": ("The version of CloudEvents.", {"enum": ["1.0"]}),
     "id": (
         "Identifies the event together with its source; the same pair is the same intent.",
         {"minLength": 1, "maxLength": 1024},
@@ -56,6 +56,16 @@ _REQUIRED: Final = ("specversion", "id", "source", "type")
 
 class DocumentedApp(FastAPI):
     """An application whose OpenAPI document includes the schemas of problems and events."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request (ASGI 3): HEAD as GET, whose body the server leaves out."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+        asked = {**scope, "method": "GET"}
+        await super().__call__(asked, receive, send)
+        if "route" in asked:
+            scope["route"] = asked["route"]  # telemetry looks for it there
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -110,13 +120,15 @@ def accepted_headers() -> dict[str, Any]:
 
 def _header(name: str) -> dict[str, Any]:
     text, schema = _ATTRIBUTES[name]
+    # A header is text: generators of clients refuse one that is a time.
+    limits = {key: value for key, value in schema.items() if key != "format"}
     needed = " Required in binary mode." if name in _REQUIRED else ""
     return {
         "name": f"ce-{name}",
         "in": "header",
         "required": False,
         "description": f"Binary mode only: {text[0].lower()}{text[1:]}{needed}",
-        "schema": {"type": "string", **schema},
+        "schema": {"type": "string", **limits},
     }
 
 
@@ -151,7 +163,8 @@ def _schemas() -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": {
             "description": "An extension; its name has 1 to 20 of the characters a-z and 0-9.",
-            "type": ["string", "boolean", "integer", "null"],
+            # Not a list of types: generators of clients read only one.
+            "anyOf": [{"type": kind} for kind in ("string", "boolean", "integer", "null")],
         },
     }
     data = {

@@ -22,6 +22,9 @@ Expose = Callable[[], Awaitable[bytes]]
 """Returns all metrics in the text format."""
 
 
+_OWN_PATHS = ("/healthz", "/readyz", "/metrics")
+
+
 class HealthApp:
     """An ASGI application for ``/healthz``, ``/readyz`` and ``/metrics`` in front of another."""
 
@@ -39,6 +42,10 @@ class HealthApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
+        own = scope["type"] == "http" and scope["path"] in _OWN_PATHS
+        if own and scope["method"] not in ("GET", "HEAD"):
+            await _refuse_method(send)
+            return
         if scope["type"] == "http" and scope["path"] == "/healthz":
             await respond(send, 200, {"service": self._service, "alive": True})
             return
@@ -48,9 +55,6 @@ class HealthApp:
             await respond(send, 503 if problems else 200, body)
             return
         if scope["type"] == "http" and scope["path"] == "/metrics" and self._expose is not None:
-            if scope["method"] not in ("GET", "HEAD"):
-                await _refuse_method(send)
-                return
             await _send(send, 200, await self._expose(), media_type=METRICS_TYPE)
             return
         if self._inner is not None:
