@@ -21,7 +21,7 @@ WORKERS ?= 2
 # What `make check` has mypy check; everything that pyproject.toml names if it is empty.
 TYPED ?=
 
-.PHONY: help demo up test check faults bench lint format lock generate new-service hooks doctor clean
+.PHONY: help demo up test check clients-check faults bench lint format lock generate new-service hooks doctor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ faults: $(VENV)/.dev ## break everything that can break; an hour on two cores; b
 
 bench: $(VENV)/.dev ## measure it beside the limits; ten minutes; build/bench.json
 	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
+
+clients-check: $(VENV)/.dev ## clients in Python, TypeScript and Go from contracts/openapi.json
+	$(BIN)/python -m tools.clients
 
 check: $(VENV)/.dev ## style, types, import contracts, generated files and released schemas
 	$(BIN)/ruff check
@@ -78,6 +81,9 @@ lock: $(VENV)/.dev ## pin every dependency at its newest version, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		requirements/$$name.in --output-file requirements/$$name.txt; done
+	$(BIN)/uv pip compile --quiet --upgrade --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		requirements/clients.in --output-file requirements/clients.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--constraint requirements/runtime.txt requirements/sdk.in --output-file requirements/sdk.txt

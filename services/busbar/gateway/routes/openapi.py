@@ -164,7 +164,7 @@ def _schemas() -> dict[str, Any]:
         "additionalProperties": {
             "description": "An extension; its name has 1 to 20 of the characters a-z and 0-9.",
             # Not a list of types: generators of clients read only one.
-            "anyOf": [{"type": kind} for kind in ("string", "boolean", "integer", "null")],
+            "anyOf": [{"type": kind} for kind in ("string", "boolean", "integer")],
         },
     }
     data = {
