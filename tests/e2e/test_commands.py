@@ -104,7 +104,7 @@ async def test_a_service_started_alone_without_kafka_lives_but_is_not_ready(
         env={
             **os.environ,  # noqa: TID251 - what a shell would pass on
             "BUSBAR_HOME": str(tmp_path / "home"),
-            "BUSBAR_HTTP_PORT": port,
+            "BUSBAR_HTTP_PORT_NUMBER": port,
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
         },
         stderr=asyncio.subprocess.PIPE,

@@ -18,7 +18,9 @@ from busbar.runtime.core.settings import Settings
 WIDTH = 100
 HEAD = (
     "All settings of busbar with their defaults. Copy this file to `.env`, or set the variables in "
-    "the environment, which takes precedence. A setting without a value is unset by default."
+    "the environment, which takes precedence. A setting without a value is unset by default. A "
+    "variable BUSBAR_… that is not listed here is refused, in both places; so is a line that looks "
+    "like one of these and is none. The variables that Kubernetes makes for Services are not read."
 )
 CHOICES = re.compile(r"\^\((?P<choices>\w+(?:\|\w+)*)\)\$")
 

@@ -38,7 +38,7 @@ SOCKET_REQUEST_MAX_BYTES = 104_857_600
 def port_of(service: str, settings: dict[str, Settings]) -> int:
     """Return the port of ``service``, as ``runtime/host/process.py`` chooses it."""
     own = settings[service]
-    return own.gateway_port if service == "gateway" else own.http_port
+    return own.gateway_port_number if service == "gateway" else own.http_port_number
 
 
 def test_every_service_runs_in_a_container_of_its_own() -> None:
@@ -73,7 +73,7 @@ def test_services_know_kafka_and_the_store_and_listen_for_others(
         assert read_cipher(own.data_key)
         assert own.kafka_bootstrap_servers == "kafka:19092"
         assert own.http_host in WILDCARDS, name
-        assert own.http_port > 0, name
+        assert own.http_port_number > 0, name
 
 
 def test_the_owner_of_the_tables_is_known_to_migrate_only(settings: dict[str, Settings]) -> None:

@@ -107,7 +107,7 @@ def test_the_history_in_the_readme_is_what_busbar_why_prints() -> None:
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("BUSBAR_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     shown: dict[str, Any] = {}
     exec(compile(example("receive-webhooks.md", "python"), "receiver", "exec"), shown)  # noqa: S102 - our own page
     return shown

@@ -79,7 +79,7 @@ def test_the_image_is_healthy_if_the_service_in_it_is_ready() -> None:
 def test_the_exposed_ports_are_those_that_services_listen_on() -> None:
     exposed = {word for step in final("EXPOSE") for word in step.words}
     set_ = image_environment()
-    assert exposed == {set_["BUSBAR_HTTP_PORT"], set_["BUSBAR_GATEWAY_PORT"]}
+    assert exposed == {set_["BUSBAR_HTTP_PORT_NUMBER"], set_["BUSBAR_GATEWAY_PORT_NUMBER"]}
 
 
 def test_what_is_copied_is_there_and_is_all_that_the_wheel_is_made_of(tmp_path: Path) -> None:

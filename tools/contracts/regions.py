@@ -95,10 +95,11 @@ def _published_port(own: dict[str, Any]) -> int | None:
 
 
 def _image_port(dockerfile: str) -> int:
-    found = re.search(r"\bBUSBAR_HTTP_PORT=([0-9]+)", dockerfile)
+    found = re.search(r"\bBUSBAR_HTTP_PORT_NUMBER=([0-9]+)", dockerfile)
     if found is None:
         raise ConfigurationError(
-            f"{_DOCKERFILE} does not set BUSBAR_HTTP_PORT.", fix="Set the port of the services."
+            f"{_DOCKERFILE} does not set BUSBAR_HTTP_PORT_NUMBER.",
+            fix="Set the port of the services.",
         )
     return int(found[1])
 

@@ -27,6 +27,8 @@ class Entry:
     panel: str
 
 
+_HELP = frozenset({"-h", "--help"})
+
 USE, PROVE, RUN = "Use the platform", "Explain and verify", "Run the platform"
 
 COMMANDS: dict[str, Entry] = {
@@ -99,8 +101,12 @@ class Root(TyperGroup):
         return super().parse_args(ctx, hoist_global_options(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Load the command that was named."""
+        """Load the command that was named; refuse settings that do not exist, unless for help."""
         name, known, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and not _HELP.intersection(rest):
+            from busbar.runtime.core.settings import check_variables  # noqa: PLC0415 - loads pydantic
+
+            check_variables()
         return name, known if name is None else load(name), rest
 
     def invoke(self, ctx: Any) -> Any:

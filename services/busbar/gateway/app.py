@@ -30,6 +30,6 @@ def create(context: Context) -> App:
     return App(
         service=Gateway().service(),
         http=http,
-        http_port=settings.gateway_port,
+        http_port=settings.gateway_port_number,
         close=audit.close,
     )

@@ -20,5 +20,11 @@ def listed(names: Sequence[str]) -> str:
 
 def did_you_mean(unknown: str, known: Iterable[str], *, otherwise: str) -> str:
     """Return ``did you mean 'x'?`` if a known name is close to ``unknown``, and ``otherwise``."""
-    close = get_close_matches(truncate(unknown), sorted(known), n=1)
-    return f"did you mean {close[0]!r}? {otherwise}" if close else otherwise
+    close = closest(unknown, known)
+    return f"did you mean {close!r}? {otherwise}" if close else otherwise
+
+
+def closest(unknown: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like ``unknown``, or None if none is like it."""
+    found = get_close_matches(truncate(unknown), sorted(known), n=1)
+    return found[0] if found else None

@@ -424,7 +424,7 @@ def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
     assert set(plans) == set(SERVICES)
     assert plans["gateway"].command[1:] == ("-m", "busbar", "run", "gateway")
     assert plans["gateway"].environment["BUSBAR_AUDIT_URL"] == "http://127.0.0.1:20001"
-    ports = {name: plan.environment["BUSBAR_HTTP_PORT"] for name, plan in plans.items()}
+    ports = {name: plan.environment["BUSBAR_HTTP_PORT_NUMBER"] for name, plan in plans.items()}
     assert ports.pop("audit") == "20001"
     assert set(ports.values()) == {"0"}
 
@@ -452,7 +452,9 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
     assert plans["policy.3"].command == plans["policy"].command
     numbers = {name: plan.environment["BUSBAR_INSTANCE_NUMBER"] for name, plan in plans.items()}
     assert (numbers["policy"], numbers["policy.3"]) == ("1", "3")
-    with_port = [name for name, p in plans.items() if p.environment["BUSBAR_HTTP_PORT"] != "0"]
+    with_port = [
+        name for name, p in plans.items() if p.environment["BUSBAR_HTTP_PORT_NUMBER"] != "0"
+    ]
     assert with_port == ["audit"]
     for plan in plans.values():
         assert plan.environment["BUSBAR_DATABASE_URL"] == url

@@ -20,7 +20,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("BUSBAR_BATCH_RECORDS", "0"),
         ("BUSBAR_LEASE_SECONDS", "soon"),
-        ("BUSBAR_HTTP_PORT", "70000"),
+        ("BUSBAR_HTTP_PORT_NUMBER", "70000"),
         ("BUSBAR_LOG_LEVEL", "LOUD"),
         ("BUSBAR_WEBHOOK_RETRY_SECONDS", "5,later"),
     ],

@@ -68,7 +68,7 @@ def command(
 
     platform = Platform(
         settings.home,
-        gateway_port=settings.gateway_port if gateway_port is None else gateway_port,
+        gateway_port=settings.gateway_port_number if gateway_port is None else gateway_port,
         host=settings.http_host,
         bootstrap=settings.kafka_bootstrap_servers,
         database=Database.of(settings),

@@ -113,7 +113,7 @@ def check_home(place: Path) -> CheckResult:
 
 def check_port(settings: Settings, running: int | None) -> CheckResult:
     """Check that the gateway's port is free."""
-    number = settings.gateway_port
+    number = settings.gateway_port_number
     if running is not None:
         return CheckResult(
             name="Gateway port", ok=True, detail="used by the platform that is running here"
@@ -125,7 +125,7 @@ def check_port(settings: Settings, running: int | None) -> CheckResult:
         detail=f"{number} is {'free' if free else 'in use'}",
         fix=""
         if free
-        else "Stop the program that uses it, or set BUSBAR_GATEWAY_PORT to another port.",
+        else "Stop the program that uses it, or set BUSBAR_GATEWAY_PORT_NUMBER to another port.",
     )
 
 

@@ -79,11 +79,11 @@ def _environment(wiring: Wiring, name: str, number: int) -> dict[str, str]:
         "BUSBAR_HOME": str(wiring.home),
         "KAFKA_BOOTSTRAP_SERVERS": wiring.bootstrap,
         "BUSBAR_HTTP_HOST": wiring.host,
-        "BUSBAR_GATEWAY_PORT": str(wiring.gateway_port),
+        "BUSBAR_GATEWAY_PORT_NUMBER": str(wiring.gateway_port),
         "BUSBAR_AUDIT_URL": wiring.audit_url,
         # Only the first instance of audit needs a port that others know; a setting of the user's
         # own would be used by every service.
-        "BUSBAR_HTTP_PORT": str(wiring.audit_port if (name, number) == ("audit", 1) else 0),
+        "BUSBAR_HTTP_PORT_NUMBER": str(wiring.audit_port if (name, number) == ("audit", 1) else 0),
         "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
         # Services cannot change their history: they do not get the credentials of the owner.
         "BUSBAR_DATABASE_OWNER_URL": "",

@@ -1,4 +1,8 @@
-"""Settings, read once from the environment and ``.env``; names start with ``BUSBAR_``."""
+"""Settings, read once from the environment and ``.env``; names start with ``BUSBAR_``.
+
+A variable or a line that is meant for busbar and is not a setting is refused: without it,
+something else would hold than its author believes.
+"""
 
 import os
 from pathlib import Path
@@ -9,14 +13,17 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.validation import field_errors
+from busbar.runtime.core import variables
 from busbar.runtime.core.assets import asset
+
+_FILE = Path(".env")
 
 
 class Settings(BaseSettings):
     """Every setting of every service. ``.env.example`` lists them with their defaults."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BUSBAR_", env_file=".env", extra="ignore", populate_by_name=True
+        env_prefix=variables.PREFIX, env_file=_FILE, extra="ignore", populate_by_name=True
     )
 
     home: Path = Field(
@@ -58,13 +65,13 @@ class Settings(BaseSettings):
     http_host: str = Field(
         default="127.0.0.1", description="Address that services listen on for HTTP."
     )
-    http_port: int = Field(
+    http_port_number: int = Field(
         default=0,
         ge=0,
         le=65535,
         description="HTTP port of `busbar run`, except for the gateway. 0 picks a free port.",
     )
-    gateway_port: int = Field(
+    gateway_port_number: int = Field(
         default=8642,
         ge=0,
         le=65535,
@@ -216,12 +223,43 @@ class Settings(BaseSettings):
         return self.home
 
 
+def known_variables() -> frozenset[str]:
+    """Return the names of all variables that settings are read from."""
+    names: set[str] = set()
+    for name, field in Settings.model_fields.items():
+        alias = field.validation_alias
+        if isinstance(alias, AliasChoices):
+            names.update(str(choice) for choice in alias.choices)
+        else:
+            names.add(f"{variables.PREFIX}{name.upper()}")
+    return frozenset(names)
+
+
+def check_variables() -> None:
+    """Return if every variable and line of ``.env`` that is meant for busbar is a setting.
+
+    Raises:
+        ConfigurationError: one is not; the error names it and the closest setting.
+    """
+    known = known_variables()
+    found = [
+        *variables.unknown_variables(os.environ, known),  # noqa: TID251 - here they are read
+        *variables.unknown_lines(_FILE, known),
+    ]
+    if found:
+        raise ConfigurationError(
+            f"Invalid settings: {'; '.join(found)}.",
+            fix="Correct or remove it. .env.example lists all settings.",
+        )
+
+
 def load_settings(**overrides: object) -> Settings:
     """Read the settings.
 
     Raises:
-        ConfigurationError: a value is invalid; the error names its variable.
+        ConfigurationError: a variable is not a setting or a value is invalid; the error names it.
     """
+    check_variables()
     try:
         return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
     except ValidationError as error:
@@ -235,4 +273,4 @@ def load_settings(**overrides: object) -> Settings:
 
 def _variable(field: int | str) -> str:
     name = str(field).upper()
-    return name if name.startswith(("BUSBAR_", "KAFKA_", "OTEL_")) else f"BUSBAR_{name}"
+    return name if name in known_variables() else f"{variables.PREFIX}{name}"

@@ -71,7 +71,7 @@ class App:
     service: Service
     http: AsgiApp | None = None
     http_port: int | None = None
-    """Port of the service's own; the default is that of ``Settings.http_port``."""
+    """Port of the service's own; the default is that of ``Settings.http_port_number``."""
     open: Callable[[], Awaitable[None]] | None = None
     """Called before the service runs, again if it raises :class:`StoreUnavailable`; :attr:`close`
     is called after it, even if this fails."""
@@ -150,7 +150,7 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
 
 
 def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -> HttpServer:
-    port = settings.http_port if app.http_port is None else app.http_port
+    port = settings.http_port_number if app.http_port is None else app.http_port
     expose = process.gauges.expose if settings.metrics else None
     health = HealthApp(name, process.problems, app.http, expose=expose)
     server = HttpServer(health, listen(settings.http_host, port))

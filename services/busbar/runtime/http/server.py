@@ -117,7 +117,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise ConfigurationError(
             f"Cannot listen on {host}:{port}: {error.strerror}.",
-            fix="Stop the process on that port, or choose another (gateway: BUSBAR_GATEWAY_PORT).",
+            fix="Stop the process on that port, or choose another (gateway: "
+            "BUSBAR_GATEWAY_PORT_NUMBER).",
         ) from error
     listener.listen(256)
     listener.setblocking(False)
