@@ -20,7 +20,8 @@ from busbar.audit.handlers import Audit
 from busbar.gateway.handlers import Gateway, accept_intent
 from busbar.notifier.domain import RetryPolicy
 from busbar.notifier.handlers import Notifier
-from busbar.policy.adapters import load_promises, load_rules
+from busbar.policy.adapters import load_promises, load_rules, shipped
+from busbar.policy.domain.rule_scope import Known
 from busbar.policy.handlers import Policy
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.core.cipher import Cipher
@@ -89,8 +90,8 @@ class Simulation:
         self._promises = root / "promises"
         self._promises.mkdir()
         (self._promises / "thing.yaml").write_text(PROMISE, encoding="utf-8")
-        (root / "policies").mkdir()
-        self._judge = (load_promises([self._promises]), load_rules([root / "policies"]))
+        known = Known(load_promises([self._promises]), shipped().environments)
+        self._judge = (known.promises, load_rules([], known, with_shipped=False))
         self._settings = Settings(
             home=self._home, kafka_bootstrap_servers="simulated:9092", batch_records=500
         )

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from busbar.cli.shared.documents import read_documents
-from busbar.policy.adapters import load_promises, load_rules
+from busbar.policy.adapters import load_environments, load_promises, load_rules, shipped
 from meta.checkout import below, place, text
 from meta.documentation import (
     SHELLS,
@@ -90,7 +90,9 @@ def check_yaml(example: Example, folder: Path) -> None:
     if kind.startswith("promise/"):
         assert not load_promises([folder]).broken
     elif kind.startswith("policy/"):
-        load_rules([folder])
+        load_rules([folder], shipped())
+    elif kind.startswith("environments/"):
+        assert load_environments(folder / "shown.yaml").names
     elif isinstance(loaded, dict) and "promise" in loaded:
         assert read_documents(code)
 

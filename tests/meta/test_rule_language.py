@@ -7,11 +7,12 @@ import pytest
 from pydantic import BaseModel
 
 from busbar.messages.resource import ApplyResource
-from busbar.policy.adapters import check_rules, load_rules
+from busbar.policy.adapters import check_rules, shipped
 from busbar.policy.domain.rules import (
     EFFECTS,
     EXPECTATIONS,
     PLACEHOLDERS,
+    Lift,
     Rule,
     RuleCondition,
     RuleExample,
@@ -35,7 +36,7 @@ WORDS = sorted(
     {
         *(
             word
-            for model in (RuleFile, Rule, RuleMatch, RuleCondition, RuleExample)
+            for model in (RuleFile, Rule, RuleMatch, RuleCondition, RuleExample, Lift)
             for word in fields_of(model)
         ),
         *EFFECTS,
@@ -62,9 +63,10 @@ def test_every_operator_has_a_row_of_its_own(operator: str) -> None:
 def test_a_rule_file_that_is_shown_is_in_order(tmp_path: Path, file: str) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(file, encoding="utf-8")
-    rules = load_rules([path]).rules
-    assert rules
-    for rule in rules:
+    (checked,) = check_rules([path], shipped(), with_shipped="lifts:" in file)[-1:]
+    assert checked.problems == ()
+    assert checked.content
+    for rule in checked.content.rules:
         assert {example.expect for example in rule.examples} > {"allowed"}, rule.name
 
 
@@ -87,7 +89,7 @@ def edited(file: Path, old: str, new: str) -> str:
     before = file.read_text(encoding="utf-8")
     assert old in before
     file.write_text(before.replace(old, new), encoding="utf-8")
-    (checked,) = check_rules([file])
+    (checked,) = check_rules([file], shipped(), with_shipped=False)
     assert checked.content is None
     return checked.error("rule").problem.replace("rules/", "")
 
@@ -98,7 +100,9 @@ def test_the_error_that_is_shown_for_a_pointer_is_the_one_that_is_raised(first_f
 
 def test_the_error_that_is_shown_for_an_example_is_the_one_that_is_raised(first_file: Path) -> None:
     edited(first_file, "greater_than: 50", "greater_than: 60")
-    ((problem, *_),) = (checked.problems for checked in check_rules([first_file]))
+    ((problem, *_),) = (
+        checked.problems for checked in check_rules([first_file], shipped(), with_shipped=False)
+    )
     assert problem.position is not None
     assert f"line {problem.position.line}: {problem.problem}" in PAGE
     assert f"fix: {problem.fix}" in PAGE

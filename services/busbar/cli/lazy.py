@@ -55,6 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("status", "Show what every process of the platform is doing, live.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can run here, and what is missing.", RUN),
     "rules": Entry("rules", "Check and list house rules.", RUN),
+    "environments": Entry("environments", "List the environments that intents can name.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets.", RUN),
     "migrate": Entry("migrate", "Create or update the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),

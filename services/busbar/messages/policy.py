@@ -63,7 +63,7 @@ class IntentAllowed(OperationFact):
     promise: PromiseRef
     spec: JsonObject = Field(description="The requested spec with the promise's defaults.")
     plan: Plan
-    policies: Digest = Field(description="Digest of the rule files that were in force.")
+    policies: Digest = Field(description="Digest of the rules and environments in force.")
     rules: tuple[str, ...] = Field(description="The rules that applied and were satisfied.")
     warnings: tuple[Violation, ...] = ()
 
@@ -71,6 +71,7 @@ class IntentAllowed(OperationFact):
 DenialReason = Literal[
     "invalid_intent",
     "unknown_type",
+    "unknown_environment",
     "unknown_promise",
     "unknown_promise_version",
     "invalid_spec",

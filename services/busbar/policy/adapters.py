@@ -1,29 +1,37 @@
-"""The loader of promise and rule files.
+"""The loader of promise, rule and environment files.
 
 A folder is searched with its sub-folders for ``*.yaml`` and ``*.yml``, in upper or lower case;
 links are followed, and names that start with a dot are skipped. Nothing else is left out silently:
 a link without a target and a pipe with such a name are broken files, a folder that cannot be
 searched is an error. A broken promise is left out of the catalogue, with the reason. A broken rule
-stops the loading: without it, something would be allowed that should not be.
+stops the loading: without it, something would be allowed that should not be. So does a broken
+declaration of environments.
+
+The rules that ship with busbar are always loaded. They are checked against what ships with it as
+well, so that an installation with other promises or environments can load them.
 """
 
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.policy.domain import promise_checks, rule_checks
+from busbar.policy.domain import environments, promise_checks, rule_checks
+from busbar.policy.domain.environments import Environments, EnvironmentsFile
 from busbar.policy.domain.formatting import InputProblem, dotted
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
-from busbar.policy.domain.rules import Rule, RuleBook, RuleFile
+from busbar.policy.domain.rule_scope import Known
+from busbar.policy.domain.rules import Lift, Rule, RuleBook, RuleFile
 from busbar.runtime.core import documents
+from busbar.runtime.core.assets import asset
 from busbar.runtime.core.document import Document, InvalidDocumentError, Position
+from busbar.runtime.core.settings import Settings
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _MAX_NAMED: Final = 10
@@ -58,6 +66,14 @@ class CheckedFile(Generic[Model]):
     name: str | None = None
     content: Model | None = None
     problems: tuple[LocatedProblem, ...] = ()
+    document: yaml.Document | None = field(default=None, repr=False)
+
+    def with_problems(self, problems: Sequence[InputProblem]) -> "CheckedFile[Model]":
+        """Return the file with what is wrong in it: broken, if there is something."""
+        if not problems or self.document is None:
+            return self
+        located = tuple(_located(self.document, one) for one in problems)
+        return replace(self, content=None, problems=(*self.problems, *located))
 
     def error(self, kind: str) -> ConfigurationError:
         """Return the problems as one error."""
@@ -78,7 +94,7 @@ def load_promises(paths: Sequence[Path]) -> Promises:
     Raises:
         ConfigurationError: a path does not exist or cannot be searched.
     """
-    read = [_read(path, PromiseFile, promise_checks.problems_in) for path in _files(paths)]
+    read = [_checked(path, PromiseFile, promise_checks.problems_in) for path in _files(paths)]
     offered: dict[str, Promise] = {}
     broken: dict[str, str] = {}
     for claim, files in _by_claim(read).items():
@@ -94,49 +110,115 @@ def load_promises(paths: Sequence[Path]) -> Promises:
     return Promises(offered=offered, broken=broken)
 
 
-def check_rules(paths: Sequence[Path]) -> list[CheckedFile[RuleFile]]:
-    """Read and check every rule file in ``paths``, files and folders.
+def load_environments(path: Path) -> Environments:
+    """Load the environments that the file at ``path`` declares.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is broken.
+    """
+    file = _checked(path, EnvironmentsFile, environments.problems_in)
+    if file.content is None:
+        raise file.error("environment")
+    return Environments.of(file.content.environments)
+
+
+def load_known(settings: Settings) -> Known:
+    """Load the promises and the environments of this installation.
+
+    Raises:
+        ConfigurationError: a path does not exist, or the declaration of environments is broken.
+    """
+    return Known(
+        promises=load_promises(settings.promise_folders()),
+        environments=load_environments(settings.environments_file()),
+    )
+
+
+def shipped() -> Known:
+    """Load the promises and the environments that ship with busbar."""
+    return Known(
+        promises=load_promises([asset("contracts/promises")]),
+        environments=load_environments(asset("contracts/environments.yaml")),
+    )
+
+
+def check_rules(
+    paths: Sequence[Path], known: Known, *, with_shipped: bool = True
+) -> list[CheckedFile[RuleFile]]:
+    """Read and check every rule file in ``paths``, files and folders, and those of busbar.
 
     Raises:
         ConfigurationError: a path does not exist.
     """
-    files: list[CheckedFile[RuleFile]] = []
+    ours = _files([asset("contracts/policies")]) if with_shipped else []
+    is_ours = {os.path.realpath(path) for path in ours}
+    read = [_parsed(path, RuleFile) for path in _files([*ours, *paths])]
     found: dict[str, tuple[Path, Rule]] = {}
-    for path in _files(paths):
-        file = _read(path, RuleFile, rule_checks.problems_in)
-        problems = []
-        for rule in file.content.rules if file.content else ():
-            first = found.setdefault(rule.name, (path, rule))
+    repeated: dict[Path, list[InputProblem]] = {}
+    for file in read:
+        for index, rule in enumerate(file.content.rules if file.content else ()):
+            first = found.setdefault(rule.name, (file.path, rule))
             if first[1] is not rule:
-                problems.append(_repeated(rule.name, first[0]))
-        if problems:
-            file = replace(file, content=None, problems=tuple(problems))
-        files.append(file)
+                repeated.setdefault(file.path, []).append(_repeated(index, rule.name, first[0]))
+    rules = [rule for _, rule in found.values()]
+    widened = known.widened(shipped()) if is_ours else known
+    lifted = {
+        lift.rule
+        for file in read
+        if file.content
+        for lift in file.content.lifts
+        if "*" in lift.environment
+    }
+    files: list[CheckedFile[RuleFile]] = []
+    for file in read:
+        if file.content is None:
+            files.append(file)
+            continue
+        problems = repeated.get(file.path) or (
+            _problems_of_ours(file.content, widened, lifted)
+            if os.path.realpath(file.path) in is_ours
+            else rule_checks.problems_in(file.content, known, others=rules)
+        )
+        files.append(file.with_problems(problems))
     return files
 
 
-def _repeated(name: str, first: Path) -> LocatedProblem:
-    return LocatedProblem(
-        position=None,
-        place="",
-        problem=f"the rule {name} is also in {first}",
-        fix="give one of them another name",
+def _problems_of_ours(file: RuleFile, known: Known, lifted: set[str]) -> list[InputProblem]:
+    """Return what is wrong with the rules of busbar that are not lifted everywhere.
+
+    Their examples are about the promises of busbar, which may have been replaced.
+    """
+    problems = rule_checks.problems_in(file, known, examples=False)
+    return [
+        replace(one, fix=f"{one.fix}; or lift the rule")
+        for one in problems
+        if file.rules[int(one.place[1])].name not in lifted
+    ]
+
+
+def _repeated(index: int, name: str, first: Path) -> InputProblem:
+    return InputProblem(
+        ("rules", index, "name"),
+        f"the rule {name} is also in {first}",
+        "give one of them another name",
     )
 
 
-def load_rules(paths: Sequence[Path]) -> RuleBook:
-    """Load the rules in ``paths``, files and folders.
+def load_rules(paths: Sequence[Path], known: Known, *, with_shipped: bool = True) -> RuleBook:
+    """Load the rules in ``paths``, files and folders, and those of busbar.
 
     Raises:
-        ConfigurationError: a path does not exist, a file is broken, an example does not come out
-            as expected, or two rules share a name.
+        ConfigurationError: a path does not exist, a file is broken, a rule can never fire, an
+            example does not come out as expected, or two rules share a name.
     """
     book: list[Rule] = []
-    for file in check_rules(paths):
+    lifts: list[Lift] = []
+    for file in check_rules(paths, known, with_shipped=with_shipped):
         if file.content is None:
             raise file.error("rule")
         book.extend(file.content.rules)
-    return RuleBook.of(book)
+        lifts.extend(file.content.lifts)
+    return RuleBook.of(book, known.environments, lifts)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -206,9 +288,8 @@ def _by_claim(
     return claims
 
 
-def _read(
-    path: Path, model: type[Model], check: Callable[[Model], list[InputProblem]]
-) -> CheckedFile[Model]:
+def _parsed(path: Path, model: type[Model]) -> CheckedFile[Model]:
+    """Read the file at ``path``; only its fields and their types are checked."""
     if problem := _not_a_file(path):
         return CheckedFile(path, problems=(problem,))
     try:
@@ -218,21 +299,26 @@ def _read(
         return CheckedFile(path, problems=(problem,))
     name = document.data.get("name") if isinstance(document.data, dict) else None
     name = name if isinstance(name, str) and name else None
+    read: CheckedFile[Model] = CheckedFile(path, name, document=document)
     try:
-        content = model.model_validate(document.data)
+        return replace(read, content=model.model_validate(document.data))
     except ValidationError as error:
-        problems = problems_of(error, model)
-    else:
-        problems = check(content)
-        if not problems:
-            return CheckedFile(path, name, content)
-    return CheckedFile(path, name, problems=tuple(_located(document, one) for one in problems))
+        return read.with_problems(problems_of(error, model))
+
+
+def _checked(
+    path: Path, model: type[Model], check: Callable[[Model], list[InputProblem]]
+) -> CheckedFile[Model]:
+    file = _parsed(path, model)
+    return file.with_problems(check(file.content)) if file.content is not None else file
 
 
 def _not_a_file(path: Path) -> LocatedProblem | None:
     mode = _mode(path)
     if mode is None:
-        problem, fix = "it is a link whose target does not exist", "correct or remove the link"
+        problem, fix = "it does not exist", "correct the path"
+        if path.is_symlink():
+            problem, fix = "it is a link whose target does not exist", "correct or remove the link"
     elif not stat.S_ISREG(mode):
         problem, fix = "it is not a regular file", "replace it by a file, or rename it"
     else:

@@ -1,6 +1,6 @@
 """The wiring of the policy service."""
 
-from busbar.policy.adapters import load_promises, load_rules
+from busbar.policy.adapters import load_known, load_rules
 from busbar.policy.handlers import Policy
 from busbar.runtime.host.process import App, Context
 from busbar.runtime.telemetry.logs import get_logger
@@ -9,15 +9,20 @@ log = get_logger()
 
 
 def create(context: Context) -> App:
-    """Create the service from the promise and rule files of this installation.
+    """Create the service from the promise, rule and environment files of this installation.
 
     Raises:
         ConfigurationError: a rule file is broken; without a rule, too much would be allowed.
     """
     settings = context.settings
-    promises = load_promises(settings.promise_folders())
-    for name, problem in promises.broken.items():
+    known = load_known(settings)
+    for name, problem in known.promises.broken.items():
         log.error("promise_broken", promise=name, problem=problem)
-    rules = load_rules(settings.policy_folders())
-    log.info("promises_loaded", offered=sorted(promises.offered), policies=rules.digest)
-    return App(service=Policy(promises, rules).service())
+    rules = load_rules(settings.policies, known)
+    log.info(
+        "promises_loaded",
+        offered=sorted(known.promises.offered),
+        environments=list(known.environments.names),
+        policies=rules.digest,
+    )
+    return App(service=Policy(known.promises, rules).service())

@@ -11,15 +11,15 @@ FILE = """
 busbar: policy/v1
 rules:
   - name: limit
-    match: {environment: [dev]}
+    match: {environment: [dev], promise: [event-stream]}
     when:
-      - {pointer: /spec/size, greater_than: 3}
+      - {pointer: /spec/partitions, greater_than: 3}
     effect: deny
     message: too much
     fix: ask for 3
     examples:
       - title: Four
-        given: {team: a, environment: dev, promise: thing, name: x, spec: {size: 4}}
+        given: {team: a, environment: dev, promise: event-stream, name: x, spec: {partitions: 4}}
         expect: denied
   - {name: bare, effect: warn, message: m, fix: f}
 """
@@ -86,7 +86,9 @@ def test_without_a_path_the_rules_in_force_are_checked_and_listed(
 
     monkeypatch.setenv("BUSBAR_POLICIES", str(rules))
 
-    assert "good.yaml  2 rules" in busbar("rules", "check").stdout
+    checked = busbar("rules", "check").stdout
+    assert "good.yaml  2 rules" in checked
+    assert "house-rules.yaml  4 rules" in checked
     assert "limit" in busbar("rules", "list").stdout
 
 
@@ -94,7 +96,7 @@ def test_rules_are_listed_by_name_with_what_they_are_about(busbar: Run, rules: P
     table = busbar("rules", "list", str(rules)).stdout.splitlines()
     assert [line.split()[:4] for line in table[1:]] == [
         ["bare", "warn", "*", "*"],
-        ["limit", "deny", "*", "dev"],
+        ["limit", "deny", "event-stream", "dev"],
     ]
 
     listed = json.loads(busbar("rules", "list", str(rules), "-o", "json").stdout)

@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -8,24 +7,29 @@ import pytest
 
 from busbar.messages.base import IntentRef
 from busbar.messages.resource import ApplyResource, DeleteResource
-from busbar.policy.adapters import load_promises, load_rules
+from busbar.policy.adapters import load_rules, shipped
 from busbar.policy.domain import Promises, ReceivedIntent, RuleBook
 from busbar.policy.domain.promise import Promise, PromiseFile, promise_of
 from busbar.policy.domain.promise_checks import problems_in
-
-CONTRACTS = Path(__file__).parents[3] / "contracts"
+from busbar.policy.domain.rule_scope import Known
 
 
 @pytest.fixture(scope="session")
-def catalogue() -> Promises:
+def known() -> Known:
+    """The promises and the environments that busbar ships with."""
+    return shipped()
+
+
+@pytest.fixture(scope="session")
+def catalogue(known: Known) -> Promises:
     """The catalogue that busbar ships with."""
-    return load_promises([CONTRACTS / "promises"])
+    return known.promises
 
 
 @pytest.fixture(scope="session")
-def house_rules() -> RuleBook:
+def house_rules(known: Known) -> RuleBook:
     """The rules that busbar ships with."""
-    return load_rules([CONTRACTS / "policies"])
+    return load_rules([], known)
 
 
 @pytest.fixture(scope="session")

@@ -21,12 +21,16 @@ from busbar.policy.domain import (
     decide,
     evolve,
 )
+from busbar.policy.domain.environments import Environment, Environments
 from busbar.policy.domain.rules import Rule
 
 Receive = Callable[..., ReceivedIntent]
 ABSENT = ResourcePolicyState()
-NO_RULES = RuleBook.of([])
-DENY_ALL = RuleBook.of([Rule(name="frozen", effect="deny", message="no", fix="wait")])
+DECLARED = Environments.of(
+    Environment(name=name, title=name, order=order) for order, name in enumerate(("dev", "prod"))
+)
+NO_RULES = RuleBook.of([], DECLARED)
+DENY_ALL = RuleBook.of([Rule(name="frozen", effect="deny", message="no", fix="wait")], DECLARED)
 RESOURCE = "payments/dev/event-stream/orders"
 
 
@@ -138,6 +142,27 @@ def test_a_broken_promise_is_denied_with_what_is_broken(
     assert allowed(decide(ABSENT, received(), broken, NO_RULES))
 
 
+@pytest.mark.parametrize("action", ["apply", "delete"])
+def test_an_environment_that_is_not_declared_is_denied_with_those_that_are(
+    catalogue: Promises, received: Receive, action: str
+) -> None:
+    fact = denied(decide(ABSENT, received(action, environment="prd"), catalogue, NO_RULES))
+
+    assert fact.reason == "unknown_environment"
+    assert fact.violations[0].message == "there is no environment prd"
+    assert fact.violations[0].fix == "did you mean 'prod'? declared are: dev, prod"
+    assert fact.violations[0].pointer == "/environment"
+
+
+def test_what_is_in_an_environment_that_is_not_declared_any_more_can_be_deleted(
+    catalogue: Promises, received: Receive, there: ResourcePolicyState
+) -> None:
+    gone = RuleBook.of([], Environments())
+
+    assert allowed(decide(there, received("delete"), catalogue, gone))
+    assert denied(decide(there, received(), catalogue, gone)).reason == "unknown_environment"
+
+
 def test_an_unknown_version_is_denied_with_those_there_are(
     catalogue: Promises, received: Receive
 ) -> None:
@@ -214,8 +239,8 @@ def test_a_rule_that_fires_denies_and_a_warning_does_not(
     ]
     assert fact.policies == house_rules.digest
     accepted = allowed(decide(ABSENT, bold, catalogue, house_rules))
-    assert [violation.rule for violation in accepted.warnings] == ["single-replica-in-prod"]
-    assert "single-replica-in-prod" not in accepted.rules
+    assert [violation.rule for violation in accepted.warnings] == ["single-replica"]
+    assert "single-replica" not in accepted.rules
 
 
 def test_rules_see_the_defaults(catalogue: Promises, received: Receive) -> None:
@@ -230,7 +255,8 @@ def test_rules_see_the_defaults(catalogue: Promises, received: Receive) -> None:
                     "when": [{"pointer": "/spec/partitions", "equals": 3}],
                 }
             )
-        ]
+        ],
+        DECLARED,
     )
 
     assert denied(decide(ABSENT, received(), catalogue, rules)).violations[0].message == "not 3"
@@ -274,7 +300,7 @@ DATA = st.fixed_dictionaries(
     {},
     optional={
         "expected_generation": st.integers(0, 4),
-        "environment": st.sampled_from(["dev", "prod"]),
+        "environment": st.sampled_from(["dev", "prod", "nowhere"]),
         "promise": st.sampled_from(["event-stream", "nothing"]),
     },
 )

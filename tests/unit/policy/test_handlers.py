@@ -130,7 +130,7 @@ async def test_an_intent_that_fits_is_allowed_on_a_plan(bench: Bench) -> None:
 async def test_a_warning_does_not_deny(bench: Bench) -> None:
     fact = await bench.one(environment="prod", spec={"replicas": 1})
     assert isinstance(fact, IntentAllowed)
-    assert [warning.rule for warning in fact.warnings] == ["single-replica-in-prod"]
+    assert [warning.rule for warning in fact.warnings] == ["single-replica"]
 
 
 async def test_what_a_rule_forbids_is_denied_with_the_reason_and_the_remedy(bench: Bench) -> None:

@@ -7,10 +7,23 @@ from pydantic import ValidationError
 
 from busbar.kernel.resource import ResourceId
 from busbar.messages.plan import Action
-from busbar.policy.domain import Evaluation, PolicyEngine, PolicyRequest, RuleBook
+from busbar.policy.domain import Evaluation, PolicyEngine, PolicyRequest, Promises, RuleBook
+from busbar.policy.domain.environments import Environment, Environments
 from busbar.policy.domain.patterns import MAX_TEXT
 from busbar.policy.domain.rule_checks import problems_in
-from busbar.policy.domain.rules import RuleCondition, RuleFile
+from busbar.policy.domain.rule_scope import Known
+from busbar.policy.domain.rules import Lift, RuleCondition, RuleFile
+
+# The schema of a promise whose file is broken is not known, so that any pointer may exist.
+ANYTHING = Known(
+    promises=Promises(broken={"event-stream": "it is broken"}),
+    environments=Environments.of(
+        Environment(name=name, title=name, order=order, labels={"tier": tier})
+        for order, (name, tier) in enumerate(
+            [("dev", "low"), ("test", "low"), ("stage", "high"), ("prod", "high")]
+        )
+    ),
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -29,8 +42,8 @@ def file_of(*rules: dict[str, Any]) -> RuleFile:
 
 def book(*rules: dict[str, Any]) -> RuleBook:
     file = file_of(*rules)
-    assert problems_in(file) == []
-    return RuleBook.of(file.rules)
+    assert problems_in(file, ANYTHING) == []
+    return RuleBook.of(file.rules, ANYTHING.environments)
 
 
 def request(
@@ -148,9 +161,11 @@ def test_every_condition_has_to_hold() -> None:
     [
         ({}, True),
         ({"promise": ["event-*"], "environment": ["test", "dev"], "team": ["*"]}, True),
-        ({"promise": ["database"]}, False),
         ({"environment": ["prod"]}, False),
-        ({"team": ["PAYMENTS"]}, False),
+        ({"labels": {"tier": ["low"]}}, True),
+        ({"labels": {"tier": ["low", "high"]}}, True),
+        ({"labels": {"tier": ["high"]}}, False),
+        ({"team": ["risk"]}, False),
         ({"action": ["apply"]}, True),
         ({"action": ["delete"]}, False),
     ],
@@ -215,7 +230,7 @@ def test_a_placeholder_inside_a_value_is_not_replaced() -> None:
 def test_a_rule_that_could_not_work_is_refused(
     parts: dict[str, Any], where: str, problem: str
 ) -> None:
-    (found,) = problems_in(file_of(rule(**parts)))
+    (found,) = problems_in(file_of(rule(**parts)), ANYTHING)
 
     assert ".".join(map(str, found.place)).endswith(where)
     assert problem in f"{found.problem} {found.fix}"
@@ -243,12 +258,42 @@ def test_the_digest_does_not_depend_on_the_order_of_the_files() -> None:
     assert book(a, b) == book(b, a)
     assert book(a, b).digest != book(a).digest
     assert book(a).digest != book(rule(name="a", effect="warn")).digest
-    assert RuleBook.of([]).evaluate(request({})) == Evaluation()
+    assert RuleBook.of([], Environments()).evaluate(request({})) == Evaluation()
+
+
+def test_the_digest_depends_on_what_labels_an_environment_has() -> None:
+    labelled = Environments.of([Environment(name="dev", title="d", order=1, labels={"a": "b"})])
+    renamed = Environments.of([Environment(name="dev", title="e", order=2, labels={"a": "b"})])
+    other = Environments.of([Environment(name="dev", title="d", order=1, labels={"a": "c"})])
+
+    assert RuleBook.of([], labelled).digest == RuleBook.of([], renamed).digest
+    assert RuleBook.of([], labelled).digest != RuleBook.of([], other).digest
+
+
+@pytest.mark.parametrize(
+    ("environment", "holds"),
+    [("dev", False), ("test", False), ("stage", True), ("prod", False), ("undeclared", True)],
+)
+def test_a_rule_holds_wherever_it_is_not_lifted(environment: str, *, holds: bool) -> None:
+    file = file_of(rule(lifted_in=["dev", "t*"]))
+    lifts = [Lift(rule="a-rule", environment=("prod",), reason="it is watched by people")]
+    rules = RuleBook.of(file.rules, ANYTHING.environments, lifts)
+
+    asked = request({}, resource=f"payments/{environment}/event-stream/orders")
+    assert fires(rules, asked) is holds
+    assert rules.evaluate(asked).satisfied == ()
+    assert rules.digest != RuleBook.of(file.rules, ANYTHING.environments).digest
+
+
+def test_a_rule_about_labels_holds_in_an_environment_that_is_not_declared_any_more() -> None:
+    rules = book(rule(match={"labels": {"tier": ["high"]}}))
+
+    assert fires(rules, request({}, resource="payments/gone/event-stream/orders"))
 
 
 OPERATIONS = st.one_of(
     st.fixed_dictionaries({"equals": JSON}),
-    st.fixed_dictionaries({"not_in": st.lists(JSON, max_size=3)}),
+    st.fixed_dictionaries({"not_in": st.lists(JSON, min_size=1, max_size=3)}),
     st.fixed_dictionaries({"greater_than": st.integers()}),
     st.fixed_dictionaries({"matches": st.just("^a")}),
     st.fixed_dictionaries({"present": st.just(value=True)}),

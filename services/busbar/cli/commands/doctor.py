@@ -16,10 +16,11 @@ EXAMPLES = ("busbar doctor",)
 def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Check whether `busbar up` can run here, and what is missing.
 
-    Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder
-    and the gateway's port. If a platform is running here, checks its services too; if the URLs of
-    PostgreSQL clusters are stored here, checks that teams reach no databases but their own. Exit
-    codes: 0 everything needed is there, 9 something is missing.
+    Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder,
+    the gateway's port, and the files of environments, promises and rules. If a platform is running
+    here, checks its services too; if the URLs of PostgreSQL clusters are stored here, checks that
+    teams reach no databases but their own. Exit codes: 0 everything needed is there, 9 something is
+    missing.
     """
     settings = options_of(context).settings()
     results = [*run_checks(settings), *check_clusters(settings)]

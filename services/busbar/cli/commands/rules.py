@@ -9,7 +9,7 @@ import typer
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json, print_table
-from busbar.policy.adapters import CheckedFile, LocatedProblem, check_rules
+from busbar.policy.adapters import CheckedFile, LocatedProblem, check_rules, load_known
 from busbar.policy.domain.rules import Rule, RuleFile
 
 EXAMPLES = (
@@ -22,7 +22,9 @@ app = typer.Typer(
     help=(
         "Check and list house rules.\n\n"
         "Rules are read from the files and folders that are named, or else from those of "
-        "BUSBAR_POLICIES. No platform has to be running."
+        "BUSBAR_POLICIES and those that come with busbar. They are checked against the promises in "
+        "BUSBAR_PROMISES and the environments in BUSBAR_ENVIRONMENTS. No platform has to be "
+        "running."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -43,7 +45,9 @@ Paths = Annotated[
 def check(context: typer.Context, paths: Paths = None, output: OutputOption = Output.TABLE) -> None:
     """Check rule files: the language, the patterns, and every example.
 
-    Each rule is tried on each of its examples. The exit code is 0 if everything is in order and 9
+    A rule that can never fire is refused: one that names a promise or an environment that does not
+    exist, a place that no intent has, or a value that is not allowed there. Each rule is tried on
+    each of its examples. The exit code is 0 if everything is in order and 9
     if a file has to be corrected or there is none.
     """
     files = _checked(context, paths)
@@ -78,7 +82,19 @@ def list_rules(
 
 
 def _checked(context: typer.Context, paths: Sequence[Path] | None) -> list[CheckedFile[RuleFile]]:
-    return check_rules(paths or options_of(context).settings().policy_folders())
+    settings = options_of(context).settings()
+    files = check_rules(paths or settings.policies, load_known(settings))
+    if not paths:
+        return files
+    # The rules that come with busbar are part of the check, not of what was named.
+    named = [path.resolve() for path in paths]
+    return [
+        file
+        for file in files
+        if file.content is None
+        or any(file.path.absolute().is_relative_to(one.absolute()) for one in paths)
+        or any(file.path.resolve().is_relative_to(one) for one in named)
+    ]
 
 
 def _print(files: Sequence[CheckedFile[RuleFile]]) -> None:
@@ -93,6 +109,8 @@ def _print(files: Sequence[CheckedFile[RuleFile]]) -> None:
         rules = file.content.rules
         examples = sum(len(rule.examples) for rule in rules)
         counted = f"{_count(len(rules), 'rule')}, {_count(examples, 'example')}"
+        if lifts := len(file.content.lifts):
+            counted += f", {_count(lifts, 'lift')}"
         out.print(f"[green]ok[/]      {plain(file.path)}  {counted}")
         for rule in rules:
             if not rule.examples:
@@ -118,6 +136,7 @@ def _as_json(file: CheckedFile[RuleFile]) -> dict[str, Any]:
         "ok": file.content is not None,
         "rules": len(rules),
         "examples": sum(len(rule.examples) for rule in rules),
+        "lifts": len(file.content.lifts) if file.content else 0,
         "problems": [
             {
                 "line": problem.position.line if problem.position else None,

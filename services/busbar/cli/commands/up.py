@@ -17,6 +17,7 @@ from busbar.cli.local import Database, NotReady, Platform, Report
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import console, plain
+from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
 
 EXAMPLES = (
@@ -53,7 +54,8 @@ def command(
     """Run the whole platform on this machine.
 
     Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and the processes of every
-    service, restarts processes that die, and stops everything in order on Ctrl-C.
+    service, restarts processes that die, and stops everything in order on Ctrl-C. Nothing is
+    started while a rule file is broken.
 
     State, logs, secrets and the token are kept in the home folder (--home, .busbar by default).
     With BUSBAR_DATABASE_URL, state is kept in that PostgreSQL database; its tables are created and
@@ -66,6 +68,7 @@ def command(
         if not quiet:
             out.print(plain(text))
 
+    _check_files(settings, report)
     platform = Platform(
         settings.home,
         gateway_port=settings.gateway_port_number if gateway_port is None else gateway_port,
@@ -87,6 +90,18 @@ def command(
             ) from error
         report(_summary(platform, settings))
         platform.wait()
+
+
+def _check_files(settings: Settings, report: Report) -> None:
+    """Read the files that policy will read, so that an error comes before anything is started.
+
+    Raises:
+        ConfigurationError: policy would not start with them.
+    """
+    known = load_known(settings)
+    load_rules(settings.policies, known)
+    for name, problem in known.promises.broken.items():
+        report(f"{name} cannot be offered: {problem}")
 
 
 @contextmanager

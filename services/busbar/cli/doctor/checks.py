@@ -11,6 +11,7 @@ from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.ready import check_process
 from busbar.kernel.errors import ConfigurationError
+from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
 
 MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)
@@ -37,6 +38,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     yield check_disk(settings.home)
     yield check_home(settings.home)
     yield check_port(settings, running)
+    yield from check_files(settings)
     yield from check_platform(settings.home, running)
 
 
@@ -127,6 +129,26 @@ def check_port(settings: Settings, running: int | None) -> CheckResult:
         if free
         else "Stop the program that uses it, or set BUSBAR_GATEWAY_PORT_NUMBER to another port.",
     )
+
+
+def check_files(settings: Settings) -> Iterator[CheckResult]:
+    """Check the files that policy reads: environments, promises and rules."""
+    try:
+        known = load_known(settings)
+        book = load_rules(settings.policies, known)
+    except ConfigurationError as error:
+        yield CheckResult(name="Rules", ok=False, detail=error.problem, fix=error.fix)
+        return
+    for name, problem in known.promises.broken.items():
+        yield CheckResult(
+            name="Promises",
+            ok=False,
+            detail=f"{name} cannot be offered: {problem}",
+            fix="Correct the file, or remove it.",
+            needed=False,
+        )
+    detail = f"{len(book.rules)} rules hold in {', '.join(known.environments.names)}"
+    yield CheckResult(name="Rules", ok=True, detail=detail)
 
 
 def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:

@@ -99,7 +99,7 @@ def decide(
     if received.expirytime is not None and received.now >= received.expirytime:
         return [_expired(received, received.expirytime)]
     message = received.message
-    if refusal := _misaddressed(received):
+    if refusal := _misaddressed(received) or _undeclared(state, received, engine):
         return [_denied(received, refusal)]
     if isinstance(message, DeleteResource):
         return [_decide_delete(state, received, engine)]
@@ -182,6 +182,20 @@ def _misaddressed(received: ReceivedIntent) -> _Refusal | None:
         f"the event's subject is {received.subject}, but its data is about {received.resource}",
         "leave the subject out, or set it to the resource in the data",
     )
+
+
+def _undeclared(
+    state: ResourcePolicyState, received: ReceivedIntent, engine: PolicyEngine
+) -> _Refusal | None:
+    """Return why the environment is refused, if it is.
+
+    What is in an environment that was declared once can still be deleted.
+    """
+    name, known = received.message.environment, engine.environments.names
+    if name in known or (isinstance(received.message, DeleteResource) and state.exists):
+        return None
+    fix = did_you_mean(name, known, otherwise=f"declared are: {listed(known)}")
+    return _refusal("unknown_environment", f"there is no environment {name}", fix, "/environment")
 
 
 def _offered(message: ApplyResource, catalogue: Promises) -> PromiseVersion | _Refusal:

@@ -10,6 +10,7 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.base import JsonObject
 from busbar.messages.plan import Action
 from busbar.messages.policy import Violation
+from busbar.policy.domain.environments import Environments
 
 Effect = Literal["deny", "warn"]
 
@@ -62,6 +63,11 @@ class PolicyEngine(Protocol):
     @property
     def digest(self) -> str:
         """The digest of the rules in force (``sha256:…``)."""
+        ...
+
+    @property
+    def environments(self) -> Environments:
+        """The environments that intents can name."""
         ...
 
     def evaluate(self, request: PolicyRequest) -> Evaluation:

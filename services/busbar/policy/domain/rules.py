@@ -21,6 +21,7 @@ from busbar.messages.plan import Action
 from busbar.messages.policy import Violation
 from busbar.policy.domain import patterns
 from busbar.policy.domain.engine import Effect, Evaluation, FiredRule, PolicyRequest
+from busbar.policy.domain.environments import Environments
 from busbar.policy.domain.formatting import show
 from busbar.policy.domain.promise import FileModel, Line
 
@@ -38,21 +39,37 @@ Number = StrictInt | StrictFloat
 
 
 class RuleMatch(FileModel):
-    """The requests that a rule is about: one glob of each list has to fit."""
+    """The requests that a rule is about: one glob of each list has to fit.
+
+    ``labels`` are those of the environment: each has to have one of its values.
+    """
 
     promise: Globs = ("*",)
     environment: Globs = ("*",)
+    labels: dict[Slug, Annotated[tuple[Slug, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
     team: Globs = ("*",)
     action: Annotated[tuple[Literal["apply", "delete", "*"], ...], Field(min_length=1)] = ("*",)
 
-    def fits(self, request: PolicyRequest) -> bool:
-        """Return whether the rule is about ``request``."""
+    def fits(self, request: PolicyRequest, labels: Mapping[str, str] | None) -> bool:
+        """Return whether the rule is about ``request``, in an environment with ``labels``."""
         resource = request.resource
         return (
-            _fits(resource.promise, self.promise)
-            and _fits(resource.environment, self.environment)
-            and _fits(resource.team, self.team)
-            and _fits(request.action, self.action)
+            fits(resource.promise, self.promise)
+            and fits(resource.environment, self.environment)
+            and self.fits_labels(labels)
+            and fits(resource.team, self.team)
+            and fits(request.action, self.action)
+        )
+
+    def fits_labels(self, labels: Mapping[str, str] | None) -> bool:
+        """Return whether the rule is about environments with ``labels``.
+
+        None stands for an environment that is not declared any more: rules hold there.
+        """
+        return labels is None or all(
+            labels.get(label) in values for label, values in self.labels.items()
         )
 
 
@@ -116,11 +133,12 @@ class RuleExample(FileModel):
 
 
 class Rule(FileModel):
-    """A rule."""
+    """A rule. It holds in every environment of its match but those that ``lifted_in`` fits."""
 
     name: Slug
     description: str = ""
     match: RuleMatch = RuleMatch()
+    lifted_in: tuple[str, ...] = ()
     when: tuple[RuleCondition, ...] = ()
     effect: Effect
     message: Line
@@ -128,11 +146,20 @@ class Rule(FileModel):
     examples: tuple[RuleExample, ...] = ()
 
 
+class Lift(FileModel):
+    """The environments in which a rule of any file does not hold, and the reason."""
+
+    rule: Slug
+    environment: Globs
+    reason: Line
+
+
 class RuleFile(FileModel):
-    """The whole file. ``busbar`` marks the format."""
+    """The whole file. ``busbar`` marks the format; there is at least one rule or lift."""
 
     busbar: Literal["policy/v1"]
-    rules: tuple[Rule, ...] = Field(min_length=1)
+    rules: tuple[Rule, ...] = ()
+    lifts: tuple[Lift, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +167,40 @@ class RuleBook:
     """All rules in force, ordered by name; an ``engine.PolicyEngine``."""
 
     rules: tuple[Rule, ...]
+    environments: Environments
     digest: str
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "RuleBook":
-        """Return the book of ``rules``.
+    def of(
+        cls, rules: Iterable[Rule], environments: Environments, lifts: Iterable[Lift] = ()
+    ) -> "RuleBook":
+        """Return the book of ``rules``, lifted as they and ``lifts`` say.
 
         Its digest names what is enforced: it depends neither on files and their order nor on
-        examples.
+        examples and reasons.
         """
-        ordered = tuple(sorted(rules, key=lambda rule: rule.name))
+        lifted: dict[str, set[str]] = {}
+        for lift in lifts:
+            lifted.setdefault(lift.rule, set()).update(lift.environment)
+        ordered = tuple(
+            _with_lifts(rule, lifted.get(rule.name, set()))
+            for rule in sorted(rules, key=lambda rule: rule.name)
+        )
         written = [
             rule.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"examples"})
             for rule in ordered
         ]
-        return cls(rules=ordered, digest=digest(written))
+        enforced = {"rules": written, "environments": environments.digest}
+        return cls(rules=ordered, environments=environments, digest=digest(enforced))
 
     def evaluate(self, request: PolicyRequest) -> Evaluation:
         """Evaluate every rule that is about ``request``."""
         fired: list[FiredRule] = []
         satisfied: list[str] = []
+        environment = request.resource.environment
+        labels = self.environments.labels_of(environment)
         for rule in self.rules:
-            if not rule.match.fits(request):
+            if not rule.match.fits(request, labels) or fits(environment, rule.lifted_in):
                 continue
             if all(condition.holds(condition.value_in(request)) for condition in rule.when):
                 fired.append(_fire(rule, request))
@@ -170,7 +209,14 @@ class RuleBook:
         return Evaluation(fired=tuple(fired), satisfied=tuple(satisfied))
 
 
-def _fits(text: str, globs: Iterable[str]) -> bool:
+def _with_lifts(rule: Rule, environments: set[str]) -> Rule:
+    if not environments:
+        return rule
+    return rule.model_copy(update={"lifted_in": tuple(sorted(environments.union(rule.lifted_in)))})
+
+
+def fits(text: str, globs: Iterable[str]) -> bool:
+    """Return whether one of ``globs`` fits ``text``."""
     return any(fnmatchcase(text, glob) for glob in globs)
 
 

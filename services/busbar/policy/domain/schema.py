@@ -61,20 +61,20 @@ def ref_target(schema: JsonObject, root: JsonObject) -> Any:
     return root.get("$defs", {}).get(match[1]) if match else None
 
 
-def _views(schema: Any, root: JsonObject) -> Iterator[JsonObject]:
+def views(schema: Any, root: JsonObject) -> Iterator[JsonObject]:
     """Yield ``schema`` and the schemas that apply at the same place: its ``$ref`` and ``allOf``."""
     if not isinstance(schema, dict):
         return
     yield schema
-    yield from _views(ref_target(schema, root), root)
+    yield from views(ref_target(schema, root), root)
     for branch in schema.get("allOf", ()):
-        yield from _views(branch, root)
+        yield from views(branch, root)
 
 
 def properties_of(schema: Any, root: JsonObject) -> dict[str, Any]:
     """Return the properties of this level; its own take precedence over referenced ones."""
     known: dict[str, Any] = {}
-    for view in _views(schema, root):
+    for view in views(schema, root):
         for name, child in view.get("properties", {}).items():
             known.setdefault(name, child)
     return known
@@ -84,12 +84,12 @@ def flattened(schema: Any, root: JsonObject) -> Any:
     """Return ``schema`` merged over its ``$ref`` and ``allOf``, for a description."""
     if not isinstance(schema, dict):
         return schema
-    return {key: view[key] for view in reversed(list(_views(schema, root))) for key in view}
+    return {key: view[key] for view in reversed(list(views(schema, root))) for key in view}
 
 
-def _first(keyword: str, schema: Any, root: JsonObject) -> tuple[Any, ...]:
+def first(keyword: str, schema: Any, root: JsonObject) -> tuple[Any, ...]:
     """Return the value of ``keyword`` at this level as a tuple of one, or an empty tuple."""
-    return next(((view[keyword],) for view in _views(schema, root) if keyword in view), ())
+    return next(((view[keyword],) for view in views(schema, root) if keyword in view), ())
 
 
 def with_defaults(schema: Any, root: JsonObject, value: Any) -> Any:
@@ -100,7 +100,7 @@ def with_defaults(schema: Any, root: JsonObject, value: Any) -> Any:
     """
     if isinstance(value, dict):
         return _object_with_defaults(schema, root, value)
-    items = _first("items", schema, root)
+    items = first("items", schema, root)
     if isinstance(value, list) and items:
         return [with_defaults(items[0], root, item) for item in value]
     return value
@@ -108,13 +108,13 @@ def with_defaults(schema: Any, root: JsonObject, value: Any) -> Any:
 
 def _object_with_defaults(schema: Any, root: JsonObject, value: JsonObject) -> JsonObject:
     properties = properties_of(schema, root)
-    others = _first("additionalProperties", schema, root)
+    others = first("additionalProperties", schema, root)
     filled: JsonObject = {}
     for name, item in value.items():
         child = properties.get(name, others[0] if others else None)
         filled[name] = with_defaults(child, root, item)
     for name, child in properties.items():
-        default = _first("default", child, root)
+        default = first("default", child, root)
         if name not in filled and default:
             filled[name] = with_defaults(child, root, deepcopy(default[0]))
     return filled
@@ -158,14 +158,14 @@ def _child(schema: Any, root: JsonObject, segment: str) -> Any:
     if schema is True:
         return True
     for keyword in ("items",) if segment.isdigit() else ():
-        if found := _first(keyword, schema, root):
+        if found := first(keyword, schema, root):
             return found[0]
-    others = _first("additionalProperties", schema, root) or _first(
+    others = first("additionalProperties", schema, root) or first(
         "unevaluatedProperties", schema, root
     )
     if others:
         return None if others[0] is False else others[0]
-    kind = _first("type", schema, root)
+    kind = first("type", schema, root)
     return True if not properties and (not kind or _may_hold(kind[0])) else None
 
 
@@ -175,10 +175,10 @@ def _may_hold(kind: Any) -> bool:
 
 
 def _always_present(schema: Any, root: JsonObject, segment: str) -> bool:
-    for view in _views(schema, root):
+    for view in views(schema, root):
         if segment in view.get("required", ()):
             return True
         if segment.isdigit() and len(segment) <= 9 and int(segment) < view.get("minItems", 0):  # noqa: PLR2004 - as kernel.expressions reads indexes
             return True
     child = properties_of(schema, root).get(segment)
-    return child is not None and bool(_first("default", child, root))
+    return child is not None and bool(first("default", child, root))

@@ -60,7 +60,13 @@ class Settings(BaseSettings):
     )
     policies: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
-        description="Folders with rule files, separated by ':'. They replace the built-in rules.",
+        description="Folders with rule files, separated by ':'. Their rules are added to the "
+        "built-in ones, which they can lift.",
+    )
+    environments: Path | None = Field(
+        default=None,
+        description="File that declares the environments. It replaces the built-in declaration of "
+        "dev, test, stage and prod.",
     )
     http_host: str = Field(
         default="127.0.0.1", description="Address that services listen on for HTTP."
@@ -177,7 +183,9 @@ class Settings(BaseSettings):
         description="Format of log events: one JSON object per line, or text.",
     )
 
-    @field_validator("database_url", "database_owner_url", "otlp_endpoint", mode="before")
+    @field_validator(
+        "database_url", "database_owner_url", "otlp_endpoint", "environments", mode="before"
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None
@@ -200,9 +208,9 @@ class Settings(BaseSettings):
         """Return the folders that promises are read from."""
         return self.promises or (asset("contracts/promises"),)
 
-    def policy_folders(self) -> tuple[Path, ...]:
-        """Return the folders that rules are read from."""
-        return self.policies or (asset("contracts/policies"),)
+    def environments_file(self) -> Path:
+        """Return the file that declares the environments."""
+        return self.environments or asset("contracts/environments.yaml")
 
     def bootstrap(self) -> str:
         """Return the Kafka bootstrap servers.
