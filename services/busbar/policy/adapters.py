@@ -66,7 +66,7 @@ class CheckedFile(Generic[Model]):
     name: str | None = None
     content: Model | None = None
     problems: tuple[LocatedProblem, ...] = ()
-    document: yaml.Document | None = field(default=None, repr=False)
+    document: Document | None = field(default=None, repr=False)
 
     def with_problems(self, problems: Sequence[InputProblem]) -> "CheckedFile[Model]":
         """Return the file with what is wrong in it: broken, if there is something."""

@@ -86,7 +86,12 @@ def _older(stage: Stage) -> Iterator[list[OlderService]]:
         audit_port=0,
         database_url=SecretStr(stage.store.url),
     )
-    more = {"PYTHONPATH": str(home / "build" / "services"), "BUSBAR_LEASE_SECONDS": LEASE}
+    more = {
+        "PYTHONPATH": str(home / "build" / "services"),
+        "BUSBAR_LEASE_SECONDS": LEASE,
+        # What that release calls BUSBAR_GATEWAY_PORT_NUMBER, which it does not know.
+        "BUSBAR_GATEWAY_PORT": "0",
+    }
     older: list[OlderService] = []
     try:
         for plan in plan_services(wiring):

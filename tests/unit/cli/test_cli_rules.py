@@ -118,6 +118,74 @@ def test_a_folder_without_rules_does_not_pass_the_check(busbar: Run, tmp_path: P
     assert "no rules" in busbar("rules", "list", str(empty)).stdout
 
 
+def test_a_rule_that_cannot_fire_is_shown_with_its_line_its_pointer_and_what_was_meant(
+    busbar: Run, rules: Path
+) -> None:
+    file = rules / "good.yaml"
+    file.write_text(FILE.replace("/spec/partitions", "/spec/partition"), encoding="utf-8")
+
+    shown = busbar("rules", "check", str(rules))
+    assert shown.exit_code == 9
+    assert "line 7: '/spec/partition' is in no intent that the rule is about" in shown.stdout
+    assert "did you mean 'partitions'?" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["up", "doctor"])
+def test_a_rule_file_that_is_broken_is_found_before_anything_is_started(
+    busbar: Run, rules: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    (rules / "good.yaml").write_text(FILE.replace("[dev]", "[dve]"), encoding="utf-8")
+    monkeypatch.setenv("BUSBAR_POLICIES", str(rules))
+
+    result = busbar(command)
+
+    assert result.exit_code == 9
+    said = " ".join((result.stdout + result.stderr).split())
+    assert "there is no environment 'dve'" in said
+    assert "did you mean 'dev'?" in said
+
+
+def test_the_declared_environments_are_listed_in_order(
+    busbar: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = busbar("environments").stdout.splitlines()
+    assert [line.split()[0] for line in table[1:]] == ["dev", "test", "stage", "prod"]
+
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "busbar: environments/v1\nenvironments: [{name: live, title: Live, order: 1}]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("BUSBAR_ENVIRONMENTS", str(own))
+    listed = json.loads(busbar("environments", "-o", "json").stdout)
+    assert listed == [{"name": "live", "title": "Live", "order": 1, "labels": {}}]
+
+
+def test_environments_that_are_wrongly_declared_are_shown_with_their_line(
+    busbar: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("busbar: environments/v1\nenvironments:\n  - {nam: live}\n", encoding="utf-8")
+    monkeypatch.setenv("BUSBAR_ENVIRONMENTS", str(own))
+
+    for command in (("environments",), ("up",), ("doctor",), ("rules", "check")):
+        result = busbar(*command)
+        assert result.exit_code == 9
+        assert "line 3" in " ".join((result.stdout + result.stderr).split())
+
+
+def test_every_command_refuses_a_variable_that_is_not_a_setting_unless_for_help(
+    busbar: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUSBAR_POLICYS", "rules")
+
+    for command in (("version",), ("schema", "list"), ("get",), ("up",), ("rules", "check")):
+        result = busbar(*command)
+        assert result.exit_code == 9
+        assert "BUSBAR_POLICYS is not a setting; did you mean BUSBAR_POLICIES?" in result.stderr
+        assert busbar(*command, "--help").exit_code == 0
+
+
 def test_a_broken_file_is_not_listed(busbar: Run, rules: Path) -> None:
     (rules / "good.yaml").write_text("busbar: [", encoding="utf-8")
 

@@ -1,14 +1,19 @@
 """Conditions that can never hold, whatever an intent asks for."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any, Final
 
+from busbar.kernel.resource import SLUG
 from busbar.policy.domain.rules import RuleCondition
 from busbar.policy.domain.values import NUMBERS, Interval, Values
 
 _ABSENCES: Final = {"present": False, "absent": True}
 _MAX_SPELLINGS: Final = 64
+_PLAIN: Final = re.compile(r"(?P<start>\^?)(?P<text>[A-Za-z0-9_ @/:,-]*)(?P<end>\$?)")
+_NAME: Final = re.compile(SLUG)
+_INSIDE_OF_A_NAME: Final = re.compile(r"[a-z0-9-]{0,63}")
 
 
 def wants_absence(condition: RuleCondition) -> bool:
@@ -62,6 +67,9 @@ def can_hold(values: Values, conditions: Iterable[RuleCondition]) -> bool:
     candidates = _candidates(values, tests)
     if candidates is not None:
         return any(all(test.holds(value) for test in tests) for value in candidates)
+    searched = [str(test.operand) for test in tests if test.operators[0] == "matches"]
+    if values.are_names and not all(map(_may_be_in_a_name, searched)):
+        return False
     operators = {test.operators[0] for test in tests}
     kinds = values.kinds
     if "matches" in operators:
@@ -71,6 +79,18 @@ def can_hold(values: Values, conditions: Iterable[RuleCondition]) -> bool:
     if not kinds:
         return False
     return not kinds <= NUMBERS or not _interval(values, tests).is_empty()
+
+
+def _may_be_in_a_name(pattern: str) -> bool:
+    """Return whether a name may match ``pattern``; only plain text with anchors is ruled out."""
+    found = _PLAIN.fullmatch(pattern)
+    if found is None:
+        return True
+    text = found["text"]
+    if found["start"] and found["end"]:
+        return _NAME.fullmatch(text) is not None
+    starts_badly, ends_badly = found["start"] and text[:1] == "-", found["end"] and text[-1:] == "-"
+    return _INSIDE_OF_A_NAME.fullmatch(text) is not None and not (starts_badly or ends_badly)
 
 
 def _candidates(values: Values, tests: Sequence[RuleCondition]) -> Sequence[Any] | None:

@@ -7,16 +7,15 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from busbar.kernel import json_pointer
-from busbar.kernel.resource import SLUG
 from busbar.messages.base import JsonObject
 from busbar.messages.plan import Action
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.environments import Environments
 from busbar.policy.domain.promise import Promises, PromiseVersion
 from busbar.policy.domain.rules import Rule, RuleMatch, fits
-from busbar.policy.domain.values import Values, always_present, values_at
+from busbar.policy.domain.values import NAME_PATTERN, Values, always_present, values_at
 
-_SLUG: Final[JsonObject] = {"type": "string", "pattern": f"^{SLUG}$"}
+_SLUG: Final[JsonObject] = {"type": "string", "pattern": NAME_PATTERN}
 _GENERATION: Final[JsonObject] = {"type": ["integer", "null"], "minimum": 0}
 _ACTIONS: Final[tuple[Action, ...]] = ("apply", "delete")
 _WILD: Final = frozenset("*?[")

@@ -11,18 +11,20 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
+from busbar.kernel.resource import SLUG
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns
 from busbar.policy.domain.schema import first, properties_of, ref_target, views
 from busbar.policy.domain.validator import UntriedTextError, validator_for
 
 MAX_ALTERNATIVES: Final = 64
-"""Combinations of ``anyOf``, ``oneOf`` and ``if`` that are tried one by one; more are not followed."""
+"""Combinations of ``anyOf``, ``oneOf`` and ``if`` that are tried; more are not followed."""
 
 MAX_ENUMERATED: Final = 1000
 """Whole numbers between two bounds that are tried one by one."""
 
 ALL_KINDS: Final = frozenset({"null", "boolean", "integer", "number", "string", "object", "array"})
+NAME_PATTERN: Final = f"^{SLUG}$"
 NUMBERS: Final = frozenset({"integer", "number"})
 _UNLISTED: Final[dict[frozenset[str], tuple[Any, ...]]] = {
     frozenset({"boolean"}): (False, True),
@@ -83,6 +85,11 @@ class Values:
         for schema in self.schemas:
             kinds &= _kinds(schema)
         return kinds
+
+    @property
+    def are_names(self) -> bool:
+        """Whether each is a name as resources and teams have them."""
+        return any(schema.get("pattern") == NAME_PATTERN for schema in self.schemas)
 
     @property
     def property_names(self) -> tuple[str, ...]:

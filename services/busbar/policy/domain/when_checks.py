@@ -114,7 +114,11 @@ def _never(condition: RuleCondition, values: Sequence[Values]) -> InputProblem:
 def _described(values: Sequence[Values]) -> str:
     """Describe what the values can be: `a whole number from 1 to 100`."""
     each = [
-        allowed({key: one for schema in reversed(choice.schemas) for key, one in schema.items()})
+        "a name of lower-case letters, digits and inner hyphens"
+        if choice.are_names
+        else allowed(
+            {key: one for schema in reversed(choice.schemas) for key, one in schema.items()}
+        )
         for choice in values
     ]
     return " or ".join(dict.fromkeys(each))
