@@ -91,6 +91,30 @@ class PostgresServer:
                 self.port = 0
         raise ConfigurationError(f"PostgreSQL does not start: {self.said()[-800:]}", fix=GET_IT)
 
+    def follow(self, primary: "PostgresServer") -> None:
+        """Become a standby of ``primary``, which has to run, with a copy of all that it has.
+
+        Raises:
+            ConfigurationError: the copy cannot be made.
+        """
+        if self._data.exists():
+            shutil.rmtree(self._data)
+        self._password = primary._password
+        command: list[str | Path] = [self._programs / "pg_basebackup", "--pgdata", self._data]
+        command += ["--dbname", primary.url(), "--write-recovery-conf", "--checkpoint=fast"]
+        command += ["--wal-method=stream", "--no-sync"]
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own program, no shell
+            command, check=False, capture_output=True, text=True, **self._as_account()
+        )
+        if done.returncode:
+            raise ConfigurationError(f"pg_basebackup failed: {done.stderr.strip()}", fix=GET_IT)
+
+    def freeze(self) -> None:
+        """Stop every process of it where it is, as a machine that hangs would."""
+        if self._process is not None:
+            for one in (*self._family(), psutil.Process(self._process.pid)):
+                one.suspend()
+
     def stop(self, *, immediate: bool = False) -> None:
         """Stop it in good order; ``immediate`` leaves recovery to the next start."""
         if self._process is None:

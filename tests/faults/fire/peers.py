@@ -9,6 +9,7 @@ import random
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 
 from busbar.messages import topics
@@ -16,6 +17,7 @@ from faults.fire.kills import ENDLESS
 from faults.fire.proxy import Proxy
 from faults.fire.run import Fault, Scene
 from faults.fire.stage import Stage
+from support import eventually
 
 READY_SECONDS = 5.0
 """A service has to be ready at most this long after its peer is back."""
@@ -75,13 +77,7 @@ def unreachable_peers(points: int) -> Fault:
         async with here.load.running(longest=ENDLESS):
             await asyncio.gather(*(_plague(here, service, points) for service in topics.SERVICES))
             await here.watcher.more(10)
-        after = here.stage.alive()
-        here.findings.lost += [
-            f"{name} is process {after.get(name)}, it was {pid}"
-            for name, pid in before.items()
-            if after.get(name) != pid
-        ]
-        here.findings.lost += tracebacks(here.stage)
+        here.findings.lost += replaced(before, here.stage.alive()) + tracebacks(here.stage)
 
     return fault
 
@@ -114,13 +110,24 @@ async def _plague(here: Scene, service: str, points: int) -> None:
 
 async def _until_ready(here: Scene, service: str) -> float:
     """Return the seconds until ``service`` is ready; at most 60."""
-    began = monotonic()
-    while monotonic() - began < 60:
+
+    async def ready() -> bool:
         states = await asyncio.to_thread(here.stage.platform.readiness)
-        if states[service].ready:
-            break
-        await asyncio.sleep(0.1)
+        return states[service].ready
+
+    began = monotonic()
+    with suppress(AssertionError):
+        await eventually(ready, within=60, every=0.1)
     return monotonic() - began
+
+
+def replaced(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Return which processes are not those that they were."""
+    return [
+        f"{name} is process {after.get(name)}, it was {pid}"
+        for name, pid in before.items()
+        if after.get(name) != pid
+    ]
 
 
 def tracebacks(stage: Stage) -> list[str]:

@@ -31,6 +31,7 @@ LEASE = "3"
 OPERATOR = "operator"
 OPERATOR_PASSWORD = "for-this-run-only"  # noqa: S105 - of a cluster that lives as long as the run
 INSTANCES = 2
+REPLICATION = {"max_connections": "100", "wal_level": "replica", "hot_standby": "on"}
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class Stage:
     links: Mapping[str, Proxy]
     kills: int = 0
     pids: set[int] = field(default_factory=set)
+    servers: list[PostgresServer] = field(default_factory=list)
+    """Further servers to be closed at the end."""
     secrets: dict[str, SecretStr] = field(default_factory=dict)
     """Those that were put, by their references."""
 
@@ -110,18 +113,19 @@ async def stage(
     folder = Path(tempfile.mkdtemp(prefix="busbar-fire-"))
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        store, databases = PostgresServer(settings={"max_connections": "100"}), _world()
+        store, databases = PostgresServer(settings=REPLICATION), _world()
         stack.callback(store.close)
         stack.callback(databases.close)
+        cluster = StoreCluster(store)
         proxies = {
-            "store": Proxy(lambda: store.port),
+            "store": Proxy(lambda: cluster.server.port),
             "databases": Proxy(lambda: databases.port),
         }
         own = ports.choose(1)[0]
         proxies["broker"] = Proxy(lambda: own)
         listeners = {own: proxies["broker"]}
         for service in topics.SERVICES if apart else ():
-            proxies[f"{service}:store"] = Proxy(lambda: store.port)
+            proxies[f"{service}:store"] = Proxy(lambda: cluster.server.port)
             mine = ports.choose(1)[0]
             proxies[f"{service}:broker"] = Proxy(lambda mine=mine: mine)  # type: ignore[misc]  # a default binds it
             listeners[mine] = proxies[f"{service}:broker"]
@@ -132,7 +136,6 @@ async def stage(
         for server in (store, databases):
             server.start()  # not from a thread: it ends with who started it
         await asyncio.to_thread(kafka.start)
-        cluster = StoreCluster(store)
         await cluster.make_roles()
         await _make_operator(databases)
         used = {name: one.port for name, one in proxies.items() if name in links or ":" in name}
@@ -146,10 +149,16 @@ async def stage(
         rng = random.Random(seed)
         made = Stage(seed, rng, platform.home, kafka, cluster, databases, platform, client, proxies)
         made.alive()
+        stack.callback(_close_all, made.servers)
         url = _operator_url(used.get("databases", databases.port))
         await made.put_secret("secret:postgres-cluster", url)
         yield made
         await asyncio.to_thread(platform.stop)
+
+
+def _close_all(servers: list[PostgresServer]) -> None:
+    for server in servers:
+        server.close()
 
 
 def _world() -> PostgresServer:

@@ -16,11 +16,12 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.locks import FileLock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations
-from busbar.runtime.secrets.store import SecretStore
+from busbar.runtime.secrets.store import Connect, SecretStore, Watch
 from busbar.runtime.secrets.tables import metadata
 from busbar.runtime.store import StoreUnavailable
 from busbar.runtime.store.engines.sqlite import BEGIN, WRITING, prepare_engine
 from busbar.runtime.store.store import connected
+from busbar.runtime.telemetry.reachability import Reachability
 
 SERVICE: Final = "secrets"
 """Named like a service, so that its schema is ``busbar_secrets``."""
@@ -38,21 +39,20 @@ def secrets_of(
     """
     home = settings.private_home()
     url = None if settings.database_url is None else settings.database_url.get_secret_value()
-    connect = (
+    clock = clock or SystemClock()
+    connect: Connect = (
         partial(_open_sqlite, home / f"{SERVICE}.db")
         if url is None
-        else partial(_open_postgres, url)
+        else partial(_open_postgres, url, clock)
     )
-    return SecretStore(
-        connect, cipher or load_cipher(home, settings.data_key), clock or SystemClock()
-    )
+    return SecretStore(connect, cipher or load_cipher(home, settings.data_key), clock)
 
 
-async def _open_sqlite(path: Path) -> AsyncEngine:
+async def _open_sqlite(path: Path) -> tuple[AsyncEngine, None]:
     try:
         async with _exclusive(path.with_suffix(".lock")):
             _make_private(path)
-            return await _create_table(path)
+            return await _create_table(path), None
     except StoreUnavailable:
         raise
     except OSError as error:
@@ -99,14 +99,17 @@ async def _exclusive(path: Path) -> AsyncIterator[None]:
         lock.release()
 
 
-async def _open_postgres(url: str) -> AsyncEngine:
+async def _open_postgres(url: str, clock: Clock) -> tuple[AsyncEngine, Watch]:
     # Imported here so that SQLite installations do not pay for the driver.
     from busbar.runtime.store.engines.postgres import (  # noqa: PLC0415 - loaded when used
         check_schema,
-        engine_of,
+        watched_engine,
     )
 
-    engine = engine_of(url, service=SERVICE, pool_size=_POOL)
+    reachability = Reachability("the database of secrets", clock)
+    engine, watch = watched_engine(
+        url, service=SERVICE, pool_size=_POOL, reachability=reachability, clock=clock
+    )
     try:
         async with connected(engine) as connection:
             await check_schema(
@@ -115,4 +118,4 @@ async def _open_postgres(url: str) -> AsyncEngine:
     except BaseException:
         await engine.dispose()
         raise
-    return engine
+    return engine, watch.run

@@ -1,7 +1,7 @@
 """Store, find and remove encrypted secrets. A write is durable when it returns."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -29,7 +29,9 @@ from busbar.runtime.store.engines.sqlite import BEGIN, READING, WRITING
 from busbar.runtime.store.store import connected
 
 Result = TypeVar("Result")
-Connect = Callable[[], Awaitable[AsyncEngine]]
+Watch = Callable[[], Coroutine[Any, Any, None]]
+Connect = Callable[[], Awaitable[tuple[AsyncEngine, Watch | None]]]
+"""Returns an engine, and what watches its connections if they lead to a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class SecretStore:
         self._cipher = cipher
         self._clock = clock
         self._engine: AsyncEngine | None = None
+        self._watching: asyncio.Task[None] | None = None
+        """Closes connections whose other end is gone; None if there are only files."""
         self._connecting = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -207,6 +211,9 @@ class SecretStore:
     async def close(self) -> None:
         """Wait for running transactions, then close every connection."""
         await asyncio.gather(*self._running, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         if self._engine is not None:
             await self._engine.dispose()
 
@@ -236,7 +243,9 @@ class SecretStore:
     async def _connected_engine(self) -> AsyncEngine:
         async with self._connecting:
             if self._engine is None:
-                self._engine = await self._connect()
+                self._engine, watch = await self._connect()
+                if watch is not None:
+                    self._watching = asyncio.create_task(watch())
             return self._engine
 
     async def _refuse_another_key(self, connection: AsyncConnection) -> None:

@@ -195,19 +195,12 @@ def postgres_store(
     schema, was loaded from a dump, or refuses the role. One connection of ``pool_size`` serves
     :meth:`Store.watch`.
     """
-    sessions = Sessions()
-    engine = engine_of(
+    reachability = Reachability("the database", clock)
+    engine, watch = watched_engine(
         url,
         service=service,
-        pool_size=max(1, pool_size - 1),
+        pool_size=pool_size,
         isolation_level="AUTOCOMMIT",
-        sessions=sessions,
-    )
-    reachability = Reachability("the database", clock)
-    watch = SessionWatch(
-        _connecting(url, service),
-        name=schema_of(service),
-        sessions=sessions,
         reachability=reachability,
         clock=clock,
     )
@@ -221,6 +214,37 @@ def postgres_store(
         reachability=reachability,
         watch=watch.run,
     )
+
+
+def watched_engine(
+    url: str,
+    *,
+    service: str,
+    pool_size: int,
+    reachability: Reachability,
+    clock: Clock,
+    isolation_level: Literal["READ COMMITTED", "AUTOCOMMIT"] = "READ COMMITTED",
+) -> tuple[AsyncEngine, SessionWatch]:
+    """Return :func:`engine_of` the arguments and the watch of its connections, to be run.
+
+    One connection of ``pool_size`` serves the watch.
+    """
+    sessions = Sessions()
+    engine = engine_of(
+        url,
+        service=service,
+        pool_size=max(1, pool_size - 1),
+        isolation_level=isolation_level,
+        sessions=sessions,
+    )
+    watch = SessionWatch(
+        _connecting(url, service),
+        name=schema_of(service),
+        sessions=sessions,
+        reachability=reachability,
+        clock=clock,
+    )
+    return engine, watch
 
 
 async def _check(engine: AsyncEngine, service: str) -> Callable[[], None]:

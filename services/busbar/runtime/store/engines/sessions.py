@@ -53,7 +53,7 @@ class Sessions:
 
     def close_all(self) -> int:
         """Close every connection at once; return how many there were."""
-        return _close([driver for driver in self._opened if not driver.is_closed()])
+        return _close([driver for driver in list(self._opened) if not driver.is_closed()])
 
     def close_missing(self, found: Collection[tuple[int, bool]], *, asked: float) -> int:
         """Close connections that the server does not have; return how many.
@@ -64,7 +64,7 @@ class Sessions:
         """
         idle = dict(found)
         missing = []
-        for driver, opened in self._opened.items():
+        for driver, opened in list(self._opened.items()):
             if driver.is_closed() or opened >= asked:
                 continue
             pid = driver.get_server_pid()
@@ -122,8 +122,9 @@ class SessionWatch:
                 found = await self._ask()
         except (StoreUnavailable, ConfigurationError, *ERRORS) as error:
             self._drop()
+            is_first = self._silent_since is None
             self._silent(asked, error)
-            return RETRY_SECONDS
+            return 0.0 if is_first else RETRY_SECONDS  # only this connection may be gone
         self._silent_since = None
         self._reachability.answered()
         if self._sees_pids and (closed := self._sessions.close_missing(found, asked=asked)):
