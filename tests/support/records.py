@@ -39,6 +39,11 @@ def event(**members: Any) -> bytes:
     return json.dumps(EVENT | members).encode()
 
 
+def bare(**members: Any) -> bytes:
+    """A structured event without data, but with these members."""
+    return json.dumps({name: EVENT[name] for name in REQUIRED} | members).encode()
+
+
 def event_without(name: str) -> bytes:
     """A structured event without the member ``name``."""
     return json.dumps({member: value for member, value in EVENT.items() if member != name}).encode()

@@ -32,6 +32,8 @@ CATCH_UP_CHECKS = 50
 UNREADABLE = "unreadable"
 RECORDS = "record/"
 """Prefix of the streams of the copy; audit has other streams for its own dead letters."""
+_DIGITS = re.compile("[0-9]{1,20}")
+_MAX_SEQUENCE = 2**63 - 1
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -94,7 +96,6 @@ def _metadata(record: Record) -> dict[str, Any]:
 
 
 def _identity(envelope: Envelope) -> dict[str, Any]:
-    sequence = envelope.extensions.get("sequence")
     return {
         "source": envelope.source,
         "id": envelope.id,
@@ -102,8 +103,16 @@ def _identity(envelope: Envelope) -> dict[str, Any]:
         "time": format_time(envelope.time) if envelope.time else None,
         "extensions": dict(envelope.extensions),
         "relay": envelope.extensions.get("relay"),
-        "sequence": int(sequence) if sequence and sequence.isdecimal() else None,
+        "sequence": _sequence(envelope.extensions.get("sequence", "")),
     }
+
+
+def _sequence(text: str) -> int | None:
+    """Return the number that a relay wrote; a producer may send anything."""
+    if not _DIGITS.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number <= _MAX_SEQUENCE else None
 
 
 def _operation(topic: str, envelope: Envelope) -> str | None:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from busbar.kernel.clock import parse_time
 from busbar.kernel.ids import operation_id, operation_text
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
-from busbar.messages.envelope import Envelope
+from busbar.messages.codec.attributes import read_time
+from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.policy import (
     IntentAllowed,
     IntentConflicted,
@@ -72,7 +72,7 @@ class Policy:
             return
         try:
             expiry = _expiry(envelope)
-        except (ValueError, OverflowError):
+        except Unreadable:
             await self._append(tx, received, _bad_expiry(envelope))
             return
         intent = ReceivedIntent(
@@ -183,7 +183,7 @@ def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> 
 
 def _expiry(envelope: Envelope) -> datetime | None:
     text = envelope.extensions.get("expirytime")
-    return parse_time(text) if text is not None else None
+    return read_time(text, name="expirytime") if text is not None else None
 
 
 def _stream(resource: object) -> str:

@@ -14,6 +14,8 @@ from busbar.messages.codec.attributes import (
     DATA_TYPE,
     attributes_of,
     check_data_type,
+    check_integer,
+    check_media_type,
     check_name,
     check_text,
     envelope_of,
@@ -44,8 +46,10 @@ def from_cloudevent(event: BaseCloudEvent) -> Envelope:
         attributes = {name: _text(name, value) for name, value in present.items()}
         content_type = attributes.pop("datacontenttype", None)
         data = event.get_data()
-        if data is not None:
-            check_data_type(content_type)
+        if data is None:
+            check_media_type(content_type)
+        else:
+            check_data_type(content_type, is_encoded=isinstance(data, bytes))
         return envelope_of(attributes, data=_parsed(data))
     except Unreadable as error:
         raise InvalidIntent(error.detail) from error
@@ -100,7 +104,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, datetime):
         return write_time(value)
     if isinstance(value, int):
-        return str(value)
+        return check_integer(name, value)
     if not isinstance(value, str):
         raise Unreadable(
             "bad_attribute",

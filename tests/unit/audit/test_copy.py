@@ -42,6 +42,14 @@ async def test_an_intent_is_kept_with_who_asked_and_what_it_names(bus: Bus, stor
     assert json.loads(stored.metadata)["extensions"] == {"authid": "local"}
 
 
+@pytest.mark.parametrize("sequence", ["9" * 20, "9" * 4096, "-1", "1.5", "\u0663", "", "one"])
+async def test_a_sequence_that_no_relay_writes_is_not_a_number(bus: Bus, sequence: str) -> None:
+    bus.message(INTENT, "intent-1", sequence=sequence)
+    bus.message(INTENT, "intent-2", sequence=f"{2**63 - 1:020d}")
+    await bus.consume()
+    assert [kept.sequence for kept in await bus.copy()] == [None, 2**63 - 1]
+
+
 async def test_a_fact_is_kept_with_its_number_operation_and_resource(bus: Bus) -> None:
     fact = ResourceProvisioned.model_validate(ResourceProvisioned.EXAMPLES[0])
     bus.message(fact, "f", relay="provisioner")

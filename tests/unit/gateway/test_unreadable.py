@@ -69,7 +69,7 @@ CASES = {
     "a data key twice": Case(
         "duplicate_attribute", '"a" twice', "once", GOOD[:-1] + b',"data":{"a":1,"a":2}}'
     ),
-    "base64": Case("bad_content_type", "data_base64", "JSON", with_(data_base64="eA==")),
+    "data twice": Case("duplicate_attribute", "data_base64", "once", with_(data_base64="eA==")),
     "data is XML": Case(
         "bad_content_type", "application/json", "JSON", with_(datacontenttype="text/xml")
     ),

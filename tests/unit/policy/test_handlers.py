@@ -176,6 +176,7 @@ async def test_what_a_rule_forbids_is_denied_with_the_reason_and_the_remedy(benc
             "",
         ),
         ({"extensions": {"expirytime": ""}}, "invalid_intent", "expirytime", ""),
+        ({"extensions": {"expirytime": "20260101T120000Z"}}, "invalid_intent", "expirytime", ""),
     ],
 )
 async def test_what_cannot_be_decided_is_denied_and_never_dropped(
@@ -203,6 +204,10 @@ async def test_an_intent_that_came_too_late_has_expired(bench: Bench) -> None:
     assert isinstance(past, IntentExpired)
     now = await bench.one("2", extensions={"expirytime": "2026-01-01T13:00:00+01:00"})
     assert isinstance(now, IntentExpired)
+    other_forms = ["2026-01-01t11:59:59z", "2026-01-01T11:59:59.123456789Z", "2025-12-31T23:59:60Z"]
+    for number, form in enumerate(other_forms):
+        other = await bench.one(f"other-{number}", extensions={"expirytime": form})
+        assert isinstance(other, IntentExpired)
     future = await bench.one("3", extensions={"expirytime": "2026-01-01T12:00:00.000001Z"})
     assert isinstance(future, IntentAllowed)
     assert future.generation == 1

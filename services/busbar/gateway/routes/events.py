@@ -31,7 +31,7 @@ _FIXES: Final = {
     " or ce- headers and the data as the body",
     "missing_attribute": "add what is named; a new id for a new event, the same id to try again",
     "empty_attribute": "give it a value, or leave it out if it is optional",
-    "bad_attribute": "fix what is named; extensions are 1 to 20 of a-z and 0-9, values are text",
+    "bad_attribute": "fix what is named; extensions are a-z and 0-9, values are text",
     "duplicate_attribute": "send it once",
     "bad_time": "write it like 2026-01-31T12:00:00Z, or leave it out",
     "bad_specversion": "send specversion 1.0",

@@ -152,7 +152,13 @@ def _schemas() -> dict[str, Any]:
     }
     properties["datacontenttype"] = {
         "type": "string",
-        "description": "`application/json` or a type that ends in `+json`; JSON if omitted.",
+        "description": "`application/json`, or another media type whose subtype is `json` or ends"
+        " in `+json`; JSON if omitted.",
+    }
+    properties["data_base64"] = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "The JSON data as Base64, which some SDKs send instead of `data`.",
     }
     properties["data"] = {"$ref": REF.format(model="IntentData")}
     event = {
@@ -162,7 +168,7 @@ def _schemas() -> dict[str, Any]:
         "required": list(_REQUIRED),
         "properties": properties,
         "additionalProperties": {
-            "description": "An extension; its name has 1 to 20 of the characters a-z and 0-9.",
+            "description": "An extension; its name has 1 to 100 of the characters a-z and 0-9.",
             # Not a list of types: generators of clients read only one.
             "anyOf": [{"type": kind} for kind in ("string", "boolean", "integer")],
         },

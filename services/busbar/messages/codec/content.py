@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from busbar.messages.codec import structured
+from busbar.messages.codec import media_type, structured
 from busbar.messages.codec.attributes import (
     SHORT,
     check_data_type,
+    check_media_type,
     check_name,
     check_text,
     envelope_of,
@@ -52,11 +53,15 @@ class Names(dict[str, str | None]):
 
 @dataclass(frozen=True, slots=True)
 class Binding(Generic[Value]):
-    """The encoding of attributes as headers in one protocol: names, and texts of values."""
+    """The encoding of attributes as headers in one protocol: names, and texts of values.
+
+    Where a header ``repeats_content_type``, it is read if it says the same as ``content-type``.
+    """
 
     names: Names
     plain: Callable[[str, Value], str]
     decode: Callable[[str, Value], str]
+    repeats_content_type: bool = False
 
 
 def read(
@@ -76,8 +81,11 @@ def read(
     if structured.is_structured(content_type):
         return structured.read(body, key=key)
     attributes = _attributes(headers, binding)
+    _check_repeated(attributes, content_type, binding)
     data: Any = None
-    if body is not None:
+    if body is None:
+        check_media_type(content_type)
+    else:
         check_data_type(content_type)
         data = load_json(body)
     return envelope_of(attributes, data=data, body=body or b"", key=key)
@@ -129,6 +137,30 @@ def _attributes(headers: Sequence[tuple[str, Value]], binding: Binding[Value]) -
     return attributes
 
 
+def _check_repeated(
+    attributes: dict[str, str], content_type: str | None, binding: Binding[Value]
+) -> None:
+    """Remove ``datacontenttype``, which is ``content_type`` in this mode, from ``attributes``."""
+    repeated = attributes.pop("datacontenttype", None)
+    if repeated is None:
+        return
+    header = shown(binding.names.prefix + "datacontenttype")
+    if not binding.repeats_content_type:
+        raise Unreadable("bad_attribute", f"The header {header} is refused; send content-type.")
+    if content_type is None:
+        raise Unreadable(
+            "bad_attribute",
+            f"The header {header} came without content-type; send content-type, which declares the"
+            " data.",
+        )
+    if media_type.parse(repeated) != media_type.parse(content_type):
+        raise Unreadable(
+            "bad_attribute",
+            f"The headers {header} and content-type differ; send the same in both, or content-type"
+            " only.",
+        )
+
+
 def _name(header: str, prefix: str) -> str | None:
     """Return the attribute that ``header`` encodes; None if CloudEvents does not define it."""
     start = len(prefix)
@@ -138,10 +170,6 @@ def _name(header: str, prefix: str) -> str | None:
     # Lower-casing maps some non-ASCII letters to ASCII; such names stay refused.
     name = name.lower() if name.isascii() else name
     check_name(name)
-    if name == "datacontenttype":
-        raise Unreadable(
-            "bad_attribute", f"The header {shown(header)} is refused; send content-type."
-        )
     return name
 
 

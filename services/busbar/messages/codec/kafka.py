@@ -2,6 +2,7 @@
 
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 The record's key is kept beside the event and never becomes an attribute, nor an attribute the key.
+Keys may be any bytes (section 3.1); those that are not UTF-8 are kept as surrogates (PEP 383).
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ MAX_RECORD_BYTES = 1024 * 1024
 MAX_KEY_BYTES = MAX_VALUE_BYTES
 """The maximum size of a key in bytes; it becomes the attribute partitionkey elsewhere."""
 
+_KEPT = "surrogateescape"
+
 _FRAME_BYTES = 12  # maximum overhead of each header and of the record itself
 
 _FITS_BYTES = (
@@ -43,17 +46,15 @@ Record = tuple[list[tuple[str, bytes]], bytes | None, bytes | None]
 def read(
     headers: Sequence[tuple[str, bytes | None]], value: bytes | None, key: bytes | None
 ) -> Envelope:
-    """Return the event in a record of either mode; a null value in binary mode means no data.
+    """Return the event in a record of either mode; a binary one without a value has no data.
+
+    The value may be null, as the binding says, or empty, as some producers write it.
 
     Raises:
         Unreadable: the record is not a valid CloudEvent; no other error is raised.
     """
     envelope_key = _read_key(key)
-    if value == b"":
-        raise Unreadable(
-            "no_data", "The value is empty; send JSON, or null for an event without data."
-        )
-    return content.read(headers, value, binding=_BINDING, key=envelope_key)
+    return content.read(headers, value or None, binding=_BINDING, key=envelope_key)
 
 
 def write(envelope: Envelope, *, body: bytes | None = None) -> Record:
@@ -110,7 +111,7 @@ def _text(header: str, value: bytes | None) -> str:
 
 
 _BINDING: content.Binding[bytes | None] = content.Binding(
-    names=content.Names("ce_"), plain=_text, decode=_text
+    names=content.Names("ce_"), plain=_text, decode=_text, repeats_content_type=True
 )
 
 
@@ -123,19 +124,14 @@ def _read_key(key: bytes | None) -> str | None:
             f"The record's key has {len(key)} bytes; send at most {MAX_KEY_BYTES}, as in"
             " team/environment/promise/name.",
         )
-    try:
-        return key.decode()
-    except UnicodeDecodeError as error:
-        raise Unreadable(
-            "bad_key", f"The record's key is not UTF-8 at byte {error.start}; send a text key."
-        ) from error
+    return key.decode(errors=_KEPT)
 
 
 def _write_key(key: str | None) -> bytes | None:
     if key is None:
         return None
     try:
-        written = key.encode()
+        written = key.encode(errors=_KEPT)
     except UnicodeEncodeError as error:
         raise ValueError("The key has a lone surrogate, which UTF-8 cannot hold.") from error
     if len(written) > MAX_KEY_BYTES:

@@ -3,14 +3,18 @@
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
-import re
+import base64
+import binascii
 from typing import Any
 
+from busbar.messages.codec import media_type
 from busbar.messages.codec.attributes import (
     CORE,
     DATA_TYPE,
     attributes_of,
     check_data_type,
+    check_integer,
+    check_media_type,
     check_name,
     check_text,
     envelope_of,
@@ -24,10 +28,7 @@ MAX_BYTES = 1_000_000
 
 _LEVELS = MAX_LEVELS + 1  # the event is one level around its data
 _PREFIX = "application/cloudevents"
-_JSON_EVENT = re.compile(
-    r'application/cloudevents\+json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8"))?',
-    re.ASCII | re.IGNORECASE,
-)
+_JSON_EVENT = "application/cloudevents+json"
 
 
 def is_structured(content_type: str | None) -> bool:
@@ -45,11 +46,12 @@ def is_structured(content_type: str | None) -> bool:
         raise Unreadable(
             "batch_not_supported", "The content-type declares a batch; send one event a record."
         )
-    if not _JSON_EVENT.fullmatch(content_type):
+    found = media_type.parse(content_type)
+    if found is None or found.name != _JSON_EVENT or not found.is_utf_8:
         raise Unreadable(
             "bad_content_type",
-            "The content-type must be application/cloudevents+json for a structured event,"
-            " with no parameter but charset=utf-8.",
+            "The content-type must be application/cloudevents+json for a structured event, with"
+            " charset=utf-8 if it has a charset.",
         )
     return True
 
@@ -65,17 +67,44 @@ def read(body: bytes | None, *, key: str | None = None) -> Envelope:
     members = load_json(body, what="event", levels=_LEVELS)
     if not isinstance(members, dict):
         raise Unreadable("bad_json", "A structured event must be one JSON object.")
-    if "data_base64" in members:
-        raise Unreadable(
-            "bad_content_type", 'The member "data_base64" is refused; send JSON in "data".'
-        )
+    encoded = members.pop("data_base64", None)
     has_data = "data" in members
     data = members.pop("data", None)
     attributes = {n: _text(n, value) for n, value in members.items() if value is not None}
     content_type = attributes.pop("datacontenttype", None)
-    if has_data:
-        check_data_type(content_type)
+    if encoded is not None:
+        data = _decoded(encoded, content_type, has_data=has_data)
+    elif has_data:
+        check_data_type(content_type, is_encoded=False)
+    else:
+        check_media_type(content_type)
     return envelope_of(attributes, data=data, body=body, key=key)
+
+
+def _decoded(encoded: object, content_type: str | None, *, has_data: bool) -> Any:
+    """Return the JSON in the member ``data_base64`` (section 3.1.2)."""
+    if has_data:
+        raise Unreadable(
+            "duplicate_attribute", 'The event has "data" and "data_base64"; send one of them.'
+        )
+    check_data_type(content_type)
+    try:
+        return load_json(base64.b64decode(_text_of(encoded), validate=True))
+    except binascii.Error as error:
+        raise _not_base64() from error
+
+
+def _text_of(encoded: object) -> str:
+    if not isinstance(encoded, str) or not encoded.isascii():
+        raise _not_base64()
+    return encoded
+
+
+def _not_base64() -> Unreadable:
+    return Unreadable(
+        "bad_json",
+        'The member "data_base64" is not Base64 (RFC 4648); send the data as JSON in "data".',
+    )
 
 
 def write(envelope: Envelope) -> bytes:
@@ -108,7 +137,7 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value)
+        return check_integer(name, value)
     raise Unreadable(
         "bad_attribute",
         f"The extension {shown(name)} must be a string, a boolean or an integer.",

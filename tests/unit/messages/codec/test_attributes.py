@@ -60,7 +60,9 @@ times = st.builds(
 
 
 def read_at_length(value: str) -> datetime:
-    attributes._check_time(value)
+    leap = attributes._check_time(value, "time")
+    if leap:
+        return read_time(value)
     try:
         return datetime.fromisoformat(value.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -125,9 +127,9 @@ def is_refused(name: str, value: str) -> bool:
     longest = {"id": 1024, "source": 1024, "type": 255}.get(name, 4096)
     if any(_is_unwanted(ord(letter)) for letter in value) or len(value.encode()) > longest:
         return True
-    return bool(name in {"source", "dataschema"} and re.search(r"\s", value)) or (
-        name in CORE and not value
-    )
+    if name == "source":
+        return not value or not re.fullmatch("[A-Za-z0-9._~!$&'()*+,;=@/-]*", value)
+    return name in CORE and not value
 
 
 def _is_unwanted(point: int) -> bool:
@@ -138,7 +140,7 @@ def _is_unwanted(point: int) -> bool:
 
 @settings(relaxed, max_examples=500)
 @given(
-    st.sampled_from(["id", "source", "type", "subject", "dataschema", "note"]),
+    st.sampled_from(["id", "source", "type", "subject", "note"]),
     texts,
 )
 def test_a_text_is_read_and_written_if_its_attribute_may_have_it(name: str, value: str) -> None:
@@ -197,7 +199,7 @@ def test_text_is_text_however_it_looks() -> None:
 
 def test_a_name_that_is_refused_is_refused_again_and_not_remembered() -> None:
     check_name.cache_clear()
-    for name in ["Note", "data", "", "n" * 21, "n" * 100_000] * 2:
+    for name in ["Note", "data", "", "n" * 101, "n" * 100_000] * 2:
         with pytest.raises(Unreadable):
             check_name(name)
     assert check_name.cache_info().currsize == 0
@@ -216,7 +218,9 @@ def present_by_the_book(given: dict[str, str]) -> str | None:
 
 @settings(relaxed, max_examples=500)
 @given(
-    st.dictionaries(st.sampled_from(["subject", "dataschema", "note"]), st.sampled_from(["", "x"])),
+    st.dictionaries(
+        st.sampled_from(["subject", "dataschema", "note"]), st.sampled_from(["", "urn:x"])
+    ),
     st.dictionaries(
         st.sampled_from(["specversion", "id", "source", "type"]), st.sampled_from(["", "x", "1.0"])
     ),

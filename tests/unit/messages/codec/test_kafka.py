@@ -122,9 +122,9 @@ def test_an_empty_extension_is_allowed() -> None:
 def test_limits_are_the_last_value_that_is_read() -> None:
     headers = having(
         ("ce_id", b"i" * 1024),
-        ("ce_source", "é".encode() * 512),
+        ("ce_source", b"/" + b"s" * 1023),
         ("ce_type", b"t" * 255),
-        ("ce_" + "n" * 20, b"n" * 4096),
+        ("ce_" + "n" * 100, b"n" * 4096),
         *[(f"ce_n{n}", b"1") for n in range(59)],
         *[("x", b"1")] * 35,
     )
@@ -138,9 +138,9 @@ def test_a_body_of_900_kb_is_read_in_either_mode() -> None:
     assert kafka.read(STRUCTURED, event(data=text), None).data == text
 
 
-def test_a_key_that_is_not_utf_8_is_refused() -> None:
-    with pytest.raises(Unreadable, match="bad_key: The record's key is not UTF-8 at byte 1"):
-        kafka.read(GOOD, b"{}", b"a\xff")
+@pytest.mark.parametrize("key", [b"a\xff", b"\x00\x00\x00\x07", b"\xed\xa0\x80", b""])
+def test_a_key_of_any_bytes_is_read_and_written(key: bytes) -> None:
+    assert kafka.write(kafka.read(GOOD, b"{}", key))[2] == key
 
 
 def test_64_levels_of_data_are_read_in_either_mode() -> None:
@@ -230,7 +230,7 @@ UNWRITABLE = {
     "data with NaN": (replace(ENVELOPE, data=[float("nan")]), "NaN"),
     "data that JSON cannot hold": (replace(ENVELOPE, data={1, 2}), "JSON"),
     "a long body": (replace(ENVELOPE, data="x" * 1_000_000), "1000000"),
-    "a key with a lone surrogate": (replace(ENVELOPE, key="\udcff"), "key"),
+    "a key with a lone surrogate": (replace(ENVELOPE, key="\ud800"), "key"),
 }
 
 

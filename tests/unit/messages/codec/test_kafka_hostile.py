@@ -57,7 +57,7 @@ def test_no_more_names_are_remembered_than_there_is_room_for() -> None:
     assert kafka.read([*GOOD, ("ce_n0", b"1")], b"{}", None).extensions == {"n0": "1"}
 
 
-@pytest.mark.parametrize("name", ["ce_Nöte", "ce_too-long", "CE_data", "ce_datacontenttype", "ce_"])
+@pytest.mark.parametrize("name", ["ce_Nöte", "ce_too-long", "CE_data", "ce_"])
 def test_a_name_that_is_refused_is_refused_again_and_not_remembered(name: str) -> None:
     kafka._BINDING.names.clear()
     for _ in range(2):
@@ -93,8 +93,8 @@ def test_the_longest_body_that_is_not_added_up_fits_beside_anything() -> None:
         type="t" * 255,
         subject="s" * 4096,
         time=datetime(2026, 1, 31, 12, 0, 0, 1, UTC),
-        dataschema="d" * 4096,
-        extensions={f"n{n:019}": "x" * 4096 for n in range(57)},
+        dataschema="urn:" + "d" * 4092,
+        extensions={f"n{n:099}": "x" * 4096 for n in range(57)},
         data="",
         key="k" * 4096,
     )
