@@ -72,6 +72,32 @@ async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
     opened = await client.dead_letter(dead_letter.dead_letter)
     assert opened.record.value == value.decode()
     assert ("x-mark", mark) in opened.record.headers
+    if changed.get("ce_id", mark) and changed.get("ce_source", "urn:test"):
+        operation = str(operation_id("urn:test", mark))
+        assert dead_letter.operation == operation
+        view = await client.operation(operation)
+        assert (view.status, view.reason) == ("denied", dead_letter.reason)
+        assert (view.detail, view.dead_letter) == (dead_letter.detail, dead_letter.dead_letter)
+        why = await eventually(lambda: client.why(operation), what="the refusal in the audit log")
+        assert why is not None
+        assert dead_letter.detail in why[-1].text
+
+
+async def test_an_intent_that_can_be_read_takes_the_place_of_one_that_could_not(
+    client: Client, producer: AIOKafkaProducer, team: str
+) -> None:
+    id_ = secrets.token_hex(8)
+    operation = str(operation_id("urn:test", id_))
+    broken = await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
+    await eventually(lambda: _status(client, id_, "denied"), what="the refusal")
+    body = json.dumps(data(team)).encode()
+    await producer.send_and_wait(TOPIC, body, headers=binary(id_), partition=0)
+    await eventually(lambda: _status(client, id_, "succeeded"), what="the intent", within=30)
+    await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
+    why = await client.why(operation)
+    assert f"{TOPIC}/0/{broken.offset}" in why[0].text + why[1].text
+    view = await client.operation(operation)
+    assert (view.status, view.dead_letter, view.conflicts) == ("succeeded", "", 0)
 
 
 def data(team: str, **changed: Any) -> dict[str, Any]:

@@ -164,14 +164,15 @@ async def _write_intent(intent: AdmittedIntent, tx: Transaction) -> None:
         key=intent.key,
     )
     await tx.documents.put(Document(kind=ACCEPTED, key=operation, value={"digest": intent.digest}))
-    if await tx.documents.get(OPERATION, operation) is None:
+    known = await tx.documents.get(OPERATION, operation)
+    if known is None or known["view"].get("dead_letter"):
         view = OperationView(
             id=operation,
             status="received",
             resource=intent.resource,
             intent={"source": intent.source, "id": intent.id, "type": intent.type},
         )
-        await _put_operation(view, tx)
+        await _put_operation(view, tx, rank=known["rank"] if known else None)
         undecided = Document(kind=UNDECIDED, key=operation, rank=format_time(tx.now), value={})
         await tx.documents.put(undecided)
 
@@ -180,7 +181,7 @@ async def _project_operation(operation: str, fact: Fact, time: str, tx: Transact
     known = await tx.documents.get(OPERATION, operation)
     before = OperationView.model_validate(known["view"]) if known else None
     after = evolve_operation(before, fact, time=time)
-    if before is not None and before.status == "received":
+    if before is not None and before.status == "received" and before != after:
         await tx.documents.remove(UNDECIDED, operation)
     if after is not None and after != before:
         await _put_operation(after, tx, rank=known["rank"] if known else None)

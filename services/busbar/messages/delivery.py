@@ -64,6 +64,19 @@ class DeadLettered(Fact):
         },
         {
             **_DEAD_LETTER,
+            "topic": "busbar.intents.resource",
+            "partition": 3,
+            "offset": 43,
+            "reason": "bad_time",
+            "detail": 'The attribute "time" needs an offset: append Z, or one like +01:00.',
+            "intent": EXAMPLE_INTENT,
+            "operation": EXAMPLE_OPERATION,
+            "refused": True,
+            "size": 512,
+            "sealed": "AAECAw==",
+        },
+        {
+            **_DEAD_LETTER,
             "service": "provisioner",
             "topic": "busbar.facts.policy",
             "partition": 7,
@@ -80,7 +93,13 @@ class DeadLettered(Fact):
     )
 
     operation: UUID | None = Field(
-        default=None, description="The operation that cannot continue without the record."
+        default=None,
+        description="The operation that cannot continue without the record, or that was refused.",
+    )
+    refused: bool = Field(
+        default=False,
+        description="True if the record cannot be read as an event, but its source and id can: "
+        "its operation is denied, unless an event with the same source and id could be read.",
     )
     ordering_key: str | None = Field(
         default=None,
@@ -97,7 +116,9 @@ class DeadLettered(Fact):
     offset: int
     reason: str = Field(description="A code from a bounded set.")
     detail: str
-    intent: IntentRef | None = Field(description="The event's identity, if it could be read.")
+    intent: IntentRef | None = Field(
+        description="The event's identity, if it could be read; a type that could not is empty."
+    )
     size: int = Field(description="Bytes of the original value.")
     sealed: str = Field(
         description="The whole record (key, headers, value), encrypted, base64; empty if it is "

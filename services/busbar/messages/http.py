@@ -85,6 +85,9 @@ class DeadLetter(Part):
     reason: str = Field(description="A code from a bounded set.")
     detail: str
     intent: JsonObject | None = Field(description="The event's identity, if it could be read.")
+    operation: str | None = Field(
+        default=None, description="The operation that waits for the record, or that was refused."
+    )
     size: int = Field(description="Size of the record's value, in bytes.")
     time: str
     ordering_key: str | None = Field(default=None, description="The ordering key that it parks.")

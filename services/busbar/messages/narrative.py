@@ -121,6 +121,11 @@ def _end(fact: Message) -> str | None:
 
 def _dead_letter(fact: Message) -> str | None:
     match fact:
+        case DeadLettered(refused=True):
+            return (
+                f"Service {fact.service} refused {fact.topic}/{fact.partition}/{fact.offset}, which"
+                f" it could not read ({fact.reason}): {fact.detail}"
+            )
         case DeadLettered():
             return f"Service {fact.service} failed on a record ({fact.reason}): {fact.detail}."
         case DeadLetterRecovered():

@@ -67,6 +67,11 @@ class OperationView(Part):
     intent: JsonObject = Field(default_factory=dict)
     reason: str = ""
     detail: str = ""
+    dead_letter: str = Field(
+        default="",
+        description="The dead letter of a record that was denied because it could not be read. An"
+        " event with the same source and id that can be read takes the place of the denial.",
+    )
     violations: tuple[JsonObject, ...] = ()
     warnings: tuple[JsonObject, ...] = ()
     steps: tuple[StepView, ...] = ()
@@ -98,10 +103,14 @@ class ResourceView(Part):
 
 def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> OperationView | None:
     """Return the operation's view after ``fact``, which was recorded at ``time``."""
-    change = _operation_change(view, fact)
+    if isinstance(fact, DeadLettered) and fact.refused:
+        return _refused(view, fact, time)
+    # Nothing is known from a record that could not be read.
+    before = None if view is not None and view.dead_letter else view
+    change = _operation_change(before, fact)
     if change is None:
         return view
-    known = view.model_dump() if view is not None else {"status": "received"}
+    known = before.model_dump() if before is not None else {"status": "received"}
     if isinstance(fact, DeadLetterRecovered) and known["status"] != "stuck":
         return view
     if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
@@ -109,6 +118,26 @@ def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> Op
     operation = fact.operation_id or known.get("id", "")
     updated = max(time, known.get("updated", ""))
     return OperationView.model_validate({**known, **change, "id": operation, "updated": updated})
+
+
+def _refused(view: OperationView | None, fact: DeadLettered, time: str) -> OperationView | None:
+    """Return the view after a record was refused; it hides no event that could be read.
+
+    Of several records with one source and id that cannot be read, the newest is shown.
+    """
+    if view is not None and not (
+        view.dead_letter and (view.updated, view.dead_letter) < (time, fact.dead_letter)
+    ):
+        return view
+    return OperationView(
+        id=fact.operation_id or "",
+        status="denied",
+        intent=fact.intent.model_dump() if fact.intent else {},
+        reason=fact.reason,
+        detail=fact.detail,
+        dead_letter=fact.dead_letter,
+        updated=time,
+    )
 
 
 _ALWAYS = frozenset({"resource", "intent", "warnings"})

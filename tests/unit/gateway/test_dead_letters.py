@@ -2,8 +2,14 @@
 
 import base64
 
+from busbar.gateway.handlers import UNDECIDED
+from busbar.kernel.ids import operation_id
+from busbar.messages import topics
 from busbar.messages.base import IntentRef
+from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered, DeadLetterRedriven, RedriveDeadLetter
+from busbar.messages.envelope import Envelope
+from busbar.messages.resource import ApplyResource
 from busbar.messages.topics import dead_letters
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
 from busbar.runtime.core.bus import Record
@@ -13,7 +19,7 @@ from support.runtime import (
     cipher,
     unreadable,
 )
-from unit.gateway.conftest import Api, FakeAudit, Platform, app_over
+from unit.gateway.conftest import SOURCE, Api, FakeAudit, Platform, app_over, event
 
 REDRIVE = IntentRef(source="urn:team:ops", id="1", type=RedriveDeadLetter.TYPE)
 
@@ -69,6 +75,49 @@ async def test_a_dead_letter_is_listed_without_what_it_holds_and_shown_with_it(
         "value": "{secret",
     }
     assert "sealed" not in opened.json
+
+
+async def refused(store: Store, id_: str) -> DeadLettered:
+    """Return the fact that policy could not read an intent with this id and no JSON."""
+    envelope = Envelope(id=id_, source=SOURCE, type=ApplyResource.TYPE, data={})
+    headers, _, key = codec.write(envelope)
+    return await dead_letter(store, Record(topics.INTENTS_RESOURCE, 0, 7, 0, key, b"{", headers))
+
+
+async def test_an_intent_that_cannot_be_read_has_an_operation_that_says_why(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    fact = await refused(store, "intent-1")
+    await arrive(platform, fact)
+    view = (await api.get(f"/v1/operations/{operation_id(SOURCE, 'intent-1')}?wait=30")).json
+    assert (view["status"], view["reason"]) == ("denied", "bad_json")
+    assert view["detail"] == "The data is not JSON."
+    assert view["dead_letter"] == fact.dead_letter
+    assert view["intent"] == {"source": SOURCE, "id": "intent-1", "type": ApplyResource.TYPE}
+    (item,) = (await api.get("/v1/dead-letters")).json["items"]
+    assert item["operation"] == view["id"]
+
+
+async def test_an_intent_is_accepted_under_the_id_of_one_that_could_not_be_read(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    await arrive(platform, await refused(store, "intent-1"))
+    accepted = await api.post(event(1))
+    assert (accepted.status, "idempotent-replayed" in accepted.headers) == (202, False)
+    view = (await api.get(f"/v1/operations/{accepted.json['operation']}")).json
+    assert (view["status"], view["dead_letter"]) == ("received", "")
+    assert (await api.get("/v1/operations")).json["items"] == [view]
+
+
+async def test_a_broken_record_does_not_deny_an_intent_that_was_accepted(
+    api: Api, platform: Platform, store: Store
+) -> None:
+    accepted = await api.post(event(1))
+    await arrive(platform, await refused(store, "intent-1"))
+    view = (await api.get(f"/v1/operations/{accepted.json['operation']}")).json
+    assert (view["status"], view["dead_letter"]) == ("received", "")
+    async with store.reading() as tx:
+        assert len(await tx.documents.find(UNDECIDED, limit=10)) == 1
 
 
 async def test_with_another_key_a_dead_letter_stays_shut(

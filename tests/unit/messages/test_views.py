@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
 from busbar.messages.catalogue import FACTS
+from busbar.messages.delivery import DeadLettered
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -111,6 +112,36 @@ def test_an_operation_looks_the_same_however_its_topics_interleave(
 ) -> None:
     policy, provisioner, mixed = drawn
     assert operation(mixed) == operation([*policy, *provisioner])
+
+
+REFUSED = DeadLettered.model_validate({**DeadLettered.EXAMPLES[1], "operation": OPERATION})
+
+
+@given(interleaved(), st.lists(st.integers(0, 40), min_size=1, max_size=3))
+def test_a_record_that_could_not_be_read_changes_nothing_once_one_could(
+    drawn: tuple[list[Timed], list[Timed], list[Timed]], places: list[int]
+) -> None:
+    mixed = drawn[2]
+    expected = operation(mixed)
+    disturbed = list(mixed)
+    for place in places:
+        disturbed.insert(place, (REFUSED, "2026-01-01T00:00:00.000500Z"))
+    assert operation(disturbed) == expected
+
+
+@given(st.permutations([("t1", "a"), ("t1", "b"), ("t2", "a"), ("t3", "a")]))
+def test_of_records_that_could_not_be_read_the_newest_is_shown(
+    order: list[tuple[str, str]],
+) -> None:
+    refused = [
+        (REFUSED.model_copy(update={"dead_letter": name, "reason": f"{time}{name}"}), time)
+        for time, name in order
+    ]
+    view = operation(refused)
+    assert view is not None
+    assert (view.id, view.status, view.ended) == (OPERATION, "denied", True)
+    assert (view.reason, view.dead_letter, view.updated) == ("t3a", "a", "t3")
+    assert view.intent == DeadLettered.EXAMPLES[1]["intent"]
 
 
 @given(interleaved())

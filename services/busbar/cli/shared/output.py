@@ -131,4 +131,6 @@ def print_operation(view: OperationView) -> None:
             out.print(f"    fix: {plain(violation.get('fix'))}")
     for name, value in view.outputs.items():
         out.print(f"  {plain(name)}: {plain(_text(value))}")
+    if view.dead_letter:
+        out.print(f"  dead letter {plain(view.dead_letter)}")
     out.print(f"  operation {plain(view.id)}")

@@ -91,7 +91,7 @@ class BatchHandler:
         parked = set(await self._parking.among(tx, [item.record for item in fresh]))
         readable: list[Readable] = []
         for item in fresh:
-            if parked and ordering_key_of(item.record) in parked:
+            if parked and not _is_refused(item) and ordering_key_of(item.record) in parked:
                 whole = item if item.content else BatchItem(item.record, encoding.read(item.record))
                 await self._parking.keep_behind(tx, whole.record, whole.envelope)
                 result.outcomes["waiting"] += 1
@@ -157,3 +157,8 @@ class BatchHandler:
 
     def _is_past(self, record: Record) -> bool:
         return record.offset < self._offsets.get((record.topic, record.partition), 0)
+
+
+def _is_refused(item: BatchItem) -> bool:
+    """Return whether it is an intent that cannot be read, whose order does not matter."""
+    return isinstance(item.content, Unreadable) and item.record.topic in topics.INTENTS

@@ -11,6 +11,7 @@ from uuid import UUID
 from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
+from busbar.messages.codec.identity import Identity, identity_of
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope
 from busbar.runtime.core import encoding
@@ -130,9 +131,15 @@ class DeadLetters:
             detail += (
                 f" The record is too large to publish; it is only in the store of {self._service}."
             )
-        tx.caused_by(self._cause(record, str(record.offset), envelope))
+        refused = None if ordering_key else _refused(record, envelope)
+        tx.caused_by(self._cause(record, str(record.offset), envelope or refused))
         fact = DeadLettered(
-            operation=self._blocked_by(record.topic, envelope),
+            operation=(
+                operation_id(refused.source, refused.id)
+                if refused
+                else self._blocked_by(record.topic, envelope)
+            ),
+            refused=refused is not None,
             ordering_key=ordering_key,
             behind=behind,
             dead_letter=dead_letter,
@@ -142,7 +149,7 @@ class DeadLetters:
             offset=record.offset,
             reason=why.reason,
             detail=detail,
-            intent=IntentRef.of(envelope) if envelope else None,
+            intent=_intent(envelope or refused),
             size=len(record.value or b""),
             sealed=published,
         )
@@ -175,9 +182,9 @@ class DeadLetters:
     def _name(self, record: Record) -> str:
         return event_id(self._service, _place(record), str(record.offset), 0)
 
-    def _cause(self, record: Record, id_: str, envelope: Envelope | None) -> Cause:
+    def _cause(self, record: Record, id_: str, about: Envelope | Identity | None) -> Cause:
         # The space in the source prevents collisions: the codec rejects events with such a source.
-        correlation = _correlation(envelope, self._name(record))
+        correlation = _correlation(about, self._name(record))
         return Cause(f"dead letter {_place(record)}", id_, correlation)
 
     async def find(self, tx: StoreTransaction, dead_letter: str) -> Record | None:
@@ -202,8 +209,21 @@ def shortened(detail: str) -> str:
     return detail if len(detail) <= DETAIL_CHARS else detail[:DETAIL_CHARS] + "…"
 
 
-def _correlation(envelope: Envelope | None, dead_letter: str) -> str:
-    if envelope is None:
+def _refused(record: Record, envelope: Envelope | None) -> Identity | None:
+    """Return the identity of an intent that cannot be read, if that can be."""
+    if envelope is not None or record.topic not in topics.INTENTS:
+        return None
+    return identity_of(record.headers, record.value)
+
+
+def _intent(about: Envelope | Identity | None) -> IntentRef | None:
+    return IntentRef(source=about.source, id=about.id, type=about.type) if about else None
+
+
+def _correlation(about: Envelope | Identity | None, dead_letter: str) -> str:
+    if about is None:
         return dead_letter
-    operation = operation_text(envelope.source, envelope.id)
-    return envelope.extensions.get("correlationid", operation)
+    operation = operation_text(about.source, about.id)
+    if isinstance(about, Identity):
+        return operation
+    return about.extensions.get("correlationid", operation)
