@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.http.upgrades import PlainHttpProtocol
 from busbar.runtime.telemetry.metrics import CONTENT_TYPE as METRICS_TYPE
 
 Scope = Mapping[str, Any]
@@ -142,6 +143,8 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=PlainHttpProtocol,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 lifespan="off",
