@@ -10,9 +10,9 @@ from busbar.runtime.store import Store
 from support.runtime import SOURCE, Toy, record
 
 
-def spoiled(offset: int, *, id_: str | None = None, key: str | None = None, **more: str) -> Record:
+def spoiled(offset: int, *, id_: str | None = None, key: str | None = None) -> Record:
     """An intent like that of ``record``, whose data are not JSON."""
-    return record(offset, id_=id_, key=key, **more)._replace(value=b"{")
+    return record(offset, id_=id_, key=key)._replace(value=b"{")
 
 
 def refusals(dead: list[DeadLettered]) -> list[tuple[object, ...]]:
@@ -95,7 +95,7 @@ def _from(source: str) -> list[tuple[str, bytes | None]]:
 async def test_a_fact_that_cannot_be_read_parks_its_key_and_refuses_no_operation(
     toy: Toy, store: Store
 ) -> None:
-    await toy.engine.handle_batch([spoiled(0, topic=topics.FACTS_POLICY)])
+    await toy.engine.handle_batch([spoiled(0)._replace(topic=topics.FACTS_POLICY)])
     (dead,) = await toy.dead()
     assert (dead.operation, dead.refused, dead.intent) == (None, False, None)
     assert dead.ordering_key is not None

@@ -104,6 +104,8 @@ def test_any_record_has_an_identity_or_none_and_the_codec_agrees(
 
 @settings(deadline=None)
 @given(st.integers(0, len(json.dumps(EVENT))), st.binary(max_size=3))
-def test_a_structured_event_that_is_cut_never_has_another_identity(end: int, garbage: bytes) -> None:
+def test_a_structured_event_that_is_cut_never_has_another_identity(
+    end: int, garbage: bytes
+) -> None:
     found = identity_of(STRUCTURED, event()[:end] + garbage)
     assert found is None or found._replace(type=OWN.type) == OWN
