@@ -21,7 +21,7 @@ WORKERS ?= 2
 # What `make check` has mypy check; everything that pyproject.toml names if it is empty.
 TYPED ?=
 
-.PHONY: help demo up test check clients-check faults bench lint format lock generate new-service hooks doctor clean
+.PHONY: help demo up test check clients-check faults interop bench lint format lock generate new-service hooks doctor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 
 faults: $(VENV)/.dev ## break everything that can break; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
+
+interop: $(VENV)/.dev ## the official CloudEvents SDKs as producers: JavaScript, Go, Java, Python
+	@cd tests && ../$(BIN)/python -m interop
 
 bench: $(VENV)/.dev ## measure it beside the limits; ten minutes; build/bench.json
 	@cd tests && ../$(BIN)/python -m bench --report ../build/bench.json
