@@ -1,4 +1,4 @@
-"""What `make clients-check` finds; the generators themselves run in CI."""
+"""Findings of `make clients-check`; the generators themselves run in CI."""
 
 import sys
 from pathlib import Path

@@ -10,7 +10,8 @@ from busbar.kernel.clock import Clock
 from busbar.runtime.secrets.migrate import migrate_secrets
 from busbar.runtime.store import Store
 from busbar.runtime.store.engines.migrate import GRANTS, migrate
-from busbar.runtime.store.engines.postgres import open_postgres, schema_of
+from busbar.runtime.store.engines.postgres import open_postgres
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from support.postgres import PostgresServer
 
 OWNER = "busbar_owner"

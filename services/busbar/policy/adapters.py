@@ -31,7 +31,6 @@ from busbar.policy.domain.rules import Lift, Rule, RuleBook, RuleFile
 from busbar.runtime.core import documents
 from busbar.runtime.core.assets import asset
 from busbar.runtime.core.document import Document, InvalidDocumentError, Position
-from busbar.runtime.core.settings import Settings
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _MAX_NAMED: Final = 10
@@ -122,15 +121,15 @@ def load_environments(path: Path) -> Environments:
     return Environments.of(file.content.environments)
 
 
-def load_known(settings: Settings) -> Known:
-    """Load the promises and the environments of this installation.
+def load_known(promise_folders: Sequence[Path], environments_file: Path) -> Known:
+    """Load the promises in ``promise_folders`` and the environments of ``environments_file``.
 
     Raises:
         ConfigurationError: a path does not exist, or the declaration of environments is broken.
     """
     return Known(
-        promises=load_promises(settings.promise_folders()),
-        environments=load_environments(settings.environments_file()),
+        promises=load_promises(promise_folders),
+        environments=load_environments(environments_file),
     )
 
 

@@ -15,7 +15,7 @@ def create(context: Context) -> App:
         ConfigurationError: a rule file is broken; without a rule, too much would be allowed.
     """
     settings = context.settings
-    known = load_known(settings)
+    known = load_known(settings.promise_folders(), settings.environments_file())
     for name, problem in known.promises.broken.items():
         log.error("promise_broken", promise=name, problem=problem)
     rules = load_rules(settings.policies, known)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import monotonic
 
 from busbar.messages import topics
-from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from faults.fire.kills import ENDLESS
 from faults.fire.peers import READY_SECONDS, replaced, tracebacks
 from faults.fire.run import Fault, Scene

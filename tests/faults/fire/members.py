@@ -25,6 +25,7 @@ from faults.fire.proxy import Proxy
 from faults.fire.stage import broker_behind
 from faults.report import Findings, Row
 from support import eventually
+from support.lasting import last
 
 MEMBERS = 4
 PARTITIONS = 8
@@ -89,7 +90,7 @@ class Group:
                     await producer.send_and_wait(TOPIC, b"x", partition=number)
                     place = (TOPIC, number)
                     self.sent[place] = self.sent.get(place, 0) + 1
-                await asyncio.sleep(0.05)
+                await last(0.05)
 
     async def watch(self) -> None:
         """Measure for how long partitions stand still, until cancelled."""
@@ -102,7 +103,7 @@ class Group:
                     moved[place] = monotonic()
                 read[place] = offset
                 self.stall = max(self.stall, monotonic() - moved[place])
-            await asyncio.sleep(0.05)
+            await last(0.05)
 
     async def caught_up(self) -> None:
         """Return when everything that was sent by now is read."""
@@ -155,11 +156,11 @@ async def _play(seed: int, pauses: int) -> Row:
     async with group() as here:
         await here.caught_up()
         for _ in range(pauses):
-            await asyncio.sleep(rng.uniform(0.1, 1.2))  # commits are sent once a second
+            await last(rng.uniform(0.1, 1.2))  # commits are sent once a second
             chosen = rng.sample(here.links, rng.randint(1, MEMBERS - 1))
             for link in chosen:
                 link.hold()
-            await asyncio.sleep(rng.uniform(0.5, 2.0) * SESSION_SECONDS)
+            await last(rng.uniform(0.5, 2.0) * SESSION_SECONDS)
             for link in chosen:
                 link.let_go()
         await here.caught_up()

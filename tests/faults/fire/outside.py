@@ -17,7 +17,7 @@ from busbar.messages import topics
 from busbar.messages.envelope import Unreadable
 from busbar.runtime.core import encoding
 from busbar.runtime.kafka.reader import read_everything
-from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from faults.fire import quorum
 from faults.fire.stage import OPERATOR, Stage
 

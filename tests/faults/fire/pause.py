@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from faults.fire import outside
 from faults.fire.links import changes
 from faults.fire.load import Load

@@ -18,6 +18,7 @@ from faults.fire.proxy import Proxy
 from faults.fire.run import Fault, Scene
 from faults.fire.stage import Stage
 from support import eventually
+from support.lasting import last
 
 READY_SECONDS = 5.0
 """A service has to be ready at most this long after its peer is back."""
@@ -29,19 +30,19 @@ Trouble = Callable[[Proxy, random.Random], Awaitable[None]]
 
 async def _hang(link: Proxy, rng: random.Random) -> None:
     link.hold()
-    await asyncio.sleep(rng.uniform(0.5, 6.0))
+    await last(rng.uniform(0.5, 6.0))
     link.let_go()
 
 
 async def _refuse(link: Proxy, rng: random.Random) -> None:
     link.cut(silently=False)
-    await asyncio.sleep(rng.uniform(0.0, 3.0))
+    await last(rng.uniform(0.0, 3.0))
     link.restore()
 
 
 async def _cut(link: Proxy, rng: random.Random) -> None:
     link.cut(silently=True)
-    await asyncio.sleep(rng.uniform(0.5, 6.0))
+    await last(rng.uniform(0.5, 6.0))
     link.restore()
 
 
@@ -55,7 +56,7 @@ async def _reset(link: Proxy, _rng: random.Random) -> None:
 
 async def _slow(link: Proxy, rng: random.Random) -> None:
     link.delay = rng.uniform(0.01, 0.3)
-    await asyncio.sleep(rng.uniform(0.5, 3.0))
+    await last(rng.uniform(0.5, 3.0))
     link.delay = 0.0
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Self
 
 from support import eventually
+from support.lasting import last
 
 HOST = "127.0.0.1"
 CHUNK = 65536
@@ -82,7 +83,7 @@ class Connection:
 
     async def _passing(self) -> None:
         if self._proxy.delay:
-            await asyncio.sleep(self._proxy.delay)
+            await last(self._proxy.delay)
         await self._proxy.flowing.wait()
         await self.flowing.wait()
 

@@ -222,7 +222,7 @@ async def test_the_role_is_locked_and_its_sessions_end_before_anything_is_droppe
                 seen.append(type(raised.value).__name__)
             with pytest.raises(asyncpg.PostgresError, match="not permitted to log in"):
                 await asyncpg.connect(url)
-        return await fetch(session, query, *values, **options)  # type: ignore[arg-type]
+        return await fetch(session, query, *values, **options)  # type: ignore[arg-type]  # the options of both are the same
 
     monkeypatch.setattr(Session, "fetch", looking)
     await gone(harness, call)

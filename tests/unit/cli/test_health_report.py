@@ -1,4 +1,4 @@
-"""What `busbar up` says about the readiness of its processes."""
+"""Reports of `busbar up` about the readiness of its processes."""
 
 from busbar.cli.local.health import HealthReport
 from busbar.cli.local.ready import Readiness
@@ -20,7 +20,7 @@ def test_a_problem_is_reported_once_for_all_processes_that_have_it() -> None:
     assert report.changes(found) == []
 
 
-def test_a_problem_that_passes_at_once_is_not_reported() -> None:
+def test_a_problem_that_passes_immediately_is_not_reported() -> None:
     report = HealthReport()
     assert report.changes({"policy": DOWN}) == []
     assert report.changes({"policy": READY}) == []

@@ -578,5 +578,8 @@ def test_a_declaration_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_installation_can_declare_its_own_environments(tmp_path: Path) -> None:
     settings = Settings(environments=write(tmp_path, "e.yaml", ENVIRONMENTS))
 
-    assert load_known(settings).environments.names == ("play", "live")
-    assert load_known(Settings()).environments.names == ("dev", "test", "stage", "prod")
+    assert load_known(
+        settings.promise_folders(), settings.environments_file()
+    ).environments.names == ("play", "live")
+    known = load_known(Settings().promise_folders(), Settings().environments_file())
+    assert known.environments.names == ("dev", "test", "stage", "prod")

@@ -1,4 +1,4 @@
-"""Whether a peer answers, and since when it does not."""
+"""The reachability of a peer, and since when it is missing."""
 
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ def test_the_problem_says_since_when_and_the_newest_reason() -> None:
     )
 
 
-def test_an_answer_ends_the_problem_and_the_next_one_begins_anew() -> None:
+def test_an_answer_ends_the_problem_and_the_next_one_begins_later() -> None:
     clock = ManualClock(_START)
     peer = Reachability("Kafka", clock)
     peer.failed("no answer")

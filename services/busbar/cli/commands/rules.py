@@ -83,7 +83,10 @@ def list_rules(
 
 def _checked(context: typer.Context, paths: Sequence[Path] | None) -> list[CheckedFile[RuleFile]]:
     settings = options_of(context).settings()
-    files = check_rules(paths or settings.policies, load_known(settings))
+    files = check_rules(
+        paths or settings.policies,
+        load_known(settings.promise_folders(), settings.environments_file()),
+    )
     if not paths:
         return files
     # The rules that come with busbar are part of the check, not of what was named.

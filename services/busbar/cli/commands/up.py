@@ -98,7 +98,7 @@ def _check_files(settings: Settings, report: Report) -> None:
     Raises:
         ConfigurationError: policy would not start with them.
     """
-    known = load_known(settings)
+    known = load_known(settings.promise_folders(), settings.environments_file())
     load_rules(settings.policies, known)
     for name, problem in known.promises.broken.items():
         report(f"{name} cannot be offered: {problem}")

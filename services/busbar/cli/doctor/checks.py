@@ -134,7 +134,7 @@ def check_port(settings: Settings, running: int | None) -> CheckResult:
 def check_files(settings: Settings) -> Iterator[CheckResult]:
     """Check the files that policy reads: environments, promises and rules."""
     try:
-        known = load_known(settings)
+        known = load_known(settings.promise_folders(), settings.environments_file())
         book = load_rules(settings.policies, known)
     except ConfigurationError as error:
         yield CheckResult(name="Rules", ok=False, detail=error.problem, fix=error.fix)

@@ -1,4 +1,4 @@
-"""What `busbar up` says about the readiness of its processes: each change once."""
+"""Reports of `busbar up` about the readiness of its processes: each change once."""
 
 from collections.abc import Mapping
 

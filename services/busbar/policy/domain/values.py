@@ -88,7 +88,7 @@ class Values:
 
     @property
     def are_names(self) -> bool:
-        """Whether each is a name as resources and teams have them."""
+        """Return whether each is a name as resources and teams have them."""
         return any(schema.get("pattern") == NAME_PATTERN for schema in self.schemas)
 
     @property

@@ -41,7 +41,7 @@ SESSION_SECONDS = 10.0
 """Silence of a member after which the group goes on without it."""
 
 HEARTBEAT_MS = 1000
-"""Interval of the consumer's heartbeats, which also tell it that it has to join again."""
+"""Interval of the consumer's heartbeats, by which it also learns that it has to join again."""
 
 WAIT_SECONDS = 0.1
 """Longest wait of the broker for records to return. Partitions that were read wait for it too."""

@@ -41,7 +41,7 @@ CONNECT_SECONDS = 2.0
 """Time for a connection to be made. A short one finds a broker soon that answers again."""
 
 ANSWER_SECONDS = 3.0
-"""Time for the answer to a request of a kind that brokers answer at once."""
+"""Time for the answer to a request of a kind that brokers answer immediately."""
 
 FAST_REQUESTS = (
     ApiVersionRequest,
@@ -56,7 +56,7 @@ FAST_REQUESTS = (
     OffsetRequest,
     ProduceRequest,
 )
-"""Requests that brokers answer at once; others wait for members of a group or other brokers."""
+"""Requests that brokers answer immediately; others wait for members of a group or other brokers."""
 
 _default = DefaultPartitioner()
 _hash = lru_cache(maxsize=4096)(murmur2)

@@ -102,8 +102,10 @@ async def _exclusive(path: Path) -> AsyncIterator[None]:
 async def _open_postgres(url: str, clock: Clock) -> tuple[AsyncEngine, Watch]:
     # Imported here so that SQLite installations do not pay for the driver.
     from busbar.runtime.store.engines.postgres import (  # noqa: PLC0415 - loaded when used
-        check_schema,
         watched_engine,
+    )
+    from busbar.runtime.store.engines.postgres_checks import (  # noqa: PLC0415 - loaded when used
+        check_schema,
     )
 
     reachability = Reachability("the database of secrets", clock)

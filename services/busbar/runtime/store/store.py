@@ -311,7 +311,7 @@ class Store:
             return await self._dialect.terminate_stalled_sessions(connection, after=after)
 
     def _check_connected(self) -> None:
-        """Fail at once while the database is unreachable, instead of waiting for a connection.
+        """Fail immediately while the database is unreachable, instead of waiting for a connection.
 
         Raises:
             StoreUnavailable: it is unreachable, or the store is not connected yet.

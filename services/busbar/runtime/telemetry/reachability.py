@@ -1,4 +1,4 @@
-"""Whether a peer, such as the database or a broker, answers, and since when it does not."""
+"""The reachability of peers such as the database or a broker, and since when one is missing."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ log = get_logger()
 
 
 class Reachability:
-    """Whether one peer answers; changes are logged once."""
+    """The reachability of one peer; changes are logged once."""
 
     def __init__(self, peer: str, clock: Clock) -> None:
         """Describe ``peer``, such as "the database", which counts as reachable at first."""
@@ -20,7 +20,7 @@ class Reachability:
 
     @property
     def reachable(self) -> bool:
-        """Whether the peer answered last."""
+        """True if the peer answered last."""
         return self._since is None
 
     @property

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
-from busbar.runtime.store.engines.postgres import schema_of
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.parts.outbox import Assigned
 from busbar.runtime.store.sql import asyncpg_session

@@ -10,7 +10,8 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import StoreTransaction, StoreUnavailable
 from busbar.runtime.store.engines.migrate import GRANTS, migrate
-from busbar.runtime.store.engines.postgres import open_postgres, schema_of
+from busbar.runtime.store.engines.postgres import open_postgres
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from busbar.runtime.store.schema import migrations, tables
 from busbar.testing import ManualClock
 from support import eventually

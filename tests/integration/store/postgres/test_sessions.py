@@ -57,7 +57,7 @@ async def test_a_statement_on_a_half_open_connection_fails_and_the_next_one_work
         assert await store.transact(_one) == 1
 
 
-async def test_a_server_that_hangs_is_unreachable_and_calls_fail_at_once(
+async def test_a_server_that_hangs_is_unreachable_and_calls_fail_immediately(
     cluster: StoreCluster,
 ) -> None:
     async with watched(cluster) as (store, link):

@@ -11,7 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.store.engines.postgres import engine_of, schema_of
+from busbar.runtime.store.engines.postgres import engine_of
+from busbar.runtime.store.engines.postgres_checks import schema_of
 from busbar.runtime.store.schema import migrations
 
 GRANTS = {

@@ -17,14 +17,19 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine.interfaces import ExceptionContext
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
+from busbar.runtime.store.engines.postgres_checks import (
+    check_events,
+    check_schema,
+    check_server,
+    schema_of,
+)
 from busbar.runtime.store.engines.sessions import Sessions, SessionWatch
 from busbar.runtime.store.model.errors import Collision
-from busbar.runtime.store.schema import migrations, tables
+from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql import asyncpg_session
 from busbar.runtime.store.sql.dialect import Condition
 from busbar.runtime.store.sql.postgres import AFTER, VISIBLE, PostgresStatements
@@ -57,10 +62,6 @@ CLOCK_SECONDS = 1.0
 _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that keeps running while the machine sleeps, where the platform has one."""
 
-MIN_SERVER_VERSION = 15
-"""The oldest major version of PostgreSQL that is tested."""
-
-_MIGRATE = "Run `busbar migrate` as the role that owns the tables."
 _LOCK = "SELECT pg_advisory_xact_lock(key) FROM unnest($1::bigint[]) AS key"
 _TRY_LOCK = (
     "SELECT bool_and(pg_try_advisory_xact_lock(key)), pg_current_xact_id()::text::bigint"
@@ -82,11 +83,6 @@ To PostgreSQL such a session (parsed, not executed) is neither idle nor running 
 timeout of the server ends its transaction, and readers of every service would wait for it.
 (``transaction_timeout`` came with version 17.)
 """
-
-_AHEAD = text(
-    "SELECT 1 FROM events WHERE xid >= pg_snapshot_xmax(pg_current_snapshot())"
-    " ORDER BY xid DESC LIMIT 1"
-)
 
 
 class PostgresDialect:
@@ -250,9 +246,9 @@ def watched_engine(
 async def _check(engine: AsyncEngine, service: str) -> Callable[[], None]:
     """Check server and schema; there is nothing to release later."""
     async with connected(engine) as connection:
-        await _check_server(connection)
+        await check_server(connection)
         await check_schema(connection, service)
-        await _check_events(connection)
+        await check_events(connection)
     return lambda: None
 
 
@@ -352,53 +348,3 @@ def _connecting(
         raise problem
 
     return connect
-
-
-def schema_of(service: str) -> str:
-    """Return the name of the schema with the tables of ``service``."""
-    return f"busbar_{service}"
-
-
-async def check_schema(
-    connection: AsyncConnection,
-    service: str,
-    *,
-    needed: str = migrations.NEEDED,
-    revisions: tuple[str, ...] = migrations.REVISIONS,
-) -> None:
-    """Check that the schema of ``service`` is there and has the migration ``needed``.
-
-    Raises:
-        ConfigurationError: the schema is missing, closed to this role, or too old.
-    """
-    try:
-        found = await connection.exec_driver_sql("SELECT version_num FROM schema_version")
-    except DBAPIError as error:
-        raise ConfigurationError(
-            f"The database has no schema {schema_of(service)} that this role may use.",
-            fix=_MIGRATE,
-        ) from error
-    current = str(found.scalar())
-    if migrations.is_before(current, needed, revisions):
-        raise ConfigurationError(
-            f"The schema {schema_of(service)} is at {current}; this release needs {needed}.",
-            fix=_MIGRATE,
-        )
-
-
-async def _check_server(connection: AsyncConnection) -> None:
-    version = int((await connection.exec_driver_sql("SHOW server_version_num")).scalar_one())
-    if version // 10_000 < MIN_SERVER_VERSION:
-        raise ConfigurationError(
-            f"The database is PostgreSQL {version // 10_000}.",
-            fix=f"Use PostgreSQL {MIN_SERVER_VERSION} or later.",
-        )
-
-
-async def _check_events(connection: AsyncConnection) -> None:
-    if (await connection.execute(_AHEAD)).first() is not None:
-        raise ConfigurationError(
-            "The database was loaded from a dump: events carry transaction numbers that this "
-            "cluster has not reached, so readers would wait for them.",
-            fix="Restore a physical backup instead: docs/how-to/back-up-and-restore.md.",
-        )

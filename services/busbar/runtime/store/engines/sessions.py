@@ -3,7 +3,7 @@
 A connection whose other end is gone can look healthy for hours: after a failover, behind a firewall
 that dropped its entry, or if the machine of the server lost power. Its statements would wait
 without an end. So a connection of its own asks the server every second which sessions there are,
-and those that are not among them are closed, which fails their statements at once.
+and those that are not among them are closed, which fails their statements immediately.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Sessions:
         self._opened[driver] = time.monotonic()
 
     def close_all(self) -> int:
-        """Close every connection at once; return how many there were."""
+        """Close every connection immediately; return how many there were."""
         return _close([driver for driver in list(self._opened) if not driver.is_closed()])
 
     def close_missing(self, found: Collection[tuple[int, bool]], *, asked: float) -> int:
