@@ -117,7 +117,8 @@ def _operations(
         (event.id, fact)
         for name in ("policy", "provisioner")
         for event in stored[name]
-        if isinstance(fact := _fact(event.type, json.loads(event.data)), OperationFact)
+        if event.topic is not None  # policy keeps the provisioner's last facts, unpublished
+        and isinstance(fact := _fact(event.type, json.loads(event.data)), OperationFact)
     ]
     on_the_bus = [(one.id, one.fact) for one in published if isinstance(one.fact, OperationFact)]
     for one in asked:
@@ -310,7 +311,8 @@ async def _replay(
         PublishedFact(event.id, fact, event.time, event.topic or "")
         for name in ("policy", "provisioner", "notifier")
         for event in stored[name]
-        if (fact := _fact(event.type, json.loads(event.data))) is not None
+        if event.topic is not None
+        and (fact := _fact(event.type, json.loads(event.data))) is not None
     ]
     copied = [
         PublishedFact(record.id, fact, _uniform(record.time), record.topic)

@@ -1,6 +1,9 @@
 """The runs that are recorded: what is asked of the platform, and what goes wrong meanwhile."""
 
+from uuid import UUID
+
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.intervention import AbandonOperation, ReleaseResource, RetryOperation
 from busbar.messages.notification import DeleteSubscription
 from busbar.messages.resource import ApplyResource
 from busbar.testing.memory import LoseAnswer, LoseRequest, Refuse
@@ -115,7 +118,7 @@ async def retried(stage: Stage) -> None:
 
 @_run
 async def stuck(stage: Stage) -> None:
-    """An undo and a deletion are stuck until a person helps."""
+    """An undo is refused for good, and a deletion is stuck until a person helps."""
     world = stage.outside.world
     world.refused["orders-b"] = Refuse(permanent=True)
     stage.outside.seconds = 1.0
@@ -133,6 +136,42 @@ async def stuck(stage: Stage) -> None:
     await wait(10 * MINUTE)
     world.refused.clear()
     await wait(90 * MINUTE)
+
+
+@_run
+async def left(stage: Stage) -> None:
+    """An undo is refused for good, so that a part is left; the next update begins there."""
+    world = stage.outside.world
+    await stage.apply(size=1)
+    world.refused["orders-b"] = Refuse(permanent=True)
+    stage.outside.seconds = 1.0
+    asking = stage.loop.create_task(stage.apply(size=2))
+    while world.things["orders-a"].inputs["size"] != 2:
+        await wait(0.1)
+    world.refused["orders-a"] = Refuse(permanent=True)
+    await asking
+    world.refused.clear()
+    await stage.apply(size=2)
+
+
+@_run
+async def intervened(stage: Stage) -> None:
+    """A stuck deletion is joined, retried, abandoned and asked for again; later all is released."""
+    world = stage.outside.world
+    await stage.apply(size=1)
+    world.refused["orders-a"] = Refuse(permanent=True)
+    operation = UUID(await stage.delete())
+    await stage.delete()
+    await stage.ask(RetryOperation(**THING, operation=operation))
+    await stage.ask(AbandonOperation(**THING, operation=operation))
+    await stage.ask(AbandonOperation(**THING, operation=operation))
+    await stage.delete()
+    await stage.apply(size=2)
+    await wait(MINUTE)
+    world.refused.clear()
+    await stage.apply(size=3)
+    await stage.ask(ReleaseResource(**THING))
+    await stage.apply(size=3)
 
 
 @_run

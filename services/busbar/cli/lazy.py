@@ -35,7 +35,12 @@ COMMANDS: dict[str, Entry] = {
     "apply": Entry("apply", "Apply the resources in a file and wait for the result.", USE),
     "get": Entry("get", "List resources and operations, or show one.", USE),
     "delete": Entry("delete", "Delete a resource and wait for the result.", USE),
-    "operation": Entry("operation", "Show an operation, or wait for its result.", USE),
+    "operation": Entry(
+        "operation",
+        "Show an operation or wait for its result; retry or abandon one that is stuck.",
+        USE,
+    ),
+    "release": Entry("release", "Forget a resource without deleting what exists of it.", USE),
     "watch": Entry("watch", "Show facts as they are published.", USE),
     "subscribe": Entry(
         "subscribe", "Deliver facts about a team to a URL, as signed webhooks.", USE

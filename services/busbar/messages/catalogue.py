@@ -1,11 +1,14 @@
 """The messages by type and topic."""
 
-from busbar.messages import delivery, notification, policy, resource, topics
+from busbar.messages import delivery, intervention, notification, policy, resource, topics
 from busbar.messages.base import Fact, Intent, Message
 
 INTENTS: tuple[type[Intent], ...] = (
     resource.ApplyResource,
     resource.DeleteResource,
+    intervention.RetryOperation,
+    intervention.AbandonOperation,
+    intervention.ReleaseResource,
     notification.ApplySubscription,
     notification.DeleteSubscription,
     delivery.RedriveDeadLetter,
@@ -17,15 +20,20 @@ FACTS: tuple[type[Fact], ...] = (
     policy.IntentDenied,
     policy.IntentExpired,
     policy.IntentConflicted,
+    intervention.InterventionAllowed,
     resource.ResourceQueued,
     resource.StepStarted,
     resource.StepSucceeded,
     resource.StepFailed,
     resource.StepUndone,
+    resource.StepLeft,
     resource.ResourceProvisioned,
     resource.ResourceDeleted,
     resource.ResourceFailed,
     resource.ResourceStuck,
+    intervention.OperationAbandoned,
+    intervention.Intervened,
+    intervention.ResourceReleased,
     notification.Subscribed,
     notification.SubscriptionRefused,
     notification.Unsubscribed,

@@ -10,6 +10,12 @@ from busbar.messages.delivery import (
     DeadLetterRedriven,
     HeadPublished,
 )
+from busbar.messages.intervention import (
+    Intervened,
+    InterventionAllowed,
+    OperationAbandoned,
+    ResourceReleased,
+)
 from busbar.messages.notification import (
     Subscribed,
     SubscriptionRefused,
@@ -25,6 +31,7 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
+    StepLeft,
     StepStarted,
     StepSucceeded,
     StepUndone,
@@ -40,8 +47,8 @@ def narrate(fact: Message) -> str | None:
     """Return the sentence for ``fact``, or None if it is one of :data:`SILENT`."""
     if type(fact) in SILENT:
         return None
-    known = _policy(fact) or _step(fact) or _end(fact) or _dead_letter(fact) or _webhook(fact)
-    return known or undescribed(fact.TYPE)
+    known = _policy(fact) or _step(fact) or _end(fact) or _intervention(fact)
+    return known or _dead_letter(fact) or _webhook(fact) or undescribed(fact.TYPE)
 
 
 def undescribed(type_: str) -> str:
@@ -82,6 +89,8 @@ def _step(fact: Message) -> str | None:
         case ResourceQueued():
             steps = ", ".join(step.name for step in fact.plan.steps)
             plan = f"; plan: {steps}" if steps else ""
+            if fact.joins is not None:
+                plan = f"; operation {fact.joins} does the same, and both end together"
             return f"The provisioner queued it as generation {fact.generation}{plan}."
         case StepStarted():
             return (
@@ -99,6 +108,11 @@ def _step(fact: Message) -> str | None:
         case StepUndone():
             how = "was removed" if fact.was_there else "had left nothing to remove"
             return f"Step {fact.step} {'was restored' if fact.restored else how}."
+        case StepLeft():
+            return (
+                f"Step {fact.step} stays as it is, observed {fact.presence} "
+                f"({fact.reason}): {fact.detail}."
+            )
         case _:
             return None
 
@@ -111,10 +125,30 @@ def _end(fact: Message) -> str | None:
         case ResourceDeleted():
             return "It is deleted; nothing of it is left."
         case ResourceFailed():
-            left = "nothing of it is left" if fact.left == "absent" else "it is as it was before"
-            return f"It failed at step {fact.failed_step} and was compensated: {left}."
+            at = f"at step {fact.failed_step}" if fact.failed_step else f"({fact.reason})"
+            done = "was not undone completely" if fact.left == "partial" else "was undone"
+            return f"It failed {at} and {done}: {fact.what_is_left}."
         case ResourceStuck():
             return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
+        case _:
+            return None
+
+
+def _intervention(fact: Message) -> str | None:
+    match fact:
+        case InterventionAllowed():
+            target = f" of operation {fact.target}" if fact.target else ""
+            return f"Policy allowed the {fact.action}{target}."
+        case OperationAbandoned():
+            return (
+                f"It was {fact.reason} by operation {fact.by}: no more is tried, and what exists "
+                "stays."
+            )
+        case Intervened():
+            return f"Request to {fact.action} operation {fact.target}: {fact.detail}."
+        case ResourceReleased():
+            remains = "; ".join(map(str, fact.remains)) or "nothing is known to exist"
+            return f"It is released and not managed any more: {remains}."
         case _:
             return None
 

@@ -1,6 +1,7 @@
 """The family ``resource``: intents about resources, and the progress of their operations."""
 
 from typing import ClassVar, Literal
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
@@ -17,6 +18,7 @@ from busbar.messages.base import (
     Slug,
 )
 from busbar.messages.plan import Action, Plan, PromiseRef
+from busbar.messages.remaining import Presence, Remaining
 
 _STEP: JsonObject = {
     "operation": EXAMPLE_OPERATION,
@@ -121,6 +123,10 @@ class ResourceQueued(OperationFact):
     allowed_at: AwareDatetime | None = Field(
         default=None, description="When the decision that allowed the operation was recorded."
     )
+    joins: UUID | None = Field(
+        default=None,
+        description="The operation before it that asks for the same; both end together.",
+    )
 
 
 class StepFact(OperationFact):
@@ -202,6 +208,13 @@ class StepFailed(StepFact):
     permanent: bool
     attempt: int
     epoch: int
+    refused: bool = Field(
+        default=False, description="True if the backend answered that it did not do it."
+    )
+    unchanged: bool = Field(
+        default=False,
+        description="True if the same was observed after the attempt as before it.",
+    )
 
 
 class StepUndone(StepFact):
@@ -217,6 +230,33 @@ class StepUndone(StepFact):
         description="True if the earlier state was restored; false if the object was removed."
     )
     was_there: bool = Field(description="False if there was nothing to undo.")
+    epoch: int
+
+
+class StepLeft(StepFact):
+    """A step is not undone: its object stays as it is, and the operation goes on without it."""
+
+    TYPE: ClassVar[str] = "busbar.resource.step-left.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_STEP,
+            "presence": "ours",
+            "inputs": {"name": "payments.orders", "partitions": 6},
+            "outputs": {"name": "payments.orders", "partitions": 6},
+            "reason": "cannot_change",
+            "detail": "the topic has 6 partitions, and Kafka cannot remove any",
+            "epoch": 1,
+        },
+    )
+
+    presence: Presence = Field(
+        description="What was observed last: `unknown` if the backend could not be observed."
+    )
+    inputs: JsonObject = Field(description="The inputs that it was given last.")
+    outputs: JsonObject = Field(description="The outputs that were observed last.")
+    reason: str
+    detail: str
     epoch: int
 
 
@@ -255,7 +295,7 @@ class ResourceDeleted(OperationFact):
 
 
 class ResourceFailed(OperationFact):
-    """An operation failed and was compensated: the state before it is restored."""
+    """An operation failed. What it did is undone, except for what ``remains`` names."""
 
     TYPE: ClassVar[str] = "busbar.resource.failed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -268,19 +308,57 @@ class ResourceFailed(OperationFact):
             "undone": ["topic"],
             "left": "absent",
         },
+        {
+            **_ENDED,
+            "generation": 2,
+            "failed_step": "dead-letters",
+            "reason": "refused",
+            "detail": "the broker has 1 node, so a topic cannot have 3 replicas",
+            "undone": [],
+            "left": "partial",
+            "observed_generation": 1,
+            "remains": [
+                {
+                    "step": "topic",
+                    "adapter": "kafka-topic",
+                    "presence": "ours",
+                    "inputs": {"name": "payments.orders", "partitions": 6},
+                    "outputs": {"name": "payments.orders", "partitions": 6},
+                    "reason": "cannot_change",
+                    "detail": "the topic has 6 partitions, and Kafka cannot remove any",
+                }
+            ],
+        },
     )
 
     intent: IntentRef
     generation: int
-    failed_step: Slug
+    failed_step: Slug | None = Field(description="Null if no step failed: it was abandoned.")
     reason: str
     detail: str
     undone: tuple[str, ...] = Field(description="The steps that were undone, in that order.")
-    left: Literal["absent", "previous"] = Field(description="The state of the resource now.")
+    left: Literal["absent", "previous", "partial"] = Field(
+        description="The state of the resource now: nothing, as before, or what `remains` says."
+    )
+    remains: tuple[Remaining, ...] = Field(
+        default=(), description="The steps that are neither as before nor gone."
+    )
+    observed_generation: int = Field(
+        default=0, description="The generation that was provisioned last; 0 if there is none."
+    )
+
+    @property
+    def what_is_left(self) -> str:
+        """What exists now, in words."""
+        if self.left == "absent":
+            return "nothing of it is left"
+        if self.left == "previous":
+            return "it is as it was before"
+        return "; ".join(map(str, self.remains)) or "a part of it is left"
 
 
 class ResourceStuck(OperationFact):
-    """An operation can neither continue nor be compensated without a person."""
+    """An operation can neither continue nor be undone now. It is tried at growing intervals."""
 
     TYPE: ClassVar[str] = "busbar.resource.stuck.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
@@ -290,7 +368,8 @@ class ResourceStuck(OperationFact):
             "step": "topic",
             "reason": "not_ours",
             "detail": "the topic exists without our mark",
-            "remedy": "remove or rename the topic, then apply again",
+            "remedy": "Remove or rename the topic, then `busbar operation retry` it.",
+            "since": "2026-01-01T00:00:00Z",
         },
     )
 
@@ -300,3 +379,4 @@ class ResourceStuck(OperationFact):
     reason: str
     detail: str
     remedy: str
+    since: AwareDatetime = Field(description="When it became stuck.")

@@ -5,7 +5,7 @@ state at a time, the replay to compare. They are pure: the same facts give the s
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -17,6 +17,8 @@ from busbar.messages.delivery import (
     DeadLetterRecovered,
     DeadLetterRedriven,
 )
+from busbar.messages.generation import Desired, PendingOperation
+from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -26,6 +28,7 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
+    StepLeft,
     StepStarted,
     StepSucceeded,
     StepUndone,
@@ -43,7 +46,11 @@ ENDED: frozenset[str] = frozenset({"succeeded", "failed", "denied", "cancelled",
 _RANK = {"received": 0, "running": 1, "stuck": 2}
 """The order of statuses. Facts of several topics arrive in any order; a status never goes back."""
 
-ResourceStatus = Literal["provisioning", "ready", "failed", "deleting", "deleted", "stuck"]
+ResourceStatus = Literal[
+    "provisioning", "ready", "failed", "deleting", "deleted", "released", "stuck"
+]
+
+_Stepwise = StepStarted | StepSucceeded | StepFailed | StepUndone | StepLeft
 
 
 class StepView(Part):
@@ -51,7 +58,7 @@ class StepView(Part):
 
     name: str
     adapter: str
-    status: Literal["started", "succeeded", "failed", "undone"]
+    status: Literal["started", "succeeded", "failed", "undone", "left"]
     detail: str = ""
 
 
@@ -92,13 +99,28 @@ class ResourceView(Part):
 
     id: str
     status: ResourceStatus
-    generation: int = 0
+    generation: int = Field(
+        default=0,
+        description="The desired state that was accepted last and has not failed: the number that"
+        " `expected_generation` is compared with; 0 if the resource does not exist.",
+    )
+    observed_generation: int = Field(
+        default=0, description="The generation that was provisioned last; 0 if none is."
+    )
+    pending: tuple[PendingOperation, ...] = Field(
+        default=(), description="The operations that have not ended, oldest first."
+    )
     promise: JsonObject = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
     outputs: JsonObject = Field(default_factory=dict)
     operation: str = Field(default="", description="The operation that changed it last.")
     detail: str = ""
     updated: str = Field(default="", description="Time of the last fact.")
+
+    @property
+    def desired(self) -> Desired:
+        """What is wanted of the resource."""
+        return Desired(pending=self.pending, settled=0 if self.pending else self.generation)
 
 
 def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> OperationView | None:
@@ -151,13 +173,14 @@ def _is_behind(change: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
 
 def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, Any] | None:
     match fact:
-        case IntentAllowed() | IntentDenied() | IntentExpired():
+        case IntentAllowed() | IntentDenied() | IntentExpired() | InterventionAllowed():
             return _judged(fact)
         case IntentConflicted():
             return {"conflicts": (view.conflicts if view else 0) + 1}
         case ResourceQueued():
-            return {"status": "running", "resource": fact.resource}
-        case StepStarted() | StepSucceeded() | StepFailed() | StepUndone():
+            joined = f"it ends together with operation {fact.joins}" if fact.joins else ""
+            return {"status": "running", "resource": fact.resource, "detail": joined}
+        case StepStarted() | StepSucceeded() | StepFailed() | StepUndone() | StepLeft():
             return {"steps": _steps(view, fact)}
         case ResourceProvisioned():
             done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
@@ -165,9 +188,11 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
         case ResourceDeleted():
             return {"status": "succeeded", "detail": "deleted", "reason": ""}
         case ResourceFailed():
-            return {"status": "failed", "reason": fact.reason, "detail": fact.detail}
+            return {"status": "failed", "reason": fact.reason, "detail": _why_and_what(fact)}
         case ResourceStuck():
             return {"status": "stuck", "reason": fact.reason, "detail": fact.detail}
+        case ResourceReleased() | Intervened():
+            return _intervened(fact)
         case Subscribed() | Unsubscribed():
             return {"status": "succeeded", "intent": fact.intent.model_dump()}
         case SubscriptionRefused():
@@ -175,6 +200,13 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
         case _:
             return _delivered(fact)
+
+
+def _intervened(fact: ResourceReleased | Intervened) -> Mapping[str, Any]:
+    if isinstance(fact, ResourceReleased):
+        return {"status": "succeeded", "detail": "released", "reason": ""}
+    status, reason = ("succeeded", "") if fact.done else ("failed", "no_effect")
+    return {"status": status, "reason": reason, "detail": fact.detail}
 
 
 def _delivered(fact: Fact) -> Mapping[str, Any] | None:
@@ -192,12 +224,16 @@ def _delivered(fact: Fact) -> Mapping[str, Any] | None:
             return None
 
 
-def _judged(fact: IntentAllowed | IntentDenied | IntentExpired) -> Mapping[str, Any]:
+def _judged(
+    fact: IntentAllowed | IntentDenied | IntentExpired | InterventionAllowed,
+) -> Mapping[str, Any]:
     known = {"resource": fact.resource, "intent": fact.intent.model_dump()}
     match fact:
         case IntentAllowed():
             warnings = [warning.model_dump() for warning in fact.warnings]
             return {**known, "status": "running", "warnings": warnings}
+        case InterventionAllowed():
+            return {**known, "status": "running"}
         case IntentDenied():
             violations = [violation.model_dump() for violation in fact.violations]
             return {**known, "status": "denied", "reason": fact.reason, "violations": violations}
@@ -205,9 +241,7 @@ def _judged(fact: IntentAllowed | IntentDenied | IntentExpired) -> Mapping[str, 
             return {**known, "status": "expired", "reason": "expired"}
 
 
-def _steps(
-    view: OperationView | None, fact: StepStarted | StepSucceeded | StepFailed | StepUndone
-) -> list[JsonObject]:
+def _steps(view: OperationView | None, fact: _Stepwise) -> list[JsonObject]:
     status, detail = "started", ""
     match fact:
         case StepSucceeded():
@@ -216,6 +250,8 @@ def _steps(
             status, detail = "failed", fact.detail
         case StepUndone():
             status = "undone"
+        case StepLeft():
+            status, detail = "left", fact.detail
         case StepStarted():
             detail = fact.action
     new = {"name": fact.step, "adapter": fact.adapter, "status": status, "detail": detail}
@@ -236,25 +272,58 @@ def evolve_resource(view: ResourceView | None, fact: Fact, *, time: str) -> Reso
 
 
 def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any] | None:
+    desired = view.desired if view is not None else Desired()
     match fact:
         case ResourceQueued():
-            return {"status": "deleting" if fact.action == "delete" else "provisioning"}
+            desired = desired.accept(fact.operation, fact.action, fact.generation)
+            return _wanted(desired, "provisioning")
         case ResourceProvisioned():
             return {
-                "status": "ready",
-                "generation": fact.generation,
+                **_wanted(desired.after(fact), "ready"),
+                "observed_generation": fact.generation,
                 "promise": fact.promise.model_dump(),
                 "spec": fact.spec,
                 "outputs": fact.outputs,
                 "detail": fact.change,
             }
         case ResourceDeleted():
-            gone: Mapping[str, Any] = {"spec": {}, "outputs": {}, "detail": ""}
-            return {**gone, "status": "deleted", "generation": fact.generation}
+            return {**_GONE, **_wanted(desired.after(fact), "deleted")}
         case ResourceFailed():
-            still_there = view is not None and view.generation > 0 and fact.left == "previous"
-            return {"status": "ready" if still_there else "failed", "detail": fact.detail}
+            was_ready = view is not None and view.observed_generation > 0
+            return _failed(desired.after(fact), fact, was_ready=was_ready)
         case ResourceStuck():
             return {"status": "stuck", "detail": fact.detail}
+        case ResourceReleased():
+            known = {**_GONE, **_wanted(Desired(), "released")}
+            return {**known, "detail": "busbar does not manage it any more"}
         case _:
             return None
+
+
+_GONE: Final[Mapping[str, Any]] = {
+    "spec": {},
+    "outputs": {},
+    "detail": "",
+    "observed_generation": 0,
+}
+
+
+def _failed(desired: Desired, fact: ResourceFailed, *, was_ready: bool) -> Mapping[str, Any]:
+    detail = _why_and_what(fact)
+    gone = _GONE if fact.left == "absent" else {}
+    is_ready = was_ready and fact.left == "previous"
+    return {**gone, **_wanted(desired, "ready" if is_ready else "failed"), "detail": detail}
+
+
+def _why_and_what(fact: ResourceFailed) -> str:
+    """Return why the operation failed, and what exists now."""
+    return f"{fact.detail.removesuffix('.')}; now {fact.what_is_left}"
+
+
+def _wanted(desired: Desired, otherwise: ResourceStatus) -> Mapping[str, Any]:
+    """Return what is wanted, and the status: ``otherwise`` if no operation is pending."""
+    status: ResourceStatus = otherwise
+    if desired.pending:
+        status = "deleting" if desired.pending[-1].action == "delete" else "provisioning"
+    pending = tuple(one.model_dump(mode="json") for one in desired.pending)
+    return {"generation": desired.generation, "pending": pending, "status": status}

@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from busbar.kernel.ids import operation_id, operation_text
+from busbar.kernel.ids import event_id, operation_id, operation_text
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.codec.attributes import read_time
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.generation import Settled
+from busbar.messages.intervention import (
+    AbandonOperation,
+    InterventionAllowed,
+    ReleaseResource,
+    ResourceReleased,
+    RetryOperation,
+)
 from busbar.messages.policy import (
     IntentAllowed,
     IntentConflicted,
@@ -17,9 +25,16 @@ from busbar.messages.policy import (
     IntentExpired,
     Violation,
 )
-from busbar.messages.resource import ApplyResource, DeleteResource
+from busbar.messages.resource import (
+    ApplyResource,
+    DeleteResource,
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceProvisioned,
+)
 from busbar.policy import telemetry
 from busbar.policy.domain import (
+    InterventionIntent,
     PolicyEngine,
     Promises,
     ReceivedIntent,
@@ -40,6 +55,7 @@ INTENT_MAX_BYTES = 256 * 1024
 
 OUTCOMES: Final[dict[type[Fact], str]] = {
     IntentAllowed: "allowed",
+    InterventionAllowed: "allowed",
     IntentDenied: "denied",
     IntentExpired: "expired",
     IntentConflicted: "conflicted",
@@ -58,12 +74,21 @@ class Policy:
         service = Service("policy", emits=OUTCOMES, answers_unknown_services=True)
         service.on(ApplyResource, self.decide, stream=_stream_of)
         service.on(DeleteResource, self.decide, stream=_stream_of)
+        service.on(RetryOperation, self.decide, stream=_stream_of)
+        service.on(AbandonOperation, self.decide, stream=_stream_of)
+        service.on(ReleaseResource, self.decide, stream=_stream_of)
+        service.on(ResourceProvisioned, self.settle)
+        service.on(ResourceDeleted, self.settle)
+        service.on(ResourceFailed, self.settle)
+        service.on(ResourceReleased, self.settle)
         service.on_invalid(self.refuse, topics.INTENTS_RESOURCE, topics.INTENTS_DEAD_LETTER)
         service.on_conflict(self.record_conflict)
         return service
 
     async def decide(
-        self, received: Received[ApplyResource] | Received[DeleteResource], tx: Transaction
+        self,
+        received: Received[Any],
+        tx: Transaction,
     ) -> None:
         """Decide on an intent that has the form of its message."""
         envelope = received.envelope
@@ -88,6 +113,19 @@ class Policy:
         facts = decide(state, intent, self._promises, self._engine)
         await tx.append(_stream(intent.resource), facts, key=str(intent.resource))
         _measure(tx, facts, received.record)
+
+    async def settle(self, received: Received[Any], tx: Transaction) -> None:
+        """Keep the end of an operation beside the decisions, unpublished: it is another's fact."""
+        envelope = received.envelope
+        fact: Settled = received.message
+        await tx.append_raw(
+            _stream(fact.resource),
+            id_=event_id("policy", envelope.source, envelope.id, 0),
+            type_=envelope.type,
+            data=fact.model_dump_json(),
+            metadata={"source": envelope.source, "id": envelope.id},
+            key=fact.resource,
+        )
 
     async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Deny an intent of unknown type, or with data that its type does not allow."""
@@ -190,5 +228,5 @@ def _stream(resource: object) -> str:
     return f"resource/{resource}"
 
 
-def _stream_of(intent: ApplyResource | DeleteResource) -> str:
+def _stream_of(intent: ApplyResource | DeleteResource | InterventionIntent) -> str:
     return _stream(f"{intent.team}/{intent.environment}/{intent.promise}/{intent.name}")

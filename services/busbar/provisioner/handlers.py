@@ -5,27 +5,22 @@ a deterministic operation key and the lease's epoch; then the result is stored, 
 epoch. An unknown result is observed, never guessed.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final
 
-from busbar.backends.port import (
-    UNAVAILABLE,
-    Backend,
-    BackendUnavailable,
-    Call,
-    Observation,
-    Outcome,
-    Presence,
-    Result,
-)
+from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
-from busbar.kernel.decide import fold
 from busbar.kernel.expressions import TemplateError
 from busbar.messages import topics
 from busbar.messages.base import OperationFact
+from busbar.messages.intervention import (
+    Intervened,
+    InterventionAllowed,
+    OperationAbandoned,
+    ResourceReleased,
+)
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import (
     ResourceDeleted,
@@ -34,18 +29,33 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
+    StepLeft,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
+from busbar.provisioner.adapters import (
+    Adapters,
+    Answer,
+    Outside,
+    act,
+    observe,
+    observe_previous,
+    observe_refused,
+)
 from busbar.provisioner.domain import (
     Command,
+    Effect,
     Ensure,
     Finish,
+    Look,
     Remove,
     ResourceState,
     Saga,
+    Turn,
     decide_finished,
+    decide_intervention,
+    decide_looked,
     decide_observed,
     decide_outcome,
     decide_queued,
@@ -53,14 +63,11 @@ from busbar.provisioner.domain import (
     evolve,
     next_command,
 )
-from busbar.provisioner.telemetry import InstrumentedBackend, measure_ends
+from busbar.provisioner.telemetry import measure_ends
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.tasks.runner import Work
-from busbar.runtime.telemetry.logs import get_logger
-
-log = get_logger()
 
 EMITS = (
     ResourceQueued,
@@ -68,10 +75,14 @@ EMITS = (
     StepSucceeded,
     StepFailed,
     StepUndone,
+    StepLeft,
     ResourceProvisioned,
     ResourceDeleted,
     ResourceFailed,
     ResourceStuck,
+    OperationAbandoned,
+    Intervened,
+    ResourceReleased,
 )
 
 SAGA = "saga"
@@ -81,11 +92,12 @@ CALL_SHARE_OF_LEASE = 0.8
 """A call may take this share of the lease, so that it is over before another process may act."""
 READY_POLL_SECONDS = 0.2
 """Interval between observations of a step that is applied and not ready yet."""
-STUCK_RETRY_SECONDS = 60.0
-"""Interval between observations of a stuck operation."""
+STUCK_RETRY_SECONDS: Final = (60.0, 24 * 3600.0)
+"""Shortest and longest interval between attempts at a stuck operation; in between, an operation
+waits as long as it has been stuck already, so that the interval doubles."""
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
-Decide = Callable[[ResourceState], Sequence[OperationFact]]
+Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +116,6 @@ class _Progress:
             return cls(state, None, error)
 
 
-class Adapters(Protocol):
-    """The installed adapters."""
-
-    def find(self, name: str) -> Backend | None:
-        """Return the adapter called ``name``, or None if it is not installed."""
-        ...
-
-
 class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time.
 
@@ -123,15 +127,15 @@ class Provisioner:
         self, adapters: Adapters, *, clock: Clock, lease: float, jitter: Jitter = jitter
     ) -> None:
         self._backoff = replace(RETRY_BACKOFF, jitter=jitter)
-        self._adapters = adapters
+        self._outside = Outside(adapters, clock=clock)
         self._clock = clock
         self._timeout = lease * CALL_SHARE_OF_LEASE
-        self._slots: dict[str, asyncio.Semaphore] = {}
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("provisioner", emits=EMITS, executes=[topics.FACTS_POLICY])
         service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
+        service.on(InterventionAllowed, self.intervene, stream=lambda one: _stream(one.resource))
         service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service
 
@@ -149,6 +153,19 @@ class Provisioner:
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
+    async def intervene(self, received: Received[InterventionAllowed], tx: Transaction) -> None:
+        """Carry out an allowed intervention, and continue at once with what it leaves to do."""
+        allowed = received.message
+        stream = _stream(allowed.resource)
+        state = await tx.load(stream, ResourceState(), evolve)
+        facts = decide_intervention(state, allowed)
+        await tx.append(stream, facts, key=allowed.resource)
+        for fact in facts:
+            for queued in state.waiting:
+                if queued.operation == fact.operation:
+                    measure_ends(tx, [fact], queued)
+        await tx.tasks.schedule(SAGA, allowed.resource)
+
     async def preload(
         self, resources: Collection[str], tx: Transaction
     ) -> dict[str, ResourceState]:
@@ -164,7 +181,7 @@ class Provisioner:
         since: dict[str, float] = {}
         at = _Progress.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
-            at = await self._record(work, lambda _: [])
+            at = await self._record(work, lambda _now, _turn: [])
         while at.state.saga is not None:
             before, at = at.state, await self._advance(work, at, since)
             if at.state.saga is not None and _has_to_wait(before, at.state):
@@ -174,140 +191,109 @@ class Provisioner:
     async def _advance(self, work: Work, at: _Progress, since: dict[str, float]) -> _Progress:
         if (problem := at.problem) is not None:
             return await self._record(
-                work, lambda now: decide_unplannable(now, problem, epoch=work.claim.epoch)
+                work, _if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
             )
         if isinstance(at.command, Ensure | Remove):
             return await self._perform(work, at, at.command, since)
-        return await self._record(work, lambda _: [])
+        if isinstance(at.command, Look):
+            return await self._look(work, at, at.command)
+        return await self._record(work, lambda _now, _turn: [])
 
     # -- one effect -----------------------------------------------------------------------------
 
     async def _perform(
-        self, work: Work, at: _Progress, command: Ensure | Remove, since: dict[str, float]
+        self, work: Work, at: _Progress, command: Effect, since: dict[str, float]
     ) -> _Progress:
         """Observe, and act if the observation requires it, within the adapter's concurrency.
 
         The slot is awaited before anything is recorded: a call has to begin with a fresh lease.
         """
-        backend = self._find(command.adapter, at.state.saga)
+        backend = self._outside.find(command.adapter, at.state.saga)
         if isinstance(backend, Outcome):
             return await self._record_failure(work, at, command, backend)
-        async with self._slots_for(command.adapter, backend):
+        async with self._outside.slot(command.adapter, backend):
             return await self._effect(work, at, command, since, backend)
-
-    def _slots_for(self, adapter: str, backend: InstrumentedBackend) -> asyncio.Semaphore:
-        if adapter not in self._slots:
-            self._slots[adapter] = asyncio.Semaphore(backend.concurrency)
-        return self._slots[adapter]
 
     async def _effect(
         self,
         work: Work,
         at: _Progress,
-        command: Ensure | Remove,
+        command: Effect,
         since: dict[str, float],
         backend: Backend,
     ) -> _Progress:
         call = self._call(work, command)
-        seen = await self._observe(backend, call)
+        seen = await observe(backend, call)
         if isinstance(seen, Outcome):
             return await self._record_failure(work, at, command, seen)
-        previous = await self._observe_previous(backend, call, at.state, command, seen)
+        previous = await observe_previous(backend, call, at.state, command, seen)
         if isinstance(previous, Outcome):
             return await self._record_failure(work, at, command, previous)
-        epoch, overdue = work.claim.epoch, self._overdue(command, since)
+        overdue = self._overdue(command, since)
         after = await self._record(
             work,
-            lambda now: decide_observed(
-                now, command, seen, epoch=epoch, overdue=overdue, previous=previous
+            _if_same(
+                at,
+                lambda now, turn: decide_observed(
+                    now, command, seen, turn, overdue=overdue, previous=previous
+                ),
             ),
         )
         if _is_started(at.state, after.state, command):
-            outcome = await self._act(backend, command, call)
-            return await self._record_failure(work, after, command, outcome)
+            outcome = await act(backend, command, call)
+            if outcome.result is not Result.NOT_DONE:
+                return after
+            answer = Answer(outcome, seen, await observe_refused(backend, call, seen))
+            return await self._record_refusal(work, after, command, answer)
         if _is_unchanged(at.state, after.state) and not _is_stuck(after.state):
             await self._clock.sleep(READY_POLL_SECONDS)
         return after
 
-    async def _record_failure(
-        self, work: Work, at: _Progress, command: Ensure | Remove, outcome: Outcome
+    async def _record_refusal(
+        self, work: Work, at: _Progress, command: Effect, answer: Answer
     ) -> _Progress:
-        """Record an effect that did not happen; any other result is only recorded once observed."""
-        if outcome.result is not Result.NOT_DONE:
-            return at
-        epoch = work.claim.epoch
+        """Record that the backend refused; any other answer is only recorded once observed."""
+        refusal, seen, after = answer.outcome, answer.seen, answer.after
         return await self._record(
-            work, lambda now: decide_outcome(now, command, outcome, epoch=epoch)
+            work,
+            _if_same(
+                at,
+                lambda now, turn: decide_outcome(
+                    now, command, refusal, turn, answered=True, seen=seen, after=after
+                ),
+            ),
         )
 
-    def _find(self, name: str, saga: Saga | None) -> InstrumentedBackend | Outcome:
-        try:
-            backend = self._adapters.find(name)
-        except Exception as error:
-            log.exception("adapter_not_loaded", adapter=name)
-            detail = f"the adapter {name} cannot be loaded: {type(error).__name__}"
-            return Outcome.not_done("adapter_failed", detail, permanent=False)
-        if backend is None:
-            detail = (
-                f"the adapter {name} is not installed: install the package that provides it "
-                "(entry point group busbar.adapters)"
-            )
-            return Outcome.not_done("no_adapter", detail, permanent=True)
-        return InstrumentedBackend(backend, name, saga=saga, clock=self._clock)
+    async def _record_failure(
+        self, work: Work, at: _Progress, command: Effect, failure: Outcome
+    ) -> _Progress:
+        """Record that the backend could not be observed."""
+        return await self._record(
+            work, _if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
+        )
 
-    async def _observe(self, backend: Backend, call: Call) -> Observation | Outcome:
-        try:
-            async with asyncio.timeout(call.timeout):
-                return await backend.observe(call)
-        except BackendUnavailable as error:
-            return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
-        except OSError as error:  # its text has addresses, which may come from a secret
-            detail = f"the backend does not answer ({type(error).__name__})"
-            return Outcome.not_done(UNAVAILABLE, detail, permanent=False)
-        except Exception as error:
-            log.exception("adapter_failed", owner=call.owner)
-            detail = f"the adapter could not observe: {type(error).__name__}"
-            return Outcome.not_done("adapter_failed", detail, permanent=False)
+    async def _look(self, work: Work, at: _Progress, command: Look) -> _Progress:
+        """Observe a step that stays as it is; what cannot be observed is unknown."""
+        backend = self._outside.find(command.adapter, at.state.saga)
+        seen: Observation | None = None
+        if not isinstance(backend, Outcome):
+            async with self._outside.slot(command.adapter, backend):
+                found = await observe(backend, self._call(work, command))
+                seen = None if isinstance(found, Outcome) else found
+        return await self._record(
+            work, _if_same(at, lambda now, turn: decide_looked(now, command, seen, turn))
+        )
 
-    async def _observe_previous(
-        self,
-        backend: Backend,
-        call: Call,
-        state: ResourceState,
-        command: Ensure | Remove,
-        seen: Observation,
-    ) -> Observation | Outcome | None:
-        """Observe with the inputs applied before, if the new ones may name a different thing."""
-        before = state.previously(command.step)
-        if before is None or before.inputs == command.inputs:
-            return None
-        if seen.presence is not Presence.ABSENT or before.adapter != command.adapter:
-            return None
-        return await self._observe(backend, replace(call, inputs=before.inputs))
-
-    async def _act(self, backend: Backend, command: Ensure | Remove, call: Call) -> Outcome:
-        act = backend.remove if isinstance(command, Remove) else backend.apply
-        try:
-            async with asyncio.timeout(call.timeout):
-                outcome = await act(call)
-        except TimeoutError:
-            outcome = Outcome.unknown("timeout", f"no answer within {call.timeout:g} seconds")
-        except Exception as error:
-            # A bug in an adapter says nothing about the outside world: observe it.
-            log.exception("adapter_failed", adapter=command.adapter)
-            outcome = Outcome.unknown("adapter_failed", type(error).__name__)
-        return outcome
-
-    def _call(self, work: Work, command: Ensure | Remove) -> Call:
+    def _call(self, work: Work, command: Effect | Look) -> Call:
         return Call(
             owner=f"{work.claim.name}#{command.step}",
             inputs=command.inputs,
-            operation_key=command.operation_key,
+            operation_key="" if isinstance(command, Look) else command.operation_key,
             epoch=work.claim.epoch,
             timeout=self._timeout,
         )
 
-    def _overdue(self, command: Ensure | Remove, since: dict[str, float]) -> bool:
+    def _overdue(self, command: Effect, since: dict[str, float]) -> bool:
         if isinstance(command, Remove):
             return False
         now = self._clock.now().timestamp()
@@ -321,7 +307,8 @@ class Provisioner:
         async def body(tx: Transaction) -> _Progress:
             stream = _stream(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
-            at = _Progress.of(await _append(tx, stream, state, decide(state)))
+            turn = Turn(epoch=work.claim.epoch, now=tx.now)
+            at = _Progress.of(await _append(tx, stream, state, decide(state, turn)))
             while isinstance(at.command, Finish):
                 finished = decide_finished(at.state)
                 at = _Progress.of(await _append(tx, stream, at.state, finished))
@@ -332,9 +319,10 @@ class Provisioner:
         return await work.record(body, reads=[_stream(work.claim.name)])
 
     async def _pause(self, work: Work, saga: Saga) -> None:
-        wait = STUCK_RETRY_SECONDS if saga.stuck else self._backoff.after(saga.failures)
+        backoff = self._backoff.after(saga.failures)
 
         async def later(tx: Transaction) -> None:
+            wait = backoff if saga.stuck is None else _stuck_wait(saga.stuck, tx.now)
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
 
         await work.record(later)
@@ -343,20 +331,33 @@ class Provisioner:
 async def _append(
     tx: Transaction, stream: str, state: ResourceState, facts: Sequence[OperationFact]
 ) -> ResourceState:
-    saga = state.saga
-    if saga is None or not facts:
-        return state
-    intent = saga.intent
-    cause = Cause(
-        f"operation:{intent.resource}",
-        str(intent.operation),
-        intent.correlation,
-        intent.traceparent,
-    )
-    tx.caused_by(cause, index=saga.recorded)
-    await tx.append(stream, facts, key=intent.resource)
-    measure_ends(tx, facts, intent)
-    return fold(evolve, state, facts)
+    for fact in facts:
+        intent, recorded = state.recorded(fact.operation)
+        cause = Cause(
+            f"operation:{intent.resource}",
+            str(intent.operation),
+            intent.correlation,
+            intent.traceparent,
+        )
+        tx.caused_by(cause, index=recorded)
+        await tx.append(stream, [fact], key=intent.resource)
+        measure_ends(tx, [fact], intent)
+        state = evolve(state, fact)
+    return state
+
+
+def _if_same(at: _Progress, decide: Decide) -> Decide:
+    """Return ``decide``, which decides nothing if an intervention came in between."""
+
+    def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
+        return decide(now, turn) if now.doing == at.state.doing else []
+
+    return same
+
+
+def _stuck_wait(stuck: ResourceStuck, now: datetime) -> float:
+    shortest, longest = STUCK_RETRY_SECONDS
+    return min(longest, max(shortest, (now - stuck.since).total_seconds()))
 
 
 def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
@@ -367,7 +368,7 @@ def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
     return (old.intent.operation, old.recorded) == (new.intent.operation, new.recorded)
 
 
-def _is_started(before: ResourceState, after: ResourceState, command: Ensure | Remove) -> bool:
+def _is_started(before: ResourceState, after: ResourceState, command: Effect) -> bool:
     """Return whether this transaction recorded the intent to act."""
     was = before.saga.step(command.step) if before.saga else None
     step = after.saga.step(command.step) if after.saga else None
@@ -375,7 +376,7 @@ def _is_started(before: ResourceState, after: ResourceState, command: Ensure | R
 
 
 def _is_stuck(state: ResourceState) -> bool:
-    return state.saga is not None and state.saga.stuck
+    return state.saga is not None and state.saga.stuck is not None
 
 
 def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
@@ -385,7 +386,7 @@ def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
     if before.saga.intent.operation != after.saga.intent.operation:
         return False
     failed = after.saga.failures > before.saga.failures
-    return failed or (after.saga.stuck and _is_unchanged(before, after))
+    return failed or (after.saga.stuck is not None and _is_unchanged(before, after))
 
 
 def _stream(resource: str) -> str:

@@ -31,6 +31,7 @@ from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
 from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import StillRunning
+from busbar.sdk.interventions import Interventions
 from busbar.sdk.reading import items_of, pages, present, segment, stream, typed
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
@@ -43,7 +44,7 @@ MAX_WAIT = 30.0
 _PAGE = 200
 
 
-class Client:
+class Client(Interventions):
     """A client of a gateway. Use it as an async context manager; calls may run concurrently.
 
     ``source`` is the URI of the producer of all events that this client publishes. ``now`` gives

@@ -10,6 +10,7 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Intent
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
+from busbar.messages.intervention import AbandonOperation, ReleaseResource, RetryOperation
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.validation import describe
 from busbar.sdk.errors import InvalidIntent
@@ -79,8 +80,17 @@ def event_of(
     )
 
 
+_ABOUT_RESOURCES = (
+    ApplyResource,
+    DeleteResource,
+    RetryOperation,
+    AbandonOperation,
+    ReleaseResource,
+)
+
+
 def _subject(intent: Intent) -> str | None:
-    if isinstance(intent, ApplyResource | DeleteResource):
+    if isinstance(intent, _ABOUT_RESOURCES):
         return str(ResourceId(intent.team, intent.environment, intent.promise, intent.name))
     return None
 

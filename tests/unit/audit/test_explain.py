@@ -95,7 +95,7 @@ def test_every_message_that_is_not_silent_has_a_sentence(message: type[Message])
         (ResourceProvisioned, {"outputs": {}}, "no outputs"),
         (ResourceFailed, {"left": "absent"}, "nothing of it is left."),
         (ResourceFailed, {"left": "previous"}, "as it was before."),
-        (ResourceStuck, {}, "remove or rename the topic"),
+        (ResourceStuck, {}, "Remove or rename the topic"),
         (WebhookDelivered, {}, "(attempt 1, status 204)."),
         (DeadLetterRedriven, {"outcome": "failed", "detail": "again"}, "failed (again)"),
     ],

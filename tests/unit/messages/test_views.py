@@ -11,6 +11,7 @@ from busbar.kernel.ids import operation_id
 from busbar.messages.base import Fact
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import DeadLettered
+from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
 from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
@@ -33,6 +34,7 @@ from busbar.messages.views import (
 )
 
 OPERATION = str(operation_id("urn:team:payments", "1"))
+OTHER = str(operation_id("urn:team:payments", "2"))
 ORDERS = "payments/dev/event-stream/orders"
 
 
@@ -237,20 +239,56 @@ def test_a_resource_lives_dies_and_lives_again() -> None:
     life: list[tuple[Fact, str]] = [
         (fact(ResourceQueued), "provisioning"),
         (fact(ResourceProvisioned, **ready), "ready"),
-        (fact(ResourceFailed, left="previous"), "ready"),
-        (fact(ResourceStuck), "stuck"),
-        (fact(ResourceQueued, action="delete"), "deleting"),
-        (fact(ResourceDeleted, generation=2), "deleted"),
-        (fact(ResourceQueued), "provisioning"),
-        (fact(ResourceFailed, left="absent"), "failed"),
+        (fact(ResourceQueued, generation=2), "provisioning"),
+        (fact(ResourceFailed, generation=2, left="previous", observed_generation=1), "ready"),
+        (fact(ResourceQueued, generation=3), "provisioning"),
+        (fact(ResourceStuck, generation=3), "stuck"),
+        (fact(ResourceFailed, generation=3, left="partial", observed_generation=1), "failed"),
+        (fact(ResourceQueued, generation=4, action="delete"), "deleting"),
+        (fact(ResourceDeleted, generation=4), "deleted"),
+        (fact(ResourceQueued, generation=5), "provisioning"),
+        (fact(ResourceFailed, generation=5, left="absent"), "failed"),
     ]
+    generations = [1, 1, 2, 1, 3, 3, 1, 0, 0, 5, 0]
     view = None
-    for item, status in life:
+    for (item, status), generation in zip(life, generations, strict=True):
         view = evolve_resource(view, item, time="t")
         assert view is not None
-        assert (view.id, view.status) == (ORDERS, status)
+        assert (view.id, view.status, view.generation) == (ORDERS, status, generation)
     assert view is not None
-    assert (view.spec, view.outputs, view.generation) == ({}, {}, 2)
+    assert (view.spec, view.outputs, view.observed_generation, view.pending) == ({}, {}, 0, ())
+
+
+def test_an_operation_behind_another_says_what_is_wanted() -> None:
+    second = fact(ResourceQueued, operation=OTHER, generation=2, action="delete")
+    first = [(fact(ResourceQueued), "t"), (second, "t"), (fact(ResourceProvisioned), "t")]
+    view = resource(first)
+    assert view is not None
+    assert (view.status, view.generation, view.observed_generation) == ("deleting", 0, 1)
+    assert [str(one.operation) for one in view.pending] == [OTHER]
+
+
+def test_a_released_resource_is_not_there_for_busbar() -> None:
+    view = resource([(fact(ResourceProvisioned), "t"), (fact(ResourceReleased), "t")])
+    assert view is not None
+    assert (view.status, view.generation, view.outputs) == ("released", 0, {})
+
+
+@pytest.mark.parametrize(
+    ("done", "status", "reason"), [(True, "succeeded", ""), (False, "failed", "no_effect")]
+)
+def test_an_intervention_ends_as_it_went(*, done: bool, status: str, reason: str) -> None:
+    view = operation([(fact(InterventionAllowed), "t"), (fact(Intervened, done=done), "t")])
+    assert view is not None
+    assert (view.status, view.reason) == (status, reason)
+    assert view.intent["id"] == "abandon-1"
+
+
+def test_a_failed_operation_says_what_exists_now() -> None:
+    partial = ResourceFailed.model_validate(ResourceFailed.EXAMPLES[1])
+    view = operation([(partial, "t")])
+    assert view is not None
+    assert view.detail.endswith("; now topic exists (name=payments.orders, partitions=6)")
 
 
 def test_the_failure_of_a_first_attempt_leaves_a_failed_resource() -> None:

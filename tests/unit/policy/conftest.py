@@ -6,12 +6,21 @@ from uuid import UUID
 import pytest
 
 from busbar.messages.base import IntentRef
+from busbar.messages.intervention import AbandonOperation, ReleaseResource, RetryOperation
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.adapters import load_rules, shipped
 from busbar.policy.domain import Promises, ReceivedIntent, RuleBook
 from busbar.policy.domain.promise import Promise, PromiseFile, promise_of
 from busbar.policy.domain.promise_checks import problems_in
 from busbar.policy.domain.rule_scope import Known
+
+INTENTS = {
+    "apply": ApplyResource,
+    "delete": DeleteResource,
+    "retry": RetryOperation,
+    "abandon": AbandonOperation,
+    "release": ReleaseResource,
+}
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +94,7 @@ def received() -> Callable[..., ReceivedIntent]:
             **({"spec": {}} if action == "apply" else {}),
             **data,
         }
-        model = ApplyResource if action == "apply" else DeleteResource
+        model = INTENTS[action]
         return ReceivedIntent(
             operation=UUID("0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"),
             intent=IntentRef(source="urn:team:payments", id="1", type=model.TYPE),

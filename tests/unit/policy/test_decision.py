@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from busbar.kernel.decide import fold
 from busbar.messages.base import Fact
+from busbar.messages.intervention import InterventionAllowed, ResourceReleased
 from busbar.messages.plan import Plan
 from busbar.messages.policy import IntentAllowed, IntentDenied, IntentExpired
+from busbar.messages.resource import ResourceDeleted, ResourceFailed, ResourceProvisioned
 from busbar.policy.domain import (
     Promise,
     Promises,
@@ -262,7 +265,81 @@ def test_rules_see_the_defaults(catalogue: Promises, received: Receive) -> None:
     assert denied(decide(ABSENT, received(), catalogue, rules)).violations[0].message == "not 3"
 
 
-def test_what_is_not_there_cannot_be_deleted(catalogue: Promises, received: Receive) -> None:
+def ended(state: ResourcePolicyState, end: type[Fact], **fields: Any) -> ResourcePolicyState:
+    """The state after the operation that was accepted last has ended."""
+    pending = state.desired.pending[-1]
+    about = {"operation": pending.operation, "resource": RESOURCE, "generation": pending.generation}
+    return evolve(state, end.model_validate({**end.EXAMPLES[0], **about, **fields}))
+
+
+def test_a_failed_change_leaves_the_generation_that_was_there(
+    catalogue: Promises, received: Receive, there: ResourcePolicyState
+) -> None:
+    there = ended(there, ResourceProvisioned)
+    operation = UUID("0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a11")
+    (second,) = decide(there, replace(received(), operation=operation), catalogue, NO_RULES)
+    changing = evolve(there, second)
+    assert (changing.current, changing.generation) == (2, 2)
+
+    failed = ended(changing, ResourceFailed, left="previous", observed_generation=1)
+
+    assert (failed.current, failed.generation) == (1, 2)
+    assert allowed(decide(failed, received(expected_generation=1), catalogue, NO_RULES))
+    stale = denied(decide(failed, received(expected_generation=2), catalogue, NO_RULES))
+    assert "is at generation 1, but generation 2 was expected" in stale.violations[0].message
+    assert allowed(decide(failed, received(), catalogue, NO_RULES)).generation == 3
+
+
+@pytest.mark.parametrize(
+    ("end", "fields", "current"),
+    [
+        (ResourceProvisioned, {}, 1),
+        (ResourceFailed, {"left": "absent"}, 0),
+        (ResourceFailed, {"left": "partial"}, 1),
+        (ResourceReleased, {}, 0),
+    ],
+)
+def test_a_resource_exists_unless_its_creation_left_nothing(
+    there: ResourcePolicyState, end: type[Fact], fields: dict[str, Any], current: int
+) -> None:
+    assert ended(there, end, **fields).current == current
+
+
+def test_a_mismatch_names_the_operation_that_is_pending(
+    catalogue: Promises, received: Receive, there: ResourcePolicyState
+) -> None:
+    fact = denied(decide(there, received(expected_generation=0), catalogue, NO_RULES))
+    operation = there.desired.pending[-1].operation
+    assert f"it is being provisioned by operation {operation}" in fact.violations[0].message
+
+
+def test_what_is_being_deleted_or_is_gone_can_be_deleted_again(
+    catalogue: Promises, received: Receive, there: ResourcePolicyState
+) -> None:
+    deleting = evolve(there, allowed(decide(there, received("delete"), catalogue, NO_RULES)))
+    gone = ended(deleting, ResourceDeleted)
+    failed = ended(there, ResourceFailed, left="absent")
+    for state in (deleting, gone, failed):
+        again = allowed(decide(state, received("delete"), catalogue, NO_RULES))
+        assert again.generation == state.generation + 1
+
+
+@pytest.mark.parametrize("action", ["retry", "abandon", "release"])
+def test_an_intervention_is_allowed_once_the_resource_is_known(
+    catalogue: Promises, received: Receive, there: ResourcePolicyState, action: str
+) -> None:
+    target = {} if action == "release" else {"operation": str(received().operation)}
+    intent = received(action, **target)
+
+    (fact,) = decide(there, intent, catalogue, DENY_ALL)
+
+    assert isinstance(fact, InterventionAllowed)
+    assert (fact.action, fact.target) == (action, received().operation if target else None)
+    assert evolve(there, fact) == there
+    assert denied(decide(ABSENT, intent, catalogue, NO_RULES)).reason == "not_found"
+
+
+def test_what_never_existed_cannot_be_deleted(catalogue: Promises, received: Receive) -> None:
     fact = denied(decide(ABSENT, received("delete"), catalogue, DENY_ALL))
 
     assert fact.reason == "not_found"
@@ -327,7 +404,7 @@ def test_a_generation_is_added_by_every_intent_allowed_and_by_nothing_else(
         after = evolve(state, fact)
         if isinstance(fact, IntentAllowed):
             assert fact.generation == after.generation == state.generation + 1
-            assert after.exists is (action == "apply")
+            assert after.current == (after.generation if action == "apply" else 0)
             assert after.promise == fact.promise
             assert data.get("expected_generation", state.current) == state.current
         else:
@@ -335,7 +412,8 @@ def test_a_generation_is_added_by_every_intent_allowed_and_by_nothing_else(
             assert fact.violations
             assert all(violation.fix for violation in fact.violations)
             assert after == state
-        assert (action == "apply" or state.exists) or not isinstance(fact, IntentAllowed)
+        if action == "delete" and state.promise is None:
+            assert isinstance(fact, IntentDenied)
         history += facts
         state = after
     written = [json.loads(fact.model_dump_json()) for fact in history]

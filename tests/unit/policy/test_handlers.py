@@ -286,11 +286,11 @@ async def test_intents_of_one_batch_see_one_another(bench: Bench) -> None:
         IntentAllowed,
         IntentDenied,
         IntentAllowed,
-        IntentDenied,
+        IntentAllowed,
         IntentAllowed,
     ]
     generations = [fact.generation for fact in facts if isinstance(fact, IntentAllowed)]
-    assert generations == [1, 2, 3]
+    assert generations == [1, 2, 3, 4]
 
 
 async def test_the_verdict_is_linked_to_its_intent(bench: Bench) -> None:

@@ -137,7 +137,7 @@ def test_a_resource_is_only_named_by_four_good_parts(data: Any) -> None:
     ("type_", "message", "fix"),
     [
         ("busbar.resource.aply.v1", "is not a type", "did you mean busbar.resource.apply.v1?"),
-        ("order.placed", "is not a type", "known here are: busbar.resource.apply.v1"),
+        ("order.placed", "is not a type", "busbar.resource.apply.v1, busbar.resource.delete.v1"),
         ("busbar.policy.allowed.v1", "is a fact", "publish an intent"),
         (
             "busbar.subscription.apply.v1",

@@ -14,6 +14,7 @@ from busbar.kernel.decide import fold
 from busbar.kernel.errors import Fenced
 from busbar.messages.base import Message
 from busbar.messages.envelope import Envelope
+from busbar.messages.intervention import InterventionAllowed
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ResourceQueued, StepStarted
 from busbar.provisioner.domain import ResourceState, evolve
@@ -203,6 +204,16 @@ class Platform:
                 await self.provisioner.enqueue(received(message), tx)
 
             await self.ledger.transact(take_over)
+
+    async def intervene(self, asked: InterventionAllowed) -> None:
+        """Take over an intervention."""
+
+        async def take_over(tx: Transaction) -> None:
+            envelope = Envelope(id="i", source=SOURCE, type=asked.TYPE, data={})
+            record = Record(asked.TOPIC, 0, 0, 0, b"", b"", [])
+            await self.provisioner.intervene(Received(asked, envelope, record), tx)
+
+        await self.ledger.transact(take_over)
 
     async def settle(self, *, leases: int = 60) -> list[str]:
         """Work under one lease after the other until nothing is due, or it is stuck for good."""

@@ -2,12 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from busbar.backends.port import Observation, Outcome, Presence
+from busbar.backends.port import Observation, Outcome, Presence, Result
 from busbar.kernel.expressions import TemplateError
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import IntentRef, Message, OperationFact
+from busbar.messages.intervention import (
+    Intervened,
+    Intervention,
+    InterventionAllowed,
+    OperationAbandoned,
+    ResourceReleased,
+)
 from busbar.messages.plan import Action, Plan, PlanStep, PromiseRef
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import (
@@ -17,6 +25,7 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
+    StepLeft,
     StepStarted,
     StepSucceeded,
     StepUndone,
@@ -25,9 +34,13 @@ from busbar.provisioner.domain import (
     Command,
     Ensure,
     Finish,
+    Look,
     Remove,
     ResourceState,
+    Turn,
     decide_finished,
+    decide_intervention,
+    decide_looked,
     decide_observed,
     decide_outcome,
     decide_queued,
@@ -40,6 +53,7 @@ RESOURCE = "payments/dev/thing/orders"
 SOURCE = "urn:team:payments"
 CORRELATION = "correlation-1"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERMINAL = (ResourceProvisioned, ResourceDeleted, ResourceFailed)
 Inputs = dict[str, Any]
 
@@ -82,6 +96,20 @@ def allowed(
     )
 
 
+def intervention(
+    action: Intervention, target: int | None = None, *, id_: str = "intervene"
+) -> InterventionAllowed:
+    """An intervention that policy allowed, about the operation of the ``target``-th intent."""
+    return InterventionAllowed(
+        operation=operation_id(SOURCE, id_),
+        resource=RESOURCE,
+        intent=IntentRef(source=SOURCE, id=id_, type=f"busbar.operation.{action}.v1"),
+        requested={},
+        action=action,
+        target=None if target is None else operation_id(SOURCE, str(target)),
+    )
+
+
 def tale(facts: Iterable[Message]) -> list[str]:
     """The facts in a few words each."""
     return [_word(fact) for fact in facts]
@@ -90,7 +118,7 @@ def tale(facts: Iterable[Message]) -> list[str]:
 def _word(fact: Message) -> str:
     match fact:
         case ResourceQueued():
-            return f"queued {fact.generation}"
+            return f"{'joined' if fact.joins else 'queued'} {fact.generation}"
         case StepStarted():
             return f"{fact.action} {fact.step}"
         case StepSucceeded():
@@ -100,6 +128,8 @@ def _word(fact: Message) -> str:
         case StepUndone():
             was = "restored" if fact.restored else "gone" if fact.was_there else "absent"
             return f"{was} {fact.step}"
+        case StepLeft():
+            return f"left {fact.step} {fact.presence}"
         case ResourceProvisioned():
             return f"{fact.change} {fact.generation}"
         case ResourceDeleted():
@@ -108,6 +138,18 @@ def _word(fact: Message) -> str:
             return f"gave up {fact.generation}, left {fact.left}"
         case ResourceStuck():
             return f"stuck {fact.step} {fact.reason}"
+        case _:
+            return _intervention_word(fact)
+
+
+def _intervention_word(fact: Message) -> str:
+    match fact:
+        case OperationAbandoned():
+            return fact.reason
+        case Intervened():
+            return f"{fact.action}: {fact.detail}"
+        case ResourceReleased():
+            return "released"
         case _:
             return fact.TYPE
 
@@ -147,10 +189,14 @@ class Story:
         try:
             command = self.command
         except TemplateError as error:
-            self.record(*decide_unplannable(self.state, error, epoch=self.epoch))
+            self.record(*decide_unplannable(self.state, error, self.now))
             command = None
         if isinstance(command, Finish):
             self.record(*decide_finished(self.state))
+        elif isinstance(command, Look):
+            self.record(
+                *decide_looked(self.state, command, self.saw(command, command.inputs), self.now)
+            )
         elif command is not None:
             self._perform(command)
         return tale(self.facts[before:])
@@ -163,7 +209,19 @@ class Story:
                 return tale(self.facts[before:])
         raise AssertionError(f"it never ends: {tale(self.facts[before:])}")
 
-    def saw(self, command: Ensure | Remove, inputs: Mapping[str, Any]) -> Observation:
+    @property
+    def now(self) -> Turn:
+        """The lease and the time of this turn."""
+        return Turn(epoch=self.epoch, now=NOW)
+
+    def intervene(
+        self, action: Intervention, target: int | None = None, *, id_: str = "i"
+    ) -> "Story":
+        """Carry out an intervention about the operation of the ``target``-th intent."""
+        self.record(*decide_intervention(self.state, intervention(action, target, id_=id_)))
+        return self
+
+    def saw(self, command: Ensure | Remove | Look, inputs: Mapping[str, Any]) -> Observation:
         """Return the observation of an adapter."""
         name = str(inputs["name"])
         if name not in self.things:
@@ -184,15 +242,22 @@ class Story:
                 self.state,
                 command,
                 self.saw(command, command.inputs),
-                epoch=self.epoch,
+                self.now,
                 overdue=self.overdue,
                 previous=self.saw(command, before.inputs) if before and is_there else None,
             )
         )
         if not any(isinstance(fact, StepStarted) for fact in self.facts[known:]):
             return
-        outcome = self._act(command)
-        self.record(*decide_outcome(self.state, command, outcome, epoch=self.epoch))
+        seen, outcome = self.saw(command, command.inputs), self._act(command)
+        if outcome.result is not Result.UNKNOWN:
+            is_ours = seen.presence is Presence.OURS
+            after = self.saw(command, command.inputs) if is_ours else None
+            seen_and_after = {"seen": seen, "after": after}
+            facts = decide_outcome(
+                self.state, command, outcome, self.now, answered=True, **seen_and_after
+            )
+            self.record(*facts)
         if outcome.result.value != "done":
             self.epoch += 1  # a waiting task resumes under a new lease
 

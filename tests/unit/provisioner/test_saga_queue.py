@@ -12,12 +12,14 @@ from busbar.provisioner.domain import (
     Ensure,
     Remove,
     ResourceState,
+    Turn,
     decide_observed,
     evolve,
     next_command,
 )
 from unit.provisioner.scenario import (
     CORRELATION,
+    NOW,
     TRACE,
     Story,
     allowed,
@@ -44,7 +46,7 @@ def test_a_failed_operation_does_not_hold_up_the_next() -> None:
 
 
 def test_the_same_operation_is_queued_once_whether_it_runs_waits_or_is_over() -> None:
-    story = Story().ask(*[allowed(1, plan("a"))] * 2, *[allowed(2, plan("a"))] * 2)
+    story = Story().ask(*[allowed(1, plan("a"))] * 2, *[allowed(2, plan("a"), size=2)] * 2)
     assert tale(story.facts) == ["queued 1", "queued 2"]
     story.work()
     before = len(story.facts)
@@ -76,6 +78,85 @@ def test_every_fact_names_its_operation_and_generation() -> None:
     for fact in story.facts:
         by_operation[fact.operation].add(fact.generation)  # type: ignore[attr-defined]  # every fact of a resource has one
     assert sorted(map(sorted, by_operation.values())) == [[1], [2]]
+
+
+# -- joining --------------------------------------------------------------------------------------
+
+
+def test_a_deletion_of_what_is_being_deleted_joins_it_and_ends_with_it() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"), allowed(3, action="delete"))
+    assert (
+        story.work() == ["queued 2", "joined 3", "remove a", "gone a", "deleted 2", "deleted 3"][2:]
+    )
+    assert (story.state.generation, story.state.joined) == (3, ())
+    before = len(story.facts)
+    story.ask(allowed(3, action="delete"))
+    assert len(story.facts) == before
+
+
+def test_a_deletion_of_what_is_gone_succeeds_without_effect() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.work()
+    assert story.ask(allowed(3, action="delete")).work() == ["deleted 3"]
+
+
+def test_an_apply_of_what_is_being_applied_unchanged_joins_it() -> None:
+    story = Story().ask(*(allowed(number, plan("a")) for number in (1, 2, 3)))
+    assert story.work() == ["create a", "done a", "created 1", "unchanged 2", "unchanged 3"]
+    assert story.state.generation == 3
+
+
+def test_an_apply_joins_one_that_waits_as_well() -> None:
+    story = Story().ask(
+        allowed(1, plan("a")), allowed(2, plan("a"), size=2), allowed(3, plan("a"), size=2)
+    )
+    assert story.work()[-2:] == ["updated 2", "unchanged 3"]
+
+
+def test_what_joined_fails_together_and_says_the_same() -> None:
+    story = Story().ask(allowed(1, plan("a")), allowed(2, plan("a")))
+    story.answers["orders-a"] = [refused()]
+    assert story.work()[-2:] == ["gave up 1, left absent", "gave up 2, left absent"]
+
+
+def test_an_apply_does_not_join_one_that_is_being_undone() -> None:
+    story = Story().ask(allowed(1, plan("a", "b")))
+    story.answers["orders-b"] = [refused()]
+    for _ in range(3):
+        story.turn()
+    story.ask(allowed(2, plan("a", "b")))
+    assert story.work()[-1] == "created 2"
+
+
+def test_an_apply_between_two_deletions_is_carried_out() -> None:
+    story = provisioned("a").ask(
+        allowed(2, action="delete"), allowed(3, plan("a")), allowed(4, action="delete")
+    )
+    ends = [line for line in story.work() if line[-1].isdigit()]
+    assert ends == ["deleted 2", "created 3", "deleted 4"]
+
+
+def test_a_deletion_that_joins_a_stuck_one_is_stuck_as_well_and_ends_with_it() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.things["orders-a"] = ("them", {})
+    assert story.work() == ["stuck a not_ours"]
+    story.ask(allowed(3, action="delete"))
+    assert tale(story.facts)[-2:] == ["joined 3", "stuck a not_ours"]
+    assert story.facts[-1].operation == allowed(3).operation
+    del story.things["orders-a"]
+    assert story.work() == ["absent a", "deleted 2", "deleted 3"]
+
+
+# -- stuck ----------------------------------------------------------------------------------------
+
+
+def test_an_operation_that_is_stuck_gives_way_to_another_that_is_asked_for() -> None:
+    story = provisioned("a", "b").ask(allowed(2, action="delete"))
+    story.answers["orders-b"] = [refused(), refused()]
+    assert story.turn() == ["remove b", "failed b refused", "stuck b refused"]
+    lines = story.ask(allowed(3, plan("a", "b"), size=2)).work()
+    assert lines[2:6] == ["superseded", "left b ours", "left a ours", "gave up 2, left partial"]
+    assert lines[-1] == "updated 3"
 
 
 # -- pure ------------------------------------------------------------------------------------------
@@ -137,4 +218,4 @@ def test_deciding_without_an_operation_is_a_mistake() -> None:
     assert isinstance(command, Ensure)
     seen = Observation(presence=Presence.ABSENT)
     with pytest.raises(ValueError, match="an operation must be running"):
-        decide_observed(ResourceState(), command, seen, epoch=1, overdue=False)
+        decide_observed(ResourceState(), command, seen, Turn(epoch=1, now=NOW), overdue=False)

@@ -6,9 +6,7 @@ from busbar.messages.resource import (
     StepFailed,
     StepStarted,
 )
-from busbar.provisioner.domain import (
-    ResourceState,
-)
+from busbar.provisioner.domain import Ensure, ResourceState, decide_observed, decide_outcome
 from busbar.provisioner.domain.decisions import ATTEMPTS
 from unit.provisioner.scenario import (
     Story,
@@ -55,7 +53,6 @@ def test_a_failure_gives_updated_steps_their_previous_inputs_again() -> None:
         "done a",
         "update b",
         "failed b refused!",
-        "restored b",
         "restore a",
         "restored a",
         "gave up 2, left previous",
@@ -100,9 +97,12 @@ def test_what_existed_before_the_operation_is_never_removed_by_taking_back() -> 
         "create b",
         "failed b refused!",
         "absent b",
-        "gave up 1, left absent",
+        "left a ours",
+        "gave up 1, left partial",
     ]
     assert "orders-a" in story.things
+    assert story.ask(allowed(2, action="delete")).work()[-1] == "deleted 2"
+    assert story.things == {}
 
 
 def test_what_was_ours_before_the_operation_and_was_updated_is_not_removed() -> None:
@@ -142,16 +142,110 @@ def test_a_foreign_thing_at_an_undo_means_that_nothing_of_ours_is_there() -> Non
     assert story.things == {"orders-a": ("them", {})}
 
 
-def test_a_foreign_thing_where_something_is_to_be_restored_makes_it_stuck_once() -> None:
+def test_a_foreign_thing_where_something_is_to_be_restored_ends_the_operation() -> None:
     story = provisioned("a", "b").ask(allowed(2, plan("a", "b"), size=2))
     story.answers["orders-b"] = [refused()]
     for _ in range(4):
         story.turn()
     story.things["orders-a"] = ("them", {})
-    assert story.work()[-1] == "stuck a not_ours"
-    assert story.work() == []
-    del story.things["orders-a"]
-    assert story.work() == ["restore a", "restored a", "gave up 2, left previous"]
+    assert story.work() == ["left a foreign", "gave up 2, left partial"]
+    ended = story.facts[-1]
+    assert isinstance(ended, ResourceFailed)
+    assert ended.what_is_left == "a has another owner now"
+    assert story.ask(allowed(3, action="delete")).work()[-1] == "deleted 3"
+    assert story.things == {"orders-a": ("them", {})}
+
+
+def fails_with_an_impossible_undo() -> Story:
+    """A story whose update has failed, and whose first step cannot be restored."""
+    story = provisioned("a", "b").ask(allowed(2, plan("a", "b"), size=2))
+    story.answers["orders-b"] = [refused()]
+    while story.state.saga is not None and story.state.saga.phase == "forward":
+        story.turn()
+    story.answers["orders-a"] = [refused()]
+    assert story.work() == ["restore a", "left a ours", "gave up 2, left partial"]
+    return story
+
+
+def test_an_undo_that_is_refused_for_good_ends_the_operation_and_says_what_is_there() -> None:
+    ended = fails_with_an_impossible_undo().facts[-1]
+    assert isinstance(ended, ResourceFailed)
+    (left,) = ended.remains
+    assert (left.step, left.presence, left.inputs) == ("a", "ours", {"name": "orders-a", "size": 2})
+    assert left.outputs == {"name": "orders-a", "size": 2}
+    assert (left.reason, left.detail) == ("refused", "the world said no")
+    assert ended.what_is_left == "a exists (name=orders-a, size=2)"
+    assert (ended.failed_step, ended.reason, ended.observed_generation) == ("b", "refused", 1)
+
+
+def test_after_an_impossible_undo_an_update_begins_with_what_is_there() -> None:
+    story = fails_with_an_impossible_undo()
+    lines = story.ask(allowed(3, plan("a", "b"), size=2)).work()
+    assert lines == ["kept a", "update b", "done b", "updated 3"]
+
+
+def test_after_an_impossible_undo_a_deletion_removes_what_is_there() -> None:
+    story = fails_with_an_impossible_undo()
+    assert story.ask(allowed(3, action="delete")).work()[-1] == "deleted 3"
+    assert story.things == {}
+
+
+def test_a_creation_whose_removal_is_refused_for_good_stays_known_and_can_be_deleted() -> None:
+    story = Story().ask(allowed(1, plan("a", "b")))
+    story.answers["orders-b"] = [refused()]
+    while story.state.saga is not None and story.state.saga.phase == "forward":
+        story.turn()
+    story.answers["orders-a"] = [refused()]
+    assert story.work()[-2:] == ["left a ours", "gave up 1, left partial"]
+    assert story.ask(allowed(2, action="delete")).work()[-1] == "deleted 2"
+    assert story.things == {}
+
+
+def test_a_refused_change_of_something_changed_by_others_is_not_undone() -> None:
+    """It differs from what was applied, so that a restoration would be refused as well."""
+    story = provisioned("a")
+    story.things["orders-a"] = ("a", {"name": "orders-a", "size": 7})
+    story.answers["orders-a"] = [refused(), refused()]
+    lines = story.ask(allowed(2, plan("a"), size=2)).work()
+    assert lines == ["update a", "failed a refused!", "gave up 2, left previous"]
+    assert story.things["orders-a"] == ("a", {"name": "orders-a", "size": 7})
+
+
+def test_a_refused_change_that_had_an_effect_is_undone() -> None:
+    story = provisioned("a").ask(allowed(2, plan("a"), size=2))
+    command = story.command
+    assert isinstance(command, Ensure)
+    before = story.saw(command, command.inputs)
+    story.record(*decide_observed(story.state, command, before, story.now, overdue=False))
+    story.things["orders-a"] = ("a", {"name": "orders-a", "size": 9})
+    after = story.saw(command, command.inputs)
+    facts = decide_outcome(
+        story.state, command, refused(), story.now, answered=True, seen=before, after=after
+    )
+    story.record(*facts)
+    assert story.work()[-3:] == ["restore a", "restored a", "gave up 2, left previous"]
+
+
+def test_a_change_is_undone_if_any_attempt_at_it_may_have_had_an_effect() -> None:
+    story = provisioned("a").ask(allowed(2, plan("a"), size=2))
+    story.answers["orders-a"] = [Outcome.unknown("timeout", ""), refused()]
+    lines = story.work()
+    assert "restored a" in lines
+    assert lines[-1] == "gave up 2, left previous"
+
+
+def test_a_removal_that_an_update_asks_for_and_that_is_refused_for_good_fails_the_update() -> None:
+    story = provisioned("a", "b").ask(allowed(2, plan("a"), size=2))
+    story.answers["orders-b"] = [refused()]
+    lines = story.work()
+    assert lines[2:] == [
+        "remove b",
+        "failed b refused!",
+        "restore a",
+        "restored a",
+        "gave up 2, left previous",
+    ]
+    assert set(story.things) == {"orders-a", "orders-b"}
 
 
 def test_an_undo_that_fails_is_tried_again_and_then_stuck_but_never_forgotten() -> None:
@@ -276,7 +370,6 @@ def test_a_thing_made_under_a_new_name_because_the_old_one_was_gone_is_taken_bac
         "done a",
         "update b",
         "failed b refused!",
-        "restored b",
         "remove a",
         "gone a",
         "restore a",

@@ -12,6 +12,7 @@ import pytest
 from busbar.backends.port import Backend, BackendUnavailable, Call, Fencing, Observation, Outcome
 from busbar.kernel.errors import Fenced
 from busbar.messages import topics
+from busbar.messages.intervention import InterventionAllowed
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed, StepStarted, StepSucceeded
 from busbar.provisioner.domain import ResourceState, evolve
@@ -409,7 +410,7 @@ async def test_the_service_takes_over_what_is_allowed_and_runs_its_sagas(tmp_pat
     try:
         real = Real(store, ManualClock())
         service = Provisioner(real, clock=clock, lease=LEASE).service()
-        assert set(service.handlers) == {IntentAllowed.TYPE}
+        assert set(service.handlers) == {IntentAllowed.TYPE, InterventionAllowed.TYPE}
         runner = TaskRunner(SAGA, service.jobs[SAGA], store, clock=clock, holder="me", lease=LEASE)
         running = asyncio.create_task(runner.run())
         await real.ask(allowed(1))

@@ -70,7 +70,7 @@ def command(
         _show_operations(call(options, list_operations), output)
     elif "/" in what:
         view = call(options, lambda client: client.resource(what))
-        print_json(view) if output is Output.JSON else print_fields(view.model_dump())
+        print_json(view) if output is Output.JSON else print_fields(view.model_dump(mode="json"))
     else:
         operation = _operation_id(what)
         found = call(options, lambda client: client.operation(operation))

@@ -4,28 +4,60 @@ from typing import Annotated
 
 import typer
 
+from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode, of_operation
+from busbar.cli.shared.exits import ExitCode, of_operation, usage
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
 from busbar.sdk import Client, Receipt
 
-EXAMPLES = ("busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",)
+EXAMPLES = (
+    "busbar operation 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10 --wait",
+    "busbar operation retry 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10",
+    "busbar operation abandon 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10",
+)
+
+ACTIONS = ("retry", "abandon")
 
 
 def command(
     context: typer.Context,
-    operation: Annotated[str, typer.Argument(help="The operation's id.", metavar="ID")],
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="retry: try a stuck operation again now. abandon: end it as failed without undoing"
+            " it. Left out: show it.",
+            metavar="[retry|abandon]",
+        ),
+    ],
+    operation: Annotated[
+        str | None, typer.Argument(help="The operation's id.", metavar="ID", show_default=False)
+    ] = None,
+    *,
+    yes: YesOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = 300,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show an operation, or wait for its result.
+    """Show an operation or wait for its result; retry or abandon one that is stuck.
 
-    Exit codes: 0 succeeded or (without --wait) still running, 3 denied, 4 failed and compensated, 5
-    stuck or (with --wait) still running.
+    What exists after an operation was abandoned stays, and is shown as its detail; a later apply or
+    delete starts from there. Exit codes: 0 succeeded, carried out, or (without --wait) still
+    running, 3 denied, 4 failed, 5 stuck or (with --wait) still running.
     """
+    if operation is None:
+        _show(context, action, wait=wait, timeout=timeout, output=output)
+    if action not in ACTIONS:
+        raise usage(f"{action!r} is not an action.", fix="Write retry or abandon, then the id.")
+    _intervene(context, action, str(operation), yes=yes, timeout=timeout, output=output)
+
+
+def _show(
+    context: typer.Context, operation: str, *, wait: bool, timeout: float, output: Output
+) -> None:
+    if operation in ACTIONS:
+        raise usage("The id is missing.", fix=f"Write busbar operation {operation} ID.")
 
     async def body(client: Client) -> ExitCode:
         if wait:
@@ -38,5 +70,30 @@ def command(
             print_operation(view)
         running = not view.ended and view.status != "stuck"
         return ExitCode.OK if running else of_operation(view.status)
+
+    raise typer.Exit(call(options_of(context), body))
+
+
+def _intervene(
+    context: typer.Context,
+    action: str,
+    operation: str,
+    *,
+    yes: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    if action == "abandon":
+        question = f"End operation {operation} as failed? What it did is not undone."
+        confirm(question, yes=yes)
+
+    async def body(client: Client) -> ExitCode:
+        resource = (await client.operation(operation)).resource
+        if resource is None:
+            problem = f"Operation {operation} is about no resource."
+            raise usage(problem, fix="Retry or abandon an operation of a resource.")
+        send = client.retry_operation if action == "retry" else client.abandon_operation
+        accepted = [await send(resource, operation)]
+        return await follow_all(client, accepted, within=timeout, output=output)
 
     raise typer.Exit(call(options_of(context), body))

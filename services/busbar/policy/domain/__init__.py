@@ -1,6 +1,12 @@
 """The pure part of policy: promises, rules and the decision. No clock, no randomness, no I/O."""
 
-from busbar.policy.domain.decision import ReceivedIntent, ResourcePolicyState, decide, evolve
+from busbar.policy.domain.decision import (
+    InterventionIntent,
+    ReceivedIntent,
+    ResourcePolicyState,
+    decide,
+    evolve,
+)
 from busbar.policy.domain.engine import Evaluation, FiredRule, PolicyEngine, PolicyRequest
 from busbar.policy.domain.intake import (
     deny_invalid,
@@ -13,6 +19,7 @@ from busbar.policy.domain.rules import Rule, RuleBook
 __all__ = [
     "Evaluation",
     "FiredRule",
+    "InterventionIntent",
     "PolicyEngine",
     "PolicyRequest",
     "Promise",

@@ -13,6 +13,14 @@ from busbar.kernel.numbers import normalized
 from busbar.kernel.resource import ResourceId
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.generation import Desired
+from busbar.messages.intervention import (
+    AbandonOperation,
+    Intervention,
+    InterventionAllowed,
+    ReleaseResource,
+    RetryOperation,
+)
 from busbar.messages.plan import Action, Plan, PromiseRef
 from busbar.messages.policy import (
     DenialReason,
@@ -27,23 +35,27 @@ from busbar.policy.domain.promise import Promises, PromiseVersion
 
 _NOTHING: Final = Plan(steps=())
 
+NOTHING_DESIRED: Final = Desired()
+
+InterventionIntent = RetryOperation | AbandonOperation | ReleaseResource
+
 
 @dataclass(frozen=True, slots=True)
 class ResourcePolicyState:
     """The state of a resource as policy knows it.
 
-    ``generation`` counts the allowed intents, deletes included, and never decreases; ``promise`` is
-    the promise version of the last intent that was allowed.
+    ``generation`` is the number that was given last and never decreases; ``desired`` says which
+    one is current; ``promise`` is the promise version of the last intent that was allowed.
     """
 
     generation: int = 0
-    exists: bool = False
+    desired: Desired = NOTHING_DESIRED
     promise: PromiseRef | None = None
 
     @property
     def current(self) -> int:
         """The generation that an intent can expect: 0 while the resource does not exist."""
-        return self.generation if self.exists else 0
+        return self.desired.generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +67,7 @@ class ReceivedIntent:
 
     operation: UUID
     intent: IntentRef
-    message: ApplyResource | DeleteResource
+    message: ApplyResource | DeleteResource | InterventionIntent
     data: JsonObject
     now: datetime
     expirytime: datetime | None = None
@@ -78,13 +90,13 @@ class _Refusal:
 
 
 def evolve(state: ResourcePolicyState, fact: Fact) -> ResourcePolicyState:
-    """Return the state after ``fact``; only an allowed intent changes it."""
+    """Return the state after ``fact``: an allowed intent, or the end of its operation."""
     if not isinstance(fact, IntentAllowed):
-        return state
+        return replace(state, desired=state.desired.after(fact))
     return replace(
         state,
         generation=fact.generation,
-        exists=fact.action == "apply",
+        desired=state.desired.accept(fact.operation, fact.action, fact.generation),
         promise=fact.promise,
     )
 
@@ -102,7 +114,9 @@ def decide(
     if refusal := _misaddressed(received) or _undeclared(state, received, engine):
         return [_denied(received, refusal)]
     if isinstance(message, DeleteResource):
-        return [_decide_delete(state, received, engine)]
+        return [_decide_delete(state, received, message, engine)]
+    if not isinstance(message, ApplyResource):
+        return [_decide_intervention(state, received, message)]
     return [_decide_apply(state, received, message, catalogue, engine)]
 
 
@@ -116,7 +130,7 @@ def _decide_apply(
     version = _offered(message, catalogue)
     if isinstance(version, _Refusal):
         return _denied(received, version)
-    if refusal := _outdated(state, received):
+    if refusal := _outdated(state, received, message):
         return _denied(received, refusal)
     spec = normalized(version.with_defaults(message.spec))
     if violations := version.violations(spec):
@@ -141,12 +155,18 @@ def _decide_apply(
 
 
 def _decide_delete(
-    state: ResourcePolicyState, received: ReceivedIntent, engine: PolicyEngine
+    state: ResourcePolicyState,
+    received: ReceivedIntent,
+    message: DeleteResource,
+    engine: PolicyEngine,
 ) -> Fact:
-    # Not checked against the catalogue: a resource can be deleted after its promise was removed.
-    if not state.exists or state.promise is None:
-        return _denied(received, _not_found(received))
-    if refusal := _outdated(state, received):
+    """Decide about a deletion; what is being deleted or is gone can be deleted again.
+
+    The catalogue is not asked: a resource can be deleted after its promise was removed.
+    """
+    if state.promise is None:
+        return _denied(received, _not_found(received, "deleted"))
+    if refusal := _outdated(state, received, message):
         return _denied(received, refusal)
     evaluation = _evaluate(engine, received, "delete", received.data)
     if evaluation.denials:
@@ -164,6 +184,25 @@ def _decide_delete(
         policies=engine.digest,
         rules=evaluation.satisfied,
         warnings=evaluation.warnings,
+    )
+
+
+def _decide_intervention(
+    state: ResourcePolicyState, received: ReceivedIntent, message: InterventionIntent
+) -> Fact:
+    """Decide about an intervention; the provisioner knows whether there is anything to do."""
+    release = isinstance(message, ReleaseResource)
+    if state.promise is None:
+        done = "released" if release else "the resource of an operation"
+        return _denied(received, _not_found(received, done))
+    action: Intervention = "retry" if isinstance(message, RetryOperation) else "abandon"
+    return InterventionAllowed(
+        operation=received.operation,
+        intent=received.intent,
+        resource=str(received.resource),
+        requested=received.data,
+        action="release" if release else action,
+        target=None if isinstance(message, ReleaseResource) else message.operation,
     )
 
 
@@ -229,27 +268,34 @@ def _not_offered(name: str, catalogue: Promises) -> _Refusal:
     return _refusal("unknown_promise", f"there is no promise {name}", fix, "/promise")
 
 
-def _outdated(state: ResourcePolicyState, received: ReceivedIntent) -> _Refusal | None:
-    expected = received.message.expected_generation
+def _outdated(
+    state: ResourcePolicyState, received: ReceivedIntent, message: ApplyResource | DeleteResource
+) -> _Refusal | None:
+    expected = message.expected_generation
     if expected is None or expected == state.current:
         return None
     actual = (
         f"{received.resource} is at generation {state.current}"
-        if state.exists
+        if state.current
         else f"{received.resource} does not exist (generation 0)"
     )
+    doing = ""
+    if state.desired.pending:
+        last = state.desired.pending[-1]
+        done = "deleted" if last.action == "delete" else "provisioned"
+        doing = f"; it is being {done} by operation {last.operation}"
     return _refusal(
         "generation_mismatch",
-        f"{actual}, but generation {expected} was expected",
+        f"{actual}, but generation {expected} was expected{doing}",
         f"look at its current state, then send the intent with expected_generation {state.current}",
         "/expected_generation",
     )
 
 
-def _not_found(received: ReceivedIntent) -> _Refusal:
+def _not_found(received: ReceivedIntent, done: str) -> _Refusal:
     return _refusal(
         "not_found",
-        f"{received.resource} does not exist, so it cannot be deleted",
+        f"{received.resource} never existed, so it cannot be {done}",
         "check team, environment, promise and name",
         "/name",
     )

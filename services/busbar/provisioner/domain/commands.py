@@ -34,11 +34,29 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Observe what is there of the step, which stays as it is because of ``reason``."""
+
+    step: str
+    adapter: str
+    inputs: Mapping[str, Any]
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Record the last fact of an operation: every effect is done."""
 
 
-Command = Ensure | Remove | Finish
+Effect = Ensure | Remove
+Command = Effect | Look | Finish
+
+FOUND = (
+    "found",
+    "it existed before the operation, and busbar has no record of its earlier inputs",
+)
+"""The reason to leave a step that was ours before busbar recorded anything about it."""
 
 
 def scope(saga: Saga) -> dict[str, Any]:
@@ -67,6 +85,8 @@ def next_command(state: ResourceState) -> Command | None:
     saga = state.saga
     if saga is None:
         return None
+    if saga.phase == "abandon":
+        return _look(state, saga)
     if saga.phase == "undo":
         return _undo(state, saga)
     if saga.intent.action == "delete":
@@ -120,30 +140,61 @@ def _remove(saga: Saga, applied: Applied) -> Remove:
 
 
 def _undo(state: ResourceState, saga: Saga) -> Command:
-    """Undo what the operation did, last touched first."""
+    """Undo what the operation did, last touched first; leave what cannot be undone."""
     for step in reversed(saga.steps):
-        before = state.previously(step.name)
-        # A replacement of a thing that had disappeared may have another name: remove it first.
-        is_new = before is None or step.inputs != before.inputs
-        if is_new and step.created and step.status != "undone":
-            return Remove(
-                step=step.name,
-                adapter=step.adapter,
-                inputs=step.inputs,
-                operation_key=_key(saga, step.name, "undo"),
-                undoing=True,
-            )
-        if before is not None and step.changed and not _is_restored(step, before):
-            return Ensure(
-                step=step.name,
-                adapter=before.adapter,
-                inputs=before.inputs,
-                operation_key=_key(saga, step.name, "restore"),
-                ready_within=30,
-                restoring=True,
-            )
+        command = _undo_step(saga, step, state.previously(step.name))
+        if command is not None:
+            return command
     return Finish()
+
+
+def _undo_step(saga: Saga, step: Step, before: Applied | None) -> Command | None:
+    if step.status == "left":
+        return None
+    # A replacement of a thing that had disappeared may have another name: remove it first.
+    is_new = before is None or step.inputs != before.inputs
+    if is_new and step.created and step.status != "undone":
+        return Remove(
+            step=step.name,
+            adapter=step.adapter,
+            inputs=step.inputs,
+            operation_key=_key(saga, step.name, "undo"),
+            undoing=True,
+        )
+    if before is None and not step.created and step.status != "undone":
+        return Look(step.name, step.adapter, step.inputs, *FOUND)
+    if before is not None and step.changed and not _is_restored(step, before):
+        return Ensure(
+            step=step.name,
+            adapter=before.adapter,
+            inputs=before.inputs,
+            operation_key=_key(saga, step.name, "restore"),
+            ready_within=30,
+            restoring=True,
+        )
+    return None
 
 
 def _is_restored(step: Step, before: Applied) -> bool:
     return step.status == "succeeded" and step.inputs == before.inputs
+
+
+def _look(state: ResourceState, saga: Saga) -> Command:
+    """Look at what the abandoned operation did and did not undo, last touched first."""
+    for step in reversed(saga.steps):
+        if not _is_settled(step, state.previously(step.name)):
+            return Look(step.name, step.adapter, step.inputs, saga.reason, saga.detail)
+    if saga.intent.action == "delete":
+        for applied in reversed(state.applied):
+            if saga.step(applied.name) is None:
+                about = (applied.name, applied.adapter, applied.inputs)
+                return Look(*about, saga.reason, saga.detail)
+    return Finish()
+
+
+def _is_settled(step: Step, before: Applied | None) -> bool:
+    """Return whether the step is known to be gone, left, or as before."""
+    if step.status in {"left", "undone"}:
+        return True
+    kept = step.status == "succeeded" and not step.changed
+    return before is not None and (kept or _is_restored(step, before))

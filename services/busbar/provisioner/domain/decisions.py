@@ -1,26 +1,28 @@
-"""Decides what an observation or an outcome means for the running operation; pure."""
+"""Decides what an intent, an observation or an outcome means for a resource; pure."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
-from busbar.kernel.expressions import TemplateError, resolve_outputs, truthy
-from busbar.messages.base import IntentRef, OperationFact
+from busbar.kernel.expressions import TemplateError, truthy
+from busbar.messages.base import OperationFact
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
-from busbar.messages.resource import (
-    ResourceDeleted,
-    ResourceFailed,
-    ResourceProvisioned,
-    ResourceQueued,
-    ResourceStuck,
-    StepFailed,
-    StepStarted,
-    StepSucceeded,
-    StepUndone,
+from busbar.messages.resource import ResourceQueued, StepFailed, StepUndone
+from busbar.provisioner.domain.commands import Effect, Ensure, Look, Remove, scope
+from busbar.provisioner.domain.ends import abandoned
+from busbar.provisioner.domain.facts import (
+    Facts,
+    Turn,
+    about,
+    ended,
+    running,
+    step_failed,
+    step_left,
+    step_reached,
+    step_started,
+    stuck,
 )
-from busbar.provisioner.domain.commands import Ensure, Remove, scope
 from busbar.provisioner.domain.state import ResourceState, Saga
 
 ATTEMPTS = 5
@@ -28,8 +30,6 @@ ATTEMPTS = 5
 
 ATTEMPTS_UNAVAILABLE = 15
 """The same while the backend is unavailable: minutes, as it may be restarting."""
-
-Facts = Sequence[OperationFact]
 
 
 def decide_queued(
@@ -40,34 +40,48 @@ def decide_queued(
     traceparent: str | None,
     allowed_at: datetime | None = None,
 ) -> Facts:
-    """Queue an allowed intent, once."""
-    waiting = [*state.queue, *([state.saga.intent] if state.saga else [])]
-    known = {*state.ended, *(queued.operation for queued in waiting)}
-    if allowed.operation in known:
+    """Queue an allowed intent, once; it joins the operation before it if that does the same."""
+    if allowed.operation in {*state.ended, *(one.operation for one in state.waiting)}:
         return []
-    return [
-        ResourceQueued(
-            operation=allowed.operation,
-            resource=allowed.resource,
-            intent=allowed.intent,
-            action=allowed.action,
-            generation=allowed.generation,
-            promise=allowed.promise,
-            spec=allowed.spec,
-            plan=allowed.plan,
-            correlation=correlation,
-            traceparent=traceparent,
-            allowed_at=allowed_at,
-        )
-    ]
+    saga = state.saga
+    last = state.queue[-1] if state.queue else saga.intent if saga is not None else None
+    joins = last if last is not None and _does_the_same(state, last, allowed) else None
+    queued = ResourceQueued(
+        operation=allowed.operation,
+        resource=allowed.resource,
+        intent=allowed.intent,
+        action=allowed.action,
+        generation=allowed.generation,
+        promise=allowed.promise,
+        spec=allowed.spec,
+        plan=allowed.plan,
+        correlation=correlation,
+        traceparent=traceparent,
+        allowed_at=allowed_at,
+        joins=joins.operation if joins is not None else None,
+    )
+    if joins is None or saga is None or saga.stuck is None:
+        return [queued]
+    return [queued, saga.stuck.model_copy(update=ended(queued))]
+
+
+def _does_the_same(state: ResourceState, last: ResourceQueued, allowed: IntentAllowed) -> bool:
+    """Return whether ``last`` has yet to reach exactly what is allowed now."""
+    saga = state.saga
+    if saga is not None and saga.intent == last and saga.phase != "forward":
+        return False
+    if last.action == "delete" or allowed.action == "delete":
+        return last.action == allowed.action
+    wanted = (allowed.promise, allowed.spec, allowed.plan)
+    return (last.promise, last.spec, last.plan) == wanted
 
 
 def decide_observed(
     state: ResourceState,
-    command: Ensure | Remove,
+    command: Effect,
     seen: Observation,
+    turn: Turn,
     *,
-    epoch: int,
     overdue: bool,
     previous: Observation | None = None,
 ) -> Facts:
@@ -77,28 +91,27 @@ def decide_observed(
     required if nothing is found with the new ones. A :class:`StepStarted` means: act now. No fact
     means: observe again later.
     """
-    saga = _running(state)
+    saga = running(state)
     if isinstance(command, Remove):
-        return _observed_removing(state, saga, command, seen, epoch=epoch)
+        return _observed_removing(state, command, seen, turn)
     if seen.presence is Presence.FOREIGN:
-        return _give_up(saga, command, epoch, "not_ours", seen.detail)
+        return _refuse(state, command, seen, turn, ("not_ours", seen.detail))
     if _would_duplicate(state, command, seen, previous):
         detail = "the new inputs name a different thing; delete the resource and apply it again"
-        return _give_up(saga, command, epoch, "cannot_change", detail)
-    if seen.as_asked and seen.ready:
-        return [_reached(saga, command, seen, epoch=epoch)]
+        return _refuse(state, command, seen, turn, ("cannot_change", detail))
+    if seen.as_asked and (seen.ready or (overdue and command.restoring)):
+        # An undo restores inputs; whether the thing becomes ready again is not in its power.
+        return [step_reached(saga, command, seen, turn)]
     if seen.as_asked and not overdue:
         return []
     if seen.as_asked:
         detail = f"not ready within {command.ready_within:g} seconds: {seen.detail}"
-        return _give_up(saga, command, epoch, "not_ready", detail)
-    if _was_tried(saga, command, epoch):
-        return decide_outcome(state, command, _no_effect(seen), epoch=epoch)
+        return _refuse(state, command, seen, turn, ("not_ready", detail))
+    if _was_tried(saga, command, turn.epoch):
+        return decide_outcome(state, command, _no_effect(seen), turn, seen=seen)
     absent = seen.presence is Presence.ABSENT
     action: Literal["create", "update", "restore"] = "create" if absent else "update"
-    return [
-        _start(saga, command, "restore" if command.restoring else action, seen, epoch=epoch),
-    ]
+    return [step_started(saga, command, "restore" if command.restoring else action, seen, turn)]
 
 
 def _would_duplicate(
@@ -114,7 +127,7 @@ def _would_duplicate(
     return still_there and seen.presence is Presence.ABSENT
 
 
-def _was_tried(saga: Saga, command: Ensure | Remove, epoch: int) -> bool:
+def _was_tried(saga: Saga, command: Effect, epoch: int) -> bool:
     """Return whether this lease has called the backend for ``command`` already."""
     touched = saga.step(command.step)
     return (
@@ -128,61 +141,122 @@ def _was_tried(saga: Saga, command: Ensure | Remove, epoch: int) -> bool:
 def _no_effect(seen: Observation) -> Outcome:
     differs = f" ({', '.join(seen.differs)})" if seen.differs else ""
     detail = f"the backend was called, but the result is not as requested{differs}"
-    return Outcome.not_done("no_effect", detail, permanent=False)
+    return Outcome.unknown("no_effect", detail)
 
 
 def _observed_removing(
-    state: ResourceState, saga: Saga, command: Remove, seen: Observation, *, epoch: int
+    state: ResourceState, command: Remove, seen: Observation, turn: Turn
 ) -> Facts:
-    if seen.presence is Presence.OURS and _was_tried(saga, command, epoch):
-        return decide_outcome(state, command, _no_effect(seen), epoch=epoch)
+    saga = running(state)
+    if seen.presence is Presence.OURS and _was_tried(saga, command, turn.epoch):
+        return decide_outcome(state, command, _no_effect(seen), turn, seen=seen)
     if seen.presence is Presence.OURS:
-        return [_start(saga, command, "remove", seen, epoch=epoch)]
+        return [step_started(saga, command, "remove", seen, turn)]
     if seen.presence is Presence.ABSENT or command.undoing:
         # A foreign thing was never created by this operation: nothing of ours exists.
         touched = saga.step(command.step)
         was_there = touched is not None and touched.reverted
-        about = _about(saga, command)
-        return [StepUndone(**about, restored=False, was_there=was_there, epoch=epoch)]
-    return _give_up(saga, command, epoch, "not_ours", seen.detail)
+        facts = about(saga, command)
+        return [StepUndone(**facts, restored=False, was_there=was_there, epoch=turn.epoch)]
+    return _refuse(state, command, seen, turn, ("not_ours", seen.detail))
 
 
-def _give_up(saga: Saga, command: Ensure | Remove, epoch: int, reason: str, detail: str) -> Facts:
-    """Fail permanently, or become stuck if ``command`` undoes something: a retry cannot help."""
-    if isinstance(command, Ensure) and not command.restoring:
-        return [_failure(saga, command, epoch, reason, detail, permanent=True)]
-    return [] if saga.stuck else [_stuck(saga, command, reason, detail)]
+def _refuse(
+    state: ResourceState,
+    command: Effect,
+    seen: Observation,
+    turn: Turn,
+    why: tuple[str, str],
+) -> Facts:
+    """Decide about a command that cannot succeed, given what was observed, and ``why``."""
+    saga, (reason, detail) = running(state), why
+    if _is_undo(command):
+        return [step_left(saga, command, seen, turn, reason=reason, detail=detail)]
+    if saga.intent.action == "delete":
+        return _blocked(state, command, turn, reason, detail)
+    return [step_failed(saga, command, turn, reason=reason, detail=detail, permanent=True)]
+
+
+def _blocked(
+    state: ResourceState, command: Effect, turn: Turn, reason: str, detail: str
+) -> list[OperationFact]:
+    """Decide about an operation that cannot go on now: it waits, unless another waits for it."""
+    saga = running(state)
+    if state.queue:
+        return [abandoned(saga.intent, by=state.queue[0].operation, reason="superseded")]
+    if saga.stuck is not None:
+        return []
+    now = stuck(saga, command, turn, reason, detail)
+    joined = state.joined_to(saga.intent.operation)
+    return [now, *(now.model_copy(update=ended(one.intent)) for one in joined)]
 
 
 def decide_outcome(
-    state: ResourceState, command: Ensure | Remove, outcome: Outcome, *, epoch: int
+    state: ResourceState,
+    command: Effect,
+    outcome: Outcome,
+    turn: Turn,
+    *,
+    answered: bool = False,
+    seen: Observation | None = None,
+    after: Observation | None = None,
 ) -> Facts:
-    """Decide what a backend's outcome means; done and unknown are observed before recording."""
-    if outcome.result is not Result.NOT_DONE:
+    """Decide what the failure of an attempt means.
+
+    ``answered`` means that the backend was called and gave this outcome; ``seen`` was observed
+    before the call, ``after`` after it. What the backend has done, or may have done, is observed
+    before it is recorded.
+    """
+    if outcome.result is Result.DONE:
         return []
-    saga = _running(state)
+    saga = running(state)
     attempt = saga.failures + 1
-    undoing = isinstance(command, Remove) or command.restoring
     limit = ATTEMPTS_UNAVAILABLE if outcome.reason == UNAVAILABLE else ATTEMPTS
-    permanent = outcome.permanent or attempt >= limit
-    facts: list[OperationFact] = [
-        _failure(
-            saga,
-            command,
-            epoch,
-            outcome.reason,
-            outcome.detail,
-            permanent=permanent and not undoing,
-        )
-    ]
-    if undoing and permanent and not saga.stuck:
-        facts.append(_stuck(saga, command, outcome.reason, outcome.detail))
-    return facts
+    refused = answered and outcome.result is Result.NOT_DONE
+    for_good = outcome.permanent and (refused or not _is_undo(command))
+    if for_good and _is_undo(command):
+        reason, detail = outcome.reason, outcome.detail
+        return [step_left(saga, command, after or seen, turn, reason=reason, detail=detail)]
+    waits = _is_undo(command) or saga.intent.action == "delete"
+    is_over = outcome.permanent or attempt >= limit
+    failed = step_failed(
+        saga,
+        command,
+        turn,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        permanent=is_over and not waits,
+        refused=refused,
+        unchanged=refused and _is_unchanged(seen, after),
+    )
+    if not (waits and is_over):
+        return [failed]
+    return [failed, *_blocked(state, command, turn, outcome.reason, outcome.detail)]
 
 
-def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int) -> Facts:
+def _is_undo(command: Effect) -> bool:
+    return command.undoing if isinstance(command, Remove) else command.restoring
+
+
+def _is_unchanged(seen: Observation | None, after: Observation | None) -> bool:
+    """Return whether both observations show the same thing, whether it is ready or not."""
+    if seen is None or after is None:
+        return False
+    shown = (seen.presence, seen.differs, seen.outputs)
+    return shown == (after.presence, after.differs, after.outputs)
+
+
+def decide_looked(
+    state: ResourceState, command: Look, seen: Observation | None, turn: Turn
+) -> Facts:
+    """Record what is there of a step that stays as it is; None if it cannot be observed."""
+    saga, why = running(state), {"reason": command.reason, "detail": command.detail}
+    return [step_left(saga, command, seen, turn, **why)]
+
+
+def decide_unplannable(state: ResourceState, error: TemplateError, turn: Turn) -> Facts:
     """Fail the operation: an expression of its plan cannot be resolved."""
-    saga = _running(state)
+    saga = running(state)
     planned = _next_planned(saga)
     return [
         StepFailed(
@@ -195,7 +269,7 @@ def decide_unplannable(state: ResourceState, error: TemplateError, *, epoch: int
             detail=str(error),
             permanent=True,
             attempt=1,
-            epoch=epoch,
+            epoch=turn.epoch,
         )
     ]
 
@@ -216,119 +290,3 @@ def _is_left_out(planned: PlanStep, known: dict[str, Any]) -> bool:
         return planned.when is not None and not truthy(planned.when, known)
     except TemplateError:
         return False
-
-
-def decide_finished(state: ResourceState) -> Facts:
-    """Decide the last fact of an operation whose every effect is done."""
-    saga = _running(state)
-    if saga.phase == "undo":
-        return [_failed_and_undone(state, saga)]
-    if saga.intent.action == "delete":
-        return [ResourceDeleted(**_ended(saga))]
-    outputs = resolve_outputs(saga.intent.plan.outputs, scope(saga))
-    changed = any(step.changed for step in saga.steps)
-    change: Literal["created", "updated", "unchanged"] = "updated" if changed else "unchanged"
-    return [
-        ResourceProvisioned(
-            **_ended(saga),
-            change=change if state.applied else "created",
-            promise=saga.intent.promise,
-            spec=saga.intent.spec,
-            outputs=outputs,
-        )
-    ]
-
-
-def _failed_and_undone(state: ResourceState, saga: Saga) -> ResourceFailed:
-    undone = [step.name for step in reversed(saga.steps) if step.reverted]
-    return ResourceFailed(
-        **_ended(saga),
-        failed_step=saga.failed_step,
-        reason=saga.reason,
-        detail=saga.detail,
-        undone=tuple(undone),
-        left="previous" if state.applied else "absent",
-    )
-
-
-def _reached(saga: Saga, command: Ensure, seen: Observation, *, epoch: int) -> OperationFact:
-    touched = saga.step(command.step)
-    started = touched is not None and touched.status == "started"
-    if command.restoring:
-        return StepUndone(**_about(saga, command), restored=True, was_there=True, epoch=epoch)
-    return StepSucceeded(
-        **_about(saga, command),
-        inputs=dict(command.inputs),
-        outputs=dict(seen.outputs),
-        changed=started,
-        observed_after_unknown=touched is not None and started and touched.epoch != epoch,
-        epoch=epoch,
-    )
-
-
-def _start(
-    saga: Saga,
-    command: Ensure | Remove,
-    action: Literal["create", "update", "restore", "remove"],
-    seen: Observation,
-    *,
-    epoch: int,
-) -> StepStarted:
-    return StepStarted(
-        **_about(saga, command),
-        action=action,
-        inputs=dict(command.inputs),
-        observed="absent" if seen.presence is Presence.ABSENT else "ours",
-        operation_key=command.operation_key,
-        epoch=epoch,
-        attempt=saga.failures + 1,
-    )
-
-
-def _failure(
-    saga: Saga, command: Ensure | Remove, epoch: int, reason: str, detail: str, *, permanent: bool
-) -> StepFailed:
-    return StepFailed(
-        **_about(saga, command),
-        reason=reason,
-        detail=detail,
-        permanent=permanent,
-        attempt=saga.failures + 1,
-        epoch=epoch,
-    )
-
-
-def _stuck(saga: Saga, command: Ensure | Remove, reason: str, detail: str) -> ResourceStuck:
-    return ResourceStuck(
-        **_ended(saga),
-        step=command.step,
-        reason=reason,
-        detail=detail,
-        remedy="Remove the obstacle; busbar checks again every minute and continues by itself.",
-    )
-
-
-def _about(saga: Saga, command: Ensure | Remove) -> dict[str, Any]:
-    return {
-        "operation": saga.intent.operation,
-        "resource": saga.intent.resource,
-        "generation": saga.intent.generation,
-        "step": command.step,
-        "adapter": command.adapter,
-    }
-
-
-def _ended(saga: Saga) -> dict[str, Any]:
-    intent: IntentRef = saga.intent.intent
-    return {
-        "operation": saga.intent.operation,
-        "resource": saga.intent.resource,
-        "intent": intent,
-        "generation": saga.intent.generation,
-    }
-
-
-def _running(state: ResourceState) -> Saga:
-    if state.saga is None:
-        raise ValueError("an operation must be running")
-    return state.saga

@@ -128,7 +128,9 @@ class Dispatcher:
                 await handler(Received(parsed, envelope, item.record), tx)
 
     async def _answer(self, tx: StoreTransaction, problem: InvalidEvent) -> None:
-        if self._service.invalid_handler is not None and problem.model not in _ABOUT_DEAD_LETTERS:
+        about_dead_letters = problem.model in _ABOUT_DEAD_LETTERS
+        is_intent = problem.record.topic in topics.INTENTS
+        if self._service.invalid_handler is not None and is_intent and not about_dead_letters:
             await self._service.invalid_handler(problem, tx)
             return
         errors = describe(problem.error) if problem.error else "its type is unknown"
@@ -136,7 +138,8 @@ class Dispatcher:
 
     async def _repeat(self, tx: StoreTransaction, item: Readable, first: str) -> None:
         again = self._digest(item.envelope)
-        if self._service.conflict_handler is None or first == again:
+        is_intent = item.record.topic in topics.INTENTS
+        if self._service.conflict_handler is None or first == again or not is_intent:
             return
         # A conflicting body is reported once, however often it is repeated.
         identity = (item.envelope.source, f"{item.envelope.id}|{again}")

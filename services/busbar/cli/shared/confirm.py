@@ -1,0 +1,27 @@
+"""Asks before something that cannot be taken back."""
+
+from typing import Annotated
+
+import typer
+
+from busbar.cli.shared.exits import CommandError, ExitCode, usage
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if ``yes``, or if the person at the terminal agrees.
+
+    Raises:
+        CommandError: the answer is no, or there is no answer.
+    """
+    if yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        raise usage("Nobody answered the question.", fix="Add --yes to go on without it.") from None
+    if not agreed:
+        raise CommandError(
+            "Nothing was done.", fix="Answer y, or add --yes, to go on.", code=ExitCode.USAGE
+        )
