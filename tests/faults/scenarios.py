@@ -95,6 +95,12 @@ def _occupy(outside: Outside) -> None:
     outside.world.create_foreign("orders-b", {"name": "orders-b", "size": 9}, owner=STRANGER)
 
 
+def _hang(outside: Outside) -> None:
+    """Let the next change hang, and be carried out when nobody waits for it any more."""
+    outside.hanging = 1
+    outside.full = True
+
+
 def _slow(outside: Outside) -> None:
     outside.seconds = 2.0
 
@@ -131,6 +137,19 @@ ALL = {
             leaves={"orders-late": {"name": "orders-late", "size": 1}},
         ),
         Scenario(
+            name="delete-again",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(_delete(2), _delete(3), _delete(4)),
+            leaves={},
+        ),
+        Scenario(
+            name="hanging-create",
+            before=(SUBSCRIBED,),
+            asked=(_apply(1, 1, ResourceFailed, tardy=True, early=False),),
+            leaves={},
+            prepare=_hang,
+        ),
+        Scenario(
             name="clock-jumps",
             before=(SUBSCRIBED, APPLIED),
             asked=(_apply(2, 2, ResourceProvisioned),),
@@ -164,6 +183,11 @@ versions:
           description: Whether it is made where things are shown late.
           type: boolean
           default: false
+        tardy:
+          title: Tardy
+          description: Whether it is made where calls may hang.
+          type: boolean
+          default: false
         early:
           title: Early
           description: Whether it is made where things are visible immediately.
@@ -190,6 +214,14 @@ versions:
         when: "${spec.late}"
         inputs:
           name: "${resource.name}-late"
+          size: "${spec.size}"
+        ready_within_seconds: 30
+
+      - name: tardy
+        adapter: tardy
+        when: "${spec.tardy}"
+        inputs:
+          name: "${resource.name}-tardy"
           size: "${spec.size}"
         ready_within_seconds: 30
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -183,6 +184,10 @@ def _things(simulation: Simulation, found: Findings) -> None:
     for name, thing in simulation.outside.world.things.items():
         if thing.owner != STRANGER:
             there[name].append(thing.inputs)
+    # Whatever hangs is carried out in the end, whether anybody looks or not.
+    simulation.outside.act_late(math.inf)
+    for name, thing in simulation.outside.tardy.things.items():
+        there[name].append(thing.inputs)
     for item in simulation.outside.shelf.items:
         there[str(item.inputs["name"])].append(item.inputs)
     leaves = simulation.scenario.leaves

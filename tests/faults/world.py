@@ -12,10 +12,11 @@ from busbar.backends.port import (
     Observation,
     Outcome,
     Presence,
+    acts_late_seconds,
 )
 from busbar.kernel.clock import Clock
 from busbar.notifier.domain import Attempt, SecretProblem, WebhookRequest, WebhookSecret
-from busbar.testing.memory import Action, Effect, MemoryBackend, MemoryWorld
+from busbar.testing.memory import Action, Effect, MemoryBackend, MemoryWorld, Thing
 from faults.loop import latency
 
 SECRET = WebhookSecret(bytes(range(32)))
@@ -29,6 +30,14 @@ class Outside:
 
     world: MemoryWorld = field(default_factory=MemoryWorld)
     shelf: "Shelf" = field(default_factory=lambda: Shelf())  # noqa: PLW0108 - it is defined below
+    tardy: MemoryWorld = field(default_factory=MemoryWorld)
+    """The world of a backend that acts late and refuses no older epoch."""
+    hanging: int = 0
+    """How many of the next changes in it hang: they are carried out late."""
+    full: bool = False
+    """Whether it refuses to make anything."""
+    late: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    """What it will carry out, and when."""
     silences: int = 0
     """How many of the next looks are not answered."""
     seconds: float = 0.0
@@ -40,6 +49,13 @@ class Outside:
     answered: set[str] = field(default_factory=set)
     """The intents for which a client has got its answer; others are sent again."""
 
+    def act_late(self, now: float) -> None:
+        """Carry out what is due at ``now``."""
+        due = [change for time, change in self.late if time <= now]
+        self.late = [one for one in self.late if one[0] > now]
+        for change in due:
+            change()
+
 
 class FarBackend:
     """A backend behind a network: a process can be stopped on the way there or back."""
@@ -49,6 +65,7 @@ class FarBackend:
         self._outside = outside
         self._clock = clock
         self.fencing: Fencing = inner.fencing
+        self.acts_late_seconds = acts_late_seconds(inner)
 
     async def observe(self, call: Call) -> Observation:
         await latency()
@@ -152,13 +169,63 @@ class ShelfBackend:
         )
 
 
+LATE_SECONDS = 20.0
+"""How late the tardy backend acts."""
+
+
+class TardyBackend(MemoryBackend):
+    """Carries out a call that hangs although its caller has given up, and whatever comes after."""
+
+    fencing = Fencing.UNFENCED
+    acts_late_seconds = LATE_SECONDS
+
+    def __init__(self, outside: Outside, clock: Clock) -> None:
+        super().__init__(world=outside.tardy)
+        self._outside = outside
+        self._clock = clock
+
+    async def observe(self, call: Call) -> Observation:
+        self.catch_up()
+        return await super().observe(call)
+
+    async def apply(self, call: Call) -> Outcome:
+        if (hanging := await self._change_late(call)) is not None:
+            return hanging
+        if self._outside.full:
+            return Outcome.not_done("refused", "there is no room", permanent=True)
+        return await super().apply(call)
+
+    async def remove(self, call: Call) -> Outcome:
+        return await self._change_late(call) or await super().remove(call)
+
+    async def _change_late(self, call: Call) -> Outcome | None:
+        self.catch_up()
+        self.world.epochs.pop(call.owner, None)
+        if not self._outside.hanging:
+            return None
+        self._outside.hanging -= 1
+        thing = Thing(owner=call.owner, inputs=dict(call.inputs))
+
+        def carry_out() -> None:
+            self.world.things[str(call.inputs["name"])] = thing
+
+        due = self._clock.now().timestamp() + call.timeout + LATE_SECONDS * 0.9
+        self._outside.late.append((due, carry_out))
+        return Outcome.unknown("timeout", "no answer")
+
+    def catch_up(self) -> None:
+        """Carry out what is due."""
+        self._outside.act_late(self._clock.now().timestamp())
+
+
 class SimulatedAdapters:
-    """The adapters ``memory`` and ``shelf``, over what is outside."""
+    """The adapters ``memory``, ``shelf`` and ``tardy``, over what is outside."""
 
     def __init__(self, outside: Outside, clock: Clock) -> None:
         inner: Mapping[str, Backend] = {
             "memory": MemoryBackend(world=outside.world),
             "shelf": ShelfBackend(outside.shelf),
+            "tardy": TardyBackend(outside, clock),
         }
         self._backends = {name: FarBackend(one, outside, clock) for name, one in inner.items()}
 

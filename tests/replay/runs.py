@@ -175,6 +175,15 @@ async def intervened(stage: Stage) -> None:
 
 
 @_run
+async def waiting(stage: Stage) -> None:
+    """A create hangs and is refused when it is tried again; what comes late is removed."""
+    stage.outside.hanging = 1
+    stage.outside.full = True
+    await stage.apply(size=1, tardy=True, early=False)
+    await wait(2 * MINUTE)
+
+
+@_run
 async def webhooks(stage: Stage) -> None:
     """A webhook is delivered, another after retries, a third never."""
     await stage.subscribe()

@@ -115,7 +115,7 @@ class Backend(Protocol):
     """Makes one kind of thing. Every method is safe to repeat with the same call.
 
     An adapter may set ``concurrency``: the number of effects that one process runs in it
-    concurrently (32 if it is not set).
+    concurrently (32 if it is not set); and ``acts_late_seconds``, see :func:`acts_late_seconds`.
     """
 
     fencing: Fencing
@@ -139,6 +139,22 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Close connections."""
         ...
+
+
+UNFENCED_ACTS_LATE_SECONDS: Final = 60.0
+"""How late an unfenced backend may act if its adapter does not say so."""
+
+
+def acts_late_seconds(backend: Backend) -> float:
+    """Return how long after a call the backend may still carry it out, in seconds.
+
+    That is, a call that ended without an answer, although the backend was called with a newer epoch
+    since: 0 if the backend refuses older epochs or waits for the lock, also where nothing exists.
+    """
+    declared: float | None = getattr(backend, "acts_late_seconds", None)
+    if declared is not None:
+        return declared
+    return UNFENCED_ACTS_LATE_SECONDS if backend.fencing is Fencing.UNFENCED else 0.0
 
 
 class BackendUnavailable(Exception):

@@ -1,6 +1,6 @@
 """The messages by type and topic."""
 
-from busbar.messages import delivery, intervention, notification, policy, resource, topics
+from busbar.messages import delivery, intervention, notification, policy, resource, topics, waiting
 from busbar.messages.base import Fact, Intent, Message
 
 INTENTS: tuple[type[Intent], ...] = (
@@ -31,6 +31,7 @@ FACTS: tuple[type[Fact], ...] = (
     resource.ResourceDeleted,
     resource.ResourceFailed,
     resource.ResourceStuck,
+    waiting.ResourceWaiting,
     intervention.OperationAbandoned,
     intervention.Intervened,
     intervention.ResourceReleased,

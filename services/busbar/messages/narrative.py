@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from busbar.kernel.clock import format_time
 from busbar.messages.base import Message
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -36,6 +37,7 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.waiting import ResourceWaiting
 
 SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
 """Facts that concern no operation or resource, so that no history shows them."""
@@ -128,6 +130,12 @@ def _end(fact: Message) -> str | None:
             at = f"at step {fact.failed_step}" if fact.failed_step else f"({fact.reason})"
             done = "was not undone completely" if fact.left == "partial" else "was undone"
             return f"It failed {at} and {done}: {fact.what_is_left}."
+        case ResourceWaiting():
+            until = format_time(fact.until)
+            return (
+                f"It waits until {until}, as an unanswered call of step {fact.step} may still be "
+                "carried out; then it looks again."
+            )
         case ResourceStuck():
             return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
         case _:

@@ -160,6 +160,11 @@ class StepStarted(StepFact):
     operation_key: str = Field(description="The same for every attempt at the same effect.")
     epoch: int = Field(description="The lease epoch that the backend is called with.")
     attempt: int
+    settles_at: AwareDatetime | None = Field(
+        default=None,
+        description="After this, an unanswered call has been carried out or never will be. Null if"
+        " that is certain as soon as the backend confirms a call with a newer epoch.",
+    )
 
 
 class StepSucceeded(StepFact):
@@ -185,6 +190,13 @@ class StepSucceeded(StepFact):
         description="True if the response was lost and the result was found by observing.",
     )
     epoch: int
+    confirmed: bool = Field(
+        default=False, description="True if the backend confirmed the last call."
+    )
+    settled: bool = Field(
+        default=False,
+        description="True if no earlier call to the object may still be carried out.",
+    )
 
 
 class StepFailed(StepFact):
@@ -231,6 +243,13 @@ class StepUndone(StepFact):
     )
     was_there: bool = Field(description="False if there was nothing to undo.")
     epoch: int
+    confirmed: bool = Field(
+        default=False, description="True if the backend confirmed the last call."
+    )
+    settled: bool = Field(
+        default=False,
+        description="True if no earlier call to the object may still be carried out.",
+    )
 
 
 class StepLeft(StepFact):
@@ -250,14 +269,13 @@ class StepLeft(StepFact):
         },
     )
 
-    presence: Presence = Field(
-        description="What was observed last: `unknown` if the backend could not be observed."
-    )
+    presence: Presence = Field(description="What was observed last; `unknown` if nothing was.")
     inputs: JsonObject = Field(description="The inputs that it was given last.")
     outputs: JsonObject = Field(description="The outputs that were observed last.")
     reason: str
     detail: str
     epoch: int
+    refused: bool = Field(default=False, description="True if the backend refused to undo it.")
 
 
 class ResourceProvisioned(OperationFact):
@@ -349,11 +367,10 @@ class ResourceFailed(OperationFact):
 
     @property
     def what_is_left(self) -> str:
-        """What exists now, in words."""
-        if self.left == "absent":
-            return "nothing of it is left"
-        if self.left == "previous":
-            return "it is as it was before"
+        """A sentence about what exists now."""
+        if self.left != "partial":
+            known = {"absent": "nothing of it is left", "previous": "it is as it was before"}
+            return known[self.left]
         return "; ".join(map(str, self.remains)) or "a part of it is left"
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from busbar.kernel.clock import format_time
 from busbar.messages.base import Fact, JsonObject, Part
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -33,6 +34,7 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.waiting import ResourceWaiting
 
 OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
@@ -191,7 +193,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return {"status": "failed", "reason": fact.reason, "detail": _why_and_what(fact)}
         case ResourceStuck():
             return {"status": "stuck", "reason": fact.reason, "detail": fact.detail}
-        case ResourceReleased() | Intervened():
+        case ResourceReleased() | Intervened() | ResourceWaiting():
             return _intervened(fact)
         case Subscribed() | Unsubscribed():
             return {"status": "succeeded", "intent": fact.intent.model_dump()}
@@ -202,7 +204,16 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return _delivered(fact)
 
 
-def _intervened(fact: ResourceReleased | Intervened) -> Mapping[str, Any]:
+def _waiting(fact: ResourceWaiting) -> str:
+    return (
+        f"it waits until {format_time(fact.until)}, as an unanswered call of step {fact.step} may"
+        " still be carried out"
+    )
+
+
+def _intervened(fact: ResourceReleased | Intervened | ResourceWaiting) -> Mapping[str, Any]:
+    if isinstance(fact, ResourceWaiting):
+        return {"detail": _waiting(fact)}
     if isinstance(fact, ResourceReleased):
         return {"status": "succeeded", "detail": "released", "reason": ""}
     status, reason = ("succeeded", "") if fact.done else ("failed", "no_effect")
@@ -293,6 +304,8 @@ def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any]
             return _failed(desired.after(fact), fact, was_ready=was_ready)
         case ResourceStuck():
             return {"status": "stuck", "detail": fact.detail}
+        case ResourceWaiting():
+            return {"detail": _waiting(fact)}
         case ResourceReleased():
             known = {**_GONE, **_wanted(Desired(), "released")}
             return {**known, "detail": "busbar does not manage it any more"}

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib.metadata import entry_points
 from typing import Final, Protocol
 
@@ -12,9 +13,11 @@ from busbar.backends.port import (
     BackendUnavailable,
     Call,
     Environment,
+    Fencing,
     Observation,
     Outcome,
     Presence,
+    acts_late_seconds,
 )
 from busbar.kernel.clock import Clock
 from busbar.provisioner.domain import Effect, Remove, ResourceState, Saga
@@ -145,3 +148,11 @@ async def observe_refused(backend: Backend, call: Call, seen: Observation) -> Ob
         return None
     now = await observe(backend, call)
     return None if isinstance(now, Outcome) else now
+
+
+def settles_at(backend: Backend, now: datetime, timeout: float) -> datetime | None:
+    """Return when a call that begins now is certain not to be carried out any more."""
+    late = acts_late_seconds(backend)
+    if backend.fencing is not Fencing.UNFENCED and not late:
+        return None
+    return now + timedelta(seconds=timeout + late)

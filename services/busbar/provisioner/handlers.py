@@ -7,8 +7,7 @@ epoch. An unknown result is observed, never guessed.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import timedelta
 
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
@@ -34,6 +33,7 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.adapters import (
     Adapters,
     Answer,
@@ -42,6 +42,7 @@ from busbar.provisioner.adapters import (
     observe,
     observe_previous,
     observe_refused,
+    settles_at,
 )
 from busbar.provisioner.domain import (
     Command,
@@ -60,8 +61,17 @@ from busbar.provisioner.domain import (
     decide_outcome,
     decide_queued,
     decide_unplannable,
+    decide_waiting,
     evolve,
+    needs_newer_epoch,
     next_command,
+)
+from busbar.provisioner.domain.progress import (
+    has_to_wait,
+    is_started,
+    is_stuck,
+    is_unchanged,
+    stuck_wait,
 )
 from busbar.provisioner.telemetry import measure_ends
 from busbar.runtime.consume.service import Received, Service
@@ -76,13 +86,14 @@ EMITS = (
     StepFailed,
     StepUndone,
     StepLeft,
+    OperationAbandoned,
+    Intervened,
+    ResourceReleased,
+    ResourceWaiting,
     ResourceProvisioned,
     ResourceDeleted,
     ResourceFailed,
     ResourceStuck,
-    OperationAbandoned,
-    Intervened,
-    ResourceReleased,
 )
 
 SAGA = "saga"
@@ -92,9 +103,6 @@ CALL_SHARE_OF_LEASE = 0.8
 """A call may take this share of the lease, so that it is over before another process may act."""
 READY_POLL_SECONDS = 0.2
 """Interval between observations of a step that is applied and not ready yet."""
-STUCK_RETRY_SECONDS: Final = (60.0, 24 * 3600.0)
-"""Shortest and longest interval between attempts at a stuck operation; in between, an operation
-waits as long as it has been stuck already, so that the interval doubles."""
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
 Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
@@ -107,6 +115,8 @@ class _Progress:
     state: ResourceState
     command: Command | None
     problem: TemplateError | None = None
+    confirmed: str = ""
+    """The operation key of the last call that the backend confirmed under this lease."""
 
     @classmethod
     def of(cls, state: ResourceState) -> "_Progress":
@@ -183,10 +193,35 @@ class Provisioner:
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
             at = await self._record(work, lambda _now, _turn: [])
         while at.state.saga is not None:
+            if await self._comes_later(work, at):
+                return
             before, at = at.state, await self._advance(work, at, since)
-            if at.state.saga is not None and _has_to_wait(before, at.state):
+            if at.state.saga is not None and has_to_wait(before, at.state):
                 await self._pause(work, at.state.saga)
                 return
+
+    async def _comes_later(self, work: Work, at: _Progress) -> bool:
+        """Release the task if the next command needs a newer epoch, or has to wait for its time."""
+        command = at.command
+        if not isinstance(command, Ensure | Remove):
+            return False
+        if needs_newer_epoch(at.state, command, work.claim.epoch):
+
+            async def again(tx: Transaction) -> None:
+                await tx.tasks.finish(work.claim, again=tx.now)
+
+            await work.record(again)
+            return True
+        until = command.settles_at
+        if until is None or until <= self._clock.now():
+            return False
+        await self._record(work, _if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
+
+        async def later(tx: Transaction) -> None:
+            await tx.tasks.finish(work.claim, again=until)
+
+        await work.record(later)
+        return True
 
     async def _advance(self, work: Work, at: _Progress, since: dict[str, float]) -> _Progress:
         if (problem := at.problem) is not None:
@@ -230,24 +265,32 @@ class Provisioner:
         if isinstance(previous, Outcome):
             return await self._record_failure(work, at, command, previous)
         overdue = self._overdue(command, since)
+        confirmed = at.confirmed == command.operation_key
+
+        def around(turn: Turn) -> Turn:
+            at_latest = settles_at(backend, turn.now, call.timeout)
+            return replace(turn, confirmed=confirmed, settles_at=at_latest)
+
         after = await self._record(
             work,
             _if_same(
                 at,
                 lambda now, turn: decide_observed(
-                    now, command, seen, turn, overdue=overdue, previous=previous
+                    now, command, seen, around(turn), overdue=overdue, previous=previous
                 ),
             ),
         )
-        if _is_started(at.state, after.state, command):
+        if is_started(at.state, after.state, command):
             outcome = await act(backend, command, call)
-            if outcome.result is not Result.NOT_DONE:
+            if outcome.result is Result.DONE:
+                return replace(after, confirmed=command.operation_key)
+            if outcome.result is Result.UNKNOWN:
                 return after
             answer = Answer(outcome, seen, await observe_refused(backend, call, seen))
             return await self._record_refusal(work, after, command, answer)
-        if _is_unchanged(at.state, after.state) and not _is_stuck(after.state):
+        if is_unchanged(at.state, after.state) and not is_stuck(after.state):
             await self._clock.sleep(READY_POLL_SECONDS)
-        return after
+        return replace(after, confirmed=at.confirmed)
 
     async def _record_refusal(
         self, work: Work, at: _Progress, command: Effect, answer: Answer
@@ -322,7 +365,7 @@ class Provisioner:
         backoff = self._backoff.after(saga.failures)
 
         async def later(tx: Transaction) -> None:
-            wait = backoff if saga.stuck is None else _stuck_wait(saga.stuck, tx.now)
+            wait = backoff if saga.stuck is None else stuck_wait(saga.stuck, tx.now)
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
 
         await work.record(later)
@@ -353,40 +396,6 @@ def _if_same(at: _Progress, decide: Decide) -> Decide:
         return decide(now, turn) if now.doing == at.state.doing else []
 
     return same
-
-
-def _stuck_wait(stuck: ResourceStuck, now: datetime) -> float:
-    shortest, longest = STUCK_RETRY_SECONDS
-    return min(longest, max(shortest, (now - stuck.since).total_seconds()))
-
-
-def _is_unchanged(before: ResourceState, after: ResourceState) -> bool:
-    """Return whether nothing was recorded about the operation in between."""
-    old, new = before.saga, after.saga
-    if old is None or new is None:
-        return old is new
-    return (old.intent.operation, old.recorded) == (new.intent.operation, new.recorded)
-
-
-def _is_started(before: ResourceState, after: ResourceState, command: Effect) -> bool:
-    """Return whether this transaction recorded the intent to act."""
-    was = before.saga.step(command.step) if before.saga else None
-    step = after.saga.step(command.step) if after.saga else None
-    return step is not None and step.status == "started" and step != was
-
-
-def _is_stuck(state: ResourceState) -> bool:
-    return state.saga is not None and state.saga.stuck is not None
-
-
-def _has_to_wait(before: ResourceState, after: ResourceState) -> bool:
-    """Return whether an attempt failed, or a stuck operation is still blocked."""
-    if before.saga is None or after.saga is None:
-        return False
-    if before.saga.intent.operation != after.saga.intent.operation:
-        return False
-    failed = after.saga.failures > before.saga.failures
-    return failed or (after.saga.stuck is not None and _is_unchanged(before, after))
 
 
 def _stream(resource: str) -> str:

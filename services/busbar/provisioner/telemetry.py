@@ -3,7 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from busbar.backends.port import Backend, Call, Observation, Outcome, Result
+from busbar.backends.port import (
+    Backend,
+    Call,
+    Observation,
+    Outcome,
+    Result,
+    acts_late_seconds,
+)
 from busbar.kernel.clock import Clock
 from busbar.messages.base import Fact
 from busbar.messages.resource import (
@@ -85,6 +92,7 @@ class InstrumentedBackend:
     def __init__(self, inner: Backend, name: str, *, saga: Saga | None, clock: Clock) -> None:
         self._intent = saga.intent if saga is not None else None
         self.fencing = inner.fencing
+        self.acts_late_seconds = acts_late_seconds(inner)
         self.concurrency: int = getattr(inner, "concurrency", DEFAULT_CONCURRENCY)
         self._inner = inner
         self._name = name

@@ -17,10 +17,12 @@ from busbar.backends.port import (
     Backend,
     BackendUnavailable,
     Call,
+    Fencing,
     Observation,
     Outcome,
     Presence,
     Result,
+    acts_late_seconds,
 )
 from busbar.testing.waiting import eventually
 
@@ -308,6 +310,18 @@ class BackendContract(LifecycleContract):
         call = make_call(harness.invalid_inputs())
         assert (await harness.backend.observe(call)).presence is Presence.ABSENT
         assert is_permanent_refusal(await harness.backend.apply(call), "invalid_inputs")
+
+    async def test_a_backend_that_never_acts_late_refuses_an_older_epoch_where_nothing_exists(
+        self, harness: BackendHarness
+    ) -> None:
+        backend, call = harness.backend, make_call(harness.inputs(), epoch=5)
+        late = acts_late_seconds(backend)
+        assert late >= 0
+        assert await backend.remove(call) == Outcome.done()
+        if backend.fencing is Fencing.CONDITIONAL and not late:
+            outcome = await backend.apply(replace(call, epoch=4, operation_key="k-0"))
+            assert (outcome.result, outcome.permanent) == (Result.NOT_DONE, False)
+            assert await harness.inspect(call.inputs) is None
 
     async def test_a_backend_that_does_not_answer_is_unavailable(
         self, harness: BackendHarness

@@ -139,18 +139,23 @@ class MemoryBackend:
             )
         thing = self.world.things.get(name)
         if thing is not None and thing.owner == call.owner and thing.inputs == dict(call.inputs):
-            return self._refusal(call, thing) or Outcome.done()
+            return self._refusal(call, thing) or self._unchanged(call)
         return self._change(call, "create" if thing is None else "update")
 
     async def remove(self, call: Call) -> Outcome:
         """Remove the thing if it is ours."""
         thing = self.world.things.get(_name(call))
         if thing is None:
-            return self._refusal(call, thing) or Outcome.done()
+            return self._refusal(call, thing) or self._unchanged(call)
         return self._change(call, "remove")
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""
+
+    def _unchanged(self, call: Call) -> Outcome:
+        """Remember the epoch, so that an older call is refused although nothing was to be done."""
+        self.world.epochs[call.owner] = call.epoch
+        return Outcome.done()
 
     def _refusal(self, call: Call, thing: Thing | None) -> Outcome | None:
         """Return the outcome of a call that may not change anything, or None if it may."""

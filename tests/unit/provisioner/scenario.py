@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from busbar.backends.port import Observation, Outcome, Presence, Result
@@ -30,6 +30,7 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.domain import (
     Command,
     Ensure,
@@ -45,7 +46,9 @@ from busbar.provisioner.domain import (
     decide_outcome,
     decide_queued,
     decide_unplannable,
+    decide_waiting,
     evolve,
+    needs_newer_epoch,
     next_command,
 )
 
@@ -144,6 +147,8 @@ def _word(fact: Message) -> str:
 
 def _intervention_word(fact: Message) -> str:
     match fact:
+        case ResourceWaiting():
+            return f"waits for {fact.step}"
         case OperationAbandoned():
             return fact.reason
         case Intervened():
@@ -162,6 +167,11 @@ class Story:
     facts: list[OperationFact] = field(default_factory=list)
     things: dict[str, tuple[str, Inputs]] = field(default_factory=dict)
     """By name: the step that owns it (or ``them``), and its inputs."""
+    confirmed: tuple[int, str] = (0, "")
+    """The epoch and the operation key of the last call that was confirmed."""
+    time: datetime = NOW
+    late: timedelta | None = None
+    """How late the world may act; None: it refuses older epochs."""
     answers: dict[str, list[Outcome]] = field(default_factory=dict)
     """By name: what the next calls answer instead of doing it."""
     unready: set[str] = field(default_factory=set)
@@ -212,7 +222,17 @@ class Story:
     @property
     def now(self) -> Turn:
         """The lease and the time of this turn."""
-        return Turn(epoch=self.epoch, now=NOW)
+        try:
+            command = self.command
+        except TemplateError:
+            command = None
+        key = "" if command is None or isinstance(command, Finish | Look) else command.operation_key
+        return Turn(
+            epoch=self.epoch,
+            now=self.time,
+            confirmed=(self.epoch, key) == self.confirmed,
+            settles_at=self.time + self.late if self.late is not None else None,
+        )
 
     def intervene(
         self, action: Intervention, target: int | None = None, *, id_: str = "i"
@@ -234,6 +254,12 @@ class Story:
         return Observation(presence=Presence.OURS, ready=ready, differs=differs, outputs=has)
 
     def _perform(self, command: Ensure | Remove) -> None:
+        if needs_newer_epoch(self.state, command, self.epoch):
+            self.epoch += 1
+        if command.settles_at is not None and command.settles_at > self.time:
+            self.record(*decide_waiting(self.state, command, self.now))
+            self.time = command.settles_at
+            return
         before = self.state.previously(command.step)
         is_there = before is not None and before.adapter == command.adapter
         known = len(self.facts)
@@ -250,7 +276,9 @@ class Story:
         if not any(isinstance(fact, StepStarted) for fact in self.facts[known:]):
             return
         seen, outcome = self.saw(command, command.inputs), self._act(command)
-        if outcome.result is not Result.UNKNOWN:
+        if outcome.result is Result.DONE:
+            self.confirmed = (self.epoch, command.operation_key)
+        if outcome.result is Result.NOT_DONE:
             is_ours = seen.presence is Presence.OURS
             after = self.saw(command, command.inputs) if is_ours else None
             seen_and_after = {"seen": seen, "after": after}

@@ -111,7 +111,8 @@ def test_a_released_resource_is_forgotten_and_nothing_is_removed() -> None:
     story.facts.clear()
     things = dict(story.things)
     story.intervene("release")
-    assert tale(story.facts) == ["gave up 2, left partial"] + [
+    assert tale(story.facts) == [
+        "gave up 2, left partial",
         "gave up 4, left partial",
         "gave up 3, left partial",
         "released",

@@ -317,7 +317,7 @@ def test_what_has_no_effect_counts_as_a_failed_try() -> None:
         story.epoch += 1
     story.turn()
     assert story.turn() == ["failed a no_effect!"]
-    assert story.work() == ["absent a", "gave up 1, left absent"]
+    assert story.work() == ["remove a", "absent a", "gave up 1, left absent"]
 
 
 def test_an_update_that_never_becomes_as_asked_says_what_differs() -> None:

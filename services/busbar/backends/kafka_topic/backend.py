@@ -38,10 +38,12 @@ class KafkaTopicBackend:
     absence, because Kafka refuses a name that is taken; only creation writes the mark, and nothing
     moves it. Changes and deletions check the mark immediately before, but a process that is paused
     between the check and the request is limited only by the call's timeout, which is shorter than
-    its lease.
+    its lease. A request that a broker or the controller has taken is carried out late if they
+    hang: ``acts_late_seconds`` after the call's timeout, at most.
     """
 
     fencing: Fencing = Fencing.UNFENCED
+    acts_late_seconds: Final = 30.0
 
     def __init__(self, environment: Environment) -> None:
         """Use the cluster of ``environment``, connected on first use."""

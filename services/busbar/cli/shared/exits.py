@@ -25,7 +25,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.UNEXPECTED: "unexpected error: a bug, or an answer that cannot be understood",
     ExitCode.USAGE: "invalid command line or document",
     ExitCode.DENIED: "the intent was denied or has expired, or its id was used for another intent",
-    ExitCode.FAILED: "the operation failed and was compensated",
+    ExitCode.FAILED: "the operation failed; its detail says what exists now",
     ExitCode.STUCK: "the operation is stuck, or did not finish in time",
     ExitCode.NOT_FOUND: "not found",
     ExitCode.UNREACHABLE: "the gateway does not answer, or a service is not ready",

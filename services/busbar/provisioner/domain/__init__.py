@@ -7,6 +7,7 @@ from busbar.provisioner.domain.commands import (
     Finish,
     Look,
     Remove,
+    needs_newer_epoch,
     next_command,
 )
 from busbar.provisioner.domain.decisions import (
@@ -15,6 +16,7 @@ from busbar.provisioner.domain.decisions import (
     decide_outcome,
     decide_queued,
     decide_unplannable,
+    decide_waiting,
 )
 from busbar.provisioner.domain.ends import decide_finished, decide_intervention
 from busbar.provisioner.domain.facts import Turn
@@ -40,6 +42,8 @@ __all__ = [
     "decide_outcome",
     "decide_queued",
     "decide_unplannable",
+    "decide_waiting",
     "evolve",
+    "needs_newer_epoch",
     "next_command",
 ]

@@ -1,13 +1,15 @@
 """The next command of an operation: one effect, or its end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from busbar.kernel.expressions import resolve, resolve_outputs, truthy
 from busbar.kernel.ids import operation_key
 from busbar.kernel.resource import ResourceId
 from busbar.provisioner.domain.state import Applied, ResourceState, Saga, Step
+from busbar.provisioner.domain.unsettled import Calls, Unsettled, contrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Ensure:
     operation_key: str
     ready_within: float
     restoring: bool = False
+    settles_at: datetime | None = None
+    """Look again at this time, when no earlier call can be carried out any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Remove:
     inputs: Mapping[str, Any]
     operation_key: str
     undoing: bool = False
+    settles_at: datetime | None = None
+    """As of :class:`Ensure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,9 @@ class Finish:
 
 Effect = Ensure | Remove
 Command = Effect | Look | Finish
+
+READY_AGAIN_SECONDS = 30.0
+"""Seconds within which a step that is restored should be ready again."""
 
 FOUND = (
     "found",
@@ -88,10 +97,51 @@ def next_command(state: ResourceState) -> Command | None:
     if saga.phase == "abandon":
         return _look(state, saga)
     if saga.phase == "undo":
-        return _undo(state, saga)
-    if saga.intent.action == "delete":
-        return _remove_unwanted(state, saga, keep=frozenset())
-    return _apply_plan(state, saga)
+        command = _undo(state, saga)
+    elif saga.intent.action == "delete":
+        command = _remove_unwanted(state, saga, keep=frozenset())
+    else:
+        command = _apply_plan(state, saga)
+    return (_settle(state, saga) or command) if isinstance(command, Finish) else command
+
+
+def contrary_to(state: ResourceState, command: Effect) -> Calls:
+    """Return the calls that may still be carried out and would change what ``command`` makes."""
+    inputs = command.inputs if isinstance(command, Ensure) else None
+    key = command.operation_key
+    return contrary(state.unsettled, command.step, operation_key=key, inputs=inputs)
+
+
+def needs_newer_epoch(state: ResourceState, command: Effect, epoch: int) -> bool:
+    """Return whether a backend could not tell ``command`` from an earlier call by ``epoch``."""
+    return any(one.epoch >= epoch for one in contrary_to(state, command))
+
+
+def _settle(state: ResourceState, saga: Saga) -> Effect | None:
+    """Return the command that looks again at a step that a late call may have changed."""
+    for call in state.unsettled:
+        command = _as_it_is_to_be(state, saga, call)
+        if command is None:
+            continue
+        untils = [one.until for one in contrary_to(state, command) if one.until is not None]
+        if contrary_to(state, command):
+            return replace(command, settles_at=max(untils) if untils else None)
+    return None
+
+
+def _as_it_is_to_be(state: ResourceState, saga: Saga, call: Unsettled) -> Effect | None:
+    """Return the command for the end of the operation about the step of ``call``."""
+    step, before = saga.step(call.step), state.previously(call.step)
+    undoing = saga.phase == "undo"
+    if step is not None and step.status == "left":
+        return None
+    kept = before if undoing or (step is None and saga.intent.action == "delete") else None
+    there = step if step is not None and step.status == "succeeded" else kept
+    key = _key(saga, call.step, "settle")
+    if there is None:
+        return Remove(call.step, call.adapter, call.inputs, key, undoing=True)
+    within = READY_AGAIN_SECONDS
+    return Ensure(call.step, there.adapter, there.inputs, key, within, restoring=undoing)
 
 
 def _key(saga: Saga, step: str, action: str) -> str:
@@ -169,7 +219,7 @@ def _undo_step(saga: Saga, step: Step, before: Applied | None) -> Command | None
             adapter=before.adapter,
             inputs=before.inputs,
             operation_key=_key(saga, step.name, "restore"),
-            ready_within=30,
+            ready_within=READY_AGAIN_SECONDS,
             restoring=True,
         )
     return None

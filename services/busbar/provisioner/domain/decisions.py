@@ -9,7 +9,15 @@ from busbar.messages.base import OperationFact
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ResourceQueued, StepFailed, StepUndone
-from busbar.provisioner.domain.commands import Effect, Ensure, Look, Remove, scope
+from busbar.messages.waiting import ResourceWaiting
+from busbar.provisioner.domain.commands import (
+    Effect,
+    Ensure,
+    Look,
+    Remove,
+    contrary_to,
+    scope,
+)
 from busbar.provisioner.domain.ends import abandoned
 from busbar.provisioner.domain.facts import (
     Facts,
@@ -99,9 +107,12 @@ def decide_observed(
     if _would_duplicate(state, command, seen, previous):
         detail = "the new inputs name a different thing; delete the resource and apply it again"
         return _refuse(state, command, seen, turn, ("cannot_change", detail))
+    if seen.as_asked and _has_to_reach(state, command, turn):
+        return _reach(state, command, seen, turn)
     if seen.as_asked and (seen.ready or (overdue and command.restoring)):
         # An undo restores inputs; whether the thing becomes ready again is not in its power.
-        return [step_reached(saga, command, seen, turn)]
+        settled = _is_settled(state, command, turn)
+        return [step_reached(saga, command, seen, turn, settled=settled)]
     if seen.as_asked and not overdue:
         return []
     if seen.as_asked:
@@ -152,13 +163,61 @@ def _observed_removing(
         return decide_outcome(state, command, _no_effect(seen), turn, seen=seen)
     if seen.presence is Presence.OURS:
         return [step_started(saga, command, "remove", seen, turn)]
+    if seen.presence is Presence.ABSENT and _has_to_reach(state, command, turn):
+        return _reach(state, command, seen, turn)
     if seen.presence is Presence.ABSENT or command.undoing:
         # A foreign thing was never created by this operation: nothing of ours exists.
         touched = saga.step(command.step)
         was_there = touched is not None and touched.reverted
-        facts = about(saga, command)
-        return [StepUndone(**facts, restored=False, was_there=was_there, epoch=turn.epoch)]
+        known = {**about(saga, command), "settled": _is_settled(state, command, turn)}
+        known |= {"confirmed": turn.confirmed, "epoch": turn.epoch}
+        return [StepUndone(**known, restored=False, was_there=was_there)]
     return _refuse(state, command, seen, turn, ("not_ours", seen.detail))
+
+
+def _has_to_reach(state: ResourceState, command: Effect, turn: Turn) -> bool:
+    """Return whether the backend has to be called although nothing seems to be left to do.
+
+    An earlier call may still be carried out. A backend can refuse it only if it has been called
+    with a newer epoch. After as many attempts as at any effect, what is observed has to do.
+    """
+    late = any(one.is_late(turn.now) for one in contrary_to(state, command))
+    return late and not turn.confirmed and running(state).failures < ATTEMPTS
+
+
+def _reach(
+    state: ResourceState,
+    command: Effect,
+    seen: Observation,
+    turn: Turn,
+) -> Facts:
+    saga = running(state)
+    if _was_tried(saga, command, turn.epoch):
+        detail = "the backend did not confirm the call, and an earlier one may still be carried out"
+        reason = "answer_lost"
+        failed = step_failed(saga, command, turn, reason=reason, detail=detail, permanent=False)
+        return [failed]
+    if isinstance(command, Remove):
+        return [step_started(saga, command, "remove", seen, turn)]
+    action: Literal["restore", "update"] = "restore" if command.restoring else "update"
+    return [step_started(saga, command, action, seen, turn)]
+
+
+def _is_settled(state: ResourceState, command: Effect, turn: Turn) -> bool:
+    """Return whether no earlier call can change any more what is observed now.
+
+    A call without a time cannot once a newer one is confirmed; nor where the object is foreign.
+    """
+    calls = contrary_to(state, command)
+    return bool(calls) and all(one.until is None or one.until <= turn.now for one in calls)
+
+
+def decide_waiting(state: ResourceState, command: Effect, turn: Turn) -> Facts:
+    """Record, once, that the operation waits for the time at which ``command`` looks again."""
+    saga, until = running(state), command.settles_at
+    if until is None or until <= turn.now or saga.waiting == until:
+        return []
+    return [ResourceWaiting(**ended(saga.intent), step=command.step, until=until)]
 
 
 def _refuse(
@@ -215,8 +274,9 @@ def decide_outcome(
     refused = answered and outcome.result is Result.NOT_DONE
     for_good = outcome.permanent and (refused or not _is_undo(command))
     if for_good and _is_undo(command):
-        reason, detail = outcome.reason, outcome.detail
-        return [step_left(saga, command, after or seen, turn, reason=reason, detail=detail)]
+        last, (reason, detail) = after or seen, (outcome.reason, outcome.detail)
+        left = step_left(saga, command, last, turn, reason=reason, detail=detail, refused=True)
+        return [left]
     waits = _is_undo(command) or saga.intent.action == "delete"
     is_over = outcome.permanent or attempt >= limit
     failed = step_failed(

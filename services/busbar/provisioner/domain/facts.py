@@ -35,6 +35,10 @@ class Turn:
 
     epoch: int
     now: datetime
+    confirmed: bool = False
+    """True if the backend has confirmed a call for the command under this lease."""
+    settles_at: datetime | None = None
+    """When a call that is begun now is certain not to be carried out any more, if unanswered."""
 
 
 def running(state: ResourceState) -> Saga:
@@ -82,15 +86,18 @@ def presence_of(seen: Observation | None) -> PresenceNow:
             return "unknown"
 
 
-def step_reached(saga: Saga, command: Ensure, seen: Observation, turn: Turn) -> OperationFact:
+def step_reached(
+    saga: Saga, command: Ensure, seen: Observation, turn: Turn, *, settled: bool
+) -> OperationFact:
     """Return the fact that the step is as the command asks."""
     touched = saga.step(command.step)
     started = touched is not None and touched.status == "started"
     epoch = turn.epoch
+    known = {**about(saga, command), "confirmed": turn.confirmed, "settled": settled}
     if command.restoring:
-        return StepUndone(**about(saga, command), restored=True, was_there=True, epoch=epoch)
+        return StepUndone(**known, restored=True, was_there=True, epoch=epoch)
     return StepSucceeded(
-        **about(saga, command),
+        **known,
         inputs=dict(command.inputs),
         outputs=dict(seen.outputs),
         changed=started,
@@ -115,6 +122,7 @@ def step_started(
         operation_key=command.operation_key,
         epoch=turn.epoch,
         attempt=saga.failures + 1,
+        settles_at=turn.settles_at,
     )
 
 
@@ -150,6 +158,7 @@ def step_left(
     *,
     reason: str,
     detail: str,
+    refused: bool = False,
 ) -> StepLeft:
     """Return the fact that a step stays as it is, with what is known about it."""
     touched, shown = saga.step(command.step), dict(seen.outputs if seen is not None else {})
@@ -161,6 +170,7 @@ def step_left(
         reason=reason,
         detail=detail,
         epoch=turn.epoch,
+        refused=refused,
     )
 
 

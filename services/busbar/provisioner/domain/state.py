@@ -1,6 +1,7 @@
 """The state of one resource: its applied steps, its queue, and the running operation."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
@@ -21,6 +22,8 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.waiting import ResourceWaiting
+from busbar.provisioner.domain.unsettled import Unsettled, unsettled_after
 
 End = ResourceProvisioned | ResourceDeleted | ResourceFailed
 """The last fact of an operation."""
@@ -79,6 +82,8 @@ class Saga(NamedTuple):
     stuck: ResourceStuck | None = None
     recorded: int = 0
     """Number of facts recorded so far; the index of the next one."""
+    waiting: datetime | None = None
+    """Until when it waits for calls that may still be carried out."""
 
     def step(self, name: str) -> Step | None:
         """Return the touched step called ``name``."""
@@ -111,6 +116,8 @@ class ResourceState(NamedTuple):
     ended: frozenset[UUID] = frozenset()
     """Operations that have ended; none of them is ever started again."""
     joined: tuple[Joined, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
+    """Calls that may still be carried out, of this operation and of earlier ones."""
 
     def previously(self, name: str) -> Applied | None:
         """Return the step called ``name`` as it was before the running operation."""
@@ -221,7 +228,8 @@ def _progressed(state: ResourceState, fact: Message) -> ResourceState:
         )
         return state._replace(joined=joined)
     saga = saga._replace(recorded=saga.recorded + 1)
-    return state._replace(saga=_saga_after(state, saga, fact))
+    unsettled = unsettled_after(state.unsettled, fact)
+    return state._replace(saga=_saga_after(state, saga, fact), unsettled=unsettled)
 
 
 def _saga_after(state: ResourceState, saga: Saga, fact: Message) -> Saga:
@@ -240,6 +248,8 @@ def _saga_after(state: ResourceState, saga: Saga, fact: Message) -> Saga:
             return saga._replace(stuck=fact)
         case OperationAbandoned():
             return _abandoned(saga, fact)
+        case ResourceWaiting():
+            return saga._replace(waiting=fact.until)
         case _:
             return saga
 
@@ -257,7 +267,7 @@ def _started(saga: Saga, fact: StepStarted) -> Step:
         created=old.created if old else fact.observed == "absent",
         epoch=fact.epoch,
         operation_key=fact.operation_key,
-        reverted=fact.action == "remove",
+        reverted=fact.action == "remove" and fact.observed == "ours",
         affected=old is not None and again and (old.affected or not old.answered),
         requested=old.requested if old is not None and undoes else fact.inputs,
     )
@@ -271,7 +281,7 @@ def _succeeded(saga: Saga, fact: StepSucceeded) -> Saga:
         adapter=fact.adapter,
         inputs=fact.inputs,
         outputs=fact.outputs,
-        changed=fact.changed,
+        changed=fact.changed or (old is not None and fact.settled and old.changed),
         created=old.created if old else False,
         requested=fact.inputs,
     )
@@ -314,7 +324,8 @@ def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
         adapter=fact.adapter,
         inputs=inputs,
         changed=True,
-        reverted=fact.restored or fact.was_there,
+        created=old is not None and old.created,
+        reverted=fact.restored or fact.was_there or (old is not None and old.reverted),
     )
     return saga.with_step(step)._replace(failures=0, stuck=None)
 

@@ -1,0 +1,48 @@
+"""Compares two states of a resource: what has happened in between, and when to go on; pure."""
+
+from datetime import datetime
+from typing import Final
+
+from busbar.messages.resource import ResourceStuck
+from busbar.provisioner.domain.commands import Effect
+from busbar.provisioner.domain.state import ResourceState
+
+STUCK_RETRY_SECONDS: Final = (60.0, 24 * 3600.0)
+"""Shortest and longest interval between attempts at a stuck operation; in between, an operation
+waits as long as it has been stuck already, so that the interval doubles."""
+
+
+def is_unchanged(before: ResourceState, after: ResourceState) -> bool:
+    """Return whether nothing was recorded about the operation in between."""
+    old, new = before.saga, after.saga
+    if old is None or new is None:
+        return old is new
+    return (old.intent.operation, old.recorded) == (new.intent.operation, new.recorded)
+
+
+def is_started(before: ResourceState, after: ResourceState, command: Effect) -> bool:
+    """Return whether this transaction recorded the intent to act."""
+    was = before.saga.step(command.step) if before.saga else None
+    step = after.saga.step(command.step) if after.saga else None
+    return step is not None and step.status == "started" and step != was
+
+
+def is_stuck(state: ResourceState) -> bool:
+    """Return whether the running operation is stuck."""
+    return state.saga is not None and state.saga.stuck is not None
+
+
+def has_to_wait(before: ResourceState, after: ResourceState) -> bool:
+    """Return whether an attempt failed, or a stuck operation is still blocked."""
+    if before.saga is None or after.saga is None:
+        return False
+    if before.saga.intent.operation != after.saga.intent.operation:
+        return False
+    failed = after.saga.failures > before.saga.failures
+    return failed or (after.saga.stuck is not None and is_unchanged(before, after))
+
+
+def stuck_wait(stuck: ResourceStuck, now: datetime) -> float:
+    """Return the seconds until a stuck operation is tried again."""
+    shortest, longest = STUCK_RETRY_SECONDS
+    return min(longest, max(shortest, (now - stuck.since).total_seconds()))
