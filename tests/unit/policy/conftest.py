@@ -14,7 +14,7 @@ from busbar.policy.domain.promise import Promise, PromiseFile, promise_of
 from busbar.policy.domain.promise_checks import problems_in
 from busbar.policy.domain.rule_scope import Known
 
-INTENTS = {
+INTENTS: dict[str, Any] = {
     "apply": ApplyResource,
     "delete": DeleteResource,
     "retry": RetryOperation,

@@ -310,8 +310,8 @@ def decide_looked(
     state: ResourceState, command: Look, seen: Observation | None, turn: Turn
 ) -> Facts:
     """Record what is there of a step that stays as it is; None if it cannot be observed."""
-    saga, why = running(state), {"reason": command.reason, "detail": command.detail}
-    return [step_left(saga, command, seen, turn, **why)]
+    saga, reason, detail = running(state), command.reason, command.detail
+    return [step_left(saga, command, seen, turn, reason=reason, detail=detail)]
 
 
 def decide_unplannable(state: ResourceState, error: TemplateError, turn: Turn) -> Facts:
