@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from busbar.cli.local import Platform
 from busbar.messages.views import OperationView
@@ -62,9 +62,11 @@ class LifeOfAnIntent:
         await done(client, (await client.apply(resource, {"partitions": 3})).operation)
         spec = {"partitions": 4, "dead_letters": {"enabled": True, "replicas": 5}}
         view = await done(client, (await client.apply(resource, spec)).operation)
-        # Partitions cannot be taken away again, so the refused update cannot be undone by itself.
-        assert view.status == "stuck"
-        assert "partitions" in view.detail
+        # Partitions cannot be taken away again: what is there stays, and whatever is next goes on.
+        assert view.status == "failed"
+        assert "partitions=4" in view.detail
+        view = await done(client, (await client.apply(resource, {"partitions": 4})).operation)
+        assert (view.status, view.detail) == ("succeeded", "unchanged")
         other = f"{team}/dev/event-stream/other"
         await done(client, (await client.apply(other, {"retention_hours": 24})).operation)
         spec = {"retention_hours": 48, "dead_letters": {"enabled": True, "replicas": 5}}
@@ -73,6 +75,72 @@ class LifeOfAnIntent:
         assert (await client.resource(other)).status == "ready"
         assert (await client.resource(other)).spec["retention_hours"] == 24
         assert await partitions(platform, topic) == 4
+        view = await done(client, (await client.delete(resource)).operation)
+        assert view.status == "succeeded"
+        assert await partitions(platform, topic) == 0
+
+    async def test_the_generation_that_is_shown_is_the_one_that_can_be_expected(
+        self, client: Client, team: str
+    ) -> None:
+        resource = f"{team}/dev/event-stream/orders"
+        await done(client, (await client.apply(resource, {"partitions": 2})).operation)
+        refused = await client.apply(resource, {"partitions": 2, "replicas": 3})
+        assert (await done(client, refused.operation)).status == "failed"
+        shown = await client.resource(resource)
+        assert (shown.generation, shown.observed_generation) == (1, 1)
+
+        async def is_allowed() -> bool:
+            # Policy and the gateway read the same fact, each in its own time.
+            spec, expected = {"partitions": 2, "retention_hours": 30}, shown.generation
+            again = await client.apply(resource, spec, expected_generation=expected)
+            return (await done(client, again.operation)).status == "succeeded"
+
+        await eventually(is_allowed, within=20, what="the expected generation")
+
+    async def test_deleting_what_is_being_deleted_joins_and_can_be_settled_by_a_person(
+        self, platform: Platform, client: Client, team: str
+    ) -> None:
+        resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
+        await done(client, (await client.apply(resource, {"partitions": 1})).operation)
+        admin = AIOKafkaAdminClient(bootstrap_servers=platform.bootstrap)
+        await admin.start()
+        try:
+            await admin.delete_topics([topic])
+
+            async def is_gone() -> bool:
+                return topic not in await admin.list_topics()
+
+            await eventually(is_gone, within=20, what="the end of the topic")
+            await admin.create_topics([NewTopic(topic, 1, 1)])
+            first = (await client.delete(resource)).operation
+            assert (await done(client, first)).status == "stuck"
+            second = (await client.delete(resource)).operation
+            assert (await done(client, second)).status == "stuck"
+            await admin.delete_topics([topic])
+            retried = await client.retry_operation(resource, second)
+            assert (await done(client, retried.operation)).status == "succeeded"
+
+            async def both_ended() -> bool:
+                views = [await client.operation(one) for one in (first, second)]
+                return [view.status for view in views] == ["succeeded", "succeeded"]
+
+            await eventually(both_ended, within=30, what="the end of both deletions")
+        finally:
+            await admin.close()
+        third = await done(client, (await client.delete(resource)).operation)
+        assert (third.status, third.detail) == ("succeeded", "deleted")
+
+    async def test_a_released_resource_is_forgotten_and_its_topic_stays(
+        self, platform: Platform, client: Client, team: str
+    ) -> None:
+        resource, topic = f"{team}/dev/event-stream/orders", f"{team}.dev.orders"
+        await done(client, (await client.apply(resource, {"partitions": 2})).operation)
+        view = await done(client, (await client.release(resource)).operation)
+        assert view.status == "succeeded"
+        assert (await client.resource(resource)).status == "released"
+        assert await partitions(platform, topic) == 2
+        told = [sentence.text for sentence in await client.why(resource)]
+        assert any("released" in text for text in told)
 
     async def test_the_same_id_with_another_body_is_refused(
         self, client: Client, team: str

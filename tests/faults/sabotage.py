@@ -111,6 +111,11 @@ def _no_key(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commands, "_key", key)
 
 
+def _no_second_look(patch: pytest.MonkeyPatch) -> None:
+    """End an operation although an unanswered call may still be carried out."""
+    patch.setattr(commands, "_settle", lambda _state, _saga: None)
+
+
 def _lose_answers(simulation: Simulation) -> None:
     """The bus takes everything twice."""
     simulation.broker.losses = [Loss.ANSWER, None] * 20
@@ -121,6 +126,7 @@ SABOTAGES = {
     "epoch": Sabotage("clock-jumps", (1, 2, 3, 4), _no_epochs),
     "mark": Sabotage("occupied-apply", (1,), _no_marks),
     "key": Sabotage("late-apply", (1,), _no_key),
+    "second-look": Sabotage("hanging-create", (1,), _no_second_look),
 }
 
 

@@ -251,6 +251,45 @@ def test_redriving_without_an_outcome_is_exit_code_5(busbar: Run, gateway: FakeG
     assert busbar("dead-letters", "redrive", "l-1", "--timeout", "0").exit_code == 5
 
 
+OPERATION = "0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"
+
+
+@pytest.mark.parametrize("action", ["retry", "abandon"])
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("failed", 4)])
+def test_an_intervention_names_the_resource_of_the_operation(
+    busbar: Run, gateway: FakeGateway, action: str, status: str, code: int
+) -> None:
+    stuck = operation(OPERATION, "stuck", resource="payments/dev/event-stream/orders")
+    gateway.outcomes = [stuck, operation("x", status)]
+    result = busbar("operation", action, OPERATION, "--yes")
+    assert result.exit_code == code, result.output
+    (event,) = gateway.published
+    assert event.type == f"busbar.operation.{action}.v1"
+    assert (event.data["name"], event.data["operation"]) == ("orders", OPERATION)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("operation", "abandon", OPERATION),
+        ("release", "payments/dev/event-stream/orders"),
+        ("operation", "abandon"),
+        ("operation", "destroy", OPERATION),
+    ],
+)
+def test_what_is_not_confirmed_or_not_understood_sends_nothing(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    assert busbar(*arguments).exit_code == 2
+    assert gateway.published == []
+
+
+def test_releasing_names_the_resource(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.outcomes = [operation("x", "succeeded")]
+    assert busbar("release", "payments/dev/event-stream/orders", "--yes").exit_code == 0
+    assert gateway.published[0].type == "busbar.resource.release.v1"
+
+
 def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway) -> None:
     gateway.outcomes = [operation("x", "succeeded")]
     assert busbar("unsubscribe", "--team", "payments", "--name", "done").exit_code == 0

@@ -360,6 +360,22 @@ async def test_dead_letters_are_listed_shown_and_redriven(
     assert gateway.published[0].data == {"service": "policy", "dead_letter": "l-1"}
 
 
+async def test_interventions_name_the_resource_and_the_operation(
+    client: Client, gateway: FakeGateway
+) -> None:
+    operation = "0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"
+    await client.retry_operation(RESOURCE, operation)
+    await client.abandon_operation(RESOURCE, operation)
+    await client.release(RESOURCE)
+    assert [event.type for event in gateway.published] == [
+        "busbar.operation.retry.v1",
+        "busbar.operation.abandon.v1",
+        "busbar.resource.release.v1",
+    ]
+    assert {event.subject for event in gateway.published} == {RESOURCE}
+    assert [event.data.get("operation") for event in gateway.published] == [operation] * 2 + [None]
+
+
 async def test_state_at_sends_the_time_in_utc(client: Client, gateway: FakeGateway) -> None:
     gateway.resources = [resource(RESOURCE)]
     views = await client.state_at(datetime(2026, 1, 31, 12, tzinfo=UTC), by="event")

@@ -29,6 +29,9 @@ EXAMPLES = (
 )
 
 
+_GONE = frozenset({"deleted", "released"})
+
+
 def command(
     context: typer.Context,
     *,
@@ -41,7 +44,9 @@ def command(
     ] = None,
     resource: Annotated[str | None, typer.Option(help="Only operations of this resource.")] = None,
     status: Annotated[str | None, typer.Option(help="Only items with this status.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Include deleted resources.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Include deleted and released resources.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List resources and operations, or show one.
@@ -54,11 +59,11 @@ def command(
 
         async def list_resources(client: Client) -> list[ResourceView]:
             found = [view async for view in client.resources(prefix=prefix)]
-            keep = everything or status == "deleted"
+            keep = everything or status in _GONE
             return [
                 view
                 for view in found
-                if status in (None, view.status) and (keep or view.status != "deleted")
+                if status in (None, view.status) and (keep or view.status not in _GONE)
             ]
 
         show_resources(call(options, list_resources), output)
