@@ -30,7 +30,7 @@ async def partitions(platform: Platform, topic: str) -> int:
 
 async def generation(client: Client, resource: str, time: datetime, wanted: int) -> bool:
     views = await client.state_at(time, resource=resource)
-    return bool(views) and views[0].generation == wanted
+    return bool(views) and views[0].observed_generation == wanted
 
 
 def now() -> datetime:

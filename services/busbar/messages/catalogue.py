@@ -1,6 +1,6 @@
 """The messages by type and topic."""
 
-from busbar.messages import delivery, intervention, notification, policy, resource, topics, waiting
+from busbar.messages import delayed, delivery, intervention, notification, policy, resource, topics
 from busbar.messages.base import Fact, Intent, Message
 
 INTENTS: tuple[type[Intent], ...] = (
@@ -26,12 +26,12 @@ FACTS: tuple[type[Fact], ...] = (
     resource.StepSucceeded,
     resource.StepFailed,
     resource.StepUndone,
-    resource.StepLeft,
+    resource.StepRetained,
     resource.ResourceProvisioned,
     resource.ResourceDeleted,
     resource.ResourceFailed,
     resource.ResourceStuck,
-    waiting.ResourceWaiting,
+    delayed.ResourceDelayed,
     intervention.OperationAbandoned,
     intervention.Intervened,
     intervention.ResourceReleased,

@@ -33,14 +33,14 @@ _BY = "11111111-1111-5111-8111-111111111111"
 _ABOUT: JsonObject = {
     "operation": _BY,
     "resource": EXAMPLE_RESOURCE,
-    "intent": {**EXAMPLE_INTENT, "id": "abandon-1", "type": "busbar.operation.abandon.v1"},
+    "intent": {**EXAMPLE_INTENT, "id": "abandon-1", "type": "busbar.resource.abandon.v1"},
 }
 
 
 class RetryOperation(Intent):
     """Try a stuck operation again now, and from the first attempt."""
 
-    TYPE: ClassVar[str] = "busbar.operation.retry.v1"
+    TYPE: ClassVar[str] = "busbar.resource.retry.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_NAMED, "operation": EXAMPLE_OPERATION},)
 
@@ -54,7 +54,7 @@ class RetryOperation(Intent):
 class AbandonOperation(Intent):
     """End an operation as failed without undoing it; what exists stays and is reported."""
 
-    TYPE: ClassVar[str] = "busbar.operation.abandon.v1"
+    TYPE: ClassVar[str] = "busbar.resource.abandon.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_NAMED, "operation": EXAMPLE_OPERATION},)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from busbar.kernel.clock import format_time
 from busbar.messages.base import Message
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -32,12 +33,11 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
-from busbar.messages.waiting import ResourceWaiting
 
 SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
 """Facts that concern no operation or resource, so that no history shows them."""
@@ -110,7 +110,7 @@ def _step(fact: Message) -> str | None:
         case StepUndone():
             how = "was removed" if fact.was_there else "had left nothing to remove"
             return f"Step {fact.step} {'was restored' if fact.restored else how}."
-        case StepLeft():
+        case StepRetained():
             return (
                 f"Step {fact.step} stays as it is, observed {fact.presence} "
                 f"({fact.reason}): {fact.detail}."
@@ -130,7 +130,7 @@ def _end(fact: Message) -> str | None:
             at = f"at step {fact.failed_step}" if fact.failed_step else f"({fact.reason})"
             done = "was not undone completely" if fact.left == "partial" else "was undone"
             return f"It failed {at} and {done}: {fact.what_is_left}."
-        case ResourceWaiting():
+        case ResourceDelayed():
             until = format_time(fact.until)
             return (
                 f"It waits until {until}, as an unanswered call of step {fact.step} may still be "

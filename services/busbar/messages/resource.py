@@ -252,10 +252,10 @@ class StepUndone(StepFact):
     )
 
 
-class StepLeft(StepFact):
+class StepRetained(StepFact):
     """A step is not undone: its object stays as it is, and the operation goes on without it."""
 
-    TYPE: ClassVar[str] = "busbar.resource.step-left.v1"
+    TYPE: ClassVar[str] = "busbar.resource.step-retained.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {

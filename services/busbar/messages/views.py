@@ -12,6 +12,7 @@ from pydantic import Field
 
 from busbar.kernel.clock import format_time
 from busbar.messages.base import Fact, JsonObject, Part
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -29,12 +30,11 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
-from busbar.messages.waiting import ResourceWaiting
 
 OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
@@ -52,7 +52,7 @@ ResourceStatus = Literal[
     "provisioning", "ready", "failed", "deleting", "deleted", "released", "stuck"
 ]
 
-_Stepwise = StepStarted | StepSucceeded | StepFailed | StepUndone | StepLeft
+_Stepwise = StepStarted | StepSucceeded | StepFailed | StepUndone | StepRetained
 
 
 class StepView(Part):
@@ -182,7 +182,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
         case ResourceQueued():
             joined = f"it ends together with operation {fact.joins}" if fact.joins else ""
             return {"status": "running", "resource": fact.resource, "detail": joined}
-        case StepStarted() | StepSucceeded() | StepFailed() | StepUndone() | StepLeft():
+        case StepStarted() | StepSucceeded() | StepFailed() | StepUndone() | StepRetained():
             return {"steps": _steps(view, fact)}
         case ResourceProvisioned():
             done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
@@ -193,7 +193,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return {"status": "failed", "reason": fact.reason, "detail": _why_and_what(fact)}
         case ResourceStuck():
             return {"status": "stuck", "reason": fact.reason, "detail": fact.detail}
-        case ResourceReleased() | Intervened() | ResourceWaiting():
+        case ResourceReleased() | Intervened() | ResourceDelayed():
             return _intervened(fact)
         case Subscribed() | Unsubscribed():
             return {"status": "succeeded", "intent": fact.intent.model_dump()}
@@ -204,15 +204,15 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return _delivered(fact)
 
 
-def _waiting(fact: ResourceWaiting) -> str:
+def _waiting(fact: ResourceDelayed) -> str:
     return (
         f"it waits until {format_time(fact.until)}, as an unanswered call of step {fact.step} may"
         " still be carried out"
     )
 
 
-def _intervened(fact: ResourceReleased | Intervened | ResourceWaiting) -> Mapping[str, Any]:
-    if isinstance(fact, ResourceWaiting):
+def _intervened(fact: ResourceReleased | Intervened | ResourceDelayed) -> Mapping[str, Any]:
+    if isinstance(fact, ResourceDelayed):
         return {"detail": _waiting(fact)}
     if isinstance(fact, ResourceReleased):
         return {"status": "succeeded", "detail": "released", "reason": ""}
@@ -261,7 +261,7 @@ def _steps(view: OperationView | None, fact: _Stepwise) -> list[JsonObject]:
             status, detail = "failed", fact.detail
         case StepUndone():
             status = "undone"
-        case StepLeft():
+        case StepRetained():
             status, detail = "left", fact.detail
         case StepStarted():
             detail = fact.action
@@ -304,7 +304,7 @@ def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any]
             return _failed(desired.after(fact), fact, was_ready=was_ready)
         case ResourceStuck():
             return {"status": "stuck", "detail": fact.detail}
-        case ResourceWaiting():
+        case ResourceDelayed():
             return {"detail": _waiting(fact)}
         case ResourceReleased():
             known = {**_GONE, **_wanted(Desired(), "released")}

@@ -14,6 +14,7 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.expressions import TemplateError
 from busbar.messages import topics
 from busbar.messages.base import OperationFact
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.intervention import (
     Intervened,
     InterventionAllowed,
@@ -28,12 +29,11 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
-from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.adapters import (
     Adapters,
     Answer,
@@ -85,11 +85,11 @@ EMITS = (
     StepSucceeded,
     StepFailed,
     StepUndone,
-    StepLeft,
+    StepRetained,
     OperationAbandoned,
     Intervened,
     ResourceReleased,
-    ResourceWaiting,
+    ResourceDelayed,
     ResourceProvisioned,
     ResourceDeleted,
     ResourceFailed,

@@ -264,7 +264,7 @@ def test_an_intervention_names_the_resource_of_the_operation(
     result = busbar("operation", action, OPERATION, "--yes")
     assert result.exit_code == code, result.output
     (event,) = gateway.published
-    assert event.type == f"busbar.operation.{action}.v1"
+    assert event.type == f"busbar.resource.{action}.v1"
     assert (event.data["name"], event.data["operation"]) == ("orders", OPERATION)
 
 

@@ -9,6 +9,7 @@ from busbar.backends.port import Observation, Outcome, Presence, Result
 from busbar.kernel.expressions import TemplateError
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import IntentRef, Message, OperationFact
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.intervention import (
     Intervened,
     Intervention,
@@ -25,12 +26,11 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
-from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.domain import (
     Command,
     Ensure,
@@ -106,7 +106,7 @@ def intervention(
     return InterventionAllowed(
         operation=operation_id(SOURCE, id_),
         resource=RESOURCE,
-        intent=IntentRef(source=SOURCE, id=id_, type=f"busbar.operation.{action}.v1"),
+        intent=IntentRef(source=SOURCE, id=id_, type=f"busbar.resource.{action}.v1"),
         requested={},
         action=action,
         target=None if target is None else operation_id(SOURCE, str(target)),
@@ -131,7 +131,7 @@ def _word(fact: Message) -> str:
         case StepUndone():
             was = "restored" if fact.restored else "gone" if fact.was_there else "absent"
             return f"{was} {fact.step}"
-        case StepLeft():
+        case StepRetained():
             return f"left {fact.step} {fact.presence}"
         case ResourceProvisioned():
             return f"{fact.change} {fact.generation}"
@@ -147,7 +147,7 @@ def _word(fact: Message) -> str:
 
 def _intervention_word(fact: Message) -> str:
     match fact:
-        case ResourceWaiting():
+        case ResourceDelayed():
             return f"waits for {fact.step}"
         case OperationAbandoned():
             return fact.reason

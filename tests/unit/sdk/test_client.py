@@ -368,8 +368,8 @@ async def test_interventions_name_the_resource_and_the_operation(
     await client.abandon_operation(RESOURCE, operation)
     await client.release(RESOURCE)
     assert [event.type for event in gateway.published] == [
-        "busbar.operation.retry.v1",
-        "busbar.operation.abandon.v1",
+        "busbar.resource.retry.v1",
+        "busbar.resource.abandon.v1",
         "busbar.resource.release.v1",
     ]
     assert {event.subject for event in gateway.published} == {RESOURCE}

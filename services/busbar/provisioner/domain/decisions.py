@@ -6,10 +6,10 @@ from typing import Any, Literal
 from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
 from busbar.kernel.expressions import TemplateError, truthy
 from busbar.messages.base import OperationFact
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ResourceQueued, StepFailed, StepUndone
-from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.domain.commands import (
     Effect,
     Ensure,
@@ -26,8 +26,8 @@ from busbar.provisioner.domain.facts import (
     ended,
     running,
     step_failed,
-    step_left,
     step_reached,
+    step_retained,
     step_started,
     stuck,
 )
@@ -217,7 +217,7 @@ def decide_waiting(state: ResourceState, command: Effect, turn: Turn) -> Facts:
     saga, until = running(state), command.settles_at
     if until is None or until <= turn.now or saga.waiting == until:
         return []
-    return [ResourceWaiting(**ended(saga.intent), step=command.step, until=until)]
+    return [ResourceDelayed(**ended(saga.intent), step=command.step, until=until)]
 
 
 def _refuse(
@@ -230,7 +230,7 @@ def _refuse(
     """Decide about a command that cannot succeed, given what was observed, and ``why``."""
     saga, (reason, detail) = running(state), why
     if _is_undo(command):
-        return [step_left(saga, command, seen, turn, reason=reason, detail=detail)]
+        return [step_retained(saga, command, seen, turn, reason=reason, detail=detail)]
     if saga.intent.action == "delete":
         return _blocked(state, command, turn, reason, detail)
     return [step_failed(saga, command, turn, reason=reason, detail=detail, permanent=True)]
@@ -275,7 +275,7 @@ def decide_outcome(
     for_good = outcome.permanent and (refused or not _is_undo(command))
     if for_good and _is_undo(command):
         last, (reason, detail) = after or seen, (outcome.reason, outcome.detail)
-        left = step_left(saga, command, last, turn, reason=reason, detail=detail, refused=True)
+        left = step_retained(saga, command, last, turn, reason=reason, detail=detail, refused=True)
         return [left]
     waits = _is_undo(command) or saga.intent.action == "delete"
     is_over = outcome.permanent or attempt >= limit
@@ -311,7 +311,7 @@ def decide_looked(
 ) -> Facts:
     """Record what is there of a step that stays as it is; None if it cannot be observed."""
     saga, reason, detail = running(state), command.reason, command.detail
-    return [step_left(saga, command, seen, turn, reason=reason, detail=detail)]
+    return [step_retained(saga, command, seen, turn, reason=reason, detail=detail)]
 
 
 def decide_unplannable(state: ResourceState, error: TemplateError, turn: Turn) -> Facts:

@@ -12,7 +12,7 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
@@ -150,7 +150,7 @@ def step_failed(
     )
 
 
-def step_left(
+def step_retained(
     saga: Saga,
     command: Effect | Look,
     seen: Observation | None,
@@ -159,10 +159,10 @@ def step_left(
     reason: str,
     detail: str,
     refused: bool = False,
-) -> StepLeft:
+) -> StepRetained:
     """Return the fact that a step stays as it is, with what is known about it."""
     touched, shown = saga.step(command.step), dict(seen.outputs if seen is not None else {})
-    return StepLeft(
+    return StepRetained(
         **about(saga, command),
         presence=presence_of(seen),
         inputs=dict((touched.requested if touched is not None else {}) or command.inputs),

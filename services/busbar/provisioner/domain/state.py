@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from busbar.messages.base import Message
+from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.intervention import Intervened, OperationAbandoned, ResourceReleased
 from busbar.messages.plan import PromiseRef
 from busbar.messages.remaining import Presence
@@ -17,12 +18,11 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
     StepFailed,
-    StepLeft,
+    StepRetained,
     StepStarted,
     StepSucceeded,
     StepUndone,
 )
-from busbar.messages.waiting import ResourceWaiting
 from busbar.provisioner.domain.unsettled import Unsettled, unsettled_after
 
 End = ResourceProvisioned | ResourceDeleted | ResourceFailed
@@ -242,13 +242,13 @@ def _saga_after(state: ResourceState, saga: Saga, fact: Message) -> Saga:
             return _failed(saga, fact)
         case StepUndone():
             return _undone(state, saga, fact)
-        case StepLeft():
+        case StepRetained():
             return _left(saga, fact)
         case ResourceStuck():
             return saga._replace(stuck=fact)
         case OperationAbandoned():
             return _abandoned(saga, fact)
-        case ResourceWaiting():
+        case ResourceDelayed():
             return saga._replace(waiting=fact.until)
         case _:
             return saga
@@ -330,7 +330,7 @@ def _undone(state: ResourceState, saga: Saga, fact: StepUndone) -> Saga:
     return saga.with_step(step)._replace(failures=0, stuck=None)
 
 
-def _left(saga: Saga, fact: StepLeft) -> Saga:
+def _left(saga: Saga, fact: StepRetained) -> Saga:
     step = Step(
         name=fact.step,
         status="left",

@@ -5,7 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from busbar.messages.base import Message
-from busbar.messages.resource import StepFailed, StepLeft, StepStarted, StepSucceeded, StepUndone
+from busbar.messages.resource import (
+    StepFailed,
+    StepRetained,
+    StepStarted,
+    StepSucceeded,
+    StepUndone,
+)
 
 
 class Unsettled(NamedTuple):
@@ -40,11 +46,11 @@ def unsettled_after(calls: Calls, fact: Message) -> Calls:
     match fact:
         case StepStarted():
             return _started(calls, fact)
-        case StepFailed(refused=True) | StepLeft(refused=True):
+        case StepFailed(refused=True) | StepRetained(refused=True):
             return tuple(one for one in calls if not (one.under_way and one.step == fact.step))
         case StepSucceeded() | StepUndone():
             return _reached(calls, fact)
-        case StepLeft():
+        case StepRetained():
             return tuple(one._replace(under_way=False) for one in calls)
         case _:
             return calls

@@ -16,13 +16,13 @@ from busbar.messages.base import (
 )
 
 
-class ResourceWaiting(OperationFact):
+class ResourceDelayed(OperationFact):
     """An operation is done, and waits until no unanswered call may still be carried out.
 
     Then it looks again, and corrects what such a call has changed.
     """
 
-    TYPE: ClassVar[str] = "busbar.resource.waiting.v1"
+    TYPE: ClassVar[str] = "busbar.resource.delayed.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
