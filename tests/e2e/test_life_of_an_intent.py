@@ -139,8 +139,8 @@ class LifeOfAnIntent:
         assert view.status == "succeeded"
         assert (await client.resource(resource)).status == "released"
         assert await partitions(platform, topic) == 2
-        told = [sentence.text for sentence in await client.why(resource)]
-        assert any("released" in text for text in told)
+        texts = [sentence.text for sentence in await client.why(resource)]
+        assert any("released" in text for text in texts)
 
     async def test_the_same_id_with_another_body_is_refused(
         self, client: Client, team: str

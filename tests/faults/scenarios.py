@@ -96,7 +96,7 @@ def _occupy(outside: Outside) -> None:
 
 
 def _hang(outside: Outside) -> None:
-    """Let the next change hang, and be carried out when nobody waits for it any more."""
+    """Let the next change hang, and be carried out when its caller has given up."""
     outside.hanging = 1
     outside.full = True
 

@@ -184,7 +184,7 @@ def _things(simulation: Simulation, found: Findings) -> None:
     for name, thing in simulation.outside.world.things.items():
         if thing.owner != STRANGER:
             there[name].append(thing.inputs)
-    # Whatever hangs is carried out in the end, whether anybody looks or not.
+    # Whatever hangs is carried out in the end, whether it is observed or not.
     simulation.outside.act_late(math.inf)
     for name, thing in simulation.outside.tardy.things.items():
         there[name].append(thing.inputs)

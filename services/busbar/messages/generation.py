@@ -27,7 +27,7 @@ class PendingOperation(Part):
 
 
 class Desired(Part):
-    """What is wanted of a resource: by pending operations, or as the last one left it."""
+    """The desired state of a resource: by pending operations, or as the last one left it."""
 
     pending: tuple[PendingOperation, ...] = Field(
         default=(), description="The operations that have not ended, oldest first."

@@ -1,4 +1,4 @@
-"""What is there of a step that an operation neither made as requested nor undid."""
+"""The rest of a step that an operation neither made as requested nor undid."""
 
 from typing import Literal
 

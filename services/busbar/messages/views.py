@@ -121,7 +121,7 @@ class ResourceView(Part):
 
     @property
     def desired(self) -> Desired:
-        """What is wanted of the resource."""
+        """The desired state of the resource."""
         return Desired(pending=self.pending, settled=0 if self.pending else self.generation)
 
 

@@ -164,7 +164,7 @@ class Provisioner:
         await tx.tasks.schedule(SAGA, allowed.resource)
 
     async def intervene(self, received: Received[InterventionAllowed], tx: Transaction) -> None:
-        """Carry out an allowed intervention, and continue at once with what it leaves to do."""
+        """Carry out an allowed intervention, and continue immediately with what it leaves to do."""
         allowed = received.message
         stream = _stream(allowed.resource)
         state = await tx.load(stream, ResourceState(), evolve)

@@ -26,7 +26,7 @@ class Interventions(ABC):
         event_id: str | None = None,
         key: str | None = None,
     ) -> Receipt:
-        """Publish the intent to try a stuck ``operation`` of ``resource`` again at once."""
+        """Publish the intent to try a stuck ``operation`` of ``resource`` again now."""
         data = {**events.resource_parts(resource), "operation": operation}
         intent = events.intent_of(RetryOperation, data)
         return await self.send(intent, event_id=event_id, key=key)

@@ -1,4 +1,4 @@
-"""What a person can do about an operation: retry it, abandon it, or release its resource."""
+"""A person retries an operation, abandons it, or releases its resource."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_an_operation_that_joined_can_be_abandoned_alone() -> None:
 @pytest.mark.parametrize("action", ["retry", "abandon"])
 @pytest.mark.parametrize(
     ("target", "detail"),
-    [(1, "it has ended already"), (9, "it is no operation of this resource")],
+    [(1, "it has ended already"), (9, "it is not an operation of this resource")],
 )
 def test_what_does_not_run_is_neither_retried_nor_abandoned(
     action: str, target: int, detail: str

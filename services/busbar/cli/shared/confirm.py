@@ -20,7 +20,9 @@ def confirm(question: str, *, yes: bool) -> None:
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:
-        raise usage("Nobody answered the question.", fix="Add --yes to go on without it.") from None
+        raise usage(
+            "The question was not answered.", fix="Add --yes to go on without it."
+        ) from None
     if not agreed:
         raise CommandError(
             "Nothing was done.", fix="Answer y, or add --yes, to go on.", code=ExitCode.USAGE

@@ -113,7 +113,7 @@ def contrary_to(state: ResourceState, command: Effect) -> Calls:
 
 
 def needs_newer_epoch(state: ResourceState, command: Effect, epoch: int) -> bool:
-    """Return whether a backend could not tell ``command`` from an earlier call by ``epoch``."""
+    """Return whether an earlier call has the same ``epoch``, so that no backend can refuse it."""
     return any(one.epoch >= epoch for one in contrary_to(state, command))
 
 

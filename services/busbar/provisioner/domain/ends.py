@@ -178,7 +178,7 @@ def _not_running(state: ResourceState, target: UUID) -> str:
     if target in state.ended:
         return "it has ended already"
     if all(queued.operation != target for queued in state.waiting):
-        return "it is no operation of this resource"
+        return "it is not an operation of this resource"
     return ""
 
 

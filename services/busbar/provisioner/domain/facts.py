@@ -23,7 +23,7 @@ from busbar.provisioner.domain.state import ResourceState, Saga
 Facts = Sequence[OperationFact]
 
 REMEDY = (
-    "Remove the obstacle. busbar tries again at growing intervals, at once after"
+    "Remove the obstacle. busbar tries again at growing intervals, immediately after"
     " `busbar operation retry`, and gives up after `busbar operation abandon` or as soon as another"
     " operation waits behind it."
 )
