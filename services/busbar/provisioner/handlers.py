@@ -1,17 +1,15 @@
 """Runs the sagas: observes, records the intent to act, acts, and records the result.
 
-The intent to act is stored first, together with the observation; then the backend is called with
-a deterministic operation key and the lease's epoch; then the result is stored, fenced by that
-epoch. An unknown result is observed, never guessed.
+The intent is stored with the observation; the backend is called with a deterministic operation key
+and the lease's epoch; the result is stored, fenced by it. An unknown one is observed, not guessed.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
-from busbar.kernel.expressions import TemplateError
 from busbar.messages import topics
 from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
@@ -45,7 +43,6 @@ from busbar.provisioner.adapters import (
     settles_at,
 )
 from busbar.provisioner.domain import (
-    Command,
     Effect,
     Ensure,
     Finish,
@@ -64,9 +61,9 @@ from busbar.provisioner.domain import (
     decide_waiting,
     evolve,
     needs_newer_epoch,
-    next_command,
 )
 from busbar.provisioner.domain.progress import (
+    Progress,
     has_to_wait,
     is_started,
     is_stuck,
@@ -100,30 +97,12 @@ SAGA = "saga"
 CONCURRENT_SAGAS = 256
 """Resources that a process works on concurrently."""
 CALL_SHARE_OF_LEASE = 0.8
-"""A call may take this share of the lease, so that it is over before another process may act."""
+"""A call may take this share of the lease: it is over before another process may act."""
 READY_POLL_SECONDS = 0.2
 """Interval between observations of a step that is applied and not ready yet."""
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
 Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """The state of a resource and its next command, or the error that prevents one."""
-
-    state: ResourceState
-    command: Command | None
-    problem: TemplateError | None = None
-    confirmed: str = ""
-    """The operation key of the last call that the backend confirmed under this lease."""
-
-    @classmethod
-    def of(cls, state: ResourceState) -> "_Progress":
-        try:
-            return cls(state, next_command(state))
-        except TemplateError as error:
-            return cls(state, None, error)
 
 
 class Provisioner:
@@ -189,9 +168,9 @@ class Provisioner:
     async def run(self, work: Work) -> None:
         """Work on one resource until nothing is left to do, or a retry is due later."""
         since: dict[str, float] = {}
-        at = _Progress.of(work.preloaded) if work.preloaded is not None else None
+        at = Progress.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
-            at = await self._record(work, lambda _now, _turn: [])
+            at = await self._record(work, _nothing)
         while at.state.saga is not None:
             if await self._comes_later(work, at):
                 return
@@ -200,30 +179,30 @@ class Provisioner:
                 await self._pause(work, at.state.saga)
                 return
 
-    async def _comes_later(self, work: Work, at: _Progress) -> bool:
+    async def _comes_later(self, work: Work, at: Progress) -> bool:
         """Release the task if the next command needs a newer epoch, or has to wait for its time."""
         command = at.command
         if not isinstance(command, Ensure | Remove):
             return False
         if needs_newer_epoch(at.state, command, work.claim.epoch):
-
-            async def again(tx: Transaction) -> None:
-                await tx.tasks.finish(work.claim, again=tx.now)
-
-            await work.record(again)
+            await self._release(work, None)
             return True
         until = command.settles_at
         if until is None or until <= self._clock.now():
             return False
         await self._record(work, _if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
-
-        async def later(tx: Transaction) -> None:
-            await tx.tasks.finish(work.claim, again=until)
-
-        await work.record(later)
+        await self._release(work, until)
         return True
 
-    async def _advance(self, work: Work, at: _Progress, since: dict[str, float]) -> _Progress:
+    async def _release(self, work: Work, until: datetime | None) -> None:
+        """Release the task until then; None: to be claimed now, under a newer epoch."""
+
+        async def later(tx: Transaction) -> None:
+            await tx.tasks.finish(work.claim, again=until or tx.now)
+
+        await work.record(later)
+
+    async def _advance(self, work: Work, at: Progress, since: dict[str, float]) -> Progress:
         if (problem := at.problem) is not None:
             return await self._record(
                 work, _if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
@@ -232,13 +211,13 @@ class Provisioner:
             return await self._perform(work, at, at.command, since)
         if isinstance(at.command, Look):
             return await self._look(work, at, at.command)
-        return await self._record(work, lambda _now, _turn: [])
+        return await self._record(work, _nothing)
 
     # -- one effect -----------------------------------------------------------------------------
 
     async def _perform(
-        self, work: Work, at: _Progress, command: Effect, since: dict[str, float]
-    ) -> _Progress:
+        self, work: Work, at: Progress, command: Effect, since: dict[str, float]
+    ) -> Progress:
         """Observe, and act if the observation requires it, within the adapter's concurrency.
 
         The slot is awaited before anything is recorded: a call has to begin with a fresh lease.
@@ -252,11 +231,11 @@ class Provisioner:
     async def _effect(
         self,
         work: Work,
-        at: _Progress,
+        at: Progress,
         command: Effect,
         since: dict[str, float],
         backend: Backend,
-    ) -> _Progress:
+    ) -> Progress:
         call = self._call(work, command)
         seen = await observe(backend, call)
         if isinstance(seen, Outcome):
@@ -293,8 +272,8 @@ class Provisioner:
         return replace(after, confirmed=at.confirmed)
 
     async def _record_refusal(
-        self, work: Work, at: _Progress, command: Effect, answer: Answer
-    ) -> _Progress:
+        self, work: Work, at: Progress, command: Effect, answer: Answer
+    ) -> Progress:
         """Record that the backend refused; any other answer is only recorded once observed."""
         refusal, seen, after = answer.outcome, answer.seen, answer.after
         return await self._record(
@@ -308,23 +287,23 @@ class Provisioner:
         )
 
     async def _record_failure(
-        self, work: Work, at: _Progress, command: Effect, failure: Outcome
-    ) -> _Progress:
+        self, work: Work, at: Progress, command: Effect, failure: Outcome
+    ) -> Progress:
         """Record that the backend could not be observed."""
         return await self._record(
             work, _if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
         )
 
-    async def _look(self, work: Work, at: _Progress, command: Look) -> _Progress:
+    async def _look(self, work: Work, at: Progress, command: Look) -> Progress:
         """Observe a step that stays as it is; what cannot be observed is unknown."""
-        backend = self._outside.find(command.adapter, at.state.saga)
-        seen: Observation | None = None
-        if not isinstance(backend, Outcome):
-            async with self._outside.slot(command.adapter, backend):
-                found = await observe(backend, self._call(work, command))
-                seen = None if isinstance(found, Outcome) else found
+        found = self._outside.find(command.adapter, at.state.saga)
+        seen: Observation | Outcome | None = None
+        if not isinstance(found, Outcome):
+            async with self._outside.slot(command.adapter, found):
+                seen = await observe(found, self._call(work, command))
+        known = seen if isinstance(seen, Observation) else None
         return await self._record(
-            work, _if_same(at, lambda now, turn: decide_looked(now, command, seen, turn))
+            work, _if_same(at, lambda now, turn: decide_looked(now, command, known, turn))
         )
 
     def _call(self, work: Work, command: Effect | Look) -> Call:
@@ -344,17 +323,17 @@ class Provisioner:
 
     # -- recording ------------------------------------------------------------------------------
 
-    async def _record(self, work: Work, decide: Decide) -> _Progress:
+    async def _record(self, work: Work, decide: Decide) -> Progress:
         """Store the facts of ``decide`` and those that need no effect, under the lease."""
 
-        async def body(tx: Transaction) -> _Progress:
+        async def body(tx: Transaction) -> Progress:
             stream = _stream(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
             turn = Turn(epoch=work.claim.epoch, now=tx.now)
-            at = _Progress.of(await _append(tx, stream, state, decide(state, turn)))
+            at = Progress.of(await _append(tx, stream, state, decide(state, turn)))
             while isinstance(at.command, Finish):
                 finished = decide_finished(at.state)
-                at = _Progress.of(await _append(tx, stream, at.state, finished))
+                at = Progress.of(await _append(tx, stream, at.state, finished))
             if at.state.saga is None:
                 await tx.tasks.finish(work.claim)
             return at
@@ -389,13 +368,17 @@ async def _append(
     return state
 
 
-def _if_same(at: _Progress, decide: Decide) -> Decide:
+def _if_same(at: Progress, decide: Decide) -> Decide:
     """Return ``decide``, which decides nothing if an intervention came in between."""
 
     def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
         return decide(now, turn) if now.doing == at.state.doing else []
 
     return same
+
+
+def _nothing(_state: ResourceState, _turn: Turn) -> Sequence[OperationFact]:
+    return []
 
 
 def _stream(resource: str) -> str:

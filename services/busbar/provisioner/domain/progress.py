@@ -1,11 +1,33 @@
-"""Compares two states of a resource: what has happened in between, and when to go on; pure."""
+"""The progress of a resource: its next command, and comparisons of two states; pure."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from busbar.kernel.expressions import TemplateError
 from busbar.messages.resource import ResourceStuck
-from busbar.provisioner.domain.commands import Effect
+from busbar.provisioner.domain.commands import Command, Effect, next_command
 from busbar.provisioner.domain.state import ResourceState
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of a resource and its next command, or the error that prevents one."""
+
+    state: ResourceState
+    command: Command | None
+    problem: TemplateError | None = None
+    confirmed: str = ""
+    """The operation key of the last call that the backend confirmed under this lease."""
+
+    @classmethod
+    def of(cls, state: ResourceState) -> "Progress":
+        """Return the progress at ``state``."""
+        try:
+            return cls(state, next_command(state))
+        except TemplateError as error:
+            return cls(state, None, error)
+
 
 STUCK_RETRY_SECONDS: Final = (60.0, 24 * 3600.0)
 """Shortest and longest interval between attempts at a stuck operation; in between, an operation
