@@ -231,7 +231,8 @@ def _undeclared(
     What is in an environment that was declared once can still be deleted.
     """
     name, known = received.message.environment, engine.environments.names
-    if name in known or (isinstance(received.message, DeleteResource) and state.exists):
+    is_known = state.promise is not None
+    if name in known or (is_known and not isinstance(received.message, ApplyResource)):
         return None
     fix = did_you_mean(name, known, otherwise=f"declared are: {listed(known)}")
     return _refusal("unknown_environment", f"there is no environment {name}", fix, "/environment")
