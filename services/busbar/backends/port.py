@@ -80,6 +80,9 @@ class Result(Enum):
     UNKNOWN = "unknown"
 
 
+TIMEOUT: Final = "timeout"
+"""Reason of a call that outlasted its time: what it did is unknown."""
+
 UNAVAILABLE: Final = "unavailable"
 """The reason of an outcome if the backend does not answer; the provisioner retries for minutes."""
 

@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from typing import Final, Protocol
 
 from busbar.backends.port import (
+    TIMEOUT,
     UNAVAILABLE,
     AdapterFactory,
     Backend,
@@ -101,13 +102,15 @@ class Outside:
         return self._slots[name]
 
 
-async def observe(backend: Backend, call: Call) -> Observation | Outcome:
-    """Return the observation, or the failure to observe."""
+async def observe(backend: Backend, call: Call, adapter: str) -> Observation | Outcome:
+    """Return the observation by ``backend``, called ``adapter``, or the failure to observe."""
     try:
         async with asyncio.timeout(call.timeout):
             return await backend.observe(call)
     except BackendUnavailable as error:
         return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
+    except TimeoutError:
+        return Outcome.not_done(UNAVAILABLE, no_answer(adapter, call), permanent=False)
     except OSError as error:  # its text has addresses, which may come from a secret
         detail = f"the backend does not answer ({type(error).__name__})"
         return Outcome.not_done(UNAVAILABLE, detail, permanent=False)
@@ -117,6 +120,11 @@ async def observe(backend: Backend, call: Call) -> Observation | Outcome:
         return Outcome.not_done("adapter_failed", detail, permanent=False)
 
 
+def no_answer(adapter: str, call: Call) -> str:
+    """Return the sentence about a call that outlasted its time."""
+    return f"the adapter {adapter} did not answer within {call.timeout:g} seconds"
+
+
 async def act(backend: Backend, command: Effect, call: Call) -> Outcome:
     """Call the backend to carry out ``command``; an error says nothing about the outside world."""
     change = backend.remove if isinstance(command, Remove) else backend.apply
@@ -124,7 +132,7 @@ async def act(backend: Backend, command: Effect, call: Call) -> Outcome:
         async with asyncio.timeout(call.timeout):
             return await change(call)
     except TimeoutError:
-        return Outcome.unknown("timeout", f"no answer within {call.timeout:g} seconds")
+        return Outcome.unknown(TIMEOUT, no_answer(command.adapter, call))
     except Exception as error:
         log.exception("adapter_failed", adapter=command.adapter)
         return Outcome.unknown("adapter_failed", type(error).__name__)
@@ -139,14 +147,16 @@ async def observe_previous(
         return None
     if seen.presence is not Presence.ABSENT or before.adapter != command.adapter:
         return None
-    return await observe(backend, replace(call, inputs=before.inputs))
+    return await observe(backend, replace(call, inputs=before.inputs), command.adapter)
 
 
-async def observe_refused(backend: Backend, call: Call, seen: Observation) -> Observation | None:
+async def observe_refused(
+    backend: Backend, call: Call, seen: Observation, adapter: str
+) -> Observation | None:
     """Observe what was refused, since only what changed has to be undone; None if unknown."""
     if seen.presence is not Presence.OURS:
         return None
-    now = await observe(backend, call)
+    now = await observe(backend, call, adapter)
     return None if isinstance(now, Outcome) else now
 
 

@@ -237,7 +237,7 @@ class Provisioner:
         backend: Backend,
     ) -> Progress:
         call = self._call(work, command)
-        seen = await observe(backend, call)
+        seen = await observe(backend, call, command.adapter)
         if isinstance(seen, Outcome):
             return await self._record_failure(work, at, command, seen)
         previous = await observe_previous(backend, call, at.state, command, seen)
@@ -245,10 +245,12 @@ class Provisioner:
             return await self._record_failure(work, at, command, previous)
         overdue = self._overdue(command, since)
         confirmed = at.confirmed == command.operation_key
+        key, unanswered = at.unanswered or ("", None)
+        last = unanswered if key == command.operation_key else None
 
         def around(turn: Turn) -> Turn:
             at_latest = settles_at(backend, turn.now, call.timeout)
-            return replace(turn, confirmed=confirmed, settles_at=at_latest)
+            return replace(turn, confirmed=confirmed, settles_at=at_latest, unanswered=last)
 
         after = await self._record(
             work,
@@ -264,12 +266,14 @@ class Provisioner:
             if outcome.result is Result.DONE:
                 return replace(after, confirmed=command.operation_key)
             if outcome.result is Result.UNKNOWN:
-                return after
-            answer = Answer(outcome, seen, await observe_refused(backend, call, seen))
+                return replace(after, unanswered=(command.operation_key, outcome))
+            answer = Answer(
+                outcome, seen, await observe_refused(backend, call, seen, command.adapter)
+            )
             return await self._record_refusal(work, after, command, answer)
         if is_unchanged(at.state, after.state) and not is_stuck(after.state):
             await self._clock.sleep(READY_POLL_SECONDS)
-        return replace(after, confirmed=at.confirmed)
+        return replace(after, confirmed=at.confirmed, unanswered=at.unanswered)
 
     async def _record_refusal(
         self, work: Work, at: Progress, command: Effect, answer: Answer
@@ -300,7 +304,7 @@ class Provisioner:
         seen: Observation | Outcome | None = None
         if not isinstance(found, Outcome):
             async with self._outside.slot(command.adapter, found):
-                seen = await observe(found, self._call(work, command))
+                seen = await observe(found, self._call(work, command), command.adapter)
         known = seen if isinstance(seen, Observation) else None
         return await self._record(
             work, _if_same(at, lambda now, turn: decide_looked(now, command, known, turn))

@@ -14,10 +14,10 @@ from busbar.kernel.errors import Fenced
 from busbar.messages import topics
 from busbar.messages.intervention import InterventionAllowed
 from busbar.messages.policy import IntentAllowed
-from busbar.messages.resource import StepFailed, StepStarted, StepSucceeded
+from busbar.messages.resource import ResourceFailed, StepFailed, StepStarted, StepSucceeded
 from busbar.provisioner.domain import ResourceState, evolve
 from busbar.provisioner.domain.decisions import ATTEMPTS
-from busbar.provisioner.handlers import SAGA, Provisioner
+from busbar.provisioner.handlers import CALL_SHARE_OF_LEASE, SAGA, Provisioner
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Claim, Store, StoredEvent, StoreTransaction, open_store
 from busbar.runtime.store.parts.streams import message_of
@@ -347,12 +347,37 @@ async def test_an_adapter_that_raises_instead_of_acting_is_called_as_often_as_an
     lines = await real.settle()
     assert lines.count("create a") == ATTEMPTS
     # The removal reaches the backend although nothing is there, and is not confirmed either.
-    assert lines.index("failed a no_effect!") == 2 * ATTEMPTS
+    assert lines.index("failed a adapter_failed!") == 2 * ATTEMPTS
     assert lines[2 * ATTEMPTS + 1 :] == [
-        *["remove a", "failed a answer_lost"] * ATTEMPTS,
+        *["remove a", "failed a adapter_failed"] * ATTEMPTS,
         *["absent a", "gave up 1, left absent"],
     ]
     assert real.world.effects == []
+
+
+async def test_calls_that_outlast_their_time_are_reported_with_adapter_seconds_and_attempts(
+    real: Real,
+) -> None:
+    real.backend.raises = [("before", TimeoutError())] * 100
+    await real.ask(allowed(1, plan("a")))
+    lines = await real.settle()
+    assert lines.index("failed a timeout!") == 2 * ATTEMPTS
+    adapter, seconds = allowed(1, plan("a")).plan.steps[0].adapter, LEASE * CALL_SHARE_OF_LEASE
+    silent = f"the adapter {adapter} did not answer within {seconds:g} seconds"
+    failed = [fact.detail for fact in await real.facts(StepFailed)]
+    assert failed[:2] == [silent, f"{silent} (2 attempts)"]
+    (ended,) = await real.facts(ResourceFailed)
+    assert ended.detail == f"{silent} ({ATTEMPTS} attempts)"
+
+
+async def test_looks_that_outlast_their_time_are_reported_in_the_same_way(real: Real) -> None:
+    real.backend.raises = [("observe", TimeoutError())] * 2
+    await real.ask(allowed(1, plan("a")))
+    await real.settle()
+    adapter = allowed(1, plan("a")).plan.steps[0].adapter
+    failed = [fact.detail for fact in await real.facts(StepFailed)]
+    assert failed[1].startswith(f"the adapter {adapter} did not answer within ")
+    assert failed[1].endswith(" seconds (2 attempts)")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from busbar.backends.port import UNAVAILABLE, Observation, Outcome, Presence, Result
+from busbar.backends.port import TIMEOUT, UNAVAILABLE, Observation, Outcome, Presence, Result
 from busbar.kernel.expressions import TemplateError, truthy
 from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
@@ -119,7 +119,7 @@ def decide_observed(
         detail = f"not ready within {command.ready_within:g} seconds: {seen.detail}"
         return _refuse(state, command, seen, turn, ("not_ready", detail))
     if _was_tried(saga, command, turn.epoch):
-        return decide_outcome(state, command, _no_effect(seen), turn, seen=seen)
+        return decide_outcome(state, command, _no_effect(seen, turn), turn, seen=seen)
     absent = seen.presence is Presence.ABSENT
     action: Literal["create", "update", "restore"] = "create" if absent else "update"
     return [step_started(saga, command, "restore" if command.restoring else action, seen, turn)]
@@ -149,7 +149,10 @@ def _was_tried(saga: Saga, command: Effect, epoch: int) -> bool:
     )
 
 
-def _no_effect(seen: Observation) -> Outcome:
+def _no_effect(seen: Observation, turn: Turn) -> Outcome:
+    """Return why the last call had no effect: what came instead of its answer, if anything."""
+    if turn.unanswered is not None:
+        return turn.unanswered
     differs = f" ({', '.join(seen.differs)})" if seen.differs else ""
     detail = f"the backend was called, but the result is not as requested{differs}"
     return Outcome.unknown("no_effect", detail)
@@ -160,7 +163,7 @@ def _observed_removing(
 ) -> Facts:
     saga = running(state)
     if seen.presence is Presence.OURS and _was_tried(saga, command, turn.epoch):
-        return decide_outcome(state, command, _no_effect(seen), turn, seen=seen)
+        return decide_outcome(state, command, _no_effect(seen, turn), turn, seen=seen)
     if seen.presence is Presence.OURS:
         return [step_started(saga, command, "remove", seen, turn)]
     if seen.presence is Presence.ABSENT and _has_to_reach(state, command, turn):
@@ -195,6 +198,8 @@ def _reach(
     if _was_tried(saga, command, turn.epoch):
         detail = "the backend did not confirm the call, and an earlier one may still be carried out"
         reason = "answer_lost"
+        if turn.unanswered is not None:
+            reason, detail = turn.unanswered.reason, turn.unanswered.detail
         failed = step_failed(saga, command, turn, reason=reason, detail=detail, permanent=False)
         return [failed]
     if isinstance(command, Remove):
@@ -284,7 +289,7 @@ def decide_outcome(
         command,
         turn,
         reason=outcome.reason,
-        detail=outcome.detail,
+        detail=_counted(outcome, attempt),
         permanent=is_over and not waits,
         refused=refused,
         unchanged=refused and _is_unchanged(seen, after),
@@ -292,6 +297,12 @@ def decide_outcome(
     if not (waits and is_over):
         return [failed]
     return [failed, *_blocked(state, command, turn, outcome.reason, outcome.detail)]
+
+
+def _counted(outcome: Outcome, attempt: int) -> str:
+    """Return the detail of ``outcome``; with the number of attempts if the backend is silent."""
+    is_silent = outcome.reason in (UNAVAILABLE, TIMEOUT)
+    return f"{outcome.detail} ({attempt} attempts)" if is_silent and attempt > 1 else outcome.detail
 
 
 def _is_undo(command: Effect) -> bool:

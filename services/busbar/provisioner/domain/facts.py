@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from busbar.backends.port import Observation, Presence
+from busbar.backends.port import Observation, Outcome, Presence
 from busbar.messages.base import OperationFact
 from busbar.messages.remaining import Presence as PresenceNow
 from busbar.messages.resource import (
@@ -39,6 +39,8 @@ class Turn:
     """True if the backend has confirmed a call for the command under this lease."""
     settles_at: datetime | None = None
     """When a call that is begun now is certain not to be carried out any more, if unanswered."""
+    unanswered: Outcome | None = None
+    """What came instead of a clear answer to the last call for the command under this lease."""
 
 
 def running(state: ResourceState) -> Saga:

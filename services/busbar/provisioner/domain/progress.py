@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from busbar.backends.port import Outcome
 from busbar.kernel.expressions import TemplateError
 from busbar.messages.resource import ResourceStuck
 from busbar.provisioner.domain.commands import Command, Effect, next_command
@@ -19,6 +20,8 @@ class Progress:
     problem: TemplateError | None = None
     confirmed: str = ""
     """The operation key of the last call that the backend confirmed under this lease."""
+    unanswered: tuple[str, Outcome] | None = None
+    """The operation key of the last call that had no clear answer, and what came instead."""
 
     @classmethod
     def of(cls, state: ResourceState) -> "Progress":
