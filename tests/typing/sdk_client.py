@@ -54,7 +54,7 @@ async def read(client: Client) -> None:
 
 
 async def mistakes(client: Client, fact: FactItem) -> None:
-    Client("http://localhost:8642", "token")  # type: ignore[arg-type]  # a token is a SecretStr
+    Client("http://localhost:8642", b"token")  # type: ignore[arg-type]  # a token is text
     Client("http://localhost:8642", SecretStr("t"), retry=3)  # type: ignore[arg-type]  # a RetryPolicy
     await client.publish({"id": "1"})  # type: ignore[arg-type]  # an event
     await client.apply("payments/dev/event-stream/orders")  # type: ignore[call-arg]  # no spec

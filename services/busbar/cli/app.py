@@ -32,7 +32,9 @@ def root(
     context: typer.Context,
     url: Annotated[
         str | None,
-        typer.Option(help="The gateway's URL.", show_default="the gateway of `busbar up`"),
+        typer.Option(
+            help="The gateway's URL.", show_default="BUSBAR_URL, or the gateway of `busbar up`"
+        ),
     ] = None,
     token_file: Annotated[
         Path | None,

@@ -2,7 +2,7 @@
 
 ::
 
-    async with Client(url, token) as client:
+    async with Client() as client:
         receipt = await client.apply("payments/dev/event-stream/orders", {"partitions": 3})
         operation = await client.wait(receipt.operation, timeout=60)
 
@@ -13,7 +13,7 @@ Every error is a :class:`~busbar.kernel.errors.BusbarError`::
     Unreachable     no response came, in any attempt
     StillRunning    an operation did not end in time; it continues
 
-    ConfigurationError   the URL or the token given to the client cannot be used
+    ConfigurationError   no platform or no token was found, or one of them cannot be used
 """
 
 from busbar.kernel.errors import ConfigurationError

@@ -30,6 +30,7 @@ from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
 from busbar.sdk.conversion import from_cloudevent, to_cloudevent
+from busbar.sdk.discovery import find_platform
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.interventions import Interventions
 from busbar.sdk.reading import items_of, pages, present, segment, stream, typed
@@ -47,6 +48,9 @@ _PAGE = 200
 class Client(Interventions):
     """A client of a gateway. Use it as an async context manager; calls may run concurrently.
 
+    Without ``url`` and ``token`` it finds the platform: in ``BUSBAR_URL`` and ``BUSBAR_TOKEN``,
+    else in the home of the `busbar up` on this machine (``BUSBAR_HOME``, by default ``.busbar``).
+
     ``source`` is the URI of the producer of all events that this client publishes. ``now`` gives
     the time of events; without it they have none, and the time of recording counts. In a program
     that uses OpenTelemetry, requests become part of the current trace.
@@ -54,8 +58,8 @@ class Client(Interventions):
 
     def __init__(
         self,
-        url: str,
-        token: SecretStr,
+        url: str | None = None,
+        token: str | SecretStr | None = None,
         *,
         source: str = "urn:busbar:sdk",
         now: Callable[[], datetime] | None = None,
@@ -64,7 +68,8 @@ class Client(Interventions):
     ) -> None:
         self.source = source
         self._now = now
-        self._transport = Transport(url, token, retry=retry or RetryPolicy(), sleep=sleep)
+        found, secret = find_platform(url, token)
+        self._transport = Transport(found, secret, retry=retry or RetryPolicy(), sleep=sleep)
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""

@@ -55,10 +55,6 @@ class Transport:
                 "The gateway's URL holds a user name or a password.",
                 fix="Leave out everything up to the @; the token is the only credential.",
             )
-        if not token.get_secret_value().isprintable():
-            raise ConfigurationError(
-                "The token holds a control character.", fix="Pass the token alone, in one line."
-            )
         self.url = url.rstrip("/")
         self._token = token
         self._retry = retry

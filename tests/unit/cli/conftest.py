@@ -14,7 +14,7 @@ from unit.sdk.running import Run
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the developer's own settings reaches a command."""
     for name in (
-        *("BUSBAR_HOME", "BUSBAR_TOKEN", "BUSBAR_DATA_KEY", "BUSBAR_DATABASE_URL"),
+        *("BUSBAR_HOME", "BUSBAR_URL", "BUSBAR_TOKEN", "BUSBAR_DATA_KEY", "BUSBAR_DATABASE_URL"),
         *("KAFKA_BOOTSTRAP_SERVERS", "NO_COLOR"),
     ):
         monkeypatch.delenv(name, raising=False)

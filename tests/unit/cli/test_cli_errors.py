@@ -17,9 +17,10 @@ from busbar.cli.shared import connect
 from busbar.cli.shared.exits import MEANINGS, ExitCode
 from busbar.cli.shared.options import hoist_global_options
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.core.token import ensure_token, read_token
+from busbar.runtime.core.token import ensure_token
 from busbar.runtime.core.version import VERSION
 from busbar.sdk import RetryPolicy
+from busbar.sdk.discovery import read_token
 from unit.sdk.fake_gateway import FakeGateway, problem
 from unit.sdk.running import Run
 

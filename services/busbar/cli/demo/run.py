@@ -24,9 +24,9 @@ from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings
-from busbar.runtime.core.token import read_token
 from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
+from busbar.sdk.discovery import read_token
 
 ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
 

@@ -45,7 +45,9 @@ def call(
         BusbarError: what the client or ``body`` raises.
     """
     url, token = options.gateway(), options.token()
-    supervised = options.url is not None or running_pid(options.settings().home) is not None
+    supervised = (
+        options.named_gateway() is not None or running_pid(options.settings().home) is not None
+    )
     retrying = _LONG_RETRY if keep_retrying else _STEADY_RETRY if supervised else _SHORT_RETRY
 
     async def with_client() -> Result:

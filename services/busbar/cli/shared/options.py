@@ -1,6 +1,5 @@
 """The global options, and what follows from them: settings, the gateway's address, the token."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,22 +49,23 @@ class Options:
         return load_settings(**({} if self.home is None else {"home": self.home}))
 
     def gateway(self) -> str:
-        """Return the gateway's URL: ``--url``, or the one registered in the home folder.
+        """Return the gateway's URL: ``--url``, BUSBAR_URL, or the one registered in the home.
 
         Raises:
-            CommandError: there is neither.
+            CommandError: there is none.
         """
-        if self.url:
-            return self.url
-        home = self.settings().home
+        from busbar.sdk.discovery import NoPlatform, registered_url  # noqa: PLC0415 - loads pydantic
+
+        if named := self.named_gateway():
+            return named
         try:
-            return str(json.loads((home / "run" / "gateway.json").read_text("utf-8"))["url"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise CommandError(
-                f"No platform is running in {home}.",
-                fix="Start one with `busbar up`, or name a gateway with --url URL.",
-                code=ExitCode.UNREACHABLE,
-            ) from None
+            return registered_url(self.settings().home)
+        except NoPlatform as error:
+            raise CommandError(error.problem, fix=error.fix, code=ExitCode.UNREACHABLE) from None
+
+    def named_gateway(self) -> str | None:
+        """Return the URL that ``--url`` or BUSBAR_URL names, or None."""
+        return self.url or self.settings().url or None
 
     def token(self) -> "SecretStr":
         """Return the bearer token: of ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
@@ -73,11 +73,11 @@ class Options:
         Raises:
             ConfigurationError: there is none, it cannot be one, or other users can read its file.
         """
-        from busbar.runtime.core.token import check_token, read_token  # noqa: PLC0415 - loads pydantic
+        from busbar.sdk.discovery import read_token, secret_of  # noqa: PLC0415 - loads pydantic
 
         settings = self.settings()
         if self.token_file is None and settings.token is not None:
-            return check_token(settings.token, "BUSBAR_TOKEN")
+            return secret_of(settings.token, "BUSBAR_TOKEN")
         return read_token(self.token_file or settings.home / "token")
 
 

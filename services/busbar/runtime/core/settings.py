@@ -102,6 +102,11 @@ class Settings(BaseSettings):
         ),
     )
     audit_url: str | None = Field(default=None, description="URL of audit, for the gateway.")
+    url: str | None = Field(
+        default=None,
+        description="URL of the gateway, for commands and programs that use the Python SDK. If "
+        "unset, it is that of the platform that runs in the home.",
+    )
     token: SecretStr | None = Field(
         default=None,
         description="Bearer token of the gateway. If unset, it is kept in <home>/token (mode "
