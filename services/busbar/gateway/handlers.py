@@ -19,11 +19,19 @@ from busbar.messages.delivery import (
     HeadPublished,
 )
 from busbar.messages.envelope import Envelope
+from busbar.messages.notification import Subscribed, Unsubscribed
+from busbar.messages.selection import team_of
 from busbar.messages.views import (
     OperationView,
     ResourceView,
     evolve_operation,
     evolve_resource,
+)
+from busbar.messages.webhooks import (
+    DeliveryFact,
+    DeliveryView,
+    evolve_delivery,
+    subscription_of,
 )
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core import encoding
@@ -34,6 +42,8 @@ from busbar.runtime.telemetry import tracing
 OPERATION = "operation"
 RESOURCE = "resource"
 DEAD_LETTER = "dead_letter"
+SUBSCRIPTION = "subscription"
+DELIVERY = "delivery"
 ACCEPTED = "accepted"
 UNDECIDED = "undecided"
 """Documents of the intents without a decision, ranked by the time at which they were accepted."""
@@ -78,15 +88,29 @@ class Gateway:
                 "time": time,
                 "topic": received.record.topic,
                 "operation": operation,
+                "resource": resource,
             },
-            key=resource,
+            key=_owner(fact, envelope),
         )
         if operation is not None:
             await _project_operation(operation, fact, time, tx)
         if resource is not None and received.record.topic == topics.FACTS_RESOURCE:
             await _project_resource(resource, fact, time, tx)
+        if isinstance(fact, Subscribed | Unsubscribed):
+            await _project_subscription(fact, time, tx)
+        if isinstance(fact, DeliveryFact):
+            await _project_delivery(fact, time, tx)
         if isinstance(fact, DeadLetterFact):
             await _project_dead_letter(fact, time, tx)
+
+
+def _owner(fact: Fact, envelope: Envelope) -> str | None:
+    """Return the resource that ``fact`` is about, else its team and a slash, else None.
+
+    Facts of one team have keys that begin with it, so that clients can ask for them alone.
+    """
+    team = team_of(fact.resource_id, envelope.data if isinstance(envelope.data, dict) else {})
+    return fact.resource_id or (f"{team}/" if team else None)
 
 
 async def accept_intent(
@@ -204,6 +228,32 @@ async def _project_resource(resource: str, fact: Fact, time: str, tx: Transactio
         return
     value = after.model_dump(mode="json")
     await tx.documents.put(Document(kind=RESOURCE, key=resource, rank=resource, value=value))
+
+
+async def _project_subscription(
+    fact: Subscribed | Unsubscribed, time: str, tx: Transaction
+) -> None:
+    if isinstance(fact, Unsubscribed):
+        await tx.documents.remove(SUBSCRIPTION, fact.subscription)
+        return
+    view = subscription_of(fact, time=time)
+    key, value = view.subscription, view.model_dump(mode="json")
+    await tx.documents.put(
+        Document(kind=SUBSCRIPTION, key=key, parent=view.team, rank=key, value=value)
+    )
+
+
+async def _project_delivery(fact: DeliveryFact, time: str, tx: Transaction) -> None:
+    """Fold an attempt; deliveries are listed in the order of their first attempts."""
+    key = f"{fact.subscription}|{fact.event}"
+    known = await tx.documents.get(DELIVERY, key)
+    before = DeliveryView.model_validate(known["view"]) if known else None
+    view = evolve_delivery(before, fact, time=time)
+    rank = known["rank"] if known else f"{time}/{fact.event}"
+    value: Mapping[str, Any] = {"view": view.model_dump(mode="json"), "rank": rank}
+    await tx.documents.put(
+        Document(kind=DELIVERY, key=key, parent=fact.subscription, rank=rank, value=value)
+    )
 
 
 async def _project_dead_letter(fact: DeadLetterFact, time: str, tx: Transaction) -> None:

@@ -11,6 +11,8 @@ INTENTS: tuple[type[Intent], ...] = (
     intervention.ReleaseResource,
     notification.ApplySubscription,
     notification.DeleteSubscription,
+    notification.SendTestEvent,
+    notification.ResendDeliveries,
     delivery.RedriveDeadLetter,
     delivery.DiscardDeadLetter,
 )
@@ -38,6 +40,9 @@ FACTS: tuple[type[Fact], ...] = (
     notification.Subscribed,
     notification.SubscriptionRefused,
     notification.Unsubscribed,
+    notification.SubscriptionTestRequested,
+    notification.DeliveriesResent,
+    notification.WebhookAttempted,
     notification.WebhookDelivered,
     notification.WebhookExhausted,
     delivery.DeadLettered,

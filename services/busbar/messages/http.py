@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from busbar.messages.base import JsonObject, Part
 from busbar.messages.views import OperationView, ResourceView
+from busbar.messages.webhooks import DeliveryView, SubscriptionView
 
 
 def _as_text(value: Any) -> Any:
@@ -42,6 +43,20 @@ class ResourcePage(Part):
     """A page of resources, ordered by id."""
 
     items: list[ResourceView]
+    next: str | None = Field(description=_NEXT)
+
+
+class SubscriptionPage(Part):
+    """A page of subscriptions, ordered by team and name."""
+
+    items: list[SubscriptionView]
+    next: str | None = Field(description=_NEXT)
+
+
+class DeliveryPage(Part):
+    """A page of deliveries, newest first."""
+
+    items: list[DeliveryView]
     next: str | None = Field(description=_NEXT)
 
 

@@ -19,9 +19,12 @@ from busbar.messages.intervention import (
     ResourceReleased,
 )
 from busbar.messages.notification import (
+    DeliveriesResent,
     Subscribed,
     SubscriptionRefused,
+    SubscriptionTestRequested,
     Unsubscribed,
+    WebhookAttempted,
     WebhookDelivered,
     WebhookExhausted,
 )
@@ -191,6 +194,15 @@ def _webhook(fact: Message) -> str | None:
             return f"Subscription {fact.subscription} is deleted."
         case SubscriptionRefused():
             return f"The subscription was refused: {fact.detail}; {fact.fix}."
+        case SubscriptionTestRequested():
+            return f"A test event is due to subscription {fact.subscription}."
+        case DeliveriesResent():
+            return f"{fact.deliveries} deliveries to {fact.subscription} are due again."
+        case WebhookAttempted():
+            return (
+                f"Attempt {fact.attempt} to deliver {fact.event_type} to {fact.subscription} "
+                f"failed ({fact.reason}); another follows in {fact.retry_seconds:.0f} seconds."
+            )
         case WebhookDelivered():
             return (
                 f"The webhook for {fact.event_type} was delivered to {fact.subscription} "

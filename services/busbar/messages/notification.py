@@ -1,9 +1,9 @@
 """The families ``subscription`` and ``notification``: webhooks and their deliveries."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from busbar.messages import topics
 from busbar.messages.base import (
@@ -57,6 +57,44 @@ class DeleteSubscription(Intent):
 
     team: Slug
     name: Slug
+
+
+class SendTestEvent(Intent):
+    """Send a test event to a subscription's URL, once, signed like any other."""
+
+    TYPE: ClassVar[str] = "busbar.subscription.test.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"team": "payments", "name": "orders-done"},)
+
+    team: Slug
+    name: Slug
+
+
+class ResendDeliveries(Intent):
+    """Deliver facts of a subscription again: one of them, or all whose delivery has failed."""
+
+    TYPE: ClassVar[str] = "busbar.subscription.resend.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {"team": "payments", "name": "orders-done", "since": "2026-01-31T12:00:00Z"},
+        {
+            "team": "payments",
+            "name": "orders-done",
+            "event": "11111111-1111-5111-8111-111111111111",
+        },
+    )
+
+    team: Slug
+    name: Slug
+    event: str | None = Field(
+        default=None,
+        max_length=255,
+        description="The id of the one fact to deliver again, whether or not it was delivered.",
+    )
+    since: AwareDatetime | None = Field(
+        default=None,
+        description="Without an event: only deliveries that have failed since then.",
+    )
 
 
 class Subscribed(Fact):
@@ -116,6 +154,77 @@ class Unsubscribed(Fact):
     subscription: str
 
 
+class SubscriptionTestRequested(Fact):
+    """The test event of a subscription: it is delivered to that subscription only, once."""
+
+    TYPE: ClassVar[str] = "busbar.notification.test-requested.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "intent": {**EXAMPLE_INTENT, "type": "busbar.subscription.test.v1"},
+            "test": True,
+        },
+    )
+
+    operation: UUID
+    intent: IntentRef
+    subscription: str
+    test: Literal[True] = Field(default=True, description="Marks the event as a test.")
+
+
+class DeliveriesResent(Fact):
+    """Deliveries were made due again. Each has all its attempts once more."""
+
+    TYPE: ClassVar[str] = "busbar.notification.resent.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "intent": {**EXAMPLE_INTENT, "type": "busbar.subscription.resend.v1"},
+            "deliveries": 3,
+            "more": False,
+        },
+    )
+
+    operation: UUID
+    intent: IntentRef
+    subscription: str
+    deliveries: int = Field(description="The number of deliveries that are due again.")
+    more: bool = Field(
+        description="More deliveries have failed than one intent resends: send another."
+    )
+
+
+class WebhookAttempted(Fact):
+    """An attempt to deliver a fact failed; another follows."""
+
+    TYPE: ClassVar[str] = "busbar.notification.attempted.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_NOTIFICATION
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            **_SUBSCRIPTION,
+            "resource": EXAMPLE_RESOURCE,
+            "event": "11111111-1111-5111-8111-111111111111",
+            "event_type": "busbar.resource.provisioned.v1",
+            "attempt": 1,
+            "reason": "timeout",
+            "seconds": 15.0,
+            "retry_seconds": 5.2,
+        },
+    )
+
+    operation: UUID | None
+    resource: str | None
+    subscription: str
+    event: str = Field(description="The id of the fact; the webhook-id header.")
+    event_type: str
+    attempt: int
+    reason: str = Field(description="`status 503`, or a code such as `timeout`.")
+    seconds: float = Field(description="Duration of the attempt.")
+    retry_seconds: float = Field(description="Time until the next attempt.")
+
+
 class WebhookDelivered(Fact):
     """A fact was delivered: the subscriber responded with a 2xx status."""
 
@@ -129,6 +238,7 @@ class WebhookDelivered(Fact):
             "event_type": "busbar.resource.provisioned.v1",
             "attempt": 1,
             "status": 204,
+            "seconds": 0.12,
         },
     )
 
@@ -139,6 +249,7 @@ class WebhookDelivered(Fact):
     event_type: str
     attempt: int
     status: int
+    seconds: float | None = Field(default=None, description="Duration of the attempt.")
 
 
 class WebhookExhausted(Fact):
@@ -154,6 +265,7 @@ class WebhookExhausted(Fact):
             "event_type": "busbar.resource.provisioned.v1",
             "attempts": 8,
             "reason": "status 503",
+            "seconds": 0.12,
         },
     )
 
@@ -164,3 +276,4 @@ class WebhookExhausted(Fact):
     event_type: str
     attempts: int
     reason: str
+    seconds: float | None = Field(default=None, description="Duration of the last attempt.")

@@ -21,7 +21,15 @@ from busbar.messages.delivery import (
 )
 from busbar.messages.generation import Desired, PendingOperation
 from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
-from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
+from busbar.messages.notification import (
+    DeliveriesResent,
+    Subscribed,
+    SubscriptionRefused,
+    SubscriptionTestRequested,
+    Unsubscribed,
+    WebhookDelivered,
+    WebhookExhausted,
+)
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
     ResourceDeleted,
@@ -195,13 +203,25 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             return {"status": "stuck", "reason": fact.reason, "detail": fact.detail}
         case ResourceReleased() | Intervened() | ResourceDelayed():
             return _intervened(fact)
+        case _:
+            return _notified(fact) or _delivered(fact)
+
+
+def _notified(fact: Fact) -> Mapping[str, Any] | None:
+    match fact:
         case Subscribed() | Unsubscribed():
             return {"status": "succeeded", "intent": fact.intent.model_dump()}
+        case SubscriptionTestRequested():
+            return {"status": "running", "intent": fact.intent.model_dump()}
+        case DeliveriesResent():
+            done = {"status": "succeeded", "intent": fact.intent.model_dump()}
+            more = "; more have failed: send another intent" if fact.more else ""
+            return {**done, "detail": f"{fact.deliveries} deliveries are due again{more}"}
         case SubscriptionRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}
             return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
         case _:
-            return _delivered(fact)
+            return None
 
 
 def _waiting(fact: ResourceDelayed) -> str:
@@ -222,6 +242,12 @@ def _intervened(fact: ResourceReleased | Intervened | ResourceDelayed) -> Mappin
 
 def _delivered(fact: Fact) -> Mapping[str, Any] | None:
     match fact:
+        case WebhookDelivered(event_type=SubscriptionTestRequested.TYPE):
+            detail = f"the test event was delivered, with status {fact.status}"
+            return {"status": "succeeded", "detail": detail}
+        case WebhookExhausted(event_type=SubscriptionTestRequested.TYPE):
+            detail = f"the test event was not delivered: {fact.reason}"
+            return {"status": "failed", "reason": "not_delivered", "detail": detail}
         case DeadLettered(operation=UUID()):
             detail = f"{fact.service} could not handle it: {fact.detail}"
             return {"status": "stuck", "reason": fact.reason, "detail": detail}

@@ -35,6 +35,8 @@ class ObservedAttempt:
 
     traceparent: str | None
     outcome: Attempt | None = None
+    seconds: float = 0.0
+    """Its duration, known after the block."""
 
 
 @contextmanager
@@ -49,11 +51,12 @@ def observe_attempt(parent: str | None, number: int, *, clock: Clock) -> Iterato
     with tracing.span("POST webhook", parent=parent, kind="client", attributes=attributes) as span:
         observed = ObservedAttempt(span.traceparent or parent)
         yield observed
+        observed.seconds = seconds_between(begin, clock.now())
         if observed.outcome is None:
             return
         outcome = _bounded(observed.outcome)
         ATTEMPTS.labels(outcome).inc()
-        ATTEMPT_SECONDS.observe(seconds_between(begin, clock.now()))
+        ATTEMPT_SECONDS.observe(observed.seconds)
         status = observed.outcome.status
         span.set_attributes(
             {"http.response.status_code": status} if status is not None else {},

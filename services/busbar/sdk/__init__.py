@@ -28,14 +28,17 @@ from busbar.messages.http import (
     Sentence,
 )
 from busbar.messages.views import OperationView, ResourceView
+from busbar.messages.webhooks import AttemptView, DeliveryView, SubscriptionView
 from busbar.sdk.client import Client
 from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import GatewayProblem, InvalidIntent, StillRunning, Unreachable
+from busbar.sdk.facts import ReceivedFact
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
 
 __all__ = [
+    "AttemptView",
     "AuditPage",
     "AuditRecord",
     "Client",
@@ -43,16 +46,19 @@ __all__ = [
     "ConfigurationError",
     "DeadLetter",
     "DecryptedDeadLetter",
+    "DeliveryView",
     "FactItem",
     "GatewayProblem",
     "InvalidIntent",
     "OperationView",
     "Receipt",
+    "ReceivedFact",
     "RelayView",
     "ResourceView",
     "RetryPolicy",
     "Sentence",
     "StillRunning",
+    "SubscriptionView",
     "Unreachable",
     "derived_id",
     "fresh_id",

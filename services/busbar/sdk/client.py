@@ -1,51 +1,34 @@
 """The client: one method for each operation of the HTTP API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Literal, Self
-
-from cloudevents.core.base import BaseCloudEvent
-from cloudevents.core.v1.event import CloudEvent
-from pydantic import SecretStr
+from typing import Any, Literal
 
 from busbar.kernel.clock import format_time
 from busbar.kernel.resource import ResourceId
-from busbar.messages.base import Intent
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
-from busbar.messages.envelope import Envelope
 from busbar.messages.http import (
     AuditPage,
     AuditRecord,
     Completeness,
     DeadLetter,
     DecryptedDeadLetter,
-    FactItem,
     Sentence,
 )
-from busbar.messages.notification import ApplySubscription, DeleteSubscription
 from busbar.messages.resource import ApplyResource, DeleteResource
-from busbar.messages.trace import valid
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
-from busbar.sdk.conversion import from_cloudevent, to_cloudevent
-from busbar.sdk.discovery import find_platform
 from busbar.sdk.errors import StillRunning
+from busbar.sdk.facts import FactCalls
 from busbar.sdk.interventions import Interventions
-from busbar.sdk.reading import items_of, pages, present, segment, stream, typed
+from busbar.sdk.reading import PAGE, items_of, present, segment, typed
 from busbar.sdk.receipt import Receipt
-from busbar.sdk.retry import RetryPolicy
-from busbar.sdk.trace import active_traceparent
-from busbar.sdk.transport import Request, Response, Sleep, Transport
-
-MAX_WAIT = 30.0
-"""The longest wait of a long poll, in seconds."""
-
-_PAGE = 200
+from busbar.sdk.transport import MAX_WAIT
+from busbar.sdk.webhooks import WebhookCalls
 
 
-class Client(Interventions):
+class Client(FactCalls, WebhookCalls, Interventions):
     """A client of a gateway. Use it as an async context manager; calls may run concurrently.
 
     Without ``url`` and ``token`` it finds the platform: in ``BUSBAR_URL`` and ``BUSBAR_TOKEN``,
@@ -56,78 +39,7 @@ class Client(Interventions):
     that uses OpenTelemetry, requests become part of the current trace.
     """
 
-    def __init__(
-        self,
-        url: str | None = None,
-        token: str | SecretStr | None = None,
-        *,
-        source: str = "urn:busbar:sdk",
-        now: Callable[[], datetime] | None = None,
-        retry: RetryPolicy | None = None,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self.source = source
-        self._now = now
-        found, secret = find_platform(url, token)
-        self._transport = Transport(found, secret, retry=retry or RetryPolicy(), sleep=sleep)
-
-    async def __aenter__(self) -> Self:
-        """Open the connection pool."""
-        await self._transport.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close every connection."""
-        await self._transport.close()
-
     # -- publishing -----------------------------------------------------------------------------
-
-    async def publish(self, event: BaseCloudEvent | Envelope) -> Receipt:
-        """Publish ``event``. The same source and id again is the same intent.
-
-        The header ``traceparent`` of the request is the event's extension attribute, else the
-        current trace of this program if it uses OpenTelemetry.
-
-        Raises:
-            InvalidIntent: the event is invalid; nothing was sent.
-            GatewayProblem: the gateway refused it; 409 means that the id was used for another
-                body.
-            Unreachable: no response came. Publish the same event again to be sure.
-        """
-        if not isinstance(event, Envelope):
-            event = from_cloudevent(event)
-        trace = valid(event.extensions.get("traceparent")) or active_traceparent()
-        answer = await self._transport.send(
-            Request(
-                method="POST",
-                path="/v1/events",
-                body=events.write(event),
-                headers={
-                    "Content-Type": events.CONTENT_TYPE,
-                    **({"traceparent": trace} if trace else {}),
-                },
-            )
-        )
-        replayed = answer.headers.get("Idempotent-Replayed", "").lower() == "true"
-        return typed(Receipt, {**answer.body, "replayed": replayed})
-
-    async def send(
-        self, intent: Intent, *, event_id: str | None = None, key: str | None = None
-    ) -> Receipt:
-        """Publish ``intent``.
-
-        With ``event_id``, every call publishes the same intent; with ``key``, every call with the
-        same content does; without either, every call publishes a new intent.
-        """
-        time = self._now() if self._now else None
-        return await self.publish(
-            events.event_of(intent, source=self.source, event_id=event_id, key=key, time=time)
-        )
 
     async def apply(
         self,
@@ -156,31 +68,6 @@ class Client(Interventions):
         """Publish the intent to delete ``resource``."""
         data = {**events.resource_parts(resource), "expected_generation": expected_generation}
         intent = events.intent_of(DeleteResource, data)
-        return await self.send(intent, event_id=event_id, key=key)
-
-    async def subscribe(
-        self,
-        subscription: str,
-        *,
-        url: str,
-        types: tuple[str, ...],
-        secret: str,
-        event_id: str | None = None,
-        key: str | None = None,
-    ) -> Receipt:
-        """Publish the intent to deliver facts to ``url``; ``subscription`` is ``team/name``.
-
-        ``secret`` is a reference (``secret:<name>``), never the secret itself.
-        """
-        fields = {"url": url, "types": types, "secret": secret}
-        intent = events.intent_of(ApplySubscription, {**_subscription(subscription), **fields})
-        return await self.send(intent, event_id=event_id, key=key)
-
-    async def unsubscribe(
-        self, subscription: str, *, event_id: str | None = None, key: str | None = None
-    ) -> Receipt:
-        """Publish the intent to remove the subscription ``team/name``."""
-        intent = events.intent_of(DeleteSubscription, _subscription(subscription))
         return await self.send(intent, event_id=event_id, key=key)
 
     async def redrive(
@@ -260,7 +147,7 @@ class Client(Interventions):
         self, *, resource: str | None = None, status: str | None = None
     ) -> AsyncIterator[OperationView]:
         """Iterate over operations: all, or those of a resource or in a status."""
-        params = present(resource=resource, status=status, limit=_PAGE)
+        params = present(resource=resource, status=status, limit=PAGE)
         return self._pages("/v1/operations", OperationView, params)
 
     # -- resources ------------------------------------------------------------------------------
@@ -275,54 +162,14 @@ class Client(Interventions):
     def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
         """Iterate over resources: all, or those with ids that start with ``prefix``."""
         return self._pages(
-            "/v1/resources", ResourceView, present(prefix=prefix or None, limit=_PAGE)
+            "/v1/resources", ResourceView, present(prefix=prefix or None, limit=PAGE)
         )
-
-    # -- facts ----------------------------------------------------------------------------------
-
-    def facts(
-        self,
-        *,
-        after: str | None = None,
-        resource: str | None = None,
-        operation: str | None = None,
-        follow: bool = False,
-    ) -> AsyncIterator[FactItem]:
-        """Iterate over facts in order, from the first or after a cursor (``now``: only new ones).
-
-        With ``follow`` it does not end: it waits for new facts.
-        """
-        params = present(after=after, resource=resource, operation=operation, limit=_PAGE)
-        if not follow:
-            return self._pages("/v1/facts", FactItem, params)
-
-        async def get(query: Mapping[str, str]) -> Any:
-            waiting = {**query, "wait": f"{MAX_WAIT:g}"}
-            return (await self._get("/v1/facts", waiting, wait=MAX_WAIT)).body
-
-        return stream(get, FactItem, params)
-
-    async def fact_events(
-        self,
-        *,
-        after: str | None = None,
-        resource: str | None = None,
-        operation: str | None = None,
-        follow: bool = False,
-    ) -> AsyncIterator[CloudEvent]:
-        """Iterate over :meth:`facts` as events of the official CloudEvents SDK.
-
-        The extension attribute ``cursor`` of an event is the ``after`` to continue behind it.
-        """
-        facts = self.facts(after=after, resource=resource, operation=operation, follow=follow)
-        async for fact in facts:
-            yield to_cloudevent(fact)
 
     # -- dead letters ---------------------------------------------------------------------------
 
     def dead_letters(self, *, service: str | None = None) -> AsyncIterator[DeadLetter]:
         """Iterate over dead letters, all or those of a service, without their records."""
-        return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=_PAGE))
+        return self._pages("/v1/dead-letters", DeadLetter, present(service=service, limit=PAGE))
 
     async def dead_letter(self, dead_letter: str) -> DecryptedDeadLetter:
         """Return a dead letter and its decrypted record."""
@@ -373,23 +220,3 @@ class Client(Interventions):
         """Return whether the gateway is ready."""
         answer = await self._get("/readyz")
         return bool(answer.body.get("ready", True))
-
-    # -- internals ---------------------------------------------------------------------------------
-
-    async def _get(
-        self, path: str, params: Mapping[str, str] | None = None, *, wait: float = 0
-    ) -> Response:
-        return await self._transport.send(
-            Request(method="GET", path=path, params=params or {}, wait=wait)
-        )
-
-    def _pages(self, path: str, model: Any, params: Mapping[str, str]) -> AsyncIterator[Any]:
-        async def get(query: Mapping[str, str]) -> Any:
-            return (await self._get(path, query)).body
-
-        return pages(get, model, params)
-
-
-def _subscription(name: str) -> dict[str, str]:
-    team, _, own = name.partition("/")
-    return {"team": team, "name": own}

@@ -66,7 +66,7 @@ def to_cloudevent(event: Envelope | FactItem) -> CloudEvent:
     Raises:
         ValueError: the envelope breaks a rule of CloudEvents 1.0.
     """
-    envelope = _envelope(event) if isinstance(event, FactItem) else event
+    envelope = envelope_of_fact(event) if isinstance(event, FactItem) else event
     attributes: dict[str, Any] = dict(attributes_of(envelope))
     if envelope.time is not None:
         attributes["time"] = envelope.time
@@ -84,7 +84,8 @@ def _is_plain(data: Any) -> bool:
     return data is None or isinstance(data, dict)
 
 
-def _envelope(fact: FactItem) -> Envelope:
+def envelope_of_fact(fact: FactItem) -> Envelope:
+    """Return the envelope of ``fact``, with its position in the extension attribute ``cursor``."""
     return Envelope(
         id=fact.id,
         source=fact.source,

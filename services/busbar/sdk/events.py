@@ -11,11 +11,19 @@ from busbar.messages.base import Intent
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.intervention import AbandonOperation, ReleaseResource, RetryOperation
+from busbar.messages.notification import (
+    ApplySubscription,
+    DeleteSubscription,
+    ResendDeliveries,
+    SendTestEvent,
+)
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.validation import describe
 from busbar.sdk.errors import InvalidIntent
 from busbar.sdk.ids import derived_id, fresh_id
 from busbar.sdk.trace import active_traceparent
+
+SubscriptionIntent = ApplySubscription | DeleteSubscription | SendTestEvent | ResendDeliveries
 
 
 def intent_of(model: type[Intent], data: Mapping[str, Any]) -> Intent:
@@ -51,6 +59,18 @@ def resource_parts(resource: str | ResourceId) -> dict[str, str]:
         "promise": known.promise,
         "name": known.name,
     }
+
+
+def subscription_parts(subscription: str) -> dict[str, str]:
+    """Return the two fields that identify ``subscription`` in an intent.
+
+    Raises:
+        InvalidIntent: it is not team/name.
+    """
+    team, slash, name = subscription.partition("/")
+    if not slash or not team or not name or "/" in name:
+        raise InvalidIntent(f"{subscription!r} is not a subscription: write team/name.")
+    return {"team": team, "name": name}
 
 
 def event_of(
@@ -92,6 +112,8 @@ _ABOUT_RESOURCES = (
 def _subject(intent: Intent) -> str | None:
     if isinstance(intent, _ABOUT_RESOURCES):
         return str(ResourceId(intent.team, intent.environment, intent.promise, intent.name))
+    if isinstance(intent, SubscriptionIntent):
+        return f"{intent.team}/{intent.name}"  # their key: order is kept per subscription
     return None
 
 

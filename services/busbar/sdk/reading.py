@@ -1,6 +1,6 @@
 """Paged lists, and validation of response bodies."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -10,7 +10,13 @@ from busbar.messages.validation import describe
 from busbar.sdk.errors import GatewayProblem
 
 Model = TypeVar("Model", bound=BaseModel)
-GetPage = Callable[[Mapping[str, str]], Awaitable[Any]]
+Params = Mapping[str, str | Sequence[str]]
+"""Query parameters; a sequence is a parameter that is repeated."""
+
+PAGE = 200
+"""Items per page."""
+
+GetPage = Callable[[Params], Awaitable[Any]]
 """Requests one page of a list with these parameters."""
 
 
@@ -49,9 +55,7 @@ def items_of(body: Any) -> list[Any]:
     )
 
 
-async def pages(
-    get: GetPage, model: type[Model], params: Mapping[str, str]
-) -> AsyncIterator[Model]:
+async def pages(get: GetPage, model: type[Model], params: Params) -> AsyncIterator[Model]:
     """Iterate over every item of a finite list, in order."""
     params = dict(params)
     while True:
@@ -60,15 +64,12 @@ async def pages(
         for item in items:
             yield typed(model, item)
         following = body.get("next")
-        # An empty page with the same cursor would be requested endlessly.
-        if following is None or (not items and str(following) == params.get("after")):
+        if following is None or not items:
             return
         params["after"] = str(following)
 
 
-async def stream(
-    get: GetPage, model: type[Model], params: Mapping[str, str]
-) -> AsyncIterator[Model]:
+async def stream(get: GetPage, model: type[Model], params: Params) -> AsyncIterator[Model]:
     """Iterate over the items of an endless list as they come; ``get`` waits for more."""
     params = dict(params)
     while True:

@@ -13,9 +13,13 @@ from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.sdk.errors import GatewayProblem, Unreachable
+from busbar.sdk.reading import Params
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
 CONNECT_SECONDS = 5.0
+MAX_WAIT = 30.0
+"""The longest wait of a long poll, in seconds."""
+
 RESPONSE_SECONDS = 30.0
 """The time limit of a response, in addition to the wait of a long poll."""
 
@@ -32,7 +36,7 @@ class Request:
 
     method: str
     path: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
     body: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0.0

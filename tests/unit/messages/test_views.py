@@ -12,7 +12,15 @@ from busbar.messages.base import Fact
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
-from busbar.messages.notification import Subscribed, SubscriptionRefused, Unsubscribed
+from busbar.messages.notification import (
+    Subscribed,
+    SubscriptionRefused,
+    SubscriptionTestRequested,
+    Unsubscribed,
+    WebhookAttempted,
+    WebhookDelivered,
+    WebhookExhausted,
+)
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
 from busbar.messages.resource import (
     ResourceDeleted,
@@ -32,6 +40,7 @@ from busbar.messages.views import (
     evolve_operation,
     evolve_resource,
 )
+from busbar.messages.webhooks import MAX_ATTEMPTS, evolve_delivery
 
 OPERATION = str(operation_id("urn:team:payments", "1"))
 OTHER = str(operation_id("urn:team:payments", "2"))
@@ -312,3 +321,40 @@ def test_a_fact_names_the_operation_and_the_resource_of_its_data(model: type[Fac
         fact = model.model_validate(example)
         assert fact.operation_id == example.get("operation")
         assert fact.resource_id == example.get("resource")
+
+
+# -- webhooks -------------------------------------------------------------------------------------
+
+
+def webhook(model: type[Fact], event_type: str, **fields: Any) -> Timed:
+    return fact(model, event_type=event_type, **fields), "t"
+
+
+def test_the_answer_to_a_test_event_ends_its_operation() -> None:
+    test = SubscriptionTestRequested.TYPE
+    asked = (fact(SubscriptionTestRequested), "t")
+    running = operation([asked])
+    assert running is not None
+    assert running.status == "running"
+    done = operation([asked, webhook(WebhookDelivered, test)])
+    failed = operation([asked, webhook(WebhookExhausted, test)])
+    assert done is not None
+    assert failed is not None
+    assert (done.status, failed.status) == ("succeeded", "failed")
+    assert "status 503" in failed.detail
+
+
+def test_the_webhook_about_a_fact_does_not_end_the_operation_of_the_fact() -> None:
+    for model in (WebhookDelivered, WebhookExhausted, WebhookAttempted):
+        assert operation([webhook(model, "busbar.resource.queued.v1")]) is None
+
+
+def test_a_delivery_keeps_its_last_attempts() -> None:
+    view = None
+    for number in range(1, MAX_ATTEMPTS + 11):
+        one = fact(WebhookAttempted, attempt=number)
+        assert isinstance(one, WebhookAttempted)
+        view = evolve_delivery(view, one, time=f"{number:03d}")
+    assert view is not None
+    assert len(view.attempts) == MAX_ATTEMPTS
+    assert view.attempts[-1].attempt == MAX_ATTEMPTS + 10

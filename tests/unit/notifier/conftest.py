@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -16,6 +17,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from busbar.notifier.adapters.sender import AiohttpSender
 from busbar.notifier.domain import Attempt, Network, WebhookRequest, parse_networks
+from busbar.runtime.store import open_store
+from busbar.testing import ManualClock
+from unit.notifier.bench import Bench
 
 LOOPBACK = parse_networks(["127.0.0.0/8"])
 ONLY_OURS = parse_networks(["127.0.0.1/32"])
@@ -198,3 +202,15 @@ async def attempt(
 ) -> Attempt:
     async with AiohttpSender(allow_networks=allow, resolver=resolver) as sender:
         return await sender.send(request(url, timeout=timeout, body=body))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Bench]:
+    store = await open_store(tmp_path / "notifier.db", service="notifier", clock=clock)
+    yield Bench(store, clock)
+    await store.close()

@@ -19,6 +19,7 @@ from busbar.messages.notification import (
     Unsubscribed,
     WebhookDelivered,
 )
+from busbar.messages.selection import team_of, type_matches
 from busbar.notifier.domain import (
     NEVER_DELIVERED,
     SecretProblem,
@@ -27,8 +28,6 @@ from busbar.notifier.domain import (
     decide_subscription,
     evolve,
     matches,
-    team_of,
-    type_matches,
     unknown_secret,
 )
 

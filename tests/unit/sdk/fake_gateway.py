@@ -82,6 +82,8 @@ class FakeGateway:
     resources: list[JsonObject] = field(default_factory=list)
     facts: list[JsonObject] = field(default_factory=list)
     dead_letters: list[JsonObject] = field(default_factory=list)
+    subscriptions: list[JsonObject] = field(default_factory=list)
+    deliveries: list[JsonObject] = field(default_factory=list)
     records: list[JsonObject] = field(default_factory=list)
     completeness: JsonObject = field(default_factory=lambda: {"complete": True})
     sentences: list[JsonObject] = field(default_factory=list)
@@ -97,6 +99,10 @@ class FakeGateway:
         app.router.add_get("/v1/operations/{id}", self._operation)
         app.router.add_get("/v1/resources/{id:.+}", self._resource)
         app.router.add_get("/v1/dead-letters/{id}", self._dead_letter)
+        deliveries = "/v1/subscriptions/{team}/{name}/deliveries"
+        app.router.add_get(deliveries, self._deliveries)
+        app.router.add_get(f"{deliveries}/{{event}}", self._delivery)
+        app.router.add_get("/v1/subscriptions", self._subscriptions)
         for path in ("operations", "resources", "dead-letters"):
             app.router.add_get(f"/v1/{path}", self._list)
         app.router.add_get("/v1/facts", self._facts)
@@ -179,6 +185,22 @@ class FakeGateway:
         ]
         return _page(found, int(query.get("after", 0)), always=False)
 
+    async def _subscriptions(self, request: web.Request) -> web.StreamResponse:
+        team = request.query.get("team")
+        found = [item for item in self.subscriptions if team in {None, item["team"]}]
+        return _page(found, int(request.query.get("after", 0)), always=False)
+
+    async def _deliveries(self, request: web.Request) -> web.StreamResponse:
+        wanted = request.query.get("status")
+        found = [item for item in self.deliveries if wanted in {None, item["status"]}]
+        return _page(found, int(request.query.get("after", 0)), always=False)
+
+    async def _delivery(self, request: web.Request) -> web.StreamResponse:
+        for known in self.deliveries:
+            if known["event"] == request.match_info["event"]:
+                return web.json_response(known)
+        return problem(404, "not_found", "there is no such delivery", "list them")
+
     async def _facts(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         after = len(self.facts) if query.get("after") == "now" else int(query.get("after", 0))
@@ -187,6 +209,8 @@ class FakeGateway:
             for item in self.facts
             if query.get("resource") in (None, item.get("resource"))
             and query.get("operation") in (None, item.get("operation"))
+            and (item["resource"] or "").startswith(query.get("team", ""))
+            and (item["type"] in query.getall("type", [item["type"]]))
         ]
         return _page(found, after, always=True)
 

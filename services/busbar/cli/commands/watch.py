@@ -22,8 +22,10 @@ def command(
     *,
     resource: Annotated[str | None, typer.Option(help="Only facts about this resource.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only facts about this operation.")] = None,
-    team: Annotated[
-        str | None, typer.Option(help="Only facts about resources of this team.")
+    team: Annotated[str | None, typer.Option(help="Only facts about this team.")] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="A fact type, such as busbar.resource.*; repeatable."),
     ] = None,
     from_start: Annotated[
         bool, typer.Option("--from-start", help="Start with the first fact instead of new ones.")
@@ -41,11 +43,12 @@ def command(
             after=None if from_start or not follow else "now",
             resource=resource,
             operation=operation,
+            team=team,
+            types=types or (),
             follow=follow,
         )
         async for fact in found:
-            if team is None or (fact.resource or "").startswith(f"{team}/"):
-                _show(fact, output)
+            _show(fact, output)
 
     call(options_of(context), body, keep_retrying=True)
 

@@ -11,6 +11,7 @@ from busbar.gateway.routes import (
     facts,
     operations,
     resources,
+    subscriptions,
 )
 from busbar.gateway.routes.auth import authenticate
 from busbar.gateway.routes.dependencies import Dependencies
@@ -18,7 +19,7 @@ from busbar.gateway.routes.openapi import DocumentedApp
 from busbar.runtime.http.problems import install
 from busbar.runtime.http.strict import refuse_ignored
 
-MODULES = (events, operations, resources, facts, dead_letters, audit, contract)
+MODULES = (events, operations, resources, facts, dead_letters, subscriptions, audit, contract)
 
 
 def create_app(*, version: str, dependencies: Dependencies | None = None) -> DocumentedApp:

@@ -1,14 +1,18 @@
 """``/v1/facts``: the facts in the order in which the gateway received them."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from busbar.gateway.routes.dependencies import Read
-from busbar.gateway.routes.parameters import ByOperation, ByResource, Limit, Wait
+from busbar.gateway.routes.parameters import ByOperation, ByResource, ByTeam, Limit, Wait
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems
+from busbar.gateway.routes.queries import FactFilters
+from busbar.messages.catalogue import FACTS
 from busbar.messages.http import FactPage
+from busbar.messages.selection import type_matches
 from busbar.runtime.http.problems import ProblemError
 
 router = APIRouter(prefix="/v1/facts", tags=["facts"])
@@ -26,6 +30,14 @@ async def list_facts(
     ] = "0",
     resource: ByResource = None,
     operation: ByOperation = None,
+    team: ByTeam = None,
+    types: Annotated[
+        list[str] | None,
+        Query(
+            alias="type",
+            description="Only facts of this type; repeatable. A `*` stands for any characters.",
+        ),
+    ] = None,
     limit: Limit = 100,
     wait: Wait = 0,
 ) -> dict[str, Any]:
@@ -38,6 +50,28 @@ async def list_facts(
             "`after` is not a cursor",
             fix="give the `next` of an earlier page, 0 or now",
         )
-    return await queries.facts(
-        after=cursor, resource=resource, operation=operation, limit=limit, wait=wait
+    filters = FactFilters(
+        resource=resource, operation=operation, team=team, types=_selected(types or ())
     )
+    return await queries.facts(after=cursor, filters=filters, limit=limit, wait=wait)
+
+
+def _selected(patterns: Sequence[str]) -> frozenset[str]:
+    """Return the types of facts that match one of ``patterns``.
+
+    Raises:
+        ProblemError: a pattern matches none, so that nothing would ever be listed.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        types = {fact.TYPE for fact in FACTS if type_matches(pattern, fact.TYPE)}
+        if not types:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                "unknown_type",
+                f"{pattern!r} does not match the type of any fact",
+                fix="use a type that `busbar schema list` shows, or a pattern such as "
+                "busbar.resource.*",
+            )
+        found |= types
+    return frozenset(found)

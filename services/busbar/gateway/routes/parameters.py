@@ -1,8 +1,10 @@
 """Query parameters that several endpoints share."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Path, Query
+
+from busbar.kernel.resource import SLUG
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum items per page.")]
 Wait = Annotated[
@@ -13,4 +15,12 @@ ByResource = Annotated[
     str | None,
     Query(description="Only items about this resource, `team/environment/promise/name`."),
 ]
+ByTeam = Annotated[
+    str | None, Query(pattern=f"^{SLUG}$", description="Only items about this team.")
+]
 ByOperation = Annotated[str | None, Query(description="Only items about this operation.")]
+
+
+def name_part(description: str) -> Any:
+    """Return a part of the path that is one of the names in an id."""
+    return Path(pattern=f"^{SLUG}$", description=description)

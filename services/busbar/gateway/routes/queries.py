@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from busbar.gateway.handlers import DEAD_LETTER, OPERATION, RESOURCE
+from busbar.gateway.handlers import DEAD_LETTER, DELIVERY, OPERATION, RESOURCE, SUBSCRIPTION
 from busbar.messages.views import ENDED
 from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.store import Document, Store, StoredEvent
@@ -15,6 +16,16 @@ Page = dict[str, Any]
 Found = TypeVar("Found")
 _FACTS = "facts/"
 _MAX_DIGITS = 18  # fits the 64 bits of a position
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactFilters:
+    """Which facts are asked for: those that match every filter that is given."""
+
+    resource: str | None = None
+    operation: str | None = None
+    team: str | None = None
+    types: frozenset[str] = frozenset()
 
 
 class Queries:
@@ -57,11 +68,19 @@ class Queries:
         self, *, resource: str | None, status: str | None, after: str | None, limit: int
     ) -> Page:
         """Return a page of operations, newest first."""
+        return await self._views(
+            OPERATION, parent=resource, status=status, after=after, limit=limit
+        )
+
+    async def _views(
+        self, kind: str, *, parent: str | None, status: str | None, after: str | None, limit: int
+    ) -> Page:
+        """Return a page of views of ``kind``, newest first."""
         items: list[Any] = []
         while True:
             async with self._store.reading() as tx:
                 page = await tx.documents.find(
-                    OPERATION, parent=resource, after=after, limit=limit, newest_first=True
+                    kind, parent=parent, after=after, limit=limit, newest_first=True
                 )
             for document in page:
                 after = document.rank
@@ -97,6 +116,31 @@ class Queries:
         async with self._store.reading() as tx:
             return await tx.documents.get(DEAD_LETTER, id_)
 
+    async def subscription(self, key: str) -> Mapping[str, Any] | None:
+        """Return one subscription."""
+        async with self._store.reading() as tx:
+            return await tx.documents.get(SUBSCRIPTION, key)
+
+    async def subscriptions(self, *, team: str | None, after: str | None, limit: int) -> Page:
+        """Return a page of subscriptions by team and name."""
+        async with self._store.reading() as tx:
+            page = await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=limit)
+        return _page(page, limit)
+
+    async def delivery(self, subscription: str, event: str) -> Mapping[str, Any] | None:
+        """Return the delivery of one fact to one subscription, with its attempts."""
+        async with self._store.reading() as tx:
+            known = await tx.documents.get(DELIVERY, f"{subscription}|{event}")
+        return None if known is None else dict(known["view"])
+
+    async def deliveries(
+        self, *, subscription: str, status: str | None, after: str | None, limit: int
+    ) -> Page:
+        """Return a page of a subscription's deliveries, newest first."""
+        return await self._views(
+            DELIVERY, parent=subscription, status=status, after=after, limit=limit
+        )
+
     async def cursor(self, text: str) -> int | None:
         """Return the cursor that ``text`` names (`now` is the end of the facts), or None."""
         if text == "now":
@@ -108,29 +152,28 @@ class Queries:
         self,
         *,
         after: int,
-        resource: str | None,
-        operation: str | None,
+        filters: FactFilters,
         limit: int,
         wait: float,
     ) -> Page:
         """Return facts in the order in which the gateway received them; wait for the next."""
+        cursor = after
 
         async def look() -> Page:
-            cursor = after
-            items: list[dict[str, Any]] = []
-            while len(items) < limit:
-                page = await self._store.events(
-                    after=cursor, limit=limit, key=resource, correlation=operation
-                )
-                for event in page:
-                    if len(items) == limit:
-                        break
-                    cursor = event.position
-                    if event.stream.startswith(_FACTS):
-                        items.append(_fact(event))
-                if len(page) < limit:
-                    break
-            return {"items": items, "next": cursor}
+            nonlocal cursor
+            newest = await self._store.last_position(category=_FACTS)
+            page = await self._store.events(
+                after=cursor,
+                limit=limit,
+                key=filters.resource,
+                correlation=filters.operation,
+                category=_FACTS,
+                key_prefix=f"{filters.team}/" if filters.team else "",
+                types=filters.types,
+            )
+            # Nothing up to the newest fact matches, so the next look begins behind it.
+            cursor = page[-1].position if page else newest or cursor
+            return {"items": [_fact(event) for event in page], "next": cursor}
 
         return await self.until(look, lambda page: bool(page["items"]), wait)
 
@@ -149,7 +192,7 @@ def _fact(event: StoredEvent) -> dict[str, Any]:
         "type": event.type,
         "time": about["time"],
         "topic": about["topic"],
-        "resource": event.key,
+        "resource": about.get("resource"),
         "operation": about.get("operation"),
         "data": json.loads(event.data),
     }

@@ -2,20 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from busbar.gateway.routes.dependencies import Read
-from busbar.gateway.routes.parameters import After, Limit
+from busbar.gateway.routes.parameters import After, Limit, name_part
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
-from busbar.kernel.resource import SLUG
 from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
 
 router = APIRouter(prefix="/v1/resources", tags=["resources"])
-
-
-def _slug(description: str) -> Any:
-    return Path(pattern=f"^{SLUG}$", description=description)
 
 
 @router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER))
@@ -40,10 +35,10 @@ async def list_resources(
     ),
 )
 async def get_resource(
-    team: Annotated[str, _slug("The team that owns it.")],
-    environment: Annotated[str, _slug("The environment it belongs to.")],
-    promise: Annotated[str, _slug("The promise it is made from.")],
-    name: Annotated[str, _slug("Its own name.")],
+    team: Annotated[str, name_part("The team that owns it.")],
+    environment: Annotated[str, name_part("The environment it belongs to.")],
+    promise: Annotated[str, name_part("The promise it is made from.")],
+    name: Annotated[str, name_part("Its own name.")],
     queries: Read,
 ) -> Any:
     """Return one resource."""

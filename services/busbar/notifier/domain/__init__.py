@@ -2,6 +2,7 @@
 
 from busbar.notifier.domain.addresses import REFUSED_NETWORKS, Network, is_refused, parse_networks
 from busbar.notifier.domain.request import DEFAULT_TIMEOUT_SECONDS, WebhookRequest
+from busbar.notifier.domain.requests import MAX_RESENT, decide_resend, decide_test
 from busbar.notifier.domain.retry import (
     DEFAULT_POLICY,
     GUARD_CODES,
@@ -30,8 +31,6 @@ from busbar.notifier.domain.subscriptions import (
     decide_subscription,
     evolve,
     matches,
-    team_of,
-    type_matches,
     unknown_secret,
 )
 
@@ -40,6 +39,7 @@ __all__ = [
     "DEFAULT_TIMEOUT_SECONDS",
     "DELIVERABLE",
     "GUARD_CODES",
+    "MAX_RESENT",
     "NEVER_DELIVERED",
     "REFUSED_NETWORKS",
     "TOLERANCE_SECONDS",
@@ -56,7 +56,9 @@ __all__ = [
     "Unverified",
     "WebhookRequest",
     "WebhookSecret",
+    "decide_resend",
     "decide_subscription",
+    "decide_test",
     "evolve",
     "headers",
     "is_refused",
@@ -64,8 +66,6 @@ __all__ = [
     "next_attempt",
     "parse_networks",
     "sign",
-    "team_of",
-    "type_matches",
     "unknown_secret",
     "verify",
 ]

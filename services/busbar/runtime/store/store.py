@@ -264,17 +264,25 @@ class Store:
         key: str | None = None,
         correlation: str | None = None,
         category: str = "",
+        key_prefix: str = "",
+        types: Collection[str] = (),
     ) -> list[StoredEvent]:
         """Return events in commit order, from the one after position ``after``.
 
-        ``key`` and ``correlation`` select those of one resource or one operation, ``category``
-        those of the streams whose names begin with it. Pass the position of the last event of a
-        page to get the next page. On PostgreSQL positions identify events and do not order them:
-        a later event may have a lower one (ADR 12).
+        ``key`` and ``correlation`` select those of one resource or one operation, ``category`` and
+        ``key_prefix`` those whose streams or keys begin with it, ``types`` those of these types.
+        Pass the position of the last event of a page to get the next page. On PostgreSQL positions
+        identify events and do not order them: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
             return await transaction.log.page(
-                after=after, limit=limit, key=key, correlation=correlation, category=category
+                after=after,
+                limit=limit,
+                key=key,
+                correlation=correlation,
+                category=category,
+                key_prefix=key_prefix,
+                types=types,
             )
 
     async def last_position(self, *, category: str = "") -> int:

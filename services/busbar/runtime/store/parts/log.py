@@ -1,5 +1,6 @@
 """The event log, read in commit order."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -42,6 +43,8 @@ class EventLog:
         key: str | None = None,
         correlation: str | None = None,
         category: str = "",
+        key_prefix: str = "",
+        types: Collection[str] = (),
     ) -> list[StoredEvent]:
         """Return up to ``limit`` events after position ``after`` that match the filters."""
         query = committed(self._dialect, after=after, category=category).limit(limit)
@@ -49,6 +52,11 @@ class EventLog:
             query = query.where(tables.events.c.key == key)
         if correlation is not None:
             query = query.where(tables.events.c.correlation == correlation)
+        if key_prefix:
+            begin = func.substr(tables.events.c.key, 1, len(key_prefix))
+            query = query.where(begin == key_prefix)
+        if types:
+            query = query.where(tables.events.c.type.in_(sorted(types)))
         rows = await self._connection.execute(query)
         return [StoredEvent._make(row) for row in rows]
 

@@ -1,15 +1,15 @@
-"""Maintains subscriptions, and delivers each matching fact as a durable task."""
+"""The handlers of the notifier, wired together."""
 
 import secrets as randomness
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
-from busbar.kernel.clock import Clock, format_time
+from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
-from busbar.messages.base import Fact, IntentRef, Message
+from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
@@ -17,23 +17,27 @@ from busbar.messages.misplaced import misplaced
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
+    DeliveriesResent,
+    ResendDeliveries,
+    SendTestEvent,
     Subscribed,
     SubscriptionRefused,
+    SubscriptionTestRequested,
     Unsubscribed,
+    WebhookAttempted,
     WebhookDelivered,
     WebhookExhausted,
 )
+from busbar.messages.selection import team_of
 from busbar.messages.trace import valid
 from busbar.messages.validation import describe
 from busbar.notifier.domain import (
     DELIVERABLE,
     Attempt,
     Delivered,
-    GiveUp,
     RetryLater,
     RetryPolicy,
     SecretProblem,
-    Subscription,
     SubscriptionState,
     WebhookRequest,
     WebhookSecret,
@@ -42,12 +46,21 @@ from busbar.notifier.domain import (
     headers,
     matches,
     next_attempt,
-    team_of,
 )
+from busbar.notifier.handlers.deliveries import (
+    SUBSCRIPTION,
+    WEBHOOK,
+    keep,
+    record_attempt,
+    schedule,
+    stream_of,
+    subscriptions_of,
+)
+from busbar.notifier.handlers.requests import deliver_test, request_test, resend
 from busbar.notifier.telemetry import measure_delivery, observe_attempt
 from busbar.runtime.consume.service import InvalidEvent, Received, RecordFilter, Service
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Cause, Document, Transaction
+from busbar.runtime.store import Document, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.runtime.telemetry.logs import get_logger
 
@@ -56,11 +69,19 @@ log = get_logger()
 GATHER_SECONDS = 0.1
 """Facts are gathered this long into one batch; a webhook takes longer than that anyway."""
 
-EMITS = (Subscribed, SubscriptionRefused, Unsubscribed, WebhookDelivered, WebhookExhausted)
+EMITS = (
+    Subscribed,
+    SubscriptionRefused,
+    Unsubscribed,
+    SubscriptionTestRequested,
+    DeliveriesResent,
+    WebhookAttempted,
+    WebhookDelivered,
+    WebhookExhausted,
+)
 
-WEBHOOK = "webhook"
-SUBSCRIPTION = "subscription"
-PAGE_SIZE = 500
+ONCE = RetryPolicy(delays=())
+"""The policy of test events: one attempt, whose outcome ends the operation."""
 
 UrlCheck = Callable[[str], str | None]
 """Returns what is wrong with a subscription's URL, or None."""
@@ -113,6 +134,9 @@ class Notifier:
         service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
         service.on(ApplySubscription, self.subscribe)
         service.on(DeleteSubscription, self.subscribe)
+        service.on(SendTestEvent, request_test)
+        service.on(ResendDeliveries, resend)
+        service.on(SubscriptionTestRequested, deliver_test)
         service.on_invalid(self.refuse, topics.INTENTS_SUBSCRIPTION)
         service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
@@ -196,34 +220,19 @@ class Notifier:
             return lambda _: True  # the batch may create a subscription
         teams = {team for record in records if (team := _team_in_key(record)) is not None}
         idle = teams - await tx.documents.parents(SUBSCRIPTION, teams)
-        return lambda record: _team_in_key(record) not in idle
+        # A test event has to end its operation even if its subscription is gone by now.
+        own = topics.FACTS_NOTIFICATION
+        return lambda record: record.topic == own or _team_in_key(record) not in idle
 
     async def fan_out(self, received: Received[Any], tx: Transaction) -> None:
         """Schedule a durable delivery for every subscription that matches this fact."""
         envelope, fact = received.envelope, received.message
-        resource, team = fact.resource_id, _team_of(envelope)
+        team = _team_of(envelope)
         if team is None:
             return
-        async for subscription in _subscriptions(team, tx):
-            if not matches(subscription, envelope.type, resource, envelope.data):
-                continue
-            await tx.tasks.schedule(
-                WEBHOOK,
-                f"{subscription.key}|{envelope.id}",
-                data={
-                    "subscription": subscription.key,
-                    "url": subscription.url,
-                    "secret": subscription.secret,
-                    "event": envelope.id,
-                    "event_type": envelope.type,
-                    "resource": resource,
-                    "operation": fact.operation_id,
-                    "correlation": tx.cause.correlation,
-                    "time": format_time(envelope.time) if envelope.time else None,
-                    "traceparent": tx.cause.traceparent,
-                    "body": codec.structured(envelope).decode(),
-                },
-            )
+        async for subscription in subscriptions_of(team, tx):
+            if matches(subscription, envelope.type, fact.resource_id, envelope.data):
+                await schedule(subscription, received, tx)
 
     async def deliver(self, work: Work) -> None:
         """Make one attempt at one delivery, and record its outcome."""
@@ -243,24 +252,22 @@ class Notifier:
             outcome,
             jitter=randomness.randbelow(1_000_000) / 1_000_000,
             now=self._clock.now(),
-            policy=self._policy,
+            policy=ONCE if data["event_type"] == SubscriptionTestRequested.TYPE else self._policy,
         )
 
         async def record(tx: Transaction) -> None:
+            ended = (verdict, outcome.reason, observed.seconds)
+            await record_attempt(data, attempt, ended, traceparent=observed.traceparent, tx=tx)
             if isinstance(verdict, RetryLater):
                 again = tx.now + timedelta(seconds=verdict.after_seconds)
                 await tx.tasks.finish(work.claim, again=again)
                 return
-            source, event, correlation = data["subscription"], data["event"], data["correlation"]
-            tx.caused_by(Cause(source, event, correlation, observed.traceparent))
-            stream = f"delivery/{data['event']}/{data['subscription']}"
-            fact = _ended(data, attempt, verdict)
-            await tx.append(stream, [fact], key=data["resource"] or data["subscription"])
             if isinstance(verdict, Delivered):
                 measure_delivery(tx, data.get("time"))
+            await keep(data, verdict, tx)
             await tx.tasks.remove(work.claim)
 
-        await work.record(record)
+        await work.record(record, reads=[stream_of(data)])
 
     async def _attempt(self, data: Any, traceparent: str | None) -> Attempt:
         team = data["subscription"].partition("/")[0]
@@ -274,15 +281,6 @@ class Notifier:
         trace = {"traceparent": traceparent} if traceparent else {}
         request = WebhookRequest(url=data["url"], headers={**content, **trace, **signed}, body=body)
         return await self._sender.send(request)
-
-
-async def _subscriptions(team: str, tx: Transaction) -> AsyncIterator[Subscription]:
-    """Yield every subscription of ``team``, page by page."""
-    after = None
-    while page := await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=PAGE_SIZE):
-        for document in page:
-            yield Subscription.of(Subscribed.model_validate(document.value))
-        after = page[-1].rank
 
 
 def _team_in_key(record: Record) -> str | None:
@@ -299,16 +297,3 @@ def _team_of(envelope: Envelope) -> str | None:
     data = envelope.data if isinstance(envelope.data, dict) else {}
     resource = data.get("resource")
     return team_of(resource if isinstance(resource, str) else None, data)
-
-
-def _ended(data: Any, attempt: int, verdict: Delivered | GiveUp) -> Message:
-    about = {
-        "operation": data["operation"],
-        "resource": data["resource"],
-        "subscription": data["subscription"],
-        "event": data["event"],
-        "event_type": data["event_type"],
-    }
-    if isinstance(verdict, Delivered):
-        return WebhookDelivered(**about, attempt=attempt, status=verdict.status)
-    return WebhookExhausted(**about, attempts=attempt, reason=verdict.reason)
