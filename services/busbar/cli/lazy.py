@@ -46,6 +46,11 @@ COMMANDS: dict[str, Entry] = {
         "subscribe", "Deliver facts about a team to a URL, as signed webhooks.", USE
     ),
     "unsubscribe": Entry("unsubscribe", "End a subscription.", USE),
+    "subscription": Entry(
+        "subscription",
+        "List and test webhook subscriptions, show attempts, and deliver again.",
+        USE,
+    ),
     "why": Entry("why", "Explain what happened to a resource or an operation, and why.", PROVE),
     "state": Entry("state", "Show resources as they were at a point in time.", PROVE),
     "replay": Entry(

@@ -13,7 +13,7 @@ from busbar.runtime.secrets import SecretKind, SecretStore
 from busbar.runtime.store import open_store
 from busbar.testing import ManualClock
 from support.secrets import OTHER_KEY, InSqlite
-from unit.notifier.test_handlers import NEW, OLD, REF, Bench, provisioned
+from unit.notifier.bench import NEW, OLD, REF, Bench, provisioned
 
 
 @pytest.fixture

@@ -1,0 +1,201 @@
+"""``busbar subscription``."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
+from busbar.cli.shared.outcome import follow_all, print_accepted
+from busbar.cli.shared.output import (
+    Output,
+    OutputOption,
+    coloured,
+    plain,
+    print_json,
+    print_table,
+)
+from busbar.cli.shared.times import parse_time_argument
+from busbar.runtime.core.clock import SystemClock
+from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
+
+EXAMPLES = ("busbar subscription list --team payments",)
+
+app = typer.Typer(
+    help="List and test webhook subscriptions, show attempts, and deliver again.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+SubscriptionId = Annotated[
+    str, typer.Argument(help="The subscription, team/name.", metavar="SUBSCRIPTION")
+]
+EventOption = Annotated[
+    str | None, typer.Option(help="Only the delivery of this fact: its id, the webhook-id.")
+]
+
+
+class Status(StrEnum):
+    """The state of a delivery."""
+
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@app.command("list", epilog="Example: [bold]busbar subscription list --team payments[/]")
+def list_subscriptions(
+    context: typer.Context,
+    team: Annotated[str | None, typer.Option(help="Only those of this team.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List webhook subscriptions."""
+
+    async def body(client: Client) -> list[SubscriptionView]:
+        return [one async for one in client.subscriptions(team=team)]
+
+    show_subscriptions(call(options_of(context), body), output)
+
+
+def show_subscriptions(views: list[SubscriptionView], output: Output) -> None:
+    """Print ``views`` as a table or as JSON."""
+    if output is Output.JSON:
+        print_json(views)
+        return
+    if not views:
+        typer.echo("No subscriptions found.")
+        return
+    rows = [
+        (
+            plain(view.subscription),
+            plain(view.url),
+            plain(", ".join(view.types)),
+            plain(view.secret),
+            plain(view.updated),
+        )
+        for view in views
+    ]
+    print_table(("subscription", "url", "types", "secret", "updated"), rows)
+
+
+@app.command(
+    epilog="Example: [bold]busbar subscription attempts payments/orders-done --status failed[/]"
+)
+def attempts(
+    context: typer.Context,
+    subscription: SubscriptionId,
+    *,
+    event: EventOption = None,
+    status: Annotated[Status | None, typer.Option(help="Only deliveries with this status.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the attempts to deliver facts to a subscription, the newest delivery first.
+
+    A delivery is retrying, delivered or failed. The outcome of an attempt is the status of the
+    response, or why there was none.
+    """
+    known = None if status is None else status.value
+
+    async def body(client: Client) -> list[DeliveryView]:
+        if event is not None:
+            return [await client.delivery(subscription, event)]
+        return [one async for one in client.deliveries(subscription, status=known)]
+
+    found = call(options_of(context), body)
+    deliveries = [one for one in found if known in {None, one.status}]
+    if output is Output.JSON:
+        print_json(deliveries)
+        return
+    if not deliveries:
+        typer.echo("No deliveries found.")
+        return
+    rows = [
+        (
+            plain(one.event),
+            plain(one.event_type),
+            coloured(one.status),
+            plain(attempt.time),
+            str(attempt.attempt),
+            plain(attempt.outcome),
+            "" if attempt.seconds is None else f"{attempt.seconds:.2f}",
+        )
+        for one in deliveries
+        for attempt in one.attempts
+    ]
+    print_table(("event", "type", "delivery", "time", "attempt", "outcome", "seconds"), rows)
+
+
+@app.command("test", epilog="Example: [bold]busbar subscription test payments/orders-done[/]")
+def send_test_event(
+    context: typer.Context,
+    subscription: SubscriptionId,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Send a test event to a subscription's URL, once, and show the receiver's response.
+
+    It is signed like any other; its type is busbar.notification.test-requested.v1. Exit codes: 0
+    delivered, 3 no such subscription, 4 not delivered, 5 no result in time.
+    """
+    _request(
+        context,
+        lambda client: client.send_test_event(subscription),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )
+
+
+@app.command(epilog="Example: [bold]busbar subscription resend payments/orders-done --since 2h[/]")
+def resend(
+    context: typer.Context,
+    subscription: SubscriptionId,
+    *,
+    event: EventOption = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only what has failed since then: RFC 3339 with an offset, or 10m (s, m, h, d, w)."
+        ),
+    ] = None,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Deliver facts again: all whose delivery has failed, or one by its id.
+
+    They go to the subscription's present URL, signed with its present secret, under the same
+    webhook-id, and have all their attempts once more. One request resends up to 500.
+    """
+    if event is not None and since is not None:
+        raise usage("--event and --since exclude each other.", fix="Give one of them.")
+    time = None if since is None else parse_time_argument(since, now=SystemClock().now())
+    _request(
+        context,
+        lambda client: client.resend(subscription, event=event, since=time),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )
+
+
+def _request(
+    context: typer.Context,
+    send: Callable[[Client], Awaitable[Receipt]],
+    *,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    async def body(client: Client) -> ExitCode:
+        accepted = await send(client)
+        if wait:
+            return await follow_all(client, [accepted], within=timeout, output=output)
+        print_accepted([accepted], output)
+        return ExitCode.OK
+
+    raise typer.Exit(call(options_of(context), body))

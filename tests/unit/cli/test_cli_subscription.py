@@ -1,0 +1,82 @@
+"""`busbar subscription` lists, shows attempts, tests and resends."""
+
+import json
+
+import pytest
+
+from unit.sdk.fake_gateway import FakeGateway, operation
+from unit.sdk.running import Run
+from unit.sdk.test_webhook_calls import DELIVERY, SUBSCRIPTION
+
+NAME = "payments/s"
+
+
+def test_subscriptions_are_listed_by_team(busbar: Run, gateway: FakeGateway) -> None:
+    assert "No subscriptions found" in busbar("subscription", "list").stdout
+    gateway.subscriptions = [SUBSCRIPTION, {**SUBSCRIPTION, "team": "billing", "name": "other"}]
+    shown = busbar("subscription", "list", "--team", "payments")
+    assert shown.exit_code == 0
+    assert all(text in shown.stdout for text in (NAME, "https://payments.example", "secret:s"))
+    listed = json.loads(busbar("subscription", "list", "-o", "json").stdout)
+    assert [one["team"] for one in listed] == ["payments", "billing"]
+
+
+def test_attempts_show_when_what_came_back_and_how_long_it_took(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    assert "No deliveries found" in busbar("subscription", "attempts", NAME).stdout
+    gateway.deliveries = [DELIVERY, {**DELIVERY, "event": "g", "status": "failed"}]
+    shown = busbar("subscription", "attempts", NAME, "--status", "retrying").stdout
+    assert all(text in shown for text in ("f", "retrying", "timeout", "15.00"))
+    (one,) = json.loads(
+        busbar("subscription", "attempts", NAME, "--event", "g", "-o", "json").stdout
+    )
+    assert (one["event"], one["attempts"][0]["outcome"]) == ("g", "timeout")
+
+
+@pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("denied", 3), ("failed", 4)])
+def test_a_test_event_tells_the_outcome_by_its_exit_code(
+    busbar: Run, gateway: FakeGateway, status: str, code: int
+) -> None:
+    gateway.outcomes = [operation("x", status)]
+    assert busbar("subscription", "test", NAME).exit_code == code
+    (event,) = gateway.published
+    assert (event.type, event.subject) == ("busbar.subscription.test.v1", NAME)
+
+
+def test_resending_selects_one_fact_or_those_that_have_failed_since_a_time(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    gateway.outcomes = [operation("x", "succeeded")]
+    for arguments in ((), ("--event", "f"), ("--since", "2026-01-31T12:00:00Z")):
+        assert busbar("subscription", "resend", NAME, *arguments).exit_code == 0
+    about = {"team": "payments", "name": "s"}
+    assert [event.data for event in gateway.published] == [
+        about,
+        {**about, "event": "f"},
+        {**about, "since": "2026-01-31T12:00:00Z"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (NAME, "--event", "f", "--since", "1h"),
+        (NAME, "--since", "yesterday"),
+        ("payments",),
+    ],
+)
+def test_a_request_that_is_wrong_is_not_sent(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    result = busbar("subscription", "resend", *arguments)
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    assert gateway.published == []
+
+
+def test_facts_are_selected_by_the_gateway(busbar: Run, gateway: FakeGateway) -> None:
+    result = busbar("watch", "--no-follow", "--team", "payments", "--type", "busbar.resource.*")
+    assert result.exit_code == 0
+    assert "team=payments" in gateway.requests[-1]
+    assert "type=busbar.resource." in gateway.requests[-1]
