@@ -75,7 +75,7 @@ def test_a_type_follows_the_grammar_and_its_topic_the_kind(message: type[Message
 
 
 def test_intents_are_imperative_and_facts_are_past_tense() -> None:
-    past = re.compile(r"(?:.*-)?(?:[a-z]+ed|undone|stuck|redriven)")
+    past = re.compile(r"(?:.*-)?(?:[a-z]+ed|undone|stuck|redriven|resent)")
     for intent in INTENTS:
         assert not past.fullmatch(MessageName.parse(intent.TYPE).verb), intent.TYPE
     for fact in FACTS:

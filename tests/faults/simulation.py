@@ -273,7 +273,7 @@ def simulated() -> Iterator[None]:
     """Make jitter depend on the seed, keep the driver out of threads, and silence the logs."""
     quiet = structlog.testing.CapturingLoggerFactory()
     with without_threads(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("busbar.notifier.handlers.randomness", _Dice)
+        patch.setattr("busbar.notifier.handlers.notifier.randomness", _Dice)
         patch.setattr("busbar.runtime.core.backoff._random", _Dice)
         logging.disable(logging.CRITICAL)
         structlog.configure(

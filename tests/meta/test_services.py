@@ -9,10 +9,10 @@ from busbar.messages.topics import SERVICES
 from meta.checkout import PACKAGE, ROOT, files, text
 
 HEADINGS = ("**Consumes**", "**Emits**", "**Owns**")
-REQUIRED = ("README.md", "__init__.py", "app.py", "domain", "handlers.py", "py.typed")
-MODULES = ("app.py", "handlers.py", "telemetry.py")
+REQUIRED = ("README.md", "__init__.py", "app.py", "domain", "handlers", "py.typed")
+MODULES = ("app.py", "telemetry.py")
 """Roles that are one module in every service."""
-GROUPS = ("adapters", "domain", "routes")
+GROUPS = ("adapters", "domain", "handlers", "routes")
 """Roles that are one module, or a folder of modules."""
 
 

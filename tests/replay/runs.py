@@ -4,7 +4,7 @@ from uuid import UUID
 
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.intervention import AbandonOperation, ReleaseResource, RetryOperation
-from busbar.messages.notification import DeleteSubscription
+from busbar.messages.notification import DeleteSubscription, ResendDeliveries, SendTestEvent
 from busbar.messages.resource import ApplyResource
 from busbar.testing.memory import LoseAnswer, LoseRequest, Refuse
 from faults.loop import wait
@@ -194,6 +194,22 @@ async def webhooks(stage: Stage) -> None:
     stage.outside.refusals = 100
     await stage.apply(size=3)
     await wait(10 * MINUTE)
+
+
+@_run
+async def resent(stage: Stage) -> None:
+    """Test events are delivered, in vain and with success; a delivery that failed is made again."""
+    test = SendTestEvent(team="payments", name="all")
+    await stage.subscribe()
+    stage.outside.refusals = 100
+    await stage.ask(test)
+    await stage.apply(size=1)
+    await wait(10 * MINUTE)
+    stage.outside.refusals = 0
+    await stage.ask(test)
+    await stage.ask(ResendDeliveries(team="payments", name="all"))
+    await stage.ask(ResendDeliveries(team="payments", name="all", event="unknown"))
+    await wait(MINUTE)
 
 
 @_run
