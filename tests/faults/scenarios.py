@@ -7,7 +7,7 @@ from typing import Any
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import Intent, OperationFact
 from busbar.messages.envelope import Envelope
-from busbar.messages.notification import ApplySubscription
+from busbar.messages.notification import ApplySubscription, SendTestEvent
 from busbar.messages.resource import (
     ApplyResource,
     DeleteResource,
@@ -73,11 +73,11 @@ def _delete(number: int) -> Asked:
     return Asked(id=f"delete-{number}", intent=intent, ends=ResourceDeleted)
 
 
+SUBSCRIPTION = {"team": "payments", "name": "all"}
 SUBSCRIBED = Asked(
     id="subscribe",
     intent=ApplySubscription(
-        team="payments",
-        name="all",
+        **SUBSCRIPTION,
         url="https://payments.example/hooks",
         types=("busbar.resource.provisioned.v1", "busbar.resource.failed.v1"),
         secret="secret:payments",  # noqa: S106 - a reference to a secret
@@ -128,6 +128,12 @@ ALL = {
             before=(SUBSCRIBED, APPLIED),
             asked=(_apply(2, 2, ResourceProvisioned),),
             leaves=_thing(2),
+        ),
+        Scenario(
+            name="test-event",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(Asked(id="test", intent=SendTestEvent(**SUBSCRIPTION), ends=None),),
+            leaves=_thing(1),
         ),
         Scenario(name="delete", before=(SUBSCRIBED, APPLIED), asked=(_delete(2),), leaves={}),
         Scenario(

@@ -18,7 +18,7 @@ from busbar.kernel.clock import format_time, parse_time
 from busbar.messages import topics
 from busbar.messages.base import Fact, OperationFact
 from busbar.messages.catalogue import BY_TYPE
-from busbar.messages.notification import WebhookDelivered
+from busbar.messages.notification import SubscriptionTestRequested, WebhookDelivered
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import ResourceDeleted, ResourceFailed, ResourceProvisioned
 from busbar.messages.views import OperationView, ResourceView, evolve_operation, evolve_resource
@@ -34,7 +34,7 @@ from faults.simulation import Simulation
 from support.sql import run_sql
 
 LAST = (ResourceProvisioned, ResourceDeleted, ResourceFailed)
-WEBHOOKS = (ResourceProvisioned.TYPE, ResourceFailed.TYPE)
+WEBHOOKS = (ResourceProvisioned.TYPE, ResourceFailed.TYPE, SubscriptionTestRequested.TYPE)
 PAGE = 10_000
 
 

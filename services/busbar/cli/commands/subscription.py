@@ -1,7 +1,6 @@
 """``busbar subscription``."""
 
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from busbar.cli.shared.output import (
     print_table,
 )
 from busbar.cli.shared.times import parse_time_argument
+from busbar.messages.webhooks import DeliveryStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
 
@@ -36,14 +36,6 @@ SubscriptionId = Annotated[
 EventOption = Annotated[
     str | None, typer.Option(help="Only the delivery of this fact: its id, the webhook-id.")
 ]
-
-
-class Status(StrEnum):
-    """The state of a delivery."""
-
-    RETRYING = "retrying"
-    DELIVERED = "delivered"
-    FAILED = "failed"
 
 
 @app.command("list", epilog="Example: [bold]busbar subscription list --team payments[/]")
@@ -89,7 +81,9 @@ def attempts(
     subscription: SubscriptionId,
     *,
     event: EventOption = None,
-    status: Annotated[Status | None, typer.Option(help="Only deliveries with this status.")] = None,
+    status: Annotated[
+        DeliveryStatus | None, typer.Option(help="Only deliveries with this status.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show the attempts to deliver facts to a subscription, the newest delivery first.
@@ -97,15 +91,14 @@ def attempts(
     A delivery is retrying, delivered or failed. The outcome of an attempt is the status of the
     response, or why there was none.
     """
-    known = None if status is None else status.value
 
     async def body(client: Client) -> list[DeliveryView]:
         if event is not None:
             return [await client.delivery(subscription, event)]
-        return [one async for one in client.deliveries(subscription, status=known)]
+        return [one async for one in client.deliveries(subscription, status=status)]
 
     found = call(options_of(context), body)
-    deliveries = [one for one in found if known in {None, one.status}]
+    deliveries = [one for one in found if status in {None, one.status}]
     if output is Output.JSON:
         print_json(deliveries)
         return
