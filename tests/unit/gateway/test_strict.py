@@ -103,6 +103,7 @@ async def test_a_body_where_none_is_read_is_refused(headers: Pairs, api: Api) ->
         ("/v1/facts?=1", "unknown_parameter", "known are"),
         ("/v1/audit/records?opertion=x", "unknown_parameter", "did you mean 'operation'?"),
         ("/v1/operations?limit=1&limit=2", "duplicate_parameter", "send it once"),
+        ("/v1/facts?type=busbar.*&team=a&team=b", "duplicate_parameter", "send it once"),
         ("/v1/operations?limit=1&lim%69t=2", "duplicate_parameter", "send it once"),
         ("/v1/operations?resource=%zz", "bad_query", "encode"),
         ("/v1/operations?resource=%ff", "bad_query", "encode"),

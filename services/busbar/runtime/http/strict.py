@@ -65,7 +65,7 @@ async def refuse_ignored(request: Request) -> None:
     for name, value in request.headers.items():
         headers.setdefault(name, []).append(value)
     route = request.scope.get("route")
-    known: list[str] = []
+    known: dict[str, bool] = {}
     has_body = False
     if isinstance(route, APIRoute):
         known = _query_names(route)
@@ -74,9 +74,13 @@ async def refuse_ignored(request: Request) -> None:
     check_query(request.scope.get("query_string", b""), known)
 
 
-def _query_names(route: APIRoute) -> list[str]:
-    fields = get_flat_params(route.dependant)
-    return [field.alias for field in fields if isinstance(field.field_info, params.Query)]
+def _query_names(route: APIRoute) -> dict[str, bool]:
+    """Return the query parameters of ``route``, and whether each is a list: it may be repeated."""
+    return {
+        field.alias: "list[" in str(field.field_info.annotation)
+        for field in get_flat_params(route.dependant)
+        if isinstance(field.field_info, params.Query)
+    }
 
 
 def check_headers(headers: Headers, *, reads_body: bool) -> None:
@@ -160,8 +164,10 @@ def _is_refused(item: str) -> bool:
     return any(_NOTHING_ACCEPTABLE.fullmatch(part) for part in parameters)
 
 
-def check_query(raw: bytes, known: Sequence[str]) -> None:
+def check_query(raw: bytes, known: Mapping[str, bool]) -> None:
     """Refuse a query with parameters that are not ``known``, twice there, or not UTF-8.
+
+    ``known`` has the names, and whether a parameter may be repeated.
 
     Raises:
         ProblemError: there is one; the problem names it and the closest known name.
@@ -174,9 +180,9 @@ def check_query(raw: bytes, known: Sequence[str]) -> None:
             raise _bad(
                 "unknown_parameter",
                 f"there is no parameter {truncate(decoded)!r} here",
-                did_you_mean(decoded, known, otherwise=f"known are: {listed(known)}"),
+                did_you_mean(decoded, [*known], otherwise=f"known are: {listed([*known])}"),
             )
-        if decoded in seen:
+        if decoded in seen and not known[decoded]:
             raise _bad("duplicate_parameter", f"{decoded} is there twice", "send it once")
         seen.add(decoded)
 
