@@ -1,4 +1,4 @@
-"""What every call of the client uses: the connection, publishing, and reading pages."""
+"""The base of the client's calls: the connection, publishing, and reading pages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

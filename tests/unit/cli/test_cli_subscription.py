@@ -35,7 +35,7 @@ def test_attempts_show_when_what_came_back_and_how_long_it_took(
 
 
 @pytest.mark.parametrize(("status", "code"), [("succeeded", 0), ("denied", 3), ("failed", 4)])
-def test_a_test_event_tells_the_outcome_by_its_exit_code(
+def test_the_exit_code_is_the_outcome_of_the_test_event(
     busbar: Run, gateway: FakeGateway, status: str, code: int
 ) -> None:
     gateway.outcomes = [operation("x", status)]
