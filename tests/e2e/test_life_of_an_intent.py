@@ -29,7 +29,7 @@ async def partitions(platform: Platform, topic: str) -> int:
 
 
 async def generation(client: Client, resource: str, time: datetime, wanted: int) -> bool:
-    views = await client.state_at(time, resource=resource)
+    views = [view async for view in client.state_at(time, resource=resource)]
     return bool(views) and views[0].observed_generation == wanted
 
 
@@ -168,8 +168,8 @@ class LifeOfAnIntent:
         await eventually(
             lambda: generation(client, resource, now(), 2), what="the second in the log"
         )
-        assert await client.state_at(before, resource=resource) == ()
-        (view,) = await client.state_at(between, resource=resource)
+        assert [view async for view in client.state_at(before, resource=resource)] == []
+        (view,) = [view async for view in client.state_at(between, resource=resource)]
         assert (view.generation, view.spec["retention_hours"]) == (1, 24)
 
     async def test_why_explains_the_whole_chain(self, client: Client, team: str) -> None:
@@ -177,7 +177,7 @@ class LifeOfAnIntent:
         view = await done(client, (await client.apply(resource, {})).operation)
 
         async def texts() -> list[str]:
-            found = [sentence.text for sentence in await client.why(view.id)]
+            found = [sentence.text async for sentence in client.why(view.id)]
             return found if any("provisioned" in text for text in found) else []
 
         sentences = await eventually(texts, what="the explanation")

@@ -230,7 +230,7 @@ async def hidden(stage: Stage, client: Client, view: OperationView, url: str, *,
     assert in_files(password, *folders, stage.databases.folder) == []
     assert in_files(stage.password, platform.home) == []
     assert password not in view.model_dump_json()
-    assert password not in str(await client.why(view.id))
+    assert password not in str([sentence async for sentence in client.why(view.id)])
 
 
 async def test_a_database_of_another_owner_is_refused_and_stays_as_it_is(

@@ -147,7 +147,7 @@ async def test_a_webhook_is_delivered_although_the_receiver_and_the_notifier_fai
         await eventually(lambda: len(received) == 3, within=60, what="the third attempt")
 
         async def delivered() -> bool:
-            texts = [sentence.text for sentence in await client.why(operation)]
+            texts = [sentence.text async for sentence in client.why(operation)]
             return any("was delivered to" in text for text in texts)
 
         await eventually(delivered, within=30, what="the delivered fact")

@@ -5,13 +5,14 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import func, select
 
-from busbar.audit.domain import Place
+from busbar.audit.domain import Published
 from busbar.audit.handlers import completeness, records
 from busbar.kernel.canonical import digest
 from busbar.kernel.clock import format_time, parse_time
@@ -29,6 +30,7 @@ from busbar.messages.views import OperationView, ResourceView, evolve_operation,
 from busbar.notifier.handlers import WEBHOOK
 from busbar.provisioner.handlers import SAGA
 from busbar.runtime.core import encoding
+from busbar.runtime.core.bus import Partition
 from busbar.runtime.store import Store, StoredEvent
 from busbar.runtime.store.schema import tables
 from faults.bus import Broker
@@ -295,11 +297,22 @@ class _BusNow:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def places(self) -> AsyncIterator[tuple[Place, str]]:
-        for (topic, partition), log in self._broker.logs.items():
-            for record in log:
-                value = hashlib.sha256(record.value or b"").hexdigest()
-                yield (topic, partition, record.offset), value
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["_BusNow"]:
+        yield self
+
+    @property
+    def ends(self) -> dict[Partition, int]:
+        return {place: self._broker.end(place) for place in self._broker.logs}
+
+    async def batches(self) -> AsyncIterator[tuple[Partition, list[Published]]]:
+        for place, log in self._broker.logs.items():
+            batch = [
+                Published(record.offset, hashlib.sha256(record.value or b"").hexdigest())
+                for record in log
+            ]
+            if batch:
+                yield place, batch
 
 
 async def _copy(simulation: Simulation, found: Findings) -> None:

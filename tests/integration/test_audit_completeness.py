@@ -210,7 +210,8 @@ async def a_record_is_gone_from_the_log(platform: Platform) -> None:
     assert problems["missing_in_store"].about == {
         "topic": gone.topic,
         "partition": gone.partition,
-        "offset": gone.offset,
+        "first": gone.offset,
+        "last": gone.offset,
     }
     place = f"{gone.topic}, partition {gone.partition}, offset {gone.offset}:"
     assert problems["missing_in_store"].detail.startswith(place)
@@ -229,7 +230,7 @@ async def a_record_is_gone_from_the_bus(platform: Platform) -> None:
         await admin.close()
     problems = (await platform.report()).problems
     (lost,) = [problem for problem in problems if problem.kind == "missing_in_kafka"]
-    assert lost.about == {"topic": first.topic, "partition": first.partition, "offset": 0}
+    assert lost.about == {"topic": first.topic, "partition": first.partition, "first": 0, "last": 0}
 
 
 async def a_payload_is_changed(platform: Platform) -> None:

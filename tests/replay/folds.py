@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from busbar.audit.domain import states
+from busbar.audit.domain import StateAt
 from busbar.audit.handlers import record_of
 from busbar.kernel.clock import format_time, parse_time
 from busbar.messages import topics
@@ -96,8 +96,12 @@ def _show(views: Views, fact: Fact, *, time: str, topic: str) -> None:
 
 def _audited(events: Events) -> Iterator[Any]:
     """Every resource as audit shows it after each record of its copy."""
-    records = [record_of(event) for event in events]
-    return (states(records[:count]) for count in range(1, len(records) + 1))
+    states: dict[str, StateAt] = {}
+    for event in events:
+        if event.key is not None:
+            states.setdefault(event.key, StateAt(at=None)).take(record_of(event))
+        views = (states[name].view for name in sorted(states))
+        yield [view for view in views if view is not None]
 
 
 FOLDS = {

@@ -1,11 +1,13 @@
 """Reads the bus for the comparison with the copy."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
-from busbar.audit.domain import Place
+from busbar.audit.domain import Published
 from busbar.messages import topics
-from busbar.runtime.kafka.reader import read_everything
+from busbar.runtime.core.bus import Partition
+from busbar.runtime.kafka.reader import TopicReader, open_reader
 
 
 class KafkaLog:
@@ -14,8 +16,32 @@ class KafkaLog:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
 
-    async def places(self) -> AsyncIterator[tuple[Place, str]]:
-        """Yield every record's place and the SHA-256 of its value."""
-        async for record in read_everything(self._bootstrap, topics.ALL):
-            digest = hashlib.sha256(record.value or b"").hexdigest()
-            yield (record.topic, record.partition, record.offset), digest
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["KafkaReading"]:
+        """Open every topic for reading."""
+        async with open_reader(self._bootstrap, topics.ALL) as reader:
+            yield KafkaReading(reader)
+
+
+class KafkaReading:
+    """The topics up to the ends that they had when they were opened."""
+
+    def __init__(self, reader: TopicReader) -> None:
+        self._reader = reader
+
+    @property
+    def ends(self) -> Mapping[Partition, int]:
+        """The offset after the last one of every partition."""
+        return self._reader.ends
+
+    async def batches(self) -> AsyncIterator[tuple[Partition, Sequence[Published]]]:
+        """Yield the offsets of all records and the SHA-256 of their values."""
+        async for records in self._reader.batches():
+            partition = records[0].topic, records[0].partition
+            yield (
+                partition,
+                [
+                    Published(record.offset, hashlib.sha256(record.value or b"").hexdigest())
+                    for record in records
+                ],
+            )

@@ -1,18 +1,30 @@
-"""Audit's read-only HTTP API, which the gateway passes on."""
+"""Audit's read-only HTTP API, which the gateway passes on.
 
+Records come in pages. Everything that may take long comes as lines of JSON (NDJSON), as it is
+found: ``progress`` now and then, each ``item``, and ``end`` as the last line of a whole answer.
+"""
+
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel
 
-from busbar.audit.domain import explain, states
-from busbar.audit.handlers import RECORDS, BusLog, completeness, record_of, records
+from busbar.audit.domain import By
+from busbar.audit.handlers import BusLog, check, explanation, states
+from busbar.audit.handlers.history import Explained
+from busbar.audit.handlers.reading import count, page, written
 from busbar.kernel.clock import format_time, parse_time
-from busbar.messages.http import AuditRecordPage, Completeness, Explanation, ResourceStates
-from busbar.runtime.http.problems import ProblemError, install
+from busbar.kernel.errors import BusbarError
+from busbar.messages.http import NDJSON, Progress
+from busbar.runtime.core.bus import BusUnavailable
+from busbar.runtime.http.problems import ProblemError, install, problem_of
 from busbar.runtime.http.strict import refuse_ignored
-from busbar.runtime.store import Store
+from busbar.runtime.store import Store, StoreUnavailable
 
 router = APIRouter(prefix="/v1/audit", dependencies=[Depends(refuse_ignored)])
 
@@ -42,33 +54,46 @@ After = Annotated[int, Query(ge=0, lt=2**63)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.get("/records", response_model=AuditRecordPage)
+@router.get("/records")
 async def list_records(
     store: Copy,
     after: After = 0,
     limit: Limit = 500,
     resource: str | None = None,
     operation: str | None = None,
-) -> dict[str, Any]:
-    """List records in order of arrival."""
-    page = await store.events(
-        after=after, limit=limit, key=resource, correlation=operation, category=RECORDS
-    )
-    items = [asdict(record_of(event)) for event in page]
-    return {"items": items, "next": items[-1]["cursor"] if len(items) == limit else None}
+) -> Response:
+    """List records in order of arrival; a page ends earlier if it becomes large."""
+    found = await page(store, after=after, limit=limit, resource=resource, operation=operation)
+    total = None if after else await count(store, resource=resource, operation=operation)
+    ends = {"next": found[-1].position if found else None, "total": total}
+    items = b",".join(map(written, found))
+    body = b'{"items":[' + items + b"]," + orjson.dumps(ends)[1:]
+    return Response(body, media_type="application/json")
 
 
-@router.get("/completeness", response_model=Completeness)
-async def get_completeness(store: Copy, log: Bus) -> dict[str, Any]:
+@router.get("/completeness")
+async def get_completeness(store: Copy, log: Bus) -> Response:
     """Compare the copy with the bus and with the heads of relays."""
-    report = await completeness(store, log)
-    return {"complete": report.complete, **asdict(report)}
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for found in check(store, log):
+            if isinstance(found, Progress):
+                yield _line({"progress": found})
+            else:
+                yield _line({"end": {"complete": found.complete, **asdict(found)}})
+
+    return await _streamed(lines())
 
 
-@router.get("/explain", response_model=Explanation)
+@router.get("/explain")
 async def get_explanation(
-    store: Copy, resource: str | None = None, operation: str | None = None
-) -> dict[str, Any]:
+    store: Copy,
+    *,
+    resource: str | None = None,
+    operation: str | None = None,
+    after: After = 0,
+    last: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> Response:
     """Explain the history of one resource or operation in sentences."""
     if (resource is None) == (operation is None):
         raise ProblemError(
@@ -77,25 +102,36 @@ async def get_explanation(
             "give either a resource or an operation",
             fix="as in ?resource=team/environment/promise/name",
         )
-    found = [record async for record in records(store, resource=resource, operation=operation)]
-    if not found:
-        raise ProblemError(
-            HTTPStatus.NOT_FOUND,
-            "not_found",
-            f"the log has nothing about {resource or operation}",
-            fix="check the name",
-        )
-    return {"sentences": [asdict(sentence) for sentence in explain(found)]}
+
+    async def lines() -> AsyncIterator[bytes]:
+        found = explanation(store, resource=resource, operation=operation, after=after, last=last)
+        async for item in found:
+            if isinstance(item, Explained):
+                yield _line({"item": asdict(item.sentence), "cursor": item.cursor})
+            elif item.total:
+                yield _line({"progress": item})
+            else:
+                raise ProblemError(
+                    HTTPStatus.NOT_FOUND,
+                    "not_found",
+                    f"the log has nothing about {resource or operation}",
+                    fix="check the name",
+                )
+        yield _line({"end": {}})
+
+    return await _streamed(lines())
 
 
-@router.get("/state", response_model=ResourceStates)
+@router.get("/state")
 async def get_state(
     store: Copy,
+    *,
     at: str | None = None,
     resource: str | None = None,
-    by: Literal["recorded", "event"] = "recorded",
-) -> dict[str, Any]:
-    """Return the state of resources at a time."""
+    by: By = "recorded",
+    after: str = "",
+) -> Response:
+    """Return the state of resources at a time, by id, from the one after ``after``."""
     try:
         time = format_time(parse_time(at)) if at is not None else None
     except (ValueError, OverflowError) as error:
@@ -105,5 +141,52 @@ async def get_state(
             "`at` is not a valid time",
             fix="write it like 2026-01-31T12:00:00Z",
         ) from error
-    found = [record async for record in records(store, resource=resource)]
-    return {"items": states(found, at=time, by=by)}
+
+    async def lines() -> AsyncIterator[bytes]:
+        async for found in states(store, at=time, by=by, resource=resource, after=after):
+            if isinstance(found, Progress):
+                yield _line({"progress": found})
+            else:
+                yield _line({"item": found.view, "cursor": found.cursor})
+        yield _line({"end": {}})
+
+    return await _streamed(lines())
+
+
+def _line(content: dict[str, Any]) -> bytes:
+    return orjson.dumps(content, default=_plain) + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+async def _streamed(lines: AsyncIterator[bytes]) -> Response:
+    """Answer with ``lines``; an error before the first one becomes a problem."""
+    try:
+        first = await anext(lines)
+    except (BusUnavailable, StoreUnavailable) as error:
+        raise _unavailable(error) from error
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        try:
+            async for line in lines:
+                yield line
+        except (BusUnavailable, StoreUnavailable) as error:
+            # The status has been sent, so the problem takes the place of the last line.
+            yield _line({"problem": problem_of(_unavailable(error))})
+
+    return StreamingResponse(body(), media_type=NDJSON)
+
+
+def _unavailable(error: BusbarError) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        f"audit cannot read on: {error}",
+        fix="try again in a few seconds; `busbar doctor` shows the state of every service",
+        headers={"Retry-After": "1"},
+    )

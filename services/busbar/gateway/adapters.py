@@ -1,22 +1,27 @@
 """Reads from the audit service over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-TIMEOUT = aiohttp.ClientTimeout(total=120, connect=2)
+from busbar.messages.http import NDJSON
+
+TIMEOUT = aiohttp.ClientTimeout(total=None, connect=2, sock_read=60)
+"""A long answer comes line by line, so only the silence between two parts of it is limited."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResponse:
-    """An HTTP response of the audit service, unchanged."""
+    """An HTTP response of the audit service, unchanged: its ``body``, or its ``lines`` to come."""
 
     status: int
     content_type: str
     body: bytes
+    lines: AsyncIterator[bytes] | None = None
 
 
 class AuditUnavailable(Exception):
@@ -31,10 +36,11 @@ class HttpAuditReader:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
-        """Send a GET and return the response.
+        """Send a GET and return the response; one that comes in lines is read as they are taken.
 
         Raises:
             AuditUnavailable: the service cannot be reached, or its address is not configured.
+                Taking the lines raises it as well.
         """
         if self._url is None:
             raise AuditUnavailable("BUSBAR_AUDIT_URL is not set")
@@ -42,7 +48,10 @@ class HttpAuditReader:
             self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
         try:
             url = URL(self._url + quote(path), encoded=True).update_query(query)
-            async with self._session.get(url) as response:
+            response = await self._session.get(url)
+            if response.status == HTTPStatus.OK and response.content_type == NDJSON:
+                return AuditResponse(response.status, NDJSON, b"", _lines(response))
+            async with response:
                 body = await response.read()
                 return AuditResponse(response.status, response.content_type, body)
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -52,3 +61,18 @@ class HttpAuditReader:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the body in parts that end with a line, so that a problem can follow any of them."""
+    begun: list[bytes] = []
+    try:
+        async with response:
+            async for part in response.content.iter_any():
+                whole, newline, rest = part.rpartition(b"\n")
+                if newline:
+                    yield b"".join((*begun, whole, newline))
+                    begun.clear()
+                begun.append(rest)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise AuditUnavailable(type(error).__name__) from error

@@ -11,6 +11,10 @@ from busbar.messages.base import JsonObject, Part
 from busbar.messages.views import OperationView, ResourceView
 from busbar.messages.webhooks import DeliveryView, SubscriptionView
 
+NDJSON = "application/x-ndjson"
+"""The media type of answers that come line by line: each line is a JSON object with ``progress``,
+``item`` (with ``cursor``, where to continue after it, or null), ``problem`` or ``end``."""
+
 
 def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
@@ -174,6 +178,9 @@ class AuditPage(Part):
     cursor: Cursor | None = Field(
         description="Where to continue; null only before the first record of an empty log."
     )
+    total: int | None = Field(
+        default=None, description="How many records there are in all; only on the first page."
+    )
 
 
 class AuditRecordPage(Part):
@@ -181,6 +188,17 @@ class AuditRecordPage(Part):
 
     items: list[AuditRecord]
     next: Cursor | None = Field(description=_NEXT)
+    total: int | None = Field(
+        default=None, description="How many records there are in all; only on the first page."
+    )
+
+
+class Progress(Part):
+    """How far a long answer is."""
+
+    what: str = Field(description="What is counted, as `records read`.")
+    done: int
+    total: int | None = Field(description="How many there are in all; null if that is unknown.")
 
 
 class RelayView(Part):
@@ -200,8 +218,11 @@ class Completeness(Part):
 
     complete: bool
     relays: tuple[RelayView, ...] = ()
-    problems: tuple[JsonObject, ...] = ()
-    compared: int = Field(default=0, description="Records that were compared with the bus.")
+    problems: tuple[JsonObject, ...] = Field(
+        default=(), description="What is missing or differs; at most 1,000 ranges of records."
+    )
+    more: int = Field(default=0, description="How many problems there are besides those listed.")
+    compared: int = Field(default=0, description="How many records of Kafka were compared.")
 
 
 class Sentence(Part):
@@ -215,13 +236,30 @@ class Sentence(Part):
     operation: str | None = None
 
 
-class Explanation(Part):
-    """The history of one resource or operation, oldest first."""
+class _Line(Part):
+    progress: Progress | None = Field(default=None, description="How far the answer is.")
+    problem: Problem | None = Field(
+        default=None, description="Why the answer is not whole, in place of its end."
+    )
 
-    sentences: list[Sentence]
+
+class ExplanationLine(_Line):
+    """A line of an explanation. A whole answer ends with a line that has `end`."""
+
+    item: Sentence | None = None
+    cursor: Cursor | None = Field(default=None, description="Where to continue after the item.")
+    end: JsonObject | None = None
 
 
-class ResourceStates(Part):
-    """The resources at a time."""
+class StateLine(_Line):
+    """A line of the resources at a time. A whole answer ends with a line that has `end`."""
 
-    items: list[ResourceView]
+    item: ResourceView | None = None
+    cursor: Cursor | None = Field(default=None, description="Where to continue after the item.")
+    end: JsonObject | None = None
+
+
+class CompletenessLine(_Line):
+    """A line of the comparison; the last one has the result as its `end`."""
+
+    end: Completeness | None = None

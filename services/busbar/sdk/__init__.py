@@ -24,6 +24,7 @@ from busbar.messages.http import (
     DeadLetter,
     DecryptedDeadLetter,
     FactItem,
+    Progress,
     RelayView,
     Sentence,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "GatewayProblem",
     "InvalidIntent",
     "OperationView",
+    "Progress",
     "Receipt",
     "ReceivedFact",
     "RelayView",

@@ -19,6 +19,7 @@ from busbar.messages.http import (
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import events
+from busbar.sdk.answers import LongAnswer, OnProgress
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.facts import FactCalls
 from busbar.sdk.interventions import Interventions
@@ -186,35 +187,45 @@ class Client(FactCalls, WebhookCalls, Interventions):
         operation: str | None = None,
         limit: int = 500,
     ) -> AuditPage:
-        """Return the records after a cursor, and the cursor to continue from, also at the end."""
+        """Return the records after a cursor, and the cursor to continue from, also at the end.
+
+        Without a cursor, also the number of all records.
+        """
         params = present(after=after, resource=resource, operation=operation, limit=limit)
         body = (await self._get("/v1/audit/records", params)).body
         items = tuple(typed(AuditRecord, item) for item in items_of(body))
         following = body.get("next") or (items[-1].cursor if items else after)
-        return AuditPage(items=items, cursor=following)
+        return AuditPage(items=items, cursor=following, total=body.get("total"))
 
-    async def completeness(self) -> Completeness:
+    async def completeness(self, *, progress: OnProgress | None = None) -> Completeness:
         """Compare the audit log with everything that was published."""
-        return typed(Completeness, (await self._get("/v1/audit/completeness")).body)
+        answer = LongAnswer(self._transport, "/v1/audit/completeness", {}, progress=progress)
+        return typed(Completeness, await answer.result())
 
-    async def why(self, about: str) -> tuple[Sentence, ...]:
-        """Explain a resource or an operation: the events and their causes, oldest first."""
-        params = {"resource" if "/" in about else "operation": about}
-        body = (await self._get("/v1/audit/explain", params)).body
-        found = body.get("sentences", []) if isinstance(body, dict) else []
-        return tuple(typed(Sentence, item) for item in found)
+    def why(
+        self, about: str, *, last: int | None = None, progress: OnProgress | None = None
+    ) -> AsyncIterator[Sentence]:
+        """Iterate over the explanation of an operation, or of the operations of a resource.
 
-    async def state_at(
+        Operations come in the order in which they began, the sentences of each in that of their
+        times. With ``last``, only so many of a resource's newest operations are explained.
+        """
+        params = {"resource" if "/" in about else "operation": about, **present(last=last)}
+        answer = LongAnswer(self._transport, "/v1/audit/explain", params, progress=progress)
+        return answer.items(Sentence)
+
+    def state_at(
         self,
         time: datetime,
         *,
         resource: str | None = None,
         by: Literal["recorded", "event"] = "recorded",
-    ) -> tuple[ResourceView, ...]:
-        """Return the resources as recorded at ``time``, or by the times of the events."""
+        progress: OnProgress | None = None,
+    ) -> AsyncIterator[ResourceView]:
+        """Iterate over the resources as recorded at ``time``, or by the times of the events."""
         params = present(at=format_time(time), resource=resource, by=by)
-        body = (await self._get("/v1/audit/state", params)).body
-        return tuple(typed(ResourceView, item) for item in items_of(body))
+        answer = LongAnswer(self._transport, "/v1/audit/state", params, progress=progress)
+        return answer.items(ResourceView)
 
     async def ready(self) -> bool:
         """Return whether the gateway is ready."""

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -22,6 +23,11 @@ MAX_WAIT = 30.0
 
 RESPONSE_SECONDS = 30.0
 """The time limit of a response, in addition to the wait of a long poll."""
+
+SILENCE_SECONDS = 90.0
+"""The longest time between two parts of a response that comes line by line."""
+
+MAX_LINE = 16 * 1024 * 1024
 
 _FIRST_ERROR = 300
 _CREDENTIALS: Final = re.compile(r"(?:[^/?#]*//)?[^/?#]*@")
@@ -61,8 +67,8 @@ class Transport:
             )
         self.url = url.rstrip("/")
         self._token = token
-        self._retry = retry
-        self._sleep = sleep
+        self.retry = retry
+        self.sleep = sleep
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,13 +117,22 @@ class Transport:
                 if status not in RETRIED_STATUSES:
                     raise failure
                 asked = retry_after(headers)
-            delay = self._retry.delay(attempt, asked)
+            delay = self.retry.delay(attempt, asked)
             if delay is None:
                 raise failure
-            await self._sleep(delay)
+            await self.sleep(delay)
 
     async def _once(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
-        async with self._open().request(
+        timeout = aiohttp.ClientTimeout(
+            total=request.wait + RESPONSE_SECONDS, connect=CONNECT_SECONDS
+        )
+        async with self._request(request, timeout) as response:
+            return response.status, response.headers, await response.read()
+
+    def _request(
+        self, request: Request, timeout: aiohttp.ClientTimeout
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._open().request(
             request.method,
             self.url + request.path,
             params=request.params,
@@ -126,18 +141,50 @@ class Transport:
                 **request.headers,
                 "Authorization": f"Bearer {self._token.get_secret_value()}",
             },
-            timeout=aiohttp.ClientTimeout(
-                total=request.wait + RESPONSE_SECONDS, connect=CONNECT_SECONDS
-            ),
+            timeout=timeout,
             # A redirect would send the token to another server.
             allow_redirects=False,
-        ) as response:
-            return response.status, response.headers, await response.read()
+        )
+
+    async def lines(self, request: Request) -> AsyncIterator[Any]:
+        """Send ``request`` once, and yield the lines of the response as they come.
+
+        Raises:
+            GatewayProblem: the gateway refused, or the response is not lines of JSON.
+            Unreachable: no response came, or it broke off.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
+        )
+        try:
+            async with self._request(request, timeout) as response:
+                if response.status >= _FIRST_ERROR:
+                    raise _problem(response.status, await response.read())
+                async for line in _lines(response):
+                    yield _parsed(response.status, line)
+        except aiohttp.InvalidURL as error:
+            raise Unreachable(self.url, "it is not a URL") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unreachable(self.url, _why(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
         return self._session
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    begun: list[bytes] = []
+    async for part in response.content.iter_any():
+        first, *others = part.split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield b"".join(begun)
+            begun = [other]
+        if sum(map(len, begun)) > MAX_LINE:
+            raise _unreadable(response.status)
+    if any(begun):
+        yield b"".join(begun)
 
 
 def _why(error: Exception) -> str:
@@ -153,9 +200,13 @@ def _parsed(status: int, raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except ValueError as error:
-        raise GatewayProblem(
-            status=status, title="Unreadable response", fix=_CANNOT_READ, code="unexpected_answer"
-        ) from error
+        raise _unreadable(status) from error
+
+
+def _unreadable(status: int) -> GatewayProblem:
+    return GatewayProblem(
+        status=status, title="Unreadable response", fix=_CANNOT_READ, code="unexpected_answer"
+    )
 
 
 def _problem(status: int, raw: bytes) -> GatewayProblem:
@@ -163,6 +214,11 @@ def _problem(status: int, raw: bytes) -> GatewayProblem:
         members = json.loads(raw)
     except ValueError:
         members = None
+    return problem_of(status, members)
+
+
+def problem_of(status: int, members: Any) -> GatewayProblem:
+    """Return the problem with these ``members`` as an error."""
     if not isinstance(members, dict) or "title" not in members:
         return GatewayProblem(
             status=status,

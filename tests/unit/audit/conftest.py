@@ -3,12 +3,13 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from busbar.audit.domain import AuditRecord, Place
+from busbar.audit.domain import AuditRecord, Published
 from busbar.audit.handlers import Audit, records
 from busbar.messages.base import Message
 from busbar.messages.codec import kafka as codec
@@ -16,7 +17,7 @@ from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
-from busbar.runtime.core.bus import Headers, Record
+from busbar.runtime.core.bus import Headers, Partition, Record
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, open_store
 from busbar.testing import ManualClock
@@ -25,6 +26,8 @@ from support.runtime import (
 )
 
 SOURCE = "urn:team:payments"
+BATCH = 3
+"""Records of the bus that are compared at a time."""
 
 
 class Bus:
@@ -36,14 +39,26 @@ class Bus:
         dead_letters = DeadLetters("audit", cipher())
         self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
         self.records: list[Record] = []
+        self.ends: dict[Partition, int] = {}
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
         self._sequences: dict[str, int] = defaultdict(int)
         self._links: dict[str, str] = defaultdict(lambda: GENESIS)
 
-    async def places(self) -> AsyncIterator[tuple[Place, str]]:
-        for record in self.records:
-            digest = hashlib.sha256(record.value or b"").hexdigest()
-            yield (record.topic, record.partition, record.offset), digest
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator["Bus"]:
+        """As the bus that audit compares its copy with: it ends where it ends now."""
+        self.ends = dict(self._ends)
+        yield self
+
+    async def batches(self) -> AsyncIterator[tuple[Partition, list[Published]]]:
+        for partition, end in sorted(self.ends.items()):
+            batch = [
+                Published(record.offset, hashlib.sha256(record.value or b"").hexdigest())
+                for record in self.records
+                if (record.topic, record.partition) == partition and record.offset < end
+            ]
+            for first in range(0, len(batch), BATCH):
+                yield partition, batch[first : first + BATCH]
 
     def raw(
         self,

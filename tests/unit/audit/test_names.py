@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from busbar.audit.handlers import _resource
+from busbar.audit.handlers.copy import _resource
 from busbar.kernel.resource import ResourceId
 from busbar.messages.envelope import Envelope
 

@@ -1,9 +1,13 @@
-"""Audit's HTTP: pages, reports and problems."""
+"""Audit's HTTP: pages, lines, reports and problems."""
+
+import json
+from typing import Any
 
 import pytest
 
 from busbar.audit.routes import create_app
 from busbar.kernel.ids import operation_id
+from busbar.messages.http import NDJSON
 from busbar.messages.resource import ApplyResource, ResourceProvisioned
 from busbar.runtime.store import Store
 from support.runtime import (
@@ -11,9 +15,27 @@ from support.runtime import (
     fact,
 )
 from unit.audit.conftest import Bus
-from unit.gateway.conftest import Api
+from unit.gateway.conftest import Api, Reply
 
 ORDERS = "payments/dev/event-stream/orders"
+
+
+def lines(reply: Reply) -> list[dict[str, Any]]:
+    """The lines of a long answer."""
+    assert reply.headers["content-type"] == NDJSON
+    return [json.loads(line) for line in reply.body.splitlines()]
+
+
+def items(reply: Reply) -> list[dict[str, Any]]:
+    """The items of a long answer that is whole."""
+    found = lines(reply)
+    assert "end" in found[-1]
+    return [line["item"] for line in found if "item" in line]
+
+
+def end(reply: Reply) -> dict[str, Any]:
+    found: dict[str, Any] = lines(reply)[-1]["end"]
+    return found
 
 
 @pytest.fixture
@@ -41,6 +63,7 @@ async def test_the_records_come_in_pages_to_their_end(api: Api) -> None:
     while cursor is not None:
         page = (await api.get(f"/v1/audit/records?limit=3&after={cursor}")).json
         seen += [item["id"] for item in page["items"]]
+        assert page["total"] == (None if cursor else 7)
         cursor = page["next"]
     assert seen == ["1", "2", "3", "4", "5", "head-3", "head-1"]
     assert [
@@ -50,9 +73,9 @@ async def test_the_records_come_in_pages_to_their_end(api: Api) -> None:
 
 @pytest.mark.usefixtures("filled")
 async def test_the_report_names_what_is_missing(api: Api, bus: Bus) -> None:
-    assert (await api.get("/v1/audit/completeness")).json["complete"] is True
+    assert end(await api.get("/v1/audit/completeness"))["complete"] is True
     bus.records.pop(1)
-    report = (await api.get("/v1/audit/completeness")).json
+    report = end(await api.get("/v1/audit/completeness"))
     assert report["complete"] is False
     assert [problem["kind"] for problem in report["problems"]] == ["missing_in_kafka"]
 
@@ -60,21 +83,21 @@ async def test_the_report_names_what_is_missing(api: Api, bus: Bus) -> None:
 @pytest.mark.usefixtures("filled")
 async def test_a_resource_or_an_operation_is_explained(api: Api) -> None:
     for about in (f"resource={ORDERS}", f"operation={operation_id(SOURCE, '1')}"):
-        sentences = (await api.get(f"/v1/audit/explain?{about}")).json["sentences"]
+        sentences = items(await api.get(f"/v1/audit/explain?{about}"))
         assert [sentence["offset"] for sentence in sentences] == [0, 0]
         assert sentences[1]["text"].startswith("It is provisioned")
 
 
 @pytest.mark.usefixtures("filled")
 async def test_the_state_at_a_time_is_returned(api: Api) -> None:
-    (view,) = (await api.get("/v1/audit/state")).json["items"]
+    (view,) = items(await api.get("/v1/audit/state"))
     assert (view["id"], view["status"]) == (ORDERS, "ready")
     before = "/v1/audit/state?at=2026-01-01T12:00:00Z"
-    assert (await api.get(before)).json["items"] == []
-    assert (await api.get(f"{before}&by=event")).json["items"] == []
+    assert items(await api.get(before)) == []
+    assert items(await api.get(f"{before}&by=event")) == []
     after = "/v1/audit/state?at=2026-01-01T12:00:02Z&by=event"
-    assert len((await api.get(after)).json["items"]) == 1
-    assert (await api.get("/v1/audit/state?resource=other")).json["items"] == []
+    assert len(items(await api.get(after))) == 1
+    assert items(await api.get("/v1/audit/state?resource=other")) == []
 
 
 REFUSED = {

@@ -7,6 +7,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from busbar.messages.http import NDJSON
+
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -46,4 +48,5 @@ class Described:
             schema = answer["content"][media_type]["schema"]
             self.seen.add((operation["operationId"], str(status)))
         validator = Draft202012Validator({**schema, "components": self._components})
-        validator.validate(json.loads(body))
+        for text in body.splitlines() if media_type == NDJSON else [body]:
+            validator.validate(json.loads(text))

@@ -16,6 +16,7 @@ from aiohttp import web
 from busbar.kernel.ids import operation_id
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.http import NDJSON
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - of a gateway that lives as long as a test
 PAGE = 2
@@ -76,6 +77,8 @@ class FakeGateway:
     """The header ``traceparent`` of each request."""
     failures: list[web.Response | None] = field(default_factory=list)
     """Answers to give first, one a request; None drops the connection."""
+    broken_off: list[int | None] = field(default_factory=list)
+    """After how many lines long answers break off, one an answer; None is whole."""
     outcomes: list[JsonObject] = field(default_factory=list)
     """How operations go: one view a look, the last one stays."""
     operations: list[JsonObject] = field(default_factory=list)
@@ -219,13 +222,32 @@ class FakeGateway:
             case "records":
                 return _page(self.records, int(request.query.get("after", 0)), always=False)
             case "completeness":
-                return web.json_response(self.completeness)
+                return await self._lines(request, [], end=self.completeness)
             case "explain" if self.sentences:
-                return web.json_response({"sentences": self.sentences})
+                return await self._lines(request, self.sentences)
             case "state":
-                return web.json_response({"items": self.resources})
+                return await self._lines(request, self.resources)
             case _:
                 return problem(404, "not_found", "the log has nothing about it", "check the name")
+
+    async def _lines(
+        self, request: web.Request, items: list[JsonObject], *, end: JsonObject | None = None
+    ) -> web.StreamResponse:
+        """``items`` line by line, every second one with a cursor; breaks off where asked to."""
+        response = web.StreamResponse(headers={"Content-Type": NDJSON})
+        await response.prepare(request)
+        after = int(request.query.get("after", 0))
+        lines: list[JsonObject] = []
+        for number, item in enumerate(items[after:], start=after + 1):
+            lines.append({"progress": {"what": "records", "done": number, "total": len(items)}})
+            lines.append({"item": item, "cursor": None if number % 2 else str(number)})
+        lines.append({"end": end or {}})
+        broken = self.broken_off.pop(0) if self.broken_off else None
+        for line in lines[:broken]:
+            await response.write(json.dumps(line).encode() + b"\n")
+        if broken is not None and request.transport is not None:
+            request.transport.close()
+        return response
 
     async def _ready(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"service": "gateway", "ready": True, "problems": {}})

@@ -342,11 +342,55 @@ async def test_why_asks_about_resources_and_operations(
     client: Client, gateway: FakeGateway
 ) -> None:
     gateway.sentences = [{"time": "t", "text": "It was asked for.", "topic": "x", "partition": 1}]
-    (sentence,) = await client.why(RESOURCE)
-    await client.why("0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10")
+    (sentence,) = [one async for one in client.why(RESOURCE, last=3)]
+    assert [one async for one in client.why("0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10")] == [sentence]
     assert sentence.text == "It was asked for."
     assert "?resource=payments" in gateway.requests[0]
+    assert "last=3" in gateway.requests[0]
     assert "?operation=0b6f8e0e" in gateway.requests[1]
+
+
+@pytest.mark.parametrize("broken_off", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+async def test_a_long_answer_that_breaks_off_is_continued_without_repeating_an_item(
+    client: Client, gateway: FakeGateway, broken_off: int
+) -> None:
+    gateway.sentences = [{"text": f"It is {number}."} for number in range(5)]
+    gateway.broken_off = [broken_off, None]
+    texts = [sentence.text async for sentence in client.why(RESOURCE)]
+    assert texts == [f"It is {number}." for number in range(5)]
+    first, second = gateway.requests
+    assert "after" not in first
+    # Two lines an item, and every second one has a cursor.
+    cursor = broken_off // 4 * 2
+    assert (f"after={cursor}" in second) is (cursor > 0)
+
+
+async def test_a_long_answer_that_never_ends_is_given_up(
+    client: Client, gateway: FakeGateway, pauses: list[float]
+) -> None:
+    gateway.broken_off = [0] * 10
+    with pytest.raises(Unreachable):
+        await client.completeness()
+    assert pauses == [0.2, 0.4, 0.8]
+
+
+async def test_an_answer_that_goes_on_each_time_is_read_to_its_end(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.sentences = [{"text": f"It is {number}."} for number in range(40)]
+    gateway.broken_off = [6] * 19
+    assert len([sentence async for sentence in client.why(RESOURCE)]) == 40
+    assert len(gateway.requests) > 10
+
+
+async def test_the_progress_of_a_long_answer_is_reported(
+    client: Client, gateway: FakeGateway
+) -> None:
+    gateway.sentences = [{"text": "It was asked for."}, {"text": "It is done."}]
+    heard: list[tuple[int, int | None]] = []
+    found = client.why(RESOURCE, progress=lambda p: heard.append((p.done, p.total)))
+    assert len([one async for one in found]) == 2
+    assert heard == [(1, 2), (2, 2)]
 
 
 async def test_dead_letters_are_listed_shown_and_redriven(
@@ -378,7 +422,8 @@ async def test_interventions_name_the_resource_and_the_operation(
 
 async def test_state_at_sends_the_time_in_utc(client: Client, gateway: FakeGateway) -> None:
     gateway.resources = [resource(RESOURCE)]
-    views = await client.state_at(datetime(2026, 1, 31, 12, tzinfo=UTC), by="event")
+    time = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    views = [view async for view in client.state_at(time, by="event")]
     assert [view.id for view in views] == [RESOURCE]
     assert "at=2026-01-31T12:00:00.000000Z" in gateway.requests[0]
     assert "by=event" in gateway.requests[0]

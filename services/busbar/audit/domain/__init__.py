@@ -1,13 +1,35 @@
-"""Conclusions from the copy, as pure functions."""
+"""Conclusions from the copy, as pure functions and small state machines."""
 
+from busbar.audit.domain.chains import ChainCheck
+from busbar.audit.domain.comparison import PartitionComparison, Published, Stored
 from busbar.audit.domain.completeness import (
+    Discrepancy,
     Head,
     Place,
+    Problems,
+    RelayReport,
     Report,
-    compare,
 )
 from busbar.audit.domain.explain import Sentence, explain
+from busbar.audit.domain.recent import Recent
 from busbar.audit.domain.records import AuditRecord
-from busbar.audit.domain.state import states
+from busbar.audit.domain.state import By, StateAt
 
-__all__ = ["AuditRecord", "Head", "Place", "Report", "Sentence", "compare", "explain", "states"]
+__all__ = [
+    "AuditRecord",
+    "By",
+    "ChainCheck",
+    "Discrepancy",
+    "Head",
+    "PartitionComparison",
+    "Place",
+    "Problems",
+    "Published",
+    "Recent",
+    "RelayReport",
+    "Report",
+    "Sentence",
+    "StateAt",
+    "Stored",
+    "explain",
+]

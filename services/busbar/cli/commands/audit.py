@@ -6,6 +6,8 @@ from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json, print_table
+from busbar.cli.shared.progress import DelayedStatus
+from busbar.sdk import Client, Completeness
 
 EXAMPLES = ("busbar audit check",)
 
@@ -27,7 +29,12 @@ def check(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     missing, and whether their digests match. Exit codes: 0 complete, 8 something is missing or was
     changed.
     """
-    report = call(options_of(context), lambda client: client.completeness())
+
+    async def body(client: Client) -> Completeness:
+        async with DelayedStatus(output) as status:
+            return await client.completeness(progress=status.progress)
+
+    report = call(options_of(context), body)
     if output is Output.JSON:
         print_json(report)
     else:
@@ -45,6 +52,8 @@ def check(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         out = console()
         for problem in report.problems:
             out.print(f"[red]{plain(problem.get('kind'))}[/]  {plain(problem.get('detail'))}")
+        if report.more:
+            out.print(f"[red]and {report.more:,} more[/]")
         out.print(
             "[green]The log is complete.[/]"
             if report.complete

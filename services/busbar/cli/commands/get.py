@@ -1,5 +1,6 @@
 """``busbar get``."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from busbar.cli.shared.output import (
     plain,
     print_fields,
     print_json,
+    print_json_items,
+    print_long_table,
     print_operation,
-    print_table,
 )
 from busbar.messages.views import OperationView, ResourceView
 from busbar.sdk import Client
@@ -56,23 +58,24 @@ def command(
     options = options_of(context)
     if what == "resources":
         prefix = _prefix(team, environment)
+        keep = everything or status in _GONE
 
-        async def list_resources(client: Client) -> list[ResourceView]:
-            found = [view async for view in client.resources(prefix=prefix)]
-            keep = everything or status in _GONE
-            return [
+        async def list_resources(client: Client) -> None:
+            found = (
                 view
-                for view in found
+                async for view in client.resources(prefix=prefix)
                 if status in (None, view.status) and (keep or view.status not in _GONE)
-            ]
+            )
+            await show_resources(found, output)
 
-        show_resources(call(options, list_resources), output)
+        call(options, list_resources)
     elif what == "operations":
 
-        async def list_operations(client: Client) -> list[OperationView]:
-            return [view async for view in client.operations(resource=resource, status=status)]
+        async def list_operations(client: Client) -> None:
+            found = client.operations(resource=resource, status=status)
+            await _show_operations(found, output)
 
-        _show_operations(call(options, list_operations), output)
+        call(options, list_operations)
     elif "/" in what:
         view = call(options, lambda client: client.resource(what))
         print_json(view) if output is Output.JSON else print_fields(view.model_dump(mode="json"))
@@ -98,15 +101,12 @@ def _operation_id(what: str) -> str:
         ) from error
 
 
-def show_resources(views: list[ResourceView], output: Output) -> None:
-    """Print ``views`` as a table or as JSON."""
+async def show_resources(views: AsyncIterator[ResourceView], output: Output) -> None:
+    """Print ``views`` as they come, as a table or as JSON."""
     if output is Output.JSON:
-        print_json(views)
+        await print_json_items(views)
         return
-    if not views:
-        typer.echo("No resources found.")
-        return
-    rows = [
+    rows = (
         (
             plain(view.id),
             coloured(view.status),
@@ -114,19 +114,18 @@ def show_resources(views: list[ResourceView], output: Output) -> None:
             plain(view.promise.get("version", "")),
             plain(view.updated),
         )
-        for view in views
-    ]
-    print_table(("resource", "status", "generation", "version", "updated"), rows)
+        async for view in views
+    )
+    columns = ("resource", "status", "generation", "version", "updated")
+    if not await print_long_table(columns, rows):
+        typer.echo("No resources found.")
 
 
-def _show_operations(views: list[OperationView], output: Output) -> None:
+async def _show_operations(views: AsyncIterator[OperationView], output: Output) -> None:
     if output is Output.JSON:
-        print_json(views)
+        await print_json_items(views)
         return
-    if not views:
-        typer.echo("No operations found.")
-        return
-    rows = [
+    rows = (
         (
             plain(view.id),
             coloured(view.status),
@@ -134,6 +133,7 @@ def _show_operations(views: list[OperationView], output: Output) -> None:
             plain(view.reason or view.detail),
             plain(view.updated),
         )
-        for view in views
-    ]
-    print_table(("operation", "status", "about", "detail", "updated"), rows)
+        async for view in views
+    )
+    if not await print_long_table(("operation", "status", "about", "detail", "updated"), rows):
+        typer.echo("No operations found.")

@@ -32,7 +32,7 @@ def command(
     Every resource and operation is rebuilt from the recorded facts, in a temporary store; nothing
     outside is touched. Exit codes: 0 identical, 8 different.
     """
-    counts, comparison = call(options_of(context), _replay)
+    counts, comparison = call(options_of(context), lambda client: _replay(client, output))
     if output is Output.JSON:
         print_json(
             {
@@ -48,14 +48,12 @@ def command(
         raise typer.Exit(ExitCode.DIFFERENT)
 
 
-async def _replay(client: Client) -> tuple[Counts, Comparison]:
+async def _replay(client: Client, output: Output) -> tuple[Counts, Comparison]:
     with tempfile.TemporaryDirectory(prefix="busbar-replay-") as folder:
         store = await open_store(Path(folder) / "replay.db", service="replay", clock=SystemClock())
         try:
-            async with DelayedStatus() as status:
-                replay = Replay(
-                    client, ScratchState(store), pause=asyncio.sleep, progress=status.update
-                )
+            async with DelayedStatus(output) as status:
+                replay = Replay(client, ScratchState(store), pause=asyncio.sleep, reporter=status)
                 comparison = await replay.run()
                 return replay.counts, comparison
         finally:
@@ -75,7 +73,7 @@ def _show(counts: Counts, comparison: Comparison, first: int) -> None:
     if comparison.identical:
         out.print("[green]identical[/]")
         return
-    out.print(f"[red]{len(comparison.differences)} differences[/]")
+    out.print(f"[red]{comparison.different:,} differences[/]")
     for item in comparison.differences[:first]:
         out.print(f"  {item.kind} {plain(item.id)} {plain(item.field or 'is missing')}")
         out.print(f"    replayed  {plain(item.replayed)}")

@@ -9,9 +9,10 @@ from busbar.cli.commands.get import show_resources
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, print_fields
+from busbar.cli.shared.progress import DelayedStatus
 from busbar.cli.shared.times import parse_time_argument
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Client, ResourceView
+from busbar.sdk import Client
 
 EXAMPLES = (
     'busbar state --at "10m ago"',
@@ -48,11 +49,14 @@ def command(
     time = parse_time_argument(at, now=SystemClock().now())
     which: Literal["recorded", "event"] = "recorded" if by is By.RECORDED else "event"
 
-    async def body(client: Client) -> list[ResourceView]:
-        return list(await client.state_at(time, resource=resource, by=which))
+    async def body(client: Client) -> None:
+        async with DelayedStatus(output) as status:
+            views = client.state_at(time, resource=resource, by=which, progress=status.progress)
+            if output is Output.TABLE and resource is not None:
+                async for view in views:
+                    status.stop()
+                    print_fields(view.model_dump(mode="json"))
+                    return
+            await show_resources(status.until_first(views), output)
 
-    views = call(options_of(context), body)
-    if output is Output.TABLE and resource is not None and len(views) == 1:
-        print_fields(views[0].model_dump())
-        return
-    show_resources(views, output)
+    call(options_of(context), body)

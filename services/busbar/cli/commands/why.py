@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
-from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
-from busbar.sdk import Sentence
+from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json_items
+from busbar.cli.shared.progress import DelayedStatus
+from busbar.sdk import Client, Sentence
 
 EXAMPLES = (
-    "busbar why payments/dev/event-stream/orders",
+    "busbar why payments/dev/event-stream/orders --last 1",
     "busbar why 0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10",
 )
 
@@ -19,24 +19,35 @@ EXAMPLES = (
 def command(
     context: typer.Context,
     about: Annotated[str, typer.Argument(help="The id of a resource or an operation.")],
+    last: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Only this number of the resource's newest operations.",
+            show_default="all of them",
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Explain what happened to a resource or an operation, and why.
 
+    A resource is explained operation by operation, in the order in which they began.
+
     Every sentence names the record that proves it, as topic/partition/offset.
     """
-    sentences = call(options_of(context), lambda client: client.why(about))
-    if not sentences:
-        raise CommandError(
-            f"The audit log has no record of {about}.",
-            fix="Check the id: see `busbar get` and `busbar get operations`.",
-            code=ExitCode.NOT_FOUND,
-        )
-    if output is Output.JSON:
-        print_json(sentences)
-        return
-    for sentence in sentences:
-        _show(sentence)
+
+    async def body(client: Client) -> None:
+        async with DelayedStatus(output) as status:
+            found = client.why(about, last=last, progress=status.progress)
+            sentences = status.until_first(found)
+            if output is Output.JSON:
+                await print_json_items(sentences)
+                return
+            async for sentence in sentences:
+                _show(sentence)
+
+    call(options_of(context), body)
 
 
 def _show(sentence: Sentence) -> None:

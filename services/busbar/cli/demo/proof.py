@@ -9,7 +9,7 @@ from busbar.cli.demo.acts import Scene
 from busbar.cli.demo.stage import require
 from busbar.cli.replay.compare import Replay
 from busbar.cli.replay.scratch import ScratchState
-from busbar.messages.http import Sentence
+from busbar.messages.http import Progress, Sentence
 from busbar.messages.topics import FACTS_NOTIFICATION, INTENTS_RESOURCE
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
@@ -30,7 +30,7 @@ async def act_6(scene: Scene) -> None:
 
 async def _full_explanation(scene: Scene, about: str) -> tuple[Sentence, ...] | None:
     """Return the chain from the request to the webhook, once all of it is in the log."""
-    sentences = await scene.stage.client.why(about)
+    sentences = tuple([sentence async for sentence in scene.stage.client.why(about)])
     topics = [sentence.topic for sentence in sentences]
     is_whole = bool(topics) and topics[0] == INTENTS_RESOURCE and topics[-1] == FACTS_NOTIFICATION
     return sentences if is_whole else None
@@ -45,7 +45,7 @@ async def _check_replay(scene: Scene) -> None:
                 scene.stage.client,
                 ScratchState(store),
                 pause=asyncio.sleep,
-                progress=_ignore_progress,
+                reporter=_Quiet(),
             )
             found = await replay.run()
         finally:
@@ -89,5 +89,8 @@ async def clean_up(scene: Scene) -> None:
     )
 
 
-def _ignore_progress(_text: str) -> None:
+class _Quiet:
     """A replay this short needs no progress."""
+
+    def progress(self, progress: Progress) -> None:
+        """Ignore ``progress``."""

@@ -5,14 +5,15 @@ rich omits colours where the output is not a terminal, or where NO_COLOR is set.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.table import Table
 
 from busbar.messages.views import OperationView
@@ -20,6 +21,9 @@ from busbar.messages.views import OperationView
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _UNLIMITED_COLUMNS = 10_000
+
+BLOCK_ROWS = 500
+"""Rows of a long table that are printed together."""
 
 _COLOURS = {
     "succeeded": "green",
@@ -71,6 +75,16 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(jsonable(value), indent=2, ensure_ascii=False))
 
 
+async def print_json_items(items: AsyncIterator[Any]) -> None:
+    """Print ``items`` as they come, as one indented JSON list."""
+    begun = False
+    async for item in items:
+        text = json.dumps(jsonable(item), indent=2, ensure_ascii=False).replace("\n", "\n  ")
+        typer.echo((",\n  " if begun else "[\n  ") + text, nl=False)
+        begun = True
+    typer.echo("\n]" if begun else "[]")
+
+
 def print_json_line(value: Any) -> None:
     """Print ``value`` as one line of JSON."""
     typer.echo(json.dumps(jsonable(value), ensure_ascii=False))
@@ -89,16 +103,53 @@ def jsonable(value: Any) -> Any:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print ``rows`` under ``columns``; cells are markup (see :func:`plain`)."""
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        # The first column identifies the row: it is not wrapped, so that it can be copied.
-        table.add_column(column, overflow="fold", no_wrap=column == columns[0])
-    for row in rows:
-        table.add_row(*row)
+    _print_rows(columns, list(rows), widths=[0] * len(columns), heading=True)
+
+
+async def print_long_table(columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> bool:
+    """Print ``rows`` as they come, in blocks, under one heading; return whether there were any.
+
+    The columns are as wide as the first block needs, or wider where a later one needs more.
+    """
+    block: list[Sequence[str]] = []
+    widths = [0] * len(columns)
+    begun = False
+    async for row in rows:
+        block.append(row)
+        if len(block) == BLOCK_ROWS:
+            widths = _print_rows(columns, block, widths=widths, heading=not begun)
+            block, begun = [], True
+    if block:
+        _print_rows(columns, block, widths=widths, heading=not begun)
+    return begun or bool(block)
+
+
+def _print_rows(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    widths: Sequence[int],
+    heading: bool,
+) -> list[int]:
+    """Print one block and return the widths of its columns."""
+    table = Table(box=None, pad_edge=False, show_header=heading)
+    widths = [
+        max(width, *(cell_len(render(text).plain) for text in (name, *cells)))
+        for name, width, *cells in zip(columns, widths, *rows, strict=True)
+    ]
     out = Console(highlight=False, emoji=False)
     if not out.is_terminal:
         out.width = _UNLIMITED_COLUMNS  # a file or a pipe has no width
+    for column, width in zip(columns, widths, strict=True):
+        # The first column identifies the row: it is not wrapped, so that it can be copied.
+        is_first = column == columns[0]
+        table.add_column(
+            column, overflow="fold", no_wrap=is_first, min_width=min(width, out.width // 4)
+        )
+    for row in rows:
+        table.add_row(*row)
     out.print(table)
+    return widths
 
 
 def print_fields(fields: Mapping[str, object]) -> None:

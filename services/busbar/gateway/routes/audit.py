@@ -1,19 +1,36 @@
 """``/v1/audit``: responses of the audit service, passed on."""
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from busbar.gateway.adapters import AuditUnavailable
 from busbar.gateway.routes.dependencies import Use
 from busbar.gateway.routes.parameters import After, ByOperation, ByResource, Limit
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems
-from busbar.messages.http import AuditRecordPage, Completeness, Explanation, ResourceStates
-from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError
+from busbar.messages.http import (
+    NDJSON,
+    AuditRecordPage,
+    CompletenessLine,
+    ExplanationLine,
+    StateLine,
+)
+from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError, problem_of
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+Continue = Annotated[str | None, Query(description="The last `cursor`, to continue after it.")]
+
+
+class Lines(StreamingResponse):
+    """An answer that comes line by line."""
+
+    media_type = NDJSON
 
 
 def _described(model: type[BaseModel], **more: str) -> dict[str, Any]:
@@ -47,22 +64,35 @@ async def list_audit_records(
     return await _passed_on(request, use)
 
 
-@router.get("/completeness", **_described(Completeness))
+@router.get("/completeness", response_class=Lines, **_described(CompletenessLine))
 async def get_completeness(request: Request, use: Use) -> Response:
     """Compare the audit log with everything that was published."""
     return await _passed_on(request, use)
 
 
-@router.get("/explain", **_described(Explanation, _404="The log has nothing about it."))
+@router.get(
+    "/explain",
+    response_class=Lines,
+    **_described(ExplanationLine, _404="The log has nothing about it."),
+)
 async def get_explanation(
-    request: Request, use: Use, *, resource: ByResource = None, operation: ByOperation = None
+    request: Request,
+    use: Use,
+    *,
+    resource: ByResource = None,
+    operation: ByOperation = None,
+    after: Continue = None,
+    last: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="Only so many of the resource's newest operations."),
+    ] = None,
 ) -> Response:
-    """Explain the history of one resource or one operation in sentences."""
-    del resource, operation
+    """Explain one operation in sentences, or those of one resource, line by line."""
+    del resource, operation, after, last
     return await _passed_on(request, use)
 
 
-@router.get("/state", **_described(ResourceStates))
+@router.get("/state", response_class=Lines, **_described(StateLine))
 async def get_state(
     request: Request,
     use: Use,
@@ -75,9 +105,10 @@ async def get_state(
         Literal["recorded", "event"],
         Query(description="Which time counts: that of the record, or that of the event."),
     ] = "recorded",
+    after: Continue = None,
 ) -> Response:
-    """Return the state of resources at a time."""
-    del at, resource, by
+    """Return the state of resources at a time, by id, line by line."""
+    del at, resource, by, after
     return await _passed_on(request, use)
 
 
@@ -86,13 +117,9 @@ async def _passed_on(request: Request, use: Use) -> Response:
     try:
         found = await use.audit.get(request.url.path, dict(request.query_params))
     except AuditUnavailable as error:
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "audit_unavailable",
-            f"the audit service cannot be reached: {error}",
-            fix="try again in a few seconds; `busbar doctor` shows the state of every service",
-            headers={"Retry-After": "1"},
-        ) from error
+        raise _unavailable(error) from error
+    if found.lines is not None:
+        return Lines(_whole_lines(found.lines))
     if found.status >= HTTPStatus.BAD_REQUEST and found.content_type != MEDIA_TYPE:
         raise ProblemError(
             HTTPStatus.BAD_GATEWAY,
@@ -101,3 +128,23 @@ async def _passed_on(request: Request, use: Use) -> Response:
             fix="read the log of the audit service",
         )
     return Response(found.body, status_code=found.status, media_type=found.content_type)
+
+
+async def _whole_lines(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        async for part in lines:
+            yield part
+    except AuditUnavailable as error:
+        # The status has been sent, so the problem takes the place of the last line.
+        problem = problem_of(_unavailable(error)).model_dump()
+        yield orjson.dumps({"problem": problem}) + b"\n"
+
+
+def _unavailable(error: AuditUnavailable) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "audit_unavailable",
+        f"the audit service cannot be reached: {error}",
+        fix="try again in a few seconds; `busbar doctor` shows the state of every service",
+        headers={"Retry-After": "1"},
+    )

@@ -47,8 +47,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _failed)
 
 
-def _response(error: ProblemError) -> JSONResponse:
-    problem = Problem(
+def problem_of(error: ProblemError) -> Problem:
+    """Return the body of the response to ``error``."""
+    return Problem(
         type=TYPE + error.code,
         title=error.status.phrase,
         status=error.status.value,
@@ -56,8 +57,11 @@ def _response(error: ProblemError) -> JSONResponse:
         code=error.code,
         fix=error.fix,
     )
+
+
+def _response(error: ProblemError) -> JSONResponse:
     return JSONResponse(
-        problem.model_dump(),
+        problem_of(error).model_dump(),
         status_code=error.status,
         media_type=MEDIA_TYPE,
         headers=error.headers,

@@ -22,12 +22,13 @@ from fastapi.routing import APIRoute
 
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
+from busbar.messages.http import NDJSON
 from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError
 
 Headers = Mapping[str, Sequence[str]]
 """The values of each header by its name in lower case."""
 
-ANSWERED: Final = ("application/json", MEDIA_TYPE)
+ANSWERED: Final = ("application/json", NDJSON, MEDIA_TYPE)
 """The media types of answers."""
 
 _SINGLE: Final = (
@@ -134,7 +135,7 @@ def _check_acceptable(headers: Headers) -> None:
         raise ProblemError(
             HTTPStatus.NOT_ACCEPTABLE,
             "not_acceptable",
-            f"answers are {listed(ANSWERED)}, and the header Accept takes neither",
+            f"answers are {listed(ANSWERED)}, and the header Accept takes none of them",
             fix="send Accept: application/json, or leave it out",
         )
     refused = {

@@ -52,5 +52,14 @@ def chain(previous: str, source: str, id_: str, type_: str, data: Any) -> str:
     It is SHA-256 over the previous link and the digest of the event. ``data`` must have been read
     from JSON.
     """
-    own = hashlib.sha256(canonical_json([source, id_, type_, data], parsed=True)).hexdigest()
+    return link(previous, event_digest(source, id_, type_, data))
+
+
+def event_digest(source: str, id_: str, type_: str, data: Any) -> str:
+    """Return the digest of one event, which a chain links to those before it."""
+    return hashlib.sha256(canonical_json([source, id_, type_, data], parsed=True)).hexdigest()
+
+
+def link(previous: str, own: str) -> str:
+    """Return the next link of a digest chain, from the digest of the event itself."""
     return hashlib.sha256((previous + own).encode()).hexdigest()

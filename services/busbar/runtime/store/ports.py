@@ -60,7 +60,7 @@ class Documents(Protocol):
     ) -> Sequence[Document]:
         """Return documents of ``kind`` in the order of their rank.
 
-        ``parent`` selects those under one parent, ``prefix`` those whose key starts with it,
+        ``parent`` selects those under one parent, ``prefix`` those whose rank starts with it,
         ``after`` those that follow a rank in the requested order.
         """
         ...

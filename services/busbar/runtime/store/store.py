@@ -266,13 +266,15 @@ class Store:
         category: str = "",
         key_prefix: str = "",
         types: Collection[str] = (),
+        max_bytes: int | None = None,
     ) -> list[StoredEvent]:
         """Return events in commit order, from the one after position ``after``.
 
         ``key`` and ``correlation`` select those of one resource or one operation, ``category`` and
         ``key_prefix`` those whose streams or keys begin with it, ``types`` those of these types.
-        Pass the position of the last event of a page to get the next page. On PostgreSQL positions
-        identify events and do not order them: a later event may have a lower one (ADR 12).
+        With ``max_bytes``, a page ends before it is larger, but has at least one event. Pass the
+        position of the last event of a page to get the next page. On PostgreSQL positions identify
+        events and do not order them: a later event may have a lower one (ADR 12).
         """
         async with self.reading() as transaction:
             return await transaction.log.page(
@@ -283,6 +285,7 @@ class Store:
                 category=category,
                 key_prefix=key_prefix,
                 types=types,
+                max_bytes=max_bytes,
             )
 
     async def last_position(self, *, category: str = "") -> int:

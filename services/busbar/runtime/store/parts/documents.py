@@ -10,6 +10,7 @@ from busbar.runtime.store.model.errors import Collision
 from busbar.runtime.store.model.json import dumps, loads
 from busbar.runtime.store.model.rows import Document
 from busbar.runtime.store.schema import tables
+from busbar.runtime.store.schema.tables import LAST
 from busbar.runtime.store.sql.statements import DocumentRow, Statements
 
 
@@ -46,6 +47,36 @@ class Documents:
         self._absent.discard(identity)
         if not await self._statements.put_document(self._connection, row, only_new=only_new):
             raise Collision(f"another writer created the {document.kind} {document.key}")
+
+    async def put_all(self, documents: Collection[Document]) -> None:
+        """Save ``documents`` in one statement, each replacing the one of the same kind and key.
+
+        Whatever others wrote to them since they were read is lost, so only a single writer may
+        use it.
+        """
+        rows = []
+        for document in documents:
+            self._touch(document.kind, document.key)
+            self._found.pop(document.kind, None)
+            self._absent.discard((document.kind, document.key))
+            value = dumps(dict(document.value))
+            rows.append(
+                DocumentRow(document.kind, document.key, document.parent, document.rank, value)
+            )
+        if rows:
+            await self._statements.put_documents(self._connection, rows)
+
+    async def get_all(self, kind: str, keys: Collection[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the documents of ``kind`` that exist under ``keys``, read in one query.
+
+        They are not locked: see :meth:`put_all`.
+        """
+        column = tables.documents.c
+        query = select(column.key, column.value).where(
+            column.kind == kind, column.key.in_(sorted(keys))
+        )
+        rows = await self._connection.execute(query) if keys else ()
+        return {row.key: dict(loads(row.value)) for row in rows}
 
     async def get(self, kind: str, key: str) -> Mapping[str, Any] | None:
         """Return the document of ``kind`` under ``key``, or None; lock it if ``writing``."""
@@ -95,7 +126,7 @@ class Documents:
 
         The same call is answered without a query until a document of the kind changes.
 
-        ``parent`` selects those under one parent, ``prefix`` those whose key starts with it,
+        ``parent`` selects those under one parent, ``prefix`` those whose rank starts with it,
         ``after`` those that follow a rank in the requested order.
         """
         filters = (parent, prefix, after, limit, newest_first)
@@ -126,7 +157,7 @@ class Documents:
         if parent is not None:
             query = query.where(column.parent == parent)
         if prefix is not None:
-            query = query.where(func.substr(column.key, 1, len(prefix)) == prefix)
+            query = query.where(column.rank >= prefix, column.rank < prefix + LAST)
         if after is not None:
             query = query.where(column.rank < after if newest_first else column.rank > after)
         order = (column.rank, column.key)

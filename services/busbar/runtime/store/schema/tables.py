@@ -15,6 +15,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+LAST = "\U0010ffff"
+"""Text is compared byte by byte, so all text that begins with ``x`` is below ``x + LAST``."""
+
 # SQLite assigns row numbers only in a column that is declared INTEGER.
 _Position = BigInteger().with_variant(Integer, "sqlite")
 

@@ -125,6 +125,11 @@ _PUT_DOCUMENT = (
     " ON CONFLICT (kind, key) DO "
 )
 _REPLACE = "UPDATE SET parent = excluded.parent, rank = excluded.rank, value = excluded.value"
+_PUT_DOCUMENTS = (
+    "INSERT INTO documents (kind, key, parent, rank, value)"  # noqa: S608 - constants
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])"
+    f" ORDER BY 1, 2 ON CONFLICT (kind, key) DO {_REPLACE}"
+)
 _ANY_PARKED = "SELECT EXISTS (SELECT 1 FROM parked_keys WHERE consumer = $1)"
 _PARK_KEY = (
     "INSERT INTO parked_keys (consumer, ordering_key, since, attempts, requests)"
@@ -226,6 +231,10 @@ class PostgresStatements:
         """Insert or replace a document; return whether the row was written."""
         statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
         return await asyncpg_session.execute(connection, statement, *row) == 1
+
+    async def put_documents(self, connection: AsyncConnection, rows: Sequence[DocumentRow]) -> None:
+        """Insert or replace documents."""
+        await asyncpg_session.execute(connection, _PUT_DOCUMENTS, *_columns(rows))
 
     async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
         """Return whether any ordering key is parked."""

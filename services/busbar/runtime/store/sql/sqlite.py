@@ -189,6 +189,10 @@ class SqliteStatements:
         statement = _PUT_DOCUMENT + ("NOTHING" if only_new else _REPLACE)
         return (await connection.exec_driver_sql(statement, tuple(row))).rowcount == 1
 
+    async def put_documents(self, connection: AsyncConnection, rows: Sequence[DocumentRow]) -> None:
+        """Insert or replace documents."""
+        await connection.exec_driver_sql(_PUT_DOCUMENT + _REPLACE, [tuple(row) for row in rows])
+
     async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
         """Return whether any ordering key is parked."""
         return bool((await connection.exec_driver_sql(_ANY_PARKED, (consumer,))).scalar())

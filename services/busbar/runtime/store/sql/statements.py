@@ -192,6 +192,10 @@ class Statements(Protocol):
         """
         ...
 
+    async def put_documents(self, connection: AsyncConnection, rows: Sequence[DocumentRow]) -> None:
+        """Insert documents, or replace those of the same kind and key."""
+        ...
+
     async def any_parked(self, connection: AsyncConnection, consumer: str) -> bool:
         """Return whether any ordering key of ``consumer`` is parked."""
         ...
