@@ -6,6 +6,7 @@ from bench import (
     end_to_end,
     engine_noop,
     latency,
+    looking_back,
     memory,
     pipeline,
     saga,
@@ -29,5 +30,7 @@ MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
     ("telemetry-cost",): telemetry_cost.measure,
     ("rss-service", "rss-platform"): memory.measure_rest,
     ("replay-1m-memory",): memory.measure_replay,
+    ("replay-100k", "why-of-10000"): looking_back.measure,
+    ("audit-memory",): looking_back.measure_memory,
 }
 """In the order in which they are taken."""

@@ -46,5 +46,8 @@ GOALS: Mapping[str, Goal] = {
     "rss-service": Goal(most=130),
     "rss-platform": Goal(most=1024),
     "replay-1m-memory": Goal(most=20),
+    "replay-100k": Goal(most=30),
+    "why-of-10000": Goal(most=1),
+    "audit-memory": Goal(most=150),
 }
 """Every figure, in the order in which they are measured and shown."""

@@ -6,12 +6,12 @@ has and the peak of memory in MB.
 
 import asyncio
 import json
-import re
 import sys
 from pathlib import Path
 
 import uvloop
 
+from bench.peak import peak
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Store, open_store
 
@@ -37,15 +37,7 @@ async def main(database: str) -> None:
         count = await replay(store)
     finally:
         await store.close()
-    sys.stdout.write(f"{count} {_peak():.1f}\n")
-
-
-def _peak() -> float:
-    """Linux: of this program alone; the count of ``getrusage`` begins with the parent's."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"^VmHWM:\s+(?P<kilobytes>\d+) kB$", status, re.MULTILINE)
-    assert found is not None, "Linux says how much a process took"
-    return int(found["kilobytes"]) / 1024
+    sys.stdout.write(f"{count} {peak():.1f}\n")
 
 
 if __name__ == "__main__":

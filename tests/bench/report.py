@@ -71,4 +71,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+    return (
+        f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.3f}"
+    )

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -33,7 +33,8 @@ HOPS = (topics.INTENTS_RESOURCE, topics.FACTS_POLICY, topics.FACTS_RESOURCE)
 """Where an intent and its facts are published."""
 
 PATIENCE = 600.0
-_LEFT_OUT = frozenset({"gateway"})
+INTENTS_BY_KAFKA = frozenset(topics.SERVICES) - {"gateway"}
+"""The services that are needed if intents come by Kafka."""
 _ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.testing.noop:NoopBackend\n"
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
@@ -122,16 +123,22 @@ async def stage(run: Run, on: On, *, instances: int = 1) -> AsyncIterator[Stage]
 
 @asynccontextmanager
 async def platform(
-    run: Run, home: Path, bootstrap: str, cluster: StoreCluster | None, *, instances: int = 1
+    run: Run,
+    home: Path,
+    bootstrap: str,
+    cluster: StoreCluster | None,
+    *,
+    instances: int = 1,
+    services: Collection[str] = INTENTS_BY_KAFKA,
 ) -> AsyncIterator[Stage]:
-    """Start the platform on servers that run, all but the gateway: intents come by Kafka."""
+    """Start ``services`` of the platform on servers that run."""
     run.say(f"  starting the platform on {'sqlite' if cluster is None else 'postgres'}")
     found = Platform(
         home / "busbar",
         bootstrap=bootstrap,
         database=_database(cluster) if cluster is not None else None,
         instances=instances,
-        services=_planner(run, _offering(home)),
+        services=_planner(run, _offering(home), services),
     )
     try:
         await asyncio.to_thread(found.start)
@@ -154,7 +161,9 @@ def _offering(home: Path) -> str:
     return str(package.parent)
 
 
-def _planner(run: Run, offering: str) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
+def _planner(
+    run: Run, offering: str, services: Collection[str]
+) -> Callable[[Wiring], tuple[ServicePlan, ...]]:
     tests = str(Path(__file__).parents[1])
     more = {"BUSBAR_PROMISES": str(work.PROMISES), "PYTHONPATH": f"{offering}{os.pathsep}{tests}"}
 
@@ -166,7 +175,7 @@ def _planner(run: Run, offering: str) -> Callable[[Wiring], tuple[ServicePlan, .
                 command=_command(run, one),
             )
             for one in plan_services(wiring)
-            if one.name not in _LEFT_OUT
+            if one.name.partition(".")[0] in services
         )
 
     return plan

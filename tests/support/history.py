@@ -7,8 +7,8 @@ the stores of audit and of the gateway, and published on a bus, where it has the
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -58,6 +58,8 @@ FACTS: tuple[tuple[str, type[Message]], ...] = (
 
 ROWS = 2000
 Item = TypeVar("Item")
+Row = tuple[Any, ...]
+"""The values of an event in the order of its columns."""
 
 
 def resource_of(number: int) -> str:
@@ -82,6 +84,39 @@ class _Relays:
     links: dict[str, str] = field(default_factory=lambda: defaultdict(lambda: GENESIS))
     ends: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     time: datetime = BEGIN
+
+
+class Copying:
+    """Makes the rows of the copy, one after the other."""
+
+    def __init__(self) -> None:
+        self.ends: dict[tuple[str, int], int] = {}
+        """The offset after the last one of each partition."""
+        self._versions: dict[str, int] = defaultdict(int)
+        self._cipher = cipher()
+
+    def row(self, record: Record, envelope: Envelope) -> Row:
+        """The row of ``record``."""
+        entry = entry_of(record, envelope, self._cipher)
+        stream = f"{RECORDS}{entry.place}"
+        self._versions[stream] += 1
+        self.ends[record.topic, record.partition] = record.offset + 1
+        time = format_time(envelope.time or BEGIN)
+        metadata = {name: value for name, value in entry.metadata.items() if value is not None}
+        return (
+            stream,
+            self._versions[stream],
+            entry.id,
+            entry.type,
+            time,
+            time,
+            entry.operation or "",
+            str(record.offset),
+            None,
+            entry.resource,
+            entry.data,
+            dumps(metadata),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,30 +165,10 @@ class History:
                 ),
             )
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self) -> Iterator[Row]:
         """The rows of the copy that audit makes of the records."""
-        versions: dict[str, int] = defaultdict(int)
-        key = cipher()
-        for record, envelope in self.records():
-            entry = entry_of(record, envelope, key)
-            stream = f"{RECORDS}{entry.place}"
-            versions[stream] += 1
-            time = format_time(envelope.time or BEGIN)
-            metadata = {name: value for name, value in entry.metadata.items() if value is not None}
-            yield (
-                stream,
-                versions[stream],
-                entry.id,
-                entry.type,
-                time,
-                time,
-                entry.operation or "",
-                str(record.offset),
-                None,
-                entry.resource,
-                entry.data,
-                dumps(metadata),
-            )
+        copying = Copying()
+        return (copying.row(record, envelope) for record, envelope in self.records())
 
     def documents(self) -> Iterator[tuple[str, str, str, str, str]]:
         """The rows of the views that the gateway folds from the facts."""
@@ -246,30 +261,38 @@ _INSERT = (
 )
 
 
-def fill_audit(path: Path, history: History) -> None:
-    """Write ``history`` into audit's file, which exists, as if everything had been consumed."""
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """One transaction on a file of a store, which exists."""
     with closing(sqlite3.connect(path, isolation_level=None)) as session:
         session.execute("BEGIN IMMEDIATE")
-        ends: dict[tuple[str, int], int] = defaultdict(int)
-        for block in blocks(history.rows()):
-            session.executemany(_INSERT, block)
-            for row in block:
-                topic, _, partition = row[0].removeprefix(RECORDS).rpartition("/")
-                ends[topic, int(partition)] += 1
-        session.executemany(
-            "INSERT INTO offsets VALUES ('audit', ?, ?, ?)",
-            [(*place, end) for place, end in ends.items()],
-        )
+        yield session
         session.execute("COMMIT")
+
+
+def insert(session: sqlite3.Connection, rows: list[Row]) -> None:
+    """Append ``rows`` to the copy."""
+    session.executemany(_INSERT, rows)
+
+
+def mark_consumed(session: sqlite3.Connection, ends: Mapping[tuple[str, int], int]) -> None:
+    """Have audit continue behind ``ends``."""
+    places = [(*place, end) for place, end in ends.items()]
+    session.executemany("INSERT INTO offsets VALUES ('audit', ?, ?, ?)", places)
+
+
+def fill_audit(path: Path, history: History) -> None:
+    """Write the copy of ``history`` into audit's file."""
+    with writing(path) as session:
+        for block in blocks(history.rows()):
+            insert(session, block)
 
 
 def fill_gateway(path: Path, history: History) -> None:
-    """Write the views of ``history`` into the gateway's file, which exists."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as session:
-        session.execute("BEGIN IMMEDIATE")
+    """Write the views of ``history`` into the gateway's file."""
+    with writing(path) as session:
         for block in blocks(history.documents()):
             session.executemany("INSERT INTO documents VALUES (?, ?, ?, ?, ?)", block)
-        session.execute("COMMIT")
 
 
 async def store_copy(store: Store, history: History) -> None:

@@ -92,3 +92,18 @@ async def test_what_is_removed_is_gone(shelf: Store) -> None:
     await shelf.transact(body)
     assert await found(shelf) == ["a/2", "b/1"]
     assert await found(shelf, "other") == ["a/1"]
+
+
+async def test_documents_are_put_and_read_together(shelf: Store) -> None:
+    many = [Document(kind="k", key=f"c/{n}", rank=str(n), value={"n": n}) for n in range(700)]
+
+    async def body(tx: StoreTransaction) -> None:
+        await tx.documents.put_all([*many, Document(kind="k", key="a/1", rank="9", value={"n": 9})])
+        await tx.documents.put_all([])
+
+    await shelf.transact(body)
+    async with shelf.reading() as tx:
+        together = await tx.documents.get_all("k", ["a/1", "a/2", "c/699", "unknown"])
+        assert together == {"a/1": {"n": 9}, "a/2": {"n": 2}, "c/699": {"n": 699}}
+        assert await tx.documents.get_all("k", []) == {}
+    assert len(await found(shelf, limit=1000)) == 703

@@ -1,5 +1,6 @@
 """Compares the replayed state with the live one, while the platform keeps running."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 from busbar.cli.replay.scratch import BLOCK, Counts, Item, Kind, Pair, ScratchState, View
 from busbar.kernel.canonical import canonical_json, digest
 from busbar.messages.views import OperationView, ResourceView
-from busbar.sdk import Client, GatewayProblem, Progress
+from busbar.sdk import AuditPage, Client, GatewayProblem, Progress
 
 MAX_CHECKS = 3
 """How often an item is compared again before it counts as different."""
@@ -122,16 +123,25 @@ class Replay:
         return states
 
     async def _read_new_records(self) -> None:
-        """Fold the records that were logged since the last call."""
-        while True:
-            page = await self._client.audit_page(after=self._cursor, limit=PAGE_SIZE)
-            self._total = page.total or self._total
-            if not page.items:
-                return
-            self._cursor = page.cursor
-            await self._scratch.fold(page.items)
-            done = self.counts.records
-            self._report(Progress(what=FACTS, done=done, total=max(self._total, done)))
+        """Fold the records that were logged since the last call.
+
+        The next page is on its way while one is folded.
+        """
+        following = self._page()
+        try:
+            while (page := await following).items:
+                self._total = page.total or self._total
+                self._cursor = page.cursor
+                following = self._page()
+                await self._scratch.fold(page.items)
+                done = self.counts.records
+                self._report(Progress(what=FACTS, done=done, total=max(self._total, done)))
+        finally:
+            following.cancel()
+
+    def _page(self) -> asyncio.Task[AuditPage]:
+        page = self._client.audit_page(after=self._cursor, limit=PAGE_SIZE)
+        return asyncio.create_task(page)
 
     async def _read_live(self) -> int:
         """Keep the digests of all live views; return how many there are."""
