@@ -42,6 +42,8 @@ from busbar.runtime.telemetry import tracing
 OPERATION = "operation"
 RESOURCE = "resource"
 DEAD_LETTER = "dead_letter"
+DEAD_LETTER_RECORD = "dead_letter_record"
+"""Documents of the encrypted records, which are large: lists of dead letters do not read them."""
 SUBSCRIPTION = "subscription"
 DELIVERY = "delivery"
 ACCEPTED = "accepted"
@@ -260,7 +262,12 @@ async def _project_dead_letter(fact: DeadLetterFact, time: str, tx: Transaction)
     known = dict(await tx.documents.get(DEAD_LETTER, fact.dead_letter) or {})
     match fact:
         case DeadLettered():
-            known = {"redriven": [], **known, **fact.model_dump(mode="json"), "time": time}
+            shown = fact.model_dump(mode="json")
+            record = {"sealed": shown.pop("sealed")}
+            await tx.documents.put(
+                Document(kind=DEAD_LETTER_RECORD, key=fact.dead_letter, value=record)
+            )
+            known = {"redriven": [], **known, **shown, "time": time}
         case _ if not known:
             return  # a request named a dead letter that does not exist
         case DeadLetterRecovered():

@@ -1,12 +1,13 @@
 """Every error is a problem: those of the framework, of audit, and unexpected ones."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from busbar.gateway.adapters import AuditResponse, AuditUnavailable, HttpAuditReader
+from busbar.messages.http import NDJSON
 from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store, StoreUnavailable
 from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
@@ -132,6 +133,54 @@ async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(
     reply = await api.get("/v1/audit/records")
     assert (reply.status, reply.problem()["code"]) == (502, "audit_failed")
     assert b"swordfish" not in reply.body
+
+
+async def test_what_comes_line_by_line_is_passed_on_as_it_comes_and_ends_with_what_went_wrong(
+    api: Api, audit: FakeAudit
+) -> None:
+    async def lines(*, fails: bool) -> AsyncIterator[bytes]:
+        yield b'{"item":1}\n'
+        if fails:
+            raise AuditUnavailable("ServerDisconnectedError")
+        yield b'{"end":{}}\n'
+
+    audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=False))
+    reply = await api.get("/v1/audit/state")
+    assert (reply.status, reply.headers["content-type"]) == (200, NDJSON)
+    assert reply.body == b'{"item":1}\n{"end":{}}\n'
+    audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=True))
+    first, second = (await api.get("/v1/audit/state")).body.splitlines()
+    assert first == b'{"item":1}'
+    problem = json.loads(second)["problem"]
+    assert (problem["status"], problem["code"]) == (503, "audit_unavailable")
+
+
+async def test_the_client_passes_on_whole_lines_until_audit_breaks_off() -> None:
+    async def begin(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", NDJSON.encode()), (b"content-length", b"100")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for body in (b'{"item":1}\n{"it', b'em":2}\n', b'{"item"'):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        raise ConnectionError
+
+    server = HttpServer(begin, listen("127.0.0.1", 0))
+    server.start()
+    client = HttpAuditReader(f"http://127.0.0.1:{server.port}")
+    taken = bytearray()
+
+    async def take(lines: AsyncIterator[bytes] | None) -> None:
+        assert lines is not None
+        async for part in lines:
+            taken.extend(part)
+
+    try:
+        answer = await client.get("/v1/audit/state", {})
+        with pytest.raises(AuditUnavailable):
+            await take(answer.lines)
+    finally:
+        await client.close()
+        await server.stop()
+    assert taken == b'{"item":1}\n{"item":2}\n'
 
 
 async def test_while_audit_is_unreachable_the_rest_works(api: Api, audit: FakeAudit) -> None:

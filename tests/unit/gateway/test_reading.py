@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from busbar.gateway.routes import queries
 from busbar.gateway.routes.queries import Queries
 from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
@@ -19,6 +22,7 @@ from busbar.messages.resource import (
 )
 from busbar.testing import ManualClock
 from support import eventually
+from support.history import History, fill_gateway
 from unit.gateway.conftest import Api, Platform, event, fact_of, operation_of
 
 ORDERS = "payments/dev/event-stream/orders"
@@ -162,6 +166,24 @@ async def test_operations_are_filtered_by_status_and_resource_across_pages(
     )
     even, _ = await ids(api, "/v1/operations?resource=payments/dev/event-stream/even&limit=2")
     assert len(even) == 2
+
+
+async def test_a_search_for_a_status_looks_at_a_limited_number_of_operations_a_request(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SCANNED", 10)
+    fill_gateway(tmp_path / "gateway.db", History(5, 9))
+    target = "/v1/operations?status=stuck"
+    found, cursor = await ids(api, target)
+    requests = 1
+    while cursor is not None:
+        assert found == []
+        found, cursor = await ids(api, f"{target}&after={quote(str(cursor))}")
+        requests += 1
+    assert (found, requests) == ([], 5)
+    succeeded, cursor = await ids(api, "/v1/operations?status=succeeded")
+    assert len(succeeded) == 10
+    assert cursor is not None
 
 
 async def test_resources_come_by_name_in_pages_that_inserts_do_not_move(

@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from busbar.gateway.handlers import DEAD_LETTER, DELIVERY, OPERATION, RESOURCE, SUBSCRIPTION
+from busbar.gateway.handlers import (
+    DEAD_LETTER,
+    DEAD_LETTER_RECORD,
+    DELIVERY,
+    OPERATION,
+    RESOURCE,
+    SUBSCRIPTION,
+)
 from busbar.messages.views import ENDED
 from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.store import Document, Store, StoredEvent
@@ -15,6 +22,12 @@ from busbar.runtime.store.model.commit_result import CommitResult
 Page = dict[str, Any]
 Found = TypeVar("Found")
 _FACTS = "facts/"
+SCANNED = 1000
+"""Views that one request looks at in search of those in a status."""
+
+PAGE_BYTES = 4 * 1024 * 1024
+"""A page of facts ends before it is larger than this, unless it is of one fact."""
+
 _MAX_DIGITS = 18  # fits the 64 bits of a position
 
 
@@ -75,21 +88,23 @@ class Queries:
     async def _views(
         self, kind: str, *, parent: str | None, status: str | None, after: str | None, limit: int
     ) -> Page:
-        """Return a page of views of ``kind``, newest first."""
+        """Return a page of views of ``kind``, newest first.
+
+        A page of one status may have fewer items than ``limit``, or none, before the end: a
+        request looks at a limited number of views.
+        """
+        size = limit if status is None else SCANNED
+        async with self._store.reading() as tx:
+            page = await tx.documents.find(
+                kind, parent=parent, after=after, limit=size, newest_first=True
+            )
         items: list[Any] = []
-        while True:
-            async with self._store.reading() as tx:
-                page = await tx.documents.find(
-                    kind, parent=parent, after=after, limit=limit, newest_first=True
-                )
-            for document in page:
-                after = document.rank
-                if status in (None, document.value["view"]["status"]):
-                    items.append(document.value["view"])
-                if len(items) == limit:
-                    return {"items": items, "next": after}
-            if len(page) < limit:
-                return {"items": items, "next": None}
+        for document in page:
+            if status in (None, document.value["view"]["status"]):
+                items.append(document.value["view"])
+            if len(items) == limit:
+                return {"items": items, "next": document.rank}
+        return {"items": items, "next": page[-1].rank if len(page) == size else None}
 
     async def resource(self, id_: str) -> Mapping[str, Any] | None:
         """Return one resource."""
@@ -106,15 +121,14 @@ class Queries:
         """Return a page of dead letters, oldest first, without their records."""
         async with self._store.reading() as tx:
             page = await tx.documents.find(DEAD_LETTER, parent=service, after=after, limit=limit)
-        found = _page(page, limit)
-        for item in found["items"]:
-            item.pop("sealed", None)
-        return found
+        return _page(page, limit)
 
     async def dead_letter(self, id_: str) -> Mapping[str, Any] | None:
         """Return one dead letter with its record still encrypted."""
         async with self._store.reading() as tx:
-            return await tx.documents.get(DEAD_LETTER, id_)
+            known = await tx.documents.get(DEAD_LETTER, id_)
+            record = await tx.documents.get(DEAD_LETTER_RECORD, id_)
+        return None if known is None or record is None else {**known, **record}
 
     async def subscription(self, key: str) -> Mapping[str, Any] | None:
         """Return one subscription."""
@@ -170,6 +184,7 @@ class Queries:
                 category=_FACTS,
                 key_prefix=f"{filters.team}/" if filters.team else "",
                 types=filters.types,
+                max_bytes=PAGE_BYTES,
             )
             # Nothing up to the newest fact matches, so the next look begins behind it.
             cursor = page[-1].position if page else newest or cursor
