@@ -142,7 +142,7 @@ def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> Op
     change = _operation_change(before, fact)
     if change is None:
         return view
-    known = before.model_dump() if before is not None else {"status": "received"}
+    known: Mapping[str, Any] = dict(before) if before is not None else {"status": "received"}
     if isinstance(fact, DeadLetterRecovered) and known["status"] != "stuck":
         return view
     if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
@@ -278,7 +278,7 @@ def _judged(
             return {**known, "status": "expired", "reason": "expired"}
 
 
-def _steps(view: OperationView | None, fact: _Stepwise) -> list[JsonObject]:
+def _steps(view: OperationView | None, fact: _Stepwise) -> list[JsonObject | StepView]:
     status, detail = "started", ""
     match fact:
         case StepSucceeded():
@@ -292,9 +292,9 @@ def _steps(view: OperationView | None, fact: _Stepwise) -> list[JsonObject]:
         case StepStarted():
             detail = fact.action
     new = {"name": fact.step, "adapter": fact.adapter, "status": status, "detail": detail}
-    steps = [step.model_dump() for step in view.steps] if view else []
-    if any(step["name"] == fact.step for step in steps):
-        return [new if step["name"] == fact.step else step for step in steps]
+    steps = view.steps if view else ()
+    if any(step.name == fact.step for step in steps):
+        return [new if step.name == fact.step else step for step in steps]
     return [*steps, new]
 
 
@@ -303,7 +303,7 @@ def evolve_resource(view: ResourceView | None, fact: Fact, *, time: str) -> Reso
     change = _resource_change(view, fact)
     if change is None:
         return view
-    known = view.model_dump() if view is not None else {"status": "provisioning"}
+    known = dict(view) if view is not None else {"status": "provisioning"}
     about = {"id": fact.resource_id, "operation": fact.operation_id or ""}
     return ResourceView.model_validate({**known, **change, **about, "updated": time})
 

@@ -108,7 +108,9 @@ class FactCalls(Calls):
             waiting = {**query, "wait": f"{wait:g}"} if follow else query
             return (await self._get("/v1/facts", waiting, wait=wait)).body
 
-        return (stream if follow else pages)(get, FactItem, params)
+        if follow:
+            return stream(get, FactItem, params)
+        return pages(get, FactItem, params, until_empty=True)
 
 
 async def _received(

@@ -1,5 +1,6 @@
 """Paged lists, and validation of response bodies."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -55,18 +56,36 @@ def items_of(body: Any) -> list[Any]:
     )
 
 
-async def pages(get: GetPage, model: type[Model], params: Params) -> AsyncIterator[Model]:
-    """Iterate over every item of a finite list, in order."""
+async def pages(
+    get: GetPage, model: type[Model], params: Params, *, until_empty: bool = False
+) -> AsyncIterator[Model]:
+    """Iterate over every item of a finite list, in order.
+
+    The next page is on its way while the items of one are used. An empty page is the end of a list
+    that always has a cursor (``until_empty``); other lists have empty pages before their end.
+    """
     params = dict(params)
-    while True:
-        body = await get(params)
-        items = items_of(body)
-        for item in items:
-            yield typed(model, item)
-        following = body.get("next")
-        if following is None or not items:
-            return
-        params["after"] = str(following)
+    page: asyncio.Task[Any] | None = asyncio.create_task(_awaited(get(params)))
+    try:
+        while page is not None:
+            body = await page
+            items, following = items_of(body), body.get("next")
+            # An empty page with the same cursor would be requested endlessly.
+            is_last = not items and (until_empty or str(following) == params.get("after"))
+            if following is None or is_last:
+                page = None
+            else:
+                params = {**params, "after": str(following)}
+                page = asyncio.create_task(_awaited(get(params)))
+            for item in items:
+                yield typed(model, item)
+    finally:
+        if page is not None:
+            page.cancel()
+
+
+async def _awaited(found: Awaitable[Any]) -> Any:
+    return await found
 
 
 async def stream(get: GetPage, model: type[Model], params: Params) -> AsyncIterator[Model]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
+import orjson
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
@@ -198,7 +199,7 @@ def _why(error: Exception) -> str:
 
 def _parsed(status: int, raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return orjson.loads(raw)
     except ValueError as error:
         raise _unreadable(status) from error
 

@@ -81,13 +81,14 @@ class ScratchState:
     async def _fold(self, new: Sequence[tuple[AuditRecord, Fact]], tx: StoreTransaction) -> None:
         if len(self._views) > CACHED_VIEWS:
             self._views.clear()
-        touched = {item: None for record, fact in new for item in _items(record, fact)}
+        changes = [(record, fact, _items(record, fact)) for record, fact in new]
+        touched = {item: None for _, _, items in changes for item in items}
         for kind in KINDS:
             missing = [id_ for k, id_ in touched if k == kind and (kind, id_) not in self._views]
             for id_, value in (await tx.documents.get_all(kind, missing)).items():
                 self._views[kind, id_] = _MODELS[kind].model_validate(value)
-        for record, fact in new:
-            self._evolve(record, fact)
+        for record, fact, items in changes:
+            self._evolve(record, fact, items)
         await tx.documents.put_all(
             [
                 _document(item[0], item[1], self._views[item].model_dump(mode="json"))
@@ -96,9 +97,9 @@ class ScratchState:
             ]
         )
 
-    def _evolve(self, record: AuditRecord, fact: Fact) -> None:
+    def _evolve(self, record: AuditRecord, fact: Fact, items: Sequence[Item]) -> None:
         time = format_time(parse_time(record.time)) if record.time else ""
-        for item in _items(record, fact):
+        for item in items:
             known = self._views.get(item)
             after: View | None
             if item[0] == "operation":

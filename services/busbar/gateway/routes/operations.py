@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 
 from busbar.gateway.routes.dependencies import Read
-from busbar.gateway.routes.parameters import After, ByResource, Limit, Wait
+from busbar.gateway.routes.parameters import After, ByResource, Limit, Wait, page_response
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.messages.http import OperationPage
 from busbar.messages.views import OperationStatus, OperationView
@@ -22,9 +22,11 @@ async def list_operations(
     ] = None,
     after: After = None,
     limit: Limit = 100,
-) -> dict[str, Any]:
+) -> Response:
     """List operations, newest first."""
-    return await queries.operations(resource=resource, status=status, after=after, limit=limit)
+    return page_response(
+        await queries.operations(resource=resource, status=status, after=after, limit=limit)
+    )
 
 
 @router.get(

@@ -1,8 +1,9 @@
-"""Query parameters that several endpoints share."""
+"""Query parameters that several endpoints share, and the form in which they return pages."""
 
 from typing import Annotated, Any
 
-from fastapi import Path, Query
+import orjson
+from fastapi import Path, Query, Response
 
 from busbar.kernel.resource import SLUG
 
@@ -24,3 +25,8 @@ ByOperation = Annotated[str | None, Query(description="Only items about this ope
 def name_part(description: str) -> Any:
     """Return a part of the path that is one of the names in an id."""
     return Path(pattern=f"^{SLUG}$", description=description)
+
+
+def page_response(page: dict[str, Any]) -> Response:
+    """Return ``page`` as it is: its items were validated when they were stored."""
+    return Response(orjson.dumps(page), media_type="application/json")

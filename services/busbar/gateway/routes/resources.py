@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from busbar.gateway.routes.dependencies import Read
-from busbar.gateway.routes.parameters import After, Limit, name_part
+from busbar.gateway.routes.parameters import After, Limit, name_part, page_response
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
@@ -22,9 +22,9 @@ async def list_resources(
     ] = None,
     after: After = None,
     limit: Limit = 100,
-) -> dict[str, Any]:
+) -> Response:
     """List resources by name."""
-    return await queries.resources(prefix=prefix, after=after, limit=limit)
+    return page_response(await queries.resources(prefix=prefix, after=after, limit=limit))
 
 
 @router.get(
