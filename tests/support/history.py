@@ -78,7 +78,7 @@ def _intent_id(number: int, generation: int) -> str:
 
 @dataclass(slots=True)
 class _Relays:
-    """How far the relays are, and where the partitions end."""
+    """The sequences and digests of the relays, and the ends of the partitions."""
 
     sequences: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     links: dict[str, str] = field(default_factory=lambda: defaultdict(lambda: GENESIS))

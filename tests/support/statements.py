@@ -1,4 +1,4 @@
-"""What a store reads of its log."""
+"""Counts what a store reads of its log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

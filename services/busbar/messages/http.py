@@ -194,7 +194,7 @@ class AuditRecordPage(Part):
 
 
 class Progress(Part):
-    """How far a long answer is."""
+    """The progress of a long answer."""
 
     what: str = Field(description="What is counted, as `records read`.")
     done: int

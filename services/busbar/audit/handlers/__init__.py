@@ -1,4 +1,4 @@
-"""What audit does: it stores the copy, and answers from it in bounded memory."""
+"""Stores the copy, and answers questions from it in bounded memory."""
 
 from busbar.audit.handlers.completeness import BusLog, BusReading, check, completeness
 from busbar.audit.handlers.copy import RECORDS, Audit

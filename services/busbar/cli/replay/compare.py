@@ -25,7 +25,7 @@ FACTS, LIVE, COMPARED = "records folded", "live items read", "items compared"
 
 
 class Reporter(Protocol):
-    """Is told how far the replay is."""
+    """Shows the progress of a replay."""
 
     def progress(self, progress: Progress) -> None:
         """Note a number of things that are done."""

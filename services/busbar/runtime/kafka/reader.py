@@ -11,7 +11,7 @@ from busbar.runtime.kafka import patches
 from busbar.runtime.kafka.bus import record_of
 from busbar.runtime.kafka.errors import translated
 
-AT_ONCE = 8
+TOGETHER = 8
 """Partitions that are read at the same time: the client keeps a fetched part of each in memory."""
 
 FETCH_BYTES = 256 * 1024
@@ -47,8 +47,8 @@ class TopicReader:
             BusUnavailable: the broker is unreachable.
         """
         left = sorted(tp for tp, begin in self._begin.items() if begin < self._end[tp])
-        for first in range(0, len(left), AT_ONCE):
-            async for batch in self._read(set(left[first : first + AT_ONCE])):
+        for first in range(0, len(left), TOGETHER):
+            async for batch in self._read(set(left[first : first + TOGETHER])):
                 yield batch
 
     async def _read(self, open_: set[TopicPartition]) -> AsyncIterator[list[Record]]:
@@ -83,7 +83,7 @@ async def open_reader(bootstrap: str, topic_names: Sequence[str]) -> AsyncIterat
         isolation_level="read_committed",
         auto_offset_reset="earliest",  # records whose retention ends meanwhile are passed over
         max_partition_fetch_bytes=FETCH_BYTES,
-        fetch_max_bytes=AT_ONCE * FETCH_BYTES,
+        fetch_max_bytes=TOGETHER * FETCH_BYTES,
         fetch_max_wait_ms=50,
     )
     try:
