@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from busbar.kernel.ids import operation_id
 from busbar.messages.http import DeadLetter
-from busbar.sdk import Client
+from busbar.sdk import Client, Sentence
 from support import eventually
 
 TOPIC = "busbar.intents.resource"
@@ -78,7 +78,9 @@ async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
         view = await client.operation(operation)
         assert (view.status, view.reason) == ("denied", dead_letter.reason)
         assert (view.detail, view.dead_letter) == (dead_letter.detail, dead_letter.dead_letter)
-        why = await eventually(lambda: client.why(operation), what="the refusal in the audit log")
+        why = await eventually(
+            lambda: _explained(client, operation), what="the refusal in the audit log"
+        )
         assert why is not None
         assert dead_letter.detail in why[-1].text
 
@@ -94,7 +96,7 @@ async def test_an_intent_that_can_be_read_takes_the_place_of_one_that_could_not(
     await producer.send_and_wait(TOPIC, body, headers=binary(id_), partition=0)
     await eventually(lambda: _status(client, id_, "succeeded"), what="the intent", within=30)
     await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
-    why = await client.why(operation)
+    why = await _explained(client, operation)
     assert f"{TOPIC}/0/{broken.offset}" in why[0].text + why[1].text
     view = await client.operation(operation)
     assert (view.status, view.dead_letter, view.conflicts) == ("succeeded", "", 0)
@@ -157,6 +159,10 @@ async def test_an_intent_that_is_too_large_is_denied_and_the_next_one_goes_throu
     view = await client.operation(str(operation_id("urn:test", large)))
     assert view.status == "denied"
     assert "262144" in json.dumps(view.violations)
+
+
+async def _explained(client: Client, operation: str) -> list[Sentence]:
+    return [sentence async for sentence in client.why(operation)]
 
 
 async def _status(client: Client, id_: str, status: str) -> bool:

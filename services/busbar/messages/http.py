@@ -263,3 +263,7 @@ class CompletenessLine(_Line):
     """A line of the comparison; the last one has the result as its `end`."""
 
     end: Completeness | None = None
+
+
+AUDIT_ANSWERS = (AuditRecordPage, ExplanationLine, StateLine, CompletenessLine)
+"""What audit answers with, which the gateway passes on unread."""

@@ -139,7 +139,7 @@ async def test_what_comes_line_by_line_is_passed_on_as_it_comes_and_ends_with_wh
     api: Api, audit: FakeAudit
 ) -> None:
     async def lines(*, fails: bool) -> AsyncIterator[bytes]:
-        yield b'{"item":1}\n'
+        yield b'{"progress":null}\n'
         if fails:
             raise AuditUnavailable("ServerDisconnectedError")
         yield b'{"end":{}}\n'
@@ -147,10 +147,10 @@ async def test_what_comes_line_by_line_is_passed_on_as_it_comes_and_ends_with_wh
     audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=False))
     reply = await api.get("/v1/audit/state")
     assert (reply.status, reply.headers["content-type"]) == (200, NDJSON)
-    assert reply.body == b'{"item":1}\n{"end":{}}\n'
+    assert reply.body == b'{"progress":null}\n{"end":{}}\n'
     audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=True))
     first, second = (await api.get("/v1/audit/state")).body.splitlines()
-    assert first == b'{"item":1}'
+    assert first == b'{"progress":null}'
     problem = json.loads(second)["problem"]
     assert (problem["status"], problem["code"]) == (503, "audit_unavailable")
 

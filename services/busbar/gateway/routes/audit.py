@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from busbar.gateway.adapters import AuditUnavailable
 from busbar.gateway.routes.dependencies import Use
 from busbar.gateway.routes.parameters import After, ByOperation, ByResource, Limit
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems
+from busbar.gateway.routes.problems import BAD_PARAMETER, REF, problems
 from busbar.messages.http import (
     NDJSON,
     AuditRecordPage,
@@ -27,18 +27,22 @@ router = APIRouter(prefix="/v1/audit", tags=["audit"])
 Continue = Annotated[str | None, Query(description="The last `cursor`, to continue after it.")]
 
 
-class Lines(StreamingResponse):
-    """An answer that comes line by line."""
+def _described(
+    model: type[BaseModel], *, media_type: str = "application/json", **more: str
+) -> dict[str, Any]:
+    """Describe an endpoint whose answer is one of the audit service, with this ``model``.
 
-    media_type = NDJSON
-
-
-def _described(model: type[BaseModel], **more: str) -> dict[str, Any]:
-    """Describe an endpoint whose answer is one of the audit service, with this ``model``."""
+    In lines (``NDJSON``), each line is one.
+    """
+    schema = {"$ref": REF.format(model=model.__name__)}
     return {
+        "response_class": Response,
         "response_model": None,
         "responses": {
-            200: {"model": model, "description": "The response of the audit service."},
+            200: {
+                "description": "The response of the audit service.",
+                "content": {media_type: {"schema": schema}},
+            },
             **problems(
                 _400=BAD_PARAMETER,
                 _502="The audit service failed.",
@@ -64,7 +68,7 @@ async def list_audit_records(
     return await _passed_on(request, use)
 
 
-@router.get("/completeness", response_class=Lines, **_described(CompletenessLine))
+@router.get("/completeness", **_described(CompletenessLine, media_type=NDJSON))
 async def get_completeness(request: Request, use: Use) -> Response:
     """Compare the audit log with everything that was published."""
     return await _passed_on(request, use)
@@ -72,8 +76,7 @@ async def get_completeness(request: Request, use: Use) -> Response:
 
 @router.get(
     "/explain",
-    response_class=Lines,
-    **_described(ExplanationLine, _404="The log has nothing about it."),
+    **_described(ExplanationLine, media_type=NDJSON, _404="The log has nothing about it."),
 )
 async def get_explanation(
     request: Request,
@@ -92,7 +95,7 @@ async def get_explanation(
     return await _passed_on(request, use)
 
 
-@router.get("/state", response_class=Lines, **_described(StateLine))
+@router.get("/state", **_described(StateLine, media_type=NDJSON))
 async def get_state(
     request: Request,
     use: Use,
@@ -119,7 +122,7 @@ async def _passed_on(request: Request, use: Use) -> Response:
     except AuditUnavailable as error:
         raise _unavailable(error) from error
     if found.lines is not None:
-        return Lines(_whole_lines(found.lines))
+        return StreamingResponse(_whole_lines(found.lines), media_type=NDJSON)
     if found.status >= HTTPStatus.BAD_REQUEST and found.content_type != MEDIA_TYPE:
         raise ProblemError(
             HTTPStatus.BAD_GATEWAY,

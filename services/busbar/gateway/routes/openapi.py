@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from busbar.gateway.routes.problems import REF
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.kafka import MAX_BYTES
-from busbar.messages.http import Problem
+from busbar.messages.http import AUDIT_ANSWERS, Problem
 from busbar.messages.resource import ApplyResource
 
 _STRUCTURED: Final = "application/cloudevents+json"
@@ -143,7 +143,7 @@ def _traceparent() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    models: tuple[type[BaseModel], ...] = (*INTENTS, Problem)
+    models: tuple[type[BaseModel], ...] = (*INTENTS, Problem, *AUDIT_ANSWERS)
     kinds, found = models_json_schema([(model, "validation") for model in models], ref_template=REF)
     intents = [kinds[intent, "validation"] for intent in INTENTS]
     properties: dict[str, Any] = {
