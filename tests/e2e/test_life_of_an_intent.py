@@ -139,7 +139,7 @@ class LifeOfAnIntent:
         assert view.status == "succeeded"
         assert (await client.resource(resource)).status == "released"
         assert await partitions(platform, topic) == 2
-        texts = [sentence.text for sentence in await client.why(resource)]
+        texts = [sentence.text async for sentence in client.why(resource)]
         assert any("released" in text for text in texts)
 
     async def test_the_same_id_with_another_body_is_refused(
