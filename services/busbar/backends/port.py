@@ -118,7 +118,9 @@ class Backend(Protocol):
     """Makes one kind of thing. Every method is safe to repeat with the same call.
 
     An adapter may set ``concurrency``: the number of effects that one process runs in it
-    concurrently (32 if it is not set); and ``acts_late_seconds``, see :func:`acts_late_seconds`.
+    concurrently (32 if it is not set); and ``acts_late_seconds``, see :func:`acts_late_seconds`. It
+    should set ``declaration`` (:class:`busbar.backends.declaration.Declaration`), by which promise
+    files are checked.
     """
 
     fencing: Fencing

@@ -85,6 +85,56 @@ class FactPage(Part):
     next: Cursor = Field(description="Give it as `after` for the facts that follow, now or later.")
 
 
+class PromiseStep(Part):
+    """A step of a plan, and what its adapter declares about data."""
+
+    name: str
+    adapter: str
+    when: str | None = None
+    inputs: JsonObject = Field(default_factory=dict)
+    holds_data: bool = Field(default=True, description="Removing what the step made loses data.")
+    losses: JsonObject = Field(
+        default_factory=dict,
+        description="The inputs whose change deletes data, each with `lowered` or `switched on`.",
+    )
+
+
+class PromiseExample(Part):
+    """A spec that the version accepts."""
+
+    title: str
+    spec: JsonObject
+
+
+class PromiseVersionView(Part):
+    """A version of a promise."""
+
+    version: str
+    digest: str
+    spec: JsonObject = Field(description="JSON Schema 2020-12 of what can be requested.")
+    steps: tuple[PromiseStep, ...] = ()
+    outputs: tuple[str, ...] = ()
+    examples: tuple[PromiseExample, ...] = ()
+
+
+class PromiseView(Part):
+    """A promise that policy has loaded, or the problem of one that it could not load."""
+
+    id: str
+    name: str
+    title: str = ""
+    description: str = ""
+    owner: str = ""
+    problem: str = Field(default="", description="Why it is not offered; empty if it is.")
+    versions: tuple[PromiseVersionView, ...] = Field(default=(), description="Oldest first.")
+
+
+class PromiseList(Part):
+    """All promises by name, broken ones included."""
+
+    items: tuple[PromiseView, ...]
+
+
 class Redriven(Part):
     """The outcome of one redrive of a dead letter."""
 

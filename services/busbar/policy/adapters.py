@@ -20,6 +20,7 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from busbar.backends.declaration import InstalledDeclarations
 from busbar.kernel.errors import ConfigurationError
 from busbar.policy.domain import environments, promise_checks, rule_checks
 from busbar.policy.domain.environments import Environments, EnvironmentsFile
@@ -28,6 +29,7 @@ from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import Promise, PromiseFile, Promises, promise_of
 from busbar.policy.domain.rule_scope import Known
 from busbar.policy.domain.rules import Lift, Rule, RuleBook, RuleFile
+from busbar.policy.domain.step_checks import Declared
 from busbar.runtime.core import documents
 from busbar.runtime.core.assets import asset
 from busbar.runtime.core.document import Document, InvalidDocumentError, Position
@@ -85,15 +87,33 @@ class CheckedFile(Generic[Model]):
         )
 
 
-def load_promises(paths: Sequence[Path]) -> Promises:
-    """Load the promises in ``paths``, files and folders; ``Promises.broken`` has what is left out.
+def check_promises(
+    paths: Sequence[Path], adapters: Declared | None = None
+) -> list[CheckedFile[PromiseFile]]:
+    """Read and check every promise file in ``paths``, files and folders.
 
-    A name that is used in two files is left out too, since either of them could be meant.
+    ``adapters`` is what the plans are compared with; without it they are not.
 
     Raises:
         ConfigurationError: a path does not exist or cannot be searched.
     """
-    read = [_checked(path, PromiseFile, promise_checks.problems_in) for path in _files(paths)]
+
+    def check(file: PromiseFile) -> list[InputProblem]:
+        return promise_checks.problems_in(file, adapters)
+
+    return [_checked(path, PromiseFile, check) for path in _files(paths)]
+
+
+def load_promises(paths: Sequence[Path], adapters: Declared | None = None) -> Promises:
+    """Load the promises in ``paths``, files and folders; ``Promises.broken`` has what is left out.
+
+    A name that is used in two files is left out too, since either of them could be meant.
+    ``adapters`` is what the plans are compared with; without it they are not.
+
+    Raises:
+        ConfigurationError: a path does not exist or cannot be searched.
+    """
+    read = check_promises(paths, adapters)
     offered: dict[str, Promise] = {}
     broken: dict[str, str] = {}
     for claim, files in _by_claim(read).items():
@@ -124,11 +144,13 @@ def load_environments(path: Path) -> Environments:
 def load_known(promise_folders: Sequence[Path], environments_file: Path) -> Known:
     """Load the promises in ``promise_folders`` and the environments of ``environments_file``.
 
+    Promises are compared with the installed adapters.
+
     Raises:
         ConfigurationError: a path does not exist, or the declaration of environments is broken.
     """
     return Known(
-        promises=load_promises(promise_folders),
+        promises=load_promises(promise_folders, InstalledDeclarations()),
         environments=load_environments(environments_file),
     )
 

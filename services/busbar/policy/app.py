@@ -1,7 +1,10 @@
 """The wiring of the policy service."""
 
+from busbar.backends.declaration import InstalledDeclarations
+from busbar.policy import telemetry
 from busbar.policy.adapters import load_known, load_rules
 from busbar.policy.handlers import Policy
+from busbar.policy.routes import CatalogueApp
 from busbar.runtime.host.process import App, Context
 from busbar.runtime.telemetry.logs import get_logger
 
@@ -16,6 +19,7 @@ def create(context: Context) -> App:
     """
     settings = context.settings
     known = load_known(settings.promise_folders(), settings.environments_file())
+    telemetry.BROKEN_PROMISES.set(len(known.promises.broken))
     for name, problem in known.promises.broken.items():
         log.error("promise_broken", promise=name, problem=problem)
     rules = load_rules(settings.policies, known)
@@ -25,4 +29,5 @@ def create(context: Context) -> App:
         environments=list(known.environments.names),
         policies=rules.digest,
     )
-    return App(service=Policy(known.promises, rules).service())
+    catalogue = CatalogueApp(known.promises, InstalledDeclarations())
+    return App(service=Policy(known.promises, rules).service(), http=catalogue)

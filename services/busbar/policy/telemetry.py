@@ -2,8 +2,13 @@
 
 from typing import Final
 
-from busbar.runtime.telemetry.metrics import LONG, counter, histogram
+from busbar.runtime.telemetry.metrics import LONG, counter, gauge, histogram
 
+BROKEN_PROMISES: Final = gauge(
+    "busbar_policy_broken_promises",
+    "Promise files that are not offered because something is wrong with them; see "
+    "`busbar promises check`.",
+)
 DECISIONS: Final = counter(
     "busbar_policy_decisions_total",
     "Intents judged, by outcome: `allowed`; `denied`; `expired` before the decision; "

@@ -4,8 +4,9 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
-from typing import Final, Protocol
+from typing import Protocol
 
+from busbar.backends.declaration import GROUP
 from busbar.backends.port import (
     TIMEOUT,
     UNAVAILABLE,
@@ -26,8 +27,6 @@ from busbar.provisioner.telemetry import InstrumentedBackend
 from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
-
-GROUP: Final = "busbar.adapters"
 
 
 class Adapters(Protocol):

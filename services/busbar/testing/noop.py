@@ -8,6 +8,7 @@ foreign, and without a world there is nothing to refuse a request or to lose an 
 
 from typing import Any, Final
 
+from busbar.backends.declaration import Declaration
 from busbar.backends.port import Call, Environment, Fencing, Observation, Outcome, Presence
 
 _ABSENT: Final = Observation(presence=Presence.ABSENT)
@@ -18,6 +19,7 @@ class NoopBackend:
 
     fencing: Fencing = Fencing.UNFENCED
     concurrency: Final = 256
+    declaration: Final = Declaration(holds_data=False)
 
     def __init__(self, environment: Environment | None = None) -> None:  # noqa: ARG002 - every adapter takes one
         self._applied: dict[str, dict[str, Any]] = {}

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from busbar.backends.declaration import UNDECLARED
 from busbar.backends.port import Backend, Call, Result
 from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.expressions import resolve, resolve_outputs, truthy
@@ -40,6 +41,16 @@ async def apply_promise(
         PromiseNotMet: the spec is not valid, or a step failed.
     """
     loaded = load_promises([path])
+    named = {
+        step.adapter
+        for promise in loaded.offered.values()
+        for version in promise.versions.values()
+        for step in version.plan.steps
+    }
+    declared = {
+        name: getattr(adapters.get(name), "declaration", UNDECLARED) for name in sorted(named)
+    }
+    loaded = load_promises([path], declared)
     for problem in loaded.broken.values():
         raise ConfigurationError(f"{problem}.", fix="Correct the promise file.")
     (promise,) = loaded.offered.values()

@@ -4,8 +4,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from busbar.backends.declaration import GROUP
 from busbar.provisioner import adapters
-from busbar.provisioner.adapters import GROUP, InstalledAdapters
+from busbar.provisioner.adapters import InstalledAdapters
 from busbar.testing import make_environment
 from busbar.testing.memory import MemoryBackend
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from busbar.backends.calls import InvalidInputs, Refused, observation_of, outcome_of
+from busbar.backends.declaration import Declaration
 from busbar.backends.kafka_topic import mark
 from busbar.backends.kafka_topic.cluster import Cluster, Topic
 from busbar.backends.kafka_topic.errors import NO_ERROR, UNKNOWN_TOPIC, outcome_of_response
@@ -44,6 +45,11 @@ class KafkaTopicBackend:
 
     fencing: Fencing = Fencing.UNFENCED
     acts_late_seconds: Final = 30.0
+    declaration: Final = Declaration(
+        inputs=TopicInputs,
+        outputs={"name": "string", "partitions": "integer", "retention_hours": "number"},
+        losses={"retention_hours": "lowered", "compacted": "switched on"},
+    )
 
     def __init__(self, environment: Environment) -> None:
         """Use the cluster of ``environment``, connected on first use."""

@@ -1,8 +1,9 @@
 """Creates databases, marks them as ours by their owner, and touches no others."""
 
-from typing import Any
+from typing import Any, Final
 
 from busbar.backends.calls import InvalidInputs, Refused, observation_of, outcome_of
+from busbar.backends.declaration import Declaration
 from busbar.backends.port import (
     Call,
     Environment,
@@ -41,6 +42,10 @@ class PostgresDatabaseBackend:
     """
 
     fencing: Fencing = Fencing.SESSION_LOCKED
+    declaration: Final = Declaration(
+        inputs=DatabaseInputs,
+        outputs={"name": "string", "owner": "string", "credentials": "string"},
+    )
 
     def __init__(self, environment: Environment) -> None:
         """Connect for each call; the clusters' URLs are secrets of ``environment``."""

@@ -15,34 +15,42 @@ from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns, spec_errors
+from busbar.policy.domain.expansion import problem_with_size, recursive_definitions
 from busbar.policy.domain.formatting import InputProblem, Place, dotted
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
 from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
+from busbar.policy.domain.step_checks import Declared, problems_with_adapters
 from busbar.policy.domain.validator import schema_errors, validator_for
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def problems_in(file: PromiseFile) -> list[InputProblem]:
-    """Return everything that is wrong with ``file``."""
+def problems_in(file: PromiseFile, adapters: Declared | None = None) -> list[InputProblem]:
+    """Return everything that is wrong with ``file``.
+
+    Without ``adapters``, the plan is not compared with what they declare.
+    """
     return [
         InputProblem(("versions", name, *problem.place), problem.problem, problem.fix)
         for name, version in file.versions.items()
-        for problem in _problems_in_version(version)
+        for problem in _problems_in_version(version, adapters)
     ]
 
 
-def _problems_in_version(version: VersionFile) -> list[InputProblem]:
-    # A plan can only be checked against a valid schema.
-    for check in (_meta_problems, _form_problems):
+def _problems_in_version(version: VersionFile, adapters: Declared | None) -> list[InputProblem]:
+    # A plan can only be checked against a valid schema, and adapters with a plan that is in order.
+    for check in (_meta_problems, _form_problems, _size_problems):
         if found := _at("spec", check(version.spec)):
             return found
-    return [
+    found = [
         *_at("spec", _default_problems(version.spec)),
         *_at("plan", _plan_problems(version)),
         *_at("outputs", _output_problems(version)),
         *_at("examples", _example_problems(version)),
     ]
+    if found or adapters is None:
+        return found
+    return list(problems_with_adapters(version, adapters))
 
 
 def _at(name: str, problems: Iterator[InputProblem]) -> list[InputProblem]:
@@ -64,12 +72,18 @@ def _form_problems(schema: JsonObject) -> Iterator[InputProblem]:
         yield InputProblem(
             ("type",), "the schema of a spec is of type object", "write type: object"
         )
+    recursive = recursive_definitions(schema)
     for place, child in subschemas(schema):
         yield from _open_problems(place, child)
-        yield from _ref_problems(place, child, schema)
+        yield from _ref_problems(place, child, schema, recursive)
         for at, pattern in _patterns_of(child):
             if refused := patterns.problem_with(pattern):
                 yield InputProblem((*place, *at), refused.problem, refused.fix)
+
+
+def _size_problems(schema: JsonObject) -> Iterator[InputProblem]:
+    if problem := problem_with_size(schema):
+        yield InputProblem((), problem, "divide it into several promises, or refer to less")
 
 
 def _open_problems(place: Place, schema: JsonObject) -> Iterator[InputProblem]:
@@ -88,7 +102,9 @@ def _open_problems(place: Place, schema: JsonObject) -> Iterator[InputProblem]:
         )
 
 
-def _ref_problems(place: Place, schema: JsonObject, root: JsonObject) -> Iterator[InputProblem]:
+def _ref_problems(
+    place: Place, schema: JsonObject, root: JsonObject, recursive: frozenset[str]
+) -> Iterator[InputProblem]:
     for keyword in ("$dynamicRef", "$recursiveRef"):
         if keyword in schema:
             yield InputProblem((*place, keyword), f"{keyword} is not supported", "use a local $ref")
@@ -107,24 +123,8 @@ def _ref_problems(place: Place, schema: JsonObject, root: JsonObject) -> Iterato
             f"{schema['$ref']!r} does not exist",
             f"write {REF_PREFIX}<name>, a name in the $defs at the top of this schema",
         )
-    elif _is_recursive(schema, root):
+    elif schema["$ref"].removeprefix(REF_PREFIX) in recursive:
         yield InputProblem((*place, "$ref"), f"{schema['$ref']!r} contains itself", "write it out")
-
-
-def _is_recursive(start: JsonObject, root: JsonObject) -> bool:
-    """Return whether the definition that ``start`` refers to contains itself."""
-    seen: set[str] = set()
-    waiting = [start["$ref"]]
-    while waiting:
-        ref = waiting.pop()
-        for _, child in subschemas(ref_target({"$ref": ref}, root)):
-            target = child.get("$ref")
-            if target == start["$ref"]:
-                return True
-            if isinstance(target, str) and target not in seen:
-                seen.add(target)
-                waiting.append(target)
-    return False
 
 
 def _patterns_of(schema: JsonObject) -> Iterator[tuple[Place, str]]:

@@ -35,23 +35,30 @@ _SCHEMAS: Final = (
 )
 
 
+def children_of(schema: JsonObject) -> Iterator[tuple[Place, Any]]:
+    """Yield every schema directly inside ``schema``, with its place."""
+    for keyword in _SCHEMAS_BY_NAME:
+        named = schema.get(keyword)
+        if isinstance(named, dict):
+            for name, child in named.items():
+                yield (keyword, name), child
+    for keyword in _SCHEMA_LISTS:
+        children = schema.get(keyword)
+        if isinstance(children, list):
+            for index, child in enumerate(children):
+                yield (keyword, index), child
+    for keyword in _SCHEMAS:
+        if keyword in schema:
+            yield (keyword,), schema[keyword]
+
+
 def subschemas(schema: Any, place: Place = ()) -> Iterator[tuple[Place, JsonObject]]:
     """Yield ``schema`` and every schema inside it that is an object, with its place."""
     if not isinstance(schema, dict):
         return
     yield place, schema
-    for keyword in _SCHEMAS_BY_NAME:
-        named = schema.get(keyword)
-        if isinstance(named, dict):
-            for name, child in named.items():
-                yield from subschemas(child, (*place, keyword, name))
-    for keyword in _SCHEMA_LISTS:
-        children = schema.get(keyword)
-        if isinstance(children, list):
-            for index, child in enumerate(children):
-                yield from subschemas(child, (*place, keyword, index))
-    for keyword in _SCHEMAS:
-        yield from subschemas(schema.get(keyword), (*place, keyword))
+    for at, child in children_of(schema):
+        yield from subschemas(child, (*place, *at))
 
 
 def ref_target(schema: JsonObject, root: JsonObject) -> Any:
@@ -118,6 +125,16 @@ def _object_with_defaults(schema: Any, root: JsonObject, value: JsonObject) -> J
         if name not in filled and default:
             filled[name] = with_defaults(child, root, deepcopy(default[0]))
     return filled
+
+
+def schema_at(root: JsonObject, path: Path) -> Any:
+    """Return the schema at ``path`` (without ``spec``); True if anything is allowed there."""
+    schema: Any = root
+    for segment in path:
+        schema = _child(schema, root, segment)
+        if schema is None:
+            return True
+    return schema
 
 
 @dataclass(frozen=True, slots=True)
