@@ -148,6 +148,10 @@ def test_the_gateway_finds_audit(settings: dict[str, Settings]) -> None:
     assert settings["gateway"].audit_url == f"http://audit:{port_of('audit', settings)}"
 
 
+def test_the_gateway_finds_policy(settings: dict[str, Settings]) -> None:
+    assert settings["gateway"].policy_url == f"http://policy:{port_of('policy', settings)}"
+
+
 def test_the_image_exposes_the_ports_of_all_services(settings: dict[str, Settings]) -> None:
     exposed = {int(word) for step in final("EXPOSE") for word in step.words}
     assert exposed == {port_of(service, settings) for service in SERVICES}

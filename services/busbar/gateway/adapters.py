@@ -1,4 +1,4 @@
-"""Reads from the audit service over HTTP."""
+"""Reads from audit and from policy over HTTP."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +31,8 @@ class AuditUnavailable(Exception):
 class HttpAuditReader:
     """Reads from the audit service at ``url``; connects on the first request."""
 
+    variable = "BUSBAR_AUDIT_URL"
+
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._session: aiohttp.ClientSession | None = None
@@ -43,7 +45,7 @@ class HttpAuditReader:
                 Taking the lines raises it as well.
         """
         if self._url is None:
-            raise AuditUnavailable("BUSBAR_AUDIT_URL is not set")
+            raise AuditUnavailable(f"{self.variable} is not set")
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=TIMEOUT, trust_env=False)
         try:
@@ -76,3 +78,9 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
                 begun.append(rest)
     except (aiohttp.ClientError, TimeoutError) as error:
         raise AuditUnavailable(type(error).__name__) from error
+
+
+class HttpPolicyReader(HttpAuditReader):
+    """Reads from policy at ``url``; connects on the first request."""
+
+    variable = "BUSBAR_POLICY_URL"

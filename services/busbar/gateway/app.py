@@ -1,6 +1,6 @@
 """Wires the gateway."""
 
-from busbar.gateway.adapters import HttpAuditReader
+from busbar.gateway.adapters import HttpAuditReader, HttpPolicyReader
 from busbar.gateway.handlers import Gateway
 from busbar.gateway.routes.application import create_app
 from busbar.gateway.routes.auth import load_token
@@ -16,20 +16,27 @@ def create(context: Context) -> App:
     """Return the gateway with its HTTP API."""
     settings = context.settings
     audit = HttpAuditReader(settings.audit_url)
+    policy = HttpPolicyReader(settings.policy_url)
     limits = Limits(intents=settings.intake_backlog, seconds=settings.intake_lag_seconds)
     dependencies = Dependencies(
         store=context.store,
         queries=Queries(context.store),
         backpressure=Backpressure(context.store, limits),
         audit=audit,
+        policy=policy,
         token=load_token(settings.home, settings.token),
         cipher=context.cipher,
     )
     app = create_app(version=VERSION, dependencies=dependencies)
     http = RequestTelemetry(app, clock=context.clock)
+
+    async def close() -> None:
+        await audit.close()
+        await policy.close()
+
     return App(
         service=Gateway().service(),
         http=http,
         http_port=settings.gateway_port_number,
-        close=audit.close,
+        close=close,
     )

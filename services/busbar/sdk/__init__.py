@@ -25,6 +25,7 @@ from busbar.messages.http import (
     DecryptedDeadLetter,
     FactItem,
     Progress,
+    PromiseView,
     RelayView,
     Sentence,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "InvalidIntent",
     "OperationView",
     "Progress",
+    "PromiseView",
     "Receipt",
     "ReceivedFact",
     "RelayView",

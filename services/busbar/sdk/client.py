@@ -14,6 +14,8 @@ from busbar.messages.http import (
     Completeness,
     DeadLetter,
     DecryptedDeadLetter,
+    PromiseList,
+    PromiseView,
     Sentence,
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
@@ -155,16 +157,20 @@ class Client(FactCalls, WebhookCalls, Interventions):
 
     async def resource(self, resource: str | ResourceId) -> ResourceView:
         """Return a resource; a :class:`GatewayProblem` with status 404 if it never existed."""
-        answer = await self._get(
-            f"/v1/resources/{'/'.join(map(segment, str(resource).split('/')))}"
-        )
-        return typed(ResourceView, answer.body)
+        path = "/".join(map(segment, str(resource).split("/")))
+        return typed(ResourceView, (await self._get(f"/v1/resources/{path}")).body)
 
     def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
         """Iterate over resources: all, or those with ids that start with ``prefix``."""
         return self._pages(
             "/v1/resources", ResourceView, present(prefix=prefix or None, limit=PAGE)
         )
+
+    # -- promises -------------------------------------------------------------------------------
+
+    async def promises(self) -> tuple[PromiseView, ...]:
+        """Return the promises by name, those that cannot be offered included."""
+        return typed(PromiseList, (await self._get("/v1/promises")).body).items
 
     # -- dead letters ---------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ default. The command line finds them with the same functions.
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -72,13 +73,23 @@ def read_token(path: Path) -> SecretStr:
         ConfigurationError: the file is missing or empty, or other users may read it.
     """
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8") if stat.S_ISREG(mode) else ""
+    except FileNotFoundError as error:
         raise ConfigurationError(
-            f"No token can be read from {path}.",
+            f"There is no token file {path}.",
             fix="Start the platform with `busbar up`, set BUSBAR_TOKEN, or name the file with "
             "--token-file FILE.",
         ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(
+            f"No token can be read from {path}: {why}.",
+            fix="Make the file readable for you, or name another with --token-file FILE.",
+        ) from error
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise ConfigurationError(f"{path} is {kind}.", fix="Name the file that holds the token.")
     if mode & _OTHERS:
         raise ConfigurationError(
             f"The file {path} can be read by other users.", fix=f"Run: chmod 600 {path}"

@@ -217,12 +217,14 @@ def app_over(
     key: Cipher | None = None,
     token: str = TOKEN,
     limits: Limits | None = None,
+    policy: FakeAudit | None = None,
 ) -> FastAPI:
     dependencies = Dependencies(
         store=store,
         queries=Queries(store),
         backpressure=Backpressure(store, limits or Limits()),
         audit=audit,
+        policy=policy or FakeAudit(),
         token=SecretStr(token),
         cipher=key or cipher(),
     )
@@ -263,8 +265,13 @@ def audit() -> FakeAudit:
 
 
 @pytest.fixture
-def api(store: Store, audit: FakeAudit) -> Api:
-    return Api(app_over(store, audit))
+def policy() -> FakeAudit:
+    return FakeAudit()
+
+
+@pytest.fixture
+def api(store: Store, audit: FakeAudit, policy: FakeAudit) -> Api:
+    return Api(app_over(store, audit, policy=policy))
 
 
 @pytest.fixture

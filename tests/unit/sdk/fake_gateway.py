@@ -85,6 +85,7 @@ class FakeGateway:
     resources: list[JsonObject] = field(default_factory=list)
     facts: list[JsonObject] = field(default_factory=list)
     dead_letters: list[JsonObject] = field(default_factory=list)
+    promises: list[JsonObject] = field(default_factory=list)
     subscriptions: list[JsonObject] = field(default_factory=list)
     deliveries: list[JsonObject] = field(default_factory=list)
     records: list[JsonObject] = field(default_factory=list)
@@ -106,6 +107,8 @@ class FakeGateway:
         app.router.add_get(deliveries, self._deliveries)
         app.router.add_get(f"{deliveries}/{{event}}", self._delivery)
         app.router.add_get("/v1/subscriptions", self._subscriptions)
+        app.router.add_get("/v1/promises", self._promises)
+        app.router.add_get("/v1/promises/{name}", self._promise)
         for path in ("operations", "resources", "dead-letters"):
             app.router.add_get(f"/v1/{path}", self._list)
         app.router.add_get("/v1/facts", self._facts)
@@ -203,6 +206,15 @@ class FakeGateway:
             if known["event"] == request.match_info["event"]:
                 return web.json_response(known)
         return problem(404, "not_found", "there is no such delivery", "list them")
+
+    async def _promises(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"items": self.promises})
+
+    async def _promise(self, request: web.Request) -> web.StreamResponse:
+        for known in self.promises:
+            if known["name"] == request.match_info["name"]:
+                return web.json_response(known)
+        return problem(404, "not_found", "there is no such promise", "check the name")
 
     async def _facts(self, request: web.Request) -> web.StreamResponse:
         query = request.query

@@ -10,6 +10,7 @@ from busbar.gateway.routes import (
     events,
     facts,
     operations,
+    promises,
     resources,
     subscriptions,
 )
@@ -19,7 +20,17 @@ from busbar.gateway.routes.openapi import DocumentedApp
 from busbar.runtime.http.problems import install
 from busbar.runtime.http.strict import refuse_ignored
 
-MODULES = (events, operations, resources, facts, dead_letters, subscriptions, audit, contract)
+MODULES = (
+    events,
+    operations,
+    resources,
+    promises,
+    subscriptions,
+    facts,
+    dead_letters,
+    audit,
+    contract,
+)
 
 
 def create_app(*, version: str, dependencies: Dependencies | None = None) -> DocumentedApp:

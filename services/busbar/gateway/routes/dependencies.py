@@ -15,7 +15,7 @@ from busbar.runtime.store import Store
 
 
 class AuditReader(Protocol):
-    """Reads from the audit service."""
+    """Reads from another service, audit or policy."""
 
     async def get(self, path: str, query: Mapping[str, str]) -> AuditResponse:
         """Send a GET and return the response.
@@ -34,6 +34,7 @@ class Dependencies:
     queries: Queries
     backpressure: Backpressure
     audit: AuditReader
+    policy: AuditReader
     token: SecretStr
     cipher: Cipher
 

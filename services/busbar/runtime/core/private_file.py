@@ -1,6 +1,7 @@
 """Files that only their owner may read: the gateway's token and the data key."""
 
 import os
+import stat
 from pathlib import Path
 
 from busbar.kernel.errors import ConfigurationError
@@ -38,11 +39,15 @@ def read_private_file(path: Path) -> str:
     """Return the text of the file at ``path``, without surrounding white space.
 
     Raises:
-        ConfigurationError: other users may read the file.
+        ConfigurationError: other users may read the file, or it is a folder or a device.
         OSError: it is missing or cannot be read.
         UnicodeDecodeError: it is not UTF-8.
     """
-    if path.stat().st_mode & _OTHERS:
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise ConfigurationError(f"{path} is {kind}.", fix="Name a file that holds the value.")
+    if mode & _OTHERS:
         raise ConfigurationError(
             f"The file {path} can be read by other users.", fix=f"Run: chmod 600 {path}"
         )

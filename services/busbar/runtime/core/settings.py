@@ -102,6 +102,7 @@ class Settings(BaseSettings):
         ),
     )
     audit_url: str | None = Field(default=None, description="URL of audit, for the gateway.")
+    policy_url: str | None = Field(default=None, description="URL of policy, for the gateway.")
     url: str | None = Field(
         default=None,
         description="URL of the gateway, for commands and programs that use the Python SDK. If "
