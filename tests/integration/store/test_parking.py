@@ -74,6 +74,15 @@ async def facts(toy: Toy, *types: type[DeadLetterRecovered | DeadLetterRedriven]
     ]
 
 
+async def discarded(toy: Toy) -> list[str]:
+    """Return the outcomes of requests to discard a dead letter."""
+    return [
+        DeadLetterDiscarded.model_validate_json(event.data).outcome
+        for event in await toy.store.events()
+        if event.type == DeadLetterDiscarded.TYPE
+    ]
+
+
 async def parked(toy: Toy) -> list[str]:
     async with toy.store.reading() as tx:
         return list((await run_sql(tx, select(tables.parked_keys.c.ordering_key))).scalars())
@@ -208,12 +217,37 @@ async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes
     assert await parked(toy) == []
     await toy.engine.handle_batch([asking(1, head, DiscardDeadLetter.TYPE)])
     await toy.engine.handle_batch([asking(2, "unknown", DiscardDeadLetter.TYPE)])
-    outcomes = [
-        DeadLetterDiscarded.model_validate_json(event.data).outcome
-        for event in await toy.store.events()
-        if event.type == DeadLetterDiscarded.TYPE
-    ]
-    assert outcomes == ["discarded", "not_waiting", "unknown_dead_letter"]
+    assert await discarded(toy) == ["discarded", "not_waiting", "unknown_dead_letter"]
+
+
+async def test_a_dead_letter_that_parks_nothing_is_discarded_once_even_if_its_redrive_failed(
+    toy: Toy,
+) -> None:
+    toy.broken["s0"] = Reject("no_use", "it is of no use")
+    await toy.engine.handle_batch(of(OWN, 0))
+    (rejected,) = [dead_letter.dead_letter for dead_letter in await toy.dead()]
+    await toy.engine.handle_batch([asking(0, rejected)])
+    (redriven,) = await facts(toy, DeadLetterRedriven)
+    assert isinstance(redriven, DeadLetterRedriven)
+    assert redriven.outcome == "failed"
+
+    await toy.engine.handle_batch([asking(1, rejected, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([asking(2, rejected, DiscardDeadLetter.TYPE)])
+
+    assert await discarded(toy) == ["discarded", "not_waiting"]
+
+
+async def test_a_dead_letter_that_was_handled_is_not_discarded(toy: Toy) -> None:
+    toy.broken["s0"] = Reject("no_use", "it is of no use")
+    await toy.engine.handle_batch(of(OWN, 0))
+    (rejected,) = [dead_letter.dead_letter for dead_letter in await toy.dead()]
+    toy.broken.clear()
+    await toy.engine.handle_batch([asking(0, rejected)])
+    assert await toy.done() == [0]
+
+    await toy.engine.handle_batch([asking(1, rejected, DiscardDeadLetter.TYPE)])
+
+    assert await discarded(toy) == ["not_waiting"]
 
 
 async def test_a_rejected_intent_holds_up_nothing(toy: Toy) -> None:

@@ -5,7 +5,13 @@ from typing import Any, Literal
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
-from busbar.messages.delivery import DeadLetterDiscarded, DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.delivery import (
+    DeadLetterDiscarded,
+    DeadLetterRecovered,
+    DeadLetterRedriven,
+    DiscardDeadLetter,
+    RedriveDeadLetter,
+)
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.parking import (
     PARKED,
@@ -17,6 +23,19 @@ from busbar.runtime.consume.parking import (
 )
 from busbar.runtime.consume.service import Received
 from busbar.runtime.store import StoreTransaction
+
+
+def _settled(settled: bool, fact: Any) -> bool:  # noqa: FBT001 - a state and a fact, as in a fold
+    """Return whether a dead letter is handled or discarded after ``fact``."""
+    match fact:
+        case DeadLetterRecovered():
+            return True
+        case DeadLetterRedriven():
+            return settled or fact.outcome == "handled"
+        case DeadLetterDiscarded():
+            return settled or fact.outcome == "discarded"
+        case _:
+            return settled
 
 
 class RedriveHandler:
@@ -65,7 +84,10 @@ class RedriveHandler:
         )
 
     async def discard(self, received: Received[DiscardDeadLetter], tx: StoreTransaction) -> None:
-        """Discard a dead letter; the records parked behind it are tried immediately."""
+        """Discard a dead letter; the records parked behind it are tried immediately.
+
+        One that parks no ordering key can be discarded as well, if it was not handled.
+        """
         envelope, dead_letter = received.envelope, received.message.dead_letter
         outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"] = "discarded"
         detail = ""
@@ -73,8 +95,8 @@ class RedriveHandler:
             pass
         elif await self._dead_letters.find(tx, dead_letter) is None:
             outcome, detail = "unknown_dead_letter", self._unknown(received)
-        else:
-            outcome, detail = "not_waiting", "no record waits behind it; it stays in the store"
+        elif await tx.load(f"dead-letter/{dead_letter}", False, _settled):
+            outcome, detail = "not_waiting", "it was handled or discarded before"
         fact = DeadLetterDiscarded(
             operation=operation_id(envelope.source, envelope.id),
             dead_letter=dead_letter,
