@@ -53,7 +53,7 @@ async def folder(platform: Platform, tmp_path: Path) -> AsyncIterator[Path]:
     )
     assert code == 0, errors
     left = [item["id"] for item in json.loads(out)]
-    program = "\n".join(["set -e", *(f"busbar delete {resource}" for resource in left)])
+    program = "\n".join(["set -e", *(f"busbar delete --yes {resource}" for resource in left)])
     code, out, errors = await typed(program, folder=tmp_path, home=platform.home)
     assert code == 0, out + errors
 

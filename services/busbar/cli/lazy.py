@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from busbar.cli.shared.failures import handle
-from busbar.cli.shared.options import hoist_global_options, options_of
+from busbar.cli.shared.options import hoist_global_options, options_of, refuse_empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ USE, PROVE, RUN = "Use the platform", "Explain and verify", "Run the platform"
 
 COMMANDS: dict[str, Entry] = {
     "apply": Entry("apply", "Apply the resources in a file and wait for the result.", USE),
-    "get": Entry("get", "List resources and operations, or show one.", USE),
+    "get": Entry("get", "List resources, operations, promises or subscriptions, or show one.", USE),
+    "explain": Entry("explain", "Explain a promise: its fields, limits and an example.", USE),
     "delete": Entry("delete", "Delete a resource and wait for the result.", USE),
     "operation": Entry(
         "operation",
@@ -64,6 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
     "status": Entry("status", "Show what every process of the platform is doing, live.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can run here, and what is missing.", RUN),
+    "promises": Entry("promises", "Check promise files.", RUN),
     "rules": Entry("rules", "Check and list house rules.", RUN),
     "environments": Entry("environments", "List the environments that intents can name.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets.", RUN),
@@ -108,8 +110,16 @@ class Root(TyperGroup):
             self.add_command(TyperCommand(name, help=entry.help, rich_help_panel=entry.panel), name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; global options may stand anywhere."""
-        return super().parse_args(ctx, hoist_global_options(args))
+        """Parse the arguments; global options may stand anywhere. An empty one is refused."""
+        try:
+            name = next((one for one in args if one in COMMANDS), "")
+            refuse_empty(args, command=f"busbar {name}".strip())
+            return super().parse_args(ctx, hoist_global_options(args))
+        except Exception as error:
+            code = handle(error, debug=False)
+            if code is None:
+                raise
+            raise typer.Exit(code) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Load the command that was named; refuse settings that do not exist, unless for help."""

@@ -84,6 +84,7 @@ def _older(stage: Stage) -> Iterator[list[OlderService]]:
         host="127.0.0.1",
         gateway_port=0,
         audit_port=0,
+        policy_port=0,
         database_url=SecretStr(stage.store.url),
     )
     more = {

@@ -419,12 +419,15 @@ def test_every_service_gets_the_addresses_of_the_others(tmp_path: Path) -> None:
         host="0.0.0.0",  # noqa: S104 - what an operator may choose
         gateway_port=8642,
         audit_port=20001,
+        policy_port=20002,
     )
     plans = {plan.name: plan for plan in plan_services(wiring)}
     assert set(plans) == set(SERVICES)
     assert plans["gateway"].command[1:] == ("-m", "busbar", "run", "gateway")
     assert plans["gateway"].environment["BUSBAR_AUDIT_URL"] == "http://127.0.0.1:20001"
+    assert plans["gateway"].environment["BUSBAR_POLICY_URL"] == "http://127.0.0.1:20002"
     ports = {name: plan.environment["BUSBAR_HTTP_PORT_NUMBER"] for name, plan in plans.items()}
+    assert ports.pop("policy") == "20002"
     assert ports.pop("audit") == "20001"
     assert set(ports.values()) == {"0"}
 
@@ -439,6 +442,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
         host="127.0.0.1",
         gateway_port=8642,
         audit_port=20001,
+        policy_port=20002,
         database_url=SecretStr(url),
         instances=3,
     )
@@ -455,7 +459,7 @@ def test_on_postgresql_every_service_but_the_gateway_runs_in_as_many_instances_a
     with_port = [
         name for name, p in plans.items() if p.environment["BUSBAR_HTTP_PORT_NUMBER"] != "0"
     ]
-    assert with_port == ["audit"]
+    assert with_port == ["policy", "audit"]
     for plan in plans.values():
         assert plan.environment["BUSBAR_DATABASE_URL"] == url
         assert plan.environment["BUSBAR_DATABASE_OWNER_URL"] == ""

@@ -1,18 +1,19 @@
 """``busbar apply``."""
 
-import sys
-from pathlib import Path
+import asyncio
 from typing import Annotated
 
 import typer
 
+from busbar.cli.shared.confirm import YesOption
 from busbar.cli.shared.connect import call, default_source
-from busbar.cli.shared.documents import MAX_BYTES, events_of, read_documents
-from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.documents import events_of, read_documents
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.files import read_file
+from busbar.cli.shared.losses import agree, losses_of_publishing
 from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
-from busbar.cli.shared.output import Output, OutputOption, errors, plain
-from busbar.messages.envelope import Envelope
+from busbar.cli.shared.outcome import follow_all, print_accepted, print_partial
+from busbar.cli.shared.output import Output, OutputOption
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, Receipt
 
@@ -36,6 +37,7 @@ def command(
             show_default="urn:busbar:cli:<user>",
         ),
     ] = None,
+    yes: YesOption = False,
     wait: WaitOption = True,
     timeout: TimeoutOption = 300,
     output: OutputOption = Output.TABLE,
@@ -46,21 +48,28 @@ def command(
     is a resource (team, environment, promise, name, spec, and optionally version) or a whole
     CloudEvent. Nothing is published unless every document is valid.
 
+    A change that deletes data, such as one that leaves out a step, names what it deletes and asks;
+    --yes answers that.
+
+    Ctrl-C ends the command, not the operations: it prints how to follow them.
+
     Exit codes: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running. With
     several documents, the highest one.
     """
     source = source or default_source()
-    documents = read_documents(_read(file), file="standard input" if file == "-" else file)
+    documents = read_documents(read_file(file), file="standard input" if file == "-" else file)
     now = SystemClock().now()
     events = events_of(documents, source=source, event_id=event_id, time=now)
 
     async def body(client: Client) -> ExitCode:
+        if not yes:
+            agree(await losses_of_publishing(client, events), yes=yes)
         accepted: list[Receipt] = []
         for event in events:
             try:
                 accepted.append(await client.publish(event))
-            except Exception:
-                _report_partial(accepted, events)
+            except (Exception, asyncio.CancelledError):
+                print_partial(accepted, len(events))
                 raise
         if wait:
             return await follow_all(client, accepted, within=timeout, output=output)
@@ -68,24 +77,3 @@ def command(
         return ExitCode.OK
 
     raise typer.Exit(call(options_of(context), body, source=source))
-
-
-def _report_partial(accepted: list[Receipt], events: list[Envelope]) -> None:
-    """List what was published before the error that follows."""
-    for one in accepted:
-        errors().print(f"published before the error: operation {plain(one.operation)}")
-    if len(events) > 1:
-        errors().print(f"{len(accepted)} of {len(events)} documents were published.")
-
-
-def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
-        with Path(file).open("rb") as opened:
-            return opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise usage(
-            f"Cannot read {file}: {error.strerror}.",
-            fix="Check the name, or use - for standard input.",
-        ) from error

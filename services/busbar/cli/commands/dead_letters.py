@@ -18,6 +18,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
+from busbar.cli.shared.times import shown
 from busbar.sdk import Client, DeadLetter, Receipt
 
 EXAMPLES = ("busbar dead-letters list --service policy",)
@@ -66,7 +67,7 @@ def list_dead_letters(
             plain(dead_letter.reason),
             plain(dead_letter.ordering_key or ""),
             plain(_state(dead_letter)),
-            plain(dead_letter.time),
+            shown(dead_letter.time),
         )
         for dead_letter in dead_letters
     ]
@@ -124,8 +125,8 @@ def discard(
 ) -> None:
     """Discard a dead letter permanently, so that the records behind it are handled without it.
 
-    The dead letter stays in the list. Exit codes: 0 discarded, 4 nothing was parked behind it, 5 no
-    result in time.
+    That also clears one that parks no records and whose redrive failed. The dead letter stays in
+    the list. Exit codes: 0 discarded, 4 it was handled or discarded before, 5 no result in time.
     """
     _request(context, dead_letter, Client.discard, wait=wait, timeout=timeout, output=output)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from busbar.cli.shared.catalogue import show_subscriptions
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, usage
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
@@ -50,27 +51,6 @@ def list_subscriptions(
         return [one async for one in client.subscriptions(team=team)]
 
     show_subscriptions(call(options_of(context), body), output)
-
-
-def show_subscriptions(views: list[SubscriptionView], output: Output) -> None:
-    """Print ``views`` as a table or as JSON."""
-    if output is Output.JSON:
-        print_json(views)
-        return
-    if not views:
-        typer.echo("No subscriptions found.")
-        return
-    rows = [
-        (
-            plain(view.subscription),
-            plain(view.url),
-            plain(", ".join(view.types)),
-            plain(view.secret),
-            plain(view.updated),
-        )
-        for view in views
-    ]
-    print_table(("subscription", "url", "types", "secret", "updated"), rows)
 
 
 @app.command(

@@ -55,7 +55,7 @@ def command(
 
     Starts a Kafka broker (unless KAFKA_BOOTSTRAP_SERVERS names one) and the processes of every
     service, restarts processes that die, and stops everything in order on Ctrl-C. Nothing is
-    started while a rule file is broken.
+    started while a rule file is broken; broken promise files are named first, and not offered.
 
     State, logs, secrets and the token are kept in the home folder (--home, .busbar by default).
     With BUSBAR_DATABASE_URL, state is kept in that PostgreSQL database; its tables are created and

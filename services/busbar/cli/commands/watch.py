@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from busbar.cli.shared.connect import call
+from busbar.cli.shared.ids import operation_id, resource_id
 from busbar.cli.shared.options import options_of
-from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json_line
+from busbar.cli.shared.output import Output, OutputOption, console, errors, plain, print_json_line
 from busbar.sdk import Client, FactItem
 
 EXAMPLES = (
@@ -37,6 +38,10 @@ def command(
 
     With `-o json`, prints one line of JSON for each fact.
     """
+    resource = None if resource is None else resource_id(resource)
+    operation = None if operation is None else operation_id(operation)
+    if follow and output is Output.TABLE:
+        errors().print(plain(_announcement(resource, operation, team, from_start=from_start)))
 
     async def body(client: Client) -> None:
         found = client.facts(
@@ -51,6 +56,19 @@ def command(
             _show(fact, output)
 
     call(options_of(context), body, keep_retrying=True)
+
+
+def _announcement(
+    resource: str | None, operation: str | None, team: str | None, *, from_start: bool
+) -> str:
+    """Return a sentence about what is watched."""
+    about = [
+        f"{name} {value}"
+        for name, value in (("resource", resource), ("operation", operation), ("team", team))
+        if value
+    ]
+    which = "all facts from the first" if from_start else "new facts"
+    return f"Watching {which}{' about ' if about else ''}{' and '.join(about)}. Ctrl-C ends it."
 
 
 def _show(fact: FactItem, output: Output) -> None:

@@ -135,18 +135,22 @@ def check_files(settings: Settings) -> Iterator[CheckResult]:
     """Check the files that policy reads: environments, promises and rules."""
     try:
         known = load_known(settings.promise_folders(), settings.environments_file())
-        book = load_rules(settings.policies, known)
     except ConfigurationError as error:
-        yield CheckResult(name="Rules", ok=False, detail=error.problem, fix=error.fix)
+        yield CheckResult(name="Promises", ok=False, detail=error.problem, fix=error.fix)
         return
     for name, problem in known.promises.broken.items():
         yield CheckResult(
             name="Promises",
             ok=False,
             detail=f"{name} cannot be offered: {problem}",
-            fix="Correct the file, or remove it.",
+            fix="Correct the file; `busbar promises check` checks it.",
             needed=False,
         )
+    try:
+        book = load_rules(settings.policies, known)
+    except ConfigurationError as error:
+        yield CheckResult(name="Rules", ok=False, detail=error.problem, fix=error.fix)
+        return
     detail = f"{len(book.rules)} rules hold in {', '.join(known.environments.names)}"
     yield CheckResult(name="Rules", ok=True, detail=detail)
 

@@ -41,6 +41,7 @@ class Wiring:
     host: str
     gateway_port: int
     audit_port: int
+    policy_port: int
     database_url: SecretStr | None = None
     instances: int = 1
 
@@ -53,6 +54,11 @@ class Wiring:
     def audit_url(self) -> str:
         """The URL of audit for the gateway."""
         return f"http://{self._connect_host}:{self.audit_port}"
+
+    @property
+    def policy_url(self) -> str:
+        """The URL of policy for the gateway."""
+        return f"http://{self._connect_host}:{self.policy_port}"
 
     @property
     def _connect_host(self) -> str:
@@ -81,12 +87,17 @@ def _environment(wiring: Wiring, name: str, number: int) -> dict[str, str]:
         "BUSBAR_HTTP_HOST": wiring.host,
         "BUSBAR_GATEWAY_PORT_NUMBER": str(wiring.gateway_port),
         "BUSBAR_AUDIT_URL": wiring.audit_url,
-        # Only the first instance of audit needs a port that others know; a setting of the user's
-        # own would be used by every service.
-        "BUSBAR_HTTP_PORT_NUMBER": str(wiring.audit_port if (name, number) == ("audit", 1) else 0),
+        "BUSBAR_POLICY_URL": wiring.policy_url,
+        # Only the first instances of audit and policy need ports that others know; a setting of the
+        # user's own would be used by every service.
+        "BUSBAR_HTTP_PORT_NUMBER": str(_known_ports(wiring).get((name, number), 0)),
         "BUSBAR_DATABASE_URL": url.get_secret_value() if url is not None else "",
         # Services cannot change their history: they do not get the credentials of the owner.
         "BUSBAR_DATABASE_OWNER_URL": "",
         "BUSBAR_INSTANCE_NUMBER": str(number),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _known_ports(wiring: Wiring) -> dict[tuple[str, int], int]:
+    return {("audit", 1): wiring.audit_port, ("policy", 1): wiring.policy_port}

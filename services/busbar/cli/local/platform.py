@@ -158,13 +158,14 @@ class Platform:
             left_over.unlink()
         self._migrate()
         self._broker = self._start_broker(self.home, self._previous_port(), self._report_broker)
-        gateway_port, audit_port = ports.choose(2)
+        gateway_port, audit_port, policy_port = ports.choose(3)
         self._wiring = Wiring(
             home=self.home,
             bootstrap=self._broker.bootstrap,
             host=self._host,
             gateway_port=self._gateway_port or gateway_port,
             audit_port=audit_port,
+            policy_port=policy_port,
             database_url=self._database.url if self._database is not None else None,
             instances=self._instances,
         )

@@ -7,9 +7,10 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from busbar.cli.local.home import running_pid
+from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import Options
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Client, RetryPolicy
+from busbar.sdk import Client, RetryPolicy, Unreachable
 
 Result = TypeVar("Result")
 
@@ -45,9 +46,8 @@ def call(
         BusbarError: what the client or ``body`` raises.
     """
     url, token = options.gateway(), options.token()
-    supervised = (
-        options.named_gateway() is not None or running_pid(options.settings().home) is not None
-    )
+    home = options.settings().home
+    supervised = options.named_gateway() is not None or running_pid(home) is not None
     retrying = _LONG_RETRY if keep_retrying else _STEADY_RETRY if supervised else _SHORT_RETRY
 
     async def with_client() -> Result:
@@ -60,4 +60,13 @@ def call(
         ) as client:
             return await body(client)
 
-    return asyncio.run(with_client())
+    try:
+        return asyncio.run(with_client())
+    except Unreachable as error:
+        if supervised:
+            raise
+        raise CommandError(
+            f"The platform in {home} is stopped: {error}",
+            fix="Start it with `busbar up`, or name another gateway with --url URL.",
+            code=ExitCode.UNREACHABLE,
+        ) from error

@@ -13,13 +13,19 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT = 401, 403, 404, 409
 _BAD_REQUESTS = frozenset({400, 411, 413, 415, 422})
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 
-_TOKEN_FIX = "Pass the token file of the platform: --token-file FILE."  # noqa: S105 - a hint
+_TOKEN_FIX = (
+    "Pass the platform's own: --token-file FILE, BUSBAR_TOKEN, or the file token in --home."  # noqa: S105 - a hint
+)
 
 
 def handle(error: Exception, *, debug: bool) -> ExitCode | None:
     """Print ``error``; return the exit code, or None if typer or Python handles it."""
-    if isinstance(error, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError):
+    if isinstance(error, typer.Exit | typer.Abort | BrokenPipeError) or _is_help(error):
         return None
+    if isinstance(error, typer.TyperException):
+        problem = error.format_message().replace("Value error, ", "").strip()
+        show(_sentence(problem), _usage_of(error))
+        return ExitCode.USAGE
     if debug and not isinstance(error, CommandError | ConfigurationError):
         traceback.print_exception(error)
     if isinstance(error, BusbarError):
@@ -32,6 +38,19 @@ def handle(error: Exception, *, debug: bool) -> ExitCode | None:
         fix = f"The traceback is in {_save_traceback(error)}; --debug shows it. Please report it."
     show(problem, fix)
     return ExitCode.UNEXPECTED
+
+
+def _is_help(error: Exception) -> bool:
+    """Return whether ``error`` is the help of a command that was called without arguments."""
+    return type(error).__name__ == "NoArgsIsHelpError"  # typer does not export it
+
+
+def _usage_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return "Run: busbar --help"
+    usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+    return f"Write {usage}; {context.command_path} --help explains it."
 
 
 def show(problem: str, fix: str) -> None:
@@ -52,6 +71,8 @@ def _explain(error: BusbarError) -> tuple[str, str, ExitCode]:
             return str(error), error.fix, error.code
         case ConfigurationError():
             return error.problem, error.fix, ExitCode.CONFIGURATION
+        case GatewayProblem(code="unauthenticated"):
+            return "The gateway does not accept this token.", _TOKEN_FIX, ExitCode.CONFIGURATION
         case GatewayProblem():
             fix = error.fix or (_TOKEN_FIX if error.status == _UNAUTHORIZED else "")
             return str(error), fix, _exit_code(error.status)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.exits import CommandError, ExitCode, usage
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -85,6 +85,24 @@ def options_of(context: typer.Context) -> Options:
     """Return the global options of this call."""
     found = context.find_object(Options)
     return found if found is not None else Options()
+
+
+def refuse_empty(arguments: Sequence[str], *, command: str) -> None:
+    """Return if no argument of ``command`` is empty.
+
+    Raises:
+        CommandError: one is; nothing takes an empty value.
+    """
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        name, equals, value = argument.partition("=")
+        if argument.strip() and not (name.startswith("--") and equals and not value.strip()):
+            continue
+        option = name if equals else before if before.startswith("-") and before != "-" else ""
+        what = f"The value of {option}" if option else f"An argument of `{command}`"
+        raise usage(
+            f"{what} is empty.",
+            fix="Write a value. A variable of the shell that is not set gives an empty one.",
+        )
 
 
 def hoist_global_options(arguments: Sequence[str]) -> list[str]:

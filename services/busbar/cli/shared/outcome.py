@@ -10,6 +10,7 @@ from busbar.cli.shared.output import (
     Output,
     coloured,
     errors,
+    identified,
     plain,
     print_json,
     print_operation,
@@ -21,10 +22,22 @@ from busbar.sdk import Client, Receipt, StillRunning
 async def follow_all(
     client: Client, accepted: Sequence[Receipt], *, within: float, output: Output
 ) -> ExitCode:
-    """Wait up to ``within`` seconds for all operations, print them, return the highest code."""
-    views = await asyncio.gather(
-        *(_follow(client, one, within=within, output=output) for one in accepted)
-    )
+    """Wait up to ``within`` seconds for all operations, print them, return the highest code.
+
+    If it is interrupted, it says how to follow them, since they continue.
+    """
+    try:
+        views = await asyncio.gather(
+            *(_follow(client, one, within=within, output=output) for one in accepted)
+        )
+    except asyncio.CancelledError:
+        for one in accepted:
+            name = f"{one.resource}: " if one.resource else ""
+            errors().print(
+                f"{plain(name)}operation {plain(one.operation)} continues. Follow it with: "
+                f"busbar operation {plain(one.operation)} --wait"
+            )
+        raise
     if output is Output.JSON:
         print_json(views[0] if len(views) == 1 else list(views))
     else:
@@ -52,10 +65,22 @@ async def _follow(
     return view
 
 
+def print_partial(accepted: Sequence[Receipt], asked: int) -> None:
+    """Print what was published before the error that follows, of ``asked`` intents."""
+    for one in accepted:
+        errors().print(
+            f"published before the error: operation {plain(one.operation)}; follow it with: "
+            f"busbar operation {plain(one.operation)} --wait"
+        )
+    if asked > 1:
+        errors().print(f"{len(accepted)} of {asked} documents were published.")
+
+
 def print_accepted(accepted: Sequence[Receipt], output: Output) -> None:
     """Print the operations that were accepted, without waiting for them."""
     if output is Output.JSON:
-        print_json(accepted[0] if len(accepted) == 1 else list(accepted))
+        shown = [identified(one.model_dump(mode="json")) for one in accepted]
+        print_json(shown[0] if len(shown) == 1 else shown)
         return
     for one in accepted:
         again = " (the same intent as before)" if one.replayed else ""

@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.markup import escape, render
 from rich.table import Table
 
-from busbar.messages.views import OperationView
+from busbar.messages.http import DeadLetter
+from busbar.messages.views import OperationView, ResourceView
+from busbar.messages.webhooks import SubscriptionView
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -32,8 +34,15 @@ _COLOURS = {
     "failed": "red",
     "expired": "red",
     "stuck": "bold red",
+    "offered": "green",
+    "broken": "red",
     "deleted": "dim",
 }
+
+
+_ID_FIELDS = ("id", "dead_letter", "subscription", "operation")
+_WITH_ID = (ResourceView, OperationView, DeadLetter, SubscriptionView)
+"""What lists show: JSON has ``id`` and ``name`` of each."""
 
 
 class Output(StrEnum):
@@ -93,7 +102,8 @@ def print_json_line(value: Any) -> None:
 def jsonable(value: Any) -> Any:
     """Return ``value`` with its models as plain JSON values."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        item = value.model_dump(mode="json")
+        return identified(item) if isinstance(value, _WITH_ID) else item
     if isinstance(value, Mapping):
         return {str(name): jsonable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -101,12 +111,22 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def identified(item: dict[str, Any]) -> dict[str, Any]:
+    """Return ``item`` with ``id`` and ``name`` first; operations are named after the resource."""
+    id_ = str(next(item[key] for key in _ID_FIELDS if item.get(key)))
+    return {"id": id_, "name": item.get("resource") or id_.rpartition("/")[2], **item}
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True
+) -> None:
     """Print ``rows`` under ``columns``; cells are markup (see :func:`plain`)."""
-    _print_rows(columns, list(rows), widths=[0] * len(columns), heading=True)
+    _print_rows(columns, list(rows), widths=[0] * len(columns), heading=heading)
 
 
-async def print_long_table(columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> bool:
+async def print_long_table(
+    columns: Sequence[str], rows: AsyncIterator[Sequence[str]], *, heading: bool = True
+) -> bool:
     """Print ``rows`` as they come, in blocks, under one heading; return whether there were any.
 
     The columns are as wide as the first block needs, or wider where a later one needs more.
@@ -117,10 +137,10 @@ async def print_long_table(columns: Sequence[str], rows: AsyncIterator[Sequence[
     async for row in rows:
         block.append(row)
         if len(block) == BLOCK_ROWS:
-            widths = _print_rows(columns, block, widths=widths, heading=not begun)
+            widths = _print_rows(columns, block, widths=widths, heading=heading and not begun)
             block, begun = [], True
     if block:
-        _print_rows(columns, block, widths=widths, heading=not begun)
+        _print_rows(columns, block, widths=widths, heading=heading and not begun)
     return begun or bool(block)
 
 
@@ -168,12 +188,27 @@ def _text(value: object) -> str:
     return str(value)
 
 
+def _what_is_left(view: OperationView) -> str:
+    """Return a sentence about the step that failed, and about what the others left."""
+    failed = [f"{step.name} ({step.adapter})" for step in view.steps if step.status == "failed"]
+    undone = [step.name for step in view.steps if step.status == "undone"]
+    left = [step.name for step in view.steps if step.status not in {"failed", "undone"}]
+    parts = [
+        f"failed at step {', '.join(failed)}" if failed else "",
+        f"undone: {', '.join(undone)}" if undone else "",
+        f"left: {', '.join(left)}" if left else "nothing new is left",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
 def print_operation(view: OperationView) -> None:
     """Print the result of an operation, with violations and their fixes."""
     out = console()
     title = view.resource or view.intent.get("type") or "operation"
     detail = view.detail or view.reason
     out.print(f"{coloured(view.status)}  {plain(title)}" + (f"  {plain(detail)}" if detail else ""))
+    if view.status == "failed" and view.steps:
+        out.print(f"  {plain(_what_is_left(view))}")
     for step in view.steps:
         out.print(f"  step {plain(step.name)}: {plain(step.status)} {plain(step.detail)}".rstrip())
     for kind, found in (("", view.violations), ("warning ", view.warnings)):

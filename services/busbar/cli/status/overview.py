@@ -7,6 +7,7 @@ from busbar.cli.status.samples import Samples
 
 DECISIONS = "busbar_policy_decisions_total"
 OPERATIONS = "busbar_provisioner_operations_total"
+BROKEN_PROMISES = "busbar_policy_broken_promises"
 WEBHOOKS = "busbar_notifier_attempts_total"
 
 
@@ -69,6 +70,8 @@ class Overview:
     decisions: Outcomes
     operations: Outcomes
     webhooks: Outcomes
+    broken_promises: float = 0
+    """The promise files that policy does not offer because something is wrong with them."""
 
 
 def summarize(
@@ -85,6 +88,10 @@ def summarize(
         decisions=_outcomes(snapshots, "policy", DECISIONS),
         operations=_outcomes(snapshots, "provisioner", OPERATIONS),
         webhooks=_outcomes(snapshots, "notifier", WEBHOOKS),
+        broken_promises=max(
+            (one.samples.largest(BROKEN_PROMISES) or 0.0 for one in now.values() if one.samples),
+            default=0.0,
+        ),
     )
 
 

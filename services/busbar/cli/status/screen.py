@@ -87,7 +87,11 @@ def _outcome_line(outcomes: Outcomes) -> str:
 
 
 def _notes(found: Overview) -> Iterator[RenderableType]:
-    """List why processes are not ready, and which have no metrics."""
+    """List broken promises, why processes are not ready, and which have no metrics."""
+    if found.broken_promises:
+        yield Text.from_markup(
+            f"[red]broken promises[/]: {_count(found.broken_promises)}; see `busbar get promises`"
+        )
     for one in found.processes:
         if one.problem:
             yield Text.from_markup(f"[red]{plain(one.name)}[/]: {plain(one.problem)}")

@@ -1,0 +1,132 @@
+"""Each mistake of a newcomer has a sentence of its own, and a next step."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from busbar.cli.shared import connect
+from busbar.sdk import RetryPolicy
+from unit.sdk.fake_gateway import FakeGateway, dead_letter, fact, operation, resource
+from unit.sdk.running import Run
+
+ORDERS = "payments/dev/event-stream/orders"
+OPERATION = "0b6f8e0e-2b53-5d6e-8a53-6f5f4c1f9a10"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_SHORT_RETRY", "_STEADY_RETRY", "_LONG_RETRY"):
+        monkeypatch.setattr(connect, name, RetryPolicy(attempts=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("why", ""), 2, "An argument of `busbar why` is empty."),
+        (("get", " "), 2, "An argument of `busbar get` is empty."),
+        (("delete", ""), 2, "An argument of `busbar delete` is empty."),
+        (("operation", ""), 2, "An argument of `busbar operation` is empty."),
+        (("dead-letters", "show", ""), 2, "An argument of `busbar dead-letters` is empty."),
+        (("apply", "-f", ""), 2, "The value of -f is empty."),
+        (("apply", "--file="), 2, "The value of --file is empty."),
+        (("get", "--token-file", ""), 2, "The value of --token-file is empty."),
+        (("get", "--token-file", "."), 9, ". is a folder."),
+        (("get", "--token-file", "/dev/null"), 9, "/dev/null is not a regular file."),
+        (("get", "--token-file", "nowhere"), 9, "There is no token file nowhere."),
+        (("apply", "-f", "."), 2, "Cannot read .: Is a directory."),
+        (("aply",), 2, "No such command 'aply'. Did you mean 'apply'"),
+        (("apply",), 2, "Missing option '--file' / '-f'."),
+        (("get", "--nope"), 2, "No such option: --nope"),
+        (("get", "-o", "xml"), 2, "Invalid value for '--output' / '-o': 'xml' is not one of"),
+        (("promises", "chek"), 2, "No such command 'chek'."),
+        (("get", "payments/orders"), 2, "'payments/orders' is not the id of a resource."),
+        (("delete", "payments/orders"), 2, "'payments/orders' is not the id of a resource."),
+        (("watch", "--resource", "x"), 2, "'x' is not the id of a resource."),
+        (("watch", "--operation", "x"), 2, "'x' is not the id of an operation."),
+        (("get", ORDERS), 6, ""),
+    ],
+)
+def test_each_mistake_has_a_sentence_and_a_fix(
+    busbar: Run, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    result = busbar(*arguments)
+
+    problem, fix = result.stderr.splitlines()
+    assert problem.startswith(f"error: {said}")
+    assert fix.startswith("fix: ")
+    assert result.exit_code == code
+    assert result.stdout == ""
+
+
+def test_a_group_without_a_command_shows_its_help(busbar: Run) -> None:
+    result = busbar("promises")
+
+    assert "check" in result.output
+    assert "error:" not in result.output
+
+
+def test_a_wrong_token_is_said_to_be_one(busbar: Run, home: Path) -> None:
+    (home / "token").write_text("another")
+
+    result = busbar("get")
+
+    assert result.exit_code == 9
+    assert "error: The gateway does not accept this token." in result.stderr
+    assert "--token-file" in result.stderr
+
+
+def test_a_platform_that_was_stopped_is_said_to_be_stopped(busbar: Run, home: Path) -> None:
+    place = home / "run" / "gateway.json"
+    place.write_text(json.dumps({"pid": 1, "url": "http://127.0.0.1:9"}))
+
+    result = busbar("get")
+
+    assert result.exit_code == 7
+    assert f"The platform in {home} is stopped" in result.stderr.replace("\n", " ")
+    assert "busbar up" in result.stderr
+
+
+def test_watch_says_what_it_watches(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.failures = []
+    result = busbar("--url", "http://127.0.0.1:9", "watch", "--team", "payments")
+    assert "Watching new facts about team payments. Ctrl-C ends it." in result.stderr
+
+    gateway.facts = [fact(1)]
+    assert "Watching" not in busbar("watch", "--no-follow").output
+
+
+def test_a_failed_operation_names_the_step_and_what_is_left(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    steps = [
+        {"name": "topic", "adapter": "kafka-topic", "status": "undone"},
+        {"name": "database", "adapter": "postgres-database", "status": "succeeded"},
+        {"name": "dead-letters", "adapter": "kafka-topic", "status": "failed", "detail": "no"},
+    ]
+    gateway.operations = [operation(OPERATION, "failed", steps=steps, detail="refused")]
+
+    shown = busbar("operation", OPERATION).stdout
+
+    assert "failed at step dead-letters (kafka-topic); undone: topic; left: database" in shown
+
+    gateway.operations[0]["steps"] = [steps[0], steps[2]]
+    assert "undone: topic; nothing new is left" in busbar("operation", OPERATION).stdout
+
+
+def test_json_has_id_and_name(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.resources = [resource(ORDERS)]
+    gateway.operations = [operation(OPERATION)]
+    gateway.dead_letters = [dead_letter("d")]
+
+    def named(*arguments: str) -> tuple[str, str]:
+        found = json.loads(busbar(*arguments, "-o", "json").stdout)
+        item = found[0] if isinstance(found, list) else found
+        return item["id"], item["name"]
+
+    assert named("get") == named("get", ORDERS) == (ORDERS, "orders")
+    assert named("get", "operations") == named("get", OPERATION) == (OPERATION, ORDERS)
+    assert named("dead-letters", "list") == ("d", "d")
+    id_, name = named("delete", ORDERS.replace("orders", "bills"), "--no-wait")
+    assert len(id_) == len(OPERATION)
+    assert name
