@@ -12,6 +12,7 @@ from busbar.messages.views import OperationView, ResourceView
 from busbar.messages.webhooks import DeliveryView, SubscriptionView
 
 NDJSON = "application/x-ndjson"
+PLAIN_TEXT = "text/plain"
 """The media type of answers that come line by line: each line is a JSON object with ``progress``,
 ``item`` (with ``cursor``, where to continue after it, or null), ``problem`` or ``end``."""
 

@@ -14,6 +14,7 @@ import orjson
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages.http import NDJSON
 from busbar.sdk.errors import GatewayProblem, Unreachable
 from busbar.sdk.reading import Params
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
@@ -170,7 +171,7 @@ class Transport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
+            self._session = aiohttp.ClientSession(headers={"Accept": f"application/json, {NDJSON}"})
         return self._session
 
 

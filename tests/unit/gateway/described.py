@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from busbar.messages.http import NDJSON
+from busbar.messages.http import NDJSON, PLAIN_TEXT
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -36,7 +36,7 @@ class Described:
         self, method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> None:
         """Fail unless the answer is one that the document describes."""
-        media_type = headers["content-type"]
+        media_type = headers["content-type"].partition(";")[0]
         operation = self.operation(method, path)
         if operation is None:
             schema = PROBLEM
@@ -48,5 +48,8 @@ class Described:
             schema = answer["content"][media_type]["schema"]
             self.seen.add((operation["operationId"], str(status)))
         validator = Draft202012Validator({**schema, "components": self._components})
+        if media_type == PLAIN_TEXT:
+            validator.validate(body.decode())
+            return
         for text in body.splitlines() if media_type == NDJSON else [body]:
             validator.validate(json.loads(text))

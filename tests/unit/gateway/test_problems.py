@@ -148,6 +148,12 @@ async def test_what_comes_line_by_line_is_passed_on_as_it_comes_and_ends_with_wh
     reply = await api.get("/v1/audit/state")
     assert (reply.status, reply.headers["content-type"]) == (200, NDJSON)
     assert reply.body == b'{"progress":null}\n{"end":{}}\n'
+    audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=False))
+    reply = await api.get("/v1/audit/state", headers=[("accept", "text/plain")])
+    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+    assert reply.body == b'{"progress":null}\n{"end":{}}\n'
+    reply = await api.get("/v1/audit/state", headers=[("accept", "application/json")])
+    assert (reply.status, reply.problem()["code"]) == (406, "not_acceptable")
     audit.answer = AuditResponse(200, NDJSON, b"", lines(fails=True))
     first, second = (await api.get("/v1/audit/state")).body.splitlines()
     assert first == b'{"progress":null}'

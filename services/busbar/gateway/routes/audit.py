@@ -15,12 +15,14 @@ from busbar.gateway.routes.parameters import After, ByOperation, ByResource, Lim
 from busbar.gateway.routes.problems import BAD_PARAMETER, REF, problems
 from busbar.messages.http import (
     NDJSON,
+    PLAIN_TEXT,
     AuditRecordPage,
     CompletenessLine,
     ExplanationLine,
     StateLine,
 )
 from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError, problem_of
+from busbar.runtime.http.strict import takes_only_text
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -35,13 +37,16 @@ def _described(
     In lines (``NDJSON``), each line is one.
     """
     schema = {"$ref": REF.format(model=model.__name__)}
+    content: dict[str, Any] = {media_type: {"schema": schema}}
+    if media_type == NDJSON:  # many generators of clients know no lines of JSON
+        content[PLAIN_TEXT] = {"schema": {"type": "string", "description": "The same lines."}}
     return {
         "response_class": Response,
         "response_model": None,
         "responses": {
             200: {
                 "description": "The response of the audit service.",
-                "content": {media_type: {"schema": schema}},
+                "content": content,
             },
             **problems(
                 _400=BAD_PARAMETER,
@@ -122,7 +127,8 @@ async def _passed_on(request: Request, use: Use) -> Response:
     except AuditUnavailable as error:
         raise _unavailable(error) from error
     if found.lines is not None:
-        return StreamingResponse(_whole_lines(found.lines), media_type=NDJSON)
+        media_type = PLAIN_TEXT if takes_only_text(request) else NDJSON
+        return StreamingResponse(_whole_lines(found.lines), media_type=media_type)
     if found.status >= HTTPStatus.BAD_REQUEST and found.content_type != MEDIA_TYPE:
         raise ProblemError(
             HTTPStatus.BAD_GATEWAY,

@@ -28,8 +28,8 @@ from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError
 Headers = Mapping[str, Sequence[str]]
 """The values of each header by its name in lower case."""
 
-ANSWERED: Final = ("application/json", NDJSON, MEDIA_TYPE)
-"""The media types of answers."""
+ANSWERED: Final = ("application/json", NDJSON)
+"""The media types of the answers of a route that declares no others."""
 
 _SINGLE: Final = (
     *("authorization", "content-length", "expect", "host", "traceparent"),
@@ -68,10 +68,13 @@ async def refuse_ignored(request: Request) -> None:
     route = request.scope.get("route")
     known: dict[str, bool] = {}
     has_body = False
+    answers = ANSWERED
     if isinstance(route, APIRoute):
         known = _query_names(route)
         has_body = "POST" in (route.methods or ())
-    check_headers(headers, reads_body=has_body)
+        declared = route.responses.get(200, {}).get("content", {})
+        answers = tuple(declared) or ANSWERED
+    check_headers(headers, reads_body=has_body, answers=answers)
     check_query(request.scope.get("query_string", b""), known)
 
 
@@ -84,8 +87,8 @@ def _query_names(route: APIRoute) -> dict[str, bool]:
     }
 
 
-def check_headers(headers: Headers, *, reads_body: bool) -> None:
-    """Refuse headers that ask for something that no route does.
+def check_headers(headers: Headers, *, reads_body: bool, answers: Sequence[str] = ANSWERED) -> None:
+    """Refuse headers that ask for something that the route, with its ``answers``, does not do.
 
     Raises:
         ProblemError: there is one; the problem names it.
@@ -107,7 +110,7 @@ def check_headers(headers: Headers, *, reads_body: bool) -> None:
     has_body = _value(headers, "content-length", "0") != "0" or "transfer-encoding" in headers
     if has_body and not reads_body:
         raise _bad("unexpected_body", "a body is not read here", "send the request without a body")
-    _check_acceptable(headers)
+    _check_acceptable(headers, (*answers, MEDIA_TYPE))
 
 
 def _check_codings(headers: Headers) -> None:
@@ -129,14 +132,14 @@ def _check_codings(headers: Headers) -> None:
         )
 
 
-def _check_acceptable(headers: Headers) -> None:
+def _check_acceptable(headers: Headers, answers: Sequence[str]) -> None:
     ranges = _tokens(headers, "accept")
-    if ranges and not any(_accepts(one) for one in ranges):
+    if ranges and not any(_accepts(one, answers) for one in ranges):
         raise ProblemError(
             HTTPStatus.NOT_ACCEPTABLE,
             "not_acceptable",
-            f"answers are {listed(ANSWERED)}, and the header Accept takes none of them",
-            fix="send Accept: application/json, or leave it out",
+            f"answers are {listed(answers)}, and the header Accept takes none of them",
+            fix=f"send Accept: {answers[0]}, or leave it out",
         )
     refused = {
         coding.partition(";")[0].strip()
@@ -153,10 +156,16 @@ def _check_acceptable(headers: Headers) -> None:
         )
 
 
-def _accepts(media_range: str) -> bool:
+def _accepts(media_range: str, answers: Sequence[str]) -> bool:
     name = media_range.partition(";")[0].strip()
-    fits = name in ("*/*", "application/*", *ANSWERED)
-    return fits and not _is_refused(media_range)
+    families = {f"{answer.partition('/')[0]}/*" for answer in answers}
+    return name in ("*/*", *families, *answers) and not _is_refused(media_range)
+
+
+def takes_only_text(request: Request) -> bool:
+    """Return whether ``request`` takes lines of JSON as plain text only."""
+    ranges = _tokens({"accept": request.headers.getlist("accept")}, "accept")
+    return bool(ranges) and not any(_accepts(one, (NDJSON,)) for one in ranges)
 
 
 def _is_refused(item: str) -> bool:
