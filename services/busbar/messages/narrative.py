@@ -197,7 +197,7 @@ def _webhook(fact: Message) -> str | None:
         case SubscriptionTestRequested():
             return f"A test event is due to subscription {fact.subscription}."
         case DeliveriesResent():
-            return f"{fact.deliveries} deliveries to {fact.subscription} are due again."
+            return f"Deliveries to {fact.subscription} are due again: {fact.deliveries}."
         case WebhookAttempted():
             return (
                 f"Attempt {fact.attempt} to deliver {fact.event_type} to {fact.subscription} "

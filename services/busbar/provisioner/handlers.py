@@ -7,6 +7,7 @@ and the lease's epoch; the result is stored, fenced by it. An unknown one is obs
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import reduce
 
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
@@ -70,7 +71,7 @@ from busbar.provisioner.domain.progress import (
     is_unchanged,
     stuck_wait,
 )
-from busbar.provisioner.telemetry import measure_ends
+from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_ends, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
@@ -125,6 +126,7 @@ class Provisioner:
         service = Service("provisioner", emits=EMITS, executes=[topics.FACTS_POLICY])
         service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
         service.on(InterventionAllowed, self.intervene, stream=lambda one: _stream(one.resource))
+        service.count(STUCK, STUCK_OPERATIONS)
         service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service
 
@@ -149,6 +151,7 @@ class Provisioner:
         state = await tx.load(stream, ResourceState(), evolve)
         facts = decide_intervention(state, allowed)
         await tx.append(stream, facts, key=allowed.resource)
+        await note_stuck(tx, allowed.resource, state, reduce(evolve, facts, state))
         for fact in facts:
             for queued in state.waiting:
                 if queued.operation == fact.operation:
@@ -368,7 +371,8 @@ async def _append(
         tx.caused_by(cause, index=recorded)
         await tx.append(stream, [fact], key=intent.resource)
         measure_ends(tx, [fact], intent)
-        state = evolve(state, fact)
+        before, state = state, evolve(state, fact)
+        await note_stuck(tx, intent.resource, before, state)
     return state
 
 

@@ -11,7 +11,7 @@ from busbar.backends.port import (
     Result,
     acts_late_seconds,
 )
-from busbar.kernel.clock import Clock
+from busbar.kernel.clock import Clock, format_time
 from busbar.messages.base import Fact
 from busbar.messages.resource import (
     ResourceDeleted,
@@ -20,12 +20,13 @@ from busbar.messages.resource import (
     ResourceQueued,
     ResourceStuck,
 )
-from busbar.provisioner.domain import Saga
-from busbar.runtime.store import Transaction
+from busbar.provisioner.domain import ResourceState, Saga
+from busbar.provisioner.domain.progress import is_stuck
+from busbar.runtime.store import Document, Transaction
 from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import seconds_between
-from busbar.runtime.telemetry.metrics import LONG, counter, describe_labels, histogram
+from busbar.runtime.telemetry.metrics import LONG, counter, describe_labels, gauge, histogram
 
 log = get_logger()
 
@@ -51,6 +52,13 @@ OPERATIONS: Final = counter(
     "busbar_provisioner_operations_total",
     "Operations that ended as `succeeded` or `failed`, or became `stuck` and need an operator.",
     "outcome",
+)
+STUCK: Final = "stuck"
+"""The kind of document that the store keeps for each resource whose operation is stuck now."""
+
+STUCK_OPERATIONS: Final = gauge(
+    "busbar_provisioner_stuck_operations",
+    "Operations that are stuck now and need an operator; NaN while the database is unreachable.",
 )
 OPERATION_SECONDS: Final = histogram(
     "busbar_provisioner_operation_seconds",
@@ -147,3 +155,15 @@ class InstrumentedBackend:
 
 def _result(answer: Observation | Outcome) -> str:
     return answer.presence.value if isinstance(answer, Observation) else answer.result.value
+
+
+async def note_stuck(
+    tx: Transaction, resource: str, before: ResourceState, after: ResourceState
+) -> None:
+    """Keep the documents of what is stuck equal to the states, for the gauge."""
+    if is_stuck(before) and not is_stuck(after):
+        await tx.documents.remove(STUCK, resource)
+    if after.saga is not None and is_stuck(after) and not is_stuck(before):
+        about = {"operation": str(after.saga.intent.operation)}
+        since = format_time(tx.now)
+        await tx.documents.put(Document(kind=STUCK, key=resource, value=about, rank=since))

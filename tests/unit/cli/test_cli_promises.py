@@ -13,9 +13,9 @@ from rich.console import Console
 from busbar.backends.declaration import InstalledDeclarations
 from busbar.cli.commands import up
 from busbar.cli.doctor.checks import check_files
+from busbar.cli.shared.samples import parse
 from busbar.cli.shared.times import age
 from busbar.cli.status.overview import ProcessSnapshot, summarize
-from busbar.cli.status.samples import parse
 from busbar.cli.status.screen import render
 from busbar.kernel.clock import format_time
 from busbar.policy.adapters import load_promises

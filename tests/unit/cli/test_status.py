@@ -15,9 +15,9 @@ from rich.console import Console
 
 from busbar.cli.commands import status
 from busbar.cli.local.addresses import read_addresses
+from busbar.cli.shared.samples import parse
 from busbar.cli.status.overview import Overview, ProcessSnapshot, summarize
 from busbar.cli.status.polling import fetch_all
-from busbar.cli.status.samples import parse
 from busbar.cli.status.screen import WIDE_COLUMNS, as_json, render
 from unit.sdk.running import Run
 

@@ -21,7 +21,7 @@ from busbar.provisioner.domain import ResourceState, evolve
 from busbar.provisioner.handlers import SAGA, Provisioner
 from busbar.runtime.consume.service import Received
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Cause, Claim, Store, Transaction
+from busbar.runtime.store import Cause, Claim, Document, Store, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
 from busbar.testing.memory import Fault, MemoryBackend, MemoryWorld
@@ -68,6 +68,7 @@ class Ledger:
     messages: list[Message] = field(default_factory=list)
     epoch: int = 0
     due: datetime | None = None
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     transactions: int = 0
     """How many there were under this lease."""
 
@@ -88,6 +89,7 @@ class Ledger:
         if fence is not None and fence.epoch != self.epoch:
             raise Fenced(f"epoch {fence.epoch} is over")
         self.messages += tx.pending
+        self.documents = tx.noted
         self.due = tx.due
         await pause()
         return result
@@ -110,6 +112,8 @@ class LedgerTransaction:
         self.due = ledger.due
         self.now = ledger.clock.now()
         self.tasks = self
+        self.documents = self
+        self.noted = dict(ledger.documents)
         self.cause = Cause(SOURCE, "cause", CORRELATION, TRACE)
         self._ledger = ledger
 
@@ -128,6 +132,12 @@ class LedgerTransaction:
         for message in messages:
             # As the store does: what is read back is what was written.
             self.pending.append(type(message).model_validate_json(message.model_dump_json()))
+
+    async def put(self, document: Document) -> None:
+        self.noted[document.kind, document.key] = document
+
+    async def remove(self, kind: str, key: str) -> None:
+        self.noted.pop((kind, key), None)
 
     async def schedule(self, _kind: str, _name: str) -> None:
         self.due = self.now

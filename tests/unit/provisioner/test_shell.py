@@ -6,6 +6,7 @@ from busbar.kernel.errors import Fenced
 from busbar.messages.policy import IntentAllowed
 from busbar.messages.resource import StepFailed
 from busbar.provisioner.domain.decisions import ATTEMPTS, ATTEMPTS_UNAVAILABLE
+from busbar.provisioner.telemetry import STUCK
 from busbar.testing.memory import Fault, LoseAnswer, LoseRequest, Refuse
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import RESOURCE, allowed, plan, step
@@ -82,9 +83,11 @@ async def test_a_deletion_that_is_refused_is_stuck_and_goes_on_once_it_can(faili
     platform.world.refused[f"orders-{failing}"] = REFUSE
     lines = await platform.settle()
     assert [word for word in lines if word.startswith("stuck")] == [f"stuck {failing} refused"]
+    assert list(platform.ledger.documents) == [(STUCK, RESOURCE)]  # what the gauge counts
     platform.world.refused.clear()
     assert (await platform.settle())[-1] == "deleted 2"
     assert platform.things() == {}
+    assert platform.ledger.documents == {}
 
 
 @pytest.mark.parametrize("fault", [LoseAnswer(), LoseRequest(), Refuse()], ids=repr)

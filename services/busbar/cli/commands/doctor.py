@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import typer
 
-from busbar.cli.doctor.checks import CheckResult, run_checks
+from busbar.cli.doctor.checks import run_checks
 from busbar.cli.doctor.clusters import check_clusters
+from busbar.cli.doctor.result import CheckResult
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, plain, print_json, print_table

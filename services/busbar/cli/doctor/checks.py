@@ -3,13 +3,14 @@
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from busbar.cli.doctor.result import CheckResult
+from busbar.cli.doctor.work import check_work
 from busbar.cli.local import home as home_folder
 from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
-from busbar.cli.local.ready import check_process
+from busbar.cli.local.ready import check_process, process_address
 from busbar.kernel.errors import ConfigurationError
 from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
@@ -17,17 +18,6 @@ from busbar.runtime.core.settings import Settings
 MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)
 MIN_DISK_BYTES = 1024**3
 """A broker, its segments and the stores need a few hundred megabytes at first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """One row. Where ``needed`` is false, `busbar up` works without it."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    needed: bool = True
 
 
 def run_checks(settings: Settings) -> Iterator[CheckResult]:
@@ -165,13 +155,16 @@ def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:
     )
     services = home_folder.read_state(place).get("services", {})
     for name, known in services.items():
-        readiness = check_process(place, name, pid=known.get("pid"))
+        pid = known.get("pid")
+        readiness = check_process(place, name, pid=pid)
         yield CheckResult(
             name=f"  {name}",
             ok=readiness.ready,
             detail=f"ready on port {readiness.port}" if readiness.ready else readiness.problem,
             fix="" if readiness.ready else f"See {place / 'logs' / name}.log.",
         )
+        if readiness.ready and (address := process_address(place, name, pid=pid)) is not None:
+            yield from check_work(name, address)
 
 
 def _existing_parent(place: Path) -> Path:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 
-from busbar.cli.doctor.checks import CheckResult
+from busbar.cli.doctor.result import CheckResult
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import Secret, SecretKind, secrets_of

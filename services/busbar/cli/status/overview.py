@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from busbar.cli.status.samples import Samples
+from busbar.cli.shared.samples import Samples
 
 DECISIONS = "busbar_policy_decisions_total"
 OPERATIONS = "busbar_provisioner_operations_total"
 BROKEN_PROMISES = "busbar_policy_broken_promises"
+STUCK = "busbar_provisioner_stuck_operations"
 WEBHOOKS = "busbar_notifier_attempts_total"
 
 
@@ -72,6 +73,8 @@ class Overview:
     webhooks: Outcomes
     broken_promises: float = 0
     """The promise files that policy does not offer because something is wrong with them."""
+    stuck_operations: float = 0
+    """The operations that need an operator now, whichever process has found that."""
 
 
 def summarize(
@@ -88,11 +91,15 @@ def summarize(
         decisions=_outcomes(snapshots, "policy", DECISIONS),
         operations=_outcomes(snapshots, "provisioner", OPERATIONS),
         webhooks=_outcomes(snapshots, "notifier", WEBHOOKS),
-        broken_promises=max(
-            (one.samples.largest(BROKEN_PROMISES) or 0.0 for one in now.values() if one.samples),
-            default=0.0,
-        ),
+        broken_promises=_largest(now, BROKEN_PROMISES),
+        stuck_operations=_largest(now, STUCK),
     )
+
+
+def _largest(now: Mapping[str, ProcessSnapshot], name: str) -> float:
+    """Return the largest value of the gauge ``name``, as every instance counts the same rows."""
+    found = (one.samples.largest(name) for one in now.values() if one.samples)
+    return max((value for value in found if value), default=0.0)
 
 
 def _comparable(before: ProcessSnapshot | None, now: ProcessSnapshot) -> ProcessSnapshot | None:

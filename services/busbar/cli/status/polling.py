@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from busbar.cli.local.addresses import Address
-from busbar.cli.local.ready import WrongProgram, connect, describe_failure, read_readiness
+from busbar.cli.local.ready import connect, describe_failure, read_readiness
+from busbar.cli.shared.samples import read_samples
 from busbar.cli.status.overview import ProcessSnapshot
-from busbar.cli.status.samples import Samples, parse
 
 _MAX_THREADS = 16
 
@@ -25,22 +25,10 @@ def _fetch(name: str, address: Address) -> ProcessSnapshot:
     connection = connect(address)
     try:
         problem = read_readiness(connection, name)
-        samples = _fetch_samples(connection)
+        samples = read_samples(connection)
     except (OSError, http.client.HTTPException) as error:
         problem = describe_failure(error)
         return ProcessSnapshot(service, address.pid, monotonic(), problem, answers=False)
     finally:
         connection.close()
     return ProcessSnapshot(service, address.pid, monotonic(), problem, samples)
-
-
-def _fetch_samples(connection: http.client.HTTPConnection) -> Samples | None:
-    connection.request("GET", "/metrics")
-    response = connection.getresponse()
-    text = response.read().decode("utf-8", "replace")
-    if response.status != http.client.OK:
-        return None
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise WrongProgram from error

@@ -92,6 +92,16 @@ def _notes(found: Overview) -> Iterator[RenderableType]:
         yield Text.from_markup(
             f"[red]broken promises[/]: {_count(found.broken_promises)}; see `busbar get promises`"
         )
+    if found.stuck_operations:
+        yield Text.from_markup(
+            f"[red]stuck operations[/]: {_count(found.stuck_operations)};"
+            " see `busbar get operations --status stuck`"
+        )
+    parked = sum(one.parked_keys or 0 for one in found.processes)
+    if parked:
+        yield Text.from_markup(
+            f"[red]parked ordering keys[/]: {_count(parked)}; see `busbar dead-letters list`"
+        )
     for one in found.processes:
         if one.problem:
             yield Text.from_markup(f"[red]{plain(one.name)}[/]: {plain(one.problem)}")

@@ -20,6 +20,7 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.store.model.eager_claim import Preload
 from busbar.runtime.tasks.runner import CONCURRENCY, Job, Worker
+from busbar.runtime.telemetry.metrics import NowGauge
 
 M = TypeVar("M", bound=Message)
 
@@ -111,6 +112,7 @@ class Service:
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
+        self.counts: dict[str, NowGauge] = {}
         self.invalid_handler: InvalidEventHandler | None = None
         self.unknown_type_topics: frozenset[str] = frozenset()
         self.conflict_handler: ConflictHandler | None = None
@@ -176,6 +178,13 @@ class Service:
         The other facts are skipped without decoding, like those of unsubscribed types.
         """
         self.filter_factory = factory
+
+    def count(self, kind: str, gauge: NowGauge) -> None:
+        """Set ``gauge`` to the number of documents of ``kind`` with every scrape.
+
+        What is so now survives the processes that found it, unlike a counter.
+        """
+        self.counts[kind] = gauge
 
     def task(
         self,

@@ -5,7 +5,8 @@ second, the scrape omits its gauges and reports that (``busbar_store_up``).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from busbar.kernel.clock import Clock, parse_time
@@ -14,6 +15,7 @@ from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from busbar.runtime.telemetry import metrics
 from busbar.runtime.telemetry.meters import seconds_between
+from busbar.runtime.telemetry.metrics import NowGauge
 
 COUNT_LIMIT = 10_000
 """Largest count that is queried."""
@@ -36,15 +38,23 @@ class Gauges:
         self._relay: Relay | None = None
         self._behind: Behind | None = None
         self._kinds: tuple[str, ...] = ()
+        self._counts: dict[str, NowGauge] = {}
         self._queried_at: datetime | None = None
         self._querying: asyncio.Task[None] | None = None
 
     def attach(
-        self, *, engine: Engine, relay: Relay, behind: Behind, kinds: Collection[str]
+        self,
+        *,
+        engine: Engine,
+        relay: Relay,
+        behind: Behind,
+        kinds: Collection[str],
+        counts: Mapping[str, NowGauge] = {},
     ) -> None:
-        """Report on these parts as well."""
+        """Report on these parts as well; ``counts`` are gauges of documents by their kind."""
         self._engine, self._relay, self._behind = engine, relay, behind
         self._kinds = tuple(kinds)
+        self._counts = dict(counts)
 
     async def expose(self) -> bytes:
         """Refresh all gauges, and return all metrics for a scrape."""
@@ -99,6 +109,8 @@ class Gauges:
         backlog = await tx.outbox.backlog(limit=COUNT_LIMIT)
         metrics.RELAY_BACKLOG.labels(service).set(backlog)
         metrics.STORE_GUARD_LAG.labels(service).set(_age(await tx.log.hidden_since(), tx.now))
+        for kind, counted in self._counts.items():
+            counted.set(await tx.documents.count(kind, limit=COUNT_LIMIT))
         for kind in self._kinds:
             count, oldest = await tx.tasks.overdue(kind, limit=COUNT_LIMIT)
             metrics.TASKS_DUE.labels(service, kind).set(count)
@@ -111,6 +123,8 @@ class Gauges:
         alone = (metrics.CONSUMER_PARKED, metrics.RELAY_BACKLOG, metrics.STORE_GUARD_LAG)
         for gauge in alone:
             gauge.remove(service)
+        for counted in self._counts.values():
+            counted.set(math.nan)
         for kind in self._kinds:
             metrics.TASKS_DUE.remove(service, kind)
             metrics.TASKS_OLDEST.remove(service, kind)

@@ -266,7 +266,11 @@ class ServiceProcess:
         )
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
         self.gauges.attach(
-            engine=self._engine, relay=self._relay, behind=bus.behind, kinds=jobs.keys()
+            engine=self._engine,
+            relay=self._relay,
+            behind=bus.behind,
+            kinds=jobs.keys(),
+            counts=service.counts,
         )
         self._spawn(self._relay.run())
         self._spawn(self._watch_broker(bus))

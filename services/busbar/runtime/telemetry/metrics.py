@@ -50,6 +50,9 @@ class Definition:
     buckets: tuple[float, ...] = ()
 
 
+NowGauge = Gauge
+"""The type of the gauges that :func:`gauge` makes."""
+
 DEFINITIONS: Final[list[Definition]] = []
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
