@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -223,6 +224,29 @@ def test_a_service_that_is_killed_is_restarted_immediately(stage: Stage) -> None
 def _another(platform: Platform, before: dict[str, int]) -> dict[str, int] | None:
     now = running(platform)
     return now if now.get("policy") not in (None, before["policy"]) else None
+
+
+def test_a_service_that_cannot_be_started_is_tried_until_it_can(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = threading.Event()
+
+    def open_if_there_is_space(path: Path) -> Any:
+        if full.is_set() and path.name == "policy.log":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return open_log(path)
+
+    monkeypatch.setattr("busbar.cli.local.supervisor.open_log", open_if_there_is_space)
+    with stage.platform() as platform:
+        platform.wait_ready()
+        before = running(platform)
+        full.set()
+        os.kill(before["policy"], signal.SIGKILL)
+        problem = "policy cannot be started: No space left on device; trying again"
+        eventually(lambda: problem in stage.reports, within=30)
+        full.clear()
+        eventually(lambda: _another(platform, before), within=30)
+        platform.wait_ready()
 
 
 def test_a_broker_that_dies_is_restarted(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from busbar.gateway.adapters import AuditResponse, AuditUnavailable, HttpAuditRe
 from busbar.messages.http import NDJSON
 from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store, StoreUnavailable
+from busbar.runtime.store.model.errors import StoreFull
 from unit.gateway.conftest import PROBLEM, Api, FakeAudit, Reply, event
 
 REFUSED = {
@@ -111,6 +112,22 @@ NOT_FOUND = {
     "code": "not_found",
     "fix": "check the name",
 }
+
+
+async def test_while_the_disk_of_the_database_is_full_a_request_gets_507(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StoreFull("the database file is unavailable (database or disk is full)")
+
+    monkeypatch.setattr(store, "transact", fail)
+    reply = await api.post(event())
+    problem = reply.problem()
+    assert (reply.status, problem["code"]) == (507, "storage_full")
+    assert "disk is full" in problem["detail"]
+    assert problem["fix"].startswith("free space")
+    assert reply.headers["retry-after"] == "2"
+
 
 # -- audit ----------------------------------------------------------------------------------------
 

@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from busbar.cli.local import home as folder
-from busbar.cli.local.backoff import RestartBackoff
 from busbar.cli.local.database import Database
 from busbar.cli.local.health import HealthReport
 from busbar.cli.local.kafka import Broker, NoBroker, Progress, ports, provide
 from busbar.cli.local.kafka.cluster import split_address
+from busbar.cli.local.monitor import HEALTH_SECONDS, Monitor
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
@@ -28,8 +28,6 @@ GRACE_SECONDS = 10.0
 READY_TIMEOUT_SECONDS = 120.0
 
 _POLL_SECONDS = 0.1
-_MONITOR_SECONDS = 0.5
-_HEALTH_SECONDS = 2.0
 _RECONNECT_SECONDS = 1.0
 _PORT_TIMEOUT_SECONDS = 3.0
 
@@ -180,8 +178,15 @@ class Platform:
         )
         for supervisor in self._supervisors:
             supervisor.start()
+        monitor = Monitor(
+            self._broker,
+            stopping=self._stopping,
+            update_state=self._update_state,
+            readiness=self._readiness_once_ready,
+            report=self._report,
+        )
         self._monitor_thread = threading.Thread(
-            target=self._monitor, name="monitor-platform", daemon=True
+            target=monitor.run, name="monitor-platform", daemon=True
         )
         self._monitor_thread.start()
 
@@ -261,6 +266,10 @@ class Platform:
             for supervisor in self._supervisors
         }
 
+    def _readiness_once_ready(self) -> dict[str, Readiness]:
+        """Return the readiness of each process; nothing while the platform starts."""
+        return self.readiness() if self._was_ready.is_set() else {}
+
     def wait_ready(
         self, progress: Report = ignore, *, timeout: float = READY_TIMEOUT_SECONDS
     ) -> None:
@@ -273,7 +282,7 @@ class Platform:
         """
         deadline = monotonic() + timeout
         reported: set[str] = set()
-        health, look_at = HealthReport(), monotonic() + _HEALTH_SECONDS
+        health, look_at = HealthReport(), monotonic() + HEALTH_SECONDS
         while not self._stopping.is_set():
             self.check()
             found = self.readiness()
@@ -282,7 +291,7 @@ class Platform:
             if monotonic() >= look_at:
                 for sentence in health.changes(found):
                     progress(sentence)
-                look_at = monotonic() + _HEALTH_SECONDS
+                look_at = monotonic() + HEALTH_SECONDS
             for name in sorted(name for name, how in found.items() if how.ready):
                 if name not in reported:
                     progress(f"{name} is ready")
@@ -327,29 +336,6 @@ class Platform:
         self._failure = self._failure or failure
         self._changed.set()
 
-    def _monitor(self) -> None:
-        """Keep ``up.json`` up to date and the broker running; report what is not ready."""
-        backoff, owned, since = RestartBackoff(), self._broker_pid() is not None, monotonic()
-        health, look_at = HealthReport(), monotonic() + _HEALTH_SECONDS
-        while not self._stopping.wait(_MONITOR_SECONDS):
-            self._update_state()
-            if self._was_ready.is_set() and monotonic() >= look_at:
-                for sentence in health.changes(self.readiness()):
-                    self._report(sentence)
-                look_at = monotonic() + _HEALTH_SECONDS
-            if not owned or self._broker_pid() is not None:
-                continue
-            backoff = backoff.after_exit(monotonic() - since)
-            self._report("Kafka ended; restarting it")
-            if self._stopping.wait(backoff.delay):
-                return
-            since = monotonic()
-            try:
-                if self._broker is not None:
-                    self._broker.start()
-            except BusbarError as error:
-                self._report(f"Kafka cannot be restarted: {error}")
-
     def _broker_pid(self) -> int | None:
         return self._broker.pid if self._broker is not None else None
 
@@ -370,8 +356,8 @@ class Platform:
             "services": services,
         }
         if state != self._state:
-            self._state = state
             folder.write_state(self.home, state)
+            self._state = state
 
     # -- stopping -------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from busbar.cli.local.pdeathsig import tied_to_parent
 from busbar.cli.local.plan import ServicePlan
 from busbar.kernel.errors import CONFIGURATION_EXIT_CODE
 
+_RETRY_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class PermanentFailure:
@@ -94,7 +96,14 @@ class Supervisor:
     def _supervise(self) -> None:
         backoff = RestartBackoff()
         while True:
-            process = self._spawn()
+            try:
+                process = self._spawn()
+            except OSError as error:  # such as a full disk: try again, however long it lasts
+                backoff = backoff.after_exit(0.0)
+                self._report(f"{self.name} cannot be started: {error.strerror}; trying again")
+                if self._stopping.wait(max(backoff.delay, _RETRY_SECONDS)):
+                    return
+                continue
             if process is None:
                 return
             started = monotonic()

@@ -15,6 +15,7 @@ def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
     known = {
         "401": "The bearer token is missing or wrong.",
         "503": "The database is unreachable; try again in a few seconds.",
+        "507": "The disk of the database is full; try again once there is space.",
         **{status.removeprefix("_"): text for status, text in by_status.items()},
         "default": "Another error.",
     }

@@ -108,12 +108,14 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     """Answer while the database is unreachable: the client can send the same request again."""
     if not isinstance(error, Unavailable):
         return await _failed(request, error)
+    full = error.is_full
     return _response(
         ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "unavailable",
+            HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.SERVICE_UNAVAILABLE,
+            "storage_full" if full else "unavailable",
             str(error),
-            fix="try again in a few seconds; the same event sent again is the same intent",
+            fix=("free space on the disk of the database; " if full else "")
+            + "try again in a few seconds; the same event sent again is the same intent",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -97,6 +97,31 @@ def as_json(fields: Any, *, default: Callable[[Any], Any]) -> str:
         return json.dumps(fields, default=default)
 
 
+class LossyStream:
+    """A text stream that drops what cannot be written, since a full disk must not end a process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to ``stream``."""
+        self._stream = stream
+        self.dropped = 0
+        """Pieces of text that could not be written."""
+
+    def write(self, text: str) -> int:
+        """Write ``text``, or drop it if the stream fails."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self.dropped += 1
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream, or drop what it holds."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self.dropped += 1
+
+
 def configure(*, service: str, level: str, form: str) -> None:
     """Send the logs of busbar and of libraries to standard error, in the format ``form``."""
     renderer: Any = structlog.processors.JSONRenderer(serializer=as_json)
@@ -119,7 +144,7 @@ def configure(*, service: str, level: str, form: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=False,  # a logger made at import would keep the first settings
     )
     handler = logging.StreamHandler(sys.stderr)

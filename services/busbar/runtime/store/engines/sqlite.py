@@ -1,5 +1,6 @@
 """A store in a SQLite file: one process, one writer, and row order is commit order."""
 
+import errno
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
@@ -10,17 +11,18 @@ from typing import Any, Final
 
 from sqlalchemy import event, update
 from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.locks import FileLock
-from busbar.runtime.store.model.errors import StoreUnavailable
+from busbar.runtime.store.model.errors import StoreFull, StoreUnavailable
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Condition
 from busbar.runtime.store.sql.sqlite import SqliteStatements
 from busbar.runtime.store.sql.statements import Statements
-from busbar.runtime.store.store import RELAY, Store
+from busbar.runtime.store.store import RELAY, Store, connected
 from busbar.runtime.telemetry.reachability import Reachability
 
 BEGIN: Final = "busbar_begin"
@@ -105,11 +107,14 @@ def sqlite_store(path: Path, *, service: str, clock: Clock) -> Store:
 
 async def _prepare(path: Path, writer: AsyncEngine) -> Callable[[], None]:
     """Lock the file and create the tables; return what releases the lock."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _lock(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = _lock(path)
+    except OSError as error:
+        raise _unavailable(error) from error
     try:
         _make_private(path)
-        async with writer.begin() as connection:
+        async with connected(writer) as connection, connection.begin():
             await connection.run_sync(tables.metadata.create_all)
             # This process has the file to itself, so an earlier relay has ended and its lease is
             # void. (Sagas keep their leases: a request of a dead process to a backend may still be
@@ -119,6 +124,9 @@ async def _prepare(path: Path, writer: AsyncEngine) -> Callable[[], None]:
                 .where(tables.tasks.c.kind == RELAY)
                 .values(holder=None, expires=None)
             )
+    except OSError as error:
+        lock.release()
+        raise error if isinstance(error, StoreUnavailable) else _unavailable(error) from error
     except BaseException:
         lock.release()
         raise
@@ -151,17 +159,27 @@ def prepare_engine(engine: AsyncEngine, *, begin: str = READING) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin or commit by itself
-        cursor = connection.cursor()
-        for pragma in _PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        try:
+            cursor = connection.cursor()
+            for pragma in _PRAGMAS:
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+        except (sqlite3.OperationalError, DBAPIError) as error:
+            raise _unavailable(error) from error
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
         error = context.original_exception
         if isinstance(error, sqlite3.OperationalError | sqlite3.InterfaceError | OSError):
-            raise StoreUnavailable(f"the database file is unavailable ({error})") from error
+            raise _unavailable(error) from error
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, begin))
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """Return the error of the store for one of SQLite or of the operating system."""
+    is_full = "disk is full" in str(error) or getattr(error, "errno", None) == errno.ENOSPC
+    kind = StoreFull if is_full else StoreUnavailable
+    return kind(f"the database file is unavailable ({error})", reason=str(error))

@@ -15,7 +15,7 @@ from asyncpg.exceptions import TargetServerAttributeNotMatched
 from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.model.errors import Collision, StoreUnavailable
+from busbar.runtime.store.model.errors import Collision, StoreFull, StoreUnavailable
 
 UNAVAILABLE = {
     "08": "the connection is lost",
@@ -174,7 +174,8 @@ def error_of_sqlstate(state: str, *, is_down: bool) -> StoreUnavailable | Collis
 
 def unreachable(reason: str) -> StoreUnavailable:
     """Return the error to raise for a database that is unreachable for ``reason``."""
-    return StoreUnavailable(f"the database is unreachable ({reason})", reason=reason)
+    kind = StoreFull if reason == UNAVAILABLE["53100"] else StoreUnavailable
+    return kind(f"the database is unreachable ({reason})", reason=reason)
 
 
 def _meaning(state: str) -> str | None:
