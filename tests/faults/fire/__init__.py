@@ -6,7 +6,7 @@ finds wrong it says on standard error, a line each.
 
 from collections.abc import Callable, Mapping
 
-from faults.fire import failover, kills, links, members, older, pause, peers, replays
+from faults.fire import disk, failover, kills, links, members, older, pause, peers, replays
 from faults.fire.run import scenario
 from faults.report import Row
 
@@ -25,6 +25,7 @@ FIRE: Mapping[str, Callable[[int], Row]] = {
         longest=2400,
     ),
     "failover": scenario("failover", failover.failover(6), instances=1, apart=True),
+    "disk-full": disk.disk_full,
     "paused-members": members.paused_members,
     "old-and-new": scenario("old-and-new", older.side_by_side(150), instances=1, databases=0),
     "replayed-topics": scenario("replayed-topics", replays.replayed()),
