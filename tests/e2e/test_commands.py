@@ -75,19 +75,33 @@ async def test_up_without_java_maven_or_docker_says_how_to_get_them(tmp_path: Pa
     assert "Traceback" not in out + errors
 
 
-async def test_a_broker_that_does_not_answer_is_named(tmp_path: Path) -> None:
+async def test_a_broker_that_does_not_answer_is_named_and_waited_for(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-    code, _, errors = await busbar(
-        "--home",
-        str(tmp_path / "home"),
-        "up",
-        "--gateway-port",
-        "0",
-        environment={"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}"},
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "busbar", "--home", str(tmp_path / "home")),
+        *("up", "--gateway-port", "0"),
+        env={
+            **os.environ,  # noqa: TID251 - what a shell would pass on
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{port}",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    assert code == ExitCode.CONFIGURATION
-    assert f"127.0.0.1:{port}" in errors
+    try:
+        if process.stdout is None:
+            raise RuntimeError("the process has no output")
+        said = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        assert said.startswith("waiting since ")
+        assert "No Kafka broker answers at" in said
+        assert f"127.0.0.1:{port}" in said
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 60) == ExitCode.OK
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_service_started_alone_without_kafka_lives_but_is_not_ready(

@@ -139,8 +139,12 @@ class LifeOfAnIntent:
         assert view.status == "succeeded"
         assert (await client.resource(resource)).status == "released"
         assert await partitions(platform, topic) == 2
-        texts = [sentence.text async for sentence in client.why(resource)]
-        assert any("released" in text for text in texts)
+
+        async def explained() -> bool:
+            texts = [sentence.text async for sentence in client.why(resource)]
+            return any("released" in text for text in texts)
+
+        await eventually(explained, within=30, what="the release in the audit log")
 
     async def test_the_same_id_with_another_body_is_refused(
         self, client: Client, team: str

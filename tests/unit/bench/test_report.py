@@ -50,6 +50,9 @@ def test_a_figure_without_a_goal_is_shown_beside_its_limit() -> None:
 
 def test_the_names_are_those_that_were_agreed_on() -> None:
     assert set(GOALS) == {
+        "audit-memory",
+        "replay-100k",
+        "why-of-10000",
         "telemetry-cost",
         "engine-noop",
         "store-append-postgres",

@@ -1,4 +1,4 @@
-"""What is stuck, parked or late now fails `busbar doctor` and is a line of `busbar status`."""
+"""Work that is stuck, parked or late now fails `busbar doctor`, and `busbar status` names it."""
 
 from io import StringIO
 

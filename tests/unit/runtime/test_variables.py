@@ -30,7 +30,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("BUSBR_TOKEN", "BUSBAR_TOKEN"),
         ("BUSBAR_GATEWAY_PORT", "BUSBAR_GATEWAY_PORT_NUMBER"),
         ("BUSBAR_HTTP_PORT", "BUSBAR_HTTP_PORT_NUMBER"),
-        ("BUSBAR_POLICY", "BUSBAR_POLICIES"),
+        ("BUSBAR_POLICES", "BUSBAR_POLICIES"),
     ],
 )
 def test_a_variable_that_is_not_a_setting_is_refused_with_the_one_that_was_meant(
