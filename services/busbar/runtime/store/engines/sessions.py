@@ -16,13 +16,11 @@ from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.store.model.errors import StoreUnavailable
 from busbar.runtime.store.sql.asyncpg_session import ERRORS, busy_since, reason_of
+from busbar.runtime.store.store import ANSWER_SECONDS
 from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.reachability import Reachability
 
 log = get_logger()
-
-ANSWER_SECONDS = 2.0
-"""Time for an answer after which the database counts as unreachable."""
 
 CUT_SECONDS = 5.0
 """Time without an answer after which every connection is closed: what waits fails and is retried.
