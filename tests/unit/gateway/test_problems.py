@@ -61,23 +61,33 @@ async def test_a_bad_parameter_is_named(api: Api) -> None:
     assert "/query/status" in problem["detail"]
 
 
-async def test_an_internal_failure_discloses_nothing(
-    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def answers_while_the_store_raises(
+    error: Exception, api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> list[Reply]:
+    """Return the answers to a list, an event and facts, with a store that raises ``error``."""
+
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("the password is swordfish")
+        raise error
 
     requests: dict[str, Callable[[], Awaitable[Reply]]] = {
         "reading": lambda: api.get("/v1/operations"),
         "transact": lambda: api.post(event()),
         "events": lambda: api.get("/v1/facts"),
     }
+    replies = []
     for name, request in requests.items():
         with monkeypatch.context() as patch:
             patch.setattr(store, name, fail)
-            reply = await request()
-        problem = reply.problem()
-        assert (reply.status, problem["code"]) == (500, "internal")
+            replies.append(await request())
+    return replies
+
+
+async def test_an_internal_failure_discloses_nothing(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = RuntimeError("the password is swordfish")
+    for reply in await answers_while_the_store_raises(error, api, store, monkeypatch):
+        assert (reply.status, reply.problem()["code"]) == (500, "internal")
         assert "swordfish" not in reply.body.decode()
         assert isinstance(reply.raised, Exception)  # for the server's log
 
@@ -85,33 +95,13 @@ async def test_an_internal_failure_discloses_nothing(
 async def test_while_the_database_is_unreachable_every_request_says_so(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise StoreUnavailable("the database is unreachable since 06:12:03 UTC (no answer)")
-
-    requests: dict[str, Callable[[], Awaitable[Reply]]] = {
-        "reading": lambda: api.get("/v1/operations"),
-        "transact": lambda: api.post(event()),
-        "events": lambda: api.get("/v1/facts"),
-    }
-    for name, request in requests.items():
-        with monkeypatch.context() as patch:
-            patch.setattr(store, name, fail)
-            reply = await request()
+    error = StoreUnavailable("the database is unreachable since 06:12:03 UTC (no answer)")
+    for reply in await answers_while_the_store_raises(error, api, store, monkeypatch):
         problem = reply.problem()
         assert (reply.status, problem["code"]) == (503, "unavailable")
         assert problem["detail"].startswith("the database is unreachable since 06:12:03 UTC")
         assert reply.headers["retry-after"] == "2"
         assert reply.raised is None
-
-
-NOT_FOUND = {
-    "type": "urn:busbar:problem:not_found",
-    "title": "Not Found",
-    "status": 404,
-    "detail": "the log has nothing about x",
-    "code": "not_found",
-    "fix": "check the name",
-}
 
 
 async def test_while_the_disk_of_the_database_is_full_a_request_gets_507(
@@ -130,6 +120,16 @@ async def test_while_the_disk_of_the_database_is_full_a_request_gets_507(
 
 
 # -- audit ----------------------------------------------------------------------------------------
+
+
+NOT_FOUND = {
+    "type": "urn:busbar:problem:not_found",
+    "title": "Not Found",
+    "status": 404,
+    "detail": "the log has nothing about x",
+    "code": "not_found",
+    "fix": "check the name",
+}
 
 
 async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> None:
