@@ -59,6 +59,7 @@ _RANK = {"received": 0, "running": 1, "stuck": 2}
 ResourceStatus = Literal[
     "provisioning", "ready", "failed", "deleting", "deleted", "released", "stuck"
 ]
+SettledStatus = Literal["ready", "failed", "deleted", "released"]
 
 _Stepwise = StepStarted | StepSucceeded | StepFailed | StepUndone | StepRetained
 
@@ -119,6 +120,10 @@ class ResourceView(Part):
     )
     pending: tuple[PendingOperation, ...] = Field(
         default=(), description="The operations that have not ended, oldest first."
+    )
+    settled: SettledStatus | None = Field(
+        default=None,
+        description="The status that the last operation to end left; null if none has ended.",
     )
     promise: JsonObject = Field(default_factory=dict)
     spec: JsonObject = Field(default_factory=dict)
@@ -316,7 +321,7 @@ def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any]
             return _wanted(desired, "provisioning")
         case ResourceProvisioned():
             return {
-                **_wanted(desired.after(fact), "ready"),
+                **_settled(desired.after(fact), "ready"),
                 "observed_generation": fact.generation,
                 "promise": fact.promise.model_dump(),
                 "spec": fact.spec,
@@ -324,16 +329,15 @@ def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any]
                 "detail": fact.change,
             }
         case ResourceDeleted():
-            return {**_GONE, **_wanted(desired.after(fact), "deleted")}
+            return {**_GONE, **_settled(desired.after(fact), "deleted")}
         case ResourceFailed():
-            was_ready = view is not None and view.observed_generation > 0
-            return _failed(desired.after(fact), fact, was_ready=was_ready)
+            return _failed(view, desired.after(fact), fact)
         case ResourceStuck():
             return {"status": "stuck", "detail": fact.detail}
         case ResourceDelayed():
             return {"detail": _waiting(fact)}
         case ResourceReleased():
-            known = {**_GONE, **_wanted(Desired(), "released")}
+            known = {**_GONE, **_settled(Desired(), "released")}
             return {**known, "detail": "busbar does not manage it any more"}
         case _:
             return None
@@ -347,11 +351,18 @@ _GONE: Final[Mapping[str, Any]] = {
 }
 
 
-def _failed(desired: Desired, fact: ResourceFailed, *, was_ready: bool) -> Mapping[str, Any]:
-    detail = _why_and_what(fact)
+def _failed(view: ResourceView | None, desired: Desired, fact: ResourceFailed) -> Mapping[str, Any]:
     gone = _GONE if fact.left == "absent" else {}
-    is_ready = was_ready and fact.left == "previous"
-    return {**gone, **_wanted(desired, "ready" if is_ready else "failed"), "detail": detail}
+    as_before: SettledStatus = "failed"
+    if fact.left == "previous" and view is not None:
+        # An instance of an earlier build keeps no settled status; it knows no partial failures.
+        as_before = view.settled or "ready"
+    return {**gone, **_settled(desired, as_before), "detail": _why_and_what(fact)}
+
+
+def _settled(desired: Desired, status: SettledStatus) -> Mapping[str, Any]:
+    """Return what is wanted after an operation has ended and left ``status``."""
+    return {**_wanted(desired, status), "settled": status}
 
 
 def _why_and_what(fact: ResourceFailed) -> str:

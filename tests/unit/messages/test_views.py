@@ -253,12 +253,14 @@ def test_a_resource_lives_dies_and_lives_again() -> None:
         (fact(ResourceQueued, generation=3), "provisioning"),
         (fact(ResourceStuck, generation=3), "stuck"),
         (fact(ResourceFailed, generation=3, left="partial", observed_generation=1), "failed"),
-        (fact(ResourceQueued, generation=4, action="delete"), "deleting"),
-        (fact(ResourceDeleted, generation=4), "deleted"),
-        (fact(ResourceQueued, generation=5), "provisioning"),
-        (fact(ResourceFailed, generation=5, left="absent"), "failed"),
+        (fact(ResourceQueued, generation=4), "provisioning"),
+        (fact(ResourceFailed, generation=4, left="previous", observed_generation=1), "failed"),
+        (fact(ResourceQueued, generation=5, action="delete"), "deleting"),
+        (fact(ResourceDeleted, generation=5), "deleted"),
+        (fact(ResourceQueued, generation=6), "provisioning"),
+        (fact(ResourceFailed, generation=6, left="absent"), "failed"),
     ]
-    generations = [1, 1, 2, 1, 3, 3, 1, 0, 0, 5, 0]
+    generations = [1, 1, 2, 1, 3, 3, 1, 4, 1, 0, 0, 6, 0]
     view = None
     for (item, status), generation in zip(life, generations, strict=True):
         view = evolve_resource(view, item, time="t")
@@ -266,6 +268,18 @@ def test_a_resource_lives_dies_and_lives_again() -> None:
         assert (view.id, view.status, view.generation) == (ORDERS, status, generation)
     assert view is not None
     assert (view.spec, view.outputs, view.observed_generation, view.pending) == ({}, {}, 0, ())
+
+
+def test_a_resource_seen_by_an_earlier_build_is_ready_again_after_a_change_was_undone() -> None:
+    view = resource([(fact(ResourceProvisioned, generation=1), "t")])
+    assert view is not None
+    by_earlier_build = view.model_copy(
+        update={"settled": None, "observed_generation": 0, "status": "provisioning"}
+    )
+    undone = fact(ResourceFailed, generation=2, left="previous")
+    after = evolve_resource(by_earlier_build, undone, time="t")
+    assert after is not None
+    assert after.status == "ready"
 
 
 def test_an_operation_behind_another_says_what_is_wanted() -> None:
