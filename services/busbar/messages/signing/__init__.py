@@ -1,0 +1,25 @@
+"""Signatures of events: one detached Ed25519 signature in an attribute (docs/signing.md)."""
+
+from busbar.messages.signing.keys import InvalidKey, PublicKey, SigningKey
+from busbar.messages.signing.signature import (
+    ATTRIBUTE,
+    UNSIGNED,
+    BadSignature,
+    Signature,
+    sign,
+    signed_bytes,
+    verify,
+)
+
+__all__ = [
+    "ATTRIBUTE",
+    "UNSIGNED",
+    "BadSignature",
+    "InvalidKey",
+    "PublicKey",
+    "Signature",
+    "SigningKey",
+    "sign",
+    "signed_bytes",
+    "verify",
+]
