@@ -11,14 +11,13 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from busbar.messages import topics
 from busbar.messages.base import Fact, JsonObject, Message
 from busbar.messages.catalogue import MESSAGES
-from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.request import RequestAllowed
 from tools.contracts.asyncapi import asyncapi_document, asyncapi_text
 from tools.contracts.examples import example_events
 from tools.contracts.names import ASYNCAPI, topics_of
 from tools.contracts.services import declared
 
 ROOT = Path(__file__).resolve().parents[2]
-ABOUT_DEAD_LETTERS = {RedriveDeadLetter.TYPE, DiscardDeadLetter.TYPE}
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +158,7 @@ def test_an_operation_lists_the_messages_that_its_service_sends_or_handles(
         if operation["action"] == "send":
             assert listed <= {message.TYPE for message in service.publishes}
         elif service.record_handler is None:
-            assert listed <= {*service.handlers, *ABOUT_DEAD_LETTERS}
+            assert listed <= {*service.handlers, RequestAllowed.TYPE}
 
 
 def test_a_message_of_a_new_family_is_described_though_no_service_knows_it() -> None:

@@ -145,7 +145,7 @@ class Toy:
         self.topic = topic
         self.clock = clock
         self.attempts = attempts
-        self.service = Service("policy", answers_unknown_services=True)
+        self.service = Service("policy")
         # An event counts only on the topic of its type, so a topic of one's own needs a type.
         asked: type[DeleteSubscription] = DeleteSubscription
         if asked_on != DeleteSubscription.TOPIC:

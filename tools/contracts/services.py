@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.request import RequestAllowed
 from busbar.runtime.consume.service import Service
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.clock import SystemClock
@@ -70,7 +70,7 @@ def receivers(topic: str, message: type[Message]) -> tuple[str, ...]:
 
 
 def _handles(service: Service, message: type[Message]) -> bool:
-    if service.record_handler is not None or message in (RedriveDeadLetter, DiscardDeadLetter):
+    if service.record_handler is not None or message is RequestAllowed:
         return True
     return message.TYPE in service.handlers
 

@@ -1,6 +1,15 @@
 """The messages by type and topic."""
 
-from busbar.messages import delayed, delivery, intervention, notification, policy, resource, topics
+from busbar.messages import (
+    delayed,
+    delivery,
+    intervention,
+    notification,
+    policy,
+    request,
+    resource,
+    topics,
+)
 from busbar.messages.base import Fact, Intent, Message
 
 INTENTS: tuple[type[Intent], ...] = (
@@ -22,6 +31,7 @@ FACTS: tuple[type[Fact], ...] = (
     policy.IntentDenied,
     policy.IntentExpired,
     policy.IntentConflicted,
+    request.RequestAllowed,
     intervention.InterventionAllowed,
     resource.ResourceQueued,
     resource.StepStarted,

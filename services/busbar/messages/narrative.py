@@ -28,7 +28,13 @@ from busbar.messages.notification import (
     WebhookDelivered,
     WebhookExhausted,
 )
-from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.policy import (
+    IntentAllowed,
+    IntentConflicted,
+    IntentDenied,
+    IntentExpired,
+)
+from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import (
     ResourceDeleted,
     ResourceFailed,
@@ -147,6 +153,8 @@ def _end(fact: Message) -> str | None:
 
 def _intervention(fact: Message) -> str | None:
     match fact:
+        case RequestAllowed():
+            return f"Policy allowed the request about {fact.about}."
         case InterventionAllowed():
             target = f" of operation {fact.target}" if fact.target else ""
             return f"Policy allowed the {fact.action}{target}."

@@ -79,6 +79,7 @@ DenialReason = Literal[
     "generation_mismatch",
     "not_found",
     "other_resource",
+    "unknown_service",
 ]
 
 

@@ -39,6 +39,7 @@ INTENTS_RESOURCE = "busbar.intents.resource"
 INTENTS_SUBSCRIPTION = "busbar.intents.subscription"
 INTENTS_DEAD_LETTER = "busbar.intents.dead-letter"
 FACTS_POLICY = "busbar.facts.policy"
+FACTS_REQUEST = "busbar.facts.request"
 FACTS_RESOURCE = "busbar.facts.resource"
 FACTS_NOTIFICATION = "busbar.facts.notification"
 FACTS_HEAD = "busbar.facts.head"
@@ -63,6 +64,10 @@ _FACTS: Final = {
         "The resource; the operation if the intent names no resource.",
         ("resource", "operation"),
         f"{_RESOURCE}|{_OPERATION}",
+    ),
+    FACTS_REQUEST: Key(
+        "What the request is about: a subscription, team/name, or the id of a dead letter.",
+        ("about",),
     ),
     FACTS_RESOURCE: Key(
         "The resource, team/environment/promise/name: order is kept per resource.",

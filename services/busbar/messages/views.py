@@ -30,7 +30,13 @@ from busbar.messages.notification import (
     WebhookDelivered,
     WebhookExhausted,
 )
-from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.policy import (
+    IntentAllowed,
+    IntentConflicted,
+    IntentDenied,
+    IntentExpired,
+)
+from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import (
     ResourceDeleted,
     ResourceFailed,
@@ -190,6 +196,8 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
     match fact:
         case IntentAllowed() | IntentDenied() | IntentExpired() | InterventionAllowed():
             return _judged(fact)
+        case RequestAllowed():
+            return {"status": "running", "intent": fact.intent.model_dump()}
         case IntentConflicted():
             return {"conflicts": (view.conflicts if view else 0) + 1}
         case ResourceQueued():

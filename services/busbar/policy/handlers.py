@@ -9,6 +9,7 @@ from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.codec.attributes import read_time
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.generation import Settled
 from busbar.messages.intervention import (
@@ -18,6 +19,12 @@ from busbar.messages.intervention import (
     ResourceReleased,
     RetryOperation,
 )
+from busbar.messages.notification import (
+    ApplySubscription,
+    DeleteSubscription,
+    ResendDeliveries,
+    SendTestEvent,
+)
 from busbar.messages.policy import (
     IntentAllowed,
     IntentConflicted,
@@ -25,6 +32,7 @@ from busbar.messages.policy import (
     IntentExpired,
     Violation,
 )
+from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import (
     ApplyResource,
     DeleteResource,
@@ -38,8 +46,10 @@ from busbar.policy.domain import (
     PolicyEngine,
     Promises,
     ReceivedIntent,
+    ReceivedRequest,
     ResourcePolicyState,
     decide,
+    decide_request,
     deny_invalid,
     deny_unknown_type,
     evolve,
@@ -59,7 +69,18 @@ OUTCOMES: Final[dict[type[Fact], str]] = {
     IntentDenied: "denied",
     IntentExpired: "expired",
     IntentConflicted: "conflicted",
+    RequestAllowed: "allowed",
 }
+
+REQUESTS: Final = (
+    ApplySubscription,
+    DeleteSubscription,
+    SendTestEvent,
+    ResendDeliveries,
+    RedriveDeadLetter,
+    DiscardDeadLetter,
+)
+"""Intents that another service carries out once they are allowed; they change no resource."""
 
 
 class Policy:
@@ -71,17 +92,19 @@ class Policy:
 
     def service(self) -> Service:
         """Return the service with its handlers."""
-        service = Service("policy", emits=OUTCOMES, answers_unknown_services=True)
+        service = Service("policy", emits=OUTCOMES)
         service.on(ApplyResource, self.decide, stream=_stream_of)
         service.on(DeleteResource, self.decide, stream=_stream_of)
         service.on(RetryOperation, self.decide, stream=_stream_of)
         service.on(AbandonOperation, self.decide, stream=_stream_of)
         service.on(ReleaseResource, self.decide, stream=_stream_of)
+        for request in REQUESTS:
+            service.on(request, self.decide_request)
         service.on(ResourceProvisioned, self.settle)
         service.on(ResourceDeleted, self.settle)
         service.on(ResourceFailed, self.settle)
         service.on(ResourceReleased, self.settle)
-        service.on_invalid(self.refuse, topics.INTENTS_RESOURCE, topics.INTENTS_DEAD_LETTER)
+        service.on_invalid(self.refuse, *topics.INTENTS)
         service.on_conflict(self.record_conflict)
         return service
 
@@ -90,15 +113,10 @@ class Policy:
         received: Received[Any],
         tx: Transaction,
     ) -> None:
-        """Decide on an intent that has the form of its message."""
+        """Decide on an intent about a resource."""
         envelope = received.envelope
-        if len(envelope.body) > INTENT_MAX_BYTES:
-            await self._append(tx, received, _too_large(envelope))
-            return
-        try:
-            expiry = _expiry(envelope)
-        except Unreadable:
-            await self._append(tx, received, _bad_expiry(envelope))
+        if facts := _unusable(envelope):
+            await self._append(tx, received, facts)
             return
         intent = ReceivedIntent(
             operation=operation_id(envelope.source, envelope.id),
@@ -106,13 +124,31 @@ class Policy:
             message=received.message,
             data=envelope.data,
             now=tx.now,
-            expirytime=expiry,
+            expirytime=_expiry(envelope),
             subject=envelope.subject,
         )
         state = await tx.load(_stream(intent.resource), ResourcePolicyState(), evolve)
         facts = decide(state, intent, self._promises, self._engine)
         await tx.append(_stream(intent.resource), facts, key=str(intent.resource))
         _measure(tx, facts, received.record)
+
+    async def decide_request(self, received: Received[Any], tx: Transaction) -> None:
+        """Decide on an intent that another service carries out."""
+        envelope = received.envelope
+        if facts := _unusable(envelope):
+            await self._append(tx, received, facts)
+            return
+        request = ReceivedRequest(
+            operation=operation_id(envelope.source, envelope.id),
+            intent=IntentRef.of(envelope),
+            message=received.message,
+            data=envelope.data,
+            now=tx.now,
+            expirytime=_expiry(envelope),
+        )
+        fact = decide_request(request)
+        about = fact.about if isinstance(fact, RequestAllowed) else None
+        await self._append(tx, received, [fact], about=about)
 
     async def settle(self, received: Received[Any], tx: Transaction) -> None:
         """Keep the end of an operation beside the decisions, unpublished: it is another's fact."""
@@ -167,20 +203,20 @@ class Policy:
     async def _append(
         self,
         tx: Transaction,
-        about: Received[Any] | InvalidEvent | ConflictingEvent,
+        event: Received[Any] | InvalidEvent | ConflictingEvent,
         facts: Sequence[Fact],
+        *,
+        about: str | None = None,
     ) -> None:
-        """Append facts that do not change a resource's state to the stream of the operation."""
-        envelope = about.envelope
+        """Append facts that do not change a resource's state to the stream of the operation.
+
+        Their key is ``about``, else the resource, else the operation.
+        """
+        envelope = event.envelope
         operation = operation_text(envelope.source, envelope.id)
-        resource = ResourceId.named_in(envelope.data)
-        await tx.append(
-            f"operation/{operation}",
-            facts,
-            key=str(resource) if resource else operation,
-            subject=str(resource) if resource else operation,
-        )
-        _measure(tx, facts, about.record)
+        key = about or str(ResourceId.named_in(envelope.data) or operation)
+        await tx.append(f"operation/{operation}", facts, key=key, subject=key)
+        _measure(tx, facts, event.record)
 
 
 def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
@@ -189,6 +225,17 @@ def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
     for fact in facts:
         tx.measure(telemetry.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
         tx.measure(telemetry.DECISION_SECONDS.observe, seconds)
+
+
+def _unusable(envelope: Envelope) -> list[Fact]:
+    """Return the denial of an intent that is too large or has a bad attribute; else nothing."""
+    if len(envelope.body) > INTENT_MAX_BYTES:
+        return _too_large(envelope)
+    try:
+        _expiry(envelope)
+    except Unreadable:
+        return _bad_expiry(envelope)
+    return []
 
 
 def _too_large(envelope: Envelope) -> list[Fact]:

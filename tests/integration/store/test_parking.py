@@ -9,13 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from busbar.kernel.errors import Conflict, Fenced, Reject
-from busbar.messages import topics
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLetterRecovered,
     DeadLetterRedriven,
-    DiscardDeadLetter,
-    RedriveDeadLetter,
 )
 from busbar.messages.notification import DeleteSubscription
 from busbar.runtime.consume.parking import PARKED, ordering_key_of
@@ -24,6 +21,7 @@ from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.store.schema import tables
 from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
+from support.redrive import discard, redrive
 from support.runtime import (
     Toy,
     intent,
@@ -37,16 +35,6 @@ OWN, OTHER = "payments/dev/stream/own", "payments/dev/stream/other"
 
 def of(ordering_key: str, *offsets: int) -> list[Record]:
     return [record(offset, key=ordering_key) for offset in offsets]
-
-
-def asking(offset: int, dead_letter: str, type_: str = RedriveDeadLetter.TYPE) -> Record:
-    return record(
-        offset,
-        {"service": "policy", "dead_letter": dead_letter},
-        id_=f"ask-{offset}",
-        type_=type_,
-        topic=topics.INTENTS_DEAD_LETTER,
-    )
 
 
 async def claimed(store: Store) -> list[Claim]:
@@ -173,7 +161,7 @@ async def test_redriving_any_dead_letter_of_an_ordering_key_handles_all_of_them_
     toy: Toy,
 ) -> None:
     dead_letters = await fail_once(toy, *of(OWN, 0, 1, 2))
-    await toy.engine.handle_batch([asking(0, dead_letters[1])])
+    await toy.engine.handle_batch([redrive(0, dead_letters[1])])
     assert await resume(toy) == 1
     assert await toy.done() == [0, 1, 2]
     (redriven,) = await facts(toy, DeadLetterRedriven)
@@ -181,7 +169,7 @@ async def test_redriving_any_dead_letter_of_an_ordering_key_handles_all_of_them_
     assert (redriven.dead_letter, redriven.outcome, redriven.intent.id) == (
         dead_letters[1],
         "handled",
-        "ask-0",
+        "redrive-0",
     )
 
 
@@ -189,7 +177,7 @@ async def test_each_redrive_request_is_answered_with_the_record_that_failed_agai
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.handle_batch(of(OWN, 0, 1))
     head, behind = [dead_letter.dead_letter for dead_letter in await toy.dead()]
-    await toy.engine.handle_batch([asking(0, behind), asking(1, head)])
+    await toy.engine.handle_batch([redrive(0, behind), redrive(1, head)])
     await resume(toy)
     outcomes = [
         one for one in await facts(toy, DeadLetterRedriven) if isinstance(one, DeadLetterRedriven)
@@ -211,12 +199,12 @@ async def test_a_discarded_dead_letter_is_given_up_and_what_waits_behind_it_goes
     toy.broken["s0"] = ArithmeticError("no")
     await toy.engine.handle_batch(of(OWN, 0, 1))
     head = (await toy.dead())[0].dead_letter
-    await toy.engine.handle_batch([asking(0, head, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([discard(0, head)])
     await resume(toy)
     assert await toy.done() == [1]
     assert await parked(toy) == []
-    await toy.engine.handle_batch([asking(1, head, DiscardDeadLetter.TYPE)])
-    await toy.engine.handle_batch([asking(2, "unknown", DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([discard(1, head)])
+    await toy.engine.handle_batch([discard(2, "unknown")])
     assert await discarded(toy) == ["discarded", "not_waiting", "unknown_dead_letter"]
 
 
@@ -226,13 +214,13 @@ async def test_a_dead_letter_that_parks_nothing_is_discarded_once_even_if_its_re
     toy.broken["s0"] = Reject("no_use", "it is of no use")
     await toy.engine.handle_batch(of(OWN, 0))
     (rejected,) = [dead_letter.dead_letter for dead_letter in await toy.dead()]
-    await toy.engine.handle_batch([asking(0, rejected)])
+    await toy.engine.handle_batch([redrive(0, rejected)])
     (redriven,) = await facts(toy, DeadLetterRedriven)
     assert isinstance(redriven, DeadLetterRedriven)
     assert redriven.outcome == "failed"
 
-    await toy.engine.handle_batch([asking(1, rejected, DiscardDeadLetter.TYPE)])
-    await toy.engine.handle_batch([asking(2, rejected, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([discard(1, rejected)])
+    await toy.engine.handle_batch([discard(2, rejected)])
 
     assert await discarded(toy) == ["discarded", "not_waiting"]
 
@@ -242,10 +230,10 @@ async def test_a_dead_letter_that_was_handled_is_not_discarded(toy: Toy) -> None
     await toy.engine.handle_batch(of(OWN, 0))
     (rejected,) = [dead_letter.dead_letter for dead_letter in await toy.dead()]
     toy.broken.clear()
-    await toy.engine.handle_batch([asking(0, rejected)])
+    await toy.engine.handle_batch([redrive(0, rejected)])
     assert await toy.done() == [0]
 
-    await toy.engine.handle_batch([asking(1, rejected, DiscardDeadLetter.TYPE)])
+    await toy.engine.handle_batch([discard(1, rejected)])
 
     assert await discarded(toy) == ["not_waiting"]
 

@@ -7,7 +7,8 @@ from busbar.kernel.ids import operation_id
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import DeadLetterRedriven, RedriveDeadLetter
 from busbar.messages.notification import DeleteSubscription
-from busbar.messages.topics import INTENTS_DEAD_LETTER, dead_letters
+from busbar.messages.request import RequestAllowed
+from busbar.messages.topics import dead_letters
 from support.redrive import outcomes, redrive
 from support.runtime import (
     SOURCE,
@@ -27,8 +28,8 @@ async def given_up(toy: Toy, error: BaseException | None = None) -> str:
     return dead_letter.dead_letter
 
 
-async def test_every_service_reads_intents_to_redrive_dead_letters(toy: Toy) -> None:
-    assert INTENTS_DEAD_LETTER in toy.service.topics
+async def test_every_service_reads_the_requests_that_are_allowed(toy: Toy) -> None:
+    assert RequestAllowed.TOPIC in toy.service.topics
 
 
 async def test_a_dead_letter_that_is_redriven_is_handled_as_if_it_had_just_arrived(
@@ -56,7 +57,7 @@ async def test_the_outcome_is_published_among_the_dead_letters_under_the_dead_le
     await toy.engine.handle_batch([redrive(0, dead_letter)])
     event = (await toy.store.events(key=dead_letter))[-1]
     assert (event.type, event.topic) == (DeadLetterRedriven.TYPE, dead_letters("policy"))
-    assert event.causation == "redrive-0"
+    assert event.causation == "allowed-0"
 
 
 async def test_a_dead_letter_that_is_redriven_twice_is_handled_once(toy: Toy) -> None:
@@ -127,4 +128,4 @@ async def test_requests_for_dead_letters_of_other_services_are_skipped(toy: Toy)
     dead_letter = await given_up(toy)
     await toy.engine.handle_batch([redrive(0, dead_letter, service="notifier")])
     assert await outcomes(toy) == []
-    assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 6, (INTENTS_DEAD_LETTER, 0): 1}
+    assert await toy.offsets() == {(DeleteSubscription.TOPIC, 0): 6, (RequestAllowed.TOPIC, 0): 1}

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from busbar.kernel.ids import operation_id
-from busbar.messages.base import Message
+from busbar.messages.base import Intent, Message
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope
@@ -30,6 +30,7 @@ from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Claim, Store, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
+from support.requests import allowed
 from support.runtime import (
     SOURCE,
     cipher,
@@ -116,8 +117,13 @@ class Bench:
         if message is not None:
             type_, data = message.TYPE, message.model_dump(mode="json")
             topic = topic or message.TOPIC
+        id_ = id_ or f"event-{self._offset}"
+        if isinstance(message, Intent):
+            request = allowed(type(message), data, source=SOURCE, id_=id_)
+            id_, type_, topic = f"allowed-{id_}", request.TYPE, request.TOPIC
+            data = request.model_dump(mode="json")
         envelope = Envelope(
-            id=id_ or f"event-{self._offset}",
+            id=id_,
             source=SOURCE,
             type=type_,
             time=time,

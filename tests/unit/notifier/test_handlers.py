@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from busbar.kernel.errors import Fenced, Reject
+from busbar.kernel.errors import Fenced
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import Message
-from busbar.messages.codec import kafka as codec
-from busbar.messages.delivery import DeadLettered, HeadPublished
+from busbar.messages.delivery import DeadLettered, HeadPublished, RedriveDeadLetter
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -22,17 +21,16 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 from busbar.messages.policy import IntentDenied
-from busbar.messages.resource import ApplyResource, ResourceProvisioned
+from busbar.messages.resource import ResourceProvisioned
 from busbar.notifier.domain import (
     Attempt,
     verify,
 )
 from busbar.notifier.handlers import PAGE_SIZE
-from busbar.runtime.consume.service import InvalidEvent
-from busbar.runtime.store import Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
 from support.metrics import counted, counting
+from support.requests import allowed
 from support.runtime import (
     SOURCE,
 )
@@ -84,50 +82,19 @@ async def test_a_subscription_that_could_not_work_is_refused(
     assert await bench.due() == {}
 
 
-async def test_a_subscription_that_does_not_fit_is_refused_under_its_operation(
+async def test_an_allowed_request_whose_intent_has_another_form_is_dead_lettered(
     bench: Bench,
 ) -> None:
-    record = bench.record(
-        id_="bad",
-        type_=ApplySubscription.TYPE,
-        topic=topics.INTENTS_SUBSCRIPTION,
-        data={"team": "payments", "name": "s", "url": "ftp://x", "types": [], "extra": 1},
-    )
-    (refused,) = await bench.handle(record)
-    assert isinstance(refused, SubscriptionRefused)
-    assert refused.operation == operation_id(SOURCE, "bad")
-    assert refused.reason == "invalid_intent"
-    for place in ("/url", "/types", "/secret", "/extra"):
-        assert place in refused.detail
-    assert refused.intent.id == "bad"
+    """Policy of another release allowed it: nothing is lost until a release that knows it."""
+    request = allowed(ApplySubscription, {"team": "payments"}, source=SOURCE, id_="later")
+    (dead_letter,) = await bench.hear(request)
+    assert isinstance(dead_letter, DeadLettered)
+    assert dead_letter.reason == "invalid_data"
 
 
-@pytest.mark.parametrize(
-    ("type_", "detail", "fix"),
-    [
-        (
-            ApplyResource.TYPE,
-            "does not belong in busbar.intents.subscription",
-            "publish it to busbar.intents.resource",
-        ),
-        (
-            "busbar.subscription.aply.v1",
-            "is not a type of intent",
-            f"mean {ApplySubscription.TYPE}?",
-        ),
-        (ResourceProvisioned.TYPE, "is a fact, not an intent", ApplySubscription.TYPE),
-    ],
-)
-async def test_an_event_of_another_type_than_the_topic_takes_is_refused_under_its_operation(
-    bench: Bench, type_: str, detail: str, fix: str
-) -> None:
-    record = bench.record(id_="lost", type_=type_, topic=topics.INTENTS_SUBSCRIPTION, data={})
-    (refused,) = await bench.handle(record)
-    assert isinstance(refused, SubscriptionRefused)
-    assert refused.operation == operation_id(SOURCE, "lost")
-    assert refused.reason == "unknown_type"
-    assert detail in refused.detail
-    assert fix in refused.fix
+async def test_a_request_for_another_service_is_skipped(bench: Bench) -> None:
+    request = allowed(RedriveDeadLetter, {"service": "policy"}, source=SOURCE, id_="theirs")
+    assert await bench.hear(request) == []
 
 
 async def test_facts_of_teams_that_subscribed_to_nothing_are_passed_over(bench: Bench) -> None:
@@ -174,18 +141,6 @@ async def test_a_fact_that_does_not_fit_is_dead_lettered_not_answered(bench: Ben
     (dead_letter,) = await bench.handle(record)
     assert isinstance(dead_letter, DeadLettered)
     assert dead_letter.reason == "invalid_data"
-
-
-async def test_a_kept_fact_of_unknown_type_is_rejected_not_answered(bench: Bench) -> None:
-    """A redriven record may be of a type that no longer has a handler."""
-    record = bench.record(type_="busbar.resource.gone.v1", topic=topics.FACTS_RESOURCE, data={})
-    problem = InvalidEvent(codec.read(record.headers, record.value, record.key), record)
-
-    async def refuse(tx: Transaction) -> None:
-        await bench.notifier.refuse(problem, tx)
-
-    with pytest.raises(Reject, match="its type is unknown"):
-        await bench.store.transact(refuse)
 
 
 # -- recipients -----------------------------------------------------------------------------------

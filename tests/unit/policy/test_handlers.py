@@ -9,12 +9,14 @@ import pytest
 
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
-from busbar.messages.base import Fact
+from busbar.messages.base import Fact, Intent
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import kafka as codec
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
-from busbar.messages.notification import DeleteSubscription
+from busbar.messages.notification import ApplySubscription, DeleteSubscription, SendTestEvent
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import ApplyResource, DeleteResource, ResourceProvisioned
 from busbar.policy.domain import Promises, RuleBook
 from busbar.policy.handlers import INTENT_MAX_BYTES, Policy
@@ -187,6 +189,69 @@ async def test_what_cannot_be_decided_is_denied_and_never_dropped(
     assert (fact.violations[0].rule, fact.violations[0].pointer) == (rule, pointer)
     assert fact.violations[0].fix
     assert fact.operation == operation_id(SOURCE, "1")
+
+
+@pytest.mark.parametrize(
+    ("intent", "about"),
+    [
+        (DeleteSubscription(team="payments", name="s"), "payments/s"),
+        (SendTestEvent(team="payments", name="s"), "payments/s"),
+        (RedriveDeadLetter(service="notifier", dead_letter="1"), "1"),
+        (DiscardDeadLetter(service="gateway", dead_letter="1"), "1"),
+    ],
+)
+async def test_an_intent_that_another_service_carries_out_is_allowed_with_its_data(
+    bench: Bench, intent: Intent, about: str
+) -> None:
+    data = intent.model_dump(mode="json")
+    fact = await bench.one(type_=intent.TYPE, topic=intent.TOPIC, whole=data)
+    assert isinstance(fact, RequestAllowed)
+    assert (fact.operation, fact.intent.type) == (operation_id(SOURCE, "1"), intent.TYPE)
+    assert (fact.requested, fact.about) == (data, about)
+    (event,) = await bench.store.events()
+    assert (event.topic, event.key) == (topics.FACTS_REQUEST, about)
+
+
+@pytest.mark.parametrize(
+    ("type_", "data", "reason", "pointers"),
+    [
+        (
+            ApplySubscription.TYPE,
+            {"team": "payments", "name": "s", "url": "ftp://x", "types": [], "extra": 1},
+            "invalid_intent",
+            {"/url", "/types", "/secret", "/extra"},
+        ),
+        (DeleteSubscription.TYPE, {}, "invalid_intent", {"/team", "/name"}),
+        ("busbar.subscription.aply.v1", {}, "unknown_type", {""}),
+        (ApplyResource.TYPE, {}, "unknown_type", {""}),
+    ],
+)
+async def test_a_subscription_that_has_not_its_form_is_denied_under_its_operation(
+    bench: Bench, type_: str, data: dict[str, Any], reason: str, pointers: set[str]
+) -> None:
+    fact = await bench.denied(type_=type_, topic=topics.INTENTS_SUBSCRIPTION, whole=data)
+    assert (fact.operation, fact.reason) == (operation_id(SOURCE, "1"), reason)
+    assert {violation.pointer for violation in fact.violations} == pointers
+
+
+async def test_a_request_about_a_dead_letter_of_no_service_is_denied(bench: Bench) -> None:
+    fact = await bench.denied(
+        type_=RedriveDeadLetter.TYPE,
+        topic=RedriveDeadLetter.TOPIC,
+        whole={"service": "polcy", "dead_letter": "1"},
+    )
+    assert fact.reason == "unknown_service"
+    assert "did you mean 'policy'?" in fact.violations[0].fix
+
+
+async def test_a_request_that_came_too_late_has_expired(bench: Bench) -> None:
+    late = await bench.one(
+        type_=DeleteSubscription.TYPE,
+        topic=DeleteSubscription.TOPIC,
+        whole={"team": "payments", "name": "s"},
+        extensions={"expirytime": "2026-01-01T11:59:59Z"},
+    )
+    assert isinstance(late, IntentExpired)
 
 
 async def test_an_intent_without_data_is_denied_under_its_operation(bench: Bench) -> None:

@@ -36,9 +36,7 @@ class PublicKey:
         if len(raw) != KEY_BYTES:
             raise InvalidKey(f"An Ed25519 key has {KEY_BYTES} bytes; this one has {len(raw)}.")
         if (weakness := weakness_of(raw)) is not None:
-            raise InvalidKey(
-                f"The public key {weakness}; create another with `busbar keys create`."
-            )
+            raise InvalidKey(f"The public key {weakness}; make another one.")
         self.raw: Final = raw
         self.id: Final = hashlib.sha256(raw).hexdigest()[:_ID_DIGITS]
         self.text: Final = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

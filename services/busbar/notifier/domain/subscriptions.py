@@ -19,6 +19,7 @@ from busbar.messages.notification import (
     WebhookDelivered,
     WebhookExhausted,
 )
+from busbar.messages.request import RequestAllowed
 from busbar.messages.selection import team_of, type_matches
 
 NEVER_DELIVERED: Final[frozenset[str]] = frozenset(
@@ -28,11 +29,12 @@ NEVER_DELIVERED: Final[frozenset[str]] = frozenset(
         WebhookDelivered.TYPE,
         WebhookExhausted.TYPE,
         HeadPublished.TYPE,
+        RequestAllowed.TYPE,
     }
 )
 """Facts that no pattern matches: those about deliveries, as a webhook for each would cause the next
-one without end; test events, which go to one subscription; and the progress of relays, which
-concerns no team."""
+one without end; test events, which go to one subscription; the progress of relays, which concerns
+no team; and requests that are allowed, whose outcome is a fact of its own."""
 
 DELIVERABLE: Final[frozenset[str]] = frozenset(fact.TYPE for fact in FACTS) - NEVER_DELIVERED
 """Every type that a pattern can match."""

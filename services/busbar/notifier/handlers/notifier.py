@@ -6,14 +6,12 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from busbar.kernel.clock import Clock
-from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope
-from busbar.messages.misplaced import misplaced
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -30,7 +28,6 @@ from busbar.messages.notification import (
 )
 from busbar.messages.selection import team_of
 from busbar.messages.trace import valid
-from busbar.messages.validation import describe
 from busbar.notifier.domain import (
     DELIVERABLE,
     Attempt,
@@ -58,7 +55,7 @@ from busbar.notifier.handlers.deliveries import (
 )
 from busbar.notifier.handlers.requests import deliver_test, request_test, resend
 from busbar.notifier.telemetry import measure_delivery, observe_attempt
-from busbar.runtime.consume.service import InvalidEvent, Received, RecordFilter, Service
+from busbar.runtime.consume.service import Received, RecordFilter, Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Document, Transaction
 from busbar.runtime.tasks.runner import Work
@@ -132,12 +129,11 @@ class Notifier:
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
-        service.on(ApplySubscription, self.subscribe)
-        service.on(DeleteSubscription, self.subscribe)
-        service.on(SendTestEvent, request_test)
-        service.on(ResendDeliveries, resend)
+        service.on_request(ApplySubscription, self.subscribe)
+        service.on_request(DeleteSubscription, self.subscribe)
+        service.on_request(SendTestEvent, request_test)
+        service.on_request(ResendDeliveries, resend)
         service.on(SubscriptionTestRequested, deliver_test)
-        service.on_invalid(self.refuse, topics.INTENTS_SUBSCRIPTION)
         service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_], self.fan_out)
@@ -172,33 +168,6 @@ class Notifier:
         found = await self._secrets.webhook_secrets(intent.secret, team=intent.team)
         return found if isinstance(found, SecretProblem) else None
 
-    async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
-        """Refuse a subscription intent of unknown type or with invalid data: its operation ends.
-
-        Raises:
-            Reject: the event is an invalid fact, which has no operation to end.
-        """
-        envelope = problem.envelope
-        errors = describe(problem.error) if problem.error else "its type is unknown"
-        if problem.record.topic != topics.INTENTS_SUBSCRIPTION:
-            raise Reject("invalid_data", f"{envelope.type} is invalid: {errors}")
-        if problem.error is None:
-            reason = "unknown_type"
-            detail, fix = misplaced(envelope.type, problem.record.topic)
-        else:
-            reason = "invalid_intent"
-            detail = f"the intent's data is invalid: {errors}"
-            fix = "correct what is named, then send the intent again under a new id"
-        operation = operation_id(envelope.source, envelope.id)
-        fact = SubscriptionRefused(
-            operation=operation,
-            intent=IntentRef.of(envelope),
-            reason=reason,
-            detail=detail,
-            fix=fix,
-        )
-        await tx.append(f"operation/{operation}", [fact], key=str(operation))
-
     async def _project(self, fact: Fact, team: str, tx: Transaction) -> None:
         match fact:
             case Subscribed():
@@ -216,7 +185,7 @@ class Notifier:
 
     async def select_relevant(self, records: Sequence[Record], tx: Transaction) -> RecordFilter:
         """Skip the facts of teams without subscriptions, which are most facts."""
-        if any(record.topic in topics.INTENTS for record in records):
+        if any(record.topic == topics.FACTS_REQUEST for record in records):
             return lambda _: True  # the batch may create a subscription
         teams = {team for record in records if (team := _team_in_key(record)) is not None}
         idle = teams - await tx.documents.parents(SUBSCRIPTION, teams)

@@ -14,6 +14,7 @@ from busbar.policy.domain.intake import (
     violations_of,
 )
 from busbar.policy.domain.promise import Promise, Promises, PromiseVersion
+from busbar.policy.domain.requests import ReceivedRequest, decide_request
 from busbar.policy.domain.rules import Rule, RuleBook
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "PromiseVersion",
     "Promises",
     "ReceivedIntent",
+    "ReceivedRequest",
     "ResourcePolicyState",
     "Rule",
     "RuleBook",
     "decide",
+    "decide_request",
     "deny_invalid",
     "deny_unknown_type",
     "evolve",

@@ -4,6 +4,7 @@ Conflicting, invalid and unknown events go to the handlers that the service regi
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -16,8 +17,10 @@ from busbar.messages.base import Message
 from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.request import RequestAllowed
 from busbar.messages.validation import describe
 from busbar.runtime.consume.dead_letters import DeadLetterReason, DeadLetters
+from busbar.runtime.consume.parking import BY_REQUEST
 from busbar.runtime.consume.redrive import RedriveHandler
 from busbar.runtime.consume.service import (
     ConflictingEvent,
@@ -37,7 +40,7 @@ Identity = tuple[str, str]
 RuntimeHandler = Callable[[Received[Any], StoreTransaction], Awaitable[None]]
 """A handler of the service, or one of the runtime's own, which sees the whole transaction."""
 
-_ABOUT_DEAD_LETTERS = (RedriveDeadLetter, DiscardDeadLetter)
+_ABOUT_DEAD_LETTERS = frozenset({RedriveDeadLetter.TYPE, DiscardDeadLetter.TYPE})
 
 
 class Readable(NamedTuple):
@@ -61,16 +64,15 @@ class Dispatcher:
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
         """Dispatch to the handlers of ``service``; redrive the records in ``dead_letters``."""
         self._service = service
-        self._redrive = RedriveHandler(
-            service.name,
-            dead_letters,
-            self.handle_kept,
-            answers_unknown_services=service.answers_unknown_services,
-        )
+        about_dead_letters = RedriveHandler(service.name, dead_letters, self.handle_kept)
+        self._requests: dict[str, tuple[type[Message], RuntimeHandler]] = {
+            **service.requests,
+            RedriveDeadLetter.TYPE: (RedriveDeadLetter, about_dead_letters.redrive),
+            DiscardDeadLetter.TYPE: (DiscardDeadLetter, about_dead_letters.discard),
+        }
         self._handlers: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.handlers,
-            RedriveDeadLetter.TYPE: (RedriveDeadLetter, self._redrive.redrive),
-            DiscardDeadLetter.TYPE: (DiscardDeadLetter, self._redrive.discard),
+            RequestAllowed.TYPE: (RequestAllowed, self._request),
         }
 
     async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> DispatchCounts:
@@ -127,10 +129,36 @@ class Dispatcher:
                 _, handler = self._handlers[parsed.TYPE]
                 await handler(Received(parsed, envelope, item.record), tx)
 
+    async def _request(self, received: Received[RequestAllowed], tx: StoreTransaction) -> None:
+        """Pass a request that is allowed to the service's own handler, and to the intent's."""
+        cause = tx.cause
+        if own := self._service.handlers.get(RequestAllowed.TYPE):
+            await own[1](received, tx)
+        if self._is_for_this_service(received.envelope.data):
+            tx.caused_by(cause, index=BY_REQUEST)
+            await self._carry_out(received, tx)
+
+    async def _carry_out(self, received: Received[RequestAllowed], tx: StoreTransaction) -> None:
+        request, envelope = received.message, received.envelope
+        model, handler = self._requests[request.intent.type]
+        try:
+            message = model.model_validate(request.requested)
+        except ValidationError as error:
+            errors = describe(error, model)
+            raise Reject("invalid_data", f"{model.TYPE} is invalid: {errors}") from None
+        intent = replace(
+            envelope,
+            id=request.intent.id,
+            source=request.intent.source,
+            type=request.intent.type,
+            subject=request.about,
+            data=request.requested,
+        )
+        await handler(Received(message, intent, received.record), tx)
+
     async def _answer(self, tx: StoreTransaction, problem: InvalidEvent) -> None:
-        about_dead_letters = problem.model in _ABOUT_DEAD_LETTERS
         is_intent = problem.record.topic in topics.INTENTS
-        if self._service.invalid_handler is not None and is_intent and not about_dead_letters:
+        if self._service.invalid_handler is not None and is_intent:
             await self._service.invalid_handler(problem, tx)
             return
         errors = describe(problem.error) if problem.error else "its type is unknown"
@@ -171,15 +199,26 @@ class Dispatcher:
 
     def _is_subscribed(self, item: Readable) -> bool:
         known = self._handler(item)
-        if known is not None and known[0] in _ABOUT_DEAD_LETTERS:
-            return self._redrive.is_responsible(item.envelope.data)
         if known is not None:
-            return True
+            is_request = known[0] is RequestAllowed
+            has_own = known[0].TYPE in self._service.handlers
+            return has_own or not is_request or self._is_for_this_service(item.envelope.data)
         # The handler of invalid intents also answers intents of unknown type on its topics.
         return (
             self._service.invalid_handler is not None
             and item.record.topic in self._service.unknown_type_topics
         )
+
+    def _is_for_this_service(self, data: Any) -> bool:
+        """Return whether the request in ``data``, which may be invalid, is handled here."""
+        request = data if isinstance(data, dict) else {}
+        intent, requested = request.get("intent"), request.get("requested")
+        type_ = intent.get("type") if isinstance(intent, dict) else None
+        if not isinstance(type_, str) or type_ not in self._requests:
+            return False
+        if type_ not in _ABOUT_DEAD_LETTERS:
+            return True
+        return isinstance(requested, dict) and requested.get("service") == self._service.name
 
     def _handler(self, item: Readable) -> tuple[type[Message], RuntimeHandler] | None:
         """Return the model and handler of the event; None if its type is not valid on its topic."""

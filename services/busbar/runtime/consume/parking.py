@@ -36,6 +36,9 @@ log = get_logger()
 PARKED: Final = "parked"
 """The kind of task that retries a parked ordering key."""
 
+BY_REQUEST: Final = 1
+"""The first index of the events of a request: the service's own handler of the fact has 0."""
+
 PARKED_BACKOFF: Final = Backoff(first=20.0, longest=3600.0)
 """Bugs are fixed in minutes or hours, and retrying a single ordering key is cheap."""
 
@@ -180,6 +183,7 @@ def redrive_request(envelope: Envelope, dead_letter: str, cause: Cause) -> Reque
         "source": envelope.source,
         "id": envelope.id,
         "type": envelope.type,
+        "decision": {"source": cause.source, "id": cause.id},
         "correlation": cause.correlation,
         "traceparent": cause.traceparent,
     }
@@ -188,9 +192,12 @@ def redrive_request(envelope: Envelope, dead_letter: str, cause: Cause) -> Reque
 async def publish_outcome(
     tx: StoreTransaction, service: str, request: Request, outcome: str, detail: str
 ) -> None:
-    """Publish the outcome of a redrive, caused by the intent that requested it."""
-    source, id_ = request["source"], request["id"]
-    tx.caused_by(Cause(source, id_, request["correlation"], request["traceparent"]))
+    """Publish the outcome of a redrive, caused by the decision that allowed it."""
+    source, id_, decision = request["source"], request["id"], request["decision"]
+    cause = Cause(
+        decision["source"], decision["id"], request["correlation"], request["traceparent"]
+    )
+    tx.caused_by(cause, index=BY_REQUEST)
     fact = DeadLetterRedriven.model_validate(
         {
             "operation": operation_id(source, id_),

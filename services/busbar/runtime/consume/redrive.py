@@ -1,9 +1,8 @@
 """Handlers of the intents about dead letters: redrive one, or discard it."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from busbar.kernel.ids import operation_id
-from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -38,6 +37,9 @@ def _settled(settled: bool, fact: Any) -> bool:  # noqa: FBT001 - a state and a 
             return settled
 
 
+_UNKNOWN: Final = "there is no such dead letter"
+
+
 class RedriveHandler:
     """Handles redrive and discard intents for the dead letters of one service."""
 
@@ -46,21 +48,11 @@ class RedriveHandler:
         service: str,
         dead_letters: DeadLetters,
         retry_record: RetryRecord,
-        *,
-        answers_unknown_services: bool,
     ) -> None:
         """Look dead letters up in ``dead_letters``, and redrive them with ``retry_record``."""
         self._service = service
-        self._answers_unknown_services = answers_unknown_services
         self._dead_letters = dead_letters
         self._retry_record = retry_record
-
-    def is_responsible(self, data: Any) -> bool:
-        """Return whether this service answers an intent with ``data``."""
-        named = data.get("service") if isinstance(data, dict) else None
-        if self._answers_unknown_services and named not in topics.SERVICES:
-            return True
-        return bool(named == self._service)
 
     async def redrive(self, received: Received[RedriveDeadLetter], tx: StoreTransaction) -> None:
         """Handle a dead letter again, after the records that are parked before it."""
@@ -73,9 +65,7 @@ class RedriveHandler:
             return
         record = await self._dead_letters.find(tx, dead_letter)
         if record is None:
-            await publish_outcome(
-                tx, self._service, request, "unknown_dead_letter", self._unknown(received)
-            )
+            await publish_outcome(tx, self._service, request, "unknown_dead_letter", _UNKNOWN)
             return
         remark, problem = await try_record(self._service, self._retry_record, tx, record)
         outcome = "handled" if problem is None else "failed"
@@ -94,7 +84,7 @@ class RedriveHandler:
         if await self._let_go(tx, dead_letter):
             pass
         elif await self._dead_letters.find(tx, dead_letter) is None:
-            outcome, detail = "unknown_dead_letter", self._unknown(received)
+            outcome, detail = "unknown_dead_letter", _UNKNOWN
         elif await tx.load(f"dead-letter/{dead_letter}", False, _settled):
             outcome, detail = "not_waiting", "it was handled or discarded before"
         fact = DeadLetterDiscarded(
@@ -118,8 +108,3 @@ class RedriveHandler:
             return False
         await tx.parked.remove(dead_letter)
         return True
-
-    def _unknown(self, received: Received[Any]) -> str:
-        if received.message.service != self._service:
-            return f"there is no service called {received.message.service}"
-        return "there is no such dead letter"

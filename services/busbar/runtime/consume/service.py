@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from busbar.messages import topics
-from busbar.messages.base import Message
+from busbar.messages.base import Intent, Message
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -16,6 +16,7 @@ from busbar.messages.delivery import (
     HeadPublished,
 )
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.request import RequestAllowed
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 from busbar.runtime.store.model.eager_claim import Preload
@@ -23,6 +24,7 @@ from busbar.runtime.tasks.runner import CONCURRENCY, Job, Worker
 from busbar.runtime.telemetry.metrics import NowGauge
 
 M = TypeVar("M", bound=Message)
+Requested = TypeVar("Requested", bound=Intent)
 
 BY_RUNTIME: tuple[type[Message], ...] = (
     DeadLettered,
@@ -87,7 +89,6 @@ class Service:
         *,
         emits: Iterable[type[Message]] = (),
         executes: Iterable[str] = (),
-        answers_unknown_services: bool = False,
         gather_seconds: float = 0.0,
     ) -> None:
         """Define the service ``name``; its consumer group is ``busbar.<name>``.
@@ -98,18 +99,15 @@ class Service:
         ``executes`` are topics of facts that this service carries out: one that it cannot handle
         blocks the operation that the fact names.
 
-        One service has ``answers_unknown_services``: it answers intents about dead letters that
-        name a service that does not exist.
-
         Records may wait up to ``gather_seconds`` until a batch is larger: a batch costs
         milliseconds regardless of its size.
         """
         self.name = name
         self.emits = frozenset(emits)
         self.executes = frozenset(executes)
-        self.answers_unknown_services = answers_unknown_services
         self.gather_seconds = gather_seconds
         self.handlers: dict[str, tuple[type[Message], Handler]] = {}
+        self.requests: dict[str, tuple[type[Intent], Handler]] = {}
         self.streams: dict[str, StreamOf] = {}
         self.jobs: dict[str, Job] = {}
         self.counts: dict[str, NowGauge] = {}
@@ -127,8 +125,8 @@ class Service:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """The topics that it reads, sorted; every service reads the intents about dead letters."""
-        return tuple(sorted({*self._topics, topics.INTENTS_DEAD_LETTER}))
+        """The topics that it reads, sorted; every service reads the requests that are allowed."""
+        return tuple(sorted({*self._topics, RequestAllowed.TOPIC}))
 
     def on(
         self,
@@ -154,6 +152,23 @@ class Service:
             self._topics.update(topics.DEAD_LETTERS)
         else:
             self._topics.add(message.TOPIC)
+
+    def on_request(
+        self,
+        intent: type[Requested],
+        handler: Callable[[Received[Requested], Transaction], Awaitable[None]],
+    ) -> None:
+        """Register ``handler`` for intents of this type that policy has allowed.
+
+        It receives the intent with the identity and attributes of its own event; the record is
+        that of policy's fact.
+
+        Raises:
+            ValueError: the type has a handler already.
+        """
+        if intent.TYPE in self.requests:
+            raise ValueError(f"{self.name} handles {intent.TYPE} twice")
+        self.requests[intent.TYPE] = (intent, handler)
 
     def on_invalid(self, handler: InvalidEventHandler, *topic_names: str) -> None:
         """Register ``handler`` for intents with invalid data.

@@ -1,0 +1,82 @@
+"""The decision on an intent that another service carries out: a subscription or a dead letter."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from busbar.kernel.suggest import did_you_mean, listed
+from busbar.messages import topics
+from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.notification import (
+    ApplySubscription,
+    DeleteSubscription,
+    ResendDeliveries,
+    SendTestEvent,
+)
+from busbar.messages.policy import IntentDenied, IntentExpired, Violation
+from busbar.messages.request import RequestAllowed
+
+DeadLetterIntent = RedriveDeadLetter | DiscardDeadLetter
+SubscriptionIntent = ApplySubscription | DeleteSubscription | SendTestEvent | ResendDeliveries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedRequest:
+    """A request that has the form of its message; ``now`` is the time of the decision."""
+
+    operation: UUID
+    intent: IntentRef
+    message: DeadLetterIntent | SubscriptionIntent
+    data: JsonObject
+    now: datetime
+    expirytime: datetime | None = None
+
+    @property
+    def about(self) -> str:
+        """The dead letter, or the subscription as team/name: the key that order is kept by."""
+        message = self.message
+        if isinstance(message, DeadLetterIntent):
+            return message.dead_letter
+        return f"{message.team}/{message.name}"
+
+
+def decide_request(request: ReceivedRequest) -> Fact:
+    """Decide on ``request``: one fact."""
+    if request.expirytime is not None and request.now >= request.expirytime:
+        return IntentExpired(
+            operation=request.operation,
+            intent=request.intent,
+            resource=None,
+            requested=request.data,
+            expired_at=request.expirytime,
+        )
+    if violation := _unknown_service(request.message):
+        return IntentDenied(
+            operation=request.operation,
+            intent=request.intent,
+            resource=None,
+            requested=request.data,
+            reason="unknown_service",
+            violations=(violation,),
+        )
+    return RequestAllowed(
+        operation=request.operation,
+        intent=request.intent,
+        requested=request.data,
+        about=request.about,
+    )
+
+
+def _unknown_service(message: DeadLetterIntent | SubscriptionIntent) -> Violation | None:
+    if not isinstance(message, DeadLetterIntent) or message.service in topics.SERVICES:
+        return None
+    services = listed(topics.SERVICES)
+    return Violation(
+        rule="unknown_service",
+        message=f"there is no service called {message.service}",
+        fix=did_you_mean(
+            message.service, topics.SERVICES, otherwise=f"the services are {services}"
+        ),
+        pointer="/service",
+    )
