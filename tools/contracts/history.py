@@ -1,6 +1,5 @@
 """The schemas of the last release, or of another revision, read from git."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Final
 from busbar.kernel.errors import ConfigurationError
 from tools.contracts.names import SCHEMAS, is_schema
 from tools.git import git, git_succeeds, read_blobs
+from tools.release.version import last_release
 
 _GITLINK: Final = "160000"
-_RELEASE: Final = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
-"""A release's tag; a candidate (``v1.0.0rc1``) releases nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,8 @@ def read_history(root: Path, *, against: str | None = None) -> History:
         return History(tuple(_texts(root, _at(root, against))))
     if not git_succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return _nothing("this git repository has no commit yet")
-    if (release := _last_release(root)) is not None:
-        return History(tuple(_texts(root, _at(root, release))))
+    if (release := last_release(root)) is not None:
+        return History(tuple(_texts(root, _at(root, release.tag))))
     if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         return _nothing(
             "this clone is shallow and has no release tag: fetch the tags with "
@@ -71,13 +69,6 @@ def read_history(root: Path, *, against: str | None = None) -> History:
 
 def _nothing(why: str) -> History:
     return History((), (f"No earlier version was compared: {why}.",))
-
-
-def _last_release(root: Path) -> str | None:
-    """The tag of the highest release that HEAD contains."""
-    tags = git(root, "tag", "--merged", "HEAD", "--list", "v*").split()
-    releases = {tag: match.groups() for tag in tags if (match := _RELEASE.fullmatch(tag))}
-    return max(releases, key=lambda tag: tuple(map(int, releases[tag])), default=None)
 
 
 def _at(root: Path, revision: str) -> list[_Blob]:
