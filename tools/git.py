@@ -28,7 +28,7 @@ def git_bytes(root: Path, *arguments: str, given: bytes = b"") -> bytes:
         said = done.stderr.decode("utf-8", errors="replace").strip()
         raise ConfigurationError(
             f"git {arguments[0]} failed: {said}.",
-            fix=f"Make `git -C {root} status` work, then try again.",
+            fix="Correct what git reports, then try again.",
         )
     return done.stdout
 

@@ -1,4 +1,4 @@
-"""``python -m tools.release record REV``."""
+"""``make release VERSION=1.2.3``, and ``python -m tools.release record REV``."""
 
 import sys
 from collections.abc import Iterator
@@ -10,9 +10,12 @@ import typer
 
 from busbar.kernel.errors import ConfigurationError
 from tools.contracts.names import find_root
+from tools.release.cut import release
 from tools.release.record import build_of, record
+from tools.release.version import Version
 
 app = typer.Typer(
+    help="Releases: one commit and one tag, made together or not at all; and recorded builds.",
     no_args_is_help=True,
 )
 
@@ -25,6 +28,22 @@ Root = Annotated[
 ]
 
 
+@app.command("make")
+def make_release(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 1.2.3.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")
+    ] = False,
+    root: Root = None,
+) -> None:
+    """Release VERSION from the branch main: changelog, versions, frozen formats, commit and tag.
+
+    Nothing is pushed. If anything fails, everything is as it was.
+    """
+    with _explained():
+        release(find_root(root), Version.parse(version), dry_run=dry_run, say=typer.echo)
+
+
 @app.command("record")
 def record_build(
     revision: Annotated[str, typer.Argument(metavar="REV", help="A commit, tag or branch.")],
@@ -32,17 +51,12 @@ def record_build(
 ) -> None:
     """Record the code of REV as the build that the fault test old-and-new runs beside today's.
 
-    The same commit gives the same files.
+    The same commit gives the same files. A release does this by itself.
     """
     with _explained():
         place = find_root(root)
         for path in record(place, build_of(place, revision)):
             typer.echo(f"wrote   {path}")
-
-
-@app.callback()
-def group() -> None:
-    """Recorded builds."""
 
 
 @contextmanager
