@@ -21,7 +21,7 @@ WORKERS ?= 2
 # What `make check` has mypy check; everything that pyproject.toml names if it is empty.
 TYPED ?=
 
-.PHONY: help demo up test check clients-check faults interop bench lint format lock generate new-service hooks doctor clean
+.PHONY: help demo up test check clients-check faults interop bench lint format lock generate new-service release hooks doctor clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,16 @@ new-service: $(VENV)/.dev ## add a service that passes every check: NAME=billing
 	@$(BIN)/python -m tools.new_service "$$NAME"
 	@$(BIN)/python -m tools.contracts generate
 	@touch -c $(VENV)/.runtime $(VENV)/.dev # of pyproject.toml, only the layers have changed
+
+# Some environments have a VERSION already, and a release under it would be an accident.
+ifneq (,$(filter release,$(MAKECMDGOALS)))
+ifneq (command line 1,$(origin VERSION) $(words $(MAKECMDGOALS)))
+$(error release needs a version, and no other goal. Run: make release VERSION=1.2.3)
+endif
+endif
+
+release: $(VENV)/.dev ## make the commit and the tag of a release: VERSION=1.2.3 [DRY_RUN=yes]
+	@$(BIN)/python -m tools.release make "$$VERSION" $(if $(DRY_RUN),--dry-run)
 
 lock: $(VENV)/.dev ## pin every dependency at its newest version, with hashes
 	for name in runtime dev; do $(BIN)/uv pip compile --quiet --upgrade --universal \

@@ -15,9 +15,10 @@ from tools.contracts import __main__ as commands
 from tools.contracts import regions
 from tools.contracts.check import Report, check
 from tools.contracts.generate import write
+from tools.contracts.status_notes import NOTES
 
 ROOT = Path(__file__).resolve().parents[2]
-REGIONS = (regions.COMPOSE, regions.PROMETHEUS, regions.PYPROJECT)
+REGIONS = (regions.COMPOSE, regions.PROMETHEUS, regions.PYPROJECT, *NOTES)
 WISH = "schemas/test/wish/v1.json"
 GRANTED = "schemas/test/granted/v1.json"
 

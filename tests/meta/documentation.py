@@ -48,7 +48,8 @@ TEST = re.compile(r"tests/[\w/]+\.py")
 FOLLOWED = re.compile(r"tests/.* follows? (this page|it)$")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MODULE = re.compile(
-    r"python3? -m (?P<module>(bench|faults|replay|tools\.contracts)[\w.]*)(?P<rest>[^\n#|&]*)"
+    r"python3? -m (?P<module>(bench|faults|replay|tools\.(contracts|release))[\w.]*)"
+    r"(?P<rest>[^\n#|&]*)"
 )
 HOW = (
     "say in its fence how it is tested: {run=platform}, {run=scratch} or "

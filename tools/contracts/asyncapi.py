@@ -11,9 +11,10 @@ from typing import Any
 import yaml
 
 from busbar.messages import topics
-from busbar.messages.base import JsonObject, Message
+from busbar.messages.base import FORMATS, JsonObject, Message
 from tools.contracts.names import MessageName, topics_of
 from tools.contracts.services import receivers, senders
+from tools.contracts.version import VERSION
 
 BINDING = "0.5.0"
 
@@ -64,12 +65,13 @@ def asyncapi_document(messages: Sequence[type[Message]]) -> JsonObject:
         "id": "urn:busbar:asyncapi",
         "info": {
             "title": "busbar",
-            "version": "1.0.0",
+            "version": VERSION,
+            "x-busbar-status": FORMATS,
             "description": (
                 "A platform API on a message bus. Every record is a CloudEvent 1.0 in Kafka's "
                 "binary or structured mode; headers are shown for binary mode. Publish an intent, "
-                "read the facts. Payload schemas are JSON Schema 2020-12; a published one is "
-                "frozen."
+                "read the facts. Payload schemas are JSON Schema 2020-12. A draft "
+                "may change in any way; what is published is frozen."
             ),
             "license": {"name": "Apache-2.0"},
         },

@@ -1,8 +1,5 @@
 """The schemas of the last release, or of another revision, read from git."""
 
-import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +7,10 @@ from typing import Final
 
 from busbar.kernel.errors import ConfigurationError
 from tools.contracts.names import SCHEMAS, is_schema
+from tools.git import git, git_succeeds, read_blobs
+from tools.release.version import last_release
 
 _GITLINK: Final = "160000"
-_RELEASE: Final = re.compile(r"v([0-9]+)\.([0-9]+)\.([0-9]+)")
-"""A release's tag; a candidate (``v1.0.0rc1``) releases nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +52,14 @@ def read_history(root: Path, *, against: str | None = None) -> History:
                 fix="Leave --against out, or run this inside a checkout.",
             )
         return _nothing(f"{root} is not in a git repository")
-    _git(root, "rev-parse", "--git-dir")  # a repository that git refuses must not look empty
+    git(root, "rev-parse", "--git-dir")  # a repository that git refuses must not look empty
     if against is not None:
         return History(tuple(_texts(root, _at(root, against))))
-    if not _succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
+    if not git_succeeds(root, "rev-parse", "--verify", "--quiet", "HEAD"):
         return _nothing("this git repository has no commit yet")
-    if (release := _last_release(root)) is not None:
-        return History(tuple(_texts(root, _at(root, release))))
-    if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
+    if (release := last_release(root)) is not None:
+        return History(tuple(_texts(root, _at(root, release.tag))))
+    if git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
         return _nothing(
             "this clone is shallow and has no release tag: fetch the tags with "
             "`git fetch --unshallow --tags` (in GitHub Actions: fetch-depth: 0)"
@@ -74,22 +71,15 @@ def _nothing(why: str) -> History:
     return History((), (f"No earlier version was compared: {why}.",))
 
 
-def _last_release(root: Path) -> str | None:
-    """The tag of the highest release that HEAD contains."""
-    tags = _git(root, "tag", "--merged", "HEAD", "--list", "v*").split()
-    releases = {tag: match.groups() for tag in tags if (match := _RELEASE.fullmatch(tag))}
-    return max(releases, key=lambda tag: tuple(map(int, releases[tag])), default=None)
-
-
 def _at(root: Path, revision: str) -> list[_Blob]:
     name = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if not _succeeds(root, *name):
+    if not git_succeeds(root, *name):
         raise ConfigurationError(
             f"git knows no commit {revision}.",
             fix="Give --against a branch, tag or commit of this clone; fetch it first if needed.",
         )
-    commit = _git(root, *name).strip()
-    listing = _git(root, "ls-tree", "-r", "-z", commit, "--", f"{SCHEMAS}/")
+    commit = git(root, *name).strip()
+    listing = git(root, "ls-tree", "-r", "-z", commit, "--", f"{SCHEMAS}/")
     blobs = []
     for entry in filter(None, listing.split("\0")):
         about, path = entry.split("\t", 1)
@@ -100,47 +90,8 @@ def _at(root: Path, revision: str) -> list[_Blob]:
 
 
 def _texts(root: Path, blobs: Sequence[_Blob]) -> list[Version]:
-    """Read the contents of ``blobs`` with one process."""
-    if not blobs:
-        return []
-    wanted = "".join(f"{blob.id}\n" for blob in blobs).encode()
-    output = _run(root, "cat-file", "--batch", given=wanted)
-    versions, start = [], 0
-    for blob in blobs:
-        end = output.index(b"\n", start)
-        size = int(output[start:end].rsplit(b" ", 1)[1])
-        text = output[end + 1 : end + 1 + size].decode("utf-8", errors="replace")
-        versions.append(Version(blob.path, blob.revision, text))
-        start = end + 1 + size + 1
-    return versions
-
-
-def _git(root: Path, *arguments: str) -> str:
-    return _run(root, *arguments).decode("utf-8", errors="replace")
-
-
-def _succeeds(root: Path, *arguments: str) -> bool:
-    return _call(root, arguments).returncode == 0
-
-
-def _run(root: Path, *arguments: str, given: bytes = b"") -> bytes:
-    done = _call(root, arguments, given)
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", errors="replace").strip()
-        raise ConfigurationError(
-            f"git {arguments[0]} failed: {said}.",
-            fix=f"Make `git -C {root} status` work, then try again.",
-        )
-    return done.stdout
-
-
-def _call(
-    root: Path, arguments: Sequence[str], given: bytes = b""
-) -> subprocess.CompletedProcess[bytes]:
-    if (git := shutil.which("git")) is None:
-        raise ConfigurationError(
-            "Earlier versions are read from git, and there is no git on PATH.",
-            fix="Install git, then try again.",
-        )
-    command = [git, "--no-pager", "-c", "core.quotePath=false", "-C", str(root), *arguments]
-    return subprocess.run(command, input=given, capture_output=True, check=False)  # noqa: S603 - git by its path, no shell
+    contents = read_blobs(root, [blob.id for blob in blobs])
+    return [
+        Version(blob.path, blob.revision, content.decode("utf-8", errors="replace"))
+        for blob, content in zip(blobs, contents, strict=True)
+    ]

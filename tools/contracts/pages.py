@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from busbar.gateway.routes import export
-from tools.contracts import metrics_page, regions
+from tools.contracts import metrics_page, regions, status_notes
 from tools.contracts.check import Finding
+from tools.contracts.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class Page:
         return Finding(path=str(self.path), what=self.stale, fix="Run `make generate`.")
 
 
-OPENAPI: Final = Page(export.PATH, lambda _: export.text(), "is not what the gateway serves.")
+OPENAPI: Final = Page(
+    export.PATH, lambda _: export.text(VERSION), "is not what the gateway serves."
+)
 METRICS: Final = Page(
     metrics_page.PATH, lambda _: metrics_page.text(), "does not list the current metrics."
 )
@@ -53,4 +57,8 @@ PROMETHEUS: Final = Page(
 PYPROJECT: Final = Page(
     regions.PYPROJECT, regions.pyproject, "does not list the current services as a layer."
 )
-PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT)
+NOTES: Final = tuple(
+    Page(path, partial(status_notes.noted, path=path), "does not say the status of its format.")
+    for path in status_notes.NOTES
+)
+PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT, *NOTES)

@@ -1,6 +1,6 @@
 """The base classes of messages: :class:`Intent` and :class:`Fact`."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StringConstraints
@@ -23,6 +23,12 @@ Count = Annotated[StrictInt, Field(ge=0), WHOLE]
 
 JsonObject = dict[str, Any]
 
+Status = Literal["draft", "published"]
+"""A draft may change in any way. What is published is frozen by the release that has it."""
+
+FORMATS: Final[Status] = "draft"
+"""The status of messages, of promise files and of the HTTP API; the first release changes it."""
+
 
 class Part(BaseModel):
     """A part of a message."""
@@ -41,8 +47,8 @@ class Message(BaseModel):
     TOPIC: ClassVar[str]
     """The topic that it is published on."""
 
-    STATUS: ClassVar[Literal["draft", "published"]] = "draft"
-    """A draft may change in any way. A published message is frozen by the release that has it."""
+    STATUS: ClassVar[Status] = FORMATS
+    """The status of all formats, unless the message says that it is a draft still."""
 
     EXAMPLES: ClassVar[tuple[JsonObject, ...]]
     """Data that this message accepts; written to ``schemas/`` and shown in the documentation."""

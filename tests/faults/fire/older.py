@@ -2,26 +2,19 @@
 
 import asyncio
 import shutil
-import tarfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import SecretStr
 
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.supervisor import Supervisor
+from faults.fire.recorded import recorded, unpack
 from faults.fire.run import Fault, Scene
 from faults.fire.stage import LEASE, Stage
 from support import eventually
-
-BUILD = Path(__file__).parents[1] / "older" / "busbar-before-pre_0002.tar.xz"
-"""A recorded build from before the schema step ``pre_0002``, which knows no parked keys.
-
-Nothing has been released: the names of tables and of fields in messages are those of today.
-"""
 
 JOINED = "partitions_assigned"
 STOP_SECONDS = 15.0
@@ -90,8 +83,7 @@ def _older(stage: Stage) -> Iterator[list[OlderService]]:
     more = {
         "PYTHONPATH": str(home / "build" / "services"),
         "BUSBAR_LEASE_SECONDS": LEASE,
-        # What that release calls BUSBAR_GATEWAY_PORT_NUMBER, which it does not know.
-        "BUSBAR_GATEWAY_PORT": "0",
+        **recorded().settings,
     }
     older: list[OlderService] = []
     try:
@@ -132,7 +124,4 @@ def _furnish(home: Path, stage: Stage) -> None:
         file = folder / reference.removeprefix("secret:")
         file.touch(mode=0o600)
         file.write_text(value.get_secret_value(), encoding="utf-8")
-    with tarfile.open(BUILD) as build:
-        # Python 3.11 knows filters from 3.11.4 on; the archive is our own.
-        safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-        build.extractall(home / "build", **safely)  # noqa: S202 - our own
+    unpack(home / "build")

@@ -19,6 +19,7 @@ from busbar.runtime.core import encoding
 from busbar.runtime.kafka.reader import read_everything
 from busbar.runtime.store.engines.postgres_checks import schema_of
 from faults.fire import quorum
+from faults.fire.recorded import recorded
 from faults.fire.stage import OPERATOR, Stage
 
 _MADE_DATABASE = re.compile(r"CREATE DATABASE \"?(?P<name>\w+)")
@@ -168,11 +169,6 @@ async def sessions(stage: Stage) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-DROPPED_SUBSCRIPTIONS = {"notifier": frozenset({topics.FACTS_HEAD})}
-"""Topics that the recorded older build consumes and today's does not. The group keeps their offsets
-after the older instance has left, and no instance reads on from there."""
-
-
 async def lag(bootstrap: str) -> dict[str, int]:
     """Return the number of unread records of each service."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -183,7 +179,7 @@ async def lag(bootstrap: str) -> dict[str, int]:
         for service in topics.SERVICES:
             reached = await admin.list_consumer_group_offsets(f"busbar.{service}")
             # A partition that was never read has no offset; who reads its topic has others of it.
-            read = {tp.topic for tp in reached} - DROPPED_SUBSCRIPTIONS.get(service, frozenset())
+            read = {tp.topic for tp in reached} - recorded().unread.get(service, frozenset())
             behind[service] = sum(
                 end - max(reached[tp].offset if tp in reached else 0, 0)
                 for tp, end in ends.items()

@@ -5,14 +5,17 @@ import platform
 import typer
 
 from busbar.cli.shared.output import Output, OutputOption, print_json
+from busbar.messages.base import FORMATS
 from busbar.runtime.core.version import VERSION
 
 EXAMPLES = ("busbar version",)
 
 
 def command(output: OutputOption = Output.TABLE) -> None:
-    """Show the version."""
+    """Show the version, and whether its formats are drafts."""
     if output is Output.JSON:
-        print_json({"busbar": VERSION, "python": platform.python_version()})
+        found = {"busbar": VERSION, "python": platform.python_version(), "formats": FORMATS}
+        print_json(found)
         return
     typer.echo(f"busbar {VERSION} (Python {platform.python_version()})")
+    typer.echo(f"messages, promise files, HTTP API: {FORMATS}")

@@ -16,7 +16,8 @@ from busbar.gateway.routes import (
 )
 from busbar.gateway.routes.auth import authenticate
 from busbar.gateway.routes.dependencies import Dependencies
-from busbar.gateway.routes.openapi import DocumentedApp
+from busbar.gateway.routes.openapi import STABILITY, DocumentedApp
+from busbar.messages.base import FORMATS
 from busbar.runtime.http.problems import install
 from busbar.runtime.http.strict import refuse_ignored
 
@@ -38,6 +39,7 @@ def create_app(*, version: str, dependencies: Dependencies | None = None) -> Doc
     app = DocumentedApp(
         title="busbar",
         summary="Publish an intent, get a resource, see what happened.",
+        description=STABILITY[FORMATS],
         version=version,
         docs_url=None,
         redoc_url=None,

@@ -10,11 +10,11 @@ from busbar.runtime.core.version import VERSION
 PATH: Final = Path("contracts") / "openapi.json"
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document of the gateway."""
-    return create_app(version=VERSION).openapi()
+def document(version: str = VERSION) -> dict[str, Any]:
+    """Return the OpenAPI document of a gateway of ``version``."""
+    return create_app(version=version).openapi()
 
 
-def text() -> str:
+def text(version: str = VERSION) -> str:
     """Return the document as it is written to the file."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document(version), indent=2, ensure_ascii=False) + "\n"

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from busbar.gateway.routes.problems import REF
+from busbar.messages.base import FORMATS, Status
 from busbar.messages.catalogue import INTENTS
 from busbar.messages.codec.kafka import MAX_BYTES
 from busbar.messages.http import AUDIT_ANSWERS, Problem
@@ -53,6 +54,12 @@ _ATTRIBUTES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
 }
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 
+STABILITY: Final[Mapping[Status, str]] = {
+    "draft": "A draft: it changes without notice until the first release.",
+    "published": "Published: a release changes it only in ways that break no client.",
+}
+"""What a status means for a client, in the description of the API."""
+
 
 class DocumentedApp(FastAPI):
     """An application whose OpenAPI document includes the schemas of problems and events."""
@@ -71,6 +78,7 @@ class DocumentedApp(FastAPI):
         """Return the OpenAPI document."""
         if not self.openapi_schema:
             document = super().openapi()
+            document["info"]["x-busbar-status"] = FORMATS
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             document["components"]["schemas"] = dict(sorted({**schemas, **_schemas()}.items()))
             self.openapi_schema = document
