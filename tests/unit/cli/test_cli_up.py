@@ -267,13 +267,18 @@ def test_a_service_that_cannot_run_stops_everything_with_its_last_error(stage: S
     assert all(gone(pid) for pid in pids.values())
 
 
-def test_a_service_that_can_no_longer_run_ends_the_waiting(stage: Stage) -> None:
+def test_a_service_that_can_no_longer_run_is_tried_until_it_can(stage: Stage) -> None:
     with stage.platform() as platform:
         platform.wait_ready()
-        stage.mark("audit.refuses")
-        os.kill(running(platform)["audit"], signal.SIGKILL)
-        with pytest.raises(ConfigurationError, match="audit cannot run"):
-            platform.wait()
+        before = running(platform)
+        stage.mark("policy.refuses")
+        os.kill(before["policy"], signal.SIGKILL)
+        problem = "policy cannot run: The port is wrong. Choose another.; restarting"
+        eventually(lambda: any(each.startswith(problem) for each in stage.reports), within=30)
+        (stage.home / "policy.refuses").unlink()
+        eventually(lambda: _another(platform, before), within=30)
+        platform.wait_ready()
+        assert running(platform)["audit"] == before["audit"]
 
 
 def test_what_does_not_become_ready_is_named_with_its_reason(stage: Stage) -> None:

@@ -375,6 +375,21 @@ async def test_a_refusal_can_be_published_however_deep_the_intent_is(
     for _ in range(levels):
         deep = [deep]
     fact = await bench.denied(type_=type_, note=deep)
+    await assert_published(bench, fact)
+
+
+@pytest.mark.parametrize("levels", [48, 61, 62])
+async def test_a_denial_of_a_spec_can_be_published_however_deep_it_is(
+    bench: Bench, levels: int
+) -> None:
+    deep: Any = "bottom"
+    for _ in range(levels):
+        deep = [deep]
+    await assert_published(bench, await bench.denied(spec={"a": deep}))
+
+
+async def assert_published(bench: Bench, fact: IntentDenied) -> None:
+    """Check that the relay publishes ``fact``, and that it repeats the request to the bottom."""
     assert "bottom" in json.dumps(fact.requested)
     publisher = RecordingPublisher()
     await drain(relay_of(bench.store, publisher, bench.clock))

@@ -173,6 +173,7 @@ class Platform:
                 self.home / "logs" / f"{plan.name}.log",
                 report=self._report,
                 on_failure=self._on_failure,
+                keeps_trying=self._was_ready.is_set,
             )
             for plan in self._services(self._wiring)
         )

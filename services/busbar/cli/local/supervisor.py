@@ -31,7 +31,8 @@ class Supervisor:
     """Runs the process of one :class:`ServicePlan` and restarts it when it ends.
 
     The process's output is appended to ``log``. ``report`` is called with a sentence for every
-    restart, ``on_failure`` if restarting does not help.
+    restart, ``on_failure`` if restarting does not help. Where ``keeps_trying`` returns True, the
+    process is restarted all the same: what it ran with before may come back.
 
     A thread of its own starts the process and waits for its exit. It lives as long as the process:
     the kernel kills the process (see ``pdeathsig``) when that thread ends, and so when this whole
@@ -45,12 +46,14 @@ class Supervisor:
         *,
         report: Callable[[str], None],
         on_failure: Callable[[PermanentFailure], None],
+        keeps_trying: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name = plan.name
         self._plan = plan
         self._log = log
         self._report = report
         self._on_failure = on_failure
+        self._keeps_trying = keeps_trying
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self._lock = threading.RLock()  # reentrant: a signal handler may interrupt its holder
@@ -110,16 +113,16 @@ class Supervisor:
             process.wait()
             if self._stopping.is_set():
                 return
+            reason = f"ended ({_exit_reason(process.returncode)})"
             if process.returncode == CONFIGURATION_EXIT_CODE:
-                self._on_failure(
-                    PermanentFailure(self.name, *last_error(self._log, since=self._log_start))
-                )
-                return
+                failure = PermanentFailure(self.name, *last_error(self._log, since=self._log_start))
+                if not self._keeps_trying():
+                    self._on_failure(failure)
+                    return
+                reason = f"cannot run: {failure.problem} {failure.fix}"
             backoff = backoff.after_exit(monotonic() - started)
             delay = f"in {backoff.delay:g} s" if backoff.delay else "now"
-            self._report(
-                f"{self.name} ended ({_exit_reason(process.returncode)}); restarting {delay}"
-            )
+            self._report(f"{self.name} {reason}; restarting {delay}")
             if self._stopping.wait(backoff.delay):
                 return
 

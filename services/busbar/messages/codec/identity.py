@@ -17,6 +17,8 @@ _PREFIX: Final = "ce_"
 _LONGEST: Final = len("content-type")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
+_PLAIN: Final = re.compile(r"true|false|null|-?[0-9][0-9.eE+-]*")
+_BRACKETS: Final = re.compile(r'["\[\]{}]')
 
 
 class Identity(NamedTuple):
@@ -71,16 +73,44 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
     following = "{"
     while text.startswith(following, at):
         try:
-            name, at = _DECODER.raw_decode(text, _after_space(text, at + 1))
+            name, at = _value(text, _after_space(text, at + 1))
             at = _after_space(text, at)
-            if not isinstance(name, str) or not text.startswith(":", at):
+            if name is None or not text.startswith(":", at):
                 return
-            value, at = _DECODER.raw_decode(text, _after_space(text, at + 1))
-        except (ValueError, RecursionError):
+            value, at = _value(text, _after_space(text, at + 1))
+        except ValueError:
             return
         yield name, value
         at = _after_space(text, at)
         following = ","
+
+
+def _value(text: str, at: int) -> tuple[str | None, int]:
+    """Return the string that begins at ``at``, None for any other value, and where it ends.
+
+    Other values are not decoded: that would fail for numbers of many digits and for deep nesting,
+    which are valid JSON.
+
+    Raises:
+        ValueError: there is no value, or it has no end.
+    """
+    if text.startswith('"', at):
+        value, end = _DECODER.raw_decode(text, at)
+        return str(value), end
+    if plain := _PLAIN.match(text, at):
+        return None, plain.end()
+    if not text.startswith(("[", "{"), at):
+        raise ValueError("no value")
+    depth = 0
+    while found := _BRACKETS.search(text, at):
+        at = found.end()
+        if found[0] == '"':
+            _, at = _DECODER.raw_decode(text, found.start())
+        else:
+            depth += 1 if found[0] in "[{" else -1
+            if depth <= 0:
+                return None, at
+    raise ValueError("no end")
 
 
 def _after_space(text: str, at: int) -> int:

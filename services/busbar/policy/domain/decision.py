@@ -31,6 +31,7 @@ from busbar.messages.policy import (
 )
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.engine import Evaluation, PolicyEngine, PolicyRequest
+from busbar.policy.domain.intake import as_requested
 from busbar.policy.domain.promise import Promises, PromiseVersion
 
 _NOTHING: Final = Plan(steps=())
@@ -312,7 +313,7 @@ def _denied(received: ReceivedIntent, refusal: _Refusal) -> Fact:
         operation=received.operation,
         intent=received.intent,
         resource=str(received.resource),
-        requested=received.data,
+        requested=as_requested(received.data),
         reason=refusal.reason,
         violations=refusal.violations,
         policies=refusal.policies,
@@ -324,6 +325,6 @@ def _expired(received: ReceivedIntent, expiry: datetime) -> Fact:
         operation=received.operation,
         intent=received.intent,
         resource=str(received.resource),
-        requested=received.data,
+        requested=as_requested(received.data),
         expired_at=expiry,
     )

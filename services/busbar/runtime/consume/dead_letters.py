@@ -14,6 +14,7 @@ from busbar.messages.base import IntentRef
 from busbar.messages.codec.identity import Identity, identity_of
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.envelope import Envelope
+from busbar.messages.request import RequestAllowed
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
@@ -162,12 +163,12 @@ class DeadLetters:
         return self._blocked_by(record.topic, _envelope(record))
 
     def _blocked_by(self, topic: str, envelope: Envelope | None) -> UUID | None:
-        """Return the operation of an intent, or the one that a fact to carry out names."""
+        """Return the operation of an intent, or the one named by a fact to carry out."""
         if envelope is None:
             return None
         if topic in topics.INTENTS:
             return operation_id(envelope.source, envelope.id)
-        if topic not in self._executes:
+        if topic != RequestAllowed.TOPIC and topic not in self._executes:
             return None
         data = envelope.data if isinstance(envelope.data, dict) else {}
         try:

@@ -112,3 +112,27 @@ async def test_a_store_that_is_not_connected_yet_says_so(cluster: StoreCluster) 
     await store.connect()
     assert await store.transact(_one) == 1
     await store.close()
+
+
+async def test_a_server_that_refuses_the_role_later_is_unreachable_until_it_takes_it_again(
+    cluster: StoreCluster,
+) -> None:
+    """A password is changed, a database is renamed or restored: the process waits for it."""
+    store = await open_postgres(cluster.url, service="policy", clock=SystemClock())
+    try:
+        async with cluster.session(cluster.server.url()) as admin:
+            await admin.execute(f"ALTER ROLE {SERVICE} PASSWORD 'another'")
+            try:
+                await admin.execute(
+                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    f" WHERE usename = '{SERVICE}'"
+                )
+                with pytest.raises(StoreUnavailable):
+                    await store.transact(_one)  # on the connection that was ended
+                with pytest.raises(StoreUnavailable, match="refuses policy: InvalidPassword"):
+                    await store.transact(_one)
+            finally:
+                await admin.execute(f"ALTER ROLE {SERVICE} PASSWORD '{PASSWORD}'")
+        assert await store.transact(_one) == 1
+    finally:
+        await store.close()

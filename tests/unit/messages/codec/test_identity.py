@@ -59,6 +59,18 @@ STRANGE: dict[str, tuple[Headers, bytes | None, Identity | None]] = {
     "one with bytes that are not UTF-8": (STRUCTURED, event()[:-1] + b',"a":"\xff"}', OWN),
     "one whose data nest deeply": (STRUCTURED, event()[:-1] + b',"a":' + b"[" * 10**5, OWN),
     "one with a wide number": (STRUCTURED, event()[:-1] + b',"a":' + b"9" * 10**5 + b"}", OWN),
+    "one that begins with a wide number": (
+        STRUCTURED,
+        b'{"data":{"n":' + b"9" * 5000 + b"}," + event()[1:],
+        OWN,
+    ),
+    "one that begins with deep data": (
+        STRUCTURED,
+        b'{"data":' + b'[{"]":' * 2000 + b'"[{"' + b"}]" * 2000 + b"," + event()[1:],
+        OWN,
+    ),
+    "one that begins with a word": (STRUCTURED, b'{"data":nothing,' + event()[1:], None),
+    "one that begins with data without an end": (STRUCTURED, b'{"data":[[1],' + event()[1:], None),
     "one whose number is an id": (STRUCTURED, event(id=1), None),
     "one with two ids": (STRUCTURED, b'{"id":"b2",' + event()[1:], None),
     "one with a lone surrogate": (STRUCTURED, event(id="\ud800"), None),

@@ -317,7 +317,10 @@ def _connecting(
         "application_name": schema_of(service),
     }
 
+    was_accepted = False
+
     async def connect() -> Any:
+        nonlocal was_accepted
         problem: Exception
         try:
             driver = await asyncpg.connect(
@@ -333,14 +336,20 @@ def _connecting(
             asyncpg.ClientConfigurationError,
             ValueError,
         ) as error:
-            problem = ConfigurationError(
-                f"The database refuses {service}: {type(error).__name__}.",
-                fix="Check role, password and database in BUSBAR_DATABASE_URL, and that special "
-                "characters of role and password are percent-encoded.",
+            # A password that changes or a database that is restored is no mistake in our settings.
+            problem = (
+                asyncpg_session.unreachable(f"it refuses {service}: {type(error).__name__}")
+                if was_accepted
+                else ConfigurationError(
+                    f"The database refuses {service}: {type(error).__name__}.",
+                    fix="Check role, password and database in BUSBAR_DATABASE_URL, and that special"
+                    " characters of role and password are percent-encoded.",
+                )
             )
         except asyncpg_session.ERRORS as error:
             problem = asyncpg_session.unreachable(asyncpg_session.reason_of(error))
         else:
+            was_accepted = True
             if sessions is not None:
                 sessions.opened(driver)
             return driver
