@@ -124,8 +124,8 @@ async def test_a_server_that_refuses_the_role_later_is_unreachable_until_it_take
             await admin.execute(f"ALTER ROLE {SERVICE} PASSWORD 'another'")
             try:
                 await admin.execute(
-                    f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    f" WHERE usename = '{SERVICE}'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1",
+                    SERVICE,
                 )
                 with pytest.raises(StoreUnavailable):
                     await store.transact(_one)  # on the connection that was ended
