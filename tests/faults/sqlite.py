@@ -69,9 +69,11 @@ class _Calls:
 
     def _perform(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
         self._flying.pop(future, None)
-        if _name_of(function) in ("rollback", "close"):
+        owner, name = _method(function)
+        closes_cursor = isinstance(owner, sqlite3.Cursor) and name == "close"
+        if isinstance(owner, sqlite3.Connection) and name in ("rollback", "close"):
             self._broken = False
-        if self._broken:
+        if self._broken and not closes_cursor:
             aiosqlite.core.set_exception(future, _was_reset())
             return
         _run(future, function)
@@ -105,15 +107,15 @@ def _was_reset() -> sqlite3.OperationalError:
     return sqlite3.OperationalError("the connection was reset")
 
 
-def _name_of(function: Callable[[], Any]) -> str:
+def _method(function: Callable[[], Any]) -> tuple[Any, str]:
+    """Return the object whose method ``function`` calls, and the name of the method."""
     call = function.func if isinstance(function, partial) else function
-    return str(getattr(call, "__name__", ""))
+    return getattr(call, "__self__", None), str(getattr(call, "__name__", ""))
 
 
 def _connection_of(function: Callable[[], Any]) -> sqlite3.Connection | None:
     """Return the connection whose method ``function`` calls, or that of its cursor."""
-    call = function.func if isinstance(function, partial) else function
-    owner = getattr(call, "__self__", None)
+    owner, _ = _method(function)
     found = owner.connection if isinstance(owner, sqlite3.Cursor) else owner
     return found if isinstance(found, sqlite3.Connection) else None
 
