@@ -336,7 +336,7 @@ def _connecting(
             asyncpg.ClientConfigurationError,
             ValueError,
         ) as error:
-            # A password that changes or a database that is restored is no mistake in our settings.
+            # A new password or a restored database does not mean that the settings are wrong.
             problem = (
                 asyncpg_session.unreachable(f"it refuses {service}: {type(error).__name__}")
                 if was_accepted
