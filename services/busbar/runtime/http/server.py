@@ -4,13 +4,14 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
+from starlette.requests import ClientDisconnect
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.http.upgrades import PlainHttpProtocol
+from busbar.runtime.http.protocol import LimitedHttpProtocol
 from busbar.runtime.telemetry.metrics import CONTENT_TYPE as METRICS_TYPE
 
 Scope = Mapping[str, Any]
@@ -59,7 +60,8 @@ class HealthApp:
             await _send(send, 200, await self._expose(), media_type=METRICS_TYPE)
             return
         if self._inner is not None:
-            await self._inner(scope, receive, send)
+            with suppress(ClientDisconnect):  # the client is gone
+                await self._inner(scope, receive, send)
             return
         problem = {"type": "about:blank", "title": "Not Found", "status": 404}
         await respond(send, 404, problem, media_type="application/problem+json")
@@ -143,7 +145,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=PlainHttpProtocol,
+                http=LimitedHttpProtocol,
                 ws="none",
                 log_config=None,
                 access_log=False,
