@@ -69,6 +69,7 @@ from busbar.provisioner.domain.progress import (
     is_started,
     is_stuck,
     is_unchanged,
+    joined_since,
     stuck_wait,
 )
 from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_ends, note_stuck
@@ -380,7 +381,9 @@ def _if_same(at: Progress, decide: Decide) -> Decide:
     """Return ``decide``, which decides nothing if an intervention came in between."""
 
     def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
-        return decide(now, turn) if now.doing == at.state.doing else []
+        if now.doing != at.state.doing:
+            return []
+        return decide(now, replace(turn, joined_since=joined_since(at.state, now)))
 
     return same
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from busbar.backends.port import Outcome
 from busbar.kernel.expressions import TemplateError
@@ -63,8 +64,15 @@ def has_to_wait(before: ResourceState, after: ResourceState) -> bool:
         return False
     if before.saga.intent.operation != after.saga.intent.operation:
         return False
-    failed = after.saga.failures > before.saga.failures
-    return failed or (after.saga.stuck is not None and is_unchanged(before, after))
+    if after.saga.failures > before.saga.failures:
+        return True
+    return after.saga.stuck is not None and is_unchanged(before, after)
+
+
+def joined_since(before: ResourceState, after: ResourceState) -> frozenset[UUID]:
+    """Return the operations that joined in between."""
+    known = {one.intent.operation for one in before.joined}
+    return frozenset(one.intent.operation for one in after.joined) - known
 
 
 def stuck_wait(stuck: ResourceStuck, now: datetime) -> float:
