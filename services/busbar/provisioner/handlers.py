@@ -72,7 +72,7 @@ from busbar.provisioner.domain.progress import (
     joined_since,
     stuck_wait,
 )
-from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_ends, note_stuck
+from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_end, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
@@ -156,7 +156,7 @@ class Provisioner:
         for fact in facts:
             for queued in state.waiting:
                 if queued.operation == fact.operation:
-                    measure_ends(tx, [fact], queued)
+                    measure_end(tx, fact, queued, state)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
     async def preload(
@@ -371,7 +371,7 @@ async def _append(
         )
         tx.caused_by(cause, index=recorded)
         await tx.append(stream, [fact], key=intent.resource)
-        measure_ends(tx, [fact], intent)
+        measure_end(tx, fact, intent, state)
         before, state = state, evolve(state, fact)
         await note_stuck(tx, intent.resource, before, state)
     return state

@@ -93,6 +93,8 @@ class Ledger:
         self.messages += tx.pending
         self.documents = tx.noted
         self.due, self.revision = tx.due, tx.revision
+        for measure, value in tx.measured:
+            measure(value)
         await pause()
         return result
 
@@ -117,14 +119,16 @@ class LedgerTransaction:
         self.tasks = self
         self.documents = self
         self.noted = dict(ledger.documents)
+        self.measured: list[tuple[Callable[[float], None], float]] = []
         self.cause = Cause(SOURCE, "cause", CORRELATION, TRACE)
         self._ledger = ledger
 
     def caused_by(self, cause: Cause, *, index: int = 0) -> None:
         """Ignored here; the tests with the real store check it."""
 
-    def measure(self, _measure: Callable[[float], None], _value: float) -> None:
-        """Ignored here; the tests with the real store count."""
+    def measure(self, measure: Callable[[float], None], value: float) -> None:
+        """Measure after the commit."""
+        self.measured.append((measure, value))
 
     async def load(
         self, _stream: str, initial: Result, evolve: Callable[[Result, Any], Result]

@@ -1,16 +1,19 @@
 """Stuck operations: the newest attempt answers whatever joins them, and gives the reason."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from busbar.backends.port import Outcome
+from busbar.backends.port import Call, Observation, Outcome, Presence
 from busbar.messages.base import OperationFact
 from busbar.messages.policy import IntentAllowed
-from busbar.messages.views import evolve_operation
-from busbar.testing.memory import Refuse
+from busbar.messages.resource import ResourceFailed, ResourceStuck
+from busbar.messages.views import evolve_operation, evolve_resource
+from busbar.testing.memory import MemoryBackend, Refuse
+from support.metrics import counted
 from unit.provisioner.ledger import Platform
-from unit.provisioner.scenario import Inputs, Story, allowed, plan, provisioned, refused
+from unit.provisioner.scenario import NOW, Inputs, Story, allowed, plan, provisioned, refused
 
 HANGS = Outcome.unknown("timeout", "no answer")
 THEIRS: tuple[str, Inputs] = ("them", {})
@@ -126,3 +129,92 @@ async def test_a_deletion_waits_for_the_attempt_that_it_causes_not_for_one_under
         del platform.world.things["orders-a"]
     await platform.settle()
     assert about(platform, AGAIN) == ["busbar.resource.queued.v1", "busbar.resource.deleted.v1"]
+
+
+# -- for which reason -----------------------------------------------------------------------------
+
+
+def because(detail: str) -> Outcome:
+    """A refusal for good."""
+    return Outcome.not_done("refused", detail, permanent=True)
+
+
+def stuck_for(story: Story, asked: IntentAllowed) -> list[str]:
+    """The details of the facts that the operation of ``asked`` is stuck."""
+    found = [fact for fact in story.facts if isinstance(fact, ResourceStuck)]
+    return [fact.detail for fact in found if fact.operation == asked.operation]
+
+
+def test_that_it_is_stuck_is_recorded_once_for_each_reason_and_since_the_first() -> None:
+    first = allowed(2, action="delete")
+    story = provisioned("a").ask(first)
+    reasons = ["a table", "a table", "a privilege", "a privilege", "a table"]
+    story.answers["orders-a"] = [because(detail) for detail in reasons]
+    story.turn()
+    story.ask(AGAIN)
+    for _ in reasons[1:]:
+        story.time += timedelta(hours=1)
+        story.turn()
+    assert stuck_for(story, first) == ["a table", "a privilege", "a table"]
+    assert stuck_for(story, AGAIN) == ["a table", "a privilege", "a table"]
+    assert {fact.since for fact in story.facts if isinstance(fact, ResourceStuck)} == {NOW}
+
+
+def test_an_attempt_that_fails_for_now_gives_the_newest_reason_as_well() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    away = Outcome.not_done("unavailable", "it does not answer", permanent=False)
+    story.answers["orders-a"] = [because("a table"), away, away]
+    for _ in range(3):
+        story.turn()
+    assert stuck_for(story, allowed(2)) == ["a table", "it does not answer"]
+
+
+def test_the_views_show_the_newest_reason() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.answers["orders-a"] = [because("a table"), because("a privilege")]
+    story.turn()
+    story.turn()
+    operation = resource = None
+    for fact in story.facts:
+        operation = evolve_operation(operation, fact, time="t")
+        resource = evolve_resource(resource, fact, time="t")
+    assert operation is not None
+    assert resource is not None
+    shown = ("stuck", "a privilege")
+    assert (operation.status, operation.detail) == shown
+    assert (resource.status, resource.detail) == shown
+
+
+def test_what_is_abandoned_ends_with_the_newest_reason() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.answers["orders-a"] = [because("a table"), because("a privilege")]
+    story.turn()
+    story.turn()
+    story.intervene("abandon", 2).work()
+    ended = story.facts[-1]
+    assert isinstance(ended, ResourceFailed)
+    assert ended.detail == "a privilege"
+
+
+class Fickle(MemoryBackend):
+    """Says something else about a foreign thing at every look."""
+
+    looks = 0
+
+    async def observe(self, call: Call) -> Observation:
+        self.looks += 1
+        seen = await super().observe(call)
+        return replace(seen, presence=Presence.FOREIGN, detail=f"seen {self.looks} times")
+
+
+async def test_a_reason_that_changes_at_every_look_is_counted_once_and_waited_for() -> None:
+    platform = Platform()
+    await platform.ask(allowed(1, plan("a")))
+    await platform.settle()
+    await platform.ask(allowed(2, action="delete"))
+    platform.backend.inner = backend = Fickle(world=platform.world)
+    name = "busbar_provisioner_operations_total"
+    before = counted(name, outcome="stuck")
+    await platform.settle()
+    assert platform.tale().count("stuck a not_ours") == backend.looks == 3
+    assert counted(name, outcome="stuck") == before + 1

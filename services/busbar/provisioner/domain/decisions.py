@@ -9,7 +9,7 @@ from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
-from busbar.messages.resource import ResourceQueued, StepFailed, StepUndone
+from busbar.messages.resource import ResourceQueued, ResourceStuck, StepFailed, StepUndone
 from busbar.provisioner.domain.commands import (
     Effect,
     Ensure,
@@ -245,18 +245,26 @@ def _blocked(
 ) -> list[OperationFact]:
     """Decide about an operation that cannot go on now: it waits, unless another waits for it.
 
-    That it is stuck is recorded once. What joined after the attempt began waits for its own.
+    That it is stuck is recorded once for each reason. What joined after the attempt began waits for
+    its own.
     """
     saga = running(state)
     if state.queue:
         return [abandoned(saga.intent, by=state.queue[0].operation, reason="superseded")]
     now = stuck(saga, command, turn, reason, detail)
-    facts: list[OperationFact] = [] if saga.stuck is not None else [now]
+    facts: list[OperationFact] = [] if _is_known(saga.stuck, now) else [now]
     for one in state.joined_to(saga.intent.operation):
         known = one.stuck if saga.stuck is not None else None
-        if one.intent.operation not in turn.joined_since and known is None:
+        if one.intent.operation not in turn.joined_since and not _is_known(known, now):
             facts.append(now.model_copy(update=ended(one.intent)))
     return facts
+
+
+def _is_known(known: ResourceStuck | None, now: ResourceStuck) -> bool:
+    """Return whether ``known`` has the same reason as ``now``."""
+    if known is None:
+        return False
+    return (known.step, known.reason, known.detail) == (now.step, now.reason, now.detail)
 
 
 def decide_outcome(

@@ -180,7 +180,7 @@ def step_retained(
 
 
 def stuck(saga: Saga, command: Effect, turn: Turn, reason: str, detail: str) -> ResourceStuck:
-    """Return the fact that the operation is stuck."""
+    """Return the fact that the operation is stuck, or is still stuck."""
     return ResourceStuck(
         **ended(saga.intent),
         step=command.step,

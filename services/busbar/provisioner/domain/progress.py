@@ -7,6 +7,7 @@ from uuid import UUID
 
 from busbar.backends.port import Outcome
 from busbar.kernel.expressions import TemplateError
+from busbar.messages.base import Fact
 from busbar.messages.resource import ResourceStuck
 from busbar.provisioner.domain.commands import Command, Effect, next_command
 from busbar.provisioner.domain.state import ResourceState
@@ -59,14 +60,23 @@ def is_stuck(state: ResourceState) -> bool:
 
 
 def has_to_wait(before: ResourceState, after: ResourceState) -> bool:
-    """Return whether an attempt failed, or a stuck operation is still blocked."""
+    """Return whether an attempt failed, or the operation is stuck and did not get further."""
     if before.saga is None or after.saga is None:
         return False
     if before.saga.intent.operation != after.saga.intent.operation:
         return False
     if after.saga.failures > before.saga.failures:
         return True
-    return after.saga.stuck is not None and is_unchanged(before, after)
+    is_same = is_unchanged(before, after) or after.saga.stuck != before.saga.stuck
+    return after.saga.stuck is not None and is_same
+
+
+def is_announced(state: ResourceState, fact: Fact) -> bool:
+    """Return whether ``fact`` only gives another reason why an operation is stuck."""
+    if not isinstance(fact, ResourceStuck) or not is_stuck(state):
+        return False
+    stuck = {one.intent.operation for one in state.joined if one.stuck is not None}
+    return state.saga is not None and fact.operation in {state.saga.intent.operation, *stuck}
 
 
 def joined_since(before: ResourceState, after: ResourceState) -> frozenset[UUID]:

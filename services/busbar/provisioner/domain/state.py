@@ -230,8 +230,7 @@ def _progressed(state: ResourceState, fact: Message) -> ResourceState:
         return state
     if saga.intent.operation != operation:
         joined = tuple(
-            one.after(fact) if one.intent.operation == operation else one
-            for one in state.joined
+            one.after(fact) if one.intent.operation == operation else one for one in state.joined
         )
         return state._replace(joined=joined)
     saga = saga._replace(recorded=saga.recorded + 1)
