@@ -9,7 +9,9 @@ from typing import Final
 from busbar.backends.calls import Refused
 from busbar.backends.port import Call, Presence
 from busbar.backends.postgres.credentials import Credentials
+from busbar.backends.postgres.denials import refuse_if_in_use
 from busbar.backends.postgres.dependants import release_elsewhere
+from busbar.backends.postgres.errors import Denied
 from busbar.backends.postgres.inputs import Target
 from busbar.backends.postgres.observe import DatabaseState, named_role_mark, observe_database
 from busbar.backends.postgres.session import Session, Statement
@@ -64,7 +66,11 @@ async def drop_database(session: Session, seen: DatabaseState, name: str) -> Non
         statement: Statement = ("ALTER DATABASE %I IS_TEMPLATE false", (name,))
         await session.execute(statement, doing=f"drop the template {name}")
     drop = "DROP DATABASE %I" if seen.broken else "DROP DATABASE %I WITH (FORCE)"
-    await session.execute((drop, (name,)), doing=f"drop the database {name}")
+    try:
+        await session.execute((drop, (name,)), doing=f"drop the database {name}")
+    except Denied as error:
+        await refuse_if_in_use(session, name, error)
+        raise
 
 
 async def record_epoch(session: Session, seen: DatabaseState, epoch: int) -> None:
@@ -86,7 +92,7 @@ async def _lock_role(session: Session, role: str) -> None:
         ("GRANT %I TO CURRENT_USER", (role,)),  # its rights are needed from here on
         doing=f"lock the role {role}",
     )
-    await session.fetch(_TERMINATE, role)
+    await session.fetch(_TERMINATE, role, doing=f"end the sessions of the role {role}")
     if await session.fetch(_LEFT, role):
         raise Refused(
             f"a session of the role {role} does not end; busbar retries",
