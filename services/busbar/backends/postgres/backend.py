@@ -215,7 +215,8 @@ def _require_changeable(call: Call, inputs: DatabaseInputs, seen: DatabaseState)
     if seen.owner_role is not None and seen.owner_role != inputs.role:
         raise _cannot_change(
             f"the database {inputs.database} belongs to the role {seen.owner_role}, and so do the "
-            "objects in it: keep the owner, or ask for a database with another name"
+            "objects in it: keep the owner, rename it back if it was renamed, or ask for a "
+            "database with another name"
         )
     if seen.mark is not None and seen.mark.credentials != inputs.reference:
         raise _cannot_change(

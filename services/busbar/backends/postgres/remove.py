@@ -52,10 +52,12 @@ async def remove_database(
     elif await named_role_mark(session, target, owner=call.owner) is None:
         return
     await _lock_role(session, role)
+    role = await _rename_back(session, role, target.role)
     await release_elsewhere(session, role, database=name)
     if drop:
         await drop_database(session, seen, name)
-    await credentials.remove()
+    for known in (role, target.role):  # a role that was renamed is stored under its first name
+        await credentials.of(known).remove()
     await session.execute(("DROP ROLE %I", (role,)), doing=f"drop the role {role}")
 
 
@@ -101,6 +103,18 @@ async def _lock_role(session: Session, role: str) -> None:
         )
     for prepared in await session.fetch(_PREPARED, role):
         await _roll_back(session, role, prepared["gid"], database=prepared["database"])
+
+
+async def _rename_back(session: Session, role: str, name: str) -> str:
+    """Return ``name``, and give it to ``role``; if another role has it, return ``role``.
+
+    A role that was renamed carries its mark on, but without its database only its name finds it.
+    """
+    if role == name or await session.fetch("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+        return role
+    statement: Statement = ("ALTER ROLE %I RENAME TO %I", (role, name))
+    await session.execute(statement, doing=f"rename the role {role} to {name}")
+    return name
 
 
 async def _roll_back(session: Session, role: str, gid: str, *, database: str) -> None:
