@@ -396,4 +396,4 @@ class ResourceStuck(OperationFact):
     reason: str
     detail: str
     remedy: str
-    since: AwareDatetime = Field(description="When it became stuck.")
+    since: AwareDatetime = Field(description="When it became stuck, for this reason or another.")

@@ -69,9 +69,10 @@ from busbar.provisioner.domain.progress import (
     is_started,
     is_stuck,
     is_unchanged,
+    joined_since,
     stuck_wait,
 )
-from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_ends, note_stuck
+from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_end, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.store import Cause, Transaction
@@ -155,7 +156,7 @@ class Provisioner:
         for fact in facts:
             for queued in state.waiting:
                 if queued.operation == fact.operation:
-                    measure_ends(tx, [fact], queued)
+                    measure_end(tx, fact, queued, state)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
     async def preload(
@@ -370,7 +371,7 @@ async def _append(
         )
         tx.caused_by(cause, index=recorded)
         await tx.append(stream, [fact], key=intent.resource)
-        measure_ends(tx, [fact], intent)
+        measure_end(tx, fact, intent, state)
         before, state = state, evolve(state, fact)
         await note_stuck(tx, intent.resource, before, state)
     return state
@@ -380,7 +381,9 @@ def _if_same(at: Progress, decide: Decide) -> Decide:
     """Return ``decide``, which decides nothing if an intervention came in between."""
 
     def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
-        return decide(now, turn) if now.doing == at.state.doing else []
+        if now.doing != at.state.doing:
+            return []
+        return decide(now, replace(turn, joined_since=joined_since(at.state, now)))
 
     return same
 

@@ -1,6 +1,6 @@
 """Metrics, spans and log events of operations and of every call to an adapter."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from busbar.backends.port import (
@@ -21,7 +21,7 @@ from busbar.messages.resource import (
     ResourceStuck,
 )
 from busbar.provisioner.domain import ResourceState, Saga
-from busbar.provisioner.domain.progress import is_stuck
+from busbar.provisioner.domain.progress import is_announced, is_stuck
 from busbar.runtime.store import Document, Transaction
 from busbar.runtime.telemetry import tracing
 from busbar.runtime.telemetry.logs import get_logger
@@ -79,16 +79,15 @@ DEFAULT_CONCURRENCY: Final = 32
 Answer = TypeVar("Answer", Observation, Outcome)
 
 
-def measure_ends(tx: Transaction, facts: Sequence[Fact], queued: ResourceQueued) -> None:
-    """Count those of ``facts`` that end the operation that was ``queued``."""
-    for fact in facts:
-        outcome = OUTCOMES.get(type(fact))
-        if outcome is None:
-            continue
-        tx.measure(OPERATIONS.labels(outcome).inc, 1)
-        if outcome != "stuck" and queued.allowed_at is not None:
-            seconds = seconds_between(queued.allowed_at, tx.now)
-            tx.measure(OPERATION_SECONDS.observe, seconds)
+def measure_end(tx: Transaction, fact: Fact, queued: ResourceQueued, before: ResourceState) -> None:
+    """Count ``fact`` if the operation that was ``queued`` ends with it, or becomes stuck."""
+    outcome = OUTCOMES.get(type(fact))
+    if outcome is None or is_announced(before, fact):
+        return
+    tx.measure(OPERATIONS.labels(outcome).inc, 1)
+    if outcome != "stuck" and queued.allowed_at is not None:
+        seconds = seconds_between(queued.allowed_at, tx.now)
+        tx.measure(OPERATION_SECONDS.observe, seconds)
 
 
 class InstrumentedBackend:

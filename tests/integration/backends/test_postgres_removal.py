@@ -331,3 +331,70 @@ async def test_a_crash_after_each_step_leaves_a_role_that_cannot_log_in(
     with pytest.raises(asyncpg.PostgresError):
         await asyncpg.connect(url, database="template1")
     await gone(harness, call)
+
+
+# -- a role that was renamed ----------------------------------------------------------------------
+
+
+async def renamed(harness: PostgresHarness) -> tuple[Call, str]:
+    """A database whose role someone else has renamed, and its name."""
+    call, name, _ = await made(harness)
+    await harness.run(f"ALTER ROLE {name} RENAME TO {name}_renamed")
+    return call, name
+
+
+async def roles_like(harness: PostgresHarness, name: str) -> list[str]:
+    found = await harness.query("SELECT rolname FROM pg_roles WHERE rolname ~ $1", f"^{name}")
+    return [str(role) for (role,) in found]
+
+
+async def test_a_role_that_was_renamed_is_known_by_its_mark_and_dropped_with_its_password(
+    harness: PostgresHarness,
+) -> None:
+    call, name = await renamed(harness)
+    await gone(harness, call)
+    assert await roles_like(harness, name) == []
+
+
+async def test_a_role_without_the_mark_that_has_the_name_now_is_not_touched(
+    harness: PostgresHarness,
+) -> None:
+    call, name = await renamed(harness)
+    await harness.run(f"CREATE ROLE {name} LOGIN")
+    before = await harness.query("SELECT * FROM pg_authid WHERE rolname = $1", name)
+    assert await harness.backend.remove(call) == Outcome.done()
+    assert await roles_like(harness, name) == [name]
+    assert await harness.query("SELECT * FROM pg_authid WHERE rolname = $1", name) == before
+    assert harness.secrets.get(harness.reference(call.inputs)) is None
+
+
+async def test_a_renamed_role_that_lost_its_mark_keeps_its_database(
+    harness: PostgresHarness,
+) -> None:
+    call, name = await renamed(harness)
+    await harness.run(f"COMMENT ON ROLE {name}_renamed IS NULL")
+    assert is_permanent_refusal(await harness.backend.remove(call), "not_ours")
+    assert await roles_like(harness, name) == [f"{name}_renamed"]
+    await harness.run(f"DROP DATABASE {name}", f"DROP ROLE {name}_renamed")
+
+
+@pytest.mark.parametrize("number", range(4))
+async def test_a_crash_after_each_step_of_dropping_a_renamed_role_leaves_nothing(
+    harness: PostgresHarness, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    call, name = await renamed(harness)
+    with monkeypatch.context() as patch:
+        crash_at(patch, number, after=True)
+        with pytest.raises(Crash):
+            await harness.backend.remove(call)
+    await gone(harness, call)
+    assert await roles_like(harness, name) == []
+
+
+async def test_an_apply_where_the_role_was_renamed_says_so(harness: PostgresHarness) -> None:
+    call, name = await renamed(harness)
+    outcome = await harness.backend.apply(call)
+    assert is_permanent_refusal(outcome, "cannot_change")
+    assert "rename it back" in outcome.detail
+    await harness.run(f"ALTER ROLE {name}_renamed RENAME TO {name}")
+    await apply_and_observe(harness.backend, call)

@@ -46,13 +46,13 @@ def received(message: IntentAllowed, *, time: datetime | None = None) -> Receive
     return Received(message, envelope, record)
 
 
-def claim(epoch: int) -> Claim:
-    """The ``epoch``-th lease on the saga."""
+def claim(epoch: int, revision: int) -> Claim:
+    """The ``epoch``-th lease on the saga, claimed at its ``revision``."""
     return Claim(
         kind=SAGA,
         name=RESOURCE,
         data={},
-        revision=0,
+        revision=revision,
         attempts=0,
         epoch=epoch,
         holder="me",
@@ -68,6 +68,8 @@ class Ledger:
     messages: list[Message] = field(default_factory=list)
     epoch: int = 0
     due: datetime | None = None
+    revision: int = 0
+    """How often the task was scheduled."""
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
     transactions: int = 0
     """How many there were under this lease."""
@@ -90,7 +92,9 @@ class Ledger:
             raise Fenced(f"epoch {fence.epoch} is over")
         self.messages += tx.pending
         self.documents = tx.noted
-        self.due = tx.due
+        self.due, self.revision = tx.due, tx.revision
+        for measure, value in tx.measured:
+            measure(value)
         await pause()
         return result
 
@@ -101,7 +105,7 @@ class Ledger:
         """Claim the task."""
         self.epoch += 1
         self.transactions = 0
-        return Work(claim(self.epoch), cast("Store", self))
+        return Work(claim(self.epoch, self.revision), cast("Store", self))
 
 
 class LedgerTransaction:
@@ -110,18 +114,21 @@ class LedgerTransaction:
     def __init__(self, ledger: Ledger) -> None:
         self.pending: list[Message] = []
         self.due = ledger.due
+        self.revision = ledger.revision
         self.now = ledger.clock.now()
         self.tasks = self
         self.documents = self
         self.noted = dict(ledger.documents)
+        self.measured: list[tuple[Callable[[float], None], float]] = []
         self.cause = Cause(SOURCE, "cause", CORRELATION, TRACE)
         self._ledger = ledger
 
     def caused_by(self, cause: Cause, *, index: int = 0) -> None:
         """Ignored here; the tests with the real store check it."""
 
-    def measure(self, _measure: Callable[[float], None], _value: float) -> None:
-        """Ignored here; the tests with the real store count."""
+    def measure(self, measure: Callable[[float], None], value: float) -> None:
+        """Measure after the commit."""
+        self.measured.append((measure, value))
 
     async def load(
         self, _stream: str, initial: Result, evolve: Callable[[Result, Any], Result]
@@ -141,9 +148,11 @@ class LedgerTransaction:
 
     async def schedule(self, _kind: str, _name: str) -> None:
         self.due = self.now
+        self.revision += 1
 
-    async def finish(self, _claim: Claim, *, again: datetime | None = None) -> None:
-        self.due = again
+    async def finish(self, claim: Claim, *, again: datetime | None = None) -> None:
+        if claim.revision == self.revision:  # else it was scheduled meanwhile, and stays due
+            self.due = again
 
 
 @dataclass
@@ -157,6 +166,8 @@ class Watched:
     faults: dict[int, Fault] = field(default_factory=dict)
     """What goes wrong at the n-th call from 0 that would change something."""
     acted: int = 0
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """Happens once, while the next answer is on its way."""
     fencing: Fencing = Fencing.CONDITIONAL
 
     async def observe(self, call: Call) -> Observation:
@@ -164,7 +175,7 @@ class Watched:
         seen = await self.inner.observe(call)
         if self.repeat:
             assert await self.inner.observe(call) == seen
-        await pause()
+        await self._on_the_way()
         return seen
 
     async def apply(self, call: Call) -> Outcome:
@@ -190,8 +201,14 @@ class Watched:
         outcome = await act(call)
         if self.repeat:
             assert await act(call) == outcome
-        await pause()
+        await self._on_the_way()
         return outcome
+
+    async def _on_the_way(self) -> None:
+        await pause()
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
 
 
 class Platform:

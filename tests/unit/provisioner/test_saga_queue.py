@@ -136,17 +136,6 @@ def test_an_apply_between_two_deletions_is_carried_out() -> None:
     assert ends == ["deleted 2", "created 3", "deleted 4"]
 
 
-def test_a_deletion_that_joins_a_stuck_one_is_stuck_as_well_and_ends_with_it() -> None:
-    story = provisioned("a").ask(allowed(2, action="delete"))
-    story.things["orders-a"] = ("them", {})
-    assert story.work() == ["stuck a not_ours"]
-    story.ask(allowed(3, action="delete"))
-    assert tale(story.facts)[-2:] == ["joined 3", "stuck a not_ours"]
-    assert story.facts[-1].operation == allowed(3).operation
-    del story.things["orders-a"]
-    assert story.work() == ["absent a", "deleted 2", "deleted 3"]
-
-
 # -- stuck ----------------------------------------------------------------------------------------
 
 

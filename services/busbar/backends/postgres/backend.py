@@ -15,6 +15,7 @@ from busbar.backends.port import (
 from busbar.backends.postgres.apply import ApplyDatabase
 from busbar.backends.postgres.check import open_databases
 from busbar.backends.postgres.credentials import Credentials, read_secret
+from busbar.backends.postgres.denials import remedies
 from busbar.backends.postgres.inputs import DatabaseInputs, Target, read_inputs, read_target
 from busbar.backends.postgres.isolation import require_isolated
 from busbar.backends.postgres.observe import DatabaseState, installed_extensions, observe_database
@@ -87,7 +88,8 @@ class PostgresDatabaseBackend:
             seen = await observe_database(session, inputs, owner=call.owner)
             _require_changeable(call, inputs, seen)
             credentials = self._credentials(call, cluster, inputs)
-            await ApplyDatabase(session, credentials, call, inputs).run(seen)
+            async with remedies(session, inputs.role):
+                await ApplyDatabase(session, credentials, call, inputs).run(seen)
         return Outcome.done()
 
     async def _remove(self, call: Call, until: float) -> Outcome:
@@ -103,8 +105,9 @@ class PostgresDatabaseBackend:
                     await credentials.remove()
                 return Outcome.done()
             _require_ours(call, seen)
-            await record_epoch(session, seen, call.epoch)
-            await remove_database(session, credentials, call, target)
+            async with remedies(session, seen.owner_role or target.role):
+                await record_epoch(session, seen, call.epoch)
+                await remove_database(session, credentials, call, target)
         return Outcome.done()
 
     async def _cluster(self, target: Target) -> Cluster:
@@ -212,7 +215,8 @@ def _require_changeable(call: Call, inputs: DatabaseInputs, seen: DatabaseState)
     if seen.owner_role is not None and seen.owner_role != inputs.role:
         raise _cannot_change(
             f"the database {inputs.database} belongs to the role {seen.owner_role}, and so do the "
-            "objects in it: keep the owner, or ask for a database with another name"
+            "objects in it: keep the owner, rename it back if it was renamed, or ask for a "
+            "database with another name"
         )
     if seen.mark is not None and seen.mark.credentials != inputs.reference:
         raise _cannot_change(

@@ -42,6 +42,11 @@ class Credentials:
         self._team = team
         self.reference = reference
 
+    def of(self, role: str) -> "Credentials":
+        """Return those of ``role``, for the same database and under the same reference."""
+        about = (self._environment, self._cluster, self.reference)
+        return Credentials(*about, role=role, database=self._database, team=self._team)
+
     async def password(self) -> SecretStr | None:
         """Return the stored password, or None if nothing is stored.
 

@@ -63,6 +63,14 @@ CONNECTION_ERRORS: Final = (
 """Everything that a connection raises."""
 
 
+class Denied(Refused):
+    """A privilege is missing. ``denial`` is the detail without the remedy."""
+
+    def __init__(self, denial: str) -> None:
+        super().__init__(f"{denial}. {_remedy(INSUFFICIENT_PRIVILEGE)}")
+        self.denial = denial
+
+
 def sqlstate_of(error: BaseException) -> str:
     """Return the SQLSTATE, or an empty string if there is none."""
     return (error.sqlstate or "") if isinstance(error, PostgresError) else ""
@@ -86,7 +94,10 @@ def refusal_of(error: BaseException, *, doing: str, hidden: str) -> Refused:
     """
     code = sqlstate_of(error)
     said = re.sub(rf"(?<!\w){re.escape(hidden)}(?!\w)", "<administrator>", _message_of(error))
-    detail = f"PostgreSQL refused to {doing}: {said}. {_remedy(code)}"
+    refusal = f"PostgreSQL refused to {doing}: {said}"
+    if code == INSUFFICIENT_PRIVILEGE:
+        return Denied(refusal)
+    detail = f"{refusal}. {_remedy(code)}"
     if code in _LOCKED:
         return Refused(detail, reason="busy", permanent=False)
     return Refused(detail, permanent=code[:2] in _PERMANENT_CLASSES)
@@ -129,7 +140,7 @@ def _message_of(error: BaseException) -> str:
 
 def _remedy(code: str) -> str:
     if code == INSUFFICIENT_PRIVILEGE:
-        return "Give the administrator CREATEDB and CREATEROLE on this cluster."
+        return "Grant the administrator what this needs, or have a superuser do it."
     if code == _DEPENDENT_OBJECTS:
         return "Have the cluster's administrator drop or reassign what it names, then delete again."
     if code[:2] in _PERMANENT_CLASSES:

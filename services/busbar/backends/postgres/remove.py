@@ -9,7 +9,9 @@ from typing import Final
 from busbar.backends.calls import Refused
 from busbar.backends.port import Call, Presence
 from busbar.backends.postgres.credentials import Credentials
+from busbar.backends.postgres.denials import refuse_if_in_use
 from busbar.backends.postgres.dependants import release_elsewhere
+from busbar.backends.postgres.errors import Denied
 from busbar.backends.postgres.inputs import Target
 from busbar.backends.postgres.observe import DatabaseState, named_role_mark, observe_database
 from busbar.backends.postgres.session import Session, Statement
@@ -50,10 +52,12 @@ async def remove_database(
     elif await named_role_mark(session, target, owner=call.owner) is None:
         return
     await _lock_role(session, role)
+    role = await _rename_back(session, role, target.role)
     await release_elsewhere(session, role, database=name)
     if drop:
         await drop_database(session, seen, name)
-    await credentials.remove()
+    for known in (role, target.role):  # a role that was renamed is stored under its first name
+        await credentials.of(known).remove()
     await session.execute(("DROP ROLE %I", (role,)), doing=f"drop the role {role}")
 
 
@@ -64,7 +68,11 @@ async def drop_database(session: Session, seen: DatabaseState, name: str) -> Non
         statement: Statement = ("ALTER DATABASE %I IS_TEMPLATE false", (name,))
         await session.execute(statement, doing=f"drop the template {name}")
     drop = "DROP DATABASE %I" if seen.broken else "DROP DATABASE %I WITH (FORCE)"
-    await session.execute((drop, (name,)), doing=f"drop the database {name}")
+    try:
+        await session.execute((drop, (name,)), doing=f"drop the database {name}")
+    except Denied as error:
+        await refuse_if_in_use(session, name, error)
+        raise
 
 
 async def record_epoch(session: Session, seen: DatabaseState, epoch: int) -> None:
@@ -86,7 +94,7 @@ async def _lock_role(session: Session, role: str) -> None:
         ("GRANT %I TO CURRENT_USER", (role,)),  # its rights are needed from here on
         doing=f"lock the role {role}",
     )
-    await session.fetch(_TERMINATE, role)
+    await session.fetch(_TERMINATE, role, doing=f"end the sessions of the role {role}")
     if await session.fetch(_LEFT, role):
         raise Refused(
             f"a session of the role {role} does not end; busbar retries",
@@ -95,6 +103,18 @@ async def _lock_role(session: Session, role: str) -> None:
         )
     for prepared in await session.fetch(_PREPARED, role):
         await _roll_back(session, role, prepared["gid"], database=prepared["database"])
+
+
+async def _rename_back(session: Session, role: str, name: str) -> str:
+    """Return ``name``, and give it to ``role``; if another role has it, return ``role``.
+
+    A role that was renamed carries its mark on, but without its database only its name finds it.
+    """
+    if role == name or await session.fetch("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+        return role
+    statement: Statement = ("ALTER ROLE %I RENAME TO %I", (role, name))
+    await session.execute(statement, doing=f"rename the role {role} to {name}")
+    return name
 
 
 async def _roll_back(session: Session, role: str, gid: str, *, database: str) -> None:

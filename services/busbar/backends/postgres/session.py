@@ -100,15 +100,19 @@ class Session:
             raise self._failure(error) from error
 
     async def fetch(
-        self, query: str, *values: Any, database: str | None = None
+        self,
+        query: str,
+        *values: Any,
+        database: str | None = None,
+        doing: str = "read its catalogue",
     ) -> list[asyncpg.Record]:
-        """Return the rows of a query that changes nothing."""
+        """Return the rows of a query that changes no catalogue; ``doing`` as of :meth:`execute`."""
         try:
             return await self._run(query, *values, database=database)
         except CONNECTION_ERRORS as error:
             if is_disconnect(error):
                 raise self._failure(error) from error
-            raise self._refusal(error, doing="read its catalogue") from error
+            raise self._refusal(error, doing=doing) from error
 
     async def execute(
         self, *statements: Statement, doing: str, database: str | None = None

@@ -9,7 +9,7 @@ from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.plan import PlanStep
 from busbar.messages.policy import IntentAllowed
-from busbar.messages.resource import ResourceQueued, StepFailed, StepUndone
+from busbar.messages.resource import ResourceQueued, ResourceStuck, StepFailed, StepUndone
 from busbar.provisioner.domain.commands import (
     Effect,
     Ensure,
@@ -68,9 +68,7 @@ def decide_queued(
         allowed_at=allowed_at,
         joins=joins.operation if joins is not None else None,
     )
-    if joins is None or saga is None or saga.stuck is None:
-        return [queued]
-    return [queued, saga.stuck.model_copy(update=ended(queued))]
+    return [queued]
 
 
 def _does_the_same(state: ResourceState, last: ResourceQueued, allowed: IntentAllowed) -> bool:
@@ -201,7 +199,8 @@ def _reach(
         if turn.unanswered is not None:
             reason, detail = turn.unanswered.reason, turn.unanswered.detail
         failed = step_failed(saga, command, turn, reason=reason, detail=detail, permanent=False)
-        return [failed]
+        still_stuck = saga.stuck is not None
+        return [failed, *(_blocked(state, command, turn, reason, detail) if still_stuck else ())]
     if isinstance(command, Remove):
         return [step_started(saga, command, "remove", seen, turn)]
     action: Literal["restore", "update"] = "restore" if command.restoring else "update"
@@ -244,15 +243,28 @@ def _refuse(
 def _blocked(
     state: ResourceState, command: Effect, turn: Turn, reason: str, detail: str
 ) -> list[OperationFact]:
-    """Decide about an operation that cannot go on now: it waits, unless another waits for it."""
+    """Decide about an operation that cannot go on now: it waits, unless another waits for it.
+
+    That it is stuck is recorded once for each reason. What joined after the attempt began waits for
+    its own.
+    """
     saga = running(state)
     if state.queue:
         return [abandoned(saga.intent, by=state.queue[0].operation, reason="superseded")]
-    if saga.stuck is not None:
-        return []
     now = stuck(saga, command, turn, reason, detail)
-    joined = state.joined_to(saga.intent.operation)
-    return [now, *(now.model_copy(update=ended(one.intent)) for one in joined)]
+    facts: list[OperationFact] = [] if _is_known(saga.stuck, now) else [now]
+    for one in state.joined_to(saga.intent.operation):
+        known = one.stuck if saga.stuck is not None else None
+        if one.intent.operation not in turn.joined_since and not _is_known(known, now):
+            facts.append(now.model_copy(update=ended(one.intent)))
+    return facts
+
+
+def _is_known(known: ResourceStuck | None, now: ResourceStuck) -> bool:
+    """Return whether ``known`` has the same reason as ``now``."""
+    if known is None:
+        return False
+    return (known.step, known.reason, known.detail) == (now.step, now.reason, now.detail)
 
 
 def decide_outcome(
@@ -283,7 +295,7 @@ def decide_outcome(
         left = step_retained(saga, command, last, turn, reason=reason, detail=detail, refused=True)
         return [left]
     waits = _is_undo(command) or saga.intent.action == "delete"
-    is_over = outcome.permanent or attempt >= limit
+    is_over = outcome.permanent or attempt >= limit or saga.stuck is not None
     failed = step_failed(
         saga,
         command,

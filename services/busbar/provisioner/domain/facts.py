@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from busbar.backends.port import Observation, Outcome, Presence
 from busbar.messages.base import OperationFact
@@ -41,6 +42,8 @@ class Turn:
     """When a call that is begun now is certain not to be carried out any more, if unanswered."""
     unanswered: Outcome | None = None
     """What came instead of a clear answer to the last call for the command under this lease."""
+    joined_since: frozenset[UUID] = frozenset()
+    """The operations that joined after the attempt began: another attempt decides about them."""
 
 
 def running(state: ResourceState) -> Saga:
@@ -177,12 +180,12 @@ def step_retained(
 
 
 def stuck(saga: Saga, command: Effect, turn: Turn, reason: str, detail: str) -> ResourceStuck:
-    """Return the fact that the operation is stuck."""
+    """Return the fact that the operation is stuck, or is still stuck."""
     return ResourceStuck(
         **ended(saga.intent),
         step=command.step,
         reason=reason,
         detail=detail,
         remedy=REMEDY,
-        since=turn.now,
+        since=saga.stuck.since if saga.stuck is not None else turn.now,
     )

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from busbar.backends.port import Outcome
 from busbar.kernel.expressions import TemplateError
+from busbar.messages.base import Fact
 from busbar.messages.resource import ResourceStuck
 from busbar.provisioner.domain.commands import Command, Effect, next_command
 from busbar.provisioner.domain.state import ResourceState
@@ -58,13 +60,29 @@ def is_stuck(state: ResourceState) -> bool:
 
 
 def has_to_wait(before: ResourceState, after: ResourceState) -> bool:
-    """Return whether an attempt failed, or a stuck operation is still blocked."""
+    """Return whether an attempt failed, or the operation is stuck and did not get further."""
     if before.saga is None or after.saga is None:
         return False
     if before.saga.intent.operation != after.saga.intent.operation:
         return False
-    failed = after.saga.failures > before.saga.failures
-    return failed or (after.saga.stuck is not None and is_unchanged(before, after))
+    if after.saga.failures > before.saga.failures:
+        return True
+    is_same = is_unchanged(before, after) or after.saga.stuck != before.saga.stuck
+    return after.saga.stuck is not None and is_same
+
+
+def is_announced(state: ResourceState, fact: Fact) -> bool:
+    """Return whether ``fact`` only gives another reason why an operation is stuck."""
+    if not isinstance(fact, ResourceStuck) or not is_stuck(state):
+        return False
+    stuck = {one.intent.operation for one in state.joined if one.stuck is not None}
+    return state.saga is not None and fact.operation in {state.saga.intent.operation, *stuck}
+
+
+def joined_since(before: ResourceState, after: ResourceState) -> frozenset[UUID]:
+    """Return the operations that joined in between."""
+    known = {one.intent.operation for one in before.joined}
+    return frozenset(one.intent.operation for one in after.joined) - known
 
 
 def stuck_wait(stuck: ResourceStuck, now: datetime) -> float:

@@ -103,6 +103,13 @@ class Joined(NamedTuple):
     intent: ResourceQueued
     recorded: int = 0
     """Number of facts recorded about it so far; the index of the next one."""
+    stuck: ResourceStuck | None = None
+    """The newest fact that it is stuck."""
+
+    def after(self, fact: Message) -> "Joined":
+        """Return it after ``fact``, which is about it."""
+        stuck = fact if isinstance(fact, ResourceStuck) else self.stuck
+        return self._replace(recorded=self.recorded + 1, stuck=stuck)
 
 
 class ResourceState(NamedTuple):
@@ -223,8 +230,7 @@ def _progressed(state: ResourceState, fact: Message) -> ResourceState:
         return state
     if saga.intent.operation != operation:
         joined = tuple(
-            one._replace(recorded=one.recorded + (one.intent.operation == operation))
-            for one in state.joined
+            one.after(fact) if one.intent.operation == operation else one for one in state.joined
         )
         return state._replace(joined=joined)
     saga = saga._replace(recorded=saga.recorded + 1)
