@@ -1,5 +1,6 @@
 """Tests of the patches to aiokafka."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, conn
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.protocol.metadata import MetadataRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +62,38 @@ async def test_a_connection_that_uvloop_has_closed_is_a_broken_connection() -> N
     with pytest.raises(KafkaConnectionError, match="closed"):
         connection.send(Request())
     assert closed == [conn.CloseReason.CONNECTION_BROKEN]
+
+
+async def test_a_connection_is_closed_if_an_answer_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A service that publishes nothing only asks for metadata, by which its health is checked."""
+    monkeypatch.setattr(patches, "METADATA_SECONDS", 0.1)
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    async def known_versions(self: Any) -> None:
+        self._versions = {MetadataRequest.API_KEY: (0, 5)}
+
+    monkeypatch.setattr(ResilientConnection, "_do_version_lookup", known_versions)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server:
+        connection = ResilientConnection("127.0.0.1", server.sockets[0].getsockname()[1])
+        await connection.connect()
+        assert connection.connected()
+        with pytest.raises(TimeoutError):
+            await connection.send(MetadataRequest(None))
+        assert asked.is_set()
+        assert not connection.connected()
+        await connection.close()  # returns when the socket is closed
+        await ended.wait()
 
 
 async def test_a_consumer_that_fails_at_every_poll_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:

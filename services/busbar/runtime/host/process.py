@@ -47,6 +47,9 @@ class ProcessTiming:
     health: float = 2.0
     """Interval of the checks of broker and store."""
 
+    unhealthy: float = 0.5
+    """Interval of the checks of a broker that does not answer."""
+
     stop: float = 4.0
     """Time for the parts of a service to end after the current transaction."""
 
@@ -312,7 +315,8 @@ class ServiceProcess:
 
     async def _watch_broker(self, bus: Bus) -> None:
         while True:
-            if await bus.answers():
+            answers = await bus.answers()
+            if answers:
                 self._broker.answered()
             else:
                 self._broker.failed("no answer")
@@ -320,7 +324,7 @@ class ServiceProcess:
                 log.warning("consumer_restarts")
                 await self._until_reachable(bus.restart)
             await self.gauges.refresh_process()
-            await self.context.clock.sleep(self.timing.health)
+            await self.context.clock.sleep(self.timing.health if answers else self.timing.unhealthy)
 
     async def _watch_store(self) -> None:
         """Terminate stalled sessions: an open transaction delays the readers of all services."""

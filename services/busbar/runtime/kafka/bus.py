@@ -208,11 +208,14 @@ class KafkaBus:
             await asyncio.gather(*pending)
 
     async def answers(self) -> bool:
-        """Return whether a broker answers a metadata request within two seconds."""
+        """Return whether a broker answers a metadata request within three seconds.
+
+        A connection without an answer is closed before that, so that the next call makes a new one.
+        """
         if self._producer is None:
             return False
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(patches.METADATA_SECONDS + 1):
                 return bool(await self._producer.client.fetch_all_metadata())
         except (TimeoutError, KafkaError, OSError):
             return False

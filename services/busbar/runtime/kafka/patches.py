@@ -4,7 +4,7 @@ Polls are longer and timeouts shorter, commits do not change the membership of t
 keys are cached, and connections report that they are closed on uvloop as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -43,6 +43,9 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 """Time for the answer to a request of a kind that brokers answer immediately."""
 
+METADATA_SECONDS = 2.0
+"""Time for an answer about metadata, by which the health of the broker is checked."""
+
 FAST_REQUESTS = (
     ApiVersionRequest,
     FetchRequest,
@@ -50,7 +53,6 @@ FAST_REQUESTS = (
     HeartbeatRequest,
     InitProducerIdRequest,
     LeaveGroupRequest,
-    MetadataRequest,
     OffsetCommitRequest,
     OffsetFetchRequest,
     OffsetRequest,
@@ -120,10 +122,12 @@ class PollingConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is un
 
 
 class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka is untyped
-    """A connection that gives up requests without an answer soon, and reports being closed.
+    """A connection that gives up requests without an answer soon, and is closed then.
 
     aiokafka waits for every answer as long as the slowest kind of request needs, which is joining a
-    group. A connection whose other end is gone would be noticed as late as that.
+    group. A connection whose other end is gone would be noticed as late as that. After a request
+    for metadata it even keeps such a connection: a service that publishes nothing would use it on
+    and on.
 
     A write to a closed transport raises an ``OSError`` or nothing with asyncio, and a
     ``RuntimeError`` with uvloop. aiokafka does not expect the latter: it permanently ends the task
@@ -140,15 +144,25 @@ class ResilientConnection(AIOKafkaConnection):  # type: ignore[misc]  # aiokafka
             KafkaConnectionError: the connection is closed.
         """
         longest = self._request_timeout
-        if isinstance(request, FAST_REQUESTS):
+        if isinstance(request, MetadataRequest):
+            self._request_timeout = min(METADATA_SECONDS, longest)
+        elif isinstance(request, FAST_REQUESTS):
             self._request_timeout = min(ANSWER_SECONDS, longest)
         try:
-            return super().send(request, expect_response)
+            sent = super().send(request, expect_response)
         except RuntimeError as error:
             self.close(reason=CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"{self.host}:{self.port} is closed: {error}") from error
         finally:
             self._request_timeout = longest
+        return self._answered(sent) if expect_response else sent
+
+    async def _answered(self, answer: Awaitable[Any]) -> Any:
+        try:
+            return await answer
+        except TimeoutError:
+            self.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            raise
 
     async def connect(self) -> Any:
         """Connect within two seconds."""
