@@ -8,6 +8,7 @@ from typing import Final
 from busbar.gateway.routes import export
 from tools.contracts import metrics_page, regions
 from tools.contracts.check import Finding
+from tools.contracts.signing import vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +54,7 @@ PROMETHEUS: Final = Page(
 PYPROJECT: Final = Page(
     regions.PYPROJECT, regions.pyproject, "does not list the current services as a layer."
 )
-PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT)
+VECTORS: Final = Page(
+    vectors.PATH, lambda _: vectors.text(), "does not have the current vectors of signatures."
+)
+PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT, VECTORS)
