@@ -41,7 +41,8 @@ test: $(VENV)/.dev ## every test, with a real Kafka; nothing skips
 faults: $(VENV)/.dev ## break everything that can break; an hour on two cores; build/faults.json
 	@cd tests && ../$(BIN)/python -m faults --report ../build/faults.json
 
-interop: $(VENV)/.dev ## the official CloudEvents SDKs as producers: JavaScript, Go, Java, Python
+interop: $(VENV)/.dev ## signatures in Go and TypeScript; the official CloudEvents SDKs as producers
+	@cd tests && ../$(BIN)/python -m interop.signing
 	@cd tests && ../$(BIN)/python -m interop
 
 bench: $(VENV)/.dev ## measure it beside the limits; ten minutes; build/bench.json

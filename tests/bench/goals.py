@@ -43,6 +43,8 @@ GOALS: Mapping[str, Goal] = {
     "latency-p99": Goal(most=250),
     "saga-bare": Goal(share=0.6),
     "telemetry-cost": Goal(),
+    "sign-intent": Goal(most=100),
+    "verify-intent": Goal(most=150),
     "rss-service": Goal(most=130),
     "rss-platform": Goal(most=1024),
     "replay-1m-memory": Goal(most=20),

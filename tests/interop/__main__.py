@@ -5,6 +5,7 @@ the operation that its source and id say, with the outcome that its data deserve
 """
 
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ from busbar.messages.views import OperationView
 from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client, StillRunning
 from interop.plan import Plan, Planned, plan_for, problem_with, problem_with_extensions
-from interop.producers import PRODUCERS, InteropError
+from interop.producers import PRODUCERS
+from interop.programs import InteropError, check_tools
 from support import eventually
 
 WAIT_SECONDS = 120
@@ -46,20 +48,6 @@ def running_platform() -> Iterator[Platform]:
             yield platform
         finally:
             platform.stop()
-
-
-def check_tools() -> None:
-    """Refuse to run without all SDKs.
-
-    Raises:
-        InteropError: a tool is missing; none is left out.
-    """
-    missing = {tool: name for one in PRODUCERS for tool, name in one.missing().items()}
-    if missing:
-        raise InteropError(
-            f"{', '.join(missing)} is missing on this machine. "
-            f"Install it: apt-get install {' '.join(sorted(set(missing.values())))}"
-        )
 
 
 async def outcomes(client: Client, plan: Plan, extensions: dict[str, dict[str, str]]) -> list[str]:
@@ -126,18 +114,17 @@ async def _check(platform: Platform, plans: list[Plan]) -> list[str]:
 def main() -> int:
     """Build the producers, run them at a platform, and return the exit code."""
     try:
-        check_tools()
+        check_tools(PRODUCERS)
         for producer in PRODUCERS:
-            say(f"building the producer in {producer.language}")
+            say(f"building the producer in {producer.name}")
             producer.prepare()
         with running_platform() as platform:
             token = platform.token_file.read_text(encoding="ascii").strip()
             plans = []
             for producer in PRODUCERS:
-                plan = plan_for(producer.language)
-                producer.publish(
-                    plan.as_input(kafka=platform.bootstrap, gateway=platform.url, token=token)
-                )
+                plan = plan_for(producer.name)
+                given = plan.as_input(kafka=platform.bootstrap, gateway=platform.url, token=token)
+                producer.answer(json.dumps(given))
                 plans.append(plan)
             problems = asyncio.run(_check(platform, plans))
     except (InteropError, BusbarError) as error:

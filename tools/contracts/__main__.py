@@ -42,10 +42,10 @@ Root = Annotated[
 def generate(root: Root = None) -> None:
     """Write schemas/, contracts/asyncapi.yaml, contracts/openapi.json and docs/metrics.md.
 
-    The generated parts of compose.yaml, prometheus.yml, pyproject.toml and of the pages that say
-    the status of a format are written as well. Only files that differ are written. Files of a
-    removed draft are removed; a published schema without a message is an error, and then no schema
-    is written.
+    The vectors of signatures (contracts/signing-vectors.json) and the generated parts of
+    compose.yaml, prometheus.yml, pyproject.toml and of the pages that say the status of a format
+    are written as well. Only files that differ are written. Files of a removed draft are removed; a
+    published schema without a message is an error, and then no schema is written.
     """
     out = _console()
     with _explained():

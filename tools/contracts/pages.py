@@ -9,6 +9,7 @@ from typing import Final
 from busbar.gateway.routes import export
 from tools.contracts import metrics_page, regions, status_notes
 from tools.contracts.check import Finding
+from tools.contracts.signing import vectors
 from tools.contracts.version import VERSION
 
 
@@ -57,8 +58,11 @@ PROMETHEUS: Final = Page(
 PYPROJECT: Final = Page(
     regions.PYPROJECT, regions.pyproject, "does not list the current services as a layer."
 )
+VECTORS: Final = Page(
+    vectors.PATH, lambda _: vectors.text(), "does not have the current vectors of signatures."
+)
 NOTES: Final = tuple(
     Page(path, partial(status_notes.noted, path=path), "does not say the status of its format.")
     for path in status_notes.NOTES
 )
-PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT, *NOTES)
+PAGES: Final = (OPENAPI, METRICS, COMPOSE, PROMETHEUS, PYPROJECT, VECTORS, *NOTES)

@@ -54,6 +54,8 @@ def test_the_names_are_those_that_were_agreed_on() -> None:
         "replay-100k",
         "why-of-10000",
         "telemetry-cost",
+        "sign-intent",
+        "verify-intent",
         "engine-noop",
         "store-append-postgres",
         "store-append-sqlite",

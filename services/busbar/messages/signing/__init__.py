@@ -7,6 +7,7 @@ from busbar.messages.signing.signature import (
     BadSignature,
     Signature,
     sign,
+    signature_of,
     signed_bytes,
     verify,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Signature",
     "SigningKey",
     "sign",
+    "signature_of",
     "signed_bytes",
     "verify",
 ]

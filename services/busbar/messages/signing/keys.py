@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from functools import cached_property
 from typing import Final
 
@@ -14,6 +15,11 @@ from busbar.messages.signing.curve import weakness_of
 KEY_BYTES: Final = 32
 _KEY_CHARS: Final = 43
 _ID_DIGITS: Final = 32
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+"""The base64url of 32 bytes; the last two bits of 43 digits are not used, so they have to be 0."""
+
+_BEGIN: Final = "-----BEGIN"
+_MAKE: Final = "openssl genpkey -algorithm ed25519"
 
 
 class InvalidKey(ValueError):
@@ -36,7 +42,7 @@ class PublicKey:
         if len(raw) != KEY_BYTES:
             raise InvalidKey(f"An Ed25519 key has {KEY_BYTES} bytes; this one has {len(raw)}.")
         if (weakness := weakness_of(raw)) is not None:
-            raise InvalidKey(f"The public key {weakness}; make another one.")
+            raise InvalidKey(f"The public key {weakness}; make another key with {_MAKE}.")
         self.raw: Final = raw
         self.id: Final = hashlib.sha256(raw).hexdigest()[:_ID_DIGITS]
         self.text: Final = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
@@ -48,12 +54,11 @@ class PublicKey:
         Raises:
             InvalidKey: it is not the text of a key.
         """
-        raw = decode(text, KEY_BYTES) if len(text) == _KEY_CHARS else None
-        if raw is None:
+        if not _FORM.fullmatch(text):
             raise InvalidKey(
                 f"A public key is {_KEY_CHARS} characters of base64url without padding."
             )
-        return cls(raw)
+        return cls(base64.urlsafe_b64decode(f"{text}="))
 
     @cached_property
     def _verifier(self) -> Ed25519PublicKey:
@@ -72,6 +77,9 @@ class PublicKey:
 
     def __hash__(self) -> int:
         return hash(self.raw)
+
+    def __reduce__(self) -> tuple[type["PublicKey"], tuple[bytes]]:
+        return type(self), (self.raw,)
 
     def __repr__(self) -> str:
         return f"PublicKey({self.id})"
@@ -96,21 +104,20 @@ class SigningKey:
         Raises:
             InvalidKey: it is not one, or it is encrypted.
         """
+        key = None
         try:
             key = serialization.load_pem_private_key(pem.encode(), password=None)
         except TypeError:
-            key = None
-            problem = "is encrypted; decrypt it first"
+            problem = "is encrypted; decrypt it first, as with openssl pkey"
         except (ValueError, UnsupportedAlgorithm):
-            key = None
-            problem = "is not a private key in PEM"
+            problem = f"is not a private key in PEM; make one with {_MAKE}"
         else:
-            problem = "is not an Ed25519 key"
+            problem = f"is not an Ed25519 key; make one with {_MAKE}"
+        if pem.count(_BEGIN) > 1:
+            key, problem = None, "has several parts; keep the private key only"
         # Outside of the handlers, so that no traceback can show parts of the file.
         if not isinstance(key, Ed25519PrivateKey):
-            raise InvalidKey(
-                f"The key file {problem}; make one with openssl genpkey -algorithm ed25519."
-            )
+            raise InvalidKey(f"The key file {problem}.")
         return cls(key)
 
     @property
@@ -128,13 +135,3 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.id})"
-
-
-def decode(text: str, length: int) -> bytes | None:
-    """Return the ``length`` bytes that ``text`` is the one base64url form of, else None."""
-    try:
-        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
-    except ValueError:
-        return None
-    again = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    return raw if len(raw) == length and again == text else None

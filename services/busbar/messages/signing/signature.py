@@ -2,15 +2,18 @@
 
 The exact bytes are in docs/signing.md, with vectors. A signature covers topic, key, attributes and
 value: the same event under another topic or key is not signed. Values are signed as the bytes that
-are sent; nothing is parsed or put in a canonical form.
+are sent; nothing is parsed or put in a canonical form. Headers that could be read in two ways are
+refused, so that a reader cannot see another event than the one that was signed.
 """
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
-from busbar.messages.signing.keys import PublicKey, SigningKey, decode
+from busbar.messages.signing.keys import PublicKey, SigningKey
 
 ATTRIBUTE: Final = "busbarsig"
 """The extension attribute that holds the signature."""
@@ -23,11 +26,30 @@ _VERSION: Final = "v1"
 _PREFIX: Final = "ce_"
 _CONTENT_TYPE: Final = "content-type"
 _DATA_TYPE: Final = "datacontenttype"
-_ID_CHARS: Final = 32
-_SIGNATURE_BYTES: Final = 64
-_HEX: Final = frozenset("0123456789abcdef")
+_NOT_BINARY: Final = b"application/cloudevents"
+"""Where ``content-type`` begins like this, the event is in the value (Kafka binding, section 3)."""
+
+_FORM: Final = re.compile(rb"v1\.([0-9a-f]{32})\.([A-Za-z0-9_-]{85}[AQgw])")
+"""Only four digits can end the base64url of 64 bytes, since their last four bits are not used."""
+
+_NAME: Final = re.compile(r"[a-z0-9]+")
+_USUAL: Final = MappingProxyType(
+    {
+        _CONTENT_TYPE: _DATA_TYPE,
+        **{
+            f"{_PREFIX}{name}": name
+            for name in (
+                *("specversion", "id", "source", "type", "subject", "time", "dataschema"),
+                *("correlationid", "causationid", "partitionkey", "expirytime", "authtype"),
+                *("authid", *UNSIGNED),
+            )
+        },
+    }
+)
+"""The attributes of headers that nearly all events have: they need no further checks."""
 
 Headers = Sequence[tuple[str, bytes | None]]
+Code = Literal["unsigned", "malformed", "forged"]
 
 
 class BadSignature(ValueError):
@@ -37,9 +59,9 @@ class BadSignature(ValueError):
     to do.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: Code, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code = code
+        self.code: Code = code
         self.detail = detail
 
 
@@ -61,16 +83,13 @@ class Signature(NamedTuple):
         Raises:
             BadSignature: ``malformed``.
         """
-        parts = text.decode("ascii", errors="replace").split(".")
-        if len(parts) == len((_VERSION, *cls._fields)) and parts[0] == _VERSION:
-            _, key_id, encoded = parts
-            value = decode(encoded, _SIGNATURE_BYTES)
-            if len(key_id) == _ID_CHARS and value is not None and _HEX.issuperset(key_id):
-                return cls(key_id, value)
-        raise _malformed(
-            f"The attribute {ATTRIBUTE} is not v1.<key id>.<signature in base64url>; sign the "
-            "event as docs/signing.md says."
-        )
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise _malformed(
+                f"The attribute {ATTRIBUTE} is not v1.<key id>.<signature in base64url>; sign the "
+                "event as docs/signing.md says."
+            )
+        return cls(match[1].decode(), base64.urlsafe_b64decode(match[2] + b"=="))
 
 
 def signature_of(headers: Headers) -> Signature:
@@ -114,8 +133,10 @@ def sign(
     """Return the header that signs a record; it is one more header of the record.
 
     Raises:
-        BadSignature: ``malformed``; the record cannot be signed.
+        BadSignature: ``malformed``; the record cannot be signed, or it is signed already.
     """
+    if any(name == _PREFIX + ATTRIBUTE for name, _ in headers):
+        raise _malformed(f"The record has the attribute {ATTRIBUTE} already; sign it without.")
     message = signed_bytes(
         topic=topic, key=record_key, headers=headers, value=value, key_id=key.public.id
     )
@@ -152,31 +173,39 @@ def _attributes_of(headers: Headers) -> Mapping[str, bytes]:
     """Return the signed attributes, as the bytes of their headers."""
     attributes: dict[str, bytes] = {}
     for header, value in headers:
-        if header == _CONTENT_TYPE:
-            name = _DATA_TYPE
-        elif header.startswith(_PREFIX):
-            name = header[len(_PREFIX) :]
-            if name in UNSIGNED:
-                continue
-            if name == _DATA_TYPE:
-                raise _malformed("The header ce_datacontenttype is not signed; send content-type.")
-        elif header.lower().startswith(_PREFIX) or header.lower() == _CONTENT_TYPE:
-            raise _malformed(
-                f"The header {_shown(header)} must be in lower case in a signed event."
-            )
-        else:
+        name = _USUAL.get(header) or _name(header)
+        if name is None:
             continue
         if value is None:
             raise _malformed(f"The header {_shown(header)} is null; leave it out.")
         if name in attributes:
             raise _malformed(f"The header {_shown(header)} came twice; send it once.")
         attributes[name] = value
-    if "specversion" not in attributes:
+    content_type = attributes.get(_DATA_TYPE, b"").strip(b" \t").lower()
+    if "specversion" not in attributes or content_type.startswith(_NOT_BINARY):
         raise _malformed(
             "Only events in binary mode are signed on Kafka; send ce_ headers instead of a "
             "structured event."
         )
+    for name in UNSIGNED:
+        attributes.pop(name, None)
     return attributes
+
+
+def _name(header: str) -> str | None:
+    """Return the attribute that ``header`` encodes; None if CloudEvents does not define it."""
+    start = header[: len(_PREFIX)]
+    if start.lower() != _PREFIX and header[: len(_CONTENT_TYPE) + 1].lower() != _CONTENT_TYPE:
+        return None
+    name = header[len(_PREFIX) :]
+    if start != _PREFIX or not _NAME.fullmatch(name):
+        raise _malformed(
+            f"The header {_shown(header)} is refused in a signed event: write content-type, or "
+            "ce_ and a name of a to z and 0 to 9, in lower case."
+        )
+    if name == _DATA_TYPE:
+        raise _malformed("The header ce_datacontenttype is not signed; send content-type.")
+    return name
 
 
 def _field(value: bytes | None) -> tuple[bytes, ...]:

@@ -1,0 +1,3 @@
+module busbar.dev/interop/signing
+
+go 1.19
