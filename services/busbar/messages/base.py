@@ -59,6 +59,9 @@ class Intent(Message):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    PERMISSION: ClassVar[str]
+    """The permission that a principal needs to ask for it (``permissions.py``)."""
+
 
 class Fact(Message):
     """A record of something that happened. Unknown fields, of a later release, are ignored."""

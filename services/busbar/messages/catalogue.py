@@ -3,6 +3,7 @@
 from busbar.messages import (
     delayed,
     delivery,
+    identity,
     intervention,
     notification,
     policy,
@@ -24,6 +25,8 @@ INTENTS: tuple[type[Intent], ...] = (
     notification.ResendDeliveries,
     delivery.RedriveDeadLetter,
     delivery.DiscardDeadLetter,
+    identity.RegisterKey,
+    identity.RevokeKey,
 )
 
 FACTS: tuple[type[Fact], ...] = (
@@ -55,6 +58,11 @@ FACTS: tuple[type[Fact], ...] = (
     notification.WebhookAttempted,
     notification.WebhookDelivered,
     notification.WebhookExhausted,
+    identity.PrincipalDeclared,
+    identity.PrincipalRemoved,
+    identity.KeyRegistered,
+    identity.KeyRevoked,
+    identity.KeyRefused,
     delivery.DeadLettered,
     delivery.DeadLetterRedriven,
     delivery.DeadLetterRecovered,

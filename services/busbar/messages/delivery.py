@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from busbar.messages import topics
+from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
@@ -27,6 +27,7 @@ class RedriveDeadLetter(Intent):
 
     TYPE: ClassVar[str] = "busbar.dead-letter.redrive.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
+    PERMISSION: ClassVar[str] = permissions.DEAD_LETTER_REDRIVE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_DEAD_LETTER,)
 
     service: Slug = Field(description="The service whose dead letter it is.")
@@ -38,6 +39,7 @@ class DiscardDeadLetter(Intent):
 
     TYPE: ClassVar[str] = "busbar.dead-letter.discard.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_DEAD_LETTER
+    PERMISSION: ClassVar[str] = permissions.DEAD_LETTER_DISCARD
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_DEAD_LETTER,)
 
     service: Slug = Field(description="The service whose dead letter it is.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from busbar.messages import topics
+from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
@@ -42,6 +42,7 @@ class RetryOperation(Intent):
 
     TYPE: ClassVar[str] = "busbar.resource.retry.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
+    PERMISSION: ClassVar[str] = permissions.OPERATION_RETRY
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_NAMED, "operation": EXAMPLE_OPERATION},)
 
     team: Slug
@@ -56,6 +57,7 @@ class AbandonOperation(Intent):
 
     TYPE: ClassVar[str] = "busbar.resource.abandon.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
+    PERMISSION: ClassVar[str] = permissions.OPERATION_ABANDON
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_NAMED, "operation": EXAMPLE_OPERATION},)
 
     team: Slug
@@ -70,6 +72,7 @@ class ReleaseResource(Intent):
 
     TYPE: ClassVar[str] = "busbar.resource.release.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
+    PERMISSION: ClassVar[str] = permissions.RESOURCE_RELEASE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (_NAMED,)
 
     team: Slug

@@ -12,6 +12,13 @@ from busbar.messages.delivery import (
     DeadLetterRedriven,
     HeadPublished,
 )
+from busbar.messages.identity import (
+    KeyRefused,
+    KeyRegistered,
+    KeyRevoked,
+    PrincipalDeclared,
+    PrincipalRemoved,
+)
 from busbar.messages.intervention import (
     Intervened,
     InterventionAllowed,
@@ -59,7 +66,8 @@ def narrate(fact: Message) -> str | None:
     if type(fact) in SILENT:
         return None
     known = _policy(fact) or _step(fact) or _end(fact) or _intervention(fact)
-    return known or _dead_letter(fact) or _webhook(fact) or undescribed(fact.TYPE)
+    known = known or _dead_letter(fact) or _identity(fact) or _webhook(fact)
+    return known or undescribed(fact.TYPE)
 
 
 def undescribed(type_: str) -> str:
@@ -190,6 +198,22 @@ def _dead_letter(fact: Message) -> str | None:
                 f"Request to {action} dead letter {fact.dead_letter} of service {fact.service}: "
                 f"{outcome}."
             )
+        case _:
+            return None
+
+
+def _identity(fact: Message) -> str | None:
+    match fact:
+        case PrincipalDeclared():
+            return f"The {fact.kind} {fact.principal} is declared."
+        case PrincipalRemoved():
+            return f"The principal {fact.principal} is not declared any more."
+        case KeyRegistered():
+            return f"Key {fact.key} is registered for {fact.principal}."
+        case KeyRevoked():
+            return f"Key {fact.key} of {fact.principal} is revoked: {fact.reason}."
+        case KeyRefused():
+            return f"The request was refused: {fact.detail}; {fact.fix}."
         case _:
             return None
 

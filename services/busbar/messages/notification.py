@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from busbar.messages import topics
+from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
@@ -31,6 +31,7 @@ class ApplySubscription(Intent):
 
     TYPE: ClassVar[str] = "busbar.subscription.apply.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    PERMISSION: ClassVar[str] = permissions.SUBSCRIPTION_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
             "team": "payments",
@@ -53,6 +54,7 @@ class DeleteSubscription(Intent):
 
     TYPE: ClassVar[str] = "busbar.subscription.delete.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    PERMISSION: ClassVar[str] = permissions.SUBSCRIPTION_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"team": "payments", "name": "orders-done"},)
 
     team: Slug
@@ -64,6 +66,7 @@ class SendTestEvent(Intent):
 
     TYPE: ClassVar[str] = "busbar.subscription.test.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    PERMISSION: ClassVar[str] = permissions.SUBSCRIPTION_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"team": "payments", "name": "orders-done"},)
 
     team: Slug
@@ -75,6 +78,7 @@ class ResendDeliveries(Intent):
 
     TYPE: ClassVar[str] = "busbar.subscription.resend.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_SUBSCRIPTION
+    PERMISSION: ClassVar[str] = permissions.SUBSCRIPTION_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {"team": "payments", "name": "orders-done", "since": "2026-01-31T12:00:00Z"},
         {

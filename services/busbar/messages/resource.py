@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from busbar.messages import topics
+from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
@@ -45,6 +45,7 @@ class ApplyResource(Intent):
 
     TYPE: ClassVar[str] = "busbar.resource.apply.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
+    PERMISSION: ClassVar[str] = permissions.RESOURCE_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
             "team": "payments",
@@ -85,6 +86,7 @@ class DeleteResource(Intent):
 
     TYPE: ClassVar[str] = "busbar.resource.delete.v1"
     TOPIC: ClassVar[str] = topics.INTENTS_RESOURCE
+    PERMISSION: ClassVar[str] = permissions.RESOURCE_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {"team": "payments", "environment": "dev", "promise": "event-stream", "name": "orders"},
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from busbar.kernel.resource import SLUG
 
-SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
+SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway", "identity")
 """Every service that consumes, and therefore has a dead-letter topic and heads."""
 
 _RESOURCE: Final = f"^{SLUG}(/{SLUG}){{3}}$"
@@ -38,10 +38,12 @@ class Key:
 INTENTS_RESOURCE = "busbar.intents.resource"
 INTENTS_SUBSCRIPTION = "busbar.intents.subscription"
 INTENTS_DEAD_LETTER = "busbar.intents.dead-letter"
+INTENTS_IDENTITY = "busbar.intents.identity"
 FACTS_POLICY = "busbar.facts.policy"
 FACTS_REQUEST = "busbar.facts.request"
 FACTS_RESOURCE = "busbar.facts.resource"
 FACTS_NOTIFICATION = "busbar.facts.notification"
+FACTS_IDENTITY = "busbar.facts.identity"
 FACTS_HEAD = "busbar.facts.head"
 
 _INTENTS: Final = {
@@ -57,6 +59,10 @@ _INTENTS: Final = {
     ),
     INTENTS_DEAD_LETTER: Key(
         "The dead letter's id; the operation if the event has no subject.", ("dead_letter",)
+    ),
+    INTENTS_IDENTITY: Key(
+        "The principal, or the key's id; the operation if the event has no subject.",
+        ("principal", "key"),
     ),
 }
 _FACTS: Final = {
@@ -80,6 +86,7 @@ _FACTS: Final = {
         ("resource", "subscription", "operation"),
         f"{_RESOURCE}|{_SUBSCRIPTION}|{_OPERATION}",
     ),
+    FACTS_IDENTITY: Key("The same for every fact: their order is total.", (), "^identity$"),
     FACTS_HEAD: Key("The relay, which has the name of its service.", ("relay",), f"^{SLUG}$"),
 }
 _DEAD_LETTER: Final = Key("The dead letter's id.", ("dead_letter",))

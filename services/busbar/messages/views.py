@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from busbar.kernel.clock import format_time
-from busbar.messages.base import Fact, JsonObject, Part
+from busbar.messages.base import Fact, IntentRef, JsonObject, Part
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -20,6 +20,7 @@ from busbar.messages.delivery import (
     DeadLetterRedriven,
 )
 from busbar.messages.generation import Desired, PendingOperation
+from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked
 from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
 from busbar.messages.notification import (
     DeliveriesResent,
@@ -230,11 +231,19 @@ def _notified(fact: Fact) -> Mapping[str, Any] | None:
             done = {"status": "succeeded", "intent": fact.intent.model_dump()}
             more = "; more have failed: send another intent" if fact.more else ""
             return {**done, "detail": f"{fact.deliveries} deliveries are due again{more}"}
-        case SubscriptionRefused():
+        case KeyRegistered(intent=IntentRef()) | KeyRevoked(intent=IntentRef()):
+            change = "registered" if isinstance(fact, KeyRegistered) else "revoked"
+            detail = f"the key {fact.key} of {fact.principal} is {change}"
+            return {**_asked(fact.intent), "status": "succeeded", "detail": detail}
+        case SubscriptionRefused() | KeyRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}
             return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
         case _:
             return None
+
+
+def _asked(intent: IntentRef | None) -> Mapping[str, Any]:
+    return {"intent": intent.model_dump()} if intent is not None else {}
 
 
 def _waiting(fact: ResourceDelayed) -> str:

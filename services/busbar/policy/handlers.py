@@ -12,6 +12,7 @@ from busbar.messages.codec.attributes import read_time
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.generation import Settled
+from busbar.messages.identity import RegisterKey, RevokeKey
 from busbar.messages.intervention import (
     AbandonOperation,
     InterventionAllowed,
@@ -79,6 +80,8 @@ REQUESTS: Final = (
     ResendDeliveries,
     RedriveDeadLetter,
     DiscardDeadLetter,
+    RegisterKey,
+    RevokeKey,
 )
 """Intents that another service carries out once they are allowed; they change no resource."""
 

@@ -8,6 +8,7 @@ from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef, JsonObject
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
+from busbar.messages.identity import ORDER, RegisterKey, RevokeKey
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -18,7 +19,9 @@ from busbar.messages.policy import IntentDenied, IntentExpired, Violation
 from busbar.messages.request import RequestAllowed
 
 DeadLetterIntent = RedriveDeadLetter | DiscardDeadLetter
+KeyIntent = RegisterKey | RevokeKey
 SubscriptionIntent = ApplySubscription | DeleteSubscription | SendTestEvent | ResendDeliveries
+RequestIntent = DeadLetterIntent | KeyIntent | SubscriptionIntent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +30,19 @@ class ReceivedRequest:
 
     operation: UUID
     intent: IntentRef
-    message: DeadLetterIntent | SubscriptionIntent
+    message: RequestIntent
     data: JsonObject
     now: datetime
     expirytime: datetime | None = None
 
     @property
     def about(self) -> str:
-        """The dead letter, or the subscription as team/name: the key that order is kept by."""
+        """The dead letter or the subscription; the same for all keys: order is kept by it."""
         message = self.message
         if isinstance(message, DeadLetterIntent):
             return message.dead_letter
+        if isinstance(message, KeyIntent):
+            return ORDER  # a key that is registered and revoked ends revoked
         return f"{message.team}/{message.name}"
 
 
@@ -68,7 +73,9 @@ def decide_request(request: ReceivedRequest) -> Fact:
     )
 
 
-def _unknown_service(message: DeadLetterIntent | SubscriptionIntent) -> Violation | None:
+def _unknown_service(
+    message: DeadLetterIntent | KeyIntent | SubscriptionIntent,
+) -> Violation | None:
     if not isinstance(message, DeadLetterIntent) or message.service in topics.SERVICES:
         return None
     services = listed(topics.SERVICES)

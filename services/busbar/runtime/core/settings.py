@@ -68,6 +68,11 @@ class Settings(BaseSettings):
         description="File that declares the environments. It replaces the built-in declaration of "
         "dev, test, stage and prod.",
     )
+    principals: Path | None = Field(
+        default=None,
+        description="File that declares people, service accounts, bots and services: their teams, "
+        "sources, permissions and public keys. The default is principals.yaml in the home.",
+    )
     http_host: str = Field(
         default="127.0.0.1", description="Address that services listen on for HTTP."
     )
@@ -190,7 +195,12 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "database_url", "database_owner_url", "otlp_endpoint", "environments", mode="before"
+        "database_url",
+        "database_owner_url",
+        "otlp_endpoint",
+        "environments",
+        "principals",
+        mode="before",
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -217,6 +227,10 @@ class Settings(BaseSettings):
     def environments_file(self) -> Path:
         """Return the file that declares the environments."""
         return self.environments or asset("contracts/environments.yaml")
+
+    def principals_file(self) -> Path:
+        """Return the file that declares the principals; it may be missing."""
+        return self.principals or self.home / "principals.yaml"
 
     def bootstrap(self) -> str:
         """Return the Kafka bootstrap servers.

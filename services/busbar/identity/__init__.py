@@ -1,0 +1,1 @@
+"""The service identity: see README.md."""

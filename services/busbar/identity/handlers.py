@@ -1,0 +1,74 @@
+"""Handlers of identity: read the declaration, and decide about keys."""
+
+from uuid import UUID
+
+from busbar.identity.domain import PrincipalsFile, decide_register, decide_revoke, declare
+from busbar.kernel.canonical import digest
+from busbar.kernel.ids import operation_id
+from busbar.messages.authority import NOBODY, evolve
+from busbar.messages.base import IntentRef
+from busbar.messages.identity import (
+    ORDER,
+    KeyRefused,
+    KeyRegistered,
+    KeyRevoked,
+    PrincipalDeclared,
+    PrincipalRemoved,
+    RegisterKey,
+    RevokeKey,
+)
+from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.store import Cause, Store, Transaction
+from busbar.runtime.telemetry.logs import get_logger
+
+log = get_logger()
+
+STREAM = "identity"
+EMITS = (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked, KeyRefused)
+
+
+class Identity:
+    """The one writer of principals and keys."""
+
+    def service(self) -> Service:
+        """Return the service with its handlers."""
+        service = Service("identity", emits=EMITS)
+        service.on_request(RegisterKey, self.register)
+        service.on_request(RevokeKey, self.revoke)
+        return service
+
+    async def declare(self, file: PrincipalsFile, store: Store) -> None:
+        """Record what ``file`` changes; repeating it changes nothing."""
+
+        async def body(tx: Transaction) -> int:
+            known = await tx.load(STREAM, NOBODY, evolve)
+            facts = declare(known, file)
+            # The space in the source prevents collisions: no event can have such a source.
+            version = f"{digest(file.model_dump(mode='json'))}/{known.changes}"
+            tx.caused_by(Cause("declaration principals", version, version))
+            await tx.append(STREAM, facts, key=ORDER)
+            return len(facts)
+
+        changed = await store.transact(body)
+        log.info("principals_declared", principals=len(file.principals), changed=changed)
+
+    async def register(self, received: Received[RegisterKey], tx: Transaction) -> None:
+        """Let a principal sign with one more key, or refuse it."""
+        operation, intent = _about(received)
+        known = await tx.load(STREAM, NOBODY, evolve)
+        fact = decide_register(known, received.message, operation=operation, intent=intent)
+        await tx.append(STREAM, [fact], key=ORDER)
+
+    async def revoke(self, received: Received[RevokeKey], tx: Transaction) -> None:
+        """Refuse a key from now on."""
+        operation, intent = _about(received)
+        known = await tx.load(STREAM, NOBODY, evolve)
+        fact = decide_revoke(known, received.message, operation=operation, intent=intent)
+        await tx.append(STREAM, [fact], key=ORDER)
+
+
+def _about(
+    received: Received[RegisterKey] | Received[RevokeKey],
+) -> tuple[UUID, IntentRef]:
+    envelope = received.envelope
+    return operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
