@@ -15,7 +15,7 @@ from tools.contracts.services import declared, senders
 
 SCENARIOS = ("failing-apply", "delete")
 """Together they have every service publish on each of its topics."""
-RARE = {topics.INTENTS_DEAD_LETTER, *topics.DEAD_LETTERS}
+RARE = {topics.INTENTS_DEAD_LETTER, topics.INTENTS_IDENTITY, *topics.DEAD_LETTERS}
 """Topics that stay empty while nothing goes wrong."""
 
 

@@ -8,6 +8,9 @@ import pytest
 from busbar.messages.topics import SERVICES
 from meta.checkout import below, place, tree
 
+CODING = ("strict.py", {"identity"})
+"""The content coding of HTTP that changes nothing has the name of a service."""
+
 RUNTIME = below("services/busbar/runtime", suffix=".py")
 
 
@@ -18,4 +21,4 @@ def test_the_runtime_names_no_service(path: Path) -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and node.value in SERVICES
     ]
-    assert named == []
+    assert named == [] or (path.name, {line.split(": ")[1] for line in named}) == CODING

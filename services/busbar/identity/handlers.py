@@ -5,7 +5,7 @@ from uuid import UUID
 from busbar.identity.domain import PrincipalsFile, decide_register, decide_revoke, declare
 from busbar.kernel.canonical import digest
 from busbar.kernel.ids import operation_id
-from busbar.messages.authority import NOBODY, evolve
+from busbar.messages.authority import EMPTY, evolve
 from busbar.messages.base import IntentRef
 from busbar.messages.identity import (
     ORDER,
@@ -41,7 +41,7 @@ class Identity:
         """Record what ``file`` changes; repeating it changes nothing."""
 
         async def body(tx: Transaction) -> int:
-            known = await tx.load(STREAM, NOBODY, evolve)
+            known = await tx.load(STREAM, EMPTY, evolve)
             facts = declare(known, file)
             # The space in the source prevents collisions: no event can have such a source.
             version = f"{digest(file.model_dump(mode='json'))}/{known.changes}"
@@ -55,14 +55,14 @@ class Identity:
     async def register(self, received: Received[RegisterKey], tx: Transaction) -> None:
         """Let a principal sign with one more key, or refuse it."""
         operation, intent = _about(received)
-        known = await tx.load(STREAM, NOBODY, evolve)
+        known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_register(known, received.message, operation=operation, intent=intent)
         await tx.append(STREAM, [fact], key=ORDER)
 
     async def revoke(self, received: Received[RevokeKey], tx: Transaction) -> None:
         """Refuse a key from now on."""
         operation, intent = _about(received)
-        known = await tx.load(STREAM, NOBODY, evolve)
+        known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_revoke(known, received.message, operation=operation, intent=intent)
         await tx.append(STREAM, [fact], key=ORDER)
 

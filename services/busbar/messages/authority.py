@@ -84,7 +84,7 @@ class Authority:
         return next(found, None)
 
 
-NOBODY: Final = Authority()
+EMPTY: Final = Authority()
 """No principal is known."""
 
 

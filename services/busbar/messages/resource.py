@@ -33,11 +33,7 @@ _ENDED: JsonObject = {
     "intent": EXAMPLE_INTENT,
     "generation": 1,
 }
-_PROMISE: JsonObject = {
-    "name": "event-stream",
-    "version": "v1",
-    "digest": "sha256:" + "0" * 64,
-}
+_PROMISE: JsonObject = {"name": "event-stream", "version": "v1", "digest": "sha256:" + "0" * 64}
 
 
 class ApplyResource(Intent):

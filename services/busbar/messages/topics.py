@@ -19,12 +19,14 @@ class Key:
     """The key of a topic's records: Kafka keeps the order of records with the same key.
 
     ``fields`` are the fields of the data that it comes from, the first that are there; the parts
-    of a compound key are separated by a slash. None as ``pattern`` fits any key.
+    of a compound key are separated by a slash. ``constant`` is a key that is always the same. None
+    as ``pattern`` fits any key.
     """
 
     description: str
     fields: tuple[str, ...] = ()
     pattern: str | None = None
+    constant: str | None = None
 
     def of(self, data: Mapping[str, object]) -> str | None:
         """Return the key of an event with this ``data``; None if a field is missing."""
@@ -32,7 +34,7 @@ class Key:
             parts = [data.get(part) for part in field.split("/")]
             if all(isinstance(part, str) for part in parts):
                 return "/".join(map(str, parts))
-        return None
+        return self.constant
 
 
 INTENTS_RESOURCE = "busbar.intents.resource"
@@ -86,7 +88,11 @@ _FACTS: Final = {
         ("resource", "subscription", "operation"),
         f"{_RESOURCE}|{_SUBSCRIPTION}|{_OPERATION}",
     ),
-    FACTS_IDENTITY: Key("The same for every fact: their order is total.", (), "^identity$"),
+    FACTS_IDENTITY: Key(
+        "The same for every fact: their order is total.",
+        pattern="^identity$",
+        constant="identity",
+    ),
     FACTS_HEAD: Key("The relay, which has the name of its service.", ("relay",), f"^{SLUG}$"),
 }
 _DEAD_LETTER: Final = Key("The dead letter's id.", ("dead_letter",))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from busbar.identity.adapters import load_principals
 from busbar.identity.domain import PrincipalEntry, PrincipalsFile, declare
 from busbar.kernel.errors import ConfigurationError
-from busbar.messages.authority import NOBODY, Authority, evolve
+from busbar.messages.authority import EMPTY, Authority, evolve
 from busbar.messages.identity import (
     IdentityFact,
     KeyRegistered,
@@ -45,7 +45,7 @@ def read(known: Authority, *entries: PrincipalEntry) -> tuple[Authority, list[Id
 
 
 def test_the_first_declaration_makes_principals_and_keys_known() -> None:
-    known, facts = read(NOBODY, entry("a", 0), entry("b", 1, 2))
+    known, facts = read(EMPTY, entry("a", 0), entry("b", 1, 2))
     assert [type(fact) for fact in facts] == [PrincipalDeclared] * 2 + [KeyRegistered] * 3
     assert known.principals.keys() == {"a", "b"}
     assert {key.principal for key in known.keys_of("b")} == {"b"}
@@ -53,12 +53,12 @@ def test_the_first_declaration_makes_principals_and_keys_known() -> None:
 
 
 def test_what_is_as_it_was_changes_nothing() -> None:
-    known, _ = read(NOBODY, entry("a", 0))
+    known, _ = read(EMPTY, entry("a", 0))
     assert read(known, entry("a", 0)) == (known, [])
 
 
 def test_changed_rights_are_declared_again() -> None:
-    known, _ = read(NOBODY, entry("a", 0))
+    known, _ = read(EMPTY, entry("a", 0))
     _, facts = read(known, entry("a", 0, permissions=["resource:release"]))
     (declared,) = facts
     assert isinstance(declared, PrincipalDeclared)
@@ -66,7 +66,7 @@ def test_changed_rights_are_declared_again() -> None:
 
 
 def test_a_key_that_is_gone_from_the_file_is_revoked_and_stays_so() -> None:
-    known, _ = read(NOBODY, entry("a", 0, 1))
+    known, _ = read(EMPTY, entry("a", 0, 1))
     known, facts = read(known, entry("a", 1))
     assert [(type(fact), fact.principal) for fact in facts] == [(KeyRevoked, "a")]
     assert [key.id for key in known.keys_of("a")] == [KEYS[1].id]
@@ -75,7 +75,7 @@ def test_a_key_that_is_gone_from_the_file_is_revoked_and_stays_so() -> None:
 
 
 def test_a_key_that_came_by_an_intent_stays() -> None:
-    known, _ = read(NOBODY, entry("a"))
+    known, _ = read(EMPTY, entry("a"))
     example = KeyRegistered.model_validate(KeyRegistered.EXAMPLES[0])
     registered = example.model_copy(
         update={"key": KEYS[0].id, "principal": "a", "public_key": KEYS[0].text}
@@ -85,7 +85,7 @@ def test_a_key_that_came_by_an_intent_stays() -> None:
 
 
 def test_a_principal_that_is_removed_loses_its_keys_first() -> None:
-    known, _ = read(NOBODY, entry("a", 0), entry("b", 1))
+    known, _ = read(EMPTY, entry("a", 0), entry("b", 1))
     known, facts = read(known, entry("b", 1))
     assert [type(fact) for fact in facts] == [KeyRevoked, PrincipalRemoved]
     assert known.principals.keys() == {"b"}
@@ -105,7 +105,7 @@ def test_a_principal_that_is_removed_loses_its_keys_first() -> None:
 def test_after_every_declaration_exactly_what_it_says_is_valid(
     declared: list[dict[str, set[int]]],
 ) -> None:
-    known = NOBODY
+    known = EMPTY
     used: set[str] = set()
     for principals in declared:
         mine = {
@@ -176,7 +176,7 @@ def test_a_broken_file_is_refused_with_line_and_fix(
     assert f"line {line}:" in str(refused.value)
 
 
-def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
+def test_all_problems_of_a_file_are_named_together(tmp_path: Path) -> None:
     path = tmp_path / "principals.yaml"
     path.write_text(GOOD.replace(KEYS[0].text, "short").replace("urn:team:payments", "my team"))
     with pytest.raises(ConfigurationError, match=r"line 6: .*; line 7: "):
