@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from busbar.cli.local import Platform
 from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
-from support.platforms import running
+from support.platforms import accepting_unsigned, running
 
 
 @pytest.fixture(scope="package")
@@ -19,7 +19,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform of its own, stopped at the end."""
     settings = load_settings()
     home = tmp_path_factory.mktemp("home")
-    with running(Platform(home, bootstrap=settings.kafka_bootstrap_servers)) as found:
+    bootstrap = settings.kafka_bootstrap_servers
+    with running(Platform(home, bootstrap=bootstrap, services=accepting_unsigned)) as found:
         yield found
 
 

@@ -16,6 +16,7 @@ from busbar.runtime.core.settings import load_settings
 from busbar.sdk import Client
 from e2e.conftest import client_of
 from support import eventually
+from support.platforms import accepting_unsigned
 from support.webhooks import receiving, subscribe
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
@@ -38,7 +39,8 @@ class Restartable:
         self.start()
 
     def _make(self) -> Platform:
-        return Platform(self.home, bootstrap=load_settings().kafka_bootstrap_servers)
+        bootstrap = load_settings().kafka_bootstrap_servers
+        return Platform(self.home, bootstrap=bootstrap, services=accepting_unsigned)
 
 
 @pytest.fixture(scope="module")

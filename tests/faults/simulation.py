@@ -231,7 +231,7 @@ class Simulation:
         clock, lease = self.clock, self._settings.lease_seconds
         match name:
             case "policy":
-                return App(Policy(*self._judge).service())
+                return App(Policy(*self._judge, accepts_unsigned=True).service())
             case "provisioner":
                 adapters = SimulatedAdapters(self.outside, clock)
                 return App(Provisioner(adapters, clock=clock, lease=lease).service())

@@ -27,6 +27,7 @@ from interop.plan import Plan, Planned, plan_for, problem_with, problem_with_ext
 from interop.producers import PRODUCERS
 from interop.programs import InteropError, check_tools
 from support import eventually
+from support.platforms import accepting_unsigned
 
 WAIT_SECONDS = 120
 
@@ -41,7 +42,8 @@ def say(text: str) -> None:
 def running_platform() -> Iterator[Platform]:
     """A platform of its own on free ports, stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="busbar-interop-") as home:
-        platform = Platform(Path(home), bootstrap=load_settings().kafka_bootstrap_servers)
+        bootstrap = load_settings().kafka_bootstrap_servers
+        platform = Platform(Path(home), bootstrap=bootstrap, services=accepting_unsigned)
         try:
             platform.start()
             platform.wait_ready()

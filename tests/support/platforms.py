@@ -3,17 +3,27 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from busbar.cli.local import Database, Platform, Report
+from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.platform import ignore
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.settings import load_settings
 from support.postgres import running_postgres
 from support.postgres_store import StoreCluster
+
+
+def accepting_unsigned(wiring: Wiring) -> tuple[ServicePlan, ...]:
+    """The services of a platform that takes intents of tests that are about something else."""
+    more = {"BUSBAR_UNSIGNED_INTENTS": "accept"}
+    return tuple(
+        replace(one, environment={**one.environment, **more}) for one in plan_services(wiring)
+    )
 
 
 @contextmanager
@@ -52,7 +62,12 @@ def on_postgres(home: Path, *, instances: int, report: Report = ignore) -> Itera
     with store_cluster() as cluster:
         database = database_of(cluster)
         made = Platform(
-            home, bootstrap=bootstrap, database=database, instances=instances, report=report
+            home,
+            bootstrap=bootstrap,
+            database=database,
+            instances=instances,
+            services=accepting_unsigned,
+            report=report,
         )
         with running(made) as platform:
             yield platform

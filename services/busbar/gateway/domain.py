@@ -135,7 +135,7 @@ _CONFLICT: Final = IntentRefused(
 def _extensions(given: Mapping[str, str], *, principal: str) -> dict[str, str]:
     """Return the client's extensions plus the identity of the client."""
     kept = {name: value for name, value in given.items() if name not in PLATFORM_EXTENSIONS}
-    return {**kept, "authtype": "api_key", "authid": principal}
+    return {**kept, "authtype": "user", "authid": principal}
 
 
 def _trace(event: str | None, header: str | None, span: TraceContext | None) -> str | None:

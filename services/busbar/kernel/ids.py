@@ -34,6 +34,14 @@ def operation_text(source: str, id_: str) -> str:
     return _name("operation", source, id_)
 
 
+def record_operation(topic: str, partition: int, offset: int) -> UUID:
+    """Return the id of the operation of a record whose source and id are not trusted.
+
+    It is named by its place in the log, so that nothing it says can take the id of another event.
+    """
+    return UUID(_name("record", topic, partition, offset))
+
+
 def event_id(service: str, source: str, id_: str, index: int) -> str:
     """Return the id of the ``index``-th event (from 0) that ``service`` records for an event."""
     return _name("event", service, source, id_, index)

@@ -1,4 +1,4 @@
-"""Who may do what: folded alike by identity, which decides, and by every service that checks."""
+"""Principals with their rights and keys: one fold for identity and for the services that check."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -100,7 +100,7 @@ class PrincipalRemoved(Fact):
 
 
 class KeyRegistered(Fact):
-    """A principal signs with this key. Public keys are kept forever, to verify the past."""
+    """A principal signs with this key. Public keys are kept, to verify the past."""
 
     TYPE: ClassVar[str] = "busbar.identity.key-registered.v1"
     TOPIC: ClassVar[str] = topics.FACTS_IDENTITY
@@ -124,7 +124,7 @@ class KeyRegistered(Fact):
 
 
 class KeyRevoked(Fact):
-    """What is signed with a key is refused from this place in the log on."""
+    """A key is revoked: its signatures are refused from this place in the log on."""
 
     TYPE: ClassVar[str] = "busbar.identity.key-revoked.v1"
     TOPIC: ClassVar[str] = topics.FACTS_IDENTITY

@@ -19,6 +19,7 @@ from busbar.messages.base import (
     OperationFact,
     Slug,
 )
+from busbar.messages.caller import Caller
 from busbar.messages.remaining import Remaining
 
 Intervention = Literal["retry", "abandon", "release"]
@@ -96,6 +97,7 @@ class InterventionAllowed(OperationFact):
     )
 
     intent: IntentRef
+    caller: Caller | None = None
     requested: JsonObject = Field(description="The intent's data, as received.")
     action: Intervention
     target: UUID | None = Field(description="The operation that it is about; null for a release.")

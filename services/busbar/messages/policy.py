@@ -18,6 +18,7 @@ from busbar.messages.base import (
     Part,
     ResourceName,
 )
+from busbar.messages.caller import Caller
 from busbar.messages.plan import Action, Digest, Plan, PromiseRef
 
 _DECIDED: JsonObject = {
@@ -57,6 +58,7 @@ class IntentAllowed(OperationFact):
     )
 
     intent: IntentRef
+    caller: Caller | None = None
     requested: JsonObject = Field(description="The intent's data, as received.")
     action: Action
     generation: int = Field(description="The generation that the resource will have afterwards.")
@@ -80,6 +82,14 @@ DenialReason = Literal[
     "not_found",
     "other_resource",
     "unknown_service",
+    "forbidden",
+    "unsigned",
+    "malformed",
+    "forged",
+    "unknown_key",
+    "revoked_key",
+    "unknown_principal",
+    "foreign_source",
 ]
 
 
@@ -105,6 +115,7 @@ class IntentDenied(Fact):
 
     operation: UUID
     intent: IntentRef
+    caller: Caller | None = None
     resource: ResourceName | None = Field(description="Null if the intent names none.")
     requested: JsonObject | list[JsonObject] | str | int | float | bool | None
     reason: DenialReason
@@ -123,6 +134,7 @@ class IntentExpired(Fact):
 
     operation: UUID
     intent: IntentRef
+    caller: Caller | None = None
     resource: ResourceName | None
     requested: JsonObject | list[JsonObject] | str | int | float | bool | None
     expired_at: datetime
@@ -145,6 +157,7 @@ class IntentConflicted(Fact):
 
     operation: UUID
     intent: IntentRef
+    caller: Caller | None = None
     resource: ResourceName | None
     first: Digest = Field(description="Digest of the body that is in effect.")
     again: Digest = Field(description="Digest of the body that was ignored.")

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from busbar.messages import topics
 from busbar.messages.base import EXAMPLE_INTENT, EXAMPLE_OPERATION, Fact, IntentRef, JsonObject
+from busbar.messages.caller import Caller
 
 
 class RequestAllowed(Fact):
@@ -25,5 +26,6 @@ class RequestAllowed(Fact):
 
     operation: UUID
     intent: IntentRef
+    caller: Caller | None = None
     requested: JsonObject = Field(description="The intent's data, as received.")
     about: str = Field(description="What it is about; order is kept per value.")

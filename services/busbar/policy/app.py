@@ -29,5 +29,8 @@ def create(context: Context) -> App:
         environments=list(known.environments.names),
         policies=rules.digest,
     )
+    if accepts_unsigned := settings.unsigned_intents == "accept":
+        log.warning("unsigned_intents_accepted", setting="BUSBAR_UNSIGNED_INTENTS")
+    policy = Policy(known.promises, rules, accepts_unsigned=accepts_unsigned)
     catalogue = CatalogueApp(known.promises, InstalledDeclarations())
-    return App(service=Policy(known.promises, rules).service(), http=catalogue)
+    return App(service=policy.service(), http=catalogue)

@@ -4,15 +4,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from busbar.kernel.ids import event_id, operation_id, operation_text
+from busbar.kernel.ids import event_id, operation_id, operation_text, record_operation
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
+from busbar.messages.authority import EMPTY
+from busbar.messages.authority import evolve as evolve_authority
 from busbar.messages.base import Fact, IntentRef
+from busbar.messages.caller import Caller
 from busbar.messages.codec.attributes import read_time
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.generation import Settled
-from busbar.messages.identity import RegisterKey, RevokeKey
+from busbar.messages.identity import (
+    KeyRegistered,
+    KeyRevoked,
+    PrincipalDeclared,
+    PrincipalRemoved,
+    RegisterKey,
+    RevokeKey,
+)
 from busbar.messages.intervention import (
     AbandonOperation,
     InterventionAllowed,
@@ -49,11 +59,15 @@ from busbar.policy.domain import (
     ReceivedIntent,
     ReceivedRequest,
     ResourcePolicyState,
+    SignedRecord,
     decide,
     decide_request,
     deny_invalid,
     deny_unknown_type,
     evolve,
+    forbidden,
+    identify,
+    refuse,
     violations_of,
 )
 from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Received, Service
@@ -73,6 +87,9 @@ OUTCOMES: Final[dict[type[Fact], str]] = {
     RequestAllowed: "allowed",
 }
 
+IDENTITY: Final = "identity"
+"""The stream of facts about principals and keys."""
+
 REQUESTS: Final = (
     ApplySubscription,
     DeleteSubscription,
@@ -89,9 +106,16 @@ REQUESTS: Final = (
 class Policy:
     """Decides on intents by the promises and the rules."""
 
-    def __init__(self, promises: Promises, engine: PolicyEngine) -> None:
+    def __init__(
+        self, promises: Promises, engine: PolicyEngine, *, accepts_unsigned: bool = False
+    ) -> None:
+        """Decide by ``promises`` and ``engine``.
+
+        With ``accepts_unsigned``, for development, intents without a signature have every right.
+        """
         self._promises = promises
         self._engine = engine
+        self._accepts_unsigned = accepts_unsigned
 
     def service(self) -> Service:
         """Return the service with its handlers."""
@@ -103,6 +127,9 @@ class Policy:
         service.on(ReleaseResource, self.decide, stream=_stream_of)
         for request in REQUESTS:
             service.on(request, self.decide_request)
+        for fact in (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked):
+            service.on(fact, self.learn)
+        service.authenticate(self.authenticate)
         service.on(ResourceProvisioned, self.settle)
         service.on(ResourceDeleted, self.settle)
         service.on(ResourceFailed, self.settle)
@@ -111,6 +138,38 @@ class Policy:
         service.on_conflict(self.record_conflict)
         return service
 
+    async def authenticate(
+        self, record: Record, envelope: Envelope, tx: Transaction
+    ) -> Caller | None:
+        """Return the principal of an intent; deny the record if there is none."""
+        known = await tx.load(IDENTITY, EMPTY, evolve_authority)
+        found = identify(
+            known,
+            SignedRecord(
+                topic=record.topic,
+                key=record.key,
+                headers=record.headers,
+                value=record.value,
+                envelope=envelope,
+            ),
+            accepts_unsigned=self._accepts_unsigned,
+        )
+        if isinstance(found, Caller):
+            return found
+        operation = record_operation(record.topic, record.partition, record.offset)
+        facts = [refuse(operation, envelope, found)]
+        await tx.append(f"operation/{operation}", facts, key=str(operation), subject=str(operation))
+        _measure(tx, facts, record)
+        return None
+
+    async def _forbidden(self, received: Received[Any], tx: Transaction) -> Violation | None:
+        known = await tx.load(IDENTITY, EMPTY, evolve_authority)
+        return forbidden(known, received.caller, received.message)
+
+    async def learn(self, received: Received[Any], tx: Transaction) -> None:
+        """Keep a fact about principals and keys: decisions are made by what is kept."""
+        await _keep(IDENTITY, received, tx, key=IDENTITY)
+
     async def decide(
         self,
         received: Received[Any],
@@ -118,7 +177,7 @@ class Policy:
     ) -> None:
         """Decide on an intent about a resource."""
         envelope = received.envelope
-        if facts := _unusable(envelope):
+        if facts := _unusable(envelope, received.caller):
             await self._append(tx, received, facts)
             return
         intent = ReceivedIntent(
@@ -129,6 +188,8 @@ class Policy:
             now=tx.now,
             expirytime=_expiry(envelope),
             subject=envelope.subject,
+            caller=received.caller,
+            forbidden=await self._forbidden(received, tx),
         )
         state = await tx.load(_stream(intent.resource), ResourcePolicyState(), evolve)
         facts = decide(state, intent, self._promises, self._engine)
@@ -138,7 +199,7 @@ class Policy:
     async def decide_request(self, received: Received[Any], tx: Transaction) -> None:
         """Decide on an intent that another service carries out."""
         envelope = received.envelope
-        if facts := _unusable(envelope):
+        if facts := _unusable(envelope, received.caller):
             await self._append(tx, received, facts)
             return
         request = ReceivedRequest(
@@ -148,23 +209,17 @@ class Policy:
             data=envelope.data,
             now=tx.now,
             expirytime=_expiry(envelope),
+            caller=received.caller,
+            forbidden=await self._forbidden(received, tx),
         )
         fact = decide_request(request)
         about = fact.about if isinstance(fact, RequestAllowed) else None
         await self._append(tx, received, [fact], about=about)
 
     async def settle(self, received: Received[Any], tx: Transaction) -> None:
-        """Keep the end of an operation beside the decisions, unpublished: it is another's fact."""
-        envelope = received.envelope
+        """Keep the end of an operation beside the decisions."""
         fact: Settled = received.message
-        await tx.append_raw(
-            _stream(fact.resource),
-            id_=event_id("policy", envelope.source, envelope.id, 0),
-            type_=envelope.type,
-            data=fact.model_dump_json(),
-            metadata={"source": envelope.source, "id": envelope.id},
-            key=fact.resource,
-        )
+        await _keep(_stream(fact.resource), received, tx, key=fact.resource)
 
     async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Deny an intent of unknown type, or with data that its type does not allow."""
@@ -179,6 +234,7 @@ class Policy:
                 topic=problem.record.topic,
                 resource=resource,
                 requested=requested,
+                caller=problem.caller,
             )
         else:
             facts = deny_invalid(
@@ -187,6 +243,7 @@ class Policy:
                 resource=resource,
                 requested=requested,
                 violations=violations_of(problem.error, problem.model),
+                caller=problem.caller,
             )
         await self._append(tx, problem, facts)
 
@@ -197,6 +254,7 @@ class Policy:
         fact = IntentConflicted(
             operation=operation_id(envelope.source, envelope.id),
             intent=IntentRef.of(envelope),
+            caller=conflict.caller,
             resource=str(resource) if resource else None,
             first=conflict.first,
             again=conflict.again,
@@ -222,6 +280,19 @@ class Policy:
         _measure(tx, facts, event.record)
 
 
+async def _keep(stream: str, received: Received[Any], tx: Transaction, *, key: str) -> None:
+    """Append another service's fact to ``stream``, unpublished."""
+    envelope = received.envelope
+    await tx.append_raw(
+        stream,
+        id_=event_id("policy", envelope.source, envelope.id, 0),
+        type_=envelope.type,
+        data=received.message.model_dump_json(),
+        metadata={"source": envelope.source, "id": envelope.id},
+        key=key,
+    )
+
+
 def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
     """Count decisions, and measure the time since the intent was published."""
     seconds = max(0.0, tx.now.timestamp() - record.timestamp / 1000)
@@ -230,42 +301,45 @@ def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
         tx.measure(telemetry.DECISION_SECONDS.observe, seconds)
 
 
-def _unusable(envelope: Envelope) -> list[Fact]:
+def _unusable(envelope: Envelope, caller: Caller | None) -> list[Fact]:
     """Return the denial of an intent that is too large or has a bad attribute; else nothing."""
     if len(envelope.body) > INTENT_MAX_BYTES:
-        return _too_large(envelope)
+        return _too_large(envelope, caller)
     try:
         _expiry(envelope)
     except Unreadable:
-        return _bad_expiry(envelope)
+        return _bad_expiry(envelope, caller)
     return []
 
 
-def _too_large(envelope: Envelope) -> list[Fact]:
+def _too_large(envelope: Envelope, caller: Caller | None) -> list[Fact]:
     violation = Violation(
         rule="size",
         message=f"the intent has {len(envelope.body)} bytes, {INTENT_MAX_BYTES} are allowed",
         fix="store large content elsewhere and refer to it",
     )
-    return _invalid(envelope, violation, requested=None)
+    return _invalid(envelope, violation, caller, requested=None)
 
 
-def _bad_expiry(envelope: Envelope) -> list[Fact]:
+def _bad_expiry(envelope: Envelope, caller: Caller | None) -> list[Fact]:
     violation = Violation(
         rule="expirytime",
         message="the attribute expirytime is not an RFC 3339 timestamp with an offset",
         fix="write it as in 2026-01-31T12:00:00Z, or leave it out",
     )
-    return _invalid(envelope, violation, requested=envelope.data)
+    return _invalid(envelope, violation, caller, requested=envelope.data)
 
 
-def _invalid(envelope: Envelope, violation: Violation, *, requested: object) -> list[Fact]:
+def _invalid(
+    envelope: Envelope, violation: Violation, caller: Caller | None, *, requested: object
+) -> list[Fact]:
     return deny_invalid(
         operation=operation_id(envelope.source, envelope.id),
         intent=IntentRef.of(envelope),
         resource=ResourceId.named_in(envelope.data),
         requested=requested,
         violations=[violation],
+        caller=caller,
     )
 
 

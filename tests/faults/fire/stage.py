@@ -195,7 +195,11 @@ def _platform(
     home: Path, kafka: KafkaServer, cluster: StoreCluster, used: Mapping[str, int], instances: int
 ) -> Platform:
     def environment(service: str) -> dict[str, str]:
-        found = {"BUSBAR_LEASE_SECONDS": LEASE, "BUSBAR_LOG_LEVEL": "INFO"}
+        found = {
+            "BUSBAR_LEASE_SECONDS": LEASE,
+            "BUSBAR_LOG_LEVEL": "INFO",
+            "BUSBAR_UNSIGNED_INTENTS": "accept",
+        }
         if broker := used.get(f"{service}:broker", used.get("broker")):
             found["KAFKA_BOOTSTRAP_SERVERS"] = f"127.0.0.1:{broker}"
         if store := used.get(f"{service}:store", used.get("store")):

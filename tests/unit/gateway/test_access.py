@@ -99,5 +99,5 @@ def test_an_empty_token_is_refused_at_the_start(tmp_path: Path, empty: str) -> N
 async def test_the_principal_is_written_into_the_intent(api: Api, store: Store) -> None:
     assert (await api.post(event(authid="root", authtype="none"))).status == 202
     (stored,) = await store.events()
-    assert '"authid":"local"' in stored.metadata
+    assert '"authid":"admin"' in stored.metadata
     assert "root" not in stored.metadata

@@ -102,8 +102,8 @@ async def test_what_was_posted_is_what_is_published(
     assert (envelope.data, envelope.subject) == (posted["data"], posted["subject"])
     assert envelope.time == parse_time(posted["time"])
     assert envelope.extensions == {
-        "authid": "local",
-        "authtype": "api_key",
+        "authid": "admin",
+        "authtype": "user",
         "causationid": "drift-7",
         "correlationid": "from-a-bot",
         "expirytime": "2027-01-01T00:00:00Z",
@@ -135,7 +135,7 @@ async def test_what_the_platform_sets_is_not_believed(api: Api, store: Store) ->
     assert (await api.post(event(**forged))).status == 202
     (stored,) = await store.events()
     metadata = json.loads(stored.metadata)
-    assert metadata["extensions"] == {"authtype": "api_key", "authid": "local"}
+    assert metadata["extensions"] == {"authtype": "user", "authid": "admin"}
     assert not set(forged.values()) & set(envelope_of(stored, relay="r", sequence=1).extensions)
     assert stored.key == "payments/dev/event-stream/orders"
 

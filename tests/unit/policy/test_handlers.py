@@ -108,7 +108,7 @@ async def bench(
     tmp_path: Path, clock: ManualClock, catalogue: Promises, house_rules: RuleBook
 ) -> AsyncIterator[Bench]:
     store = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
-    yield Bench(store, Policy(catalogue, house_rules), clock)
+    yield Bench(store, Policy(catalogue, house_rules, accepts_unsigned=True), clock)
     await store.close()
 
 

@@ -17,6 +17,7 @@ from busbar.cli.local.kafka import Broker, NoBroker, Progress, ports, provide
 from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.monitor import HEALTH_SECONDS, Monitor
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
+from busbar.cli.local.principals import ensure_principals
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
 from busbar.kernel.errors import BusbarError, ConfigurationError
@@ -152,6 +153,9 @@ class Platform:
         self._check_instances()
         self._check_gateway_port()
         ensure_token(self.token_file)
+        created = ensure_principals(self.home)
+        if created is not None:
+            self._report(f"created an administrator, whose key is {created}")
         for left_over in (self.home / "run").glob("*.json"):
             left_over.unlink()
         self._migrate()

@@ -14,7 +14,8 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.token import ensure_token
 from busbar.runtime.http.problems import ProblemError
 
-PRINCIPAL: Final = "local"
+PRINCIPAL: Final = "admin"
+"""The principal that has the token; the first start declares it in principals.yaml."""
 _BEARER: Final = HTTPBearer(
     scheme_name="bearer", auto_error=False, description="The token in `<home>/token`."
 )

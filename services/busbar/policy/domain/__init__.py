@@ -1,5 +1,6 @@
 """The pure part of policy: promises, rules and the decision. No clock, no randomness, no I/O."""
 
+from busbar.policy.domain.callers import SignedRecord, Unverified, forbidden, identify, refuse
 from busbar.policy.domain.decision import (
     InterventionIntent,
     ReceivedIntent,
@@ -31,10 +32,15 @@ __all__ = [
     "ResourcePolicyState",
     "Rule",
     "RuleBook",
+    "SignedRecord",
+    "Unverified",
     "decide",
     "decide_request",
     "deny_invalid",
     "deny_unknown_type",
     "evolve",
+    "forbidden",
+    "identify",
+    "refuse",
     "violations_of",
 ]

@@ -13,6 +13,7 @@ from busbar.kernel.numbers import normalized
 from busbar.kernel.resource import ResourceId
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.caller import Caller
 from busbar.messages.generation import Desired
 from busbar.messages.intervention import (
     AbandonOperation,
@@ -73,6 +74,9 @@ class ReceivedIntent:
     now: datetime
     expirytime: datetime | None = None
     subject: str | None = None
+    caller: Caller | None = None
+    forbidden: Violation | None = None
+    """The permission that the caller lacks, if any."""
 
     @property
     def resource(self) -> ResourceId:
@@ -112,6 +116,8 @@ def decide(
     if received.expirytime is not None and received.now >= received.expirytime:
         return [_expired(received, received.expirytime)]
     message = received.message
+    if received.forbidden is not None:
+        return [_denied(received, _Refusal("forbidden", (received.forbidden,)))]
     if refusal := _misaddressed(received) or _undeclared(state, received, engine):
         return [_denied(received, refusal)]
     if isinstance(message, DeleteResource):
@@ -142,6 +148,7 @@ def _decide_apply(
     return IntentAllowed(
         operation=received.operation,
         intent=received.intent,
+        caller=received.caller,
         resource=str(received.resource),
         requested=received.data,
         action="apply",
@@ -175,6 +182,7 @@ def _decide_delete(
     return IntentAllowed(
         operation=received.operation,
         intent=received.intent,
+        caller=received.caller,
         resource=str(received.resource),
         requested=received.data,
         action="delete",
@@ -200,6 +208,7 @@ def _decide_intervention(
     return InterventionAllowed(
         operation=received.operation,
         intent=received.intent,
+        caller=received.caller,
         resource=str(received.resource),
         requested=received.data,
         action="release" if release else action,
@@ -312,6 +321,7 @@ def _denied(received: ReceivedIntent, refusal: _Refusal) -> Fact:
     return IntentDenied(
         operation=received.operation,
         intent=received.intent,
+        caller=received.caller,
         resource=str(received.resource),
         requested=as_requested(received.data),
         reason=refusal.reason,
@@ -324,6 +334,7 @@ def _expired(received: ReceivedIntent, expiry: datetime) -> Fact:
     return IntentExpired(
         operation=received.operation,
         intent=received.intent,
+        caller=received.caller,
         resource=str(received.resource),
         requested=as_requested(received.data),
         expired_at=expiry,

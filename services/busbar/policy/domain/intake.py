@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from busbar.kernel.resource import ResourceId
 from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.caller import Caller
 from busbar.messages.misplaced import misplaced
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
 from busbar.policy.domain.formatting import pointer
@@ -42,6 +43,7 @@ def deny_invalid(
     resource: ResourceId | None,
     requested: Any,
     violations: Iterable[Violation],
+    caller: Caller | None = None,
 ) -> list[Fact]:
     """Deny an intent whose data its type does not allow."""
     denied = _denied(
@@ -51,12 +53,19 @@ def deny_invalid(
         intent=intent,
         resource=resource,
         requested=requested,
+        caller=caller,
     )
     return [denied]
 
 
 def deny_unknown_type(
-    *, operation: UUID, intent: IntentRef, topic: str, resource: ResourceId | None, requested: Any
+    *,
+    operation: UUID,
+    intent: IntentRef,
+    topic: str,
+    resource: ResourceId | None,
+    requested: Any,
+    caller: Caller | None = None,
 ) -> list[Fact]:
     """Deny an event of a type that ``topic`` does not take."""
     problem, fix = misplaced(intent.type, topic)
@@ -68,6 +77,7 @@ def deny_unknown_type(
         intent=intent,
         resource=resource,
         requested=requested,
+        caller=caller,
     )
     return [denied]
 
@@ -80,10 +90,12 @@ def _denied(
     intent: IntentRef,
     resource: ResourceId | None,
     requested: Any,
+    caller: Caller | None,
 ) -> Fact:
     return IntentDenied(
         operation=operation,
         intent=intent,
+        caller=caller,
         resource=str(resource) if resource else None,
         requested=as_requested(requested),
         reason=reason,

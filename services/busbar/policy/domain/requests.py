@@ -7,6 +7,7 @@ from uuid import UUID
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef, JsonObject
+from busbar.messages.caller import Caller
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.identity import ORDER, RegisterKey, RevokeKey
 from busbar.messages.notification import (
@@ -15,7 +16,7 @@ from busbar.messages.notification import (
     ResendDeliveries,
     SendTestEvent,
 )
-from busbar.messages.policy import IntentDenied, IntentExpired, Violation
+from busbar.messages.policy import DenialReason, IntentDenied, IntentExpired, Violation
 from busbar.messages.request import RequestAllowed
 
 DeadLetterIntent = RedriveDeadLetter | DiscardDeadLetter
@@ -34,6 +35,9 @@ class ReceivedRequest:
     data: JsonObject
     now: datetime
     expirytime: datetime | None = None
+    caller: Caller | None = None
+    forbidden: Violation | None = None
+    """The permission that the caller lacks, if any."""
 
     @property
     def about(self) -> str:
@@ -52,24 +56,33 @@ def decide_request(request: ReceivedRequest) -> Fact:
         return IntentExpired(
             operation=request.operation,
             intent=request.intent,
+            caller=request.caller,
             resource=None,
             requested=request.data,
             expired_at=request.expirytime,
         )
+    if request.forbidden is not None:
+        return _denied(request, "forbidden", request.forbidden)
     if violation := _unknown_service(request.message):
-        return IntentDenied(
-            operation=request.operation,
-            intent=request.intent,
-            resource=None,
-            requested=request.data,
-            reason="unknown_service",
-            violations=(violation,),
-        )
+        return _denied(request, "unknown_service", violation)
     return RequestAllowed(
         operation=request.operation,
         intent=request.intent,
+        caller=request.caller,
         requested=request.data,
         about=request.about,
+    )
+
+
+def _denied(request: ReceivedRequest, reason: DenialReason, violation: Violation) -> Fact:
+    return IntentDenied(
+        operation=request.operation,
+        intent=request.intent,
+        caller=request.caller,
+        resource=None,
+        requested=request.data,
+        reason=reason,
+        violations=(violation,),
     )
 
 

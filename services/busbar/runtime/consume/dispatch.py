@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from busbar.kernel.canonical import digest
 from busbar.kernel.errors import Reject
-from busbar.kernel.ids import operation_text
+from busbar.kernel.ids import operation_text, record_operation
 from busbar.messages import topics
 from busbar.messages.base import Message
+from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE, belongs
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
@@ -44,10 +45,11 @@ _ABOUT_DEAD_LETTERS = frozenset({RedriveDeadLetter.TYPE, DiscardDeadLetter.TYPE}
 
 
 class Readable(NamedTuple):
-    """A record that is a CloudEvent."""
+    """A record that is a CloudEvent, and the principal of an intent if it was authenticated."""
 
     record: Record
     envelope: Envelope
+    caller: Caller | None = None
 
 
 class DispatchCounts(NamedTuple):
@@ -78,6 +80,7 @@ class Dispatcher:
     async def handle(self, tx: StoreTransaction, items: Sequence[Readable]) -> DispatchCounts:
         """Handle those of ``items`` that are subscribed to and new to the inbox, in order."""
         skipped = 0
+        items, refused = await self._authenticated(tx, items)
         first_in_batch: dict[Identity, Readable] = {}
         repeated: list[Readable] = []
         for item in items:
@@ -96,18 +99,36 @@ class Dispatcher:
         digests |= {identity: before for identity, before in seen.items() if before is not None}
         for item in (*known, *repeated):
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
-        return DispatchCounts(len(new), skipped, len(known) + len(repeated))
+        return DispatchCounts(len(new) + refused, skipped, len(known) + len(repeated))
+
+    async def _authenticated(
+        self, tx: StoreTransaction, items: Sequence[Readable]
+    ) -> tuple[Sequence[Readable], int]:
+        """Return ``items`` with the principals of intents, and how many intents have none."""
+        authenticator = self._service.authenticator
+        if authenticator is None:
+            return items, 0
+        found: list[Readable] = []
+        for item in items:
+            if item.record.topic not in topics.INTENTS:
+                found.append(item)
+                continue
+            tx.caused_by(_cause_of_record(item.record))
+            caller = await authenticator(item.record, item.envelope, tx)
+            if caller is not None:
+                found.append(item._replace(caller=caller))
+        return found, len(items) - len(found)
 
     def _parse(self, item: Readable) -> Message | InvalidEvent:
         """Return the message in the event, or the reason that it is invalid."""
         known = self._handler(item)
         if known is None:
-            return InvalidEvent(item.envelope, item.record)
+            return InvalidEvent(item.envelope, item.record, caller=item.caller)
         model, _ = known
         try:
             return model.model_validate(item.envelope.data)
         except ValidationError as error:
-            return InvalidEvent(item.envelope, item.record, error, model)
+            return InvalidEvent(item.envelope, item.record, error, model, item.caller)
 
     async def _dispatch(self, tx: StoreTransaction, items: Sequence[Readable]) -> None:
         """Pass each of ``items`` to its handler, after reading all their streams in one query."""
@@ -127,7 +148,7 @@ class Dispatcher:
                     await self._answer(tx, parsed)
                     continue
                 _, handler = self._handlers[parsed.TYPE]
-                await handler(Received(parsed, envelope, item.record), tx)
+                await handler(Received(parsed, envelope, item.record, item.caller), tx)
 
     async def _request(self, received: Received[RequestAllowed], tx: StoreTransaction) -> None:
         """Pass a request that is allowed to the service's own handler, and to the intent's."""
@@ -177,7 +198,7 @@ class Dispatcher:
         parent = item.envelope.extensions.get("traceparent")
         tx.caused_by(_cause(item.envelope, parent, again))
         await self._service.conflict_handler(
-            ConflictingEvent(item.envelope, item.record, first, again), tx
+            ConflictingEvent(item.envelope, item.record, first, again, item.caller), tx
         )
 
     def is_unsubscribed(self, record: Record, is_wanted: RecordFilter) -> bool:
@@ -248,7 +269,10 @@ class Dispatcher:
             return await self._record_kept(tx, record, content)
         if isinstance(content, Unreadable):
             raise Reject("unreadable", f"still unreadable: {content.detail}")
-        item = Readable(record, content)
+        found, _ = await self._authenticated(tx, [Readable(record, content)])
+        if not found:
+            return "its sender is refused"
+        item = found[0]
         if why := self.unknown_version(item):
             raise Reject(why.reason, why.detail)
         identity = (content.source, content.id)
@@ -288,6 +312,16 @@ class Dispatcher:
         return DeadLetterReason(
             "unknown_version", detail + "a release that knows it; it is then retried"
         )
+
+
+def _cause_of_record(record: Record) -> Cause:
+    """Return the cause of events about a record whose source and id are not trusted.
+
+    The space in the source prevents collisions: the codec rejects events with such a source.
+    """
+    operation = record_operation(record.topic, record.partition, record.offset)
+    place = f"record {record.topic}/{record.partition}"
+    return Cause(place, str(record.offset), str(operation))
 
 
 def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from busbar.messages import topics
 from busbar.messages.base import Intent, Message
+from busbar.messages.caller import Caller
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
@@ -38,11 +39,15 @@ BY_RUNTIME: tuple[type[Message], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Received(Generic[M]):
-    """A message, the envelope it came in, and the record it came from."""
+    """A message, the envelope it came in, and the record it came from.
+
+    ``caller`` is the principal of an intent, if the service authenticates.
+    """
 
     message: M
     envelope: Envelope
     record: Record
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class InvalidEvent:
     record: Record
     error: ValidationError | None = None
     model: type[Message] | None = None
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class ConflictingEvent:
     record: Record
     first: str
     again: str
+    caller: Caller | None = None
 
 
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
@@ -77,6 +84,8 @@ InvalidEventHandler = Callable[[InvalidEvent, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[ConflictingEvent, Transaction], Awaitable[None]]
 RecordFilter = Callable[[Record], bool]
 FilterFactory = Callable[[Sequence[Record], Transaction], Awaitable[RecordFilter]]
+Authenticator = Callable[[Record, Envelope, Transaction], Awaitable[Caller | None]]
+"""Returns the principal of an intent; None if it has recorded that there is none."""
 RecordHandler = Callable[[Record, Envelope | Unreadable, Transaction], Awaitable[None]]
 
 
@@ -114,6 +123,7 @@ class Service:
         self.invalid_handler: InvalidEventHandler | None = None
         self.unknown_type_topics: frozenset[str] = frozenset()
         self.conflict_handler: ConflictHandler | None = None
+        self.authenticator: Authenticator | None = None
         self.record_handler: RecordHandler | None = None
         self.filter_factory: FilterFactory | None = None
         self._topics: set[str] = set()
@@ -177,6 +187,13 @@ class Service:
         """
         self.invalid_handler = handler
         self.unknown_type_topics = frozenset(topic_names)
+
+    def authenticate(self, authenticator: Authenticator) -> None:
+        """Register ``authenticator``, which names the principal of every intent.
+
+        An intent without one reaches no handler and does not take its source and id.
+        """
+        self.authenticator = authenticator
 
     def on_conflict(self, handler: ConflictHandler) -> None:
         """Register ``handler`` for events that are repeated with another body."""

@@ -16,11 +16,9 @@ from busbar.runtime.core.bus import Outgoing, Record
 def read(record: Record) -> Envelope | Unreadable:
     """Return the event in ``record``, or the reason why it is unreadable."""
     try:
-        envelope = _read(record)
-        _check_source(record.topic, envelope.source)
+        return _read(record)
     except Unreadable as error:
         return error
-    return envelope
 
 
 def _read(record: Record) -> Envelope:
@@ -29,20 +27,6 @@ def _read(record: Record) -> Envelope:
         return codec.read(record.headers, value, record.key)
     bare = codec.read(record.headers, None, record.key)
     return replace(bare, data=load_json(value), body=value)
-
-
-def _check_source(topic: str, source: str) -> None:
-    """Refuse intents that name the platform as their source.
-
-    The ids of its events are predictable, so an intent under one of them would make every consumer
-    treat the real event as a duplicate.
-    """
-    if topic in topics.INTENTS and source.startswith(topics.OWN_SOURCES):
-        raise Unreadable(
-            "bad_attribute",
-            f"The source starts with {topics.OWN_SOURCES}, which is reserved for the platform; "
-            "name yourself as the source, as in urn:team:payments.",
-        )
 
 
 def write(topic: str, envelope: Envelope) -> Outgoing:

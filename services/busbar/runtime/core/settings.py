@@ -6,7 +6,7 @@ something else would hold than its author believes.
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         default=None,
         description="File that declares people, service accounts, bots and services: their teams, "
         "sources, permissions and public keys. The default is principals.yaml in the home.",
+    )
+    unsigned_intents: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="`accept` is for development: everybody who can write to Kafka may do "
+        "everything, in the name of every source.",
     )
     http_host: str = Field(
         default="127.0.0.1", description="Address that services listen on for HTTP."

@@ -23,6 +23,7 @@ from busbar.runtime.core.bus import Bus, BusUnavailable
 from busbar.runtime.core.cipher import Cipher, load_cipher
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
+from busbar.runtime.core.signing_key import key_path, load_signing_key
 from busbar.runtime.core.version import VERSION
 from busbar.runtime.host.gauges import Gauges
 from busbar.runtime.host.gc import tune_gc
@@ -265,7 +266,13 @@ class ServiceProcess:
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
         self._relay = Relay(
-            store, bus, clock=clock, holder=holder, lease=lease, timing=self.timing.relay
+            store,
+            bus,
+            clock=clock,
+            holder=holder,
+            lease=lease,
+            timing=self.timing.relay,
+            signing_key=load_signing_key(key_path(settings.home, service.name)),
         )
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
         self.gauges.attach(

@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from busbar.kernel.clock import Clock
 from busbar.kernel.errors import Fenced
 from busbar.kernel.ids import event_id
+from busbar.messages import topics
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
+from busbar.messages.signing import SigningKey, sign
 from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import UNREACHABLE, Jitter, jitter
-from busbar.runtime.core.bus import BusUnavailable, Publisher
+from busbar.runtime.core.bus import BusUnavailable, Outgoing, Publisher
 from busbar.runtime.core.waiting import wait_for_event
 from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
 from busbar.runtime.store import Claim, Store, StoredEvent, StoreTransaction, StoreUnavailable
@@ -28,6 +30,9 @@ from busbar.runtime.telemetry.logs import get_logger
 from busbar.runtime.telemetry.meters import RelayMeter
 
 log = get_logger()
+
+SIGNED = frozenset({*topics.INTENTS, topics.FACTS_HEAD})
+"""The topics whose records are signed one by one."""
 
 ALWAYS_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 """Due time of the relay's task: a clock that is set back must not delay publishing."""
@@ -77,14 +82,17 @@ class Relay:
         timing: RelayTiming | None = None,
         limits: BatchLimits | None = None,
         jitter: Jitter = jitter,
+        signing_key: SigningKey | None = None,
     ) -> None:
         """Publish the events of ``store`` to ``publisher``, holding a lease of ``lease`` seconds.
 
-        An unreachable bus is retried; ``jitter`` adds jitter to the waits.
+        An unreachable bus is retried; ``jitter`` adds jitter to the waits. Intents and heads are
+        signed with ``signing_key``, if there is one; heads cover all other events by their digest.
         """
         self._store = store
         self._publisher = publisher
         self._clock = clock
+        self._signing_key = signing_key
         self._holder = holder
         self._lease = timedelta(seconds=lease)
         self._timing = timing or RelayTiming()
@@ -146,7 +154,7 @@ class Relay:
             return 0
         pending = await self._next()
         if pending:
-            records = [encoding.write(str(one.event.topic), one.envelope) for one in pending]
+            records = [self._record(str(one.event.topic), one.envelope) for one in pending]
             await self._publisher.publish(records)
             self._published = pending[-1].sequence
             self._meter.published([one.event.recorded_time for one in pending])
@@ -298,9 +306,22 @@ class Relay:
             body=head.model_dump_json().encode(),
             key=service,
         )
-        await self._publisher.publish([encoding.write(head.TOPIC, envelope)])
+        await self._publisher.publish([self._record(head.TOPIC, envelope)])
         self._head = sequence
         self._next_head = self._clock.now() + every
+
+    def _record(self, topic: str, envelope: Envelope) -> Outgoing:
+        record = encoding.write(topic, envelope)
+        if self._signing_key is None or topic not in SIGNED:
+            return record
+        signature = sign(
+            self._signing_key,
+            topic=topic,
+            record_key=record.key,
+            headers=record.headers,
+            value=record.value,
+        )
+        return record._replace(headers=[*record.headers, signature])
 
     def _is_due(self, at: datetime, interval: timedelta) -> bool:
         """Return whether ``at`` has passed, which was set ``interval`` ahead of its own time.

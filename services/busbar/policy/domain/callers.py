@@ -1,0 +1,178 @@
+"""The principal of an intent: verified by its signature, bound to its source, with its rights."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from busbar.kernel.suggest import did_you_mean, listed
+from busbar.messages.authority import Authority, Key, Principal
+from busbar.messages.base import Fact, Intent, IntentRef
+from busbar.messages.caller import Caller
+from busbar.messages.envelope import Envelope
+from busbar.messages.policy import DenialReason, IntentDenied, Violation
+from busbar.messages.signing import BadSignature, PublicKey, Signature, verify
+from busbar.messages.signing.signature import Headers, signature_of
+from busbar.messages.topics import FORWARDING_RELAYS, OWN_SOURCES
+
+RELAYED_FOR: Final = "authid"
+"""The attribute in which the gateway names the principal that it has authenticated."""
+
+_AGAIN: Final = "then send the intent again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRecord:
+    """The parts of a record that a signature covers, and the event in it."""
+
+    topic: str
+    key: bytes | None
+    headers: Headers
+    value: bytes | None
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Unverified:
+    """The reason why nothing is done for a record: it is not known who sent it."""
+
+    reason: DenialReason
+    problem: str
+    fix: str
+
+
+def identify(
+    known: Authority, record: SignedRecord, *, accepts_unsigned: bool
+) -> Caller | Unverified:
+    """Return the principal that has signed ``record`` and may use its source.
+
+    With ``accepts_unsigned``, for development, an event without a signature has no principal and
+    every right; a signature that is there is verified all the same.
+    """
+    try:
+        signature = signature_of(record.headers)
+        found = _key_of(known, signature)
+        if isinstance(found, Unverified):
+            return found
+        verify(
+            PublicKey.parse(found.text),
+            signature,
+            topic=record.topic,
+            record_key=record.key,
+            headers=record.headers,
+            value=record.value,
+        )
+    except BadSignature as error:
+        if error.code == "unsigned" and accepts_unsigned:
+            return _unsigned(known, record.envelope)
+        return Unverified(_REASONS[error.code], *_split(error.detail))
+    return _bound(known, record.envelope, found)
+
+
+_REASONS: Final[dict[str, DenialReason]] = {
+    "unsigned": "unsigned",
+    "malformed": "malformed",
+    "forged": "forged",
+}
+
+
+def _split(detail: str) -> tuple[str, str]:
+    """Return what is wrong and what to do about it, which a semicolon separates."""
+    problem, _, fix = detail.rstrip(".").partition("; ")
+    return problem, fix or "sign it as docs/signing.md says"
+
+
+def _unsigned(known: Authority, envelope: Envelope) -> Caller | Unverified:
+    if envelope.source.startswith(OWN_SOURCES):
+        return _foreign(envelope.source, "an unsigned event")
+    return Caller(principal=None, verified="unsigned", position=known.changes)
+
+
+def _key_of(known: Authority, signature: Signature) -> Key | Unverified:
+    key = known.keys.get(signature.key_id)
+    if key is None:
+        return Unverified(
+            "unknown_key",
+            f"there is no key {signature.key_id}",
+            f"register it, wait until `busbar keys list` shows it, {_AGAIN}",
+        )
+    if key.revoked is not None:
+        return Unverified(
+            "revoked_key",
+            f"the key {key.id} of {key.principal} is revoked: {key.revoked}",
+            f"sign with another key of {key.principal}, {_AGAIN}",
+        )
+    return key
+
+
+def _bound(known: Authority, envelope: Envelope, key: Key) -> Caller | Unverified:
+    """Return the principal behind ``key``, if the source of the event is its own."""
+    signer = known.principals.get(key.principal)
+    is_relayed = (
+        signer is not None
+        and signer.kind == "service"
+        and signer.name in FORWARDING_RELAYS
+        and not envelope.source.startswith(OWN_SOURCES)
+    )
+    name = envelope.extensions.get(RELAYED_FOR, "") if is_relayed else key.principal
+    principal = known.principals.get(name)
+    if principal is None:
+        names = sorted(known.principals)
+        declared = f"declared are: {listed(names)}"
+        return Unverified(
+            "unknown_principal",
+            f"there is no principal {name or 'named'}",
+            f"declare it in principals.yaml: {did_you_mean(name, names, otherwise=declared)}",
+        )
+    if not principal.owns(envelope.source):
+        return _foreign(envelope.source, principal.name)
+    return Caller(
+        principal=principal.name,
+        verified="relayed" if is_relayed else "signature",
+        key=key.id,
+        position=known.changes,
+    )
+
+
+def _foreign(source: str, who: str) -> Unverified:
+    return Unverified(
+        "foreign_source",
+        f"the source {source} is not one of {who}",
+        "use a source of your own, or have it declared for you in principals.yaml",
+    )
+
+
+def refuse(record_operation: UUID, envelope: Envelope, why: Unverified) -> Fact:
+    """Return the denial of a record whose sender is not verified.
+
+    Its operation is that of the record, not of the source and id that it claims, and what it asks
+    for is not repeated.
+    """
+    return IntentDenied(
+        operation=record_operation,
+        intent=IntentRef.of(envelope),
+        resource=None,
+        requested=None,
+        reason=why.reason,
+        violations=(Violation(rule=why.reason, message=why.problem, fix=why.fix),),
+    )
+
+
+def forbidden(known: Authority, caller: Caller | None, message: Intent) -> Violation | None:
+    """Return the permission that the caller lacks for ``message``; None if it lacks none."""
+    if caller is None or caller.principal is None:
+        return None
+    principal = known.principals.get(caller.principal, Principal(caller.principal, "bot"))
+    team = getattr(message, "team", None)
+    if principal.may(message.PERMISSION, team):
+        return None
+    for_team = f" for the team {team}" if team is not None else ""
+    granting = sorted(
+        one.name
+        for one in known.principals.values()
+        if one.kind != "service" and one.may(message.PERMISSION, team)
+    )
+    return Violation(
+        rule="permission",
+        message=f"{principal.name} lacks the permission {message.PERMISSION}{for_team}",
+        fix=f"have it granted in principals.yaml; it is held by: {listed(granting)}",
+    )
