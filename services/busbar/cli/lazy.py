@@ -68,6 +68,8 @@ COMMANDS: dict[str, Entry] = {
     "promises": Entry("promises", "Check promise files.", RUN),
     "rules": Entry("rules", "Check and list house rules.", RUN),
     "environments": Entry("environments", "List the environments that intents can name.", RUN),
+    "principals": Entry("principals", "List people, service accounts, bots and services.", RUN),
+    "keys": Entry("keys", "Create, list and revoke the keys that principals sign with.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets.", RUN),
     "migrate": Entry("migrate", "Create or update the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),

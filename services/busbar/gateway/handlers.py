@@ -19,7 +19,9 @@ from busbar.messages.delivery import (
     HeadPublished,
 )
 from busbar.messages.envelope import Envelope
+from busbar.messages.identity import IdentityFact
 from busbar.messages.notification import Subscribed, Unsubscribed
+from busbar.messages.principals import PrincipalView, evolve_principal
 from busbar.messages.selection import team_of
 from busbar.messages.views import (
     OperationView,
@@ -44,6 +46,7 @@ RESOURCE = "resource"
 DEAD_LETTER = "dead_letter"
 DEAD_LETTER_RECORD = "dead_letter_record"
 """Documents of the encrypted records, which are large: lists of dead letters do not read them."""
+PRINCIPAL = "principal"
 SUBSCRIPTION = "subscription"
 DELIVERY = "delivery"
 ACCEPTED = "accepted"
@@ -102,6 +105,8 @@ class Gateway:
             await _project_subscription(fact, time, tx)
         if isinstance(fact, DeliveryFact):
             await _project_delivery(fact, time, tx)
+        if isinstance(fact, IdentityFact):
+            await _project_principal(fact, time, tx)
         if isinstance(fact, DeadLetterFact):
             await _project_dead_letter(fact, time, tx)
 
@@ -230,6 +235,16 @@ async def _project_resource(resource: str, fact: Fact, time: str, tx: Transactio
         return
     value = after.model_dump(mode="json")
     await tx.documents.put(Document(kind=RESOURCE, key=resource, rank=resource, value=value))
+
+
+async def _project_principal(fact: IdentityFact, time: str, tx: Transaction) -> None:
+    key = fact.principal
+    known = await tx.documents.get(PRINCIPAL, key)
+    before = PrincipalView.model_validate(known) if known else None
+    view = evolve_principal(before, fact, time=time)
+    if view is not None and view != before:
+        value = view.model_dump(mode="json")
+        await tx.documents.put(Document(kind=PRINCIPAL, key=key, rank=key, value=value))
 
 
 async def _project_subscription(

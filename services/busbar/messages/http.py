@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from busbar.messages.base import JsonObject, Part
+from busbar.messages.principals import PrincipalView
 from busbar.messages.views import OperationView, ResourceView
 from busbar.messages.webhooks import DeliveryView, SubscriptionView
 
@@ -55,6 +56,13 @@ class SubscriptionPage(Part):
     """A page of subscriptions, ordered by team and name."""
 
     items: list[SubscriptionView]
+    next: str | None = Field(description=_NEXT)
+
+
+class PrincipalPage(Part):
+    """A page of principals, ordered by name."""
+
+    items: list[PrincipalView]
     next: str | None = Field(description=_NEXT)
 
 

@@ -29,6 +29,9 @@ from busbar.messages.http import (
     RelayView,
     Sentence,
 )
+from busbar.messages.principals import KeyView, PrincipalView
+from busbar.messages.signing import SigningKey
+from busbar.messages.signing import sign as sign_record
 from busbar.messages.views import OperationView, ResourceView
 from busbar.messages.webhooks import AttemptView, DeliveryView, SubscriptionView
 from busbar.sdk.client import Client
@@ -52,7 +55,9 @@ __all__ = [
     "FactItem",
     "GatewayProblem",
     "InvalidIntent",
+    "KeyView",
     "OperationView",
+    "PrincipalView",
     "Progress",
     "PromiseView",
     "Receipt",
@@ -61,11 +66,13 @@ __all__ = [
     "ResourceView",
     "RetryPolicy",
     "Sentence",
+    "SigningKey",
     "StillRunning",
     "SubscriptionView",
     "Unreachable",
     "derived_id",
     "fresh_id",
     "from_cloudevent",
+    "sign_record",
     "to_cloudevent",
 ]

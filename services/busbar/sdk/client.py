@@ -25,13 +25,14 @@ from busbar.sdk.answers import LongAnswer, OnProgress
 from busbar.sdk.errors import StillRunning
 from busbar.sdk.facts import FactCalls
 from busbar.sdk.interventions import Interventions
+from busbar.sdk.principals import PrincipalCalls
 from busbar.sdk.reading import PAGE, items_of, present, segment, typed
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.transport import MAX_WAIT
 from busbar.sdk.webhooks import WebhookCalls
 
 
-class Client(FactCalls, WebhookCalls, Interventions):
+class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
     """A client of a gateway. Use it as an async context manager; calls may run concurrently.
 
     Without ``url`` and ``token`` it finds the platform: in ``BUSBAR_URL`` and ``BUSBAR_TOKEN``,

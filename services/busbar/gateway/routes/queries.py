@@ -11,6 +11,7 @@ from busbar.gateway.handlers import (
     DEAD_LETTER_RECORD,
     DELIVERY,
     OPERATION,
+    PRINCIPAL,
     RESOURCE,
     SUBSCRIPTION,
 )
@@ -139,6 +140,17 @@ class Queries:
         """Return a page of subscriptions by team and name."""
         async with self._store.reading() as tx:
             page = await tx.documents.find(SUBSCRIPTION, parent=team, after=after, limit=limit)
+        return _page(page, limit)
+
+    async def principal(self, name: str) -> Mapping[str, Any] | None:
+        """Return one principal."""
+        async with self._store.reading() as tx:
+            return await tx.documents.get(PRINCIPAL, name)
+
+    async def principals(self, *, after: str | None, limit: int) -> Page:
+        """Return a page of principals by name."""
+        async with self._store.reading() as tx:
+            page = await tx.documents.find(PRINCIPAL, after=after, limit=limit)
         return _page(page, limit)
 
     async def delivery(self, subscription: str, event: str) -> Mapping[str, Any] | None:

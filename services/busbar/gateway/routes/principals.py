@@ -1,0 +1,31 @@
+"""``/v1/principals``: people, service accounts, bots and services, with their public keys."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+
+from busbar.gateway.routes.dependencies import Read
+from busbar.gateway.routes.parameters import After, Limit, name_part
+from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.messages.http import PrincipalPage
+from busbar.messages.principals import PrincipalView
+
+router = APIRouter(prefix="/v1/principals", tags=["principals"])
+
+
+@router.get("", response_model=PrincipalPage, responses=problems(_400=BAD_PARAMETER))
+async def list_principals(queries: Read, after: After = None, limit: Limit = 100) -> dict[str, Any]:
+    """List principals by name, those that were removed included."""
+    return await queries.principals(after=after, limit=limit)
+
+
+@router.get(
+    "/{principal}",
+    response_model=PrincipalView,
+    responses=problems(_400="It is not a valid name.", _404="There is no such principal."),
+)
+async def get_principal(
+    principal: Annotated[str, name_part("The principal's name.")], queries: Read
+) -> Any:
+    """Return one principal."""
+    return require_found(await queries.principal(principal), f"principal {principal}")
