@@ -87,6 +87,7 @@ class FakeGateway:
     dead_letters: list[JsonObject] = field(default_factory=list)
     promises: list[JsonObject] = field(default_factory=list)
     subscriptions: list[JsonObject] = field(default_factory=list)
+    principals: list[JsonObject] = field(default_factory=list)
     deliveries: list[JsonObject] = field(default_factory=list)
     records: list[JsonObject] = field(default_factory=list)
     completeness: JsonObject = field(default_factory=lambda: {"complete": True})
@@ -109,7 +110,8 @@ class FakeGateway:
         app.router.add_get("/v1/subscriptions", self._subscriptions)
         app.router.add_get("/v1/promises", self._promises)
         app.router.add_get("/v1/promises/{name}", self._promise)
-        for path in ("operations", "resources", "dead-letters"):
+        app.router.add_get("/v1/principals/{name}", self._principal)
+        for path in ("operations", "resources", "dead-letters", "principals"):
             app.router.add_get(f"/v1/{path}", self._list)
         app.router.add_get("/v1/facts", self._facts)
         app.router.add_get("/v1/audit/{what}", self._audit)
@@ -180,6 +182,7 @@ class FakeGateway:
             "/v1/operations": self.operations,
             "/v1/resources": self.resources,
             "/v1/dead-letters": self.dead_letters,
+            "/v1/principals": self.principals,
         }[request.path]
         query = request.query
         found = [
@@ -195,6 +198,10 @@ class FakeGateway:
         team = request.query.get("team")
         found = [item for item in self.subscriptions if team in {None, item["team"]}]
         return _page(found, int(request.query.get("after", 0)), always=False)
+
+    async def _principal(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        return web.json_response(next(one for one in self.principals if one["principal"] == name))
 
     async def _deliveries(self, request: web.Request) -> web.StreamResponse:
         wanted = request.query.get("status")
