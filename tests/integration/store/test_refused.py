@@ -79,19 +79,6 @@ async def test_without_a_source_or_an_id_it_has_no_operation(toy: Toy) -> None:
     assert refusals(await toy.dead()) == [(None, False, "bad_json", None)]
 
 
-async def test_an_intent_under_a_source_of_the_platform_is_refused_by_name(toy: Toy) -> None:
-    await toy.engine.handle_batch([record(0)._replace(headers=_from("/busbar/policy"))])
-    (dead,) = await toy.dead()
-    assert (dead.operation, dead.refused) == (operation_id("/busbar/policy", "intent-0"), True)
-
-
-def _from(source: str) -> list[tuple[str, bytes | None]]:
-    return [
-        (name, source.encode() if name == "ce_source" else value)
-        for name, value in record(0).headers
-    ]
-
-
 async def test_a_fact_that_cannot_be_read_parks_its_key_and_refuses_no_operation(
     toy: Toy, store: Store
 ) -> None:

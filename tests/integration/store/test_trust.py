@@ -7,10 +7,7 @@ from busbar.messages import topics
 from busbar.messages.catalogue import MESSAGES, belongs
 from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import DeadLettered
-from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.notification import DeleteSubscription
-from busbar.runtime.core import encoding
-from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Cause, Store, StoreTransaction
 from support.runtime import (
     Toy,
@@ -34,24 +31,6 @@ def test_every_message_belongs_where_it_is_published(message: type) -> None:
     where = {topic for topic in topics.ALL if belongs(message, topic)}
     expected = set(topics.DEAD_LETTERS) if "{" in message.TOPIC else {message.TOPIC}  # type: ignore[attr-defined]  # every message has one
     assert where == expected
-
-
-def _from(source: str, topic: str) -> Record:
-    envelope = Envelope(id="1", source=source, type="x.y", data={}, key="k")
-    headers, value, key = codec.write(envelope)
-    return Record(topic, 0, 0, 0, key, value, headers)
-
-
-@pytest.mark.parametrize("topic", topics.INTENTS)
-def test_an_intent_under_a_source_of_the_platform_is_refused(topic: str) -> None:
-    refused = encoding.read(_from("/busbar/policy", topic))
-    assert isinstance(refused, Unreadable)
-    assert "urn:team:payments" in refused.detail
-    assert isinstance(encoding.read(_from("urn:busbar/policy", topic)), Envelope)
-
-
-def test_facts_come_from_sources_of_the_platform() -> None:
-    assert isinstance(encoding.read(_from("/busbar/policy", topics.FACTS_POLICY)), Envelope)
 
 
 async def test_an_intent_that_is_given_up_names_the_operation_that_stops(toy: Toy) -> None:

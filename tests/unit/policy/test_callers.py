@@ -135,7 +135,7 @@ def test_the_gateway_signs_for_the_principal_that_it_names() -> None:
         (record_of(event(), "other"), "foreign_source"),
         (record_of(event(extensions={"authid": "admin"}), "other"), "foreign_source"),
         (record_of(event(extensions={"authid": "other"}), "gateway"), "foreign_source"),
-        (record_of(event(extensions={"authid": "nobody-known"}), "gateway"), "unknown_principal"),
+        (record_of(event(extensions={"authid": "unknown"}), "gateway"), "unknown_principal"),
         (record_of(event(), "gateway"), "unknown_principal"),
         (record_of(event(source="/busbar/policy"), "admin"), "foreign_source"),
         (record_of(event(source="/busbar/policy"), "gateway"), "foreign_source"),

@@ -16,7 +16,7 @@ _HEAD: Final = """\
 # for something. Read when the platform starts. See docs/how-to/declare-principals.md.
 busbar: principals/v1
 principals:
-  # Whoever has the token or the key in this folder is this person, and may do everything.
+  # The owner of the token or the key in this folder is this person, and may do everything.
   - name: {administrator}
     kind: person
     teams: ["*"]

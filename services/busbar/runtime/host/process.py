@@ -265,15 +265,7 @@ class ServiceProcess:
         # Publishing and unfinished tasks resume immediately; joining the group may take longer.
         holder = f"{service.name}-{socket.gethostname()}-{os.getpid()}"
         lease = settings.lease_seconds
-        self._relay = Relay(
-            store,
-            bus,
-            clock=clock,
-            holder=holder,
-            lease=lease,
-            timing=self.timing.relay,
-            signing_key=load_signing_key(key_path(settings.home, service.name)),
-        )
+        self._relay = self._relay_to(bus, holder)
         jobs = {**service.jobs, PARKED: Job(self._engine.parking.resume)}
         self.gauges.attach(
             engine=self._engine,
@@ -298,6 +290,18 @@ class ServiceProcess:
             self._spawn(runner.run())
         await self._until_reachable(bus.consume)
         self._connected = True
+
+    def _relay_to(self, bus: Bus, holder: str) -> Relay:
+        settings, name = self.context.settings, self.app.service.name
+        return Relay(
+            self.context.store,
+            bus,
+            clock=self.context.clock,
+            holder=holder,
+            lease=settings.lease_seconds,
+            timing=self.timing.relay,
+            signing_key=load_signing_key(key_path(settings.home, name)),
+        )
 
     async def _until_reachable(self, step: Callable[[], Awaitable[object]]) -> None:
         """Run ``step``, and retry it while the database or the broker is unreachable."""
