@@ -73,7 +73,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_operation_is_described_named_and_secured(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     names = [operation["operationId"] for _, operation in operations(document)]
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names)) == 21
     for name, operation in operations(document):
         assert operation["security"] == [{"bearer": []}], name
         assert operation["description"].endswith("."), name
@@ -106,6 +106,8 @@ def test_every_good_answer_has_a_schema(document: dict[str, Any]) -> None:
         "get /v1/resources/{team}/{environment}/{promise}/{name}": "ResourceView",
         "get /v1/facts": "FactPage",
         "get /v1/promises": "PromiseList",
+        "get /v1/principals": "PrincipalPage",
+        "get /v1/principals/{principal}": "PrincipalView",
         "get /v1/promises/{name}": "PromiseView",
         "get /v1/dead-letters": "DeadLetterPage",
         "get /v1/subscriptions": "SubscriptionPage",

@@ -58,7 +58,7 @@ def test_a_key_that_is_there_is_kept_and_registered_under_the_same_id(
     assert (first.id, first.data) == (second.id, second.data)
 
 
-def test_a_file_that_is_no_key_is_refused_and_not_quoted(busbar: Run, tmp_path: Path) -> None:
+def test_a_file_without_a_key_is_refused_and_not_quoted(busbar: Run, tmp_path: Path) -> None:
     file = tmp_path / "ci.pem"
     file.write_text("hush")
     file.chmod(0o600)

@@ -28,7 +28,7 @@ async def no_problems() -> dict[str, str]:
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer with the headers once the body was read."""
-    body = await Request(scope, receive).body()  # type: ignore[arg-type]
+    body = await Request(scope, receive).body()  # type: ignore[arg-type]  # a scope is a mapping
     names = sorted(name.decode() for name, _ in scope["headers"])
     await respond(send, 200, {"headers": names, "body": body.decode()})
 
@@ -135,7 +135,7 @@ async def test_the_trailer_of_a_body_is_ignored(port: int) -> None:
     ],
     ids=["a part of the body", "a bad chunk", "three requests"],
 )
-async def test_a_client_that_leaves_is_no_error(
+async def test_a_client_that_leaves_is_not_logged_as_an_error(
     port: int, begun: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     with capture_logs() as logs:

@@ -47,7 +47,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     head_seconds = HEAD_SECONDS
     body_seconds = BODY_SECONDS
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
         """Begin to wait for a request; called by the event loop."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
