@@ -443,3 +443,22 @@ def test_delays_double_up_to_the_longest_and_then_end() -> None:
     assert [policy.delay(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
     assert policy.delay(1, 1000) == 30
     assert json.dumps(policy.delay(1, -5)) == "0.0"
+
+
+def test_no_attempt_begins_after_the_time_for_all_of_them() -> None:
+    policy = RetryPolicy(attempts=6, first=1, longest=4, within=20)
+    assert policy.delay(2, taken=18) == 2
+    assert policy.delay(2, taken=18.5) is None
+    assert policy.delay(1, 30, taken=0) is None
+
+
+async def test_a_client_that_waits_says_for_what(gateway: FakeGateway) -> None:
+    said: list[str] = []
+    async with Client(
+        gateway.url, TOKEN, retry=RetryPolicy(attempts=2, first=0.01), on_wait=said.append
+    ) as client:
+        gateway.failures = [busy()]
+        await client.promises()
+        gateway.failures = [busy()]
+        await client.completeness()
+    assert said == ["Refused: audit is starting"] * 2

@@ -7,6 +7,7 @@ import typer
 from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, of_operation, usage
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
@@ -58,11 +59,12 @@ def _show(
 ) -> None:
     if operation in ACTIONS:
         raise usage("The id is missing.", fix=f"Write busbar operation {operation} ID.")
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         if wait:
             accepted = [Receipt(operation=operation, resource=None)]
-            return await follow_all(client, accepted, within=timeout, output=output)
+            return await follow_all(client, accepted, limit=limit, output=output)
         view = await client.operation(operation)
         if output is Output.JSON:
             print_json(view)
@@ -71,7 +73,7 @@ def _show(
         running = not view.ended and view.status != "stuck"
         return ExitCode.OK if running else of_operation(view.status)
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))
 
 
 def _intervene(
@@ -86,6 +88,7 @@ def _intervene(
     if action == "abandon":
         question = f"End operation {operation} as failed? What it did is not undone."
         confirm(question, yes=yes)
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         resource = (await client.operation(operation)).resource
@@ -94,6 +97,6 @@ def _intervene(
             raise usage(problem, fix="Retry or abandon an operation of a resource.")
         send = client.retry_operation if action == "retry" else client.abandon_operation
         accepted = [await send(resource, operation)]
-        return await follow_all(client, accepted, within=timeout, output=output)
+        return await follow_all(client, accepted, limit=limit, output=output)
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))

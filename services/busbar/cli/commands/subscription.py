@@ -8,6 +8,7 @@ import typer
 from busbar.cli.shared.catalogue import show_subscriptions
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
@@ -164,11 +165,13 @@ def _request(
     timeout: float,
     output: Output,
 ) -> None:
+    limit = TimeLimit(timeout)
+
     async def body(client: Client) -> ExitCode:
         accepted = await send(client)
         if wait:
-            return await follow_all(client, [accepted], within=timeout, output=output)
+            return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))
