@@ -108,7 +108,9 @@ def test_a_failed_operation_names_the_step_and_what_is_left(
 
     shown = busbar("operation", OPERATION).stdout
 
-    assert "failed at step dead-letters (kafka-topic); undone: topic; left: database" in shown
+    assert (
+        "failed at step dead-letters (kafka-topic); undone: topic; left as it is: database" in shown
+    )
 
     gateway.operations[0]["steps"] = [steps[0], steps[2]]
     assert "undone: topic; nothing new is left" in busbar("operation", OPERATION).stdout

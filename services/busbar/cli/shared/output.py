@@ -196,7 +196,7 @@ def _what_is_left(view: OperationView) -> str:
     parts = [
         f"failed at step {', '.join(failed)}" if failed else "",
         f"undone: {', '.join(undone)}" if undone else "",
-        f"left: {', '.join(left)}" if left else "nothing new is left",
+        f"left as it is: {', '.join(left)}" if left else "nothing new is left",
     ]
     return "; ".join(part for part in parts if part)
 
