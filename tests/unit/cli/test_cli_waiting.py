@@ -7,7 +7,7 @@ import pytest
 
 from busbar.cli.shared import connect, limit
 from busbar.sdk import RetryPolicy, transport
-from unit.sdk.fake_gateway import FakeGateway, problem, resource
+from unit.sdk.fake_gateway import FakeGateway, operation, problem, resource
 from unit.sdk.running import Run
 
 RESOURCE = "payments/dev/event-stream/orders"
@@ -83,3 +83,19 @@ def test_what_takes_the_usual_time_says_nothing(
     gateway.failures = [problem(503, "not_ready", "audit is starting", "wait")]
     result = busbar("get")
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_step_that_is_retried_says_why_and_no_line_is_repeated(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    def failing(detail: str, updated: str) -> dict[str, object]:
+        step = {"name": "database", "adapter": "a", "status": "failed", "detail": detail}
+        return operation("x", "running", steps=[step], updated=updated)
+
+    down, full = "the cluster is down", "the disk is full"
+    gateway.outcomes = [failing(down, "1"), failing(down, "2"), failing(full, "3"), operation("x")]
+    result = busbar("apply", "-f", "-", stdin=DOCUMENT)
+    line = f"{RESOURCE}: running  database failed:"
+    assert result.stderr.splitlines() == [f"{line} {down}", f"{line} {full}"]
+    gateway.operations = [failing(full, "3")]
+    assert f"database: {full}" in busbar("get", "operations").stdout

@@ -8,9 +8,10 @@ from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, of_operation, usage
 from busbar.cli.shared.limit import TimeLimit
+from busbar.cli.shared.operations import print_operation
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all
-from busbar.cli.shared.output import Output, OutputOption, print_json, print_operation
+from busbar.cli.shared.output import Output, OutputOption, print_json
 from busbar.sdk import Client, Receipt
 
 EXAMPLES = (

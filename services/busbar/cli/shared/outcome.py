@@ -7,6 +7,7 @@ import typer
 
 from busbar.cli.shared.exits import ExitCode, of_operation
 from busbar.cli.shared.limit import TimeLimit
+from busbar.cli.shared.operations import print_operation, progress_of
 from busbar.cli.shared.output import (
     Output,
     coloured,
@@ -14,7 +15,6 @@ from busbar.cli.shared.output import (
     identified,
     plain,
     print_json,
-    print_operation,
 )
 from busbar.messages.views import OperationView
 from busbar.sdk import Client, Receipt, StillRunning
@@ -53,11 +53,13 @@ async def _follow(
     progress = errors()
     name = plain(accepted.resource or accepted.operation)
     view: OperationView | None = None
+    shown = ""
     try:
         async for view in client.follow(accepted.operation, timeout=limit.left()):
-            if output is Output.TABLE and not view.ended:
-                steps = ", ".join(f"{step.name} {step.status}" for step in view.steps)
-                progress.print(f"{name}: {coloured(view.status)}  {plain(steps)}".rstrip())
+            line = f"{name}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
+            if output is Output.TABLE and not view.ended and line != shown:
+                progress.print(line)
+                shown = line
     except StillRunning as late:
         error = StillRunning(late.view, limit.seconds)
         progress.print(f"[yellow]{plain(error)}[/] {plain(error.fix)}")

@@ -178,45 +178,12 @@ def print_fields(fields: Mapping[str, object]) -> None:
     width = max(map(len, shown), default=0)
     out = console()
     for name, value in shown.items():
-        text = coloured(str(value)) if name == "status" else plain(_text(value))
+        text = coloured(str(value)) if name == "status" else plain(as_text(value))
         out.print(f"{name.ljust(width)}  {text}")
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return ``value`` as text, lists and objects as JSON."""
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(jsonable(value), ensure_ascii=False)
     return str(value)
-
-
-def _what_is_left(view: OperationView) -> str:
-    """Return a sentence about the step that failed, and about what the others left."""
-    failed = [f"{step.name} ({step.adapter})" for step in view.steps if step.status == "failed"]
-    undone = [step.name for step in view.steps if step.status == "undone"]
-    left = [step.name for step in view.steps if step.status not in {"failed", "undone"}]
-    parts = [
-        f"failed at step {', '.join(failed)}" if failed else "",
-        f"undone: {', '.join(undone)}" if undone else "",
-        f"left as it is: {', '.join(left)}" if left else "nothing new is left",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
-def print_operation(view: OperationView) -> None:
-    """Print the result of an operation, with violations and their fixes."""
-    out = console()
-    title = view.resource or view.intent.get("type") or "operation"
-    detail = view.detail or view.reason
-    out.print(f"{coloured(view.status)}  {plain(title)}" + (f"  {plain(detail)}" if detail else ""))
-    if view.status == "failed" and view.steps:
-        out.print(f"  {plain(_what_is_left(view))}")
-    for step in view.steps:
-        out.print(f"  step {plain(step.name)}: {plain(step.status)} {plain(step.detail)}".rstrip())
-    for kind, found in (("", view.violations), ("warning ", view.warnings)):
-        for violation in found:
-            out.print(f"  {kind}{plain(violation.get('rule'))}: {plain(violation.get('message'))}")
-            out.print(f"    fix: {plain(violation.get('fix'))}")
-    for name, value in view.outputs.items():
-        out.print(f"  {plain(name)}: {plain(_text(value))}")
-    if view.dead_letter:
-        out.print(f"  dead letter {plain(view.dead_letter)}")
-    out.print(f"  operation {plain(view.id)}")
