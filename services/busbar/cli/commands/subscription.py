@@ -19,7 +19,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
-from busbar.cli.shared.times import parse_time_argument
+from busbar.cli.shared.times import parse_time_argument, shown
 from busbar.messages.webhooks import DeliveryStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
@@ -91,7 +91,7 @@ def attempts(
             plain(one.event),
             plain(one.event_type),
             coloured(one.status),
-            plain(attempt.time),
+            shown(attempt.time),
             str(attempt.attempt),
             plain(attempt.outcome),
             "" if attempt.seconds is None else f"{attempt.seconds:.2f}",
