@@ -42,7 +42,9 @@ async def get_subscription(team: Team, name: Name, queries: Read) -> Any:
 @router.get(
     "/{team}/{name}/deliveries",
     response_model=DeliveryPage,
-    responses=problems(_400=BAD_PARAMETER),
+    responses=problems(
+        _400=BAD_PARAMETER, _404="There is no such subscription, and never was a delivery to it."
+    ),
 )
 async def list_deliveries(
     team: Team,
@@ -59,9 +61,11 @@ async def list_deliveries(
 
     A delivery is listed from the end of its first attempt.
     """
-    return await queries.deliveries(
-        subscription=f"{team}/{name}", status=status, after=after, limit=limit
-    )
+    key = f"{team}/{name}"
+    found = await queries.deliveries(subscription=key, status=status, after=after, limit=limit)
+    if not found["items"] and not await queries.knows_subscription(key):
+        require_found(None, f"subscription {key}")
+    return found
 
 
 @router.get(
