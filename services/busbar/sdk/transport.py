@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -76,11 +77,7 @@ class Transport:
         sleep: Sleep,
         on_wait: OnWait | None = None,
     ) -> None:
-        if _CREDENTIALS.match(url):
-            raise ConfigurationError(
-                "The gateway's URL holds a user name or a password.",
-                fix="Leave out everything up to the @; the token is the only credential.",
-            )
+        _check_url(url)
         self.url = url.rstrip("/")
         self._token = token
         self.retry = retry
@@ -123,8 +120,6 @@ class Transport:
             failure: GatewayProblem | Unreachable
             try:
                 status, headers, raw = await self._once(request)
-            except aiohttp.InvalidURL as error:
-                raise Unreachable(self.url, "it is not a URL") from error
             except (aiohttp.ClientError, OSError) as error:
                 failure = Unreachable(self.url, _why(error))
                 failure.__cause__ = error
@@ -218,8 +213,6 @@ class Transport:
                     raise _problem(response.status, await response.read())
                 async for line in _lines(response):
                     yield _parsed(response.status, line)
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(self.url, "it is not a URL") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(self.url, _why(error)) from error
 
@@ -241,6 +234,37 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             raise _unreadable(response.status)
     if any(begun):
         yield b"".join(begun)
+
+
+def _check_url(url: str) -> None:
+    """Return if requests can be sent to ``url``.
+
+    Raises:
+        ConfigurationError: it is not the URL of a server, or has credentials in it.
+    """
+    if _CREDENTIALS.match(url):
+        raise ConfigurationError(
+            "The gateway's URL holds a user name or a password.",
+            fix="Leave out everything up to the @; the token is the only credential.",
+        )
+    if "://" not in url:
+        raise ConfigurationError(
+            f"The gateway's URL {url} does not begin with http:// or https://.",
+            fix=f"Write http://{url.lstrip('/')}, or https:// if the gateway is behind TLS.",
+        )
+    if not _names_a_server(url):
+        raise ConfigurationError(
+            f"The gateway's URL {url} is not the address of a server.",
+            fix="Write it like http://127.0.0.1:8642, as `busbar up` prints it.",
+        )
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the address or the port
+        return False
 
 
 def _why(error: Exception) -> str:
