@@ -116,6 +116,22 @@ def test_a_failed_operation_names_the_step_and_what_is_left(
     assert "undone: topic; nothing new is left" in busbar("operation", OPERATION).stdout
 
 
+@pytest.mark.parametrize(
+    ("detail", "command"),
+    [
+        ("the topic exists", f"`busbar operation retry {OPERATION}`, or end it with `busbar"),
+        ("policy could not handle it: no", "`busbar dead-letters list`"),
+    ],
+)
+def test_an_operation_that_is_stuck_says_what_a_person_can_do(
+    busbar: Run, gateway: FakeGateway, detail: str, command: str
+) -> None:
+    gateway.operations = [operation(OPERATION, "stuck", detail=detail)]
+    result = busbar("operation", OPERATION)
+    assert result.exit_code == 5
+    assert command in result.stdout.splitlines()[-1]
+
+
 def test_json_has_id_and_name(busbar: Run, gateway: FakeGateway) -> None:
     gateway.resources = [resource(ORDERS)]
     gateway.operations = [operation(OPERATION)]

@@ -4,7 +4,7 @@ import pytest
 
 from busbar.messages.intervention import Intervened, ResourceReleased
 from busbar.messages.narrative import narrate
-from busbar.messages.resource import ResourceFailed
+from busbar.messages.resource import ResourceFailed, ResourceStuck
 from busbar.messages.views import evolve_operation
 from busbar.provisioner.domain import ResourceState
 from unit.provisioner.ledger import Platform
@@ -54,6 +54,21 @@ def test_abandoning_a_deletion_does_not_say_that_a_foreign_thing_is_gone_or_was_
     view = evolve_operation(None, ended, time="2026-01-31T12:00:00Z")
     assert view is not None
     assert view.detail.endswith("; now a belongs to another owner")
+
+
+def test_another_name_is_advised_where_one_is_chosen_and_not_for_a_deletion() -> None:
+    applied = Story().ask(allowed(1, plan("a")))
+    applied.things["orders-a"] = ("them", {})
+    applied.work()
+    failed = applied.facts[-1]
+    assert isinstance(failed, ResourceFailed)
+    assert failed.detail.endswith("; choose another name, or remove or adopt it")
+    deleted = provisioned("a").ask(allowed(2, action="delete"))
+    deleted.things["orders-a"] = ("them", {})
+    deleted.turn()
+    stuck_ = deleted.facts[-1]
+    assert isinstance(stuck_, ResourceStuck)
+    assert "choose another name" not in stuck_.detail
 
 
 def test_only_what_was_undone_is_called_so() -> None:

@@ -1,7 +1,7 @@
 """Operations as people see them."""
 
 from busbar.cli.shared.output import as_text, coloured, console, plain
-from busbar.messages.views import OperationView
+from busbar.messages.views import COULD_NOT_HANDLE, OperationView
 
 
 def progress_of(view: OperationView) -> str:
@@ -53,3 +53,15 @@ def print_operation(view: OperationView) -> None:
     if view.dead_letter:
         out.print(f"  dead letter {plain(view.dead_letter)}")
     out.print(f"  operation {plain(view.id)}")
+    if view.status == "stuck":
+        out.print(f"[bold]fix:[/] {plain(_way_out(view))}")
+
+
+def _way_out(view: OperationView) -> str:
+    """Return what a person can do about an operation that is stuck."""
+    if COULD_NOT_HANDLE in view.detail:
+        return "`busbar dead-letters list` shows the record; redrive or discard it."
+    return (
+        f"Remove the obstacle, then run `busbar operation retry {view.id}`, or end it with"
+        f" `busbar operation abandon {view.id}`. `busbar why {view.id}` explains it."
+    )

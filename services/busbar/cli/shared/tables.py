@@ -1,4 +1,4 @@
-"""The layout of tables: columns if the terminal is wide enough for them, else a line for each value.
+"""The layout of tables: columns if the terminal has the width, else a line for each value.
 
 Nothing is ever cut off: text that does not fit into its column is folded.
 """
