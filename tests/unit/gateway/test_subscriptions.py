@@ -108,7 +108,9 @@ async def test_deliveries_of_an_unknown_subscription_are_a_404_and_none_yet_is_a
 
 @pytest.mark.parametrize("target", [f"{LIST}/nothing", "/v1/subscriptions/payments/nothing"])
 async def test_what_does_not_exist_is_a_404(api: Api, target: str) -> None:
-    assert (await api.get(target)).problem()["code"] == "not_found"
+    problem = (await api.get(target)).problem()
+    assert problem["code"] == "not_found"
+    assert "`busbar subscription " in problem["fix"]
 
 
 @pytest.mark.parametrize(
