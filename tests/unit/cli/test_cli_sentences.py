@@ -129,7 +129,7 @@ def test_a_failed_operation_names_the_step_and_what_is_left(
         (("release", "--yes", "orders"), "Write team/environment/promise/name; `busbar get`"),
     ],
 )
-def test_what_is_no_id_or_no_name_is_followed_by_what_to_write(
+def test_an_invalid_id_is_followed_by_what_to_write(
     busbar: Run, arguments: tuple[str, ...], fix: str
 ) -> None:
     result = busbar(*arguments)

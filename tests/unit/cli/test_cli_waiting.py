@@ -1,4 +1,4 @@
-"""What a command does while something does not answer: it says so, and ends in time."""
+"""While something does not answer, a command says so, and ends in time."""
 
 import json
 import time

@@ -123,7 +123,7 @@ class FakeGateway:
         self.requests.append(f"{request.method} {request.path_qs}")
         self.traces.append(request.headers.get("traceparent"))
         if request.path in self.silent:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         if self.failures:
             failure = self.failures.pop(0)
             if failure is not None:
