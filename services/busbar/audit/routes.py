@@ -115,7 +115,7 @@ async def get_explanation(
                     HTTPStatus.NOT_FOUND,
                     "not_found",
                     f"the log has nothing about {resource or operation}",
-                    fix="check the name",
+                    fix="check the id; `busbar get` and `busbar get operations` list them",
                 )
         yield _line({"end": {}})
 

@@ -145,8 +145,7 @@ def _end(fact: Message) -> str | None:
             return "It is deleted; nothing of it is left."
         case ResourceFailed():
             at = f"at step {fact.failed_step}" if fact.failed_step else f"({fact.reason})"
-            done = "was not undone completely" if fact.left == "partial" else "was undone"
-            return f"It failed {at} and {done}: {fact.what_is_left}."
+            return f"It failed {at}{_undone(fact)}: {fact.what_is_left}."
         case ResourceDelayed():
             until = format_time(fact.until)
             return (
@@ -157,6 +156,12 @@ def _end(fact: Message) -> str | None:
             return f"It is stuck at step {fact.step}: {fact.detail}. {fact.remedy}"
         case _:
             return None
+
+
+def _undone(fact: ResourceFailed) -> str:
+    if fact.undone:
+        return " and was undone in part" if fact.remains else " and was undone"
+    return " and was not undone" if fact.remains else ""
 
 
 def _intervention(fact: Message) -> str | None:

@@ -27,7 +27,7 @@ class Remaining(Part):
         if self.presence == "absent":
             return f"{self.step} does not exist any more"
         if self.presence == "foreign":
-            return f"{self.step} has another owner now"
+            return f"{self.step} belongs to another owner"
         values = {**self.inputs, **self.outputs}
         shown = ", ".join(f"{name}={truncate(str(value))}" for name, value in values.items())
         sure = "" if self.presence == "ours" else ", as far as is known"

@@ -366,10 +366,10 @@ class ResourceFailed(OperationFact):
     @property
     def what_is_left(self) -> str:
         """A sentence about what exists now."""
-        if self.left != "partial":
-            known = {"absent": "nothing of it is left", "previous": "it is as it was before"}
-            return known[self.left]
-        return "; ".join(map(str, self.remains)) or "a part of it is left"
+        if self.remains:  # also where nothing is ours any more: another owner may have it
+            return "; ".join(map(str, self.remains))
+        known = {"absent": "nothing of it is left", "previous": "it is as it was before"}
+        return known.get(self.left, "a part of it is left")
 
 
 class ResourceStuck(OperationFact):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from busbar.kernel import json_pointer
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
+from busbar.messages.pattern_words import pattern_words
 
 MAX_ERRORS: Final = 10
 MAX_POINTER_CHARS: Final = 200
@@ -126,7 +127,7 @@ def _expected(detail: Mapping[str, Any], model: type[BaseModel] | None) -> str:
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     if kind == "string_pattern_mismatch":
-        return f"must match {context.get('pattern', 'the pattern')}"
+        return f"must {pattern_words(str(context.get('pattern', 'the pattern')))}"
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return f"must have one of the tags {context.get('expected_tags', 'that are known')}"
     if kind in _OWN_WORDS:

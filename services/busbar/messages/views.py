@@ -51,6 +51,9 @@ from busbar.messages.resource import (
     StepUndone,
 )
 
+COULD_NOT_HANDLE: Final = "could not handle it"
+"""Part of the detail of an operation that is stuck because a record of it became a dead letter."""
+
 OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
 ]
@@ -271,7 +274,7 @@ def _delivered(fact: Fact) -> Mapping[str, Any] | None:
             detail = f"the test event was not delivered: {fact.reason}"
             return {"status": "failed", "reason": "not_delivered", "detail": detail}
         case DeadLettered(operation=UUID()):
-            detail = f"{fact.service} could not handle it: {fact.detail}"
+            detail = f"{fact.service} {COULD_NOT_HANDLE}: {fact.detail}"
             return {"status": "stuck", "reason": fact.reason, "detail": detail}
         case DeadLetterRecovered(operation=UUID()):
             return {"status": "running", "reason": "", "detail": ""}

@@ -34,6 +34,7 @@ class LongAnswer:
         self._params = dict(params)
         self._progress = progress
         self._attempt = 0
+        self._begun = 0.0
         self._since_cursor = 0
 
     async def result(self) -> Any:
@@ -53,6 +54,7 @@ class LongAnswer:
             yield typed(model, item)
 
     async def _whole(self) -> AsyncIterator[Any]:
+        self._begun = self._transport.now()
         while self._end is None:
             failure: GatewayProblem | Unreachable
             try:
@@ -67,10 +69,7 @@ class LongAnswer:
                 failure = error
             if self._end is None:
                 self._attempt += 1
-                delay = self._transport.retry.delay(self._attempt)
-                if delay is None:
-                    raise failure
-                await self._transport.sleep(delay)
+                await self._transport.before_next(self._attempt, failure, begun=self._begun)
 
     async def _once(self) -> AsyncIterator[Any]:
         known = self._since_cursor
@@ -78,7 +77,7 @@ class LongAnswer:
         async for line in self._transport.lines(request):
             match line:
                 case {"item": item}:
-                    self._attempt = 0
+                    self._attempt, self._begun = 0, self._transport.now()
                     if known:
                         known -= 1
                         continue

@@ -19,7 +19,7 @@ from busbar.sdk.reading import Params, pages, typed
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
 from busbar.sdk.trace import active_traceparent
-from busbar.sdk.transport import Request, Response, Sleep, Transport
+from busbar.sdk.transport import OnWait, Request, Response, Sleep, Transport
 
 
 class Calls:
@@ -34,11 +34,14 @@ class Calls:
         now: Callable[[], datetime] | None = None,
         retry: RetryPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
+        on_wait: OnWait | None = None,
     ) -> None:
         self.source = source
         self._now = now
         found, secret = find_platform(url, token)
-        self._transport = Transport(found, secret, retry=retry or RetryPolicy(), sleep=sleep)
+        self._transport = Transport(
+            found, secret, retry=retry or RetryPolicy(), sleep=sleep, on_wait=on_wait
+        )
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""

@@ -40,7 +40,8 @@ class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
 
     ``source`` is the URI of the producer of all events that this client publishes. ``now`` gives
     the time of events; without it they have none, and the time of recording counts. In a program
-    that uses OpenTelemetry, requests become part of the current trace.
+    that uses OpenTelemetry, requests become part of the current trace. ``on_wait`` is called with a
+    sentence when a request takes long, or is about to be sent again.
     """
 
     # -- publishing -----------------------------------------------------------------------------

@@ -17,18 +17,28 @@ MAX_RETRY_AFTER = 30.0
 class RetryPolicy:
     """The number of attempts for a request, and the delays between them, in seconds.
 
-    Delays double from ``first`` to ``longest``.
+    Delays double from ``first`` to ``longest``. No attempt begins after ``within`` seconds, if it
+    is given: attempts that end by a time limit take long.
     """
 
     attempts: int = 5
     first: float = 0.2
     longest: float = 5.0
+    within: float | None = None
 
-    def delay(self, attempt: int, retry_after: float | None = None) -> float | None:
+    def delay(
+        self, attempt: int, retry_after: float | None = None, *, taken: float = 0.0
+    ) -> float | None:
         """Return the seconds to wait after failed ``attempt`` (from 1); None to give up.
 
-        The server's ``retry_after`` takes precedence, up to :data:`MAX_RETRY_AFTER`.
+        The server's ``retry_after`` takes precedence, up to :data:`MAX_RETRY_AFTER`. All attempts
+        until now have ``taken`` so many seconds.
         """
+        delay = self._delay(attempt, retry_after)
+        too_late = self.within is not None and delay is not None and taken + delay > self.within
+        return None if too_late else delay
+
+    def _delay(self, attempt: int, retry_after: float | None) -> float | None:
         if attempt >= self.attempts:
             return None
         if retry_after is not None:

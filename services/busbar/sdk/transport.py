@@ -1,13 +1,15 @@
 """HTTP to the gateway: token, retries and problems."""
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -36,6 +38,11 @@ _CREDENTIALS: Final = re.compile(r"(?:[^/?#]*//)?[^/?#]*@")
 _CANNOT_READ = "The response is not one of busbar's; check that the URL is the gateway's."
 
 Sleep = Callable[[float], Awaitable[None]]
+OnWait = Callable[[str], None]
+"""Is called with a sentence about what a request waits for, when it takes longer than usual."""
+
+SLOW_SECONDS = 3.0
+"""A request waits if it has no response after this time, in addition to that of a long poll."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +68,21 @@ class Response:
 class Transport:
     """Sends requests with a bearer token, and repeats those that may succeed later."""
 
-    def __init__(self, url: str, token: SecretStr, *, retry: RetryPolicy, sleep: Sleep) -> None:
-        if _CREDENTIALS.match(url):
-            raise ConfigurationError(
-                "The gateway's URL holds a user name or a password.",
-                fix="Leave out everything up to the @; the token is the only credential.",
-            )
+    def __init__(
+        self,
+        url: str,
+        token: SecretStr,
+        *,
+        retry: RetryPolicy,
+        sleep: Sleep,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        _check_url(url)
         self.url = url.rstrip("/")
         self._token = token
         self.retry = retry
         self.sleep = sleep
+        self._on_wait = on_wait
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -101,14 +113,13 @@ class Transport:
             Unreachable: no response came, in any attempt.
         """
         attempt = 0
+        begun = self.now()
         while True:
             attempt += 1
             asked: float | None = None
             failure: GatewayProblem | Unreachable
             try:
                 status, headers, raw = await self._once(request)
-            except aiohttp.InvalidURL as error:
-                raise Unreachable(self.url, "it is not a URL") from error
             except (aiohttp.ClientError, OSError) as error:
                 failure = Unreachable(self.url, _why(error))
                 failure.__cause__ = error
@@ -119,17 +130,53 @@ class Transport:
                 if status not in RETRIED_STATUSES:
                     raise failure
                 asked = retry_after(headers)
-            delay = self.retry.delay(attempt, asked)
-            if delay is None:
-                raise failure
-            await self.sleep(delay)
+            await self.before_next(attempt, failure, begun=begun, asked=asked)
+
+    async def before_next(
+        self,
+        attempt: int,
+        failure: GatewayProblem | Unreachable,
+        *,
+        begun: float,
+        asked: float | None = None,
+    ) -> None:
+        """Sleep before the attempt that follows ``attempt``, or raise its ``failure``.
+
+        The first attempt has ``begun`` at this time of the event loop; the server has ``asked``
+        for so many seconds.
+        """
+        delay = self.retry.delay(attempt, asked, taken=self.now() - begun)
+        if delay is None:
+            raise failure
+        if self._on_wait is not None:
+            self._on_wait(str(failure))
+        await self.sleep(delay)
+
+    @staticmethod
+    def now() -> float:
+        """Return the time of the event loop."""
+        return asyncio.get_running_loop().time()
+
+    @contextmanager
+    def _noticed(self, wait: float) -> Iterator[None]:
+        """Say that the gateway has not answered, if the block runs for long."""
+        if self._on_wait is None:
+            yield
+            return
+        text = f"The gateway at {self.url} has not answered yet."
+        notice = asyncio.get_running_loop().call_later(wait + SLOW_SECONDS, self._on_wait, text)
+        try:
+            yield
+        finally:
+            notice.cancel()
 
     async def _once(self, request: Request) -> tuple[int, Mapping[str, str], bytes]:
         timeout = aiohttp.ClientTimeout(
             total=request.wait + RESPONSE_SECONDS, connect=CONNECT_SECONDS
         )
-        async with self._request(request, timeout) as response:
-            return response.status, response.headers, await response.read()
+        with self._noticed(request.wait):
+            async with self._request(request, timeout) as response:
+                return response.status, response.headers, await response.read()
 
     def _request(
         self, request: Request, timeout: aiohttp.ClientTimeout
@@ -159,13 +206,13 @@ class Transport:
             total=None, connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
         )
         try:
-            async with self._request(request, timeout) as response:
+            async with AsyncExitStack() as stack:
+                with self._noticed(request.wait):
+                    response = await stack.enter_async_context(self._request(request, timeout))
                 if response.status >= _FIRST_ERROR:
                     raise _problem(response.status, await response.read())
                 async for line in _lines(response):
                     yield _parsed(response.status, line)
-        except aiohttp.InvalidURL as error:
-            raise Unreachable(self.url, "it is not a URL") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unreachable(self.url, _why(error)) from error
 
@@ -187,6 +234,37 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             raise _unreadable(response.status)
     if any(begun):
         yield b"".join(begun)
+
+
+def _check_url(url: str) -> None:
+    """Return if requests can be sent to ``url``.
+
+    Raises:
+        ConfigurationError: it is not the URL of a server, or has credentials in it.
+    """
+    if _CREDENTIALS.match(url):
+        raise ConfigurationError(
+            "The gateway's URL holds a user name or a password.",
+            fix="Leave out everything up to the @; the token is the only credential.",
+        )
+    if "://" not in url:
+        raise ConfigurationError(
+            f"The gateway's URL {url} does not begin with http:// or https://.",
+            fix=f"Write http://{url.lstrip('/')}, or https:// if the gateway is behind TLS.",
+        )
+    if not _names_a_server(url):
+        raise ConfigurationError(
+            f"The gateway's URL {url} is not the address of a server.",
+            fix="Write it like http://127.0.0.1:8642, as `busbar up` prints it.",
+        )
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the address or the port
+        return False
 
 
 def _why(error: Exception) -> str:

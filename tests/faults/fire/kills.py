@@ -9,8 +9,8 @@ from faults.fire.run import Fault, Scene
 from faults.fire.stage import Stage
 from support import eventually
 
-ENDLESS = 200
-"""Asks of one resource while a fault goes on."""
+ENDLESS = 100_000
+"""Asks of one resource while a fault goes on: more than any fault takes."""
 
 
 def kill_nine(count: int) -> Fault:

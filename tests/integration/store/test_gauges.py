@@ -31,6 +31,7 @@ async def test_tasks_that_are_due_are_counted_and_those_in_hand_are_not(
     found = await looking.scrape()
     assert (found["busbar_tasks_due/k"], found["busbar_tasks_oldest_due_seconds/k"]) == (2, 30)
     assert (found["busbar_tasks_due/parked"], found["busbar_store_up"]) == (0, 1)
+    assert (found["busbar_tasks_waiting/k"], found["busbar_tasks_waiting/parked"]) == (1, 0)
 
     async def take(tx: StoreTransaction) -> None:
         await tx.tasks.claim("k", holder="a", lease=timedelta(seconds=60), limit=1)

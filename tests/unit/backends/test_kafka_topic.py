@@ -12,9 +12,11 @@ from busbar.backends.kafka_topic.backend import _observation
 from busbar.backends.kafka_topic.cluster import Response, Topic, _topic
 from busbar.backends.kafka_topic.errors import outcome_of_response
 from busbar.backends.kafka_topic.inputs import read_inputs, read_name
-from busbar.backends.kafka_topic.mark import is_mark, mark_of
+from busbar.backends.kafka_topic.mark import DECISION, is_mark, mark_of
 from busbar.backends.port import Presence, Result
+from busbar.backends.postgres import mark as postgres_mark
 from busbar.testing.contract import OWNER, make_call
+from meta.checkout import ROOT
 
 GOOD: dict[str, Any] = {
     "name": "payments.prod.orders",
@@ -153,7 +155,10 @@ def test_an_error_that_a_retry_may_help_is_not_permanent(code: int) -> None:
 
 def test_a_cluster_that_forbids_the_mark_has_an_explanation_of_its_own() -> None:
     response = Response(code=44, message="flush.messages may not be set", brokers=3)
-    assert "(ADR 5)" in outcome_of_response(response, doing="create the topic t").detail
+    detail = outcome_of_response(response, doing="create the topic t").detail
+    assert f"has to permit flush.messages, busbar's mark ({DECISION})" in detail
+    for decision in (DECISION, postgres_mark.DECISION):
+        assert "**Adopting**" in (ROOT / decision).read_text(encoding="utf-8")
 
 
 def topic(**changes: Any) -> Topic:

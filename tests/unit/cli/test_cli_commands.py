@@ -284,6 +284,28 @@ def test_what_is_not_confirmed_or_not_understood_sends_nothing(
     assert gateway.published == []
 
 
+@pytest.mark.parametrize("action", ["retry", "abandon"])
+def test_after_an_intervention_the_next_command_is_named(
+    busbar: Run, gateway: FakeGateway, action: str
+) -> None:
+    intervene = ("operation", action, OPERATION, "--yes")
+
+    def ends_as(status: str) -> None:
+        # The operation is looked up first, then the intervention is followed.
+        gateway.outcomes = [operation(OPERATION), operation("x", status)]
+
+    ends_as("succeeded")
+    result = busbar(*intervene)
+    assert f"Follow it with: busbar operation {OPERATION} --wait" in result.stderr
+    ends_as("failed")
+    result = busbar(*intervene)
+    assert result.exit_code == 4
+    assert f"fix: `busbar operation {OPERATION}` shows it" in result.stderr
+    assert f"`busbar get operations --resource {RESOURCE}`" in result.stderr
+    ends_as("failed")
+    assert "fix:" not in busbar(*intervene, "-o", "json").stderr
+
+
 def test_releasing_names_the_resource(busbar: Run, gateway: FakeGateway) -> None:
     gateway.outcomes = [operation("x", "succeeded")]
     assert busbar("release", "payments/dev/event-stream/orders", "--yes").exit_code == 0

@@ -86,7 +86,7 @@ def test_a_whole_cloudevent_with_an_id_besides_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: [1", "line 1, column 6"),
+        ("a: [1", "line 1, column 4"),
         ("a: 1\na: 2", "line 2, column 1: the key 'a' is there twice"),
         ("a: 1\nb:\n- c: 1\n  c: 2", "line 4, column 3"),
         ("# 1\n- 1\n- 2", "line 2: document 1 is not a mapping"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +20,9 @@ from busbar.cli.shared.output import (
     print_table,
 )
 from busbar.cli.shared.progress import DelayedStatus, describe
+from busbar.messages.catalogue import MESSAGES
 from busbar.messages.http import Progress
+from unit.sdk.running import Run
 
 
 def test_foreign_text_becomes_no_picture_and_no_markup(
@@ -105,3 +108,29 @@ async def output_of_others() -> None:
     """Let everything run that is due."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 240])
+@pytest.mark.parametrize("columns", [2, 4, 7])
+def test_a_table_loses_nothing_however_narrow_the_terminal_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, columns: int
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("NO_COLOR", "1"), ("COLUMNS", str(width))):
+        monkeypatch.setenv(name, value)
+    names = [f"column{number}" for number in range(columns)]
+    rows = [[f"{'abcdefg'[at] * 33}{row} end{at}{row}" for at in range(columns)] for row in "xy"]
+    print_table(names, rows)
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    text = "".join(printed.split())
+    for at in range(columns):
+        assert all(f"{'abcdefg'[at] * 3}" in text and f"end{at}{row}" in text for row in "xy")
+        assert text.count("abcdefg"[at]) >= 2 * 33
+    is_table = all(name in printed.splitlines()[0] for name in names)
+    if is_table:
+        assert max(map(len, printed.splitlines())) <= width
+    assert is_table == (width >= {2: 60, 4: 80, 7: 240}[columns])
+
+
+def test_what_goes_into_a_pipe_is_one_line_a_row(busbar: Run) -> None:
+    lines = busbar("schema", "list").stdout.splitlines()
+    assert len(lines) == len(MESSAGES) + 1

@@ -28,6 +28,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (("delete", ""), 2, "An argument of `busbar delete` is empty."),
         (("operation", ""), 2, "An argument of `busbar operation` is empty."),
         (("dead-letters", "show", ""), 2, "An argument of `busbar dead-letters` is empty."),
+        (("operation",), 2, "The id of the operation is missing."),
+        (("operation", "retry", "abc"), 2, "'abc' is not the id of an operation."),
+        (("why", "a/b"), 2, "'a/b' is not the id of a resource."),
         (("apply", "-f", ""), 2, "The value of -f is empty."),
         (("apply", "--file="), 2, "The value of --file is empty."),
         (("get", "--token-file", ""), 2, "The value of --token-file is empty."),
@@ -108,10 +111,46 @@ def test_a_failed_operation_names_the_step_and_what_is_left(
 
     shown = busbar("operation", OPERATION).stdout
 
-    assert "failed at step dead-letters (kafka-topic); undone: topic; left: database" in shown
+    assert (
+        "failed at step dead-letters (kafka-topic); undone: topic; left as it is: database" in shown
+    )
 
     gateway.operations[0]["steps"] = [steps[0], steps[2]]
     assert "undone: topic; nothing new is left" in busbar("operation", OPERATION).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (("operation",), "Write busbar operation ID; `busbar get operations` lists them."),
+        (("operation", "retry"), "Write busbar operation retry ID; `busbar get operations` lists"),
+        (("operation", "abc"), "Write its UUID; `busbar get operations` lists them."),
+        (("why", "orders"), "Write team/environment/promise/name, or the UUID of an operation"),
+        (("release", "--yes", "orders"), "Write team/environment/promise/name; `busbar get`"),
+    ],
+)
+def test_an_invalid_id_is_followed_by_what_to_write(
+    busbar: Run, arguments: tuple[str, ...], fix: str
+) -> None:
+    result = busbar(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[1].startswith(f"fix: {fix}")
+
+
+@pytest.mark.parametrize(
+    ("detail", "command"),
+    [
+        ("the topic exists", f"`busbar operation retry {OPERATION}`, or end it with `busbar"),
+        ("policy could not handle it: no", "`busbar dead-letters list`"),
+    ],
+)
+def test_an_operation_that_is_stuck_says_what_a_person_can_do(
+    busbar: Run, gateway: FakeGateway, detail: str, command: str
+) -> None:
+    gateway.operations = [operation(OPERATION, "stuck", detail=detail)]
+    result = busbar("operation", OPERATION)
+    assert result.exit_code == 5
+    assert command in result.stdout.splitlines()[-1]
 
 
 def test_json_has_id_and_name(busbar: Run, gateway: FakeGateway) -> None:

@@ -296,3 +296,17 @@ def test_through_a_pipe_a_screen_follows_the_other_until_the_platform_is_gone(
     assert result.exit_code == 7
     assert len([line for line in result.stdout.splitlines() if "policy" in line]) == 1
     assert "2.0" in result.stdout
+
+
+def test_what_waits_for_its_next_attempt_is_named_apart_from_what_is_stuck() -> None:
+    def of(sagas: int, stuck: int, webhooks: int) -> str:
+        text = scrape(
+            busbar_provisioner_stuck_operations=stuck,
+        )
+        text += f'busbar_tasks_waiting{{kind="saga"}} {sagas}\n'
+        text += f'busbar_tasks_waiting{{kind="webhook"}} {webhooks}\n'
+        return shown(summarize({}, {"a": snapshot(text), "b": snapshot(text)}))
+
+    assert "waiting for" not in of(2, 2, 0)
+    assert "waiting for their next attempt: 1 operation; see `busbar get" in of(3, 2, 0)
+    assert "waiting for their next attempt: 2 deliveries; see `busbar subscription" in of(0, 0, 2)

@@ -1,12 +1,18 @@
 """Every error is a problem: those of the framework, of audit, and unexpected ones."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from busbar.gateway.adapters import AuditResponse, AuditUnavailable, HttpAuditReader
+from busbar.gateway.adapters import (
+    AuditResponse,
+    AuditUnavailable,
+    HttpAuditReader,
+    HttpPolicyReader,
+)
 from busbar.messages.http import NDJSON
 from busbar.runtime.http.server import HttpServer, listen, respond
 from busbar.runtime.store import Store, StoreUnavailable
@@ -223,6 +229,19 @@ async def test_the_client_says_when_audit_cannot_be_reached() -> None:
     with pytest.raises(AuditUnavailable):
         await client.get("/v1/audit/records", {})
     await client.close()
+
+
+@pytest.mark.parametrize("reader", [HttpAuditReader, HttpPolicyReader])
+async def test_a_service_that_hangs_is_not_waited_for(reader: type[HttpAuditReader]) -> None:
+    with listen("127.0.0.1", 0) as hanging:  # the kernel accepts connections; no answer comes
+        client = reader(f"http://127.0.0.1:{hanging.getsockname()[1]}", silence=0.1)
+        try:
+            async with asyncio.timeout(5):
+                with pytest.raises(AuditUnavailable, match=r"silent for 0\.1 seconds"):
+                    await client.get("/v1/promises", {})
+        finally:
+            await client.close()
+    assert HttpPolicyReader.silence <= 5 < HttpAuditReader.silence <= 20
 
 
 async def test_the_client_asks_for_the_path_and_nothing_but_the_path() -> None:

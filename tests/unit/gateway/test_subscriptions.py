@@ -91,9 +91,26 @@ async def test_a_delivery_that_was_made_again_keeps_its_place_and_its_attempts(
     assert (again["event"], again["status"], len(again["attempts"])) == ("one", "delivered", 2)
 
 
+async def test_deliveries_of_an_unknown_subscription_are_a_404_and_none_yet_is_an_empty_list(
+    api: Api, platform: Platform
+) -> None:
+    for target in (LIST, f"{LIST}?status=failed"):
+        problem = (await api.get(target)).problem()
+        assert problem["status"] == 404
+        assert "subscription payments/orders-done" in problem["detail"]
+    await platform.publish(fact_of(Subscribed, subscription="payments/orders-done"))
+    assert await items(api, LIST) == []
+    await platform.publish(fact_of(WebhookDelivered))
+    await platform.publish(fact_of(Unsubscribed, subscription="payments/orders-done"))
+    assert len(await items(api, LIST)) == 1
+    assert await items(api, f"{LIST}?status=failed") == []
+
+
 @pytest.mark.parametrize("target", [f"{LIST}/nothing", "/v1/subscriptions/payments/nothing"])
 async def test_what_does_not_exist_is_a_404(api: Api, target: str) -> None:
-    assert (await api.get(target)).problem()["code"] == "not_found"
+    problem = (await api.get(target)).problem()
+    assert problem["code"] == "not_found"
+    assert "`busbar subscription " in problem["fix"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import pytest
 
 from busbar.messages.intervention import Intervened, ResourceReleased
-from busbar.messages.resource import ResourceFailed
+from busbar.messages.narrative import narrate
+from busbar.messages.resource import ResourceFailed, ResourceStuck
+from busbar.messages.views import evolve_operation
 from busbar.provisioner.domain import ResourceState
 from unit.provisioner.ledger import Platform
 from unit.provisioner.scenario import Story, allowed, intervention, plan, provisioned, refused, tale
@@ -39,6 +41,46 @@ def test_an_abandoned_operation_ends_as_failed_and_says_what_is_there() -> None:
     assert (ended.reason, ended.failed_step) == ("refused", "b")
     assert story.ask(allowed(3, action="delete")).work()[-1] == "deleted 3"
     assert story.things == {}
+
+
+def test_abandoning_a_deletion_does_not_say_that_a_foreign_thing_is_gone_or_was_undone() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.things["orders-a"] = ("them", {})
+    assert story.turn() == ["stuck a not_ours"]
+    assert story.intervene("abandon", 2).work()[-2:] == ["left a foreign", "gave up 2, left absent"]
+    ended = story.facts[-1]
+    sentence = "It failed at step a and was not undone: a belongs to another owner."
+    assert narrate(ended) == sentence
+    view = evolve_operation(None, ended, time="2026-01-31T12:00:00Z")
+    assert view is not None
+    assert view.detail.endswith("; now a belongs to another owner")
+
+
+def test_another_name_is_advised_where_one_is_chosen_and_not_for_a_deletion() -> None:
+    applied = Story().ask(allowed(1, plan("a")))
+    applied.things["orders-a"] = ("them", {})
+    applied.work()
+    failed = applied.facts[-1]
+    assert isinstance(failed, ResourceFailed)
+    assert failed.detail.endswith("; choose another name, or remove or adopt it")
+    deleted = provisioned("a").ask(allowed(2, action="delete"))
+    deleted.things["orders-a"] = ("them", {})
+    deleted.turn()
+    stuck_ = deleted.facts[-1]
+    assert isinstance(stuck_, ResourceStuck)
+    assert "choose another name" not in stuck_.detail
+
+
+def test_only_what_was_undone_is_called_so() -> None:
+    nothing_done = Story().ask(allowed(1, plan("a")))
+    nothing_done.answers["orders-a"] = [refused()]
+    nothing_done.work()
+    assert narrate(nothing_done.facts[-1]) == "It failed at step a: nothing of it is left."
+    undone = Story().ask(allowed(1, plan("a", "b")))
+    undone.answers["orders-b"] = [refused()]
+    undone.work()
+    sentence = "It failed at step b and was undone: nothing of it is left."
+    assert narrate(undone.facts[-1]) == sentence
 
 
 def test_an_operation_can_be_abandoned_while_it_runs() -> None:

@@ -151,7 +151,7 @@ def test_a_foreign_thing_where_something_is_to_be_restored_ends_the_operation() 
     assert story.work() == ["left a foreign", "gave up 2, left partial"]
     ended = story.facts[-1]
     assert isinstance(ended, ResourceFailed)
-    assert ended.what_is_left == "a has another owner now"
+    assert ended.what_is_left == "a belongs to another owner"
     assert story.ask(allowed(3, action="delete")).work()[-1] == "deleted 3"
     assert story.things == {"orders-a": ("them", {})}
 

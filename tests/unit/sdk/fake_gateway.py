@@ -93,6 +93,8 @@ class FakeGateway:
     completeness: JsonObject = field(default_factory=lambda: {"complete": True})
     sentences: list[JsonObject] = field(default_factory=list)
     on_post: Callable[[Envelope], web.Response | None] = lambda _event: None
+    silent: set[str] = field(default_factory=set)
+    """Paths that are not answered."""
     url: str = ""
 
     def __post_init__(self) -> None:
@@ -122,6 +124,8 @@ class FakeGateway:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.requests.append(f"{request.method} {request.path_qs}")
         self.traces.append(request.headers.get("traceparent"))
+        if request.path in self.silent:
+            await asyncio.Event().wait()
         if self.failures:
             failure = self.failures.pop(0)
             if failure is not None:

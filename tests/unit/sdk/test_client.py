@@ -134,11 +134,22 @@ async def test_a_missing_gateway_is_reported_as_unreachable_with_a_fix() -> None
     assert "busbar up" in caught.value.fix
 
 
-@pytest.mark.parametrize("url", ["no-url", "http://[", "ftp://127.0.0.1:9"])
-async def test_a_url_that_is_none_is_unreachable_too(url: str) -> None:
-    async with Client(url, SecretStr(TOKEN), retry=RetryPolicy(attempts=1)) as client:
-        with pytest.raises(Unreachable):
-            await client.ready()
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("127.0.0.1:28642", "Write http://127.0.0.1:28642, or https://"),
+        ("//127.0.0.1:1", "Write http://127.0.0.1:1, or https://"),
+        ("foo", "Write http://foo, or https://"),
+        ("http://[", "Write it like http://127.0.0.1:8642"),
+        ("http://", "Write it like http://127.0.0.1:8642"),
+        ("http://host:99999", "Write it like http://127.0.0.1:8642"),
+        ("ftp://127.0.0.1:9", "Write it like http://127.0.0.1:8642"),
+    ],
+)
+def test_what_is_not_a_url_is_refused_and_says_what_to_write(url: str, fix: str) -> None:
+    with pytest.raises(ConfigurationError, match="The gateway's URL") as caught:
+        Client(url, SecretStr(TOKEN))
+    assert fix in caught.value.fix
 
 
 async def test_a_wrong_token_is_a_problem_and_never_shown(gateway: FakeGateway) -> None:
@@ -443,3 +454,22 @@ def test_delays_double_up_to_the_longest_and_then_end() -> None:
     assert [policy.delay(number) for number in range(1, 7)] == [1, 2, 4, 4, 4, None]
     assert policy.delay(1, 1000) == 30
     assert json.dumps(policy.delay(1, -5)) == "0.0"
+
+
+def test_no_attempt_begins_after_the_time_for_all_of_them() -> None:
+    policy = RetryPolicy(attempts=6, first=1, longest=4, within=20)
+    assert policy.delay(2, taken=18) == 2
+    assert policy.delay(2, taken=18.5) is None
+    assert policy.delay(1, 30, taken=0) is None
+
+
+async def test_a_client_that_waits_says_for_what(gateway: FakeGateway) -> None:
+    said: list[str] = []
+    async with Client(
+        gateway.url, TOKEN, retry=RetryPolicy(attempts=2, first=0.01), on_wait=said.append
+    ) as client:
+        gateway.failures = [busy()]
+        await client.promises()
+        gateway.failures = [busy()]
+        await client.completeness()
+    assert said == ["Refused: audit is starting"] * 2

@@ -153,10 +153,11 @@ def _observation(call: Call, name: str, topic: Topic | None) -> Observation:
     if topic is None:
         return Observation(presence=Presence.ABSENT)
     if topic.mark != mark.mark_of(call.owner):
-        whose = "carries the mark of another owner" if mark.is_mark(topic.mark) else "has no mark"
+        is_mark = mark.is_mark(topic.mark)
+        whose = "carries the mark of another owner" if is_mark else "has no mark of busbar"
         return Observation(
             presence=Presence.FOREIGN,
-            detail=f"the topic {name} exists and {whose}: choose another name, or adopt it (ADR 5)",
+            detail=f"the topic {name} exists and {whose} (how to adopt it: {mark.DECISION})",
         )
     return Observation(
         presence=Presence.OURS,

@@ -60,7 +60,7 @@ def _remedy(response: Response) -> str:
         brokers = "1 broker" if response.brokers == 1 else f"{response.brokers} brokers"
         return f"The cluster has {brokers}: ask for at most {response.brokers} replica(s)"
     if response.code in {_INVALID_CONFIG, _POLICY_VIOLATION} and mark.SETTING in response.message:
-        return f"busbar marks its topics by {mark.SETTING} (ADR 5); this cluster has to permit it"
+        return f"This cluster has to permit {mark.SETTING}, busbar's mark ({mark.DECISION})"
     remedy = _PERMANENT.get(
         response.code, "busbar retries; if the error persists, see the broker's log"
     )

@@ -10,6 +10,7 @@ import hashlib
 from typing import Final
 
 SETTING: Final = "flush.messages"
+DECISION: Final = "docs/adr/0005-ownership-mark-of-kafka-topics.md"
 
 _BASE: Final = 2**62
 _OWNER_BITS: Final = 61

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 PREFIX: Final = "busbar:v1:"
+DECISION: Final = "docs/adr/0011-postgres-databases-marked-by-owner-role.md"
 _ANY_VERSION: Final = "busbar:"
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

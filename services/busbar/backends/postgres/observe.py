@@ -6,7 +6,7 @@ from typing import Any, Final
 from busbar.backends.calls import Refused
 from busbar.backends.port import Presence
 from busbar.backends.postgres.inputs import Target
-from busbar.backends.postgres.mark import Mark, is_mark, owner_digest, read_mark
+from busbar.backends.postgres.mark import DECISION, Mark, is_mark, owner_digest, read_mark
 from busbar.backends.postgres.session import Session
 
 _STATE: Final = """
@@ -162,4 +162,4 @@ def _presence(
     what = f"the database {target.database}" if row["exists"] else f"the role {target.role}"
     foreign = other is not None or is_mark(row["owner_comment"])
     whose = "carries the mark of another owner" if foreign else "has no mark of busbar"
-    return Presence.FOREIGN, f"{what} exists and {whose}: choose another name, or adopt it (ADR 11)"
+    return Presence.FOREIGN, f"{what} exists and {whose} (how to adopt it: {DECISION})"

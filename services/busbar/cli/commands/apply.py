@@ -10,6 +10,7 @@ from busbar.cli.shared.connect import call, default_source
 from busbar.cli.shared.documents import events_of, read_documents
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.files import read_file
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.losses import agree, losses_of_publishing
 from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted, print_partial
@@ -60,10 +61,11 @@ def command(
     documents = read_documents(read_file(file), file="standard input" if file == "-" else file)
     now = SystemClock().now()
     events = events_of(documents, source=source, event_id=event_id, time=now)
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         if not yes:
-            agree(await losses_of_publishing(client, events), yes=yes)
+            agree(await losses_of_publishing(client, events), limit=limit)
         accepted: list[Receipt] = []
         for event in events:
             try:
@@ -72,8 +74,8 @@ def command(
                 print_partial(accepted, len(events))
                 raise
         if wait:
-            return await follow_all(client, accepted, within=timeout, output=output)
+            return await follow_all(client, accepted, limit=limit, output=output)
         print_accepted(accepted, output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body, source=source))
+    raise typer.Exit(call(options_of(context), body, source=source, limit=limit))

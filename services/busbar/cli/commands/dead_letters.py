@@ -7,6 +7,7 @@ import typer
 
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
@@ -146,15 +147,17 @@ def _request(
     timeout: float,
     output: Output,
 ) -> None:
+    limit = TimeLimit(timeout)
+
     async def body(client: Client) -> ExitCode:
         service = (await client.dead_letter(dead_letter)).service
         accepted = await send(client, dead_letter, service=service)
         if wait:
-            return await follow_all(client, [accepted], within=timeout, output=output)
+            return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))
 
 
 _FINISHED = frozenset({"handled", "discarded", "recovered"})

@@ -11,6 +11,7 @@ from busbar.cli.shared.documents import read_documents
 from busbar.cli.shared.exits import ExitCode, usage
 from busbar.cli.shared.files import read_file
 from busbar.cli.shared.ids import resource_id
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.losses import agree, losses_of_deleting
 from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted, print_partial
@@ -59,10 +60,11 @@ def command(
     several resources, the highest one.
     """
     resources = _resources(resource, file)
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         if not yes:
-            agree(await losses_of_deleting(client, resources), yes=yes)
+            agree(await losses_of_deleting(client, resources), limit=limit)
         accepted: list[Receipt] = []
         for number, one in enumerate(resources, start=1):
             several = event_id is not None and len(resources) > 1
@@ -76,11 +78,11 @@ def command(
                 raise
             accepted.append(receipt)
         if wait:
-            return await follow_all(client, accepted, within=timeout, output=output)
+            return await follow_all(client, accepted, limit=limit, output=output)
         print_accepted(accepted, output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))
 
 
 def _resources(resource: str | None, file: str | None) -> list[str]:

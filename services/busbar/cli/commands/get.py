@@ -12,6 +12,7 @@ from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import usage
 from busbar.cli.shared.following import changes
 from busbar.cli.shared.ids import resource_id
+from busbar.cli.shared.operations import print_operation, summary_of
 from busbar.cli.shared.options import Options, options_of
 from busbar.cli.shared.output import (
     Output,
@@ -23,7 +24,6 @@ from busbar.cli.shared.output import (
     print_json_items,
     print_json_line,
     print_long_table,
-    print_operation,
 )
 from busbar.cli.shared.times import shown
 from busbar.kernel.suggest import did_you_mean, listed
@@ -292,7 +292,7 @@ async def _show_operations(
             plain(view.id),
             coloured(view.status),
             plain(view.resource or view.intent.get("type", "")),
-            plain(view.reason or view.detail),
+            plain(summary_of(view)),
             shown(view.updated),
         )
         async for view in views

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption
@@ -76,16 +77,17 @@ def command(
             _generate(options.settings(), reference, team=team, replace=new_secret)
         )
     accepted = False
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         nonlocal accepted
         receipt = await client.send(intent)
         accepted = True
-        return await follow_all(client, [receipt], within=timeout, output=output)
+        return await follow_all(client, [receipt], limit=limit, output=output)
 
     refused = False
     try:
-        code = call(options, body)
+        code = call(options, body, limit=limit)
         refused = code in _REFUSED
     finally:
         # Without an outcome the subscription may still be made, and then needs its secret.

@@ -8,6 +8,7 @@ import typer
 from busbar.cli.shared.catalogue import show_subscriptions
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
@@ -18,7 +19,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
-from busbar.cli.shared.times import parse_time_argument
+from busbar.cli.shared.times import parse_time_argument, shown
 from busbar.messages.webhooks import DeliveryStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
@@ -90,7 +91,7 @@ def attempts(
             plain(one.event),
             plain(one.event_type),
             coloured(one.status),
-            plain(attempt.time),
+            shown(attempt.time),
             str(attempt.attempt),
             plain(attempt.outcome),
             "" if attempt.seconds is None else f"{attempt.seconds:.2f}",
@@ -164,11 +165,13 @@ def _request(
     timeout: float,
     output: Output,
 ) -> None:
+    limit = TimeLimit(timeout)
+
     async def body(client: Client) -> ExitCode:
         accepted = await send(client)
         if wait:
-            return await follow_all(client, [accepted], within=timeout, output=output)
+            return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))

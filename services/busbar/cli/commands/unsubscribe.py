@@ -6,6 +6,7 @@ import typer
 
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, options_of
 from busbar.cli.shared.outcome import follow_all
 from busbar.cli.shared.output import Output, OutputOption
@@ -22,9 +23,10 @@ def command(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """End a subscription. Deliveries that are already due are still made."""
+    limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
         accepted = await client.unsubscribe(f"{team}/{name}")
-        return await follow_all(client, [accepted], within=timeout, output=output)
+        return await follow_all(client, [accepted], limit=limit, output=output)
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.connect import call
+from busbar.cli.shared.ids import resource_or_operation_id
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json_items
 from busbar.cli.shared.progress import DelayedStatus
@@ -36,6 +37,7 @@ def command(
 
     Every sentence names the record that proves it, as topic/partition/offset.
     """
+    about = resource_or_operation_id(about)
 
     async def body(client: Client) -> None:
         async with DelayedStatus(output) as status:

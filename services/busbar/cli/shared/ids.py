@@ -20,6 +20,24 @@ def resource_id(text: str) -> str:
         raise usage(f"{text!r} is not the id of a resource.", fix=RESOURCE_FIX) from error
 
 
+def resource_or_operation_id(text: str) -> str:
+    """Return the id of a resource, or that of an operation.
+
+    Raises:
+        CommandError: it is neither.
+    """
+    if "/" in text:
+        return resource_id(text)
+    try:
+        return str(UUID(text))
+    except ValueError as error:
+        raise usage(
+            f"{text!r} is the id neither of a resource nor of an operation.",
+            fix="Write team/environment/promise/name, or the UUID of an operation; `busbar get` and"
+            " `busbar get operations` list them.",
+        ) from error
+
+
 def operation_id(text: str) -> str:
     """Return the id of an operation.
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from busbar.cli.shared.confirm import confirm
 from busbar.cli.shared.exits import usage
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.output import errors, plain
 from busbar.kernel.expressions import TemplateError, resolve, truthy
 from busbar.kernel.resource import ResourceId
@@ -25,13 +26,15 @@ _DELETE: Final = DeleteResource.TYPE
 Scope = Mapping[str, Any]
 
 
-def agree(losses: Sequence[str], *, yes: bool) -> None:
-    """Return if no data would be deleted, if ``yes``, or if the person at the terminal agrees.
+def agree(losses: Sequence[str], *, limit: TimeLimit) -> None:
+    """Return if no data would be deleted, or if the person at the terminal agrees.
+
+    The time until the answer does not count towards the ``limit``.
 
     Raises:
         CommandError: the answer is no, or there is no terminal to ask at.
     """
-    if yes or not losses:
+    if not losses:
         return
     for loss in losses:
         errors().print(f"[yellow]deletes data:[/] {plain(loss)}")
@@ -41,6 +44,7 @@ def agree(losses: Sequence[str], *, yes: bool) -> None:
             fix="Add --yes if that is intended. Nothing was published.",
         )
     confirm("Go on?", yes=False)
+    limit.begin()
 
 
 async def losses_of_deleting(client: Client, resources: Sequence[str]) -> list[str]:

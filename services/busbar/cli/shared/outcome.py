@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import typer
 
 from busbar.cli.shared.exits import ExitCode, of_operation
+from busbar.cli.shared.limit import TimeLimit
+from busbar.cli.shared.operations import print_operation, progress_of
 from busbar.cli.shared.output import (
     Output,
     coloured,
@@ -13,22 +15,21 @@ from busbar.cli.shared.output import (
     identified,
     plain,
     print_json,
-    print_operation,
 )
 from busbar.messages.views import OperationView
 from busbar.sdk import Client, Receipt, StillRunning
 
 
 async def follow_all(
-    client: Client, accepted: Sequence[Receipt], *, within: float, output: Output
+    client: Client, accepted: Sequence[Receipt], *, limit: TimeLimit, output: Output
 ) -> ExitCode:
-    """Wait up to ``within`` seconds for all operations, print them, return the highest code.
+    """Wait within the ``limit`` for all operations, print them, return the highest code.
 
     If it is interrupted, it says how to follow them, since they continue.
     """
     try:
         views = await asyncio.gather(
-            *(_follow(client, one, within=within, output=output) for one in accepted)
+            *(_follow(client, one, limit=limit, output=output) for one in accepted)
         )
     except asyncio.CancelledError:
         for one in accepted:
@@ -47,17 +48,20 @@ async def follow_all(
 
 
 async def _follow(
-    client: Client, accepted: Receipt, *, within: float, output: Output
+    client: Client, accepted: Receipt, *, limit: TimeLimit, output: Output
 ) -> OperationView:
     progress = errors()
     name = plain(accepted.resource or accepted.operation)
     view: OperationView | None = None
+    shown = ""
     try:
-        async for view in client.follow(accepted.operation, timeout=within):
-            if output is Output.TABLE and not view.ended:
-                steps = ", ".join(f"{step.name} {step.status}" for step in view.steps)
-                progress.print(f"{name}: {coloured(view.status)}  {plain(steps)}".rstrip())
-    except StillRunning as error:
+        async for view in client.follow(accepted.operation, timeout=limit.left()):
+            line = f"{name}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
+            if output is Output.TABLE and not view.ended and line != shown:
+                progress.print(line)
+                shown = line
+    except StillRunning as late:
+        error = StillRunning(late.view, limit.seconds)
         progress.print(f"[yellow]{plain(error)}[/] {plain(error.fix)}")
         return error.view
     if view is None:

@@ -11,18 +11,15 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
-from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape, render
-from rich.table import Table
+from rich.markup import escape
 
+from busbar.cli.shared.tables import print_rows
 from busbar.messages.http import DeadLetter
 from busbar.messages.views import OperationView, ResourceView
 from busbar.messages.webhooks import SubscriptionView
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-_UNLIMITED_COLUMNS = 10_000
 
 BLOCK_ROWS = 500
 """Rows of a long table that are printed together."""
@@ -121,7 +118,7 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, heading: bool = True
 ) -> None:
     """Print ``rows`` under ``columns``; cells are markup (see :func:`plain`)."""
-    _print_rows(columns, list(rows), widths=[0] * len(columns), heading=heading)
+    print_rows(columns, list(rows), widths=[0] * len(columns), heading=heading)
 
 
 async def print_long_table(
@@ -137,39 +134,11 @@ async def print_long_table(
     async for row in rows:
         block.append(row)
         if len(block) == BLOCK_ROWS:
-            widths = _print_rows(columns, block, widths=widths, heading=heading and not begun)
+            widths = print_rows(columns, block, widths=widths, heading=heading and not begun)
             block, begun = [], True
     if block:
-        _print_rows(columns, block, widths=widths, heading=heading and not begun)
+        print_rows(columns, block, widths=widths, heading=heading and not begun)
     return begun or bool(block)
-
-
-def _print_rows(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    widths: Sequence[int],
-    heading: bool,
-) -> list[int]:
-    """Print one block and return the widths of its columns."""
-    table = Table(box=None, pad_edge=False, show_header=heading)
-    widths = [
-        max(width, *(cell_len(render(text).plain) for text in (name, *cells)))
-        for name, width, *cells in zip(columns, widths, *rows, strict=True)
-    ]
-    out = Console(highlight=False, emoji=False)
-    if not out.is_terminal:
-        out.width = _UNLIMITED_COLUMNS  # a file or a pipe has no width
-    for column, width in zip(columns, widths, strict=True):
-        # The first column identifies the row: it is not wrapped, so that it can be copied.
-        is_first = column == columns[0]
-        table.add_column(
-            column, overflow="fold", no_wrap=is_first, min_width=min(width, out.width // 4)
-        )
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-    return widths
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -178,45 +147,12 @@ def print_fields(fields: Mapping[str, object]) -> None:
     width = max(map(len, shown), default=0)
     out = console()
     for name, value in shown.items():
-        text = coloured(str(value)) if name == "status" else plain(_text(value))
+        text = coloured(str(value)) if name == "status" else plain(as_text(value))
         out.print(f"{name.ljust(width)}  {text}")
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return ``value`` as text, lists and objects as JSON."""
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(jsonable(value), ensure_ascii=False)
     return str(value)
-
-
-def _what_is_left(view: OperationView) -> str:
-    """Return a sentence about the step that failed, and about what the others left."""
-    failed = [f"{step.name} ({step.adapter})" for step in view.steps if step.status == "failed"]
-    undone = [step.name for step in view.steps if step.status == "undone"]
-    left = [step.name for step in view.steps if step.status not in {"failed", "undone"}]
-    parts = [
-        f"failed at step {', '.join(failed)}" if failed else "",
-        f"undone: {', '.join(undone)}" if undone else "",
-        f"left: {', '.join(left)}" if left else "nothing new is left",
-    ]
-    return "; ".join(part for part in parts if part)
-
-
-def print_operation(view: OperationView) -> None:
-    """Print the result of an operation, with violations and their fixes."""
-    out = console()
-    title = view.resource or view.intent.get("type") or "operation"
-    detail = view.detail or view.reason
-    out.print(f"{coloured(view.status)}  {plain(title)}" + (f"  {plain(detail)}" if detail else ""))
-    if view.status == "failed" and view.steps:
-        out.print(f"  {plain(_what_is_left(view))}")
-    for step in view.steps:
-        out.print(f"  step {plain(step.name)}: {plain(step.status)} {plain(step.detail)}".rstrip())
-    for kind, found in (("", view.violations), ("warning ", view.warnings)):
-        for violation in found:
-            out.print(f"  {kind}{plain(violation.get('rule'))}: {plain(violation.get('message'))}")
-            out.print(f"    fix: {plain(violation.get('fix'))}")
-    for name, value in view.outputs.items():
-        out.print(f"  {plain(name)}: {plain(_text(value))}")
-    if view.dead_letter:
-        out.print(f"  dead letter {plain(view.dead_letter)}")
-    out.print(f"  operation {plain(view.id)}")

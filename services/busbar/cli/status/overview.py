@@ -9,6 +9,7 @@ DECISIONS = "busbar_policy_decisions_total"
 OPERATIONS = "busbar_provisioner_operations_total"
 BROKEN_PROMISES = "busbar_policy_broken_promises"
 STUCK = "busbar_provisioner_stuck_operations"
+WAITING = "busbar_tasks_waiting"
 WEBHOOKS = "busbar_notifier_attempts_total"
 
 
@@ -75,6 +76,10 @@ class Overview:
     """The promise files that policy does not offer because something is wrong with them."""
     stuck_operations: float = 0
     """The operations that need an operator now, whichever process has found that."""
+    waiting_operations: float = 0
+    """The resources whose operation waits for its next attempt, those that are stuck included."""
+    waiting_deliveries: float = 0
+    """The deliveries that wait for their next attempt."""
 
 
 def summarize(
@@ -93,12 +98,14 @@ def summarize(
         webhooks=_outcomes(snapshots, "notifier", WEBHOOKS),
         broken_promises=_largest(now, BROKEN_PROMISES),
         stuck_operations=_largest(now, STUCK),
+        waiting_operations=_largest(now, WAITING, kind="saga"),
+        waiting_deliveries=_largest(now, WAITING, kind="webhook"),
     )
 
 
-def _largest(now: Mapping[str, ProcessSnapshot], name: str) -> float:
+def _largest(now: Mapping[str, ProcessSnapshot], name: str, **labels: str) -> float:
     """Return the largest value of the gauge ``name``, as every instance counts the same rows."""
-    found = (one.samples.largest(name) for one in now.values() if one.samples)
+    found = (one.samples.largest(name, **labels) for one in now.values() if one.samples)
     return max((value for value in found if value), default=0.0)
 
 

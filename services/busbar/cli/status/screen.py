@@ -10,6 +10,7 @@ from rich.text import Text
 
 from busbar.cli.shared.output import plain
 from busbar.cli.status.overview import Outcomes, Overview, ProcessStatus
+from busbar.kernel.text import counted
 
 UNKNOWN = "-"
 WARN_LAG_SECONDS, WARN_TASK_SECONDS, WARN_GUARD_SECONDS = 10.0, 60.0, 5.0
@@ -96,6 +97,18 @@ def _notes(found: Overview) -> Iterator[RenderableType]:
         yield Text.from_markup(
             f"[red]stuck operations[/]: {_count(found.stuck_operations)};"
             " see `busbar get operations --status stuck`"
+        )
+    waiting = found.waiting_operations - found.stuck_operations
+    if waiting > 0:
+        yield Text.from_markup(
+            f"[yellow]waiting for their next attempt[/]: {counted(waiting, 'operation')};"
+            " see `busbar get operations --status running`"
+        )
+    if found.waiting_deliveries:
+        deliveries = counted(found.waiting_deliveries, "delivery", "deliveries")
+        yield Text.from_markup(
+            f"[yellow]waiting for their next attempt[/]: {deliveries};"
+            " see `busbar subscription attempts TEAM/NAME --status retrying`"
         )
     parked = sum(one.parked_keys or 0 for one in found.processes)
     if parked:

@@ -44,7 +44,9 @@ async def get_dead_letter(
 ) -> dict[str, Any]:
     """Return one dead letter with its record decrypted."""
     found = await use.queries.dead_letter(dead_letter)
-    known = dict(require_found(found, f"dead letter {dead_letter}"))
+    known = dict(
+        require_found(found, f"dead letter {dead_letter}", listed_by="busbar dead-letters list")
+    )
     known["record"] = _decrypt(dead_letter, known.pop("sealed"), use.cipher)
     return known
 

@@ -42,6 +42,6 @@ async def get_operation(
 ) -> Any:
     """Return one operation; with `wait`, as soon as it has ended."""
     found = await queries.operation(operation, wait)
-    view = require_found(found, f"operation {operation}")
+    view = require_found(found, f"operation {operation}", listed_by="busbar get operations")
     response.headers["Cache-Control"] = "no-store"
     return view

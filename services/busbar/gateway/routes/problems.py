@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
-from busbar.runtime.http.problems import LOOK_UP, MEDIA_TYPE, ProblemError
+from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError
 
 REF: Final = "#/components/schemas/{model}"
 BAD_PARAMETER: Final = "A parameter is invalid."
@@ -25,12 +25,14 @@ def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def require_found(value: T | None, name: str) -> T:
+def require_found(value: T | None, name: str, *, listed_by: str) -> T:
     """Return ``value`` unless it is None.
 
     Raises:
-        ProblemError: ``value`` is None; ``name`` says what was not found.
+        ProblemError: ``value`` is None; ``name`` says what was not found, ``listed_by`` which
+            command lists what there is.
     """
     if value is None:
-        raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"there is no {name}", fix=LOOK_UP)
+        fix = f"check the name; `{listed_by}` lists them"
+        raise ProblemError(HTTPStatus.NOT_FOUND, "not_found", f"there is no {name}", fix=fix)
     return value

@@ -34,7 +34,7 @@ async def get_promise(
 ) -> Any:
     """Return one promise: what can be requested in each version, and its plan."""
     found = await _policy(use, f"/v1/promises/{quote(name, safe='')}")
-    return require_found(found, f"promise {name}")
+    return require_found(found, f"promise {name}", listed_by="busbar get promises")
 
 
 async def _policy(use: Dependencies, path: str) -> Any:

@@ -136,6 +136,13 @@ class Queries:
         async with self._store.reading() as tx:
             return await tx.documents.get(SUBSCRIPTION, key)
 
+    async def knows_subscription(self, key: str) -> bool:
+        """Return whether the subscription exists, or had a delivery before it was deleted."""
+        async with self._store.reading() as tx:
+            if await tx.documents.get(SUBSCRIPTION, key) is not None:
+                return True
+            return bool(await tx.documents.find(DELIVERY, parent=key, limit=1))
+
     async def subscriptions(self, *, team: str | None, after: str | None, limit: int) -> Page:
         """Return a page of subscriptions by team and name."""
         async with self._store.reading() as tx:

@@ -43,4 +43,4 @@ async def get_resource(
 ) -> Any:
     """Return one resource."""
     id_ = f"{team}/{environment}/{promise}/{name}"
-    return require_found(await queries.resource(id_), f"resource {id_}")
+    return require_found(await queries.resource(id_), f"resource {id_}", listed_by="busbar get")

@@ -17,6 +17,7 @@ router = APIRouter(prefix="/v1/subscriptions", tags=["subscriptions"])
 
 Team = Annotated[str, name_part("The team that it belongs to.")]
 Name = Annotated[str, name_part("Its own name.")]
+_LIST = "busbar subscription list"
 _BAD_NAME = "A part of the id is not a valid name."
 
 
@@ -36,13 +37,15 @@ async def list_subscriptions(
 async def get_subscription(team: Team, name: Name, queries: Read) -> Any:
     """Return one subscription."""
     key = f"{team}/{name}"
-    return require_found(await queries.subscription(key), f"subscription {key}")
+    return require_found(await queries.subscription(key), f"subscription {key}", listed_by=_LIST)
 
 
 @router.get(
     "/{team}/{name}/deliveries",
     response_model=DeliveryPage,
-    responses=problems(_400=BAD_PARAMETER),
+    responses=problems(
+        _400=BAD_PARAMETER, _404="There is no such subscription, and never was a delivery to it."
+    ),
 )
 async def list_deliveries(
     team: Team,
@@ -59,9 +62,11 @@ async def list_deliveries(
 
     A delivery is listed from the end of its first attempt.
     """
-    return await queries.deliveries(
-        subscription=f"{team}/{name}", status=status, after=after, limit=limit
-    )
+    key = f"{team}/{name}"
+    found = await queries.deliveries(subscription=key, status=status, after=after, limit=limit)
+    if not found["items"] and not await queries.knows_subscription(key):
+        require_found(None, f"subscription {key}", listed_by=_LIST)
+    return found
 
 
 @router.get(
@@ -77,4 +82,5 @@ async def get_delivery(
 ) -> Any:
     """Return the delivery of one fact, with its attempts."""
     found = await queries.delivery(f"{team}/{name}", event)
-    return require_found(found, f"delivery of {event} to {team}/{name}")
+    attempts = f"busbar subscription attempts {team}/{name}"
+    return require_found(found, f"delivery of {event} to {team}/{name}", listed_by=attempts)

@@ -101,7 +101,8 @@ def decide_observed(
     if isinstance(command, Remove):
         return _observed_removing(state, command, seen, turn)
     if seen.presence is Presence.FOREIGN:
-        return _refuse(state, command, seen, turn, ("not_ours", seen.detail))
+        advice = "" if command.restoring else "; choose another name, or remove or adopt it"
+        return _refuse(state, command, seen, turn, ("not_ours", f"{seen.detail}{advice}"))
     if _would_duplicate(state, command, seen, previous):
         detail = "the new inputs name a different thing; delete the resource and apply it again"
         return _refuse(state, command, seen, turn, ("cannot_change", detail))

@@ -26,6 +26,7 @@ from busbar.runtime.core.document import (
     shown,
     too_large,
 )
+from busbar.runtime.core.yaml_errors import explain
 from busbar.runtime.core.yaml_scalars import value_of
 
 _LAST_OF_FOUR_DIGITS: Final = 0xFFFF
@@ -72,11 +73,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
         while parser.check_event():
             yield parser.get_event()  # type: ignore[no-untyped-call]  # the stub has no types here
     except yaml.MarkedYAMLError as error:
-        raise InvalidDocumentError(
-            f"it is not valid YAML: {error.problem or error.context}",
-            fix="correct it there or just before",
-            position=_position(error.problem_mark or error.context_mark),
-        ) from error
+        problem, fix, position = explain(error, text)
+        raise InvalidDocumentError(problem, fix=fix, position=position) from error
     except (ValueError, OverflowError) as error:
         raise InvalidDocumentError(
             "it is not valid YAML: a number or an escaped character is out of range",

@@ -115,6 +115,8 @@ class Gauges:
             count, oldest = await tx.tasks.overdue(kind, limit=COUNT_LIMIT)
             metrics.TASKS_DUE.labels(service, kind).set(count)
             metrics.TASKS_OLDEST.labels(service, kind).set(_age(oldest, tx.now))
+            waiting = await tx.tasks.waiting(kind, limit=COUNT_LIMIT)
+            metrics.TASKS_WAITING.labels(service, kind).set(waiting)
 
     def _drop_store_gauges(self) -> None:
         """Remove the gauges of the store: their last values would pass for current ones."""
@@ -128,6 +130,7 @@ class Gauges:
         for kind in self._kinds:
             metrics.TASKS_DUE.remove(service, kind)
             metrics.TASKS_OLDEST.remove(service, kind)
+            metrics.TASKS_WAITING.remove(service, kind)
 
 
 def _age(since: str | None, now: datetime) -> float:

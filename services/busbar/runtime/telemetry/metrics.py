@@ -193,6 +193,12 @@ TASKS_OLDEST = gauge(
     "Time since the oldest of these tasks became due; 0 if there is none.",
     *("service", "kind"),
 )
+TASKS_WAITING = gauge(
+    "busbar_tasks_waiting",
+    "Tasks that are due later, such as the next attempt after one that failed; counted up to "
+    "10,000. All instances report the same value; aggregate with max.",
+    *("service", "kind"),
+)
 TASKS_RUNNING = gauge(
     "busbar_tasks_running", "Tasks that this process is working on.", *("service", "kind")
 )

@@ -139,6 +139,12 @@ class Tasks:
         oldest: str | None = (await self._connection.execute(due.limit(1))).scalar()
         return await log.count(self._connection, due.limit(limit)), oldest
 
+    async def waiting(self, kind: str, *, limit: int) -> int:
+        """Count the tasks of ``kind`` that are due later, up to ``limit``."""
+        now, task = format_time(self._now), tables.tasks.c
+        later = select(task.due).where(task.kind == kind, task.due > now)
+        return await log.count(self._connection, later.limit(limit))
+
     async def next_due(self, kind: str) -> str | None:
         """Return when the next claim of a task of ``kind`` can succeed (:func:`format_time`)."""
         await self.flush()
