@@ -8,6 +8,7 @@ import typer
 from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import Output, OutputOption, coloured, plain, print_json, print_table
@@ -56,14 +57,16 @@ def create(
         f"private key  {path}\npublic key   {public.text}\nkey id       {public.id}", err=True
     )
 
+    limit = TimeLimit(timeout)
+
     async def body(client: Client) -> ExitCode:
         accepted = await client.register_key(principal, public.text, key=public.id)
         if wait:
-            return await follow_all(client, [accepted], within=timeout, output=output)
+            return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))
 
 
 @app.command("list", epilog="Example: [bold]busbar keys list --principal payments-ci[/]")
@@ -119,11 +122,13 @@ def revoke(
     """
     confirm(f"Revoke the key {key}? It can never be used again.", yes=yes)
 
+    limit = TimeLimit(timeout)
+
     async def body(client: Client) -> ExitCode:
         accepted = await client.revoke_key(key, reason=reason)
         if wait:
-            return await follow_all(client, [accepted], within=timeout, output=output)
+            return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)
         return ExitCode.OK
 
-    raise typer.Exit(call(options_of(context), body))
+    raise typer.Exit(call(options_of(context), body, limit=limit))

@@ -13,8 +13,10 @@ from aiokafka import AIOKafkaConsumer
 
 from busbar.cli.demo.clients import BrokerReader, PlainProducer
 from busbar.cli.demo.stage import ActFailed, Stage, require
-from busbar.kernel.ids import operation_text
+from busbar.kernel.ids import operation_text, record_operation
 from busbar.messages.http import AuditRecord
+from busbar.messages.views import OperationView
+from busbar.sdk import GatewayProblem
 
 APPLY = "busbar.resource.apply.v1"
 ENVIRONMENT = "dev"
@@ -53,20 +55,22 @@ class Scene:
         return f"{self.team}.{ENVIRONMENT}.{name}"
 
     async def send(
-        self, name: str, spec: dict[str, Any], *, structured: bool = False, id_: str | None = None
+        self, name: str, spec: dict[str, Any], *, is_signed: bool = True, id_: str | None = None
     ) -> tuple[str, float]:
         """Publish an intent; return its operation and the monotonic time before it was sent."""
         id_ = id_ or f"{name}-1"
-        write = self.producer.send_structured if structured else self.producer.send_binary
         since = time.monotonic()
-        place = await write(id_, APPLY, self.intent(name, spec), key=self.resource(name))
-        mode = "structured" if structured else "binary"
+        place = await self.producer.send(
+            id_, APPLY, self.intent(name, spec), key=self.resource(name), is_signed=is_signed
+        )
         self.stage.report(
             "published",
-            f"{mode} CloudEvent {id_} from a plain Kafka producer  "
-            f"({place.topic}[{place.partition}]@{place.offset})",
+            f"{'signed' if is_signed else 'unsigned'} CloudEvent {id_} from a plain Kafka producer"
+            f"  ({place.topic}[{place.partition}]@{place.offset})",
             since=since,
         )
+        if not is_signed:
+            return str(record_operation(place.topic, place.partition, place.offset)), since
         operation = operation_text(self.producer.source, id_)
         self.operations.append(operation)
         return operation, since
@@ -92,10 +96,11 @@ async def act_1(scene: Scene) -> None:
 
 
 async def act_2(scene: Scene) -> None:
-    """Request more than a rule allows, and be denied."""
+    """Request more than a rule allows, or without a signature, and be denied."""
     name = scene.name("hoard")
-    scene.stage.title(2, "denial: the rule that was violated, and how to fix it")
-    operation, since = await scene.send(name, {"retention_hours": 8000}, structured=True)
+    scene.stage.title(2, "denial: the rule that was violated, and an intent without a signature")
+    await _forged(scene, name)
+    operation, since = await scene.send(name, {"retention_hours": 8000})
     records = await scene.stage.follow(operation, since=since)
     denied = _only_fact(records, "busbar.policy.denied.v1")
     for violation in denied["violations"]:
@@ -104,6 +109,22 @@ async def act_2(scene: Scene) -> None:
     require(denied["violations"], "the denial names no rule")
     require(not await scene.broker.topics(scene.topic(name)), "a topic was created anyway")
     scene.stage.passed("nothing was created")
+
+
+async def _forged(scene: Scene, name: str) -> None:
+    """Send the id of the next intent without a signature: it is denied, and the id stays free."""
+    operation, since = await scene.send(name, {}, is_signed=False)
+
+    async def denied() -> OperationView | None:
+        try:
+            view = await scene.stage.client.operation(operation)
+        except GatewayProblem:
+            return None  # the gateway has not received the denial
+        return view if view.ended else None
+
+    view = await scene.stage.until("the denial", denied)
+    require(view.reason == "unsigned", "an intent without a signature was accepted")
+    scene.stage.report("denied", view.violations[0]["message"], since=since)
 
 
 async def act_3(scene: Scene) -> None:
@@ -136,7 +157,7 @@ async def act_4(scene: Scene) -> None:
     name = scene.name("twice")
     scene.stage.title(4, "duplicate: an intent that is sent twice takes effect once")
     operation, since = await scene.send(name, {"partitions": 3}, id_=f"{name}-1")
-    await scene.send(name, {"partitions": 3}, id_=f"{name}-1", structured=True)
+    await scene.send(name, {"partitions": 3}, id_=f"{name}-1")
 
     async def both() -> list[AuditRecord] | None:
         page = await scene.stage.client.audit_page(operation=operation)

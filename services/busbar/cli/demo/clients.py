@@ -1,7 +1,7 @@
 """The demo's own clients: a Kafka producer, a webhook receiver, and a reader of topics.
 
-They use nothing of busbar but the standards it follows: CloudEvents on the wire, and Standard
-Webhooks signatures, checked with the standard library.
+They use nothing of busbar but the standards it follows: CloudEvents on the wire with a signature as
+in docs/signing.md, and Standard Webhooks signatures, checked with the standard library.
 """
 
 import base64
@@ -10,6 +10,7 @@ import hmac
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -17,17 +18,23 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import RecordMetadata
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 TOPIC = "busbar.intents.resource"
 TOLERANCE_SECONDS = 300
 
 
 class PlainProducer:
-    """A Kafka producer without any busbar code."""
+    """A Kafka producer without any busbar code, which signs with the key in a PEM file."""
 
-    def __init__(self, bootstrap: str, source: str) -> None:
+    def __init__(self, bootstrap: str, source: str, key: Path) -> None:
         self._producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all")
         self.source = source
+        private = load_pem_private_key(key.read_bytes(), password=None)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise TypeError(f"{key} is not an Ed25519 key")
+        self._key = private
 
     async def start(self) -> None:
         """Connect."""
@@ -37,29 +44,36 @@ class PlainProducer:
         """Disconnect."""
         await self._producer.stop()
 
-    async def send_binary(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
+    async def send(
+        self, id_: str, type_: str, data: Any, *, key: str, is_signed: bool = True
+    ) -> RecordMetadata:
         """Send a CloudEvent in binary mode: attributes in headers, data in the value."""
         attributes = {"specversion": "1.0", "id": id_, "source": self.source, "type": type_}
         headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
         headers.append(("content-type", b"application/json"))
-        return await self._producer.send_and_wait(
-            TOPIC, json.dumps(data).encode(), key=key.encode(), headers=headers
-        )
+        value = json.dumps(data).encode()
+        if is_signed:
+            signature = self._signature(headers, value, key.encode())
+            headers.append(("ce_busbarsig", signature.encode()))
+        return await self._producer.send_and_wait(TOPIC, value, key=key.encode(), headers=headers)
 
-    async def send_structured(self, id_: str, type_: str, data: Any, *, key: str) -> RecordMetadata:
-        """Send a CloudEvent in structured mode: everything in the value."""
-        event = {
-            "specversion": "1.0",
-            "id": id_,
-            "source": self.source,
-            "type": type_,
-            "datacontenttype": "application/json",
-            "data": data,
-        }
-        headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
-        return await self._producer.send_and_wait(
-            TOPIC, json.dumps(event).encode(), key=key.encode(), headers=headers
-        )
+    def _signature(self, headers: list[tuple[str, bytes]], value: bytes, key: bytes) -> str:
+        """Return the attribute that docs/signing.md defines."""
+        public = self._key.public_key().public_bytes_raw()
+        key_id = hashlib.sha256(public).hexdigest()[:32]
+        named = {name.removeprefix("ce_"): text for name, text in headers}
+        named["datacontenttype"] = named.pop("content-type")
+        message = b"busbar-sig/1\n" + _field(key_id.encode()) + _field(TOPIC.encode())
+        message += _field(key) + len(named).to_bytes(4, "big")
+        for name in sorted(named):
+            message += _field(name.encode()) + _field(named[name])
+        message += _field(hashlib.sha256(value).digest())
+        signed = base64.urlsafe_b64encode(self._key.sign(message)).rstrip(b"=").decode()
+        return f"v1.{key_id}.{signed}"
+
+
+def _field(value: bytes) -> bytes:
+    return b"\x01" + len(value).to_bytes(4, "big") + value
 
 
 class Receiver:

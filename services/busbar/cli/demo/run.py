@@ -20,10 +20,12 @@ from busbar.cli.demo.proof import act_6, clean_up
 from busbar.cli.demo.stage import SUBSCRIBED_TYPES, ActFailed, Stage, require
 from busbar.cli.local import Platform
 from busbar.cli.local.home import read_state
+from busbar.cli.local.principals import ADMINISTRATOR
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.kernel.errors import BusbarError
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings, load_settings
+from busbar.runtime.core.signing_key import key_path
 from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
 from busbar.sdk.discovery import read_token
@@ -85,7 +87,9 @@ async def play(platform: RunningPlatform, console: Console) -> None:
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     token = read_token(platform.home / "token")
     source = f"urn:demo:{team}"
-    producer, broker = PlainProducer(platform.bootstrap, source), BrokerReader(platform.bootstrap)
+    key = key_path(platform.home, ADMINISTRATOR)
+    producer = PlainProducer(platform.bootstrap, source, key)
+    broker = BrokerReader(platform.bootstrap)
     receiver = Receiver(secret)
     async with Client(platform.url, token, source=source, now=SystemClock().now) as client:
         stage = Stage(console, client, receiver)

@@ -28,4 +28,5 @@ async def get_principal(
     principal: Annotated[str, name_part("The principal's name.")], queries: Read
 ) -> Any:
     """Return one principal."""
-    return require_found(await queries.principal(principal), f"principal {principal}")
+    found = await queries.principal(principal)
+    return require_found(found, f"principal {principal}", listed_by="busbar principals")
