@@ -318,6 +318,31 @@ def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway)
     assert gateway.published[0].data == {"team": "payments", "name": "done"}
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("payments/done",), ("--team", "payments", "--name", "done")],
+    ids=["id", "options"],
+)
+def test_a_subscription_is_ended_by_its_id_or_by_team_and_name(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    gateway.outcomes = [operation("x")]
+    assert busbar("unsubscribe", *arguments).exit_code == 0
+    assert gateway.published[0].data == {"team": "payments", "name": "done"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--team", "payments"), ("payments/a", "--team", "b", "--name", "c")], ids=str
+)
+def test_exactly_one_subscription_is_ended(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    result = busbar("unsubscribe", *arguments)
+    assert result.exit_code == 2
+    assert "Write busbar unsubscribe TEAM/NAME" in result.stderr
+    assert gateway.published == []
+
+
 def test_an_incomplete_audit_log_is_exit_code_8(busbar: Run, gateway: FakeGateway) -> None:
     assert busbar("audit", "check").exit_code == 0
     gateway.completeness = {

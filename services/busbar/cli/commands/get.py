@@ -12,7 +12,7 @@ from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import usage
 from busbar.cli.shared.following import changes
 from busbar.cli.shared.ids import resource_id
-from busbar.cli.shared.operations import print_operation, summary_of
+from busbar.cli.shared.operations import print_operation, summary_of, title_of
 from busbar.cli.shared.options import Options, options_of
 from busbar.cli.shared.output import (
     Output,
@@ -291,7 +291,7 @@ async def _show_operations(
         (
             plain(view.id),
             coloured(view.status),
-            plain(view.resource or view.intent.get("type", "")),
+            plain(title_of(view)),
             plain(summary_of(view)),
             shown(view.updated),
         )

@@ -7,7 +7,7 @@ import typer
 
 from busbar.cli.shared.exits import ExitCode, of_operation
 from busbar.cli.shared.limit import TimeLimit
-from busbar.cli.shared.operations import print_operation, progress_of
+from busbar.cli.shared.operations import print_operation, progress_of, title_of
 from busbar.cli.shared.output import (
     Output,
     coloured,
@@ -51,12 +51,13 @@ async def _follow(
     client: Client, accepted: Receipt, *, limit: TimeLimit, output: Output
 ) -> OperationView:
     progress = errors()
-    name = plain(accepted.resource or accepted.operation)
+    name = accepted.resource or accepted.operation
     view: OperationView | None = None
     shown = ""
     try:
         async for view in client.follow(accepted.operation, timeout=limit.left()):
-            line = f"{name}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
+            about = plain(title_of(view) or name)
+            line = f"{about}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
             if output is Output.TABLE and not view.ended and line != shown:
                 progress.print(line)
                 shown = line
