@@ -125,6 +125,22 @@ def test_what_was_published_before_an_error_is_listed(busbar: Run, gateway: Fake
     assert "1 of 2 documents were published" in result.stderr
 
 
+def test_a_conflict_names_the_document_and_its_id(busbar: Run, tmp_path: Path) -> None:
+    def file(partitions: int) -> str:
+        second = {**json.loads(DOCUMENT), "name": "second", "spec": {"partitions": partitions}}
+        path = tmp_path / "two.yaml"
+        path.write_text(f"{DOCUMENT}\n---\n{json.dumps(second)}\n")
+        return str(path)
+
+    assert busbar("apply", "-f", file(3), "--id", "deploy-42", "--no-wait").exit_code == 0
+    result = busbar("apply", "-f", file(5), "--id", "deploy-42", "--no-wait")
+    assert result.exit_code == 3
+    name = "payments/dev/event-stream/second"
+    assert f"not published: {name}, id deploy-42-2" in result.stderr
+    deleted = busbar("delete", "-f", file(5), "--id", "deploy-42", "--yes", "--no-wait")
+    assert f"not published: {name}, id deploy-42-1" in deleted.stderr
+
+
 def test_nothing_is_published_if_one_document_is_wrong(busbar: Run, gateway: FakeGateway) -> None:
     result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\nteam: x\n")
     assert result.exit_code == 2

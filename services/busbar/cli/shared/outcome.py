@@ -70,8 +70,8 @@ async def _follow(
     return view
 
 
-def print_partial(accepted: Sequence[Receipt], asked: int) -> None:
-    """Print what was published before the error that follows, of ``asked`` intents."""
+def print_partial(accepted: Sequence[Receipt], asked: int, *, failed: str) -> None:
+    """Print what was published before the error about ``failed`` that follows, of ``asked``."""
     for one in accepted:
         errors().print(
             f"published before the error: operation {plain(one.operation)}; follow it with: "
@@ -79,6 +79,7 @@ def print_partial(accepted: Sequence[Receipt], asked: int) -> None:
         )
     if asked > 1:
         errors().print(f"{len(accepted)} of {asked} documents were published.")
+    errors().print(f"not published: {plain(failed)}")
 
 
 def print_accepted(accepted: Sequence[Receipt], output: Output) -> None:
