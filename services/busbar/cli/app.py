@@ -16,9 +16,9 @@ _EXIT_CODES = "\n".join(
 
 def _version(asked: bool) -> None:
     if asked:
-        from busbar.runtime.core.version import version_line  # noqa: PLC0415 - takes time
+        from busbar.runtime.core.version import version_text  # noqa: PLC0415 - takes time
 
-        typer.echo(version_line())
+        typer.echo(version_text())
         raise typer.Exit
 
 
