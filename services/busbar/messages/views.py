@@ -92,9 +92,13 @@ class OperationView(Part):
         " needs a person. `cancelled` comes with cancellation: no operation has it yet."
     )
     resource: str | None = None
+    about: str = Field(
+        default="", description="What else it is about: a subscription, or a dead letter."
+    )
     intent: JsonObject = Field(default_factory=dict)
     reason: str = ""
     detail: str = ""
+    fix: str = Field(default="", description="The next step, if `detail` ends with one.")
     dead_letter: str = Field(
         default="",
         description="The dead letter of a record that was denied because it could not be read. An"
@@ -187,7 +191,7 @@ def _refused(view: OperationView | None, fact: DeadLettered, time: str) -> Opera
     )
 
 
-_ALWAYS = frozenset({"resource", "intent", "warnings"})
+_ALWAYS = frozenset({"resource", "about", "intent", "warnings"})
 """The fields that a fact sets in a view that is already ahead of it."""
 
 
@@ -201,7 +205,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
         case IntentAllowed() | IntentDenied() | IntentExpired() | InterventionAllowed():
             return _judged(fact)
         case RequestAllowed():
-            return {"status": "running", "intent": fact.intent.model_dump()}
+            return {"status": "running", "about": fact.about, "intent": fact.intent.model_dump()}
         case IntentConflicted():
             return {"conflicts": (view.conflicts if view else 0) + 1}
         case ResourceQueued():
@@ -233,6 +237,8 @@ def _notified(fact: Fact) -> Mapping[str, Any] | None:
         case DeliveriesResent():
             done = {"status": "succeeded", "intent": fact.intent.model_dump()}
             more = "; more have failed: send another intent" if fact.more else ""
+            if not fact.deliveries:
+                more = ": none has failed, and those that are being retried need no request"
             return {**done, "detail": f"{fact.deliveries} deliveries are due again{more}"}
         case KeyRegistered(intent=IntentRef()) | KeyRevoked(intent=IntentRef()):
             change = "registered" if isinstance(fact, KeyRegistered) else "revoked"
@@ -240,7 +246,8 @@ def _notified(fact: Fact) -> Mapping[str, Any] | None:
             return {**_asked(fact.intent), "status": "succeeded", "detail": detail}
         case SubscriptionRefused() | KeyRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}
-            return {**refused, "reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
+            refused |= {"reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
+            return {**refused, "fix": fact.fix}
         case _:
             return None
 

@@ -122,7 +122,23 @@ def test_what_was_published_before_an_error_is_listed(busbar: Run, gateway: Fake
     gateway.on_post = lambda _event: answers.pop(0)
     result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
     assert result.exit_code == 2
-    assert "1 of 2 documents were published" in result.stderr
+    assert "1 of 2 documents was published" in result.stderr
+
+
+def test_a_conflict_names_the_document_and_its_id(busbar: Run, tmp_path: Path) -> None:
+    def file(partitions: int) -> str:
+        second = {**json.loads(DOCUMENT), "name": "second", "spec": {"partitions": partitions}}
+        path = tmp_path / "two.yaml"
+        path.write_text(f"{DOCUMENT}\n---\n{json.dumps(second)}\n")
+        return str(path)
+
+    assert busbar("apply", "-f", file(3), "--id", "deploy-42", "--no-wait").exit_code == 0
+    result = busbar("apply", "-f", file(5), "--id", "deploy-42", "--no-wait")
+    assert result.exit_code == 3
+    name = "payments/dev/event-stream/second"
+    assert f"not published: {name}, id deploy-42-2" in result.stderr
+    deleted = busbar("delete", "-f", file(5), "--id", "deploy-42", "--yes", "--no-wait")
+    assert f"not published: {name}, id deploy-42-1" in deleted.stderr
 
 
 def test_nothing_is_published_if_one_document_is_wrong(busbar: Run, gateway: FakeGateway) -> None:
@@ -316,6 +332,31 @@ def test_unsubscribing_names_the_subscription(busbar: Run, gateway: FakeGateway)
     gateway.outcomes = [operation("x", "succeeded")]
     assert busbar("unsubscribe", "--team", "payments", "--name", "done").exit_code == 0
     assert gateway.published[0].data == {"team": "payments", "name": "done"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("payments/done",), ("--team", "payments", "--name", "done")],
+    ids=["id", "options"],
+)
+def test_a_subscription_is_ended_by_its_id_or_by_team_and_name(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    gateway.outcomes = [operation("x")]
+    assert busbar("unsubscribe", *arguments).exit_code == 0
+    assert gateway.published[0].data == {"team": "payments", "name": "done"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--team", "payments"), ("payments/a", "--team", "b", "--name", "c")], ids=str
+)
+def test_exactly_one_subscription_is_ended(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, ...]
+) -> None:
+    result = busbar("unsubscribe", *arguments)
+    assert result.exit_code == 2
+    assert "Write busbar unsubscribe TEAM/NAME" in result.stderr
+    assert gateway.published == []
 
 
 def test_an_incomplete_audit_log_is_exit_code_8(busbar: Run, gateway: FakeGateway) -> None:

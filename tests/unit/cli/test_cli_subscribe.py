@@ -62,6 +62,48 @@ def test_a_subscription_that_is_wrong_makes_no_secret(busbar: Run, home: Path) -
     assert stored_secrets(home) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--name", "Done"), "--name must be 1 to 63 lower-case letters, digits and hyphens"),
+        (("--team", "a b"), "--team must be 1 to 63 lower-case letters"),
+        (("--type", "x"), "--type must be a type of facts, as busbar.resource.provisioned.v1"),
+        (("--secret", "x"), "--secret must be secret: and the name of a secret"),
+    ],
+)
+def test_an_argument_that_is_wrong_is_named_as_it_was_written(
+    busbar: Run, gateway: FakeGateway, arguments: tuple[str, str], said: str
+) -> None:
+    good = {"--team": "payments", "--name": "done", "--type": "busbar.resource.*"}
+    options = [part for pair in {**good, arguments[0]: arguments[1]}.items() for part in pair]
+    result = busbar("subscribe", "https://x.example/", *options)
+    problem, fix = result.stderr.splitlines()
+    assert problem.startswith(f"error: {said}")
+    assert ";" not in problem
+    assert fix.startswith("fix: Correct it; nothing was sent.")
+    assert (result.exit_code, gateway.published) == (2, [])
+
+
+def test_a_url_that_is_wrong_is_named_url(busbar: Run) -> None:
+    options = ("--team", "payments", "--name", "done", "--type", "busbar.resource.*")
+    result = busbar("subscribe", "payments.example/hooks", *options)
+    assert result.stderr.startswith("error: URL must begin with http:// or https://.")
+
+
+def test_the_outcome_names_the_subscription_and_has_a_fix(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    refused = {"detail": "no such secret; store it first", "fix": "store it first"}
+    gateway.outcomes = [
+        {**operation("x", "denied", about="payments/done", **refused), "resource": None}
+    ]
+    first, second, *_ = busbar(*SUBSCRIBE).stdout.splitlines()
+    assert first == "denied  payments/done  no such secret"
+    assert second == "    fix: store it first"
+    gateway.operations = [{**gateway.outcomes[0], "id": "x"}]
+    assert "payments/done" in busbar("get", "operations").stdout
+
+
 SUBSCRIBE = (
     *("subscribe", "https://x.example/", "--team", "payments", "--name", "done"),
     *("--type", "busbar.resource.*"),

@@ -80,3 +80,27 @@ def test_facts_are_selected_by_the_gateway(busbar: Run, gateway: FakeGateway) ->
     assert result.exit_code == 0
     assert "team=payments" in gateway.requests[-1]
     assert "type=busbar.resource." in gateway.requests[-1]
+
+
+def test_attempts_that_begin_again_are_marked_as_resent(busbar: Run, gateway: FakeGateway) -> None:
+    about = {"subscription": "payments/s", "event": "e", "event_type": "t", "status": "delivered"}
+    attempts = [{"time": "t", "attempt": one, "outcome": "status 204"} for one in (1, 2, 3, 1, 1)]
+    gateway.deliveries = [{**about, "attempts": attempts}]
+    lines = busbar("subscription", "attempts", "payments/s").stdout.splitlines()[1:]
+    assert ["(resent)" in line for line in lines] == [False, False, False, True, True]
+
+
+def test_one_delivery_is_counted_in_the_singular(busbar: Run, gateway: FakeGateway) -> None:
+    gateway.outcomes = [operation("x", detail="1 deliveries are due again")]
+    assert "1 delivery is due again" in busbar("subscription", "resend", "payments/s").stdout
+
+
+@pytest.mark.parametrize("command", ["attempts", "test", "resend"])
+def test_what_is_not_a_subscription_is_followed_by_what_to_write(
+    busbar: Run, gateway: FakeGateway, command: str
+) -> None:
+    for text in ("orders", "a/b/c", "/x"):
+        result = busbar("subscription", command, text)
+        assert result.exit_code == 2
+        assert "Write team/name; `busbar subscription list` lists them." in result.stderr
+    assert gateway.requests == []

@@ -13,6 +13,7 @@ from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import DeadLettered
 from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
 from busbar.messages.notification import (
+    DeliveriesResent,
     Subscribed,
     SubscriptionRefused,
     SubscriptionTestRequested,
@@ -22,6 +23,7 @@ from busbar.messages.notification import (
     WebhookExhausted,
 )
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied, IntentExpired
+from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import (
     ResourceDeleted,
     ResourceFailed,
@@ -241,6 +243,23 @@ def test_a_step_is_shown_once_as_it_is_now() -> None:
         seen.append((step.name, step.status))
     statuses = ("started", "failed", "started", "succeeded", "undone")
     assert seen == [("topic", status) for status in statuses]
+
+
+def test_an_operation_about_a_subscription_names_it_and_the_next_step() -> None:
+    allowed = fact(RequestAllowed, about="payments/done")
+    refused = fact(SubscriptionRefused, detail="no such secret", fix="store it first")
+    for facts in ([allowed, refused], [refused, allowed]):
+        view = None
+        for one in facts:
+            view = evolve_operation(view, one, time="t")
+        assert view is not None
+        assert (view.status, view.about, view.fix) == ("denied", "payments/done", "store it first")
+
+
+def test_resending_nothing_says_that_what_is_retried_needs_no_request() -> None:
+    view = evolve_operation(None, fact(DeliveriesResent, deliveries=0), time="t")
+    assert view is not None
+    assert view.detail.endswith("those that are being retried need no request")
 
 
 def test_a_resource_lives_dies_and_lives_again() -> None:

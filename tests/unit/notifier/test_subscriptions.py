@@ -125,6 +125,12 @@ def test_a_type_that_would_never_be_delivered_is_refused(pattern: str) -> None:
     assert pattern in fact.detail
 
 
+def test_a_misspelt_type_is_followed_by_the_one_that_was_meant() -> None:
+    wrong = APPLY.model_copy(update={"types": ("busbar.resource.provisoned.v1",)})
+    fix = refusal(decide(wrong)).fix
+    assert fix.startswith("did you mean 'busbar.resource.provisioned.v1'? use a type that")
+
+
 def test_a_refusal_changes_nothing() -> None:
     state = SubscriptionState(IN_FORCE)
     assert fold(evolve, state, decide(APPLY, state, secret_problem=UNKNOWN)) == state

@@ -71,7 +71,8 @@ def command(
             try:
                 accepted.append(await client.publish(event))
             except (Exception, asyncio.CancelledError):
-                print_partial(accepted, len(events))
+                failed = f"{event.subject or event.type}, id {event.id}"
+                print_partial(accepted, len(events), failed=failed)
                 raise
         if wait:
             return await follow_all(client, accepted, limit=limit, output=output)

@@ -74,7 +74,8 @@ def command(
                     one, expected_generation=expected_generation, event_id=own
                 )
             except (Exception, asyncio.CancelledError):
-                print_partial(accepted, len(resources))
+                failed = one if own is None else f"{one}, id {own}"
+                print_partial(accepted, len(resources), failed=failed)
                 raise
             accepted.append(receipt)
         if wait:

@@ -4,13 +4,13 @@ import asyncio
 import base64
 import secrets as randomness
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.exits import ExitCode, usage
 from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, options_of
 from busbar.cli.shared.outcome import follow_all
@@ -18,10 +18,10 @@ from busbar.cli.shared.output import Output, OutputOption
 from busbar.kernel.canonical import digest
 from busbar.kernel.webhook_secret import PREFIX
 from busbar.messages.notification import ApplySubscription
+from busbar.messages.validation import field_errors
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
-from busbar.sdk.events import intent_of
 
 EXAMPLES = (
     (
@@ -65,16 +65,12 @@ def command(
     refused, or that cannot be requested, leaves the secrets as they were.
     """
     options = options_of(context)
-    reference = secret or _reference(team, name)
     # Everything is checked before a secret is generated for it.
-    intent = intent_of(
-        ApplySubscription,
-        {"team": team, "name": name, "url": url, "types": types, "secret": reference},
-    )
+    intent = _intent(team=team, name=name, url=url, types=types, secret=secret)
     generated = None
     if secret is None:
         generated = asyncio.run(
-            _generate(options.settings(), reference, team=team, replace=new_secret)
+            _generate(options.settings(), intent.secret, team=team, replace=new_secret)
         )
     accepted = False
     limit = TimeLimit(timeout)
@@ -96,6 +92,34 @@ def command(
         elif generated is not None:
             asyncio.run(_take_back(options.settings(), generated))
     raise typer.Exit(code)
+
+
+_OPTIONS: Final = {"url": "URL", "types": "--type"}
+"""The names of arguments whose field has another one."""
+
+
+def _intent(**fields: Any) -> ApplySubscription:
+    """Return the intent; without a secret, with the reference of the one to generate.
+
+    Raises:
+        CommandError: an argument is not valid; all of them are named as they were written.
+    """
+    generated = fields["secret"] is None
+    try:
+        intent = ApplySubscription.model_validate(
+            {**fields, "secret": "secret:generated"} if generated else fields
+        )
+    except ValidationError as error:
+        wrong: dict[str, str] = {}  # the first error of each argument: others follow from it
+        for one in field_errors(error, ApplySubscription):
+            field = str(one.location[0])
+            wrong.setdefault(_OPTIONS.get(field, f"--{field}"), one.expected)
+        problem = f"{'; '.join(map(' '.join, wrong.items()))}."
+        fix = "Correct it; nothing was sent. `busbar subscribe --help` has an example."
+        raise usage(problem, fix=fix) from None  # the cause has the values
+    if not generated:
+        return intent
+    return intent.model_copy(update={"secret": _reference(intent.team, intent.name)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """``busbar subscription``."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -8,6 +8,7 @@ import typer
 from busbar.cli.shared.catalogue import show_subscriptions
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.ids import subscription_id
 from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
@@ -20,7 +21,7 @@ from busbar.cli.shared.output import (
     print_table,
 )
 from busbar.cli.shared.times import parse_time_argument, shown
-from busbar.messages.webhooks import DeliveryStatus
+from busbar.messages.webhooks import AttemptView, DeliveryStatus
 from busbar.runtime.core.clock import SystemClock
 from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
 
@@ -70,8 +71,9 @@ def attempts(
     """Show the attempts to deliver facts to a subscription, the newest delivery first.
 
     A delivery is retrying, delivered or failed. The outcome of an attempt is the status of the
-    response, or why there was none.
+    response, or why there was none. The numbers begin at 1 again when a delivery is resent.
     """
+    subscription_id(subscription)
 
     async def body(client: Client) -> list[DeliveryView]:
         if event is not None:
@@ -92,14 +94,23 @@ def attempts(
             plain(one.event_type),
             coloured(one.status),
             shown(attempt.time),
-            str(attempt.attempt),
+            number,
             plain(attempt.outcome),
             "" if attempt.seconds is None else f"{attempt.seconds:.2f}",
         )
         for one in deliveries
-        for attempt in one.attempts
+        for number, attempt in numbered(one.attempts)
     ]
     print_table(("event", "type", "delivery", "time", "attempt", "outcome", "seconds"), rows)
+
+
+def numbered(attempts: Sequence[AttemptView]) -> Iterator[tuple[str, AttemptView]]:
+    """Yield attempts with their numbers; those that begin again are marked as resent."""
+    last = 0
+    for one in attempts:
+        is_resent = bool(last) and one.attempt <= last
+        yield f"{one.attempt} (resent)" if is_resent else str(one.attempt), one
+        last = one.attempt
 
 
 @app.command("test", epilog="Example: [bold]busbar subscription test payments/orders-done[/]")
@@ -115,6 +126,7 @@ def send_test_event(
     It is signed like any other; its type is busbar.notification.test-requested.v1. Exit codes: 0
     delivered, 3 no such subscription, 4 not delivered, 5 no result in time.
     """
+    subscription_id(subscription)
     _request(
         context,
         lambda client: client.send_test_event(subscription),
@@ -145,6 +157,7 @@ def resend(
     They go to the subscription's present URL, signed with its present secret, under the same
     webhook-id, and have all their attempts once more. One request resends up to 500.
     """
+    subscription_id(subscription)
     if event is not None and since is not None:
         raise usage("--event and --since exclude each other.", fix="Give one of them.")
     time = None if since is None else parse_time_argument(since, now=SystemClock().now())

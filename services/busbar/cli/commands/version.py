@@ -6,7 +6,7 @@ import typer
 
 from busbar.cli.shared.output import Output, OutputOption, print_json
 from busbar.messages.base import FORMATS
-from busbar.runtime.core.version import VERSION
+from busbar.runtime.core.version import VERSION, version_text
 
 EXAMPLES = ("busbar version",)
 
@@ -17,5 +17,4 @@ def command(output: OutputOption = Output.TABLE) -> None:
         found = {"busbar": VERSION, "python": platform.python_version(), "formats": FORMATS}
         print_json(found)
         return
-    typer.echo(f"busbar {VERSION} (Python {platform.python_version()})")
-    typer.echo(f"messages, promise files, HTTP API: {FORMATS}")
+    typer.echo(version_text())

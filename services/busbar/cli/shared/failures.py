@@ -81,7 +81,7 @@ def _explain(error: BusbarError) -> tuple[str, str, ExitCode]:
         case StillRunning():
             return str(error), error.fix, ExitCode.STUCK
         case InvalidIntent():
-            return str(error), "Correct the document; nothing was sent.", ExitCode.USAGE
+            return str(error), "Correct it; nothing was sent.", ExitCode.USAGE
         case _:
             return str(error), "", ExitCode.UNEXPECTED
 

@@ -20,6 +20,19 @@ def resource_id(text: str) -> str:
         raise usage(f"{text!r} is not the id of a resource.", fix=RESOURCE_FIX) from error
 
 
+def subscription_id(text: str) -> str:
+    """Return the id of a subscription.
+
+    Raises:
+        CommandError: it is not one.
+    """
+    team, _, name = text.partition("/")
+    if not team or not name or "/" in name:
+        fix = "Write team/name; `busbar subscription list` lists them."
+        raise usage(f"{text!r} is not the id of a subscription.", fix=fix)
+    return text
+
+
 def resource_or_operation_id(text: str) -> str:
     """Return the id of a resource, or that of an operation.
 

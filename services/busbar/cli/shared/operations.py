@@ -1,7 +1,18 @@
 """Operations as people see them."""
 
+import re
+from typing import Final
+
 from busbar.cli.shared.output import as_text, coloured, console, plain
 from busbar.messages.views import COULD_NOT_HANDLE, OperationView
+
+_ONE: Final = re.compile(r"^1 deliveries are")
+"""Details of views keep the words that histories were recorded with."""
+
+
+def title_of(view: OperationView) -> str:
+    """Return what an operation is about: a resource, a subscription, a dead letter."""
+    return view.resource or view.about or str(view.intent.get("type", ""))
 
 
 def progress_of(view: OperationView) -> str:
@@ -37,8 +48,8 @@ def _what_is_left(view: OperationView) -> str:
 def print_operation(view: OperationView) -> None:
     """Print the result of an operation, with violations and their fixes."""
     out = console()
-    title = view.resource or view.intent.get("type") or "operation"
-    detail = view.detail or view.reason
+    title = title_of(view) or "operation"
+    detail = _ONE.sub("1 delivery is", view.detail.removesuffix(f"; {view.fix}") or view.reason)
     out.print(f"{coloured(view.status)}  {plain(title)}" + (f"  {plain(detail)}" if detail else ""))
     if view.status == "failed" and view.steps:
         out.print(f"  {plain(_what_is_left(view))}")
@@ -48,6 +59,8 @@ def print_operation(view: OperationView) -> None:
         for violation in found:
             out.print(f"  {kind}{plain(violation.get('rule'))}: {plain(violation.get('message'))}")
             out.print(f"    fix: {plain(violation.get('fix'))}")
+    if view.fix:
+        out.print(f"    fix: {plain(view.fix)}")
     for name, value in view.outputs.items():
         out.print(f"  {plain(name)}: {plain(as_text(value))}")
     if view.dead_letter:

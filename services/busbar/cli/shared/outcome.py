@@ -7,7 +7,7 @@ import typer
 
 from busbar.cli.shared.exits import ExitCode, of_operation
 from busbar.cli.shared.limit import TimeLimit
-from busbar.cli.shared.operations import print_operation, progress_of
+from busbar.cli.shared.operations import print_operation, progress_of, title_of
 from busbar.cli.shared.output import (
     Output,
     coloured,
@@ -51,12 +51,13 @@ async def _follow(
     client: Client, accepted: Receipt, *, limit: TimeLimit, output: Output
 ) -> OperationView:
     progress = errors()
-    name = plain(accepted.resource or accepted.operation)
+    name = accepted.resource or accepted.operation
     view: OperationView | None = None
     shown = ""
     try:
         async for view in client.follow(accepted.operation, timeout=limit.left()):
-            line = f"{name}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
+            about = plain(title_of(view) or name)
+            line = f"{about}: {coloured(view.status)}  {plain(progress_of(view))}".rstrip()
             if output is Output.TABLE and not view.ended and line != shown:
                 progress.print(line)
                 shown = line
@@ -69,15 +70,17 @@ async def _follow(
     return view
 
 
-def print_partial(accepted: Sequence[Receipt], asked: int) -> None:
-    """Print what was published before the error that follows, of ``asked`` intents."""
+def print_partial(accepted: Sequence[Receipt], asked: int, *, failed: str) -> None:
+    """Print what was published before the error about ``failed`` that follows, of ``asked``."""
     for one in accepted:
         errors().print(
             f"published before the error: operation {plain(one.operation)}; follow it with: "
             f"busbar operation {plain(one.operation)} --wait"
         )
     if asked > 1:
-        errors().print(f"{len(accepted)} of {asked} documents were published.")
+        was = "was" if len(accepted) == 1 else "were"
+        errors().print(f"{len(accepted)} of {asked} documents {was} published.")
+    errors().print(f"not published: {plain(failed)}")
 
 
 def print_accepted(accepted: Sequence[Receipt], output: Output) -> None:

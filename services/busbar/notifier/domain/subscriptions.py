@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from busbar.kernel.suggest import did_you_mean
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import FACTS
 from busbar.messages.delivery import HeadPublished
@@ -164,12 +165,17 @@ def _refuse_apply(
             return (
                 "unknown_type",
                 f"{pattern} does not match the type of any fact that is delivered",
-                f"use a type of the catalogue, or a pattern such as busbar.resource.*, {_AGAIN}",
+                f"{_other_types(pattern)}, {_AGAIN}",
             )
     if secret_problem is not None:
         fix = f"{secret_problem.fix.rstrip('.')}; {_AGAIN}"
         return secret_problem.reason, secret_problem.detail, fix
     return None
+
+
+def _other_types(pattern: str) -> str:
+    otherwise = "use a type that `busbar schema list` shows, or a pattern such as busbar.resource.*"
+    return did_you_mean(pattern, DELIVERABLE, otherwise=otherwise)
 
 
 def _refuse_delete(state: SubscriptionState, intent: DeleteSubscription) -> _Refusal | None:
