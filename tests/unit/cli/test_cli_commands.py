@@ -122,7 +122,7 @@ def test_what_was_published_before_an_error_is_listed(busbar: Run, gateway: Fake
     gateway.on_post = lambda _event: answers.pop(0)
     result = busbar("apply", "-f", "-", stdin=f"{DOCUMENT}\n---\n{DOCUMENT}")
     assert result.exit_code == 2
-    assert "1 of 2 documents were published" in result.stderr
+    assert "1 of 2 documents was published" in result.stderr
 
 
 def test_a_conflict_names_the_document_and_its_id(busbar: Run, tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_deletes_that_were_published_before_an_error_are_named(
     result = busbar("delete", "-f", "-", "--yes", stdin=file)
 
     assert result.exit_code == 3
-    assert "1 of 2 documents were published" in result.stderr
+    assert "1 of 2 documents was published" in result.stderr
 
 
 @pytest.mark.usefixtures("no_settings")

@@ -182,7 +182,7 @@ def test_every_command_refuses_a_variable_that_is_not_a_setting_unless_for_help(
     for command in (("version",), ("schema", "list"), ("get",), ("up",), ("rules", "check")):
         result = busbar(*command)
         assert result.exit_code == 9
-        assert "BUSBAR_POLICYS is not a setting; did you mean BUSBAR_POLICIES?" in result.stderr
+        assert "BUSBAR_POLICYS is not a setting (did you mean BUSBAR_POLICIES?)." in result.stderr
         assert busbar(*command, "--help").exit_code == 0
 
 

@@ -49,7 +49,7 @@ def denial(facts: list[Fact]) -> IntentDenied:
         ({"a/b": 1}, "/a~1b", "a/b is not a known field", "known are: team, environment"),
         ({"team": "Payments!"}, "/team", 'team cannot be "Payments!"', "lower-case letters"),
         ({"team": 5}, "/team", "team must be a string; it is 5", "write a string"),
-        ({"version": "1"}, "/version", 'version cannot be "1"', "^v[1-9][0-9]*$"),
+        ({"version": "1"}, "/version", 'version cannot be "1"', "must be a version, as v1"),
         ({"spec": []}, "/spec", "spec must be an object; it is []", "write an object"),
         (
             {"expected_generation": "1"},

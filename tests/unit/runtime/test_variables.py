@@ -39,7 +39,7 @@ def test_a_variable_that_is_not_a_setting_is_refused_with_the_one_that_was_meant
     monkeypatch.setenv(name, "the-value")
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
-    assert f"{name} is not a setting; did you mean {meant}?" in str(caught.value)
+    assert f"{name} is not a setting (did you mean {meant}?)" in str(caught.value)
     assert "the-value" not in str(caught.value)
 
 

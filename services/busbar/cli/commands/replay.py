@@ -15,6 +15,7 @@ from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
 from busbar.cli.shared.progress import DelayedStatus
+from busbar.kernel.text import counted
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client
@@ -62,18 +63,19 @@ async def _replay(client: Client, output: Output) -> tuple[Counts, Comparison]:
 
 def _show(counts: Counts, comparison: Comparison, first: int) -> None:
     out = console()
-    out.print(f"read      {counts.records} records, {counts.facts} facts")
+    out.print(f"read      {counted(counts.records, 'record')}, {counted(counts.facts, 'fact')}")
     if counts.unreadable:
-        out.print(f"skipped   {counts.unreadable} unreadable records")
-    out.print(f"compared  {comparison.resources} resources, {comparison.operations} operations")
+        out.print(f"skipped   {counted(counts.unreadable, 'unreadable record')}")
+    resources = counted(comparison.resources, "resource")
+    out.print(f"compared  {resources}, {counted(comparison.operations, 'operation')}")
     if comparison.pending:
-        out.print(f"pending   {comparison.pending} operations without facts")
+        out.print(f"pending   {counted(comparison.pending, 'operation')} without facts")
     out.print(f"replayed  {comparison.replayed_digest}")
     out.print(f"live      {comparison.live_digest}")
     if comparison.identical:
         out.print("[green]identical[/]")
         return
-    out.print(f"[red]{comparison.different:,} differences[/]")
+    out.print(f"[red]{counted(comparison.different, 'difference')}[/]")
     for item in comparison.differences[:first]:
         out.print(f"  {item.kind} {plain(item.id)} {plain(item.field or 'is missing')}")
         out.print(f"    replayed  {plain(item.replayed)}")

@@ -78,7 +78,8 @@ def print_partial(accepted: Sequence[Receipt], asked: int, *, failed: str) -> No
             f"busbar operation {plain(one.operation)} --wait"
         )
     if asked > 1:
-        errors().print(f"{len(accepted)} of {asked} documents were published.")
+        was = "was" if len(accepted) == 1 else "were"
+        errors().print(f"{len(accepted)} of {asked} documents {was} published.")
     errors().print(f"not published: {plain(failed)}")
 
 

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from busbar.kernel.resource import SLUG
 from busbar.kernel.suggest import did_you_mean, listed
+from busbar.messages.pattern_words import pattern_words
 from busbar.messages.validation import fields_at
 from busbar.policy.domain.formatting import InputProblem, Place, dotted, show
 
@@ -61,7 +62,8 @@ def _follows(detail: ErrorDetails, places: Sequence[tuple[int | str, ...]]) -> b
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> InputProblem:
     place: Place = tuple(part for part in detail["loc"] if part not in _NOT_A_PLACE)
     place = tuple(part for part in place if not _is_union_branch(part))
-    name = dotted(place) or "the data"
+    # The whole place precedes the problem wherever it is shown.
+    name = dotted(place[-2:] if place and isinstance(place[-1], int) else place[-1:]) or "the data"
     context = detail.get("ctx", {})
     kind = detail["type"]
     if kind == "missing":
@@ -96,7 +98,7 @@ def _mismatch(place: Place, name: str, value: Any, pattern: str) -> InputProblem
     elif pattern.startswith(f"^{SLUG}(/"):
         fix = f"write team/environment/promise/name, each of {_SLUG_RULE}"
     else:
-        fix = f"write a string that matches {pattern}"
+        fix = f"it must {pattern_words(pattern)}"
     return InputProblem(place, f"{name} cannot be {show(value)}", fix)
 
 

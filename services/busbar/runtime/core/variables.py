@@ -117,7 +117,7 @@ def _is_nearly(name: str, settings: Iterable[str]) -> bool:
 
 def _suggestion(name: str, settings: frozenset[str]) -> str:
     close = _closest(name.upper().replace("-", "_"), settings)
-    return f"; did you mean {close}?" if close else ""
+    return f" (did you mean {close}?)" if close else ""
 
 
 def _closest(name: str, settings: frozenset[str]) -> str | None:
