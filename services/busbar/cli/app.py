@@ -9,9 +9,18 @@ from busbar.cli.lazy import Root
 from busbar.cli.shared.exits import MEANINGS
 from busbar.cli.shared.options import Options
 
-_EXIT_CODES = "\n\n".join(
+_EXIT_CODES = "\n".join(
     ["[bold]Exit codes[/]", *(f"{code.value}  {meaning}" for code, meaning in MEANINGS.items())]
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from busbar.runtime.core.version import version_line  # noqa: PLC0415 - takes time
+
+        typer.echo(version_line())
+        raise typer.Exit
+
 
 app = typer.Typer(
     cls=Root,
@@ -30,6 +39,7 @@ app = typer.Typer(
 @app.callback()
 def root(
     context: typer.Context,
+    *,
     url: Annotated[
         str | None,
         typer.Option(
@@ -47,6 +57,10 @@ def root(
         typer.Option(help="The platform's folder.", show_default="BUSBAR_HOME, or .busbar"),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Show the version."),
+    ] = False,
 ) -> None:
     """The platform API on a message bus: publish an intent, get a resource, prove what happened."""
     context.obj = Options(url=url, token_file=token_file, home=home, debug=debug)

@@ -125,6 +125,9 @@ def test_a_failed_operation_names_the_step_and_what_is_left(
         (("operation",), "Write busbar operation ID; `busbar get operations` lists them."),
         (("operation", "retry"), "Write busbar operation retry ID; `busbar get operations` lists"),
         (("operation", "abc"), "Write its UUID; `busbar get operations` lists them."),
+        (("get", "opertions"), "Did you mean 'operations'? Write resources, operations,"),
+        (("get", "environments"), "`busbar environments` lists them."),
+        (("get", "rules"), "`busbar rules list` lists them."),
         (("why", "orders"), "Write team/environment/promise/name, or the UUID of an operation"),
         (("release", "--yes", "orders"), "Write team/environment/promise/name; `busbar get`"),
     ],
@@ -169,3 +172,21 @@ def test_json_has_id_and_name(busbar: Run, gateway: FakeGateway) -> None:
     id_, name = named("delete", ORDERS.replace("orders", "bills"), "--no-wait")
     assert len(id_) == len(OPERATION)
     assert name
+
+
+def test_the_version_is_an_option_as_well(busbar: Run) -> None:
+    shown = busbar("--version")
+    assert (shown.exit_code, shown.stdout) == (0, busbar("version").stdout)
+    assert shown.stdout.startswith("busbar ")
+
+
+def test_the_help_lists_exit_codes_without_blank_lines(busbar: Run) -> None:
+    lines = [line.strip() for line in busbar("--help").stdout.splitlines()]
+    begin = lines.index("Exit codes") + 1
+    assert [line.split()[0] for line in lines[begin : begin + 10]] == list("0123456789")
+
+
+def test_without_a_terminal_the_error_begins_on_a_line_of_its_own(busbar: Run) -> None:
+    result = busbar("release", ORDERS, stdin="")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-2] == "error: The question was not answered."

@@ -166,6 +166,17 @@ _LISTS: Final[Mapping[str, Callable[[Filters], _Selection]]] = {
     "promises": _promises,
     "subscriptions": _subscriptions,
 }
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "environments": "busbar environments",
+    "rules": "busbar rules list",
+    "secrets": "busbar secrets list",
+    "dead-letters": "busbar dead-letters list",
+    "deliveries": "busbar subscription attempts TEAM/NAME",
+    "messages": "busbar schema list",
+    "facts": "busbar watch",
+}
+"""Commands that list what `get` does not."""
+
 _GONE: Final = frozenset({"deleted", "released"})
 _FILTERS: Final = {
     "resources": {"team", "environment", "status"},
@@ -252,11 +263,14 @@ def _operation_id(what: str) -> str:
     try:
         return str(UUID(what))
     except ValueError as error:
-        raise usage(
-            f"{what!r} is neither a list nor an id.",
-            fix="Write resources, operations, promises, subscriptions, the id of a resource "
-            "(team/environment/promise/name) or that of an operation.",
-        ) from error
+        fix = (
+            "Write resources, operations, promises, subscriptions, the id of a resource "
+            "(team/environment/promise/name) or that of an operation."
+        )
+        if what in _ELSEWHERE:
+            fix = f"`{_ELSEWHERE[what]}` lists them."
+        problem = f"{what!r} is neither a list nor an id."
+        raise usage(problem, fix=did_you_mean(what, _LISTS, otherwise=fix)) from error
 
 
 async def show_resources(

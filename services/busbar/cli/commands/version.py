@@ -5,7 +5,7 @@ import platform
 import typer
 
 from busbar.cli.shared.output import Output, OutputOption, print_json
-from busbar.runtime.core.version import VERSION
+from busbar.runtime.core.version import VERSION, version_line
 
 EXAMPLES = ("busbar version",)
 
@@ -15,4 +15,4 @@ def command(output: OutputOption = Output.TABLE) -> None:
     if output is Output.JSON:
         print_json({"busbar": VERSION, "python": platform.python_version()})
         return
-    typer.echo(f"busbar {VERSION} (Python {platform.python_version()})")
+    typer.echo(version_line())

@@ -1,5 +1,6 @@
 """Asks before something that cannot be taken back."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ def confirm(question: str, *, yes: bool) -> None:
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:
+        if not sys.stdin.isatty():
+            typer.echo(err=True)  # no answer has ended the line of the question
         raise usage(
             "The question was not answered.", fix="Add --yes to go on without it."
         ) from None
