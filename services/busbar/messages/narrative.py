@@ -142,6 +142,8 @@ def _end(fact: Message) -> str | None:
             outputs = ", ".join(f"{name}={value}" for name, value in fact.outputs.items())
             return f"It is provisioned ({fact.change}): {outputs or 'no outputs'}."
         case ResourceDeleted():
+            if not fact.existed:
+                return "There was nothing to delete."
             return "It is deleted; nothing of it is left."
         case ResourceFailed():
             at = f"at step {fact.failed_step}" if fact.failed_step else f"({fact.reason})"

@@ -308,6 +308,7 @@ class ResourceDeleted(OperationFact):
 
     intent: IntentRef
     generation: int
+    existed: bool = Field(default=True, description="False if there was nothing to delete.")
 
 
 class ResourceFailed(OperationFact):
@@ -366,10 +367,9 @@ class ResourceFailed(OperationFact):
     @property
     def what_is_left(self) -> str:
         """A sentence about what exists now."""
-        if self.remains:  # also where nothing is ours any more: another owner may have it
-            return "; ".join(map(str, self.remains))
         known = {"absent": "nothing of it is left", "previous": "it is as it was before"}
-        return known.get(self.left, "a part of it is left")
+        # Even what is absent can remain, as another owner's.
+        return "; ".join(map(str, self.remains)) or known.get(self.left, "a part of it is left")
 
 
 class ResourceStuck(OperationFact):

@@ -217,7 +217,8 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
             done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
             return {**done, "reason": ""}
         case ResourceDeleted():
-            return {"status": "succeeded", "detail": "deleted", "reason": ""}
+            detail = "deleted" if fact.existed else "there was nothing to delete"
+            return {"status": "succeeded", "detail": detail, "reason": ""}
         case ResourceFailed():
             return {"status": "failed", "reason": fact.reason, "detail": _why_and_what(fact)}
         case ResourceStuck():
@@ -267,7 +268,8 @@ def _intervened(fact: ResourceReleased | Intervened | ResourceDelayed) -> Mappin
     if isinstance(fact, ResourceDelayed):
         return {"detail": _waiting(fact)}
     if isinstance(fact, ResourceReleased):
-        return {"status": "succeeded", "detail": "released", "reason": ""}
+        detail = "released" if fact.remains else "there was nothing to release"
+        return {"status": "succeeded", "detail": detail, "reason": ""}
     status, reason = ("succeeded", "") if fact.done else ("failed", "no_effect")
     return {"status": status, "reason": reason, "detail": fact.detail}
 

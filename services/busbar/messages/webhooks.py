@@ -3,10 +3,12 @@
 They are pure, as the views of operations and resources are: the same facts give the same views.
 """
 
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from busbar.kernel.clock import format_time, parse_time
 from busbar.messages.base import Part
 from busbar.messages.notification import (
     Subscribed,
@@ -56,6 +58,9 @@ class DeliveryView(Part):
         default=(), description=f"Oldest first, the last {MAX_ATTEMPTS}."
     )
     updated: str = ""
+    next_attempt: str | None = Field(
+        default=None, description="When the next attempt is due; null if none follows."
+    )
 
 
 def subscription_of(fact: Subscribed, *, time: str) -> SubscriptionView:
@@ -78,7 +83,19 @@ def evolve_delivery(view: DeliveryView | None, fact: DeliveryFact, *, time: str)
         "operation": fact.operation_id,
     }
     attempts = (*before, attempt)[-MAX_ATTEMPTS:]
-    return DeliveryView(**about, status=status, attempts=attempts, updated=time)
+    following = _next_attempt(fact, time)
+    return DeliveryView(
+        **about, status=status, attempts=attempts, updated=time, next_attempt=following
+    )
+
+
+def _next_attempt(fact: DeliveryFact, time: str) -> str | None:
+    if not isinstance(fact, WebhookAttempted):
+        return None
+    try:
+        return format_time(parse_time(time) + timedelta(seconds=fact.retry_seconds))
+    except (ValueError, OverflowError):  # of a fact that another program has published
+        return None
 
 
 def _outcome(fact: DeliveryFact) -> tuple[DeliveryStatus, int, str]:

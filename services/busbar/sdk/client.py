@@ -162,11 +162,12 @@ class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
         path = "/".join(map(segment, str(resource).split("/")))
         return typed(ResourceView, (await self._get(f"/v1/resources/{path}")).body)
 
-    def resources(self, *, prefix: str | None = None) -> AsyncIterator[ResourceView]:
-        """Iterate over resources: all, or those with ids that start with ``prefix``."""
-        return self._pages(
-            "/v1/resources", ResourceView, present(prefix=prefix or None, limit=PAGE)
-        )
+    def resources(
+        self, *, team: str | None = None, prefix: str | None = None
+    ) -> AsyncIterator[ResourceView]:
+        """Iterate over resources: all, those of a team, or those whose ids begin so."""
+        params = present(team=team, prefix=prefix or None, limit=PAGE)
+        return self._pages("/v1/resources", ResourceView, params)
 
     # -- promises -------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from busbar.messages.notification import WebhookDelivered
 from busbar.messages.policy import IntentAllowed, IntentConflicted, IntentDenied
 from busbar.messages.resource import (
     ApplyResource,
+    ResourceDeleted,
     ResourceFailed,
     ResourceProvisioned,
     ResourceStuck,
@@ -95,6 +96,8 @@ def test_every_message_that_is_not_silent_has_a_sentence(message: type[Message])
         (ResourceProvisioned, {"outputs": {}}, "no outputs"),
         (ResourceFailed, {"left": "absent"}, "nothing of it is left."),
         (ResourceFailed, {"left": "previous"}, "as it was before."),
+        (ResourceDeleted, {}, "It is deleted; nothing of it is left."),
+        (ResourceDeleted, {"existed": False}, "There was nothing to delete."),
         (ResourceStuck, {}, "Remove or rename the topic"),
         (WebhookDelivered, {}, "(attempt 1, status 204)."),
         (DeadLetterRedriven, {"outcome": "failed", "detail": "again"}, "failed (again)"),

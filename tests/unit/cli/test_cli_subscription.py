@@ -104,3 +104,12 @@ def test_what_is_not_a_subscription_is_followed_by_what_to_write(
         assert result.exit_code == 2
         assert "Write team/name; `busbar subscription list` lists them." in result.stderr
     assert gateway.requests == []
+
+
+def test_the_time_of_the_next_attempt_is_shown(busbar: Run, gateway: FakeGateway) -> None:
+    due = "2026-01-31T12:00:05Z"
+    gateway.deliveries = [{**DELIVERY, "next_attempt": due}, {**DELIVERY, "event": "g"}]
+    lines = busbar("subscription", "attempts", NAME).stdout.splitlines()
+    assert [line for line in lines if "next attempt" in line] == [
+        f"{DELIVERY['event']}: the next attempt is due at {due}"
+    ]

@@ -1,12 +1,21 @@
 """The demo counts each fact once."""
 
+from itertools import permutations
+
 import pytest
 
 from busbar.cli.demo.acts import _facts_of, _only_fact
-from busbar.cli.demo.stage import ActFailed, _describe
+from busbar.cli.demo.stage import ActFailed, Stage, _describe, _OperationLog
+from busbar.messages.base import Message
 from busbar.messages.http import AuditRecord
 from busbar.messages.narrative import narrate
-from busbar.messages.resource import ResourceDeleted
+from busbar.messages.policy import IntentAllowed
+from busbar.messages.resource import (
+    ApplyResource,
+    ResourceDeleted,
+    ResourceFailed,
+    ResourceQueued,
+)
 
 
 def record(offset: int, id_: str, type_: str = "t") -> AuditRecord:
@@ -40,6 +49,42 @@ def test_a_fact_is_described_as_everywhere_else_but_without_the_full_stop() -> N
         update={"data": deleted.model_dump(mode="json")}
     )
     assert _describe(found) == ("deleted", (narrate(deleted) or "").removesuffix("."))
+
+
+class _Lines(Stage):
+    """A stage that keeps the labels of what is reported."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+
+    def report(self, what: str, sentence: str, *, since: float | None = None) -> None:
+        del sentence, since
+        self.labels.append(what)
+
+
+def test_records_are_reported_in_the_order_of_cause_and_effect() -> None:
+    models: tuple[type[Message], ...] = (
+        ApplyResource,
+        IntentAllowed,
+        ResourceQueued,
+        ResourceFailed,
+    )
+    records = [
+        record(number, str(number), model.TYPE).model_copy(
+            update={"topic": model.TOPIC, "data": model.EXAMPLES[0]}
+        )
+        for number, model in enumerate(models)
+    ]
+    for order in permutations(range(4)):
+        if order.index(2) > order.index(3):
+            continue  # one topic keeps its own order
+        stage = _Lines()
+        log = _OperationLog(stage, 0.0)
+        for number in order:
+            assert not log.ended
+            log.add(records[number])
+        assert stage.labels == ["received", "decided", "queued", "failed"]
+        assert log.ended
 
 
 def test_a_fact_of_an_unknown_type_is_shown_by_its_type() -> None:

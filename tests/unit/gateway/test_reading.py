@@ -206,6 +206,12 @@ async def test_resources_come_by_name_in_pages_that_inserts_do_not_move(
         named(number) for number in (1, 2, 3, 5, 7, 9)
     ]
     assert (await ids(api, "/v1/resources?prefix=payments/prod/"))[0] == []
+    everything = await ids(api, "/v1/resources")
+    for query in ("team=payments", "team=payments&prefix=pay", "team=payments&prefix=payments/dev"):
+        assert await ids(api, f"/v1/resources?{query}") == everything
+    for query in ("team=pay", "team=billing", "team=billing&prefix=payments/"):
+        assert (await ids(api, f"/v1/resources?{query}"))[0] == []
+    assert (await api.get("/v1/resources?team=No!")).status == 400
 
 
 async def test_facts_are_read_to_their_end_and_from_there_on(api: Api, platform: Platform) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from busbar.kernel.clock import parse_time
 from busbar.messages.notification import (
     Subscribed,
     Unsubscribed,
@@ -55,9 +56,12 @@ async def test_a_delivery_has_its_attempts_with_time_outcome_and_duration(
     await platform.publish(fact_of(WebhookAttempted))
     (shown,) = await items(api, LIST)
     assert shown["status"] == "retrying"
+    last, due = (parse_time(text) for text in (shown["updated"], shown["next_attempt"]))
+    assert (due - last).total_seconds() == pytest.approx(5.2)
     await platform.publish(fact_of(WebhookDelivered, attempt=2))
     (shown,) = await items(api, LIST)
     assert shown["status"] == "delivered"
+    assert shown["next_attempt"] is None
     assert [(one["attempt"], one["outcome"], one["seconds"]) for one in shown["attempts"]] == [
         (1, "timeout", 15.0),
         (2, "status 204", 0.12),

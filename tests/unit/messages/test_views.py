@@ -262,6 +262,21 @@ def test_resending_nothing_says_that_what_is_retried_needs_no_request() -> None:
     assert view.detail.endswith("those that are being retried need no request")
 
 
+@pytest.mark.parametrize(
+    ("end", "detail"),
+    [
+        (fact(ResourceDeleted), "deleted"),
+        (fact(ResourceDeleted, existed=False), "there was nothing to delete"),
+        (fact(ResourceReleased), "released"),
+        (fact(ResourceReleased, remains=[]), "there was nothing to release"),
+    ],
+)
+def test_deleting_or_releasing_nothing_says_so(end: Fact, detail: str) -> None:
+    view = evolve_operation(None, end, time="t")
+    assert view is not None
+    assert (view.status, view.detail) == ("succeeded", detail)
+
+
 def test_a_resource_lives_dies_and_lives_again() -> None:
     ready = {"generation": 1, "spec": {"partitions": 3}, "outputs": {"topic": "t"}}
     life: list[tuple[Fact, str]] = [

@@ -4,7 +4,7 @@ import pytest
 
 from busbar.messages.intervention import Intervened, ResourceReleased
 from busbar.messages.narrative import narrate
-from busbar.messages.resource import ResourceFailed, ResourceStuck
+from busbar.messages.resource import ResourceDeleted, ResourceFailed, ResourceStuck
 from busbar.messages.views import evolve_operation
 from busbar.provisioner.domain import ResourceState
 from unit.provisioner.ledger import Platform
@@ -69,6 +69,14 @@ def test_another_name_is_advised_where_one_is_chosen_and_not_for_a_deletion() ->
     stuck_ = deleted.facts[-1]
     assert isinstance(stuck_, ResourceStuck)
     assert "choose another name" not in stuck_.detail
+
+
+def test_a_second_deletion_says_that_there_was_nothing_to_delete() -> None:
+    story = provisioned("a").ask(allowed(2, action="delete"))
+    story.work()
+    story.ask(allowed(3, action="delete")).work()
+    ends = [one for one in story.facts if isinstance(one, ResourceDeleted)]
+    assert [one.existed for one in ends] == [True, False]
 
 
 def test_only_what_was_undone_is_called_so() -> None:

@@ -16,6 +16,7 @@ from busbar.cli.shared.output import (
     Output,
     OutputOption,
     coloured,
+    console,
     plain,
     print_json,
     print_table,
@@ -102,6 +103,10 @@ def attempts(
         for number, attempt in numbered(one.attempts)
     ]
     print_table(("event", "type", "delivery", "time", "attempt", "outcome", "seconds"), rows)
+    for one in deliveries:
+        if one.next_attempt is not None:
+            due = f"{plain(one.event)}: the next attempt is due at {plain(one.next_attempt)}"
+            console().print(due)
 
 
 def numbered(attempts: Sequence[AttemptView]) -> Iterator[tuple[str, AttemptView]]:

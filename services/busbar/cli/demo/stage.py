@@ -26,6 +26,7 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
+from busbar.messages.topics import FACTS_POLICY
 from busbar.sdk import Client
 
 Found = TypeVar("Found")
@@ -131,19 +132,40 @@ class _OperationLog:
         self._since = since
         self.records: dict[tuple[str, int, int], AuditRecord] = {}
         self.ended = False
+        self._waiting: list[AuditRecord] = []
+        self._reported = 0
+        self._ids: set[str | None] = set()
 
     def add(self, record: AuditRecord) -> None:
+        """Report the record once everything that it follows from was reported."""
         place = (record.topic, record.partition, record.offset)
         if place in self.records:
             return
-        again = any(known.id == record.id for known in self.records.values())
         self.records[place] = record
+        self._waiting.append(record)
+        while ready := [one for one in self._waiting if _order(one) <= self._reported]:
+            first = min(ready, key=_order)
+            self._waiting.remove(first)
+            self._report(first)
+            self._reported = max(self._reported, _order(first) + 1)
+
+    def _report(self, record: AuditRecord) -> None:
+        again = record.id in self._ids
+        self._ids.add(record.id)
         what, sentence = _describe(record)
         if again and what != "received":
             what, sentence = "again", f"{sentence}: published twice, counted once"
         where = f"{record.topic}[{record.partition}]@{record.offset}"
         self._stage.report(what, f"{sentence}  ({where})", since=self._since)
         self.ended = self.ended or record.type in _FINAL_TYPES
+
+
+def _order(record: AuditRecord) -> int:
+    """Return 0 for an intent, 1 for a decision, 2 for what follows: topics arrive in any order."""
+    model = BY_TYPE.get(record.type or "")
+    if model is None or issubclass(model, Intent):
+        return 0
+    return 1 if record.topic == FACTS_POLICY else 2
 
 
 _FINAL_TYPES = frozenset(

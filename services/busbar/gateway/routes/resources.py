@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from busbar.gateway.routes.dependencies import Read
-from busbar.gateway.routes.parameters import After, Limit, name_part, page_response
+from busbar.gateway.routes.parameters import After, ByTeam, Limit, name_part, page_response
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
@@ -16,6 +16,8 @@ router = APIRouter(prefix="/v1/resources", tags=["resources"])
 @router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER))
 async def list_resources(
     queries: Read,
+    *,
+    team: ByTeam = None,
     prefix: Annotated[
         str | None,
         Query(description="Only resources whose id starts with this, as `team/environment/`."),
@@ -24,7 +26,16 @@ async def list_resources(
     limit: Limit = 100,
 ) -> Response:
     """List resources by name."""
-    return page_response(await queries.resources(prefix=prefix, after=after, limit=limit))
+    longest = _longest_prefix(team, prefix)
+    if longest is None:
+        return page_response({"items": [], "next": None})
+    return page_response(await queries.resources(prefix=longest, after=after, limit=limit))
+
+
+def _longest_prefix(team: str | None, prefix: str | None) -> str | None:
+    """Return what the ids of both selections begin with; None if none is in both."""
+    first, second = sorted((f"{team}/" if team else "", prefix or ""), key=len)
+    return second if second.startswith(first) else None
 
 
 @router.get(

@@ -43,7 +43,7 @@ def _last(
     if saga.phase != "forward":
         return _failed(state, saga)
     if saga.intent.action == "delete":
-        return ResourceDeleted(**ended(saga.intent))
+        return ResourceDeleted(**ended(saga.intent), existed=bool(state.applied))
     changed = any(step.changed for step in saga.steps)
     change: Literal["created", "updated", "unchanged"] = "updated" if changed else "unchanged"
     return ResourceProvisioned(
