@@ -9,7 +9,7 @@ from busbar.cli.local.home import read_state
 from busbar.sdk import Client
 from support import eventually
 
-TWICE = ("policy", "provisioner", "audit", "notifier")
+TWICE = ("policy", "provisioner", "audit", "notifier", "identity")
 
 
 def addresses(platform: Platform) -> Mapping[str, str]:

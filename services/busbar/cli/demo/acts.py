@@ -55,21 +55,25 @@ class Scene:
         return f"{self.team}.{ENVIRONMENT}.{name}"
 
     async def send(
-        self, name: str, spec: dict[str, Any], *, is_signed: bool = True, id_: str | None = None
+        self, name: str, spec: dict[str, Any], *, is_forged: bool = False, id_: str | None = None
     ) -> tuple[str, float]:
         """Publish an intent; return its operation and the monotonic time before it was sent."""
         id_ = id_ or f"{name}-1"
         since = time.monotonic()
         place = await self.producer.send(
-            id_, APPLY, self.intent(name, spec), key=self.resource(name), is_signed=is_signed
+            id_,
+            APPLY,
+            self.intent(name, spec),
+            key=self.resource(name),
+            signed_data=self.intent(name, {}) if is_forged else None,
         )
         self.stage.report(
             "published",
-            f"{'signed' if is_signed else 'unsigned'} CloudEvent {id_} from a plain Kafka producer"
+            f"{'forged' if is_forged else 'signed'} CloudEvent {id_} from a plain Kafka producer"
             f"  ({place.topic}[{place.partition}]@{place.offset})",
             since=since,
         )
-        if not is_signed:
+        if is_forged:
             return str(record_operation(place.topic, place.partition, place.offset)), since
         operation = operation_text(self.producer.source, id_)
         self.operations.append(operation)
@@ -96,9 +100,9 @@ async def act_1(scene: Scene) -> None:
 
 
 async def act_2(scene: Scene) -> None:
-    """Request more than a rule allows, or without a signature, and be denied."""
+    """Request more than a rule allows, or with a forged signature, and be denied."""
     name = scene.name("hoard")
-    scene.stage.title(2, "denial: the rule that was violated, and an intent without a signature")
+    scene.stage.title(2, "denial: the rule that was violated, and an intent that is forged")
     await _forged(scene, name)
     operation, since = await scene.send(name, {"retention_hours": 8000})
     records = await scene.stage.follow(operation, since=since)
@@ -112,8 +116,8 @@ async def act_2(scene: Scene) -> None:
 
 
 async def _forged(scene: Scene, name: str) -> None:
-    """Send the id of the next intent without a signature: it is denied, and the id stays free."""
-    operation, since = await scene.send(name, {}, is_signed=False)
+    """Send the id of the next intent with a forged signature, which does not take the id."""
+    operation, since = await scene.send(name, {"partitions": 9}, is_forged=True)
 
     async def denied() -> OperationView | None:
         try:
@@ -123,7 +127,7 @@ async def _forged(scene: Scene, name: str) -> None:
         return view if view.ended else None
 
     view = await scene.stage.until("the denial", denied)
-    require(view.reason == "unsigned", "an intent without a signature was accepted")
+    require(view.reason == "forged", "a forged intent was accepted")
     scene.stage.report("denied", view.violations[0]["message"], since=since)
 
 

@@ -45,16 +45,18 @@ class PlainProducer:
         await self._producer.stop()
 
     async def send(
-        self, id_: str, type_: str, data: Any, *, key: str, is_signed: bool = True
+        self, id_: str, type_: str, data: Any, *, key: str, signed_data: Any = None
     ) -> RecordMetadata:
-        """Send a CloudEvent in binary mode: attributes in headers, data in the value."""
+        """Send a CloudEvent in binary mode: attributes in headers, data in the value.
+
+        A forger signs other data than are sent (``signed_data``).
+        """
         attributes = {"specversion": "1.0", "id": id_, "source": self.source, "type": type_}
         headers = [(f"ce_{name}", value.encode()) for name, value in attributes.items()]
         headers.append(("content-type", b"application/json"))
         value = json.dumps(data).encode()
-        if is_signed:
-            signature = self._signature(headers, value, key.encode())
-            headers.append(("ce_busbarsig", signature.encode()))
+        signed = json.dumps(data if signed_data is None else signed_data).encode()
+        headers.append(("ce_busbarsig", self._signature(headers, signed, key.encode()).encode()))
         return await self._producer.send_and_wait(TOPIC, value, key=key.encode(), headers=headers)
 
     def _signature(self, headers: list[tuple[str, bytes]], value: bytes, key: bytes) -> str:
