@@ -2,10 +2,11 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from busbar.cli.doctor.result import CheckResult
+from busbar.cli.doctor.servers import check_servers
 from busbar.cli.doctor.work import check_work
 from busbar.cli.local import home as home_folder
 from busbar.cli.local.kafka import check_reachable, jars, ports
@@ -25,11 +26,26 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     running = home_folder.running_pid(settings.home)
     yield check_python()
     yield from check_kafka(settings)
+    yield from check_servers(settings)
     yield check_disk(settings.home)
     yield check_home(settings.home)
     yield check_port(settings, running)
     yield from check_files(settings)
     yield from check_platform(settings.home, running)
+
+
+def check_settings(problems: Iterable[str]) -> Iterator[CheckResult]:
+    """Return a failed check for each of the ``problems`` of settings.
+
+    Most of the other checks need settings that can be used.
+    """
+    for problem in problems:
+        yield CheckResult(
+            name="Settings",
+            ok=False,
+            detail=problem,
+            fix="Correct or remove it (.env.example), then run `busbar doctor` again.",
+        )
 
 
 def check_python() -> CheckResult:

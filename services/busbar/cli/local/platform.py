@@ -14,12 +14,12 @@ from busbar.cli.local import home as folder
 from busbar.cli.local.database import Database
 from busbar.cli.local.health import HealthReport
 from busbar.cli.local.kafka import Broker, NoBroker, Progress, ports, provide
-from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.monitor import HEALTH_SECONDS, Monitor
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.kernel.host_port import split_address
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.token import ensure_token
 from busbar.runtime.core.unavailable import Unavailable
