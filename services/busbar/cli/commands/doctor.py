@@ -21,9 +21,9 @@ def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None
     Checks the settings, Python, Kafka (a running broker, Java and Maven, or Docker), the database
     of the services and the collector of traces if they are set, disk space, the home folder, the
     gateway's port, and the files of environments, promises and rules. If a platform is running
-    here, checks its services too; if the URLs of PostgreSQL clusters are stored here, checks that
-    teams reach no databases but their own. Exit codes: 0 everything needed is there, 9 something is
-    missing.
+    here, checks its services too; if promises need PostgreSQL clusters, checks that their URLs are
+    stored, that they answer, and that teams reach no databases but their own. Exit codes: 0
+    everything needed is there, 9 something is missing or wrong.
     """
     try:
         settings = options_of(context).settings()
