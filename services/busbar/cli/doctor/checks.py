@@ -9,6 +9,7 @@ from busbar.cli.doctor.result import CheckResult
 from busbar.cli.doctor.servers import check_servers
 from busbar.cli.doctor.work import check_work
 from busbar.cli.local import home as home_folder
+from busbar.cli.local.files import other_files
 from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.ready import check_process, process_address
@@ -159,6 +160,14 @@ def check_files(settings: Settings) -> Iterator[CheckResult]:
         return
     detail = f"{len(book.rules)} rules hold in {', '.join(known.environments.names)}"
     yield CheckResult(name="Rules", ok=True, detail=detail)
+    if difference := other_files(settings):
+        yield CheckResult(
+            name="Files",
+            ok=False,
+            detail=f"{difference}; this check reads those here",
+            fix="Set these variables as they are where `busbar up` runs, or start it with yours.",
+            needed=False,
+        )
 
 
 def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:
