@@ -26,7 +26,7 @@ async def open_databases(session: Session) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterProblem:
-    """What is wrong with a cluster, and what to do. ``works`` if databases are created anyway."""
+    """A problem of a cluster and its remedy. ``works`` if databases are created in spite of it."""
 
     detail: str
     fix: str
