@@ -132,7 +132,7 @@ def _end(fact: Message) -> str | None:
     match fact:
         case ResourceProvisioned():
             outputs = ", ".join(f"{name}={value}" for name, value in fact.outputs.items())
-            return f"It is provisioned ({fact.change}): {outputs or 'no outputs'}."
+            return f"It is provisioned ({fact.what_happened}): {outputs or 'no outputs'}."
         case ResourceDeleted():
             return "It is deleted; nothing of it is left."
         case ResourceFailed():
