@@ -81,7 +81,7 @@ class _Adapters:
     """The one adapter that makes nothing."""
 
     def __init__(self) -> None:
-        async def secret(_reference: str) -> None:
+        async def secret(_reference: str, _team: str | None = None, /) -> None:
             return None
 
         self._noop: Backend = NoopBackend(Environment(kafka_bootstrap="", secret=secret))

@@ -166,6 +166,19 @@ class BackendUnavailable(Exception):
     """The backend does not answer; nothing was changed."""
 
 
+class FindSecret(Protocol):
+    """Looks up a secret of one owner."""
+
+    def __call__(self, reference: str, team: str | None = None, /) -> Awaitable[SecretStr | None]:
+        """Return the value under ``secret:<name>``, or None if there is none.
+
+        Raises:
+            ConfigurationError: it does not belong to ``team`` (None: the platform).
+            OSError: the secret store does not answer.
+        """
+        ...
+
+
 async def _cannot_store(reference: str, _value: SecretStr, _team: str | None) -> None:
     raise ConfigurationError(
         f"{reference} cannot be stored, since this process has no secret store.",
@@ -193,8 +206,9 @@ class Environment:
     """
 
     kafka_bootstrap: str
-    secret: Callable[[str], Awaitable[SecretStr | None]]
-    """Looks up ``secret:<name>``."""
+    secret: FindSecret
+    """Looks up ``secret:<name>`` of a team, or of the platform if none is given: its own
+    credentials are what an adapter takes from the platform only."""
     store_secret: Callable[[str, SecretStr, str | None], Awaitable[None]] = _cannot_store
     """Stores a value under ``secret:<name>`` for a team (None: the platform), replacing the
     team's earlier value; durable on return."""

@@ -28,6 +28,7 @@ class Entry:
 
 
 _HELP = frozenset({"-h", "--help"})
+_WITHOUT_SETTINGS = frozenset({"doctor"})
 
 USE, PROVE, RUN = "Use the platform", "Explain and verify", "Run the platform"
 
@@ -124,9 +125,13 @@ class Root(TyperGroup):
             raise typer.Exit(code) from error
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Load the command that was named; refuse settings that do not exist, unless for help."""
+        """Load the command that was named; refuse settings that do not exist.
+
+        Help is shown in spite of them, and `busbar doctor` lists them itself.
+        """
         name, known, rest = super().resolve_command(ctx, args)
-        if not ctx.resilient_parsing and not _HELP.intersection(rest):
+        needs_them = name not in _WITHOUT_SETTINGS and not _HELP.intersection(rest)
+        if not ctx.resilient_parsing and needs_them:
             from busbar.runtime.core.settings import check_variables  # noqa: PLC0415 - loads pydantic
 
             check_variables()

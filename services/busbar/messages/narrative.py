@@ -140,7 +140,7 @@ def _end(fact: Message) -> str | None:
     match fact:
         case ResourceProvisioned():
             outputs = ", ".join(f"{name}={value}" for name, value in fact.outputs.items())
-            return f"It is provisioned ({fact.change}): {outputs or 'no outputs'}."
+            return f"It is provisioned ({fact.what_happened}): {outputs or 'no outputs'}."
         case ResourceDeleted():
             if not fact.existed:
                 return "There was nothing to delete."

@@ -297,6 +297,21 @@ class ResourceProvisioned(OperationFact):
     promise: PromiseRef
     spec: JsonObject
     outputs: JsonObject
+    recreated: tuple[str, ...] = Field(
+        default=(),
+        description="Steps that had been applied and were found absent; what they held is lost.",
+    )
+
+    @property
+    def what_happened(self) -> str:
+        """The change in a clause, with what had vanished."""
+        if not self.recreated:
+            return self.change
+        were = "was" if len(self.recreated) == 1 else "were"
+        return (
+            f"{self.change}; {', '.join(self.recreated)} {were} gone and {were} made again, "
+            "without what was in it"
+        )
 
 
 class ResourceDeleted(OperationFact):

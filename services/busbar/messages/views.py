@@ -214,7 +214,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
         case StepStarted() | StepSucceeded() | StepFailed() | StepUndone() | StepRetained():
             return {"steps": _steps(view, fact)}
         case ResourceProvisioned():
-            done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.change}
+            done = {"status": "succeeded", "outputs": fact.outputs, "detail": fact.what_happened}
             return {**done, "reason": ""}
         case ResourceDeleted():
             detail = "deleted" if fact.existed else "there was nothing to delete"
@@ -355,7 +355,7 @@ def _resource_change(view: ResourceView | None, fact: Fact) -> Mapping[str, Any]
                 "promise": fact.promise.model_dump(),
                 "spec": fact.spec,
                 "outputs": fact.outputs,
-                "detail": fact.change,
+                "detail": fact.what_happened,
             }
         case ResourceDeleted():
             return {**_GONE, **_settled(desired.after(fact), "deleted")}

@@ -45,7 +45,7 @@ def environment_of(settings: Settings, secrets: SecretStore) -> Environment:
 
     return Environment(
         kafka_bootstrap=settings.bootstrap(),
-        secret=secrets.get,
+        secret=secrets.get_owned,
         store_secret=store,
         remove_secret=remove,
         store_server=store_server,

@@ -785,6 +785,19 @@ async def test_a_cluster_that_is_not_configured_is_reported_with_the_remedy(
     assert f"there is no {CLUSTER}" in outcome.detail
 
 
+async def test_a_cluster_whose_url_a_team_stored_is_refused_and_left_alone(
+    harness: PostgresHarness,
+) -> None:
+    harness.secrets.teams[CLUSTER] = "payments"
+    call = make_call(harness.inputs())
+    for act in (harness.backend.apply, harness.backend.remove):
+        outcome = await act(call)
+        assert is_permanent_refusal(outcome, "refused")
+        assert f"{CLUSTER} belongs to the team payments, not to the platform" in outcome.detail
+        assert "without --team" in outcome.detail
+    assert await harness.inspect(call.inputs) is None
+
+
 async def test_an_administrator_without_rights_is_refused_and_leaves_nothing(
     harness: PostgresHarness,
 ) -> None:

@@ -11,11 +11,12 @@ from pydantic import SecretStr
 from busbar.backends.port import Outcome
 from busbar.backends.postgres.check import cluster_problem
 from busbar.cli.doctor.clusters import check_clusters
+from busbar.runtime.core.assets import asset
 from busbar.runtime.core.settings import Settings
-from busbar.runtime.secrets import secrets_of
+from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.testing import MemorySecrets
 from busbar.testing.contract import apply_and_observe, make_call
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import PostgresServer, free_port, running_postgres
 from support.postgres_databases import CLUSTER, PostgresHarness, adapter
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "offer-postgres-databases.md"
@@ -58,9 +59,9 @@ async def test_a_cluster_that_is_open_to_teams_is_reported(
     url = SecretStr(postgres.url())
     problem = await cluster_problem(CLUSTER, url)
     assert problem is not None
-    detail, fix = problem
-    assert "postgres, template1" in detail
-    assert '"postgres", "template1" FROM PUBLIC' in fix
+    assert "postgres, template1" in problem.detail
+    assert '"postgres", "template1" FROM PUBLIC' in problem.fix
+    assert problem.works
     backend = adapter(MemorySecrets({CLUSTER: url}))
     call = make_call({"name": "looked_at", "connection_limit": 1})
     for _ in range(2):
@@ -69,23 +70,65 @@ async def test_a_cluster_that_is_open_to_teams_is_reported(
     assert "".join(capsys.readouterr()).count("databases_open_to_teams") == 1
 
 
-def test_doctor_warns_of_a_cluster_that_is_open_or_cannot_be_used(
+def test_doctor_warns_of_an_open_cluster_and_fails_if_it_cannot_be_used(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     settings = Settings(_env_file=None, home=tmp_path / "home", database_url=None)
-    assert list(check_clusters(settings)) == []
+    (missing,) = check_clusters(settings)
+    assert (missing.ok, missing.needed) == (False, False)
+    assert "postgres-database" in missing.detail
+    assert "busbar secrets put postgres-cluster" in missing.fix
     assert not settings.home.exists()
 
     async def store(url: str) -> None:
         async with secrets_of(settings) as secrets:
             await secrets.put(CLUSTER, SecretStr(url))
 
+    asyncio.run(store_another(settings))
+    again, _ = check_clusters(settings)
+    assert again == missing
     asyncio.run(store(postgres.url()))
-    (result,) = check_clusters(settings)
+    result, another = check_clusters(settings)
+    assert (another.ok, another.needed) == (False, True)
+    assert "secrets put another" in another.fix
     assert (result.ok, result.needed) == (False, False)
     assert "template1" in result.detail
     assert "REVOKE CONNECT" in result.fix
     asyncio.run(store(postgres.url(user="zqwrongqz", password=PASSWORD)))
-    (result,) = check_clusters(settings)
+    result, _ = check_clusters(settings)
+    assert (result.ok, result.needed) == (False, True)
     assert "password authentication failed" in result.detail
+    assert "busbar secrets put postgres-cluster" in result.fix
     assert "zq" not in result.detail
+
+
+async def store_another(settings: Settings) -> None:
+    """A second cluster, which does not answer."""
+    url = SecretStr(f"postgresql://a:b@127.0.0.1:{free_port()}/postgres")
+    async with secrets_of(settings) as secrets:
+        await secrets.put("secret:another", url, kind=SecretKind.POSTGRES_URL)
+
+
+def test_doctor_names_a_cluster_whose_url_a_team_owns(tmp_path: Path) -> None:
+    promises = tmp_path / "promises"
+    promises.mkdir()
+    text = (asset("contracts/promises") / "postgres-database.yaml").read_text(encoding="utf-8")
+    changed = text.replace(
+        "        inputs:\n", '        inputs:\n          cluster: "secret:mine"\n'
+    )
+    (promises / "p.yaml").write_text(changed, encoding="utf-8")
+    settings = Settings(
+        _env_file=None, home=tmp_path / "home", database_url=None, promises=(promises,)
+    )
+
+    async def store() -> None:
+        url = SecretStr("postgresql://a:b@127.0.0.1:1/postgres")
+        async with secrets_of(settings) as secrets:
+            await secrets.put("secret:mine", url, team="payments", kind=SecretKind.POSTGRES_URL)
+
+    asyncio.run(store())
+    (result,) = check_clusters(settings)
+    assert (result.ok, result.needed) == (False, True)
+    assert "secret:mine" in result.name
+    assert "belongs to the team payments" in result.detail
+    assert "busbar secrets remove mine" in result.fix

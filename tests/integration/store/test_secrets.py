@@ -82,6 +82,23 @@ async def test_a_secret_of_another_owner_is_not_replaced(
     assert (found.team, found.value) == (owner, VALUE)
 
 
+@pytest.mark.parametrize("owner", [None, "payments"])
+@pytest.mark.parametrize("other", [None, "checkout", "payments"])
+async def test_an_adapter_gets_a_secret_only_from_the_owner_that_it_names(
+    place: SecretPlace, owner: str | None, other: str | None
+) -> None:
+    async with place.store() as store:
+        await store.put("secret:a", VALUE, team=owner)
+        if owner == other:
+            assert await store.get_owned("secret:a", other) == VALUE
+        else:
+            with pytest.raises(ConfigurationError, match="belongs to the") as refused:
+                await store.get_owned("secret:a", other)
+            assert "busbar secrets remove a" in refused.value.fix
+            assert "hush" not in str(refused.value)
+        assert await store.get_owned("secret:b", other) is None
+
+
 async def test_a_value_that_was_moved_to_another_name_is_not_decrypted(place: SecretPlace) -> None:
     async with place.store() as store:
         await store.put("secret:mine", SecretStr("mine"))

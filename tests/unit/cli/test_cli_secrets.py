@@ -58,8 +58,18 @@ def test_another_owner_is_refused_with_what_to_do(busbar: Run) -> None:
     refused = busbar("secrets", "put", "a", stdin="other")
     assert refused.exit_code == 9
     assert "belongs to the team payments" in refused.stderr
-    assert "--team payments" in refused.stderr
+    assert "busbar secrets remove a" in refused.stderr
+    assert "without --team" in refused.stderr
     assert busbar("secrets", "show", "a", "--reveal").stdout == f"{HUSH}\n"
+
+
+def test_a_team_cannot_own_the_credentials_of_the_cluster(busbar: Run) -> None:
+    url = "postgresql://a:b@127.0.0.1:5432/postgres"
+    refused = busbar("secrets", "put", "postgres-cluster", "--team", "payments", stdin=url)
+    assert refused.exit_code == 9
+    assert "Leave out --team" in refused.stderr
+    assert "No secrets found" in busbar("secrets", "list").stdout
+    assert busbar("secrets", "put", "postgres-cluster", stdin=url).exit_code == 0
 
 
 @pytest.mark.parametrize(

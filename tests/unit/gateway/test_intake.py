@@ -286,3 +286,11 @@ async def test_no_date_of_the_calendar_stops_the_relay(
     assert (await api.post(event(time=time))).status in {202, 422}
     assert (await api.post(event(2))).status == 202
     assert "intent-2" in [envelope.id for envelope in await published(store, clock)]
+
+
+async def test_data_is_not_judged_on_arrival_and_the_description_says_so(api: Api) -> None:
+    misspelt = {**ORDERS, "spek": {"partitions": 3}}
+    assert (await api.post(event(data=misspelt))).status == 202
+    described = (await api.get("/v1/openapi.json")).json["paths"]["/v1/events"]["post"]
+    assert "not that it is granted" in described["description"]
+    assert "data is not looked at" in described["responses"]["422"]["description"]

@@ -71,6 +71,14 @@ async def test_numbers_are_taken_as_json_writes_them(api: Api) -> None:
         assert (await api.get(target)).status == 200, target
 
 
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/docs", "/v1/resorces"])
+async def test_a_path_that_does_not_exist_points_to_the_description(api: Api, path: str) -> None:
+    problem = (await api.request("GET", path, token=None)).problem()
+    assert problem["detail"] == f"there is no {path}"
+    assert "GET /v1/openapi.json" in problem["fix"]
+    assert "docs/how-to/use-http.md" in problem["fix"]
+
+
 async def test_a_method_that_is_not_possible_is_answered_with_those_that_are(api: Api) -> None:
     reply = await api.request("DELETE", "/v1/events")
     assert reply.headers["allow"] == "POST"

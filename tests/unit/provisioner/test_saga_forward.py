@@ -52,6 +52,23 @@ def test_a_thing_that_went_missing_is_made_again() -> None:
     story = provisioned("a")
     del story.things["orders-a"]
     assert story.ask(allowed(2, plan("a"))).work() == ["create a", "done a", "updated 2"]
+    ended = story.facts[-1]
+    assert isinstance(ended, ResourceProvisioned)
+    assert ended.recreated == ("a",)
+    assert ended.what_happened == "updated; a was gone and was made again, without what was in it"
+
+
+def test_only_what_went_missing_is_named_as_recreated() -> None:
+    story = provisioned("a", "b")
+    del story.things["orders-b"]
+    story.ask(allowed(2, plan("a", "b", "c"), size=2)).work()
+    ended = story.facts[-1]
+    assert isinstance(ended, ResourceProvisioned)
+    assert ended.recreated == ("b",)
+    story.ask(allowed(3, plan("a", "b", "c"), size=3)).work()
+    ended = story.facts[-1]
+    assert isinstance(ended, ResourceProvisioned)
+    assert (ended.recreated, ended.what_happened) == ((), "updated")
 
 
 def test_a_step_that_left_the_plan_is_removed_after_the_others_are_done() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.core.settings import load_settings
+from busbar.runtime.core.settings import InvalidSettings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,24 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("BUSBAR_HTTP_PORT_NUMBER", "70000"),
         ("BUSBAR_LOG_LEVEL", "LOUD"),
         ("BUSBAR_WEBHOOK_RETRY_SECONDS", "5,later"),
+        ("BUSBAR_WEBHOOK_RETRY_SECONDS", "5,-1"),
+        ("BUSBAR_WEBHOOK_RETRY_SECONDS", "nan"),
+        ("BUSBAR_INTAKE_LAG_SECONDS", "inf"),
+        ("BUSBAR_DATA_KEY", "abc"),
+        ("BUSBAR_DATA_KEY", ""),
+        ("BUSBAR_TOKEN", "to\nken"),
+        ("BUSBAR_DATABASE_URL", "mysql://role:hush@host/database"),
+        ("BUSBAR_DATABASE_OWNER_URL", "role:hush@host/database"),
+        ("BUSBAR_DATABASE_URL", "postgresql://role:hu#sh@host/database"),
+        ("BUSBAR_DATABASE_URL", "postgresql://[role:hush@host/database"),
+        ("BUSBAR_HTTP_HOST", "127.0.0.1:80"),
+        ("BUSBAR_HTTP_HOST", "http://all"),
+        ("BUSBAR_URL", "127.0.0.1:8642"),
+        ("BUSBAR_AUDIT_URL", "http://:80"),
+        ("BUSBAR_POLICY_URL", "http://host:port"),
+        ("BUSBAR_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector"),
+        ("BUSBAR_KAFKA_BOOTSTRAP_SERVERS", ",,"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_the_name_of_its_variable(
@@ -31,8 +49,60 @@ def test_a_value_that_does_not_fit_is_refused_by_the_name_of_its_variable(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigurationError, match=rf"\b{variable}\b") as caught:
         load_settings()
-    assert value not in str(caught.value).replace(variable, "")
+    if value:
+        assert value not in str(caught.value).replace(variable, "")
     assert ".env.example" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wrong"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,foo", "foo"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "PLAINTEXT://a:9092", "PLAINTEXT://a:9092"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:70000", "a:70000"),
+        ("BUSBAR_WEBHOOK_ALLOW_NETWORKS", "10.0.0.0/8,10.0.0.0/33", "10.0.0.0/33"),
+        ("BUSBAR_WEBHOOK_ALLOW_NETWORKS", "10.0.0.1/8", "10.0.0.1/8"),
+    ],
+)
+def test_the_part_of_a_list_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, wrong: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=rf"\b{variable} is not valid: '{wrong}' is not"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka_1:9092, [::1]:9093,"),
+        ("KAFKA_BOOTSTRAP_SERVERS", ""),
+        ("BUSBAR_DATABASE_URL", "postgresql://r:p%23@a:1,b:2/d?target_session_attrs=any"),
+        ("BUSBAR_DATABASE_URL", "postgres:///d?host=/run/postgresql"),
+        ("BUSBAR_HTTP_HOST", ""),
+        ("BUSBAR_HTTP_HOST", "::1"),
+        ("BUSBAR_HTTP_HOST", "platform.example."),
+        ("BUSBAR_URL", "https://gateway.example:8642/under"),
+        ("BUSBAR_URL", ""),
+        ("BUSBAR_DATA_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="),
+        ("BUSBAR_WEBHOOK_ALLOW_NETWORKS", "fd00::/8,10.1.2.3/32"),
+    ],
+)
+def test_every_usual_form_of_a_value_is_accepted(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    load_settings()
+
+
+def test_all_that_is_wrong_is_said_in_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUSBAR_HOEM", "x")
+    monkeypatch.setenv("BUSBAR_LEASE_SECONDS", "0")
+    monkeypatch.setenv("BUSBAR_DATA_KEY", "abc")
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings()
+    named = {problem.split()[0] for problem in caught.value.problems}
+    assert named == {"BUSBAR_HOEM", "BUSBAR_LEASE_SECONDS", "BUSBAR_DATA_KEY"}
 
 
 def test_lists_are_split_as_the_table_of_settings_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,8 +129,10 @@ def test_without_a_broker_it_says_how_to_name_one() -> None:
 
 def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUSBAR_TOKEN", "the-token")
-    monkeypatch.setenv("BUSBAR_DATA_KEY", "the-key")
-    assert "the-" not in repr(load_settings())
+    monkeypatch.setenv("BUSBAR_DATA_KEY", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
+    shown = repr(load_settings())
+    assert "the-token" not in shown
+    assert "QUFB" not in shown
 
 
 def test_the_home_is_made_private(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Checks whether a cluster is set up as documented: teams reach no databases but their own."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import SecretStr
@@ -23,8 +24,17 @@ async def open_databases(session: Session) -> list[str]:
     return [row["name"] for row in await session.fetch(_OPEN)]
 
 
-async def cluster_problem(reference: str, url: SecretStr) -> tuple[str, str] | None:
-    """Return a problem of the cluster whose URL is stored under ``reference``, and its remedy.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterProblem:
+    """A problem of a cluster and its remedy. ``works`` if databases are created in spite of it."""
+
+    detail: str
+    fix: str
+    works: bool = False
+
+
+async def cluster_problem(reference: str, url: SecretStr) -> ClusterProblem | None:
+    """Return a problem of the cluster whose URL is stored under ``reference``.
 
     None means that there is none. Nothing is changed.
     """
@@ -32,11 +42,21 @@ async def cluster_problem(reference: str, url: SecretStr) -> tuple[str, str] | N
     try:
         async with open_session(read_cluster(reference, url), until=until) as session:
             found = await open_databases(session)
-    except (Refused, AnswerLost, BackendUnavailable) as error:
-        return str(error), "See docs/how-to/offer-postgres-databases.md."
+    except Refused as error:  # its sentence ends with the remedy
+        fix = f"Correct it on the server, or store the right URL: {_put(reference)}"
+        return ClusterProblem(detail=str(error), fix=fix)
+    except (AnswerLost, BackendUnavailable) as error:
+        fix = f"Start the server, or store the URL of one that answers: {_put(reference)}"
+        return ClusterProblem(detail=str(error), fix=fix)
     if not found:
         return None
     names = ", ".join(f'"{name}"' for name in found)
     detail = f"every role, also those of teams, may connect to {', '.join(found)}"
     fix = f"Run on the cluster: REVOKE CONNECT ON DATABASE {names} FROM PUBLIC"
-    return detail, f"{fix}; the administrator needs CONNECT on them."
+    return ClusterProblem(
+        detail=detail, fix=f"{fix}; the administrator needs CONNECT on them.", works=True
+    )
+
+
+def _put(reference: str) -> str:
+    return f"busbar secrets put {reference.removeprefix('secret:')}."

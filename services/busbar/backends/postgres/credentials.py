@@ -135,7 +135,7 @@ class Credentials:
             raise self._failed("removed", error) from error
 
     async def _stored(self) -> SecretStr | None:
-        return await read_secret(self._environment, self.reference)
+        return await read_secret(self._environment, self.reference, self._team)
 
     def _url(self, password: str) -> str:
         server = self._cluster.address
@@ -151,14 +151,16 @@ class Credentials:
         return Refused(detail, reason=UNAVAILABLE, permanent=False)
 
 
-async def read_secret(environment: Environment, reference: str) -> SecretStr | None:
-    """Return the secret under ``reference``, or None if there is none.
+async def read_secret(
+    environment: Environment, reference: str, team: str | None = None
+) -> SecretStr | None:
+    """Return the secret of ``team`` (None: the platform), or None if there is none.
 
     Raises:
-        Refused: it cannot be read.
+        Refused: it belongs to another owner, or cannot be read.
     """
     try:
-        return await environment.secret(reference)
+        return await environment.secret(reference, team)
     except ConfigurationError as error:
         raise Refused(str(error)) from error
     except OSError as error:

@@ -4,12 +4,13 @@ from dataclasses import asdict
 
 import typer
 
-from busbar.cli.doctor.checks import run_checks
+from busbar.cli.doctor.checks import check_python, check_settings, run_checks
 from busbar.cli.doctor.clusters import check_clusters
 from busbar.cli.doctor.result import CheckResult
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, plain, print_json, print_table
+from busbar.runtime.core.settings import InvalidSettings
 
 EXAMPLES = ("busbar doctor",)
 
@@ -17,14 +18,19 @@ EXAMPLES = ("busbar doctor",)
 def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Check whether `busbar up` can run here, and what is missing.
 
-    Checks Python, Kafka (a running broker, Java and Maven, or Docker), disk space, the home folder,
-    the gateway's port, and the files of environments, promises and rules. If a platform is running
-    here, checks its services too; if the URLs of PostgreSQL clusters are stored here, checks that
-    teams reach no databases but their own. Exit codes: 0 everything needed is there, 9 something is
-    missing.
+    Checks the settings, Python, Kafka (a running broker, Java and Maven, or Docker), the database
+    of the services and the collector of traces if they are set, disk space, the home folder, the
+    gateway's port, and the files of environments, promises and rules. If a platform is running
+    here, checks its services too; if promises need PostgreSQL clusters, checks that their URLs are
+    stored, that they answer, and that teams reach no databases but their own. Exit codes: 0
+    everything needed is there, 9 something is missing or wrong.
     """
-    settings = options_of(context).settings()
-    results = [*run_checks(settings), *check_clusters(settings)]
+    try:
+        settings = options_of(context).settings()
+    except InvalidSettings as error:
+        results = [check_python(), *check_settings(error.problems)]
+    else:
+        results = [*run_checks(settings), *check_clusters(settings)]
     works = all(result.ok or not result.needed for result in results)
     if output is Output.JSON:
         print_json({"works": works, "checks": [asdict(result) for result in results]})

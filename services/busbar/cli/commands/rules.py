@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.file_notes import note_other_files
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json, print_table
 from busbar.policy.adapters import CheckedFile, LocatedProblem, check_rules, load_known
@@ -64,7 +65,13 @@ def check(context: typer.Context, paths: Paths = None, output: OutputOption = Ou
 def list_rules(
     context: typer.Context, paths: Paths = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """List rules: what each is about, its effect, and how many examples it has."""
+    """List rules: what each is about, its effect, and how many examples it has.
+
+    These are the rules in the files here. A note says so if the platform that runs here was started
+    with other files, or if another one is named by --url.
+    """
+    if not paths:
+        note_other_files(options_of(context))
     found: list[tuple[Rule, Path]] = []
     for file in _checked(context, paths):
         if file.content is None:

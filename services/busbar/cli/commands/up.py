@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.local import Database, NotReady, Platform, Report
+from busbar.cli.local.files import files_of
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import console, plain
@@ -76,6 +77,7 @@ def command(
         bootstrap=settings.kafka_bootstrap_servers,
         database=Database.of(settings),
         instances=settings.instances if instances is None else instances,
+        files=files_of(settings),
         report=report,
     )
     with _stopping_on_signals(platform, report):

@@ -2,12 +2,14 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from busbar.cli.doctor.result import CheckResult
+from busbar.cli.doctor.servers import check_servers
 from busbar.cli.doctor.work import check_work
 from busbar.cli.local import home as home_folder
+from busbar.cli.local.files import other_files
 from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.ready import check_process, process_address
@@ -25,11 +27,26 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     running = home_folder.running_pid(settings.home)
     yield check_python()
     yield from check_kafka(settings)
+    yield from check_servers(settings)
     yield check_disk(settings.home)
     yield check_home(settings.home)
     yield check_port(settings, running)
     yield from check_files(settings)
     yield from check_platform(settings.home, running)
+
+
+def check_settings(problems: Iterable[str]) -> Iterator[CheckResult]:
+    """Return a failed check for each of the ``problems`` of settings.
+
+    Most of the other checks need settings that can be used.
+    """
+    for problem in problems:
+        yield CheckResult(
+            name="Settings",
+            ok=False,
+            detail=problem,
+            fix="Correct or remove it (.env.example), then run `busbar doctor` again.",
+        )
 
 
 def check_python() -> CheckResult:
@@ -143,6 +160,14 @@ def check_files(settings: Settings) -> Iterator[CheckResult]:
         return
     detail = f"{len(book.rules)} rules hold in {', '.join(known.environments.names)}"
     yield CheckResult(name="Rules", ok=True, detail=detail)
+    if difference := other_files(settings):
+        yield CheckResult(
+            name="Files",
+            ok=False,
+            detail=f"{difference}; this check reads those here",
+            fix="Set these variables as they are where `busbar up` runs, or start it with yours.",
+            needed=False,
+        )
 
 
 def check_platform(place: Path, running: int | None) -> Iterator[CheckResult]:

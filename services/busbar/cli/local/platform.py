@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -12,15 +12,16 @@ from typing import Any, Self, TypeVar
 
 from busbar.cli.local import home as folder
 from busbar.cli.local.database import Database
+from busbar.cli.local.files import state_of
 from busbar.cli.local.health import HealthReport
 from busbar.cli.local.kafka import Broker, NoBroker, Progress, ports, provide
-from busbar.cli.local.kafka.cluster import split_address
 from busbar.cli.local.monitor import HEALTH_SECONDS, Monitor
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
 from busbar.cli.local.principals import ensure_principals
 from busbar.cli.local.ready import Readiness, check_process, process_address
 from busbar.cli.local.supervisor import PermanentFailure, Supervisor
 from busbar.kernel.errors import BusbarError, ConfigurationError
+from busbar.kernel.host_port import split_address
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.token import ensure_token
 from busbar.runtime.core.unavailable import Unavailable
@@ -66,6 +67,7 @@ class Platform:
         bootstrap: str | None = None,
         database: Database | None = None,
         instances: int = 1,
+        files: Mapping[str, Sequence[str]] | None = None,
         start_broker: StartBroker | None = None,
         services: Services = plan_services,
         report: Report = ignore,
@@ -77,6 +79,7 @@ class Platform:
         self._bootstrap = bootstrap
         self._database = database
         self._instances = instances
+        self._files = files
         self._start_broker = start_broker or self._provide_broker
         self._services = services
         self._report = report
@@ -359,6 +362,7 @@ class Platform:
             "kafka_pid": self._broker_pid() if pid else None,
             "gateway_url": self._wired.gateway_url,
             "services": services,
+            **state_of(self._files),
         }
         if state != self._state:
             folder.write_state(self.home, state)

@@ -57,7 +57,8 @@ router = APIRouter(prefix="/v1/events", tags=["intents"])
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
-    response_description="The intent is stored and will be published; follow its operation.",
+    response_description="The intent is stored and will be published and decided on; follow its"
+    " operation.",
     responses={
         202: {"model": Accepted, "headers": accepted_headers()},
         **problems(
@@ -65,14 +66,19 @@ router = APIRouter(prefix="/v1/events", tags=["intents"])
             _409="An event with this source and id was already accepted with a different body.",
             _413="The event is too large.",
             _415="The event is in a batch, or in a format other than JSON.",
-            _422="The event is not an acceptable intent.",
+            _422="The event cannot be an intent: its type is not one, its source is reserved, or it"
+            " cannot be published. Its data is not looked at here.",
             _429="Too many intents are waiting for a decision; try again later.",
         ),
     },
     openapi_extra=event_request(),
 )
 async def post_event(request: Request, principal: Principal, use: Use) -> JSONResponse:
-    """Publish one CloudEvent (structured or binary) as an intent."""
+    """Publish one CloudEvent (structured or binary) as an intent.
+
+    202 means that it is stored, not that it is granted: policy checks the data and decides, and the
+    operation is then denied, or runs.
+    """
     envelope = await read_event(request)
     result = await accept_intent(
         use.store,

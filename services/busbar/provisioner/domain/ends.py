@@ -52,6 +52,18 @@ def _last(
         promise=saga.intent.promise,
         spec=saga.intent.spec,
         outputs=resolve_outputs(saga.intent.plan.outputs, scope(saga)),
+        recreated=tuple(step.name for step in saga.steps if _was_gone(state, step)),
+    )
+
+
+def _was_gone(state: ResourceState, step: Step) -> bool:
+    """Return whether ``step`` had been applied, and nothing was there any more."""
+    before = state.previously(step.name)
+    return (
+        before is not None
+        and step.status == "succeeded"
+        and step.created
+        and before.adapter == step.adapter
     )
 
 
@@ -61,7 +73,7 @@ def _same_end(
     """Return the end of an operation that joined the one that ended with ``fact``."""
     update = ended(joined)
     if isinstance(fact, ResourceProvisioned):
-        update["change"] = "unchanged"
+        update |= {"change": "unchanged", "recreated": ()}
     return fact.model_copy(update=update)
 
 

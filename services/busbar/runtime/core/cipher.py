@@ -9,11 +9,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
+from busbar.kernel.data_key import KEY_BYTES, parse_data_key
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.private_file import ensure_private_file
 
 _NONCE = 12
-_KEY = 32
 _KEY_ID_DIGITS = 12
 
 
@@ -54,25 +54,17 @@ def load_cipher(home: Path, key: SecretStr | None) -> Cipher:
     Raises:
         ConfigurationError: the key is not 32 bytes of base64, or its file is readable by others.
     """
-    if key is None:
-        fresh = base64.b64encode(secrets.token_bytes(_KEY)).decode()
-        key = SecretStr(ensure_private_file(home / "data.key", fresh))
-    return read_cipher(key)
+    if key is not None:
+        return read_cipher(key, "BUSBAR_DATA_KEY")
+    path = home / "data.key"
+    fresh = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    return read_cipher(SecretStr(ensure_private_file(path, fresh)), f"The data key in {path}")
 
 
-def read_cipher(key: SecretStr) -> Cipher:
-    """Return the cipher of ``key``, which is 32 bytes in base64.
+def read_cipher(key: SecretStr, place: str = "The data key") -> Cipher:
+    """Return the cipher of ``key``, which is 32 bytes in base64; ``place`` is where it is from.
 
     Raises:
         ConfigurationError: it is not; the message does not quote it.
     """
-    try:
-        raw = base64.b64decode(key.get_secret_value().strip(), validate=True)
-    except ValueError:  # also for characters outside of ASCII
-        raw = b""
-    if len(raw) != _KEY:
-        raise ConfigurationError(
-            "The data key is not 32 bytes of base64.",
-            fix="Make one with: head -c 32 /dev/urandom | base64",
-        )
-    return Cipher(raw)
+    return Cipher(parse_data_key(key.get_secret_value(), place))

@@ -5,18 +5,21 @@ something else would hold than its author believes.
 """
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.validation import field_errors
-from busbar.runtime.core import variables
+from busbar.runtime.core import setting_values, variables
 from busbar.runtime.core.assets import asset
 
 _FILE = Path(".env")
+
+Value = TypeVar("Value")
 
 
 class Settings(BaseSettings):
@@ -159,6 +162,7 @@ class Settings(BaseSettings):
     intake_lag_seconds: float = Field(
         default=60.0,
         ge=0,
+        allow_inf_nan=False,
         description="Backpressure: maximum age of the oldest undecided intent, in seconds.",
     )
     webhook_allow_networks: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -200,11 +204,8 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "database_url",
-        "database_owner_url",
-        "otlp_endpoint",
-        "environments",
-        "principals",
+        *("database_url", "database_owner_url", "otlp_endpoint", "environments", "url"),
+        *("kafka_bootstrap_servers", "audit_url", "policy_url", "principals"),
         mode="before",
     )
     @classmethod
@@ -224,6 +225,46 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        return _checked(setting_values.check_brokers, value)
+
+    @field_validator("http_host")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        return _checked(setting_values.check_host, value)
+
+    @field_validator("audit_url", "policy_url", "url", "otlp_endpoint")
+    @classmethod
+    def _http_url(cls, value: str | None) -> str | None:
+        return _checked(setting_values.check_http_url, value)
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(setting_values.check_database_url, value)
+
+    @field_validator("data_key")
+    @classmethod
+    def _data_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(setting_values.check_data_key, value)
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        return _checked(setting_values.check_bearer_token, value)
+
+    @field_validator("webhook_allow_networks")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _checked(setting_values.check_networks, value)
+
+    @field_validator("webhook_retry_seconds")
+    @classmethod
+    def _delays(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        return _checked(setting_values.check_delays, value)
 
     def promise_folders(self) -> tuple[Path, ...]:
         """Return the folders that promises are read from."""
@@ -268,42 +309,75 @@ def known_variables() -> frozenset[str]:
     return frozenset(names)
 
 
+class InvalidSettings(ConfigurationError):
+    """Variables or lines of ``.env`` are not settings, or their values cannot be used."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Give a clause for each problem, which starts with the variable or line."""
+        self.problems = tuple(problems)
+        super().__init__(
+            f"Invalid settings: {'; '.join(self.problems)}.",
+            fix="Correct or remove them. .env.example lists all settings and their values.",
+        )
+
+
 def check_variables() -> None:
     """Return if every variable and line of ``.env`` that is meant for busbar is a setting.
 
     Raises:
-        ConfigurationError: one is not; the error names it and the closest setting.
+        InvalidSettings: one is not; the error names it and the closest setting.
     """
-    known = known_variables()
-    found = [
-        *variables.unknown_variables(os.environ, known),  # noqa: TID251 - here they are read
-        *variables.unknown_lines(_FILE, known),
-    ]
-    if found:
-        raise ConfigurationError(
-            f"Invalid settings: {'; '.join(found)}.",
-            fix="Correct or remove it. .env.example lists all settings.",
-        )
+    if found := _unknown():
+        raise InvalidSettings(found)
 
 
 def load_settings(**overrides: object) -> Settings:
     """Read the settings.
 
     Raises:
-        ConfigurationError: a variable is not a setting or a value is invalid; the error names it.
+        InvalidSettings: a variable is not a setting or a value cannot be used; the error names all
+            of them.
     """
-    check_variables()
+    found = _unknown()
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
+        settings = Settings(**overrides)  # type: ignore[arg-type]  # checked by pydantic itself
     except ValidationError as error:
-        problems = "; ".join(
-            f"{_variable(wrong.location[0])} {wrong.expected}" for wrong in field_errors(error)
-        )
-        raise ConfigurationError(
-            f"Invalid settings: {problems}.", fix="See .env.example for the possible values."
-        ) from None
+        wrong = [f"{_variable(one.location[0])} {one.expected}" for one in field_errors(error)]
+        raise InvalidSettings([*found, *wrong]) from None
+    except (OSError, UnicodeDecodeError):
+        if not found:
+            raise
+        raise InvalidSettings(found) from None  # .env cannot be read, as one of them says
+    if found:
+        raise InvalidSettings(found)
+    return settings
+
+
+def _unknown() -> list[str]:
+    known = known_variables()
+    return [
+        *variables.unknown_variables(os.environ, known),  # noqa: TID251 - here they are read
+        *variables.unknown_lines(_FILE, known),
+    ]
 
 
 def _variable(field: int | str) -> str:
-    name = str(field).upper()
-    return name if name in known_variables() else f"{variables.PREFIX}{name}"
+    """Return the variable that the value of ``field`` comes from, as far as that is known."""
+    for name, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        choices = [str(one) for one in alias.choices] if isinstance(alias, AliasChoices) else []
+        if str(field) in (name, *choices):
+            given = [one for one in choices if one in os.environ]  # noqa: TID251 - here they are read
+            return [*given, *choices, f"{variables.PREFIX}{name.upper()}"][0]
+    return f"{variables.PREFIX}{str(field).upper()}"
+
+
+def _checked(check: Callable[[Any], None], value: Value) -> Value:
+    """Return ``value`` if it is None or ``check`` accepts it, or the text of the secret that it is.
+
+    Raises:
+        ValueError: it cannot be used.
+    """
+    if value is not None:
+        check(value.get_secret_value() if isinstance(value, SecretStr) else value)
+    return value

@@ -53,7 +53,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         return await _failed(request, error)
     status, path = HTTPStatus(error.status_code), request.url.path
     known = {
-        HTTPStatus.NOT_FOUND: ("not_found", f"there is no {path}", LOOK_UP),
+        HTTPStatus.NOT_FOUND: (
+            "not_found",
+            f"there is no {path}",
+            "GET /v1/openapi.json describes every path; docs/how-to/use-http.md has examples",
+        ),
         HTTPStatus.METHOD_NOT_ALLOWED: (
             "method_not_allowed",
             f"{request.method} is not allowed on {path}",

@@ -74,6 +74,19 @@ def check_value(reference: str, value: SecretStr, kind: SecretKind) -> None:
         ) from error
 
 
+def check_owner(reference: str, name: str, team: str | None) -> None:
+    """Check that ``team`` may own a secret called ``name``; None is the platform.
+
+    Raises:
+        ConfigurationError: only the platform may.
+    """
+    if name == CLUSTER_NAME and team is not None:
+        raise ConfigurationError(
+            f"{reference} holds credentials of the platform, so the team {team} cannot own it.",
+            fix="Leave out --team, or choose another name.",
+        )
+
+
 def check_declared(reference: str, name: str, kind: SecretKind | None) -> None:
     """Check that ``kind`` is a use that a secret called ``name`` can have.
 

@@ -1,7 +1,7 @@
 """Rules for the names, owners and values of secrets."""
 
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from pydantic import SecretStr
 
@@ -76,3 +76,18 @@ def bytes_of(value: SecretStr) -> bytes:
 def owner_name(team: str | None) -> str:
     """Return the owner of a secret as error messages name it."""
     return "the platform" if team is None else f"the team {team}"
+
+
+def refuse_other_owner(reference: str, owner: str | None, team: str | None) -> NoReturn:
+    """Refuse the use by ``team`` of a secret that belongs to ``owner``; None is the platform.
+
+    Raises:
+        ConfigurationError: always.
+    """
+    name = reference.removeprefix(PREFIX)
+    how = "without --team" if team is None else f"with --team {team}"
+    raise ConfigurationError(
+        f"{reference} belongs to {owner_name(owner)}, not to {owner_name(team)}.",
+        fix=f"Choose another name; or remove it (`busbar secrets remove {name}`), and store it "
+        f"{how}.",
+    )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
@@ -18,11 +18,19 @@ from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.secrets.kinds import (
     SecretKind,
     check_declared,
+    check_owner,
     check_value,
     kind_of_name,
     kind_of_value,
 )
-from busbar.runtime.secrets.names import PREFIX, bytes_of, check_team, name_in, owner_name
+from busbar.runtime.secrets.names import (
+    PREFIX,
+    bytes_of,
+    check_team,
+    name_in,
+    owner_name,
+    refuse_other_owner,
+)
 from busbar.runtime.secrets.tables import secrets
 from busbar.runtime.store import Collision, StoreUnavailable
 from busbar.runtime.store.engines.sqlite import BEGIN, READING, WRITING
@@ -96,6 +104,19 @@ class SecretStore:
         found = await self.find(reference)
         return None if found is None else found.value
 
+    async def get_owned(self, reference: str, team: str | None = None, /) -> SecretStr | None:
+        """Return the value under ``reference``, or None if there is none.
+
+        Raises:
+            ConfigurationError: it does not belong to ``team`` (None: the platform).
+        """
+        found = await self.find(reference)
+        if found is None:
+            return None
+        if found.team != team:
+            refuse_other_owner(reference, found.team, team)
+        return found.value
+
     async def find(self, reference: str) -> Secret | None:
         """Return the secret under ``reference`` with its owner, or None if there is none."""
         wanted = select(secrets).where(secrets.c.name == name_in(reference))
@@ -144,6 +165,7 @@ class SecretStore:
         name, plain = name_in(reference), bytes_of(value)
         check_team(team)
         check_declared(reference, name, kind)
+        check_owner(reference, name, team)
         declared = kind_of_name(name) or kind
         values = {
             "team": team,
@@ -170,7 +192,8 @@ class SecretStore:
             )
             if (await connection.execute(statement)).first() is None:
                 found = select(secrets.c.team).where(secrets.c.name == name)
-                _refuse_owner(reference, (await connection.execute(found)).scalar(), team)
+                owner = (await connection.execute(found)).scalar()
+                refuse_other_owner(reference, owner, team)
             return chosen
 
         return await self._run(write, begin=WRITING)
@@ -294,14 +317,6 @@ def _fix_key(key_id: str) -> str:
     return (
         f"Set BUSBAR_DATA_KEY, or <home>/data.key, to the key {key_id}; or re-encrypt everything "
         "with this one: `busbar secrets rekey --old-key FILE`."
-    )
-
-
-def _refuse_owner(reference: str, owner: str | None, team: str | None) -> NoReturn:
-    how = "without a team" if owner is None else f"as that team's (--team {owner})"
-    raise ConfigurationError(
-        f"{reference} belongs to {owner_name(owner)}, not to {owner_name(team)}.",
-        fix=f"Choose another name, store it {how}, or remove it first.",
     )
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from busbar.kernel.host_port import split_address
+
 Result = TypeVar("Result")
 
 _LOGGERS = ("aiokafka", "aiokafka.admin.client", "aiokafka.conn")
@@ -25,19 +27,6 @@ class Cluster:
 
     cluster_id: str | None
     brokers: tuple[str, ...]
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Return the parts of ``host:port`` or ``[ipv6]:port``.
-
-    Raises:
-        ValueError: it has no host, or no port from 1 to 65535.
-    """
-    host, _, port = address.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 1 << 16:
-        raise ValueError(f"{address!r} is not host:port")
-    return host, int(port)
 
 
 def check(address: str, *, timeout: float = 2.0) -> None:

@@ -273,6 +273,21 @@ async def open_postgres(
     return store
 
 
+async def check_database(url: str) -> None:
+    """Return if the database at ``url`` answers, accepts the role, and is new enough.
+
+    Raises:
+        ConfigurationError: it does not accept the role, or is too old.
+        StoreUnavailable: it is unreachable.
+    """
+    engine = engine_of(url, service="doctor", pool_size=1)
+    try:
+        async with connected(engine) as connection:
+            await check_server(connection)
+    finally:
+        await engine.dispose()
+
+
 def engine_of(
     url: str,
     *,
