@@ -7,9 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from busbar.messages import permissions, topics
 from busbar.messages.base import (
-    EXAMPLE_INTENT,
     EXAMPLE_OPERATION,
-    EXAMPLE_RESOURCE,
     Count,
     Intent,
     IntentRef,
@@ -19,21 +17,7 @@ from busbar.messages.base import (
 )
 from busbar.messages.plan import Action, Plan, PromiseRef
 from busbar.messages.remaining import Presence, Remaining
-
-_STEP: JsonObject = {
-    "operation": EXAMPLE_OPERATION,
-    "resource": EXAMPLE_RESOURCE,
-    "generation": 1,
-    "step": "topic",
-    "adapter": "kafka-topic",
-}
-_ENDED: JsonObject = {
-    "operation": EXAMPLE_OPERATION,
-    "resource": EXAMPLE_RESOURCE,
-    "intent": EXAMPLE_INTENT,
-    "generation": 1,
-}
-_PROMISE: JsonObject = {"name": "event-stream", "version": "v1", "digest": "sha256:" + "0" * 64}
+from busbar.messages.resource_examples import ENDED, KEPT, PROMISE, REFUSED, STEP
 
 
 class ApplyResource(Intent):
@@ -101,9 +85,9 @@ class ResourceQueued(OperationFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_ENDED,
+            **ENDED,
             "action": "apply",
-            "promise": _PROMISE,
+            "promise": PROMISE,
             "spec": {"partitions": 3},
             "plan": {"steps": [{"name": "topic", "adapter": "kafka-topic", "inputs": {}}]},
             "correlation": EXAMPLE_OPERATION,
@@ -142,7 +126,7 @@ class StepStarted(StepFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_STEP,
+            **STEP,
             "action": "create",
             "inputs": {"name": "payments.orders", "partitions": 3},
             "observed": "absent",
@@ -172,7 +156,7 @@ class StepSucceeded(StepFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_STEP,
+            **STEP,
             "inputs": {"name": "payments.orders", "partitions": 3},
             "outputs": {"name": "payments.orders"},
             "changed": True,
@@ -204,7 +188,7 @@ class StepFailed(StepFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_STEP,
+            **STEP,
             "reason": "refused",
             "detail": "the broker has 1 node, so a topic cannot have 3 replicas",
             "permanent": True,
@@ -233,7 +217,7 @@ class StepUndone(StepFact):
     TYPE: ClassVar[str] = "busbar.resource.step-undone.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
-        {**_STEP, "restored": False, "was_there": True, "epoch": 1},
+        {**STEP, "restored": False, "was_there": True, "epoch": 1},
     )
 
     restored: bool = Field(
@@ -257,12 +241,8 @@ class StepRetained(StepFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_STEP,
-            "presence": "ours",
-            "inputs": {"name": "payments.orders", "partitions": 6},
-            "outputs": {"name": "payments.orders", "partitions": 6},
-            "reason": "cannot_change",
-            "detail": "the topic has 6 partitions, and Kafka cannot remove any",
+            **STEP,
+            **KEPT,
             "epoch": 1,
         },
     )
@@ -283,9 +263,9 @@ class ResourceProvisioned(OperationFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_ENDED,
+            **ENDED,
             "change": "created",
-            "promise": _PROMISE,
+            "promise": PROMISE,
             "spec": {"partitions": 3, "retention_hours": 24},
             "outputs": {"topic": "payments.dev.orders"},
         },
@@ -319,7 +299,7 @@ class ResourceDeleted(OperationFact):
 
     TYPE: ClassVar[str] = "busbar.resource.deleted.v1"
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
-    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**_ENDED, "generation": 2},)
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({**ENDED, "generation": 2},)
 
     intent: IntentRef
     generation: int
@@ -333,33 +313,19 @@ class ResourceFailed(OperationFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_ENDED,
-            "failed_step": "dead-letters",
-            "reason": "refused",
-            "detail": "the broker has 1 node, so a topic cannot have 3 replicas",
+            **ENDED,
+            **REFUSED,
             "undone": ["topic"],
             "left": "absent",
         },
         {
-            **_ENDED,
+            **ENDED,
             "generation": 2,
-            "failed_step": "dead-letters",
-            "reason": "refused",
-            "detail": "the broker has 1 node, so a topic cannot have 3 replicas",
+            **REFUSED,
             "undone": [],
             "left": "partial",
             "observed_generation": 1,
-            "remains": [
-                {
-                    "step": "topic",
-                    "adapter": "kafka-topic",
-                    "presence": "ours",
-                    "inputs": {"name": "payments.orders", "partitions": 6},
-                    "outputs": {"name": "payments.orders", "partitions": 6},
-                    "reason": "cannot_change",
-                    "detail": "the topic has 6 partitions, and Kafka cannot remove any",
-                }
-            ],
+            "remains": [{"step": "topic", "adapter": "kafka-topic", **KEPT}],
         },
     )
 
@@ -394,7 +360,7 @@ class ResourceStuck(OperationFact):
     TOPIC: ClassVar[str] = topics.FACTS_RESOURCE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            **_ENDED,
+            **ENDED,
             "step": "topic",
             "reason": "not_ours",
             "detail": "the topic exists without our mark",

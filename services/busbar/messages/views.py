@@ -6,31 +6,18 @@ state at a time, the replay to compare. They are pure: the same facts give the s
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
-from uuid import UUID
 
 from pydantic import Field
 
 from busbar.kernel.clock import format_time
-from busbar.messages.base import Fact, IntentRef, JsonObject, Part
+from busbar.messages.base import Fact, JsonObject, Part
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
-    DeadLetterDiscarded,
     DeadLettered,
     DeadLetterRecovered,
-    DeadLetterRedriven,
 )
 from busbar.messages.generation import Desired, PendingOperation
-from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked
 from busbar.messages.intervention import Intervened, InterventionAllowed, ResourceReleased
-from busbar.messages.notification import (
-    DeliveriesResent,
-    Subscribed,
-    SubscriptionRefused,
-    SubscriptionTestRequested,
-    Unsubscribed,
-    WebhookDelivered,
-    WebhookExhausted,
-)
 from busbar.messages.policy import (
     IntentAllowed,
     IntentConflicted,
@@ -38,6 +25,7 @@ from busbar.messages.policy import (
     IntentExpired,
 )
 from busbar.messages.request import RequestAllowed
+from busbar.messages.request_views import request_change
 from busbar.messages.resource import (
     ResourceDeleted,
     ResourceFailed,
@@ -50,9 +38,6 @@ from busbar.messages.resource import (
     StepSucceeded,
     StepUndone,
 )
-
-COULD_NOT_HANDLE: Final = "could not handle it"
-"""Part of the detail of an operation that is stuck because a record of it became a dead letter."""
 
 OperationStatus = Literal[
     "received", "running", "stuck", "succeeded", "failed", "denied", "cancelled", "expired"
@@ -226,35 +211,7 @@ def _operation_change(view: OperationView | None, fact: Fact) -> Mapping[str, An
         case ResourceReleased() | Intervened() | ResourceDelayed():
             return _intervened(fact)
         case _:
-            return _notified(fact) or _delivered(fact)
-
-
-def _notified(fact: Fact) -> Mapping[str, Any] | None:
-    match fact:
-        case Subscribed() | Unsubscribed():
-            return {"status": "succeeded", "intent": fact.intent.model_dump()}
-        case SubscriptionTestRequested():
-            return {"status": "running", "intent": fact.intent.model_dump()}
-        case DeliveriesResent():
-            done = {"status": "succeeded", "intent": fact.intent.model_dump()}
-            more = "; more have failed: send another intent" if fact.more else ""
-            if not fact.deliveries:
-                more = ": none has failed, and those that are being retried need no request"
-            return {**done, "detail": f"{fact.deliveries} deliveries are due again{more}"}
-        case KeyRegistered(intent=IntentRef()) | KeyRevoked(intent=IntentRef()):
-            change = "registered" if isinstance(fact, KeyRegistered) else "revoked"
-            detail = f"the key {fact.key} of {fact.principal} is {change}"
-            return {**_asked(fact.intent), "status": "succeeded", "detail": detail}
-        case SubscriptionRefused() | KeyRefused():
-            refused = {"status": "denied", "intent": fact.intent.model_dump()}
-            refused |= {"reason": fact.reason, "detail": f"{fact.detail}; {fact.fix}"}
-            return {**refused, "fix": fact.fix}
-        case _:
-            return None
-
-
-def _asked(intent: IntentRef | None) -> Mapping[str, Any]:
-    return {"intent": intent.model_dump()} if intent is not None else {}
+            return request_change(fact)
 
 
 def _waiting(fact: ResourceDelayed) -> str:
@@ -272,27 +229,6 @@ def _intervened(fact: ResourceReleased | Intervened | ResourceDelayed) -> Mappin
         return {"status": "succeeded", "detail": detail, "reason": ""}
     status, reason = ("succeeded", "") if fact.done else ("failed", "no_effect")
     return {"status": status, "reason": reason, "detail": fact.detail}
-
-
-def _delivered(fact: Fact) -> Mapping[str, Any] | None:
-    match fact:
-        case WebhookDelivered(event_type=SubscriptionTestRequested.TYPE):
-            detail = f"the test event was delivered, with status {fact.status}"
-            return {"status": "succeeded", "detail": detail}
-        case WebhookExhausted(event_type=SubscriptionTestRequested.TYPE):
-            detail = f"the test event was not delivered: {fact.reason}"
-            return {"status": "failed", "reason": "not_delivered", "detail": detail}
-        case DeadLettered(operation=UUID()):
-            detail = f"{fact.service} {COULD_NOT_HANDLE}: {fact.detail}"
-            return {"status": "stuck", "reason": fact.reason, "detail": detail}
-        case DeadLetterRecovered(operation=UUID()):
-            return {"status": "running", "reason": "", "detail": ""}
-        case DeadLetterRedriven() | DeadLetterDiscarded():
-            status = "succeeded" if fact.outcome in {"handled", "discarded"} else "failed"
-            known = {"intent": fact.intent.model_dump(), "detail": fact.detail}
-            return {**known, "status": status, "reason": fact.outcome}
-        case _:
-            return None
 
 
 def _judged(

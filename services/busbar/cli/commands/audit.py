@@ -65,12 +65,10 @@ def _conclusion(report: Completeness) -> str:
     kinds = {problem.get("kind") for problem in report.problems}
     if kinds != {"digest_differs"} or report.more:
         return "[red]The log is not complete.[/]"
-    return "\n".join(
-        (
-            "[red]Nothing is missing from the log, but something in it is not what was announced.[/]",
-            "  Either an event was changed, or a store that is older than Kafka was restored: then "
-            "this stays so.",
-            "  fix: compare the date of a restore (docs/how-to/back-up-and-restore.md); without one, "
-            "find out who can write to the topics and to audit's store",
-        )
+    return (
+        "[red]Nothing is missing from the log, but a part of it is not what was announced.[/]\n"
+        "  Either an event was changed, or a store that is older than Kafka was restored: then "
+        "this stays so.\n"
+        "  fix: compare the date of a restore (docs/how-to/back-up-and-restore.md); without one, "
+        "find out who can write to the topics and to audit's store"
     )

@@ -4,7 +4,8 @@ import re
 from typing import Final
 
 from busbar.cli.shared.output import as_text, coloured, console, plain
-from busbar.messages.views import COULD_NOT_HANDLE, OperationView
+from busbar.messages.request_views import COULD_NOT_HANDLE
+from busbar.messages.views import OperationView
 
 _ONE: Final = re.compile(r"^1 deliveries are")
 """Details of views keep the words that histories were recorded with."""
