@@ -1,6 +1,5 @@
-"""HTTP errors as RFC 9457 problems, each with a fix."""
+"""Answers the errors of a FastAPI application with RFC 9457 problems, each with a fix."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -8,34 +7,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from busbar.messages.http import Problem
 from busbar.messages.validation import from_details, sentence
 from busbar.runtime.core.unavailable import Unavailable
+from busbar.runtime.http.refusal import MEDIA_TYPE, ProblemError, problem_of
 
-MEDIA_TYPE = "application/problem+json"
-TYPE = "urn:busbar:problem:"
 RETRY_AFTER_SECONDS = 2
 LOOK_UP = "check the name, or list the collection"
-
-
-class ProblemError(Exception):
-    """An error that becomes a problem response; ``code`` is stable, ``fix`` says what to do."""
-
-    def __init__(
-        self,
-        status: HTTPStatus,
-        code: str,
-        detail: str,
-        *,
-        fix: str,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.fix = fix
-        self.headers = headers
 
 
 def install(app: FastAPI) -> None:
@@ -45,18 +22,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(Exception, _failed)
-
-
-def problem_of(error: ProblemError) -> Problem:
-    """Return the body of the response to ``error``."""
-    return Problem(
-        type=TYPE + error.code,
-        title=error.status.phrase,
-        status=error.status.value,
-        detail=error.detail,
-        code=error.code,
-        fix=error.fix,
-    )
 
 
 def _response(error: ProblemError) -> JSONResponse:
@@ -131,3 +96,6 @@ async def _failed(_request: Request, _error: Exception) -> JSONResponse:
             fix="try again; the same event sent again is the same intent",
         )
     )
+
+
+__all__ = ["LOOK_UP", "MEDIA_TYPE", "ProblemError", "install", "problem_of"]
