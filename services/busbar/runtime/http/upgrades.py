@@ -8,33 +8,25 @@ from collections.abc import Iterator
 from typing import Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from busbar.runtime.http.protocol import LimitedProtocol
 
 _OF_THE_UPGRADE: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
-class PlainHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which reads a request with ``Upgrade`` again without that header."""
+class PlainHttpProtocol(LimitedProtocol):
+    """The protocol with limits, which reads an ``Upgrade`` request again without that header."""
 
-    def data_received(self, data: bytes) -> None:
-        """Parse ``data``; called by the event loop."""
+    def _parse(self, data: bytes) -> None:
         rest: bytes | None = data
         while rest is not None:
-            rest = self._feed(rest)
-
-    def _feed(self, data: bytes) -> bytes | None:
-        """Parse ``data``; return what is to be parsed again, or None."""
-        self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._is_upgrade():
-                again = b"".join(self._head()) + data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                return again
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        return None
+            again, rest = rest, None
+            try:
+                super()._parse(again)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._is_upgrade():
+                    rest = b"".join(self._head()) + again[upgrade.args[0] :]
+                    self.parser = httptools.HttpRequestParser(self)
 
     def on_headers_complete(self) -> None:
         """Begin to handle the request, unless it is to be read again."""
