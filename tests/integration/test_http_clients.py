@@ -1,4 +1,4 @@
-"""Bad clients of a running gateway: it stays small, goes on answering, and logs no error."""
+"""Bad clients of running services: these stay small, go on answering, and log no error."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ BREAKS_OFF = {
 }
 
 
-class Gateway:
-    """``busbar run gateway`` whose Kafka refuses connections: it answers all the same."""
+class Running:
+    """``busbar run <service>`` whose Kafka refuses connections: it answers all the same."""
 
-    def __init__(self, home: Path, bootstrap: str) -> None:
-        self.home = home
+    def __init__(self, service: str, home: Path, bootstrap: str) -> None:
+        self.place = home / "run" / f"{service}.json"
         self.log = home / "log"
         environment = {
             "BUSBAR_HOME": str(home),
@@ -47,8 +48,8 @@ class Gateway:
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         }
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "busbar", "run", "gateway"],
+            self.process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "busbar", "run", service],
                 cwd=home,
                 env=environment,
                 stdout=log,
@@ -57,7 +58,7 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        found = json.loads((self.home / "run" / "gateway.json").read_text(encoding="utf-8"))
+        found = json.loads(self.place.read_text(encoding="utf-8"))
         return str(found["url"])
 
     async def is_alive(self) -> bool:
@@ -81,19 +82,26 @@ class Gateway:
         return [line for line in lines if '"level":"error"' in line or not line.startswith("{")]
 
 
-@pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+@contextmanager
+def running(service: str, home: Path) -> Iterator[Running]:
     with socket.socket() as refusing:  # it is bound and does not listen
         refusing.bind(("127.0.0.1", 0))
-        home = tmp_path_factory.mktemp("home")
-        found = Gateway(home, f"127.0.0.1:{refusing.getsockname()[1]}")
+        found = Running(service, home, f"127.0.0.1:{refusing.getsockname()[1]}")
+        try:
+            yield found
+        finally:
+            found.process.terminate()
+            assert found.process.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running("gateway", tmp_path_factory.mktemp("home")) as found:
         yield found
-        found.process.terminate()
-        assert found.process.wait(30) == 0
 
 
 @pytest.fixture
-async def gateway(process: Gateway) -> AsyncIterator[Gateway]:
+async def gateway(process: Running) -> AsyncIterator[Running]:
     await eventually(process.is_alive, within=60)
     yield process
     assert await process.is_alive()
@@ -104,7 +112,7 @@ async def status_of(reader: StreamReader) -> int:
     return int((await reader.readline()).split()[1])
 
 
-async def test_endless_headers_neither_fill_the_memory_nor_stop_others(gateway: Gateway) -> None:
+async def test_endless_headers_neither_fill_the_memory_nor_stop_others(gateway: Running) -> None:
     before = gateway.rss()
     for repeated in (b"a", b"x: y\r\n"):
         connections = [await gateway.connect(b"GET /healthz HTTP/1.1\r\nx: ") for _ in range(4)]
@@ -119,7 +127,7 @@ async def test_endless_headers_neither_fill_the_memory_nor_stop_others(gateway: 
 
 
 @pytest.mark.parametrize("name", BREAKS_OFF)
-async def test_a_request_that_breaks_off_logs_no_error(gateway: Gateway, name: str) -> None:
+async def test_a_request_that_breaks_off_logs_no_error(gateway: Running, name: str) -> None:
     reader, writer = await gateway.connect(BREAKS_OFF[name])
     if name == "the end of the connection":
         writer.write_eof()
@@ -131,7 +139,7 @@ async def test_a_request_that_breaks_off_logs_no_error(gateway: Gateway, name: s
 
 @pytest.mark.parametrize("answers", [0, 1])
 async def test_a_client_that_leaves_open_requests_logs_no_error(
-    gateway: Gateway, answers: int
+    gateway: Running, answers: int
 ) -> None:
     def open_connections() -> Sequence[Any]:
         return psutil.Process(gateway.process.pid).net_connections()
@@ -145,3 +153,21 @@ async def test_a_client_that_leaves_open_requests_logs_no_error(
     reader, writer = await gateway.connect(GET)  # it waits as long as those that were left
     assert await status_of(reader) == 200
     writer.close()
+
+
+async def test_the_port_of_policy_refuses_what_it_would_ignore(tmp_path: Path) -> None:
+    with running("policy", tmp_path) as policy:
+        await eventually(policy.is_alive, within=60)
+        url = f"{policy.url}/v1/promises"
+        async with aiohttp.ClientSession() as session:
+            found = {
+                (method, query): (await session.request(method, url + query)).status
+                for method in ("GET", "HEAD", "POST", "DELETE")
+                for query in ("", "?x=1")
+            }
+        assert policy.errors() == []
+    assert found == {
+        **{(method, ""): 200 for method in ("GET", "HEAD")},
+        **{(method, "?x=1"): 400 for method in ("GET", "HEAD")},
+        **{(method, query): 405 for method in ("POST", "DELETE") for query in ("", "?x=1")},
+    }

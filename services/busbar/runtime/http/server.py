@@ -69,10 +69,18 @@ class HealthApp:
 
 
 async def respond(
-    send: Send, status: int, body: Any, *, media_type: str = "application/json"
+    send: Send,
+    status: int,
+    body: Any,
+    *,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Send ``body`` as JSON."""
-    await _send(send, status, json.dumps(body).encode(), media_type=media_type)
+    """Send ``body`` as JSON, with ``headers`` besides those that every answer has."""
+    extra = tuple(
+        (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
+    )
+    await _send(send, status, json.dumps(body).encode(), media_type=media_type, extra=extra)
 
 
 async def _refuse_method(send: Send) -> None:
