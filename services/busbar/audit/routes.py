@@ -22,6 +22,7 @@ from busbar.kernel.clock import format_time, parse_time
 from busbar.kernel.errors import BusbarError
 from busbar.messages.http import NDJSON, Progress
 from busbar.runtime.core.bus import BusUnavailable
+from busbar.runtime.http.numbers import WHOLE
 from busbar.runtime.http.problems import ProblemError, install, problem_of
 from busbar.runtime.http.strict import refuse_ignored
 from busbar.runtime.store import Store, StoreUnavailable
@@ -50,8 +51,8 @@ async def _log(request: Request) -> BusLog:
 
 Copy = Annotated[Store, Depends(_store)]
 Bus = Annotated[BusLog, Depends(_log)]
-After = Annotated[int, Query(ge=0, lt=2**63)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
+After = Annotated[int, Query(ge=0, lt=2**63), WHOLE]
+Limit = Annotated[int, Query(ge=1, le=1000), WHOLE]
 
 
 @router.get("/records")
@@ -92,7 +93,7 @@ async def get_explanation(
     resource: str | None = None,
     operation: str | None = None,
     after: After = 0,
-    last: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    last: Annotated[int | None, Query(ge=1, le=1000), WHOLE] = None,
 ) -> Response:
     """Explain the history of one resource or operation in sentences."""
     if (resource is None) == (operation is None):

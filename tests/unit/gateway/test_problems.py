@@ -30,6 +30,16 @@ REFUSED = {
     ("GET", "/v1/operations?limit=0"): (400, "bad_request"),
     ("GET", "/v1/operations?limit=1001"): (400, "bad_request"),
     ("GET", "/v1/operations?limit=many"): (400, "bad_request"),
+    **{
+        ("GET", f"/v1/operations?limit={number}"): (400, "bad_request")
+        for number in ("1_0", "%2B1", "+1", "1.0", "01", "%201", "1e2", "%D9%A3", "0x1", "", "--1")
+    },
+    **{
+        ("GET", f"/v1/operations/x?wait={number}"): (400, "bad_request")
+        for number in ("1_0", "%2B1", ".5", "1.", "inf", "%201", "01", "-0.5")
+    },
+    ("GET", "/v1/audit/records?limit=1_0"): (400, "bad_request"),
+    ("GET", "/v1/audit/explain?resource=a/b/c/d&last=1_0"): (400, "bad_request"),
     ("GET", "/v1/operations?status=sleeping"): (400, "bad_request"),
     ("GET", "/v1/operations/x?wait=31"): (400, "bad_request"),
     ("GET", "/v1/operations/x?wait=nan"): (400, "bad_request"),
@@ -50,6 +60,11 @@ async def test_whatever_is_refused_is_refused_with_a_problem(api: Api) -> None:
         assert reply.raised is None
 
 
+async def test_numbers_are_taken_as_json_writes_them(api: Api) -> None:
+    for target in ("/v1/operations?limit=1000", "/v1/facts?wait=0.01", "/v1/facts?wait=1e-2"):
+        assert (await api.get(target)).status == 200, target
+
+
 async def test_a_method_that_is_not_possible_is_answered_with_those_that_are(api: Api) -> None:
     reply = await api.request("DELETE", "/v1/events")
     assert reply.headers["allow"] == "POST"
@@ -59,6 +74,8 @@ async def test_a_bad_parameter_is_named(api: Api) -> None:
     problem = (await api.get("/v1/operations?limit=0&status=sleeping")).problem()
     assert "/query/limit" in problem["detail"]
     assert "/query/status" in problem["detail"]
+    problem = (await api.get("/v1/operations?limit=1_0")).problem()
+    assert problem["detail"].startswith("/query/limit is not valid: a whole number is written in")
 
 
 async def answers_while_the_store_raises(

@@ -21,6 +21,7 @@ from busbar.messages.http import (
     ExplanationLine,
     StateLine,
 )
+from busbar.runtime.http.numbers import WHOLE
 from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError, problem_of
 from busbar.runtime.http.strict import takes_only_text
 
@@ -93,6 +94,7 @@ async def get_explanation(
     last: Annotated[
         int | None,
         Query(ge=1, le=1000, description="Only so many of the resource's newest operations."),
+        WHOLE,
     ] = None,
 ) -> Response:
     """Explain one operation in sentences, or those of one resource, line by line."""

@@ -6,10 +6,13 @@ import orjson
 from fastapi import Path, Query, Response
 
 from busbar.kernel.resource import SLUG
+from busbar.runtime.http.numbers import DECIMAL, WHOLE
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum items per page.")]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Maximum items per page."), WHOLE]
 Wait = Annotated[
-    float, Query(ge=0, le=30, description="Maximum time to wait for a change, in seconds.")
+    float,
+    Query(ge=0, le=30, description="Maximum time to wait for a change, in seconds."),
+    DECIMAL,
 ]
 After = Annotated[str | None, Query(description="The `next` of the previous page.")]
 ByResource = Annotated[
