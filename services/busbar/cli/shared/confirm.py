@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.exits import CommandError, ExitCode, usage
+from busbar.cli.shared.files import standard_input
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -18,8 +19,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     try:
+        standard_input()
         agreed = typer.confirm(question, err=True)
-    except typer.Abort:
+    except (typer.Abort, CommandError):
         raise usage(
             "The question was not answered.", fix="Add --yes to go on without it."
         ) from None
