@@ -60,6 +60,16 @@ def test_an_example_that_comes_out_otherwise_is_shown_with_its_line_and_ends_wit
     assert "fix: correct the rule or the example" in result.stdout
 
 
+def test_a_placeholder_without_a_closing_brace_does_not_pass_the_check(
+    busbar: Run, rules: Path
+) -> None:
+    (rules / "good.yaml").write_text(FILE.replace("too much", "more than ${team"), encoding="utf-8")
+    result = busbar("rules", "check", str(rules))
+
+    assert result.exit_code == 9
+    assert "'${team' has no closing brace" in result.stdout + result.stderr
+
+
 def test_what_is_wrong_is_json_for_programs(busbar: Run, rules: Path) -> None:
     file = rules / "good.yaml"
     file.write_text(FILE.replace("greater_than", "matches"), encoding="utf-8")

@@ -218,6 +218,9 @@ def test_a_placeholder_inside_a_value_is_not_replaced() -> None:
     [
         ({"message": "${enviroment}"}, "rules.0.message", "did you mean 'environment'?"),
         ({"fix": "${value}"}, "rules.0.fix", "without when"),
+        ({"message": "m ${value"}, "rules.0.message", "'${value' has no closing brace"),
+        ({"fix": "${team} ${"}, "rules.0.fix", "'${' has no closing brace"),
+        ({"fix": "${name is ${team}"}, "rules.0.fix", "${name is ${team} is not a placeholder"),
         ({"when": [{"pointer": "spec/x", "equals": 1}]}, "rules.0.when.0.pointer", "start with"),
         ({"when": [{"pointer": "/sepc/x", "equals": 1}]}, "rules.0.when.0.pointer", "start with"),
         ({"when": [{"pointer": "/spec/x"}]}, "rules.0.when.0", "has none"),

@@ -7,6 +7,7 @@ errors: a rule that can never fire allows what it seems to deny.
 from collections.abc import Iterable, Iterator
 
 from busbar.kernel.suggest import did_you_mean, listed
+from busbar.kernel.text import truncate
 from busbar.messages.resource import ApplyResource
 from busbar.policy.domain import patterns
 from busbar.policy.domain.formatting import InputProblem, Place
@@ -55,18 +56,18 @@ def _rule_problems(rule: Rule, known: Known, *, examples: bool) -> list[InputPro
     return list(example_problems(rule, known)) if examples else []
 
 
-def _text_problems(rule: Rule) -> list[InputProblem]:
+def _text_problems(rule: Rule) -> Iterator[InputProblem]:
     known = PLACEHOLDERS if rule.when else PLACEHOLDERS[:-1]
-    return [
-        InputProblem(
-            (field,),
-            f"${{{name}}} is not a placeholder" + ("" if rule.when else " of a rule without when"),
-            did_you_mean(name, known, otherwise=f"known are: {listed(known)}"),
-        )
-        for field, text in (("message", rule.message), ("fix", rule.fix))
-        for name in PLACEHOLDER.findall(text)
-        if name not in known
-    ]
+    without = "" if rule.when else " of a rule without when"
+    for field, text in (("message", rule.message), ("fix", rule.fix)):
+        for name in PLACEHOLDER.findall(text):
+            if name not in known:
+                fix = did_you_mean(name, known, otherwise=f"known are: {listed(known)}")
+                yield InputProblem((field,), f"${{{name}}} is not a placeholder{without}", fix)
+        _, opened, rest = PLACEHOLDER.sub(" ", text).partition("${")
+        if opened:
+            problem = f"{truncate(opened + rest)!r} has no closing brace"
+            yield InputProblem((field,), problem, "close it with }, or leave ${ out")
 
 
 def _language_problems(rule: Rule) -> list[InputProblem]:
