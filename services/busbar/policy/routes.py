@@ -17,10 +17,12 @@ from busbar.messages.plan import PlanStep
 from busbar.policy.domain import Promise, Promises
 from busbar.policy.domain.promise import PromiseVersion
 from busbar.policy.domain.step_checks import Declared
+from busbar.runtime.http.checks import by_name, check_headers, check_query
+from busbar.runtime.http.refusal import MEDIA_TYPE, ProblemError, problem_of
 from busbar.runtime.http.server import Receive, Scope, Send, respond
 
 PATH = "/v1/promises"
-_PROBLEM = "application/problem+json"
+_METHODS = ("GET", "HEAD")
 
 
 class CatalogueApp:
@@ -35,22 +37,41 @@ class CatalogueApp:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer one request (ASGI 3)."""
-        page = self._pages.get(scope.get("path", ""))
         if scope["type"] != "http":
             return
-        if page is None:
-            detail = f"there is no {scope['path'].removeprefix('/v1/').replace('/', ' ')}"
-            problem = {
-                "type": "urn:busbar:problem:not_found",
-                "title": "Not Found",
-                "status": HTTPStatus.NOT_FOUND,
-                "detail": detail,
-                "code": "not_found",
-                "fix": "`busbar get promises` lists those that there are",
-            }
-            await respond(send, HTTPStatus.NOT_FOUND, problem, media_type=_PROBLEM)
+        try:
+            page = self._page(scope)
+        except ProblemError as error:
+            body = problem_of(error).model_dump()
+            await respond(send, error.status, body, media_type=MEDIA_TYPE, headers=error.headers)
             return
         await respond(send, HTTPStatus.OK, page)
+
+    def _page(self, scope: Scope) -> Any:
+        """Return what ``scope`` asks for.
+
+        Raises:
+            ProblemError: there is no such page, or a part of the request would be ignored.
+        """
+        path, method = scope["path"], scope["method"]
+        if path not in self._pages:
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND,
+                "not_found",
+                f"there is no {path.removeprefix('/v1/').replace('/', ' ')}",
+                fix="`busbar get promises` lists those that there are",
+            )
+        if method not in _METHODS:
+            raise ProblemError(
+                HTTPStatus.METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                f"{method} is not allowed on {path}",
+                fix="promises are only read here; they come from files",
+                headers={"Allow": ", ".join(_METHODS)},
+            )
+        check_headers(by_name(scope["headers"]), reads_body=False)
+        check_query(scope["query_string"], {})
+        return self._pages[path]
 
 
 def views_of(promises: Promises, adapters: Declared) -> Iterator[PromiseView]:

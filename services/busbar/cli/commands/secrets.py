@@ -1,15 +1,15 @@
 """``busbar secrets``."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 from pydantic import SecretStr
 
 from busbar.cli.shared.exits import CommandError, ExitCode
+from busbar.cli.shared.files import at_terminal, standard_input
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import (
     Output,
@@ -30,6 +30,7 @@ from busbar.runtime.secrets import (
     reference_to,
     secrets_of,
 )
+from busbar.runtime.secrets.names import MAX_VALUE_BYTES
 from busbar.runtime.store import StoreUnavailable
 
 EXAMPLES = (
@@ -39,6 +40,9 @@ EXAMPLES = (
 )
 
 Result = TypeVar("Result")
+
+_READ_BYTES: Final = MAX_VALUE_BYTES + len("\r\n") + 1
+"""Of a file or of standard input; as many are more than the longest value."""
 
 app = typer.Typer(
     help=(
@@ -217,16 +221,17 @@ def _fields(entry: SecretEntry, key_id: str) -> dict[str, str | None]:
 def _read_value(file: Path | None) -> SecretStr:
     if file is not None:
         text = _read_text(file)
-    elif sys.stdin.isatty():
+    elif at_terminal():
         text = typer.prompt("value", hide_input=True)
     else:
-        text = _decode(sys.stdin.buffer.read(), "standard input")
+        text = _decode(standard_input().read(_READ_BYTES), "standard input")
     return SecretStr(text.removesuffix("\n").removesuffix("\r"))
 
 
 def _read_text(file: Path) -> str:
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(_READ_BYTES)
     except OSError as error:
         raise ConfigurationError(
             f"The file {file} cannot be read: {error.strerror}.", fix="Name another file."
@@ -235,9 +240,14 @@ def _read_text(file: Path) -> str:
 
 
 def _decode(content: bytes, place: str) -> str:
+    subject = place[:1].upper() + place[1:]
+    if len(content) == _READ_BYTES:
+        raise ConfigurationError(
+            f"{subject} is longer than 64 KiB.", fix="Store a shorter value, or where to find it."
+        )
     try:
         return content.decode()
     except UnicodeDecodeError:
-        problem = f"{place[:1].upper()}{place[1:]} is not text in UTF-8."
+        problem = f"{subject} is not text in UTF-8."
     # Raised outside the handler: the cause would quote the value.
     raise ConfigurationError(problem, fix="Store binary values as base64.")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.exits import CommandError, ExitCode, usage
+from busbar.cli.shared.files import standard_input
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -19,9 +20,10 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     try:
+        standard_input()
         agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        if not sys.stdin.isatty():
+    except (typer.Abort, CommandError):
+        if sys.stdin is None or not sys.stdin.isatty():
             typer.echo(err=True)  # no answer has ended the line of the question
         raise usage(
             "The question was not answered.", fix="Add --yes to go on without it."

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from busbar.cli.shared.documents import MAX_BYTES
 from busbar.cli.shared.exits import usage
@@ -15,7 +16,7 @@ def read_file(file: str) -> bytes:
     """
     try:
         if file == "-":
-            return sys.stdin.buffer.read(MAX_BYTES + 1)
+            return standard_input().read(MAX_BYTES + 1)
         with Path(file).open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
     except OSError as error:
@@ -23,3 +24,19 @@ def read_file(file: str) -> bytes:
             f"Cannot read {file}: {error.strerror}.",
             fix="Check the name, or use - for standard input.",
         ) from error
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input.
+
+    Raises:
+        CommandError: it is closed, as with ``<&-`` in a shell.
+    """
+    if sys.stdin is None:
+        raise usage("Standard input is closed.", fix="Name a file, or open standard input.")
+    return sys.stdin.buffer
+
+
+def at_terminal() -> bool:
+    """Return whether a person can be asked: standard input is a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty()

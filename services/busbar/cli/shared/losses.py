@@ -1,11 +1,11 @@
 """The data that a change would delete, and the question before it."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from busbar.cli.shared.confirm import confirm
 from busbar.cli.shared.exits import usage
+from busbar.cli.shared.files import at_terminal
 from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.output import errors, plain
 from busbar.kernel.expressions import TemplateError, resolve, truthy
@@ -38,7 +38,7 @@ def agree(losses: Sequence[str], *, limit: TimeLimit) -> None:
         return
     for loss in losses:
         errors().print(f"[yellow]deletes data:[/] {plain(loss)}")
-    if not sys.stdin.isatty():
+    if not at_terminal():
         raise usage(
             "This deletes data, and there is no terminal to ask for confirmation.",
             fix="Add --yes if that is intended. Nothing was published.",

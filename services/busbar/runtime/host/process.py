@@ -157,7 +157,7 @@ def _serve(name: str, process: "ServiceProcess", app: App, settings: Settings) -
     port = settings.http_port_number if app.http_port is None else app.http_port
     expose = process.gauges.expose if settings.metrics else None
     health = HealthApp(name, process.problems, app.http, expose=expose)
-    server = HttpServer(health, listen(settings.http_host, port))
+    server = HttpServer(health, listen(settings.http_host, port), clock=process.context.clock)
     place = settings.home / "run" / f"{process_name(name, settings.instance_number)}.json"
     place.parent.mkdir(mode=0o700, exist_ok=True)
     address = {"pid": os.getpid(), "url": url_of(settings.http_host, server.port)}

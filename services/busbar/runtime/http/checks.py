@@ -11,7 +11,7 @@ Source: https://www.rfc-editor.org/rfc/rfc9110
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -50,6 +50,14 @@ _WITHOUT_EFFECT: Final[Mapping[str, tuple[str, str]]] = {
 _CONTINUE: Final = "100-continue"
 _BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _NOTHING_ACCEPTABLE: Final = re.compile(r"q=0(?:\.0{0,3})?")
+
+
+def by_name(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Return the headers of an ASGI scope by name."""
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        found.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+    return found
 
 
 def check_headers(headers: Headers, *, reads_body: bool, answers: Sequence[str] = ANSWERED) -> None:

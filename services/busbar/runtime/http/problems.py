@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from busbar.messages.validation import from_details, sentence
 from busbar.runtime.core.unavailable import Unavailable
@@ -21,6 +22,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _failed)
 
 
@@ -86,6 +88,18 @@ async def _unavailable(request: Request, error: Exception) -> JSONResponse:
             fix=("free space on the disk of the database; " if full else "")
             + "try again in a few seconds; the same event sent again is the same intent",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    )
+
+
+async def _gone(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer a client that has left: only the metrics see it, and the log has no error."""
+    return _response(
+        ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "incomplete_body",
+            "the connection ended before the body",
+            fix="send the whole request; the same event sent again is the same intent",
         )
     )
 

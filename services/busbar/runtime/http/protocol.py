@@ -1,149 +1,257 @@
-"""HTTP/1.1 within limits: of the size of headers, and of the time that a request may take.
+"""HTTP/1.1 with limits: one client cannot take the memory or the time of a service.
 
-Before a request is complete, nothing is known of its sender, so a few clients without a token could
-otherwise use up memory and connections. It ignores requests for another protocol, as a server may
-(RFC 9110, section 7.8): Java's HTTP client offers HTTP/2 with its first request (``Upgrade: h2c``),
-and the parser of uvicorn then skips the body, so that an event would arrive without its data. It
-also ignores trailers (section 6.5.1), which come after the headers have been checked.
+The parser joins the pieces of a header as they arrive, so that an endless one costs time with the
+square of its length, and it waits without limit. Times are counted in calls of ``tick``: a process
+that was stopped for a minute has counted one second, and the bytes that wait for it still count.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final
+from typing import ClassVar, Final
 
 import httptools
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
-MAX_HEAD_BYTES: Final = 64 * 1024
-"""The limit of request line and headers. What came in one read with the limit is read as well."""
-
-HEAD_SECONDS: Final = 10.0
-"""How long request line and headers may take."""
-
-BODY_SECONDS: Final = 30.0
-"""How long the body may take; the largest that is read has a megabyte."""
-
-_OF_THE_UPGRADE: Final = frozenset({b"connection", b"upgrade", b"http2-settings"})
+from busbar.runtime.http.refusal import MEDIA_TYPE, ProblemError, problem_of
 
 
-class _Flow(FlowControl):
-    """Flow control of a connection that the client may have closed meanwhile."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of a client: the bytes that it sends and the time that it takes.
 
-    def pause_reading(self) -> None:
-        if not self._transport.is_closing():
-            super().pause_reading()
+    If one is exceeded, the connection is ended.
+    """
 
-    def resume_reading(self) -> None:
-        if not self._transport.is_closing():
-            super().resume_reading()
+    head_bytes: int = 64 * 1024
+    """The request line with all headers; also what may come between two parts of a body."""
+    head_seconds: int = 10
+    """From the first byte of a request to the end of its headers."""
+    body_silent_seconds: int = 10
+    """Without a byte of the body."""
+    body_seconds: int = 60
+    """From the end of the headers to the end of the body."""
+    idle_seconds: int = 30
+    """Without a request."""
+    linger_seconds: int = 2
+    """From a refusal to the end of the connection; what arrives is dropped. If the socket were
+    closed immediately, the reset would overtake the answer."""
 
 
-class LimitedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits; it reads a request with ``Upgrade`` without that header."""
+class _Part(Enum):
+    """The part of a request that is being read."""
 
-    max_head_bytes = MAX_HEAD_BYTES
-    head_seconds = HEAD_SECONDS
-    body_seconds = BODY_SECONDS
+    NONE = auto()
+    HEAD = auto()
+    BODY = auto()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it too
-        """Begin to wait for a request; called by the event loop."""
+
+_MALFORMED: Final = ProblemError(
+    HTTPStatus.BAD_REQUEST,
+    "malformed_request",
+    "this is not a request in HTTP/1.1",
+    fix="send what RFC 9112 describes; a client library does",
+)
+_TRAILER: Final = ProblemError(
+    HTTPStatus.BAD_REQUEST,
+    "unsupported_trailer",
+    "fields after a body would be ignored",
+    fix="send them as headers",
+)
+
+
+def _too_large(limit: int) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head_too_large",
+        f"the request line and the headers have more than {limit} bytes",
+        fix="send fewer or shorter headers; content belongs into the body",
+    )
+
+
+def _too_slow(part: str, seconds: int) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "too_slow",
+        f"{part} for {seconds} seconds",
+        fix="send the request without pauses; the same event sent again is the same intent",
+    )
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which ends connections that exceed ``limits`` or are not HTTP."""
+
+    limits: ClassVar[Limits] = Limits()
+
+    _answering: deque[RequestResponseCycle]
+    """The requests that are not answered yet, oldest first."""
+    _part = _Part.NONE
+    _unparsed = 0
+    """Bytes since the last part of a request that was whole."""
+    _age = 0
+    """Seconds since the current part began, or since the connection was ended."""
+    _silent = 0
+    """Seconds since the last byte."""
+    _trailer = False
+    _refused = False
+    _refusal: ProblemError | None = None
+    """What is sent after the answers to earlier requests."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Begin; called by the event loop."""
         super().connection_made(transport)
-        self.flow = _Flow(transport)
-        self._in_head = True
-        self._head_bytes = 0
-        self._deadline: asyncio.TimerHandle | None = None
-        self._limit(self.head_seconds)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End what waits for the client; called by the event loop."""
-        self._limit(None)
-        super().connection_lost(exc)
+        self._answering = deque()
 
     def data_received(self, data: bytes) -> None:
-        """Parse ``data``; called by the event loop."""
-        rest: bytes | None = data
-        while rest is not None:
-            rest = self._feed(rest)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > self.max_head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        """Parse ``data``, in pieces of at most the size of a head; called by the event loop."""
+        self._silent = 0
+        at = 0
+        while at < len(data) and not self._refused and not self.transport.is_closing():
+            room = self.limits.head_bytes - self._unparsed
+            if room <= 0:
+                self._refuse(_too_large(self.limits.head_bytes))
+                return
+            piece = data[at : at + room]
+            self._unparsed += len(piece)
+            self._parse(piece)
+            at += len(piece)
 
-    def on_message_begin(self) -> None:
-        """Limit the time of the request's head."""
-        super().on_message_begin()
-        self._in_head = True
-        self._limit(self.head_seconds)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is ignored."""
-        if self._in_head:
-            super().on_header(name, value)
-
-    def _limit(self, seconds: float | None) -> None:
-        """Refuse what has not come in ``seconds``; None ends the limit."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = (
-            None
-            if seconds is None
-            else self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
-        )
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        """Answer with ``status`` unless an answer has begun, and close the connection."""
-        self._limit(None)
-        if self.transport.is_closing():
-            return
-        if self.cycle is None or self.cycle.response_complete:
-            body = f"{status.phrase}.".encode()
-            self.transport.write(
-                b"HTTP/1.1 %d %s\r\ncontent-type: text/plain; charset=utf-8\r\n"
-                b"content-length: %d\r\nconnection: close\r\n\r\n%s"
-                % (status, status.phrase.encode(), len(body), body)
-            )
-        self.transport.close()
-
-    def _feed(self, data: bytes) -> bytes | None:
-        """Parse ``data``; return what is to be parsed again, or None."""
+    def _parse(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._is_upgrade():
-                again = b"".join(self._head()) + data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                return again
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        return None
+            self._refuse(_TRAILER if self._trailer else _MALFORMED)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Disconnect every request that is not answered; called by the event loop.
+
+        uvicorn does so with the newest only. The others would write to a closed socket.
+        """
+        for cycle in self._answering:
+            _disconnect(cycle)
+        self._answering.clear()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin a head; called by the parser, like the following methods."""
+        super().on_message_begin()
+        self._part = _Part.HEAD
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header; a field after the body is none (RFC 9110, section 6.5.1)."""
+        if self._part is _Part.BODY:
+            self._trailer = True
+            raise _TRAILER
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to handle the request, unless it is to be read again."""
-        if not self._is_upgrade():
-            self._in_head = False
-            self._head_bytes = 0
-            self._limit(self.body_seconds)
-            super().on_headers_complete()
+        """Begin to handle the request."""
+        super().on_headers_complete()
+        self._answering.append(self.cycle)
+        self._begin(_Part.BODY)
+
+    def on_body(self, body: bytes) -> None:
+        """Add a part of the body."""
+        self._unparsed = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the body of the request, unless it is to be read again."""
-        if not self._is_upgrade():
-            self._limit(None)
-            super().on_message_complete()
+        """End the body."""
+        super().on_message_complete()
+        self._begin(_Part.NONE)
 
-    def _is_upgrade(self) -> bool:
-        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+    def _begin(self, part: _Part) -> None:
+        self._part, self._unparsed, self._age = part, 0, 0
 
-    def _head(self) -> Iterator[bytes]:
-        """Yield the request line and the headers, without those of the upgrade."""
-        version = self.parser.get_http_version().encode()
-        yield b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
-        for name, value in self.headers:
-            if name not in _OF_THE_UPGRADE:
-                yield b"%s: %s\r\n" % (name, value)
-        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
-            yield b"connection: close\r\n"
-        yield b"\r\n"
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or end the connection; called by the answered one."""
+        while self._answering and self._answering[0].response_complete:
+            self._answering.popleft()
+        super().on_response_complete()
+        if self._refused and not self._answering and not self.transport.is_closing():
+            self._end()
+
+    def tick(self) -> None:
+        """Count one second, and end the connection if a limit is exceeded."""
+        self._silent += 1
+        if self._refused:
+            self._age += not self._answering
+            if self._age > self.limits.linger_seconds:
+                self.transport.abort()
+        elif self.transport.is_closing():
+            return
+        elif self._part is _Part.BODY:
+            self._tick_body()
+        elif self._part is _Part.HEAD or self._unparsed:
+            self._age += not self.flow.read_paused
+            if self._age > self.limits.head_seconds:
+                self._refuse(_too_slow("the headers did not end", self.limits.head_seconds))
+        else:
+            self._age = 0
+            if not self._answering and self._silent > self.limits.idle_seconds:
+                self.transport.close()
+
+    def _tick_body(self) -> None:
+        if self.flow.read_paused or self.cycle.waiting_for_100_continue:
+            self._silent = 0  # the client waits for the service
+            return
+        self._age += 1
+        if self._silent > self.limits.body_silent_seconds:
+            silent = self.limits.body_silent_seconds
+            self._refuse(_too_slow("nothing of the body arrived", silent))
+        elif self._age > self.limits.body_seconds:
+            self._refuse(_too_slow("the body did not end", self.limits.body_seconds))
+
+    def shutdown(self) -> None:
+        """End the connection after the current answer; called by the server."""
+        if self._refused and not self._answering:
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def _refuse(self, problem: ProblemError) -> None:
+        """Read no further, and answer with ``problem`` after the earlier requests."""
+        self._refused, self._refusal = True, problem
+        if self._part is _Part.BODY:
+            if self.cycle.response_started:
+                self._refusal = None
+            if self._answering and self._answering[-1] is self.cycle:
+                _disconnect(self._answering.pop())
+            if self.pipeline and self.pipeline[0][0] is self.cycle:
+                self.pipeline.popleft()
+        if not self._answering:
+            self._end()
+
+    def _end(self) -> None:
+        self._age = 0
+        self._unset_keepalive_if_required()
+        if self._refusal is not None:
+            self.transport.write(self._written(self._refusal))
+        self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _written(self, error: ProblemError) -> bytes:
+        body = problem_of(error).model_dump_json().encode()
+        headers = (
+            *self.server_state.default_headers,
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        )
+        fields = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return STATUS_LINE[error.status] + fields + b"\r\n" + body
+
+
+def _disconnect(cycle: RequestResponseCycle) -> None:
+    """Have the application of ``cycle`` read that its client is gone, and write nothing more."""
+    if not cycle.response_complete:
+        cycle.disconnected = True
+    cycle.message_event.set()

@@ -4,14 +4,16 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from starlette.requests import ClientDisconnect
 
+from busbar.kernel.clock import Clock
 from busbar.kernel.errors import ConfigurationError
-from busbar.runtime.http.protocol import LimitedHttpProtocol
+from busbar.runtime.core.clock import SystemClock
+from busbar.runtime.http.protocol import LimitedProtocol, Limits
+from busbar.runtime.http.upgrades import PlainHttpProtocol
 from busbar.runtime.telemetry.metrics import CONTENT_TYPE as METRICS_TYPE
 
 Scope = Mapping[str, Any]
@@ -60,18 +62,25 @@ class HealthApp:
             await _send(send, 200, await self._expose(), media_type=METRICS_TYPE)
             return
         if self._inner is not None:
-            with suppress(ClientDisconnect):  # the client is gone
-                await self._inner(scope, receive, send)
+            await self._inner(scope, receive, send)
             return
         problem = {"type": "about:blank", "title": "Not Found", "status": 404}
         await respond(send, 404, problem, media_type="application/problem+json")
 
 
 async def respond(
-    send: Send, status: int, body: Any, *, media_type: str = "application/json"
+    send: Send,
+    status: int,
+    body: Any,
+    *,
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Send ``body`` as JSON."""
-    await _send(send, status, json.dumps(body).encode(), media_type=media_type)
+    """Send ``body`` as JSON, with ``headers`` besides those that every answer has."""
+    extra = tuple(
+        (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
+    )
+    await _send(send, status, json.dumps(body).encode(), media_type=media_type, extra=extra)
 
 
 async def _refuse_method(send: Send) -> None:
@@ -136,16 +145,37 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _protocol(with_limits: Limits) -> type[PlainHttpProtocol]:
+    """Return the protocol with these limits; uvicorn makes its objects."""
+
+    class Protocol(PlainHttpProtocol):
+        limits = with_limits
+
+    return Protocol
+
+
 class HttpServer:
     """A server for an ASGI application on a socket, in the event loop of the service."""
 
-    def __init__(self, app: AsgiApp, listener: socket.socket) -> None:
-        """Serve ``app`` on ``listener`` once started."""
+    def __init__(
+        self,
+        app: AsgiApp,
+        listener: socket.socket,
+        *,
+        clock: Clock | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Serve ``app`` on ``listener`` once started.
+
+        ``clock`` counts the seconds of ``limits``; without it, the system's does.
+        """
         self._listener = listener
+        self._clock = clock or SystemClock()
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=LimitedHttpProtocol,
+                interface="asgi3",
+                http=_protocol(limits or Limits()),
                 ws="none",
                 log_config=None,
                 access_log=False,
@@ -156,6 +186,7 @@ class HttpServer:
             )
         )
         self._task: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -165,10 +196,21 @@ class HttpServer:
     def start(self) -> None:
         """Start to serve in the background."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        """Have every connection count the seconds."""
+        while True:
+            await self._clock.sleep(1)
+            for connection in tuple(self._server.server_state.connections):
+                if isinstance(connection, LimitedProtocol):
+                    connection.tick()
 
     async def stop(self) -> None:
         """Finish open requests, for at most two seconds, and stop."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+        if self._watcher is not None:
+            self._watcher.cancel()
         self._listener.close()

@@ -5,7 +5,14 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 
 from busbar.messages.http import NDJSON
-from busbar.runtime.http.checks import ANSWERED, accepts, check_headers, check_query, tokens
+from busbar.runtime.http.checks import (
+    ANSWERED,
+    accepts,
+    by_name,
+    check_headers,
+    check_query,
+    tokens,
+)
 
 
 async def refuse_ignored(request: Request) -> None:
@@ -14,9 +21,6 @@ async def refuse_ignored(request: Request) -> None:
     Raises:
         ProblemError: there is such a part; the problem names it.
     """
-    headers: dict[str, list[str]] = {}
-    for name, value in request.headers.items():
-        headers.setdefault(name, []).append(value)
     route = request.scope.get("route")
     known: dict[str, bool] = {}
     has_body = False
@@ -26,7 +30,7 @@ async def refuse_ignored(request: Request) -> None:
         has_body = "POST" in (route.methods or ())
         declared = route.responses.get(200, {}).get("content", {})
         answers = tuple(declared) or ANSWERED
-    check_headers(headers, reads_body=has_body, answers=answers)
+    check_headers(by_name(request.headers.raw), reads_body=has_body, answers=answers)
     check_query(request.scope.get("query_string", b""), known)
 
 
