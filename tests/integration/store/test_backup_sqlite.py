@@ -62,10 +62,18 @@ async def busy(store: Store, done: list[int]) -> AsyncIterator[None]:
         await writing
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(params=["default", "link", "elsewhere"])
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A home: `.busbar`, a link of that name, or a folder that BUSBAR_HOME names."""
     folder = tmp_path / ".busbar"
-    folder.mkdir(mode=0o700)
+    if request.param == "elsewhere":
+        folder = tmp_path / "deep" / "the home"
+        folder.parent.mkdir()
+    if request.param == "link":
+        (tmp_path / "linked").mkdir(mode=0o700)
+        folder.symlink_to("linked")
+    else:
+        folder.mkdir(mode=0o700)
     (folder / "token").write_text("token", encoding="ascii")
     (folder / "kafka").mkdir()
     (folder / "kafka" / "records").write_text("newer than the copy", encoding="ascii")
@@ -82,8 +90,9 @@ def open_to_others(folder: Path) -> list[str]:
     return [str(path) for path in found if path.stat().st_mode & 0o077]
 
 
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {"BACKUP": str(tmp_path / "backup"), "HOME": str(tmp_path)}
+def environment(tmp_path: Path, home: Path) -> dict[str, str]:
+    named = {} if home.name == ".busbar" else {"BUSBAR_HOME": str(home)}
+    return {"BACKUP": str(tmp_path / "backup"), "HOME": str(tmp_path), **named}
 
 
 async def test_a_copy_that_is_taken_while_a_service_writes_is_one_state_of_it(
@@ -94,14 +103,14 @@ async def test_a_copy_that_is_taken_while_a_service_writes_is_one_state_of_it(
     async with busy(store, done):
         before = len(done)
         said = await asyncio.to_thread(
-            run, COPY, folder=tmp_path, environment=environment(tmp_path)
+            run, COPY, folder=tmp_path, environment=environment(tmp_path, home)
         )
         after = len(done)
         await eventually(lambda: len(done) > after)
     assert said == "policy ok\n"
     written = [event.id for event in await store.events(limit=10_000)]
     await store.close()
-    run(PUT_BACK, folder=tmp_path, environment=environment(tmp_path))
+    run(PUT_BACK, folder=tmp_path, environment=environment(tmp_path, home))
 
     restored = await opened(home)
     kept = [event.id for event in await restored.events(limit=10_000)]
@@ -146,9 +155,9 @@ async def test_a_home_that_was_stopped_is_restored_with_everything_but_its_key(
     async with secrets_of(settings) as secrets:
         await secrets.put(WEBHOOK, SecretStr("value"), team="payments")
     key = (home / "data.key").read_bytes()
-    run(STOP, folder=tmp_path, environment=environment(tmp_path))
+    run(STOP, folder=tmp_path, environment=environment(tmp_path, home))
     assert (tmp_path / "backup.tar").stat().st_mode & 0o077 == 0
-    run(START, folder=tmp_path, environment=environment(tmp_path))
+    run(START, folder=tmp_path, environment=environment(tmp_path, home))
 
     assert not (home / "data.key").exists()
     restored = await opened(home)
@@ -167,8 +176,8 @@ async def test_secrets_that_are_restored_without_their_key_say_so(
     settings = Settings(_env_file=None, home=home, database_url=None)
     async with secrets_of(settings) as secrets:
         await secrets.put(WEBHOOK, SecretStr("value"), team="payments")
-    run(COPY, folder=tmp_path, environment=environment(tmp_path))
-    run(PUT_BACK, folder=tmp_path, environment=environment(tmp_path))
+    run(COPY, folder=tmp_path, environment=environment(tmp_path, home))
+    run(PUT_BACK, folder=tmp_path, environment=environment(tmp_path, home))
     (home / "data.key").unlink()
     async with secrets_of(settings) as secrets:
         with pytest.raises(ConfigurationError):

@@ -315,4 +315,23 @@ def test_an_incomplete_audit_log_is_exit_code_8(busbar: Run, gateway: FakeGatewa
     assert result.exit_code == 8
     assert "3-4" in result.stdout
     assert "2 events of policy are missing" in result.stdout
+    assert "The log is not complete." in result.stdout
     assert json.loads(busbar("audit", "check", "-o", "json").stdout)["complete"] is False
+
+
+def test_a_log_that_only_differs_lacks_nothing_and_a_restore_is_named(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    relay = {"relay": "policy", "head": 9, "stored": 9, "missing": [], "digest_matches": False}
+    problem = {"kind": "digest_differs", "detail": "at least one event was changed"}
+    gateway.completeness = {"complete": False, "relays": [relay], "problems": [problem]}
+    result = busbar("audit", "check")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 8
+    assert "Nothing is missing from the log" in said
+    assert "a store that is older than Kafka was restored" in said
+    assert "docs/how-to/back-up-and-restore.md" in said
+    assert "not complete" not in said
+    missing = {"kind": "missing_in_store", "detail": "one event is missing"}
+    gateway.completeness["problems"].append(missing)
+    assert "The log is not complete." in busbar("audit", "check").stdout
