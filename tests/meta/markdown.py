@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 _FENCE = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})(?P<language>[^\s`]*)[ \t]*(?P<info>[^`]*)$")
 _HIDDEN = re.compile(
-    r"^<!-- (?P<language>\w+) (?P<info>\{.*\})\n(?P<code>.*?)^-->$", re.MULTILINE | re.DOTALL
+    r"^<!-- (?P<language>\w+) (?P<info>\{[^\n]*\})\n(?P<code>.*?)^-->$", re.MULTILINE | re.DOTALL
 )
 _INLINE = re.compile(r"(?<!`)`(?P<code>[^`\n]+)`(?!`)")
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)(?:\s+\"[^\"]*\")?\)")

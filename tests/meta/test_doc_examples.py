@@ -1,6 +1,7 @@
 """Examples of the how-tos, beyond what ``test_documentation.py`` does with every block."""
 
 import re
+from inspect import getmembers, signature
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from busbar.notifier.domain import WebhookSecret, headers
 from busbar.policy.adapters import load_promises, load_rules, shipped
 from busbar.policy.domain.engine import PolicyRequest
 from busbar.runtime.core import documents
+from busbar.sdk import Client
 from meta.checkout import ROOT, text
 from meta.markdown import blocks
 
@@ -49,6 +51,26 @@ def test_the_error_that_is_shown_is_the_one_that_is_raised(
     file.write_text(broken + "\n", encoding="utf-8")
     problem = load_promises([file]).broken["work-queue"]
     assert problem.removeprefix("the ") in " ".join(text(HOW_TO / "offer-something.md").split())
+
+
+def calls_of(client: type[Client]) -> list[str]:
+    """The public methods as the page of the SDK writes them, without what every intent takes."""
+    found = []
+    for name, method in getmembers(client, callable):
+        parameters = [] if name.startswith("_") else list(signature(method).parameters.values())[1:]
+        shown = [
+            f"{one.name}=" if one.kind is one.KEYWORD_ONLY else one.name
+            for one in parameters
+            if one.name not in {"event_id", "key", "progress"}
+        ]
+        found += [] if name.startswith("_") else [f"`{name}({', '.join(shown)})`"]
+    return found
+
+
+def test_the_page_of_the_sdk_lists_every_call_with_its_parameters() -> None:
+    page = text(HOW_TO / "use-the-python-sdk.md")
+    listed = re.findall(r"^\| (`\w+\([^`]*\)`) \|", page, re.MULTILINE)
+    assert sorted(listed) == sorted(calls_of(Client))
 
 
 def recorded(message: type[Message], number: int, **changed: Any) -> AuditRecord:

@@ -18,6 +18,8 @@ ENDPOINTS = (
     ("GET", "/v1/resources"),
     ("GET", "/v1/resources/a/b/c/d"),
     ("GET", "/v1/promises"),
+    ("GET", "/v1/principals"),
+    ("GET", "/v1/principals/x"),
     ("GET", "/v1/promises/a"),
     ("GET", "/v1/facts"),
     ("GET", "/v1/dead-letters"),
