@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from busbar.messages.codec import attributes, kafka
@@ -122,6 +122,10 @@ texts = st.text(max_size=20) | st.builds(
 )
 
 
+OTHER_PARTS = frozenset("?#:%[]@")
+"""They begin or end parts of a URI other than its path; test_core_clauses.py is about these."""
+
+
 def is_refused(name: str, value: str) -> bool:
     """Return True if an attribute may not have this text, by the rules of the specification."""
     longest = {"id": 1024, "source": 1024, "type": 255}.get(name, 4096)
@@ -144,6 +148,7 @@ def _is_unwanted(point: int) -> bool:
     texts,
 )
 def test_a_text_is_read_and_written_if_its_attribute_may_have_it(name: str, value: str) -> None:
+    assume(name != "source" or not OTHER_PARTS.intersection(value))
     headers = [*having(("ce_subject", b"s"), ("ce_dataschema", b"urn:x"), ("ce_note", b"n"))]
     headers = [(h, value.encode() if h == f"ce_{name}" else text) for h, text in headers]
     envelope = kafka.read([*GOOD], b"{}", None)
