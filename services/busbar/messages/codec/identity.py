@@ -80,8 +80,10 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
             value, at = _value(text, _after_space(text, at + 1))
         except ValueError:
             return
-        yield name, value
         at = _after_space(text, at)
+        if not text.startswith((",", "}"), at):
+            return  # cut in the value, which may have been longer
+        yield name, value
         following = ","
 
 

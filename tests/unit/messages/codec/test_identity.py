@@ -119,5 +119,6 @@ def test_any_record_has_an_identity_or_none_and_the_codec_agrees(
 def test_a_structured_event_that_is_cut_never_has_another_identity(
     end: int, garbage: bytes
 ) -> None:
-    found = identity_of(STRUCTURED, event()[:end] + garbage)
+    # With a quotation mark a text that was cut would end: that is another event.
+    found = identity_of(STRUCTURED, event()[:end] + garbage.replace(b'"', b""))
     assert found is None or found._replace(type=OWN.type) == OWN
