@@ -35,6 +35,7 @@ from busbar.runtime.core.assets import asset
 from busbar.runtime.core.document import Document, InvalidDocumentError, Position
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
+_RULES: Final = "BUSBAR_POLICIES"
 _MAX_NAMED: Final = 10
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -101,7 +102,7 @@ def check_promises(
     def check(file: PromiseFile) -> list[InputProblem]:
         return promise_checks.problems_in(file, adapters)
 
-    return [_checked(path, PromiseFile, check) for path in _files(paths)]
+    return [_checked(path, PromiseFile, check) for path in _files(paths, "BUSBAR_PROMISES")]
 
 
 def load_promises(paths: Sequence[Path], adapters: Declared | None = None) -> Promises:
@@ -135,6 +136,11 @@ def load_environments(path: Path) -> Environments:
     Raises:
         ConfigurationError: there is no such file, or it is broken.
     """
+    if _mode(path) is None and not path.is_symlink():
+        raise ConfigurationError(
+            f"The environment file {path} does not exist.",
+            fix="Create it, or correct BUSBAR_ENVIRONMENTS.",
+        )
     file = _checked(path, EnvironmentsFile, environments.problems_in)
     if file.content is None:
         raise file.error("environment")
@@ -171,9 +177,9 @@ def check_rules(
     Raises:
         ConfigurationError: a path does not exist.
     """
-    ours = _files([asset("contracts/policies")]) if with_shipped else []
+    ours = _files([asset("contracts/policies")], _RULES) if with_shipped else []
     is_ours = {os.path.realpath(path) for path in ours}
-    read = [_parsed(path, RuleFile) for path in _files([*ours, *paths])]
+    read = [_parsed(path, RuleFile) for path in _files([*ours, *paths], _RULES)]
     found: dict[str, tuple[Path, Rule]] = {}
     repeated: dict[Path, list[InputProblem]] = {}
     for file in read:
@@ -242,15 +248,18 @@ def load_rules(paths: Sequence[Path], known: Known, *, with_shipped: bool = True
     return RuleBook.of(book, known.environments, lifts)
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
-    """List the files to read, each once, in an order that does not depend on the file system."""
+def _files(paths: Iterable[Path], variable: str) -> list[Path]:
+    """List the files to read, each once, in an order that does not depend on the file system.
+
+    ``variable`` is the setting that names ``paths``, for errors.
+    """
     found: dict[str, Path] = {}
     for given in paths:
         mode = _mode(given)
         if mode is None:
             raise ConfigurationError(
                 f"The folder {given} does not exist.",
-                fix="Create it, or correct BUSBAR_PROMISES or BUSBAR_POLICIES.",
+                fix=f"Create it, or correct {variable}.",
             )
         files = sorted(_search(given, set())) if stat.S_ISDIR(mode) else [given]
         for path in files:

@@ -140,9 +140,10 @@ def test_a_promise_can_be_loaded_by_its_file(tmp_path: Path) -> None:
 
 
 def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    for load in (load_promises, some_rules):
-        with pytest.raises(ConfigurationError, match="does not exist"):
+    for load, variable in ((load_promises, "BUSBAR_PROMISES"), (some_rules, "BUSBAR_POLICIES")):
+        with pytest.raises(ConfigurationError, match="does not exist") as caught:
             load([tmp_path / "nowhere"])
+        assert caught.value.fix == f"Create it, or correct {variable}."
 
 
 def test_rules_behind_links_are_loaded_once(tmp_path: Path) -> None:
@@ -571,8 +572,9 @@ def test_a_declaration_that_is_wrong_is_refused(
 
 
 def test_a_declaration_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"e\.yaml is broken: it does not exist"):
+    with pytest.raises(ConfigurationError, match=r"e\.yaml does not exist") as caught:
         load_environments(tmp_path / "e.yaml")
+    assert "BUSBAR_ENVIRONMENTS" in caught.value.fix
 
 
 def test_an_installation_can_declare_its_own_environments(tmp_path: Path) -> None:
