@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from busbar.audit.domain import AuditRecord, explain
+from busbar.kernel.errors import ConfigurationError
 from busbar.kernel.resource import ResourceId
 from busbar.messages.base import JsonObject, Message
 from busbar.messages.policy import IntentAllowed
@@ -19,7 +20,7 @@ from busbar.messages.resource import (
     StepSucceeded,
 )
 from busbar.notifier.domain import WebhookSecret, headers
-from busbar.policy.adapters import load_promises, load_rules, shipped
+from busbar.policy.adapters import load_known, load_promises, load_rules, shipped
 from busbar.policy.domain.engine import PolicyRequest
 from busbar.runtime.core import documents
 from busbar.sdk import Client
@@ -51,6 +52,25 @@ def test_the_error_that_is_shown_is_the_one_that_is_raised(
     file.write_text(broken + "\n", encoding="utf-8")
     problem = load_promises([file]).broken["work-queue"]
     assert problem.removeprefix("the ") in " ".join(text(HOW_TO / "offer-something.md").split())
+
+
+def test_the_examples_of_rules_and_environments_combine_as_both_pages_say(tmp_path: Path) -> None:
+    environments, rules = tmp_path / "environments.yaml", tmp_path / "rules.yaml"
+    environments.write_text(example("declare-environments.md", "yaml"), encoding="utf-8")
+    shown = example("write-a-rule.md", "yaml")
+    rules.write_text(shown, encoding="utf-8")
+    known = load_known([ROOT / "contracts" / "promises"], environments)
+    said = "there is no environment of the match 'stage'"
+    with pytest.raises(ConfigurationError, match=said):
+        load_rules([rules], known)
+    for page in ("declare-environments.md", "write-a-rule.md"):
+        assert said in " ".join(text(HOW_TO / page).split())
+    changed = shown.replace("[stage, prod]", "[prod-*]").replace(
+        "environment: prod,", "environment: prod-eu,"
+    )
+    rules.write_text(changed, encoding="utf-8")
+    loaded = {rule.name for rule in load_rules([rules], known).rules}
+    assert "connections-outside-prod" in loaded
 
 
 def calls_of(client: type[Client]) -> list[str]:
