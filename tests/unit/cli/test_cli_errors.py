@@ -236,4 +236,7 @@ def test_the_doctor_says_row_by_row_what_is_missing(
     assert f"chmod 700 {home}" in found["Home"]["fix"]
     assert found["Python"]["ok"]
     assert all(row["fix"] for row in report["checks"] if not row["ok"] and row["needed"])
-    assert "missing" in busbar("doctor").stdout
+    shown = busbar("doctor").stdout
+    (home_row,) = [line for line in shown.splitlines() if line.startswith("Home ")]
+    assert " error " in home_row
+    assert "missing" not in home_row

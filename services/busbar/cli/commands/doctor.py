@@ -44,4 +44,4 @@ def command(context: typer.Context, output: OutputOption = Output.TABLE) -> None
 def _mark(result: CheckResult) -> str:
     if result.ok:
         return "[green]ok[/]"
-    return "[red]missing[/]" if result.needed else "[yellow]warning[/]"
+    return "[red]error[/]" if result.needed else "[yellow]warning[/]"
