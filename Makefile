@@ -24,7 +24,7 @@ TYPED ?=
 .PHONY: help demo up test check clients-check faults interop bench lint format lock generate new-service release hooks doctor clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.runtime ## a real Kafka, all services, six acts; attaches to a running `make up`
 	@$(BIN)/busbar demo

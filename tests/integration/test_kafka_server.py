@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -190,6 +191,9 @@ def test_progress_is_reported_with_seconds(tmp_path: Path, make_server: MakeServ
     assert reports[-1][0] == f"Kafka answers on {server.bootstrap}"
     times = [after for _, after in reports]
     assert times == sorted(times)
+    # Once a second, so that no line is shown twice with the same seconds.
+    waiting = [after for text, after in reports if text.startswith("starting Kafka on")]
+    assert all(later - earlier >= 1 for earlier, later in pairwise(waiting))
 
 
 def test_a_broker_started_from_a_thread_outlives_that_thread(

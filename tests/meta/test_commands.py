@@ -2,13 +2,14 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
-from meta.checkout import below, place, text
+from meta.checkout import ROOT, below, place, text
 from meta.markdown import blocks, inline_code
 
 SHELLS = frozenset({"", "sh", "shell", "bash", "console", "text"})
@@ -116,3 +117,14 @@ def test_the_rule_sees_what_does_not_exist(line: str) -> None:
 )
 def test_the_rule_lets_what_exists_pass(line: str) -> None:
     assert problem_with(line) is None
+
+
+def test_the_targets_of_make_are_listed_in_two_columns() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607 - the one on the PATH
+    matches = [
+        re.fullmatch(r"(?P<target>[a-z-]+) +(?P<about>\S.*)", line)
+        for line in done.stdout.splitlines()
+    ]
+    assert len(matches) > 10
+    assert len({match.start("about") for match in matches if match}) == 1
+    assert all(matches)

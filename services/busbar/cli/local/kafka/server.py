@@ -243,8 +243,8 @@ class KafkaServer:
             raise
 
     def _wait_until_ready(self, process: ChildProcess, started: float) -> None:
-        reported = started
-        self._on_progress(f"starting Kafka on {self.bootstrap}", self._monotonic() - started)
+        reported = self._monotonic()
+        self._on_progress(f"starting Kafka on {self.bootstrap}", reported - started)
         cluster_id = _cluster_id(self._files.meta)
         while not _is_ready(self.bootstrap, cluster_id=cluster_id):
             now = self._monotonic()
