@@ -21,7 +21,7 @@ _WORDS: Final[Mapping[str, str]] = {
     " busbar.resource.*",
     r"^secret:[a-z0-9][a-z0-9-]{0,62}$": "be secret: and the name of a secret, which has at most 63"
     " lower-case letters, digits and hyphens",
-    r"^[0-9a-f]{32}$": "be the id of a key: 32 hexadecimal digits, as `busbar keys list` shows them",
+    r"^[0-9a-f]{32}$": "be the id of a key, as `busbar keys list` shows it",
     r"^[A-Za-z0-9_-]{43}$": "be a public key: 43 characters of base64url without padding",
     r"^[Hh][Tt][Tt][Pp][Ss]?://": "begin with http:// or https://",
 }
