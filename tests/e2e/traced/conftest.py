@@ -7,7 +7,7 @@ import pytest
 from busbar.cli.local import Platform
 from busbar.runtime.core.settings import load_settings
 from support.otlp import Collector, collecting
-from support.platforms import running
+from support.platforms import accepting_unsigned, running
 
 
 @pytest.fixture(scope="package")
@@ -25,5 +25,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> 
         patch.setenv("BUSBAR_OTLP_ENDPOINT", collector.url)
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
         home = tmp_path_factory.mktemp("home")
-        with running(Platform(home, bootstrap=bootstrap)) as found:
+        made = Platform(home, bootstrap=bootstrap, services=accepting_unsigned)
+        with running(made) as found:
             yield found

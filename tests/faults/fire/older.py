@@ -88,6 +88,8 @@ def _older(stage: Stage) -> Iterator[list[OlderService]]:
     older: list[OlderService] = []
     try:
         for plan in plan_services(wiring):
+            if not (home / "build" / "services" / "busbar" / plan.name).is_dir():
+                continue  # a service that the release before does not have
             log = home / f"{plan.name}.log"
             log.touch()
             with_build = replace(plan, environment={**plan.environment, **more})
