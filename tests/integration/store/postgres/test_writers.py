@@ -187,7 +187,7 @@ async def test_a_session_that_stops_in_the_middle_of_a_statement_is_ended_and_bl
         frozen.terminate()
 
 
-A_MOMENT = timedelta(milliseconds=100)
+BETWEEN_STEPS = timedelta(milliseconds=100)
 """Longer than a statement takes from its parsing to its execution, also on a loaded machine."""
 
 
@@ -196,10 +196,10 @@ async def test_who_waits_between_statements_or_works_on_one_is_not_taken_for_fro
 ) -> None:
     async with cluster.session(application_name="busbar_policy") as one, one.transaction():
         await one.execute("INSERT INTO checkpoints VALUES ('idle', 1)")
-        assert await store.terminate_stalled_sessions(after=A_MOMENT) == 0
+        assert await store.terminate_stalled_sessions(after=BETWEEN_STEPS) == 0
         working = asyncio.create_task(one.execute("SELECT pg_sleep(0.3)"))
         while not working.done():
-            assert await store.terminate_stalled_sessions(after=A_MOMENT) == 0
+            assert await store.terminate_stalled_sessions(after=BETWEEN_STEPS) == 0
         await working
 
 
