@@ -197,8 +197,11 @@ async def test_who_waits_between_statements_or_works_on_one_is_not_taken_for_fro
     async with cluster.session(application_name="busbar_policy") as one, one.transaction():
         await one.execute("INSERT INTO checkpoints VALUES ('idle', 1)")
         assert await store.terminate_stalled_sessions(after=BETWEEN_STEPS) == 0
-        working = asyncio.create_task(one.execute("SELECT pg_sleep(0.3)"))
-        while not working.done():
+        loop = asyncio.get_running_loop()
+        # Before its end: then the server waits for the client once more.
+        until = loop.time() + 0.5
+        working = asyncio.create_task(one.execute("SELECT pg_sleep(1)"))
+        while loop.time() < until:
             assert await store.terminate_stalled_sessions(after=BETWEEN_STEPS) == 0
         await working
 
