@@ -1,10 +1,8 @@
 """The first start of a platform: an administrator, and the keys of its services."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from busbar.messages.signing import PublicKey
 from busbar.messages.topics import SERVICES
 from busbar.runtime.core.private_file import ensure_private_file
 from busbar.runtime.core.signing_key import ensure_signing_key, key_path
@@ -44,15 +42,11 @@ def ensure_principals(home: Path) -> Path | None:
         return None
     folder = home / "keys"
     folder.mkdir(mode=0o700, exist_ok=True)
-    names = (ADMINISTRATOR, *SERVICES)
-    keys = {name: ensure_signing_key(key_path(home, name)).public for name in names}
-    ensure_private_file(file, "".join(_lines(keys.items())).strip())
+    declared = _HEAD.format(administrator=ADMINISTRATOR, key=_key_of(home, ADMINISTRATOR))
+    services = [_SERVICE.format(name=name, key=_key_of(home, name)) for name in SERVICES]
+    ensure_private_file(file, "".join([declared, *services]).strip())
     return key_path(home, ADMINISTRATOR)
 
 
-def _lines(keys: Iterable[tuple[str, PublicKey]]) -> Iterable[str]:
-    for name, key in keys:
-        if name == ADMINISTRATOR:
-            yield _HEAD.format(administrator=name, key=key.text)
-        else:
-            yield _SERVICE.format(name=name, key=key.text)
+def _key_of(home: Path, principal: str) -> str:
+    return ensure_signing_key(key_path(home, principal)).public.text
