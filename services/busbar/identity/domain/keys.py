@@ -1,5 +1,6 @@
 """The decisions about keys that intents ask for."""
 
+from functools import partial
 from uuid import UUID
 
 from busbar.kernel.suggest import did_you_mean, listed
@@ -13,12 +14,11 @@ def decide_register(
     known: Authority, asked: RegisterKey, *, operation: UUID, intent: IntentRef
 ) -> Fact:
     """Decide whether a principal signs with one more key."""
+    refused = partial(KeyRefused, operation=operation, intent=intent)
     if asked.principal not in known.principals:
         names = sorted(known.principals)
         declared = f"declared are: {listed(names)}; declare it in principals.yaml first"
-        return KeyRefused(
-            operation=operation,
-            intent=intent,
+        return refused(
             reason="unknown_principal",
             detail=f"there is no principal called {asked.principal}",
             fix=did_you_mean(asked.principal, names, otherwise=declared),
@@ -26,9 +26,7 @@ def decide_register(
     try:
         public = PublicKey.parse(asked.public_key)
     except InvalidKey as error:
-        return KeyRefused(
-            operation=operation,
-            intent=intent,
+        return refused(
             reason="invalid_key",
             detail=str(error).rstrip("."),
             fix="make another one with `busbar keys create`",
@@ -36,9 +34,7 @@ def decide_register(
     key = known.keys.get(public.id)
     if key is not None and (key.revoked is not None or key.principal != asked.principal):
         why = "is revoked" if key.revoked is not None else f"belongs to {key.principal}"
-        return KeyRefused(
-            operation=operation,
-            intent=intent,
+        return refused(
             reason="key_taken",
             detail=f"the key {key.id} {why}",
             fix="make another one with `busbar keys create`",
@@ -56,11 +52,10 @@ def decide_revoke(
     known: Authority, asked: RevokeKey, *, operation: UUID, intent: IntentRef
 ) -> Fact:
     """Decide whether a key is refused from now on; once revoked, a key stays so."""
+    refused = partial(KeyRefused, operation=operation, intent=intent)
     key = known.keys.get(asked.key)
     if key is None:
-        return KeyRefused(
-            operation=operation,
-            intent=intent,
+        return refused(
             reason="unknown_key",
             detail=f"there is no key {asked.key}",
             fix="`busbar keys list` shows all keys",
