@@ -19,7 +19,7 @@ from busbar.testing.contract import apply_and_observe, make_call
 from support.postgres import PostgresServer, free_port, running_postgres
 from support.postgres_databases import CLUSTER, PostgresHarness, adapter
 
-PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "offer-postgres-databases.md"
+PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "offer-postgres-databases.md"
 PASSWORD = "documented"  # noqa: S105 - of a cluster that is removed again
 
 pytestmark = pytest.mark.timeout(120)

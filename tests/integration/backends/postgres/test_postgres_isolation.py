@@ -30,15 +30,11 @@ def other_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-async def harness(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PostgresHarness]:
-    harness = PostgresHarness(postgres, monkeypatch)
-    await harness.begin()
+async def harness(harness: PostgresHarness) -> AsyncIterator[PostgresHarness]:
+    """The session's cluster, as if the store were in it."""
     await harness.run(f"CREATE DATABASE {STORE}", f"CREATE ROLE {STORE} LOGIN PASSWORD 'x'")
     yield harness
     await harness.run(f"DROP DATABASE {STORE}", f"DROP ROLE {STORE}", AS_BEFORE)
-    await harness.end()
 
 
 def beside(harness: PostgresHarness, url: str) -> PostgresDatabaseBackend:

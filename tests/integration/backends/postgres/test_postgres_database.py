@@ -1,7 +1,7 @@
 """The PostgreSQL databases adapter passes the suite on a real cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,16 +45,6 @@ from support.postgres_databases import (
 )
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-async def harness(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PostgresHarness]:
-    harness = PostgresHarness(postgres, monkeypatch)
-    await harness.begin()
-    yield harness
-    await harness.end()
 
 
 class TestPostgresDatabase(BackendContract):

@@ -13,20 +13,10 @@ from busbar.backends.postgres.apply import ApplyDatabase
 from busbar.backends.postgres.session import Session
 from busbar.testing.contract import apply_and_observe, is_permanent_refusal, make_call
 from support import eventually
-from support.postgres import PostgresServer, running_postgres
+from support.postgres import running_postgres
 from support.postgres_databases import CLUSTER, OPERATOR, Crash, PostgresHarness, crash_at
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-async def harness(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PostgresHarness]:
-    harness = PostgresHarness(postgres, monkeypatch)
-    await harness.begin()
-    yield harness
-    await harness.end()
 
 
 async def made(harness: PostgresHarness) -> tuple[Call, str, str]:

@@ -1,29 +1,17 @@
 """Denials to an administrator who has CREATEDB and CREATEROLE, with their remedies."""
 
 import secrets
-from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 
 from busbar.backends.port import Call, Outcome, Result
 from busbar.testing.contract import apply_and_observe, is_permanent_refusal, make_call
-from support.postgres import PostgresServer
 from support.postgres_databases import OPERATOR, PostgresHarness
 
 pytestmark = pytest.mark.timeout(60)
 
 HAS_THEM = "Give the administrator"
-
-
-@pytest.fixture
-async def harness(
-    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PostgresHarness]:
-    harness = PostgresHarness(postgres, monkeypatch)
-    await harness.begin()
-    yield harness
-    await harness.end()
 
 
 async def made(harness: PostgresHarness) -> tuple[Call, str]:
