@@ -1,7 +1,7 @@
 """Reads from audit and from policy over HTTP."""
 
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -21,6 +21,8 @@ class AuditResponse:
     content_type: str
     body: bytes
     lines: AsyncIterator[bytes] | None = None
+    close: Callable[[], None] = field(default=lambda: None, compare=False)
+    """Must be called when ``lines`` are not taken to their end, to give the connection back."""
 
 
 class AuditUnavailable(Exception):
@@ -58,7 +60,8 @@ class HttpAuditReader:
             url = URL(self._url + quote(path), encoded=True).update_query(query)
             response = await self._session.get(url)
             if response.status == HTTPStatus.OK and response.content_type == NDJSON:
-                return AuditResponse(response.status, NDJSON, b"", self._lines(response))
+                lines = self._lines(response)
+                return AuditResponse(response.status, NDJSON, b"", lines, response.close)
             async with response:
                 body = await response.read()
                 return AuditResponse(response.status, response.content_type, body)

@@ -73,11 +73,14 @@ class Reply:
 
 @dataclass(slots=True)
 class _Sink:
+    leaves: bool = False
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
 
     async def send(self, message: Any) -> None:
+        if self.leaves:
+            raise ConnectionError
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
@@ -107,7 +110,9 @@ class Api:
         headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
         body: bytes | Sequence[bytes] = b"",
         token: str | None = TOKEN,
+        leaves: bool = False,
     ) -> Reply:
+        """Send a request; a client that ``leaves`` is gone before anything is sent to it."""
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
         if token is not None:
             pairs.append(("authorization", f"Bearer {token}"))
@@ -137,7 +142,7 @@ class Api:
             more = self.chunks_read < len(chunks)
             return {"type": "http.request", "body": chunk, "more_body": more}
 
-        sink, raised = _Sink(), None
+        sink, raised = _Sink(leaves), None
         try:
             await self.app(scope, receive, sink.send)
         except Exception as error:  # noqa: BLE001 - a server logs it; tests look at it

@@ -209,6 +209,18 @@ async def test_what_comes_line_by_line_is_passed_on_as_it_comes_and_ends_with_wh
     assert (problem["status"], problem["code"]) == (503, "audit_unavailable")
 
 
+async def test_a_client_that_leaves_before_the_first_line_ends_the_request_to_audit(
+    api: Api, audit: FakeAudit
+) -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        yield b'{"progress":null}\n'
+
+    closed: list[str] = []
+    audit.answer = AuditResponse(200, NDJSON, b"", lines(), lambda: closed.append("audit"))
+    await api.get("/v1/audit/state", leaves=True)
+    assert closed == ["audit"]
+
+
 async def test_the_client_passes_on_whole_lines_until_audit_breaks_off() -> None:
     async def begin(_scope: Any, _receive: Any, send: Any) -> None:
         headers = [(b"content-type", NDJSON.encode()), (b"content-length", b"100")]

@@ -1,6 +1,6 @@
 """``/v1/audit``: responses of the audit service, passed on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from busbar.gateway.adapters import AuditUnavailable
 from busbar.gateway.routes.dependencies import Use
@@ -130,7 +131,7 @@ async def _passed_on(request: Request, use: Use) -> Response:
         raise _unavailable(error) from error
     if found.lines is not None:
         media_type = PLAIN_TEXT if takes_only_text(request) else NDJSON
-        return StreamingResponse(_whole_lines(found.lines), media_type=media_type)
+        return _LinesResponse(found.lines, found.close, media_type=media_type)
     if found.status >= HTTPStatus.BAD_REQUEST and found.content_type != MEDIA_TYPE:
         raise ProblemError(
             HTTPStatus.BAD_GATEWAY,
@@ -139,6 +140,22 @@ async def _passed_on(request: Request, use: Use) -> Response:
             fix="read the log of the audit service",
         )
     return Response(found.body, status_code=found.status, media_type=found.content_type)
+
+
+class _LinesResponse(StreamingResponse):
+    """Passes lines on; a client that leaves, before the first of them too, ends the request."""
+
+    def __init__(
+        self, lines: AsyncIterator[bytes], close: Callable[[], None], *, media_type: str
+    ) -> None:
+        super().__init__(_whole_lines(lines), media_type=media_type)
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
 
 
 async def _whole_lines(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
