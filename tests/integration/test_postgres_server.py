@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
+from faults.fire.outside import databases_made
 from support import postgres as support
-from support.postgres import HOST, PostgresServer
+from support.postgres import HOST, PostgresServer, running_postgres
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -33,6 +34,16 @@ async def run(server: PostgresServer, *statements: str) -> list[asyncpg.Record]:
 
 async def test_it_answers_and_is_durable_by_default(server: PostgresServer) -> None:
     assert (await run(server, "SHOW fsync"))[0][0] == "on"
+
+
+async def test_only_databases_that_were_made_are_counted_by_its_log() -> None:
+    with running_postgres(log_min_duration_statement="0") as server:
+        await run(server, "CREATE DATABASE made")
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await run(server, "SET statement_timeout = 1", "CREATE DATABASE interrupted")
+        log = server.log.read_text(encoding="utf-8")
+    assert "CREATE DATABASE interrupted" in log
+    assert databases_made(log) == {"database made": 1}
 
 
 async def test_it_listens_on_loopback_only(server: PostgresServer) -> None:

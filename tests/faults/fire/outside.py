@@ -22,7 +22,9 @@ from faults.fire import quorum
 from faults.fire.recorded import recorded
 from faults.fire.stage import OPERATOR, Stage
 
-_MADE_DATABASE = re.compile(r"CREATE DATABASE \"?(?P<name>\w+)")
+_MADE_DATABASE = re.compile(r"duration: .* statement: CREATE DATABASE \"?(?P<name>\w+)")
+"""Is logged when the statement has ended well; one that was interrupted has made nothing."""
+
 SETTINGS = ("flush.messages", "retention.ms")
 
 
@@ -121,10 +123,14 @@ def made(stage: Stage) -> Counter[str]:
     """Count how often each thing was made, by the logs of the two clusters."""
     topic_counts = quorum.topics_made(stage.kafka.records)
     counts = Counter({f"topic {name}": n for name, n in topic_counts.items() if not _is_own(name)})
-    for line in stage.databases.log.read_text(encoding="utf-8", errors="replace").splitlines():
-        if "statement:" in line and (found := _MADE_DATABASE.search(line)):
-            counts[f"database {found['name']}"] += 1
-    return counts
+    log = stage.databases.log.read_text(encoding="utf-8", errors="replace")
+    return counts + databases_made(log)
+
+
+def databases_made(log: str) -> Counter[str]:
+    """Count how often each database was made, by PostgreSQL's log of the duration of statements."""
+    found = map(_MADE_DATABASE.search, log.splitlines())
+    return Counter(f"database {one['name']}" for one in found if one)
 
 
 def expected(resource: str, spec: Mapping[str, Any], thing: str) -> dict[str, Any]:

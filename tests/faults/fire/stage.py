@@ -162,7 +162,7 @@ def _close_all(servers: list[PostgresServer]) -> None:
 
 
 def _world() -> PostgresServer:
-    return PostgresServer(fsync=False, settings={"log_statement": "all"})
+    return PostgresServer(fsync=False, settings={"log_min_duration_statement": "0"})
 
 
 def broker_behind(folder: Path, listeners: Mapping[int, int]) -> KafkaServer:
