@@ -19,6 +19,7 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from busbar.runtime.tasks.runner import TaskRunner, Work, Worker
 from busbar.testing.noop import NoopBackend
+from support.personal import no_personal_data
 from support.postgres_store import StoreCluster
 from support.runtime import (
     running,
@@ -103,7 +104,7 @@ class _Sagas:
         self._turns += 1
         await self._queue(count)
         clock = SystemClock()
-        service = Provisioner(_Adapters(), clock=clock, lease=LEASE).service()
+        service = Provisioner(_Adapters(), no_personal_data(), clock=clock, lease=LEASE).service()
         job = service.jobs[SAGA]
         counted = replace(job, worker=self._counted(job.worker))
         runner = TaskRunner(SAGA, counted, self._store, clock=clock, holder="bench", lease=LEASE)

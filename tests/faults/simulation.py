@@ -35,6 +35,7 @@ from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wa
 from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
 from faults.sqlite import copy_as_killed, reset_connections, without_threads
 from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strangers
+from support.personal import no_personal_data
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
 IDLE_SECONDS = 7 * 24 * 3600.0
@@ -185,7 +186,7 @@ class Simulation:
         settings = self._settings.model_copy(update={"home": self._home})
         store = store_of(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
-        context = Context(settings, store, self.clock, Cipher(bytes(32)))
+        context = Context(settings, store, self.clock, Cipher(bytes(32)), no_personal_data())
         service = ServiceProcess(
             self._wire(name),
             context,
@@ -231,12 +232,16 @@ class Simulation:
         clock, lease = self.clock, self._settings.lease_seconds
         match name:
             case "policy":
-                return App(Policy(*self._judge, accepts_unsigned=True).service())
+                return App(
+                    Policy(*self._judge, no_personal_data(), accepts_unsigned=True).service()
+                )
             case "provisioner":
                 adapters = SimulatedAdapters(self.outside, clock)
-                return App(Provisioner(adapters, clock=clock, lease=lease).service())
+                return App(
+                    Provisioner(adapters, no_personal_data(), clock=clock, lease=lease).service()
+                )
             case "audit":
-                return App(Audit(Cipher(bytes(32))).service())
+                return App(Audit(Cipher(bytes(32)), no_personal_data()).service())
             case "gateway":
                 return App(Gateway().service())
             case _:

@@ -31,6 +31,7 @@ from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay
 from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
 from support import eventually
+from support.personal import no_personal_data
 from support.runtime import (
     SOURCE,
     cipher,
@@ -124,7 +125,7 @@ async def producer(folder: Path, service: str, bootstrap: str) -> AsyncIterator[
 @asynccontextmanager
 async def auditing(folder: Path, bootstrap: str) -> AsyncIterator[Store]:
     store = await open_store(folder / "audit.db", service="audit", clock=CLOCK)
-    service = Audit(cipher()).service()
+    service = Audit(cipher(), no_personal_data()).service()
     engine = Engine(service, store, DeadLetters("audit", cipher()), clock=CLOCK, attempts=3)
     bus = KafkaBus(bootstrap, service="audit")
     bus.subscribe(service.topics, engine)

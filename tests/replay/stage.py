@@ -26,6 +26,7 @@ from faults.loop import wait
 from faults.scenarios import ALL, RESOURCE, SOURCE, THING
 from faults.simulation import Simulation, simulated
 from faults.world import SimulatedAdapters
+from support.personal import no_personal_data
 
 SEED = 1
 MOST_AWAITS = 100_000
@@ -74,7 +75,8 @@ class Stage(Simulation):
         if name != "provisioner":
             return super()._wire(name)
         adapters = SimulatedAdapters(self.outside, self.clock)
-        brittle = Brittle(adapters, clock=self.clock, lease=self._settings.lease_seconds)
+        lease = self._settings.lease_seconds
+        brittle = Brittle(adapters, no_personal_data(), clock=self.clock, lease=lease)
         brittle.stage = self
         return App(brittle.service())
 

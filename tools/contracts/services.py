@@ -17,6 +17,7 @@ from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.host.process import Context, load
+from busbar.runtime.personal import personal_data_of
 from busbar.runtime.store import Store
 from tools.contracts.names import topics_of
 
@@ -42,7 +43,9 @@ def declared(name: str) -> Service:
             token=SecretStr("unused"),
         )
         store = cast("Store", _NoStore())
-        context = Context(settings, store, SystemClock(), Cipher(bytes(32)))
+        cipher, clock = Cipher(bytes(32)), SystemClock()
+        personal = personal_data_of(settings, cipher=cipher, clock=clock)
+        context = Context(settings, store, clock, cipher, personal)
         return load(name)(context).service
 
 

@@ -9,4 +9,7 @@ from busbar.runtime.host.process import App, Context
 def create(context: Context) -> App:
     """Return audit with its read-only HTTP API."""
     log = KafkaLog(context.settings.bootstrap())
-    return App(service=Audit(context.cipher).service(), http=create_app(context.store, log))
+    return App(
+        service=Audit(context.cipher, context.personal).service(),
+        http=create_app(context.store, log),
+    )

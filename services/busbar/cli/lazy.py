@@ -71,6 +71,7 @@ COMMANDS: dict[str, Entry] = {
     "environments": Entry("environments", "List the environments that intents can name.", RUN),
     "principals": Entry("principals", "List people, service accounts, bots and services.", RUN),
     "keys": Entry("keys", "Create, list and revoke the keys that principals sign with.", RUN),
+    "erase": Entry("erase", "Make the personal data of a person unreadable, for good.", RUN),
     "secrets": Entry("secrets", "Store, list, show and remove secrets.", RUN),
     "migrate": Entry("migrate", "Create or update the tables in PostgreSQL.", RUN),
     "run": Entry("run", "Run one service.", RUN),

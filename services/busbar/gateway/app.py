@@ -26,6 +26,7 @@ def create(context: Context) -> App:
         policy=policy,
         token=load_token(settings.home, settings.token),
         cipher=context.cipher,
+        personal=context.personal,
     )
     app = create_app(version=VERSION, dependencies=dependencies)
     http = RequestTelemetry(app, clock=context.clock)

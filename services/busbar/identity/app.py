@@ -13,7 +13,11 @@ def create(context: Context) -> App:
     """
     path = context.settings.principals_file()
     file = load_principals(path) if path.exists() else None
-    identity = Identity()
+
+    async def erase(subject: str, operation: str) -> bool:
+        return await context.personal.erase(subject, operation=operation)
+
+    identity = Identity(erase)
 
     async def declare() -> None:
         if file is not None:

@@ -1,5 +1,6 @@
 """Handlers of identity: read the declaration, and decide about keys."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from busbar.identity.domain import PrincipalsFile, decide_register, decide_revoke, declare
@@ -9,6 +10,7 @@ from busbar.messages.authority import EMPTY, evolve
 from busbar.messages.base import IntentRef
 from busbar.messages.identity import (
     ORDER,
+    EraseSubject,
     KeyRefused,
     KeyRegistered,
     KeyRevoked,
@@ -16,6 +18,7 @@ from busbar.messages.identity import (
     PrincipalRemoved,
     RegisterKey,
     RevokeKey,
+    SubjectErased,
 )
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.store import Cause, Store, Transaction
@@ -23,18 +26,28 @@ from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 
+Erase = Callable[[str, str], Awaitable[bool]]
+
 STREAM = "identity"
-EMITS = (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked, KeyRefused)
+EMITS = (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked, KeyRefused, SubjectErased)
 
 
 class Identity:
-    """The one writer of principals and keys."""
+    """The one writer of principals and keys; it erases personal data with ``erase``.
+
+    ``erase`` takes the pseudonym of a subject and the operation, destroys the key, and returns
+    whether there was one. It is safe to repeat.
+    """
+
+    def __init__(self, erase: Erase) -> None:
+        self._erase = erase
 
     def service(self) -> Service:
         """Return the service with its handlers."""
         service = Service("identity", emits=EMITS)
         service.on_request(RegisterKey, self.register)
         service.on_request(RevokeKey, self.revoke)
+        service.on_request(EraseSubject, self.erase)
         return service
 
     async def declare(self, file: PrincipalsFile, store: Store) -> None:
@@ -66,9 +79,21 @@ class Identity:
         fact = decide_revoke(known, received.message, operation=operation, intent=intent)
         await tx.append(STREAM, [fact], key=ORDER)
 
+    async def erase(self, received: Received[EraseSubject], tx: Transaction) -> None:
+        """Destroy the key of a person's data, and announce it.
+
+        The key is gone before the fact is stored; after a crash in between, the request is handled
+        again and announces the same.
+        """
+        operation, intent = _about(received)
+        subject = received.message.subject
+        existed = await self._erase(subject, str(operation))
+        fact = SubjectErased(subject=subject, existed=existed, operation=operation, intent=intent)
+        await tx.append(f"subject/{subject}", [fact], key=ORDER)
+
 
 def _about(
-    received: Received[RegisterKey] | Received[RevokeKey],
+    received: Received[RegisterKey] | Received[RevokeKey] | Received[EraseSubject],
 ) -> tuple[UUID, IntentRef]:
     envelope = received.envelope
     return operation_id(envelope.source, envelope.id), IntentRef.of(envelope)

@@ -27,6 +27,17 @@ def format_time(time: datetime) -> str:
     return utc.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def time_of(milliseconds: int) -> datetime | None:
+    """Return the time of a Kafka timestamp (ms since 1970), or None if it is out of range.
+
+    Producers choose this timestamp, so it can be any number.
+    """
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def parse_time(text: str) -> datetime:
     """Return the aware time that :func:`format_time` wrote, in UTC.
 

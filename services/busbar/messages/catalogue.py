@@ -27,6 +27,7 @@ INTENTS: tuple[type[Intent], ...] = (
     delivery.DiscardDeadLetter,
     identity.RegisterKey,
     identity.RevokeKey,
+    identity.EraseSubject,
 )
 
 FACTS: tuple[type[Fact], ...] = (
@@ -63,6 +64,7 @@ FACTS: tuple[type[Fact], ...] = (
     identity.KeyRegistered,
     identity.KeyRevoked,
     identity.KeyRefused,
+    identity.SubjectErased,
     delivery.DeadLettered,
     delivery.DeadLetterRedriven,
     delivery.DeadLetterRecovered,

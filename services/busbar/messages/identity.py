@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from busbar.kernel.personal_marks import MARK
 from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
@@ -32,6 +33,7 @@ ORDER: Final = "identity"
 """The key of every fact of this family."""
 
 _PUBLIC = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+_SUBJECT = "subject:6f1c0ad5c9d14be2a7d0f4c3b2a19587"
 _KEY_ID = "21fe31dfa154a261626bf854046fd227"
 
 
@@ -61,6 +63,23 @@ class RevokeKey(Intent):
 
     key: KeyId
     reason: str = Field(min_length=1, max_length=200)
+
+
+class EraseSubject(Intent):
+    """Make the personal data of one person unreadable everywhere, for good."""
+
+    TYPE: ClassVar[str] = "busbar.identity.erase-subject.v1"
+    TOPIC: ClassVar[str] = topics.INTENTS_IDENTITY
+    PERMISSION: ClassVar[str] = permissions.SUBJECT_ERASE
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"subject": _SUBJECT},)
+
+    subject: str = Field(
+        min_length=1,
+        max_length=320,
+        json_schema_extra={MARK: True},
+        description="The text that names the person, as in the specs. It is replaced by the "
+        "person's pseudonym, `subject:` and 32 hexadecimal digits, before anything is stored.",
+    )
 
 
 class PrincipalDeclared(Fact):
@@ -165,6 +184,26 @@ class KeyRefused(Fact):
     reason: str
     detail: str
     fix: str
+
+
+class SubjectErased(Fact):
+    """The key of a person's data is destroyed: every copy of the data is unreadable."""
+
+    TYPE: ClassVar[str] = "busbar.identity.subject-erased.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_IDENTITY
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
+        {
+            "subject": _SUBJECT,
+            "existed": True,
+            "operation": EXAMPLE_OPERATION,
+            "intent": {**EXAMPLE_INTENT, "type": "busbar.identity.erase-subject.v1"},
+        },
+    )
+
+    subject: str = Field(description="The pseudonym of the person.")
+    existed: bool = Field(description="False if there was no data about this person.")
+    operation: UUID
+    intent: IntentRef
 
 
 IdentityFact = PrincipalDeclared | PrincipalRemoved | KeyRegistered | KeyRevoked

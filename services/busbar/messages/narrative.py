@@ -18,6 +18,7 @@ from busbar.messages.identity import (
     KeyRevoked,
     PrincipalDeclared,
     PrincipalRemoved,
+    SubjectErased,
 )
 from busbar.messages.intervention import (
     Intervened,
@@ -219,6 +220,10 @@ def _identity(fact: Message) -> str | None:
             return f"Key {fact.key} is registered for {fact.principal}."
         case KeyRevoked():
             return f"Key {fact.key} of {fact.principal} is revoked: {fact.reason}."
+        case SubjectErased(existed=True):
+            return f"The personal data of {fact.subject} are erased."
+        case SubjectErased():
+            return f"There were no personal data of {fact.subject}."
         case KeyRefused():
             return f"The request was refused: {fact.detail}; {fact.fix}."
         case _:

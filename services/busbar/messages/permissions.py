@@ -16,6 +16,7 @@ DEAD_LETTER_DISCARD: Final = "dead-letter:discard"
 KEY_WRITE: Final = "key:write"
 SECRET_WRITE: Final = "secret:write"  # noqa: S105 - a name, not a secret
 TEAM_READ: Final = "team:read"
+SUBJECT_ERASE: Final = "subject:erase"
 
 ALL: Final = (
     RESOURCE_WRITE,
@@ -28,6 +29,7 @@ ALL: Final = (
     KEY_WRITE,
     SECRET_WRITE,
     TEAM_READ,
+    SUBJECT_ERASE,
 )
 
 MEMBER: Final = frozenset({RESOURCE_WRITE, OPERATION_RETRY, SUBSCRIPTION_WRITE, TEAM_READ})

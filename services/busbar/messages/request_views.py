@@ -11,7 +11,7 @@ from busbar.messages.delivery import (
     DeadLetterRecovered,
     DeadLetterRedriven,
 )
-from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked
+from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked, SubjectErased
 from busbar.messages.notification import (
     DeliveriesResent,
     Subscribed,
@@ -42,6 +42,10 @@ def request_change(fact: Fact) -> Mapping[str, Any] | None:
         case KeyRegistered(intent=IntentRef()) | KeyRevoked(intent=IntentRef()):
             change = "registered" if isinstance(fact, KeyRegistered) else "revoked"
             detail = f"the key {fact.key} of {fact.principal} is {change}"
+            return {**_asked(fact.intent), "status": "succeeded", "detail": detail}
+        case SubjectErased():
+            what = "is erased" if fact.existed else "was not there: nothing to erase"
+            detail = f"the personal data of {fact.subject} {what}"
             return {**_asked(fact.intent), "status": "succeeded", "detail": detail}
         case SubscriptionRefused() | KeyRefused():
             refused = {"status": "denied", "intent": fact.intent.model_dump()}

@@ -13,7 +13,7 @@ well, so that an installation with other promises or environments can load them.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -33,8 +33,8 @@ from busbar.policy.domain.step_checks import Declared
 from busbar.runtime.core import documents
 from busbar.runtime.core.assets import asset
 from busbar.runtime.core.document import Document, InvalidDocumentError, Position
+from busbar.runtime.core.yaml_files import mode_of, yaml_files
 
-_SUFFIXES: Final = frozenset({".yaml", ".yml"})
 _RULES: Final = "BUSBAR_POLICIES"
 _MAX_NAMED: Final = 10
 
@@ -102,7 +102,7 @@ def check_promises(
     def check(file: PromiseFile) -> list[InputProblem]:
         return promise_checks.problems_in(file, adapters)
 
-    return [_checked(path, PromiseFile, check) for path in _files(paths, "BUSBAR_PROMISES")]
+    return [_checked(path, PromiseFile, check) for path in yaml_files(paths, "BUSBAR_PROMISES")]
 
 
 def load_promises(paths: Sequence[Path], adapters: Declared | None = None) -> Promises:
@@ -136,7 +136,7 @@ def load_environments(path: Path) -> Environments:
     Raises:
         ConfigurationError: there is no such file, or it is broken.
     """
-    if _mode(path) is None and not path.is_symlink():
+    if mode_of(path) is None and not path.is_symlink():
         raise ConfigurationError(
             f"The environment file {path} does not exist.",
             fix="Create it, or correct BUSBAR_ENVIRONMENTS.",
@@ -177,9 +177,9 @@ def check_rules(
     Raises:
         ConfigurationError: a path does not exist.
     """
-    ours = _files([asset("contracts/policies")], _RULES) if with_shipped else []
+    ours = yaml_files([asset("contracts/policies")], _RULES) if with_shipped else []
     is_ours = {os.path.realpath(path) for path in ours}
-    read = [_parsed(path, RuleFile) for path in _files([*ours, *paths], _RULES)]
+    read = [_parsed(path, RuleFile) for path in yaml_files([*ours, *paths], _RULES)]
     found: dict[str, tuple[Path, Rule]] = {}
     repeated: dict[Path, list[InputProblem]] = {}
     for file in read:
@@ -248,66 +248,6 @@ def load_rules(paths: Sequence[Path], known: Known, *, with_shipped: bool = True
     return RuleBook.of(book, known.environments, lifts)
 
 
-def _files(paths: Iterable[Path], variable: str) -> list[Path]:
-    """List the files to read, each once, in an order that does not depend on the file system.
-
-    ``variable`` is the setting that names ``paths``, for errors.
-    """
-    found: dict[str, Path] = {}
-    for given in paths:
-        mode = _mode(given)
-        if mode is None:
-            raise ConfigurationError(
-                f"The folder {given} does not exist.",
-                fix=f"Create it, or correct {variable}.",
-            )
-        files = sorted(_search(given, set())) if stat.S_ISDIR(mode) else [given]
-        for path in files:
-            found.setdefault(os.path.realpath(path), path)
-    return list(found.values())
-
-
-def _search(folder: Path, searched: set[str]) -> Iterator[Path]:
-    """Yield the files in ``folder`` and below, links without a target included.
-
-    ``searched`` has the real paths of the folders that were searched, so that links can form a
-    cycle.
-    """
-    real = os.path.realpath(folder)
-    if real in searched:
-        return
-    searched.add(real)
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError as error:
-        raise _unsearchable(folder, error) from error
-    for path in paths:
-        if path.name.startswith("."):
-            continue
-        mode = _mode(path)
-        if mode is not None and stat.S_ISDIR(mode):
-            yield from _search(path, searched)
-        elif mode is None or path.suffix.lower() in _SUFFIXES:
-            yield path
-
-
-def _mode(path: Path) -> int | None:
-    """Return the type and permissions of ``path``, or None if it or its target does not exist."""
-    try:
-        return path.stat().st_mode
-    except PermissionError as error:
-        raise _unsearchable(path, error) from error
-    except OSError:
-        return None
-
-
-def _unsearchable(path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path} cannot be searched for promises and rules ({error.strerror}).",
-        fix="Make the folder and those above it readable and searchable, or move it elsewhere.",
-    )
-
-
 def _by_claim(
     read: Iterable[CheckedFile[PromiseFile]],
 ) -> dict[str, list[CheckedFile[PromiseFile]]]:
@@ -344,7 +284,7 @@ def _checked(
 
 
 def _not_a_file(path: Path) -> LocatedProblem | None:
-    mode = _mode(path)
+    mode = mode_of(path)
     if mode is None:
         problem, fix = "it does not exist", "correct the path"
         if path.is_symlink():

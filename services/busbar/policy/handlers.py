@@ -1,21 +1,24 @@
 """Handlers of policy: load the state, decide, and append one decision for every intent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from busbar.kernel.clock import time_of
 from busbar.kernel.ids import event_id, operation_id, operation_text, record_operation
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.authority import EMPTY
 from busbar.messages.authority import evolve as evolve_authority
-from busbar.messages.base import Fact, IntentRef
+from busbar.messages.base import Fact, Intent, IntentRef
 from busbar.messages.caller import Caller
 from busbar.messages.codec.attributes import read_time
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.generation import Settled
 from busbar.messages.identity import (
+    EraseSubject,
     KeyRegistered,
     KeyRevoked,
     PrincipalDeclared,
@@ -72,6 +75,7 @@ from busbar.policy.domain import (
 )
 from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Received, Service
 from busbar.runtime.core.bus import Record
+from busbar.runtime.personal import Opened, PersonalData
 from busbar.runtime.store import Transaction
 
 INTENT_MAX_BYTES = 256 * 1024
@@ -99,6 +103,7 @@ REQUESTS: Final = (
     DiscardDeadLetter,
     RegisterKey,
     RevokeKey,
+    EraseSubject,
 )
 """Intents that another service carries out once they are allowed; they change no resource."""
 
@@ -107,14 +112,20 @@ class Policy:
     """Decides on intents by the promises and the rules."""
 
     def __init__(
-        self, promises: Promises, engine: PolicyEngine, *, accepts_unsigned: bool = False
+        self,
+        promises: Promises,
+        engine: PolicyEngine,
+        personal: PersonalData,
+        *,
+        accepts_unsigned: bool = False,
     ) -> None:
-        """Decide by ``promises`` and ``engine``.
+        """Decide by ``promises`` and ``engine``; seal ``personal`` values in what is kept.
 
         With ``accepts_unsigned``, for development, intents without a signature have every right.
         """
         self._promises = promises
         self._engine = engine
+        self._personal = personal
         self._accepts_unsigned = accepts_unsigned
 
     def service(self) -> Service:
@@ -166,6 +177,18 @@ class Policy:
         known = await tx.load(IDENTITY, EMPTY, evolve_authority)
         return forbidden(known, received.caller, received.message)
 
+    async def _sealed(self, event: Received[Any] | InvalidEvent) -> Envelope:
+        """Return the envelope of an intent with its personal values sealed."""
+        envelope, at = event.envelope, time_of(event.record.timestamp)
+        data = await self._personal.seal(envelope.type, envelope.data, at=at)
+        return envelope if data is envelope.data else replace(envelope, data=data)
+
+    async def _opened(self, message: Intent, sealed: Envelope) -> Opened:
+        """Return the spec of an intent with its personal values in clear, to check it."""
+        if not isinstance(message, ApplyResource):
+            return Opened({})
+        return await self._personal.open(sealed.data["spec"], message.team)
+
     async def learn(self, received: Received[Any], tx: Transaction) -> None:
         """Keep a fact about principals and keys: decisions are made by what is kept."""
         await _keep(IDENTITY, received, tx, key=IDENTITY)
@@ -176,14 +199,22 @@ class Policy:
         tx: Transaction,
     ) -> None:
         """Decide on an intent about a resource."""
-        envelope = received.envelope
-        if facts := _unusable(envelope, received.caller):
+        envelope = await self._sealed(received)
+        opened = await self._opened(received.message, envelope)
+        if facts := _unusable(envelope, received.caller) or _unreadable(
+            envelope, received.caller, opened
+        ):
             await self._append(tx, received, facts)
             return
+        message, sealed_spec = received.message, None
+        if opened.values:
+            message = message.model_copy(update={"spec": opened.tree})
+            sealed_spec = envelope.data["spec"]
         intent = ReceivedIntent(
             operation=operation_id(envelope.source, envelope.id),
             intent=IntentRef.of(envelope),
-            message=received.message,
+            message=message,
+            sealed_spec=sealed_spec,
             data=envelope.data,
             now=tx.now,
             expirytime=_expiry(envelope),
@@ -198,7 +229,7 @@ class Policy:
 
     async def decide_request(self, received: Received[Any], tx: Transaction) -> None:
         """Decide on an intent that another service carries out."""
-        envelope = received.envelope
+        envelope = await self._sealed(received)
         if facts := _unusable(envelope, received.caller):
             await self._append(tx, received, facts)
             return
@@ -223,7 +254,7 @@ class Policy:
 
     async def refuse(self, problem: InvalidEvent, tx: Transaction) -> None:
         """Deny an intent of unknown type, or with data that its type does not allow."""
-        envelope = problem.envelope
+        envelope = await self._sealed(problem)
         operation, intent = operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
         resource = ResourceId.named_in(envelope.data)
         requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
@@ -319,6 +350,19 @@ def _too_large(envelope: Envelope, caller: Caller | None) -> list[Fact]:
         fix="store large content elsewhere and refer to it",
     )
     return _invalid(envelope, violation, caller, requested=None)
+
+
+def _unreadable(envelope: Envelope, caller: Caller | None, opened: Opened) -> list[Fact]:
+    if not opened.unreadable:
+        return []
+    violation = Violation(
+        rule="personal",
+        message=f"personal values of subject:{opened.unreadable[0]} cannot be read: they were "
+        "erased, or sealed for another team",
+        fix="send the values in clear",
+        pointer="/spec",
+    )
+    return _invalid(envelope, violation, caller, requested=envelope.data)
 
 
 def _bad_expiry(envelope: Envelope, caller: Caller | None) -> list[Fact]:

@@ -1,10 +1,12 @@
 """Adapters by the entry point ``busbar.adapters``, and calls to them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from busbar.backends.declaration import GROUP
 from busbar.backends.port import (
@@ -22,11 +24,17 @@ from busbar.backends.port import (
     acts_late_seconds,
 )
 from busbar.kernel.clock import Clock
+from busbar.kernel.personal import MASK, hidden
 from busbar.provisioner.domain import Effect, Remove, ResourceState, Saga
-from busbar.provisioner.telemetry import InstrumentedBackend
+from busbar.provisioner.telemetry import DEFAULT_CONCURRENCY, InstrumentedBackend
+from busbar.runtime.personal import PersonalData
+from busbar.runtime.store import StoreUnavailable
 from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
+
+ERASED: Final = "erased"
+"""The reason of an outcome if personal values of the inputs were erased."""
 
 
 class Adapters(Protocol):
@@ -70,11 +78,106 @@ class Answer:
     after: Observation | None
 
 
+class ErasedInputs(Exception):
+    """A call cannot be made, since personal values of its inputs were erased."""
+
+
+class AdapterFailed(Exception):
+    """An adapter raised an error about a call with personal values; only its type is named."""
+
+
+class PersonalBackend:
+    """A backend that gets its inputs with personal values in clear.
+
+    What it answers is kept in events and logs, so personal values in it are sealed again, or
+    masked where they are part of a longer text.
+    """
+
+    def __init__(self, backend: Backend, personal: PersonalData) -> None:
+        self._backend = backend
+        self._personal = personal
+        self.fencing = backend.fencing
+        self.acts_late_seconds = acts_late_seconds(backend)
+        self.concurrency: int = getattr(backend, "concurrency", DEFAULT_CONCURRENCY)
+
+    async def observe(self, call: Call) -> Observation:
+        """Return what the backend observes.
+
+        Raises:
+            BackendUnavailable: the backend does not answer, or the keys cannot be reached.
+            ErasedInputs: a personal value was erased.
+        """
+        clear, values = await self._clear(call)
+        if not values:
+            return await self._backend.observe(clear)
+        with _hiding(values):
+            seen = await self._backend.observe(clear)
+        outputs, detail = hidden(dict(seen.outputs), values), hidden(seen.detail, values)
+        return replace(seen, outputs=outputs, detail=_text(detail))
+
+    async def apply(self, call: Call) -> Outcome:
+        """Create or update the thing."""
+        return await self._change(self._backend.apply, call)
+
+    async def remove(self, call: Call) -> Outcome:
+        """Remove the thing."""
+        return await self._change(self._backend.remove, call)
+
+    async def close(self) -> None:
+        """Close the backend."""
+        await self._backend.close()
+
+    async def _change(self, change: Callable[[Call], Awaitable[Outcome]], call: Call) -> Outcome:
+        try:
+            clear, values = await self._clear(call)
+        except ErasedInputs as error:
+            return Outcome.not_done(ERASED, str(error), permanent=True)
+        except BackendUnavailable as error:
+            return Outcome.not_done(UNAVAILABLE, str(error), permanent=False)
+        if not values:
+            return await change(clear)
+        with _hiding(values):
+            outcome = await change(clear)
+        return replace(outcome, detail=_text(hidden(outcome.detail, values)))
+
+    async def _clear(self, call: Call) -> tuple[Call, Mapping[str, str]]:
+        """Return the call with personal values in clear, and their sealed texts by value."""
+        try:
+            opened = await self._personal.open(call.inputs, call.team)
+        except StoreUnavailable as error:
+            raise BackendUnavailable(f"the keys of personal data: {error}") from error
+        if opened.unreadable:
+            raise ErasedInputs(
+                f"personal values of subject:{opened.unreadable[0]} in the inputs were erased: "
+                "apply the resource with new values, or release it"
+            )
+        return (replace(call, inputs=opened.tree) if opened.values else call), opened.values
+
+
+@contextmanager
+def _hiding(values: Mapping[str, str]) -> Iterator[None]:
+    """Keep personal values out of the errors that an adapter raises."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except BackendUnavailable as error:
+        raise BackendUnavailable(_text(hidden(str(error), values))) from None
+    except Exception as error:  # noqa: BLE001 - an adapter may raise anything
+        raise AdapterFailed(type(error).__name__) from None
+
+
+def _text(hidden_text: Any) -> str:
+    """Return the text; one that was a personal value as a whole is masked."""
+    return hidden_text if isinstance(hidden_text, str) else MASK
+
+
 class Outside:
     """Calls ``adapters``, each within its concurrency; whatever they raise becomes an answer."""
 
-    def __init__(self, adapters: Adapters, *, clock: Clock) -> None:
+    def __init__(self, adapters: Adapters, personal: PersonalData, *, clock: Clock) -> None:
         self._adapters = adapters
+        self._personal = personal
         self._clock = clock
         self._slots: dict[str, asyncio.Semaphore] = {}
 
@@ -92,7 +195,8 @@ class Outside:
                 "(entry point group busbar.adapters)"
             )
             return Outcome.not_done("no_adapter", detail, permanent=True)
-        return InstrumentedBackend(backend, name, saga=saga, clock=self._clock)
+        with_clear_inputs = PersonalBackend(backend, self._personal)
+        return InstrumentedBackend(with_clear_inputs, name, saga=saga, clock=self._clock)
 
     def slot(self, name: str, backend: InstrumentedBackend) -> asyncio.Semaphore:
         """Return what limits the concurrent effects in the adapter called ``name``."""
@@ -106,6 +210,8 @@ async def observe(backend: Backend, call: Call, adapter: str) -> Observation | O
     try:
         async with asyncio.timeout(call.timeout):
             return await backend.observe(call)
+    except ErasedInputs as error:
+        return Outcome.not_done(ERASED, str(error), permanent=True)
     except BackendUnavailable as error:
         return Outcome.not_done(UNAVAILABLE, str(error) or "no answer", permanent=False)
     except TimeoutError:

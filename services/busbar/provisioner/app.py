@@ -17,7 +17,9 @@ def create(context: Context) -> App:
     settings = context.settings
     secrets = secrets_of(settings, cipher=context.cipher, clock=context.clock)
     adapters = InstalledAdapters(environment_of(settings, secrets))
-    provisioner = Provisioner(adapters, clock=context.clock, lease=settings.lease_seconds)
+    provisioner = Provisioner(
+        adapters, context.personal, clock=context.clock, lease=settings.lease_seconds
+    )
 
     async def close() -> None:
         await adapters.close()

@@ -4,7 +4,7 @@ The intent is stored with the observation; the backend is called with a determin
 and the lease's epoch; the result is stored, fenced by it. An unknown one is observed, not guessed.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -64,17 +64,20 @@ from busbar.provisioner.domain import (
     needs_newer_epoch,
 )
 from busbar.provisioner.domain.progress import (
+    Decide,
     Progress,
     has_to_wait,
+    if_same,
     is_started,
     is_stuck,
     is_unchanged,
-    joined_since,
+    nothing,
     stuck_wait,
 )
 from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_end, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.tasks.runner import Work
 
@@ -104,8 +107,6 @@ READY_POLL_SECONDS = 0.2
 """Interval between observations of a step that is applied and not ready yet."""
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
-Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
-
 
 class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time.
@@ -115,10 +116,16 @@ class Provisioner:
     """
 
     def __init__(
-        self, adapters: Adapters, *, clock: Clock, lease: float, jitter: Jitter = jitter
+        self,
+        adapters: Adapters,
+        personal: PersonalData,
+        *,
+        clock: Clock,
+        lease: float,
+        jitter: Jitter = jitter,
     ) -> None:
         self._backoff = replace(RETRY_BACKOFF, jitter=jitter)
-        self._outside = Outside(adapters, clock=clock)
+        self._outside = Outside(adapters, personal, clock=clock)
         self._clock = clock
         self._timeout = lease * CALL_SHARE_OF_LEASE
 
@@ -174,7 +181,7 @@ class Provisioner:
         since: dict[str, float] = {}
         at = Progress.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
-            at = await self._record(work, _nothing)
+            at = await self._record(work, nothing)
         while at.state.saga is not None:
             if await self._comes_later(work, at):
                 return
@@ -194,7 +201,7 @@ class Provisioner:
         until = command.settles_at
         if until is None or until <= self._clock.now():
             return False
-        await self._record(work, _if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
+        await self._record(work, if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
         await self._release(work, until)
         return True
 
@@ -209,13 +216,13 @@ class Provisioner:
     async def _advance(self, work: Work, at: Progress, since: dict[str, float]) -> Progress:
         if (problem := at.problem) is not None:
             return await self._record(
-                work, _if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
+                work, if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
             )
         if isinstance(at.command, Ensure | Remove):
             return await self._perform(work, at, at.command, since)
         if isinstance(at.command, Look):
             return await self._look(work, at, at.command)
-        return await self._record(work, _nothing)
+        return await self._record(work, nothing)
 
     # -- one effect -----------------------------------------------------------------------------
 
@@ -258,7 +265,7 @@ class Provisioner:
 
         after = await self._record(
             work,
-            _if_same(
+            if_same(
                 at,
                 lambda now, turn: decide_observed(
                     now, command, seen, around(turn), overdue=overdue, previous=previous
@@ -286,7 +293,7 @@ class Provisioner:
         refusal, seen, after = answer.outcome, answer.seen, answer.after
         return await self._record(
             work,
-            _if_same(
+            if_same(
                 at,
                 lambda now, turn: decide_outcome(
                     now, command, refusal, turn, answered=True, seen=seen, after=after
@@ -299,7 +306,7 @@ class Provisioner:
     ) -> Progress:
         """Record that the backend could not be observed."""
         return await self._record(
-            work, _if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
+            work, if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
         )
 
     async def _look(self, work: Work, at: Progress, command: Look) -> Progress:
@@ -311,7 +318,7 @@ class Provisioner:
                 seen = await observe(found, self._call(work, command), command.adapter)
         known = seen if isinstance(seen, Observation) else None
         return await self._record(
-            work, _if_same(at, lambda now, turn: decide_looked(now, command, known, turn))
+            work, if_same(at, lambda now, turn: decide_looked(now, command, known, turn))
         )
 
     def _call(self, work: Work, command: Effect | Look) -> Call:
@@ -375,21 +382,6 @@ async def _append(
         before, state = state, evolve(state, fact)
         await note_stuck(tx, intent.resource, before, state)
     return state
-
-
-def _if_same(at: Progress, decide: Decide) -> Decide:
-    """Return ``decide``, which decides nothing if an intervention came in between."""
-
-    def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
-        if now.doing != at.state.doing:
-            return []
-        return decide(now, replace(turn, joined_since=joined_since(at.state, now)))
-
-    return same
-
-
-def _nothing(_state: ResourceState, _turn: Turn) -> Sequence[OperationFact]:
-    return []
 
 
 def _stream(resource: str) -> str:

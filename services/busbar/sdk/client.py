@@ -157,10 +157,14 @@ class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
 
     # -- resources ------------------------------------------------------------------------------
 
-    async def resource(self, resource: str | ResourceId) -> ResourceView:
-        """Return a resource; a :class:`GatewayProblem` with status 404 if it never existed."""
+    async def resource(self, resource: str | ResourceId, *, reveal: bool = False) -> ResourceView:
+        """Return a resource; a :class:`GatewayProblem` with status 404 if it never existed.
+
+        With ``reveal``, the personal values of its spec and outputs are in clear.
+        """
         path = "/".join(map(segment, str(resource).split("/")))
-        return typed(ResourceView, (await self._get(f"/v1/resources/{path}")).body)
+        params = present(reveal="personal" if reveal else None)
+        return typed(ResourceView, (await self._get(f"/v1/resources/{path}", params)).body)
 
     def resources(
         self, *, team: str | None = None, prefix: str | None = None

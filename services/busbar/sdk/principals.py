@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from busbar.messages.identity import RegisterKey, RevokeKey
+from busbar.messages.identity import EraseSubject, RegisterKey, RevokeKey
 from busbar.messages.principals import PrincipalView
 from busbar.sdk import events
 from busbar.sdk.calls import Calls
@@ -42,4 +42,15 @@ class PrincipalCalls(Calls):
     ) -> Receipt:
         """Publish the intent to refuse from now on what is signed with the key ``key_id``."""
         intent = events.intent_of(RevokeKey, {"key": key_id, "reason": reason})
+        return await self.send(intent, event_id=event_id, key=key)
+
+    async def erase_subject(
+        self, subject: str, *, event_id: str | None = None, key: str | None = None
+    ) -> Receipt:
+        """Publish the intent to make the personal data of ``subject`` unreadable, for good.
+
+        ``subject`` is the text that names the person in specs, such as an e-mail address. It is
+        replaced by a pseudonym before anything is stored.
+        """
+        intent = events.intent_of(EraseSubject, {"subject": subject})
         return await self.send(intent, event_id=event_id, key=key)

@@ -22,7 +22,9 @@ from faults.fire import quorum
 from faults.fire.recorded import recorded
 from faults.fire.stage import OPERATOR, Stage
 
-_MADE_DATABASE = re.compile(r"duration: .* (?:statement|execute \S+): CREATE DATABASE \"?(?P<name>\w+)")
+_MADE_DATABASE = re.compile(
+    r"duration: .* (?:statement|execute \S+): CREATE DATABASE \"?(?P<name>\w+)"
+)
 """Is logged when the statement has ended well; one that was interrupted has made nothing."""
 
 SETTINGS = ("flush.messages", "retention.ms")

@@ -21,6 +21,7 @@ from busbar.runtime.core.bus import Headers, Partition, Record
 from busbar.runtime.outbox.events import GENESIS, chain
 from busbar.runtime.store import Store, open_store
 from busbar.testing import ManualClock
+from support.personal import no_personal_data
 from support.runtime import (
     cipher,
 )
@@ -35,7 +36,7 @@ class Bus:
 
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.store, self.clock = store, clock
-        service = Audit(cipher()).service()
+        service = Audit(cipher(), no_personal_data()).service()
         dead_letters = DeadLetters("audit", cipher())
         self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
         self.records: list[Record] = []

@@ -32,6 +32,7 @@ from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.http.server import AsgiApp
 from busbar.runtime.store import Store, StoredEvent, open_store
 from busbar.testing import ManualClock
+from support.personal import no_personal_data
 from support.runtime import (
     BEGIN,
     cipher,
@@ -232,6 +233,7 @@ def app_over(
         policy=policy or FakeAudit(),
         token=SecretStr(token),
         cipher=key or cipher(),
+        personal=no_personal_data(),
     )
     return create_app(version="1.2.3", dependencies=dependencies)
 

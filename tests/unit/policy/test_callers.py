@@ -36,6 +36,7 @@ from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Store, open_store
 from busbar.testing import ManualClock
+from support.personal import no_personal_data
 from support.runtime import cipher
 
 KEYS = {name: SigningKey.generate() for name in ("ci", "other", "gateway", "policy", "admin")}
@@ -246,7 +247,7 @@ class Bench:
 async def bench(tmp_path: Path, catalogue: Promises, house_rules: RuleBook) -> AsyncIterator[Bench]:
     clock = ManualClock()
     store = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
-    made = Bench(store, Policy(catalogue, house_rules), clock)
+    made = Bench(store, Policy(catalogue, house_rules, no_personal_data()), clock)
     await made.learn(*FACTS)
     yield made
     await store.close()

@@ -23,8 +23,10 @@ from busbar.policy.handlers import INTENT_MAX_BYTES, Policy
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Store, StoredEvent, open_store
 from busbar.testing import ManualClock, RecordingPublisher
+from support.personal import no_personal_data
 from support.runtime import (
     cipher,
     drain,
@@ -39,10 +41,16 @@ ORDERS = "payments/dev/event-stream/orders"
 class Bench:
     """Policy's engine, fed by hand."""
 
-    def __init__(self, store: Store, policy: Policy, clock: ManualClock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        policy: Policy,
+        clock: ManualClock,
+        personal: PersonalData | None = None,
+    ) -> None:
         self.store, self.clock = store, clock
-        service, dead_letters = policy.service(), DeadLetters("policy", cipher())
-        self.engine = Engine(service, store, dead_letters, clock=clock, attempts=2)
+        self.dead_letters = DeadLetters("policy", cipher(), personal=personal)
+        self.engine = Engine(policy.service(), store, self.dead_letters, clock=clock, attempts=2)
         self._offset = 0
 
     def record(
@@ -108,7 +116,8 @@ async def bench(
     tmp_path: Path, clock: ManualClock, catalogue: Promises, house_rules: RuleBook
 ) -> AsyncIterator[Bench]:
     store = await open_store(tmp_path / "policy.db", service="policy", clock=clock)
-    yield Bench(store, Policy(catalogue, house_rules, accepts_unsigned=True), clock)
+    policy = Policy(catalogue, house_rules, no_personal_data(), accepts_unsigned=True)
+    yield Bench(store, policy, clock)
     await store.close()
 
 

@@ -25,6 +25,7 @@ from busbar.runtime.store import Cause, Claim, Document, Store, Transaction
 from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
 from busbar.testing.memory import Fault, MemoryBackend, MemoryWorld
+from support.personal import no_personal_data
 from unit.provisioner.scenario import CORRELATION, RESOURCE, SOURCE, TERMINAL, TRACE, tale
 
 Result = TypeVar("Result")
@@ -219,7 +220,7 @@ class Platform:
         self.ledger = Ledger(self.clock)
         self.world = MemoryWorld()
         self.backend = Watched(MemoryBackend(world=self.world), self.ledger, repeat)
-        self.provisioner = Provisioner(self, clock=self.clock, lease=LEASE)
+        self.provisioner = Provisioner(self, no_personal_data(), clock=self.clock, lease=LEASE)
 
     def find(self, name: str) -> Backend | None:
         return self.backend if name == "memory" else None

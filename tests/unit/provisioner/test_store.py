@@ -26,6 +26,7 @@ from busbar.testing import ManualClock
 from busbar.testing.memory import LoseAnswer, MemoryBackend, MemoryWorld
 from support import eventually
 from support.metrics import counted
+from support.personal import no_personal_data
 from support.tracing import traced
 from unit.provisioner.ledger import LEASE, die_at, pause, received
 from unit.provisioner.scenario import CORRELATION, RESOURCE, TRACE, allowed, plan, tale
@@ -105,7 +106,7 @@ class Real:
         self.clock = clock
         self.world = MemoryWorld()
         self.backend = Recorder(self.world, store)
-        self.provisioner = Provisioner(self, clock=clock, lease=LEASE)
+        self.provisioner = Provisioner(self, no_personal_data(), clock=clock, lease=LEASE)
 
     def find(self, name: str) -> Backend | None:
         if name == "broken":
@@ -439,7 +440,7 @@ async def test_the_service_takes_over_what_is_allowed_and_runs_its_sagas(tmp_pat
     store = await open_store(tmp_path / "provisioner.db", service="provisioner", clock=clock)
     try:
         real = Real(store, ManualClock())
-        service = Provisioner(real, clock=clock, lease=LEASE).service()
+        service = Provisioner(real, no_personal_data(), clock=clock, lease=LEASE).service()
         assert set(service.handlers) == {IntentAllowed.TYPE, InterventionAllowed.TYPE}
         runner = TaskRunner(SAGA, service.jobs[SAGA], store, clock=clock, holder="me", lease=LEASE)
         running = asyncio.create_task(runner.run())

@@ -4,10 +4,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from busbar.kernel.clock import format_time
+from busbar.kernel.clock import format_time, time_of
 from busbar.kernel.ids import event_id, operation_text
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
@@ -16,6 +16,7 @@ from busbar.runtime.consume.dead_letters import pack
 from busbar.runtime.consume.service import Service
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Cause, Transaction
 from busbar.runtime.store.model.json import dumps
 
@@ -31,10 +32,15 @@ _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 
 
 class Audit:
-    """Stores the complete copy; encrypts unreadable records with ``cipher``."""
+    """Stores the complete copy.
 
-    def __init__(self, cipher: Cipher) -> None:
+    Unreadable records are encrypted with ``cipher``, and the ``personal`` values of intents that
+    were published in clear are sealed.
+    """
+
+    def __init__(self, cipher: Cipher, personal: PersonalData) -> None:
         self._cipher = cipher
+        self._personal = personal
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
@@ -46,6 +52,11 @@ class Audit:
         self, record: Record, content: Envelope | Unreadable, tx: Transaction
     ) -> None:
         """Store one record, readable or not."""
+        if isinstance(content, Envelope) and record.topic in topics.INTENTS:
+            data = await self._personal.seal(
+                content.type, content.data, at=time_of(record.timestamp)
+            )
+            content = replace(content, data=data)
         entry = entry_of(record, content, self._cipher)
         tx.caused_by(Cause(entry.place, str(record.offset), entry.operation or ""))
         await tx.append_raw(

@@ -1,14 +1,13 @@
 """Reads the copy in pages: however long it is, a page takes the same time and memory."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from busbar.audit.domain import AuditRecord
 from busbar.audit.handlers.copy import RECORDS, UNREADABLE
-from busbar.kernel.clock import format_time
+from busbar.kernel.clock import format_time, time_of
 from busbar.runtime.store import Store, StoredEvent
 from busbar.runtime.store.model.json import loads
 
@@ -106,11 +105,5 @@ def _about(event: StoredEvent) -> dict[str, Any]:
 
 
 def _published(timestamp: int) -> str | None:
-    """Return Kafka's timestamp (ms since 1970) as text, or None if it is out of range.
-
-    Producers choose this timestamp, so it can be any number.
-    """
-    try:
-        return format_time(datetime.fromtimestamp(timestamp / 1000, UTC))
-    except (ValueError, OverflowError, OSError):
-        return None
+    time = time_of(timestamp)
+    return format_time(time) if time is not None else None

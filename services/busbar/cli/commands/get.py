@@ -62,6 +62,9 @@ def command(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Then also show what changes, until Ctrl-C.")
     ] = False,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show the personal values of one resource in clear.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List resources, operations, promises or subscriptions, or show a resource or an operation.
@@ -71,7 +74,11 @@ def command(
     """
     filters = Filters(team, environment, resource, status, everything=everything)
     _refuse_other_filters(what, filters)
-    selection = _LISTS[what](filters) if what in _LISTS else _one(what)
+    if reveal and "/" not in what:
+        raise usage(
+            "--reveal is for one resource.", fix="Give its id: team/environment/promise/name."
+        )
+    selection = _LISTS[what](filters) if what in _LISTS else _one(what, reveal=reveal)
     _present(options_of(context), selection, output=output, watch=watch)
 
 
@@ -143,13 +150,13 @@ def _collected(show: Callable[..., None]) -> Callable[..., Awaitable[None]]:
     return collect
 
 
-def _one(what: str) -> _Selection:
+def _one(what: str, *, reveal: bool) -> _Selection:
     """Return the selection of the resource or the operation ``what``."""
     if "/" in what:
         resource = resource_id(what)
 
         async def one_resource(client: Client) -> AsyncIterator[Any]:
-            yield await client.resource(resource)
+            yield await client.resource(resource, reveal=reveal)
 
         return _Selection(one_resource, _show_one)
     operation = _operation_id(what)

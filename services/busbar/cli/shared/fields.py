@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from busbar.kernel.json_schema import flattened, properties_of, views
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.policy.domain.formatting import show
 from busbar.policy.domain.json_types import Typed, in_words
-from busbar.policy.domain.schema import flattened, properties_of, views
 
 _LIMITS = {
     "minimum": "at least {}",

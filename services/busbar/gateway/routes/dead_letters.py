@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from busbar.gateway.routes.dependencies import Read, Use
+from busbar.gateway.routes.dependencies import Dependencies, Read, Use
 from busbar.gateway.routes.parameters import After, Limit
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
-from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.errors import ConfigurationError, Reject
 from busbar.messages.http import DeadLetterPage, DecryptedDeadLetter
 from busbar.runtime.consume.dead_letters import unpack
-from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.http.problems import ProblemError
 
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
@@ -47,11 +46,11 @@ async def get_dead_letter(
     known = dict(
         require_found(found, f"dead letter {dead_letter}", listed_by="busbar dead-letters list")
     )
-    known["record"] = _decrypt(dead_letter, known.pop("sealed"), use.cipher)
+    known["record"] = await _decrypt(dead_letter, known.pop("sealed"), use)
     return known
 
 
-def _decrypt(dead_letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
+async def _decrypt(dead_letter: str, sealed: str, use: Dependencies) -> dict[str, Any]:
     if not sealed:
         raise ProblemError(
             HTTPStatus.CONFLICT,
@@ -61,7 +60,12 @@ def _decrypt(dead_letter: str, sealed: str, cipher: Cipher) -> dict[str, Any]:
             fix="redrive the dead letter, or have its producer send a smaller record",
         )
     try:
-        record = unpack(cipher.decrypt(base64.b64decode(sealed), context=dead_letter))
+        packed = use.cipher.decrypt(base64.b64decode(sealed), context=dead_letter)
+        record = unpack(await use.personal.open_record(packed))
+    except Reject as error:
+        raise ProblemError(
+            HTTPStatus.CONFLICT, error.code, error.detail, fix="discard the dead letter"
+        ) from error
     except ConfigurationError as error:
         raise ProblemError(HTTPStatus.CONFLICT, "sealed", error.problem, fix=error.fix) from error
     except ValueError as error:

@@ -11,6 +11,7 @@ from busbar.gateway.adapters import AuditResponse
 from busbar.gateway.routes.backpressure import Backpressure
 from busbar.gateway.routes.queries import Queries
 from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Store
 
 
@@ -37,6 +38,7 @@ class Dependencies:
     policy: AuditReader
     token: SecretStr
     cipher: Cipher
+    personal: PersonalData
 
 
 async def _dependencies(request: Request) -> Dependencies:

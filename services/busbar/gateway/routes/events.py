@@ -4,6 +4,7 @@ CloudEvents over HTTP: section 3 of
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
 """
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -79,7 +80,9 @@ async def post_event(request: Request, principal: Principal, use: Use) -> JSONRe
     202 means that it is stored, not that it is granted: policy checks the data and decides, and the
     operation is then denied, or runs.
     """
-    envelope = await read_event(request)
+    received = await read_event(request)
+    data = await use.personal.seal(received.type, received.data)
+    envelope = replace(received, data=data)
     result = await accept_intent(
         use.store,
         envelope,

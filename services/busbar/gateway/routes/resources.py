@@ -1,10 +1,10 @@
 """``/v1/resources``: the current state of resources."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from busbar.gateway.routes.dependencies import Read
+from busbar.gateway.routes.dependencies import Read, Use
 from busbar.gateway.routes.parameters import After, ByTeam, Limit, name_part, page_response
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
 from busbar.messages.http import ResourcePage
@@ -46,12 +46,22 @@ def _longest_prefix(team: str | None, prefix: str | None) -> str | None:
     ),
 )
 async def get_resource(
+    use: Use,
+    *,
     team: Annotated[str, name_part("The team that owns it.")],
     environment: Annotated[str, name_part("The environment it belongs to.")],
     promise: Annotated[str, name_part("The promise it is made from.")],
     name: Annotated[str, name_part("Its own name.")],
-    queries: Read,
+    reveal: Annotated[
+        Literal["personal"] | None,
+        Query(description="With `personal`, the personal values are in clear, not sealed."),
+    ] = None,
 ) -> Any:
     """Return one resource."""
     id_ = f"{team}/{environment}/{promise}/{name}"
-    return require_found(await queries.resource(id_), f"resource {id_}", listed_by="busbar get")
+    found = await use.queries.resource(id_)
+    view = require_found(found, f"resource {id_}", listed_by="busbar get")
+    if reveal is None:
+        return view
+    parts = {part: view[part] for part in ("spec", "outputs")}
+    return {**view, **(await use.personal.open(parts, team)).tree}

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from busbar.kernel.numbers import normalized
+from busbar.kernel.personal import masked
 from busbar.kernel.resource import ResourceId
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import Fact, IntentRef, JsonObject
@@ -77,6 +78,9 @@ class ReceivedIntent:
     caller: Caller | None = None
     forbidden: Violation | None = None
     """The permission that the caller lacks, if any."""
+    sealed_spec: JsonObject | None = None
+    """The spec with its personal values sealed, as facts hold it; ``message`` has them in clear.
+    None if there are none."""
 
     @property
     def resource(self) -> ResourceId:
@@ -139,8 +143,10 @@ def _decide_apply(
         return _denied(received, version)
     if refusal := _outdated(state, received, message):
         return _denied(received, refusal)
-    spec = normalized(version.with_defaults(message.spec))
-    if violations := version.violations(spec):
+    spec = plain = normalized(version.with_defaults(message.spec))
+    if received.sealed_spec is not None:
+        spec = normalized(version.with_defaults(received.sealed_spec))
+    if violations := version.violations(plain, shown=masked(spec)):
         return _denied(received, _Refusal("invalid_spec", violations))
     evaluation = _evaluate(engine, received, "apply", {**received.data, "spec": spec})
     if evaluation.denials:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from busbar.kernel.json_schema import REF_PREFIX, children_of, ref_target, subschemas
 from busbar.messages.base import JsonObject
-from busbar.policy.domain.schema import REF_PREFIX, children_of, ref_target, subschemas
 
 MAX_SCHEMAS: Final = 10_000
 """The schemas in a spec's schema with every reference written out; real ones have hundreds."""

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from busbar.kernel import json_pointer
+from busbar.kernel.json_schema import Place
 from busbar.kernel.text import truncate
-
-Place = tuple[str | int, ...]
-"""A place in a JSON tree: keys and indexes."""
 
 
 @dataclass(frozen=True, slots=True)

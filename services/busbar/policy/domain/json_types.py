@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from busbar.kernel.json_schema import first, views
 from busbar.messages.base import JsonObject
 from busbar.policy.domain.formatting import show
-from busbar.policy.domain.schema import first, views
 
 Types = frozenset[str]
 

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from busbar.kernel.json_schema import Place
 from busbar.kernel.suggest import did_you_mean, listed
-from busbar.policy.domain.formatting import InputProblem, Place
+from busbar.policy.domain.formatting import InputProblem
 from busbar.policy.domain.rule_scope import Known, environments_of, is_glob
 from busbar.policy.domain.rules import Lift, Rule, fits
 

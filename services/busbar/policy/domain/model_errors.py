@@ -7,11 +7,14 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from busbar.kernel.json_schema import Place
+from busbar.kernel.personal import MASK
+from busbar.kernel.personal_marks import MARK
 from busbar.kernel.resource import SLUG
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.pattern_words import pattern_words
 from busbar.messages.validation import fields_at
-from busbar.policy.domain.formatting import InputProblem, Place, dotted, show
+from busbar.policy.domain.formatting import InputProblem, dotted, show
 
 _SLUG_RULE: Final = "lower-case letters, digits and inner hyphens, at most 63 characters"
 _NOT_A_PLACE: Final = frozenset({"[key]"})
@@ -39,6 +42,10 @@ _WRITE_WHOLE_NUMBER: Final = f"write {_KINDS['int_type']}"
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputProblem]:
     """Return the errors that ``model`` raised, each with its place and a fix."""
     details = error.errors(include_url=False)
+    hidden = _personal_fields(model)
+    for detail in details:
+        if detail["loc"] and detail["loc"][0] in hidden:
+            detail["input"] = MASK
     places = [detail["loc"] for detail in details]
     problems = {_problem(detail, model): None for detail in details if not _follows(detail, places)}
     numbers = {problem.place for problem in problems if problem.fix == _WRITE_NUMBER}
@@ -49,6 +56,15 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputPro
         if problem.fix != _WRITE_WHOLE_NUMBER or problem.place not in numbers
     ]
     return sorted(found, key=lambda problem: (dotted(problem.place), problem.problem))
+
+
+def _personal_fields(model: type[BaseModel]) -> frozenset[str]:
+    """Return the fields of ``model`` whose values no message may quote."""
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and MARK in field.json_schema_extra
+    )
 
 
 def _follows(detail: ErrorDetails, places: Sequence[tuple[int | str, ...]]) -> bool:

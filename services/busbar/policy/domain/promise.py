@@ -90,9 +90,14 @@ class PromiseVersion:
         filled: JsonObject = with_defaults(self.schema, self.schema, spec)
         return filled
 
-    def violations(self, spec: JsonObject) -> tuple[Violation, ...]:
-        """Return the errors of ``spec``, whose defaults are filled in, against the schema."""
-        return spec_errors.violations(self._validator, spec)
+    def violations(
+        self, spec: JsonObject, *, shown: JsonObject | None = None
+    ) -> tuple[Violation, ...]:
+        """Return the errors of ``spec``, whose defaults are filled in, against the schema.
+
+        They quote ``shown``, the same spec without its personal values.
+        """
+        return spec_errors.violations(self._validator, spec, shown=shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,16 @@ from busbar.kernel.expressions import (
     parse,
     parse_condition,
 )
+from busbar.kernel.json_schema import REF_PREFIX, Place, ref_target, subschemas
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns, spec_errors
 from busbar.policy.domain.expansion import problem_with_size, recursive_definitions
-from busbar.policy.domain.formatting import InputProblem, Place, dotted
+from busbar.policy.domain.formatting import InputProblem, dotted
+from busbar.policy.domain.personal_checks import personal_problems
 from busbar.policy.domain.promise import PromiseFile, StepFile, VersionFile
-from busbar.policy.domain.schema import REF_PREFIX, reach, ref_target, subschemas, with_defaults
+from busbar.policy.domain.schema import reach, with_defaults
 from busbar.policy.domain.step_checks import Declared, problems_with_adapters
 from busbar.policy.domain.validator import schema_errors, validator_for
 
@@ -47,6 +49,7 @@ def _problems_in_version(version: VersionFile, adapters: Declared | None) -> lis
         *_at("plan", _plan_problems(version)),
         *_at("outputs", _output_problems(version)),
         *_at("examples", _example_problems(version)),
+        *personal_problems(version),
     ]
     if found or adapters is None:
         return found

@@ -9,7 +9,7 @@ from busbar.messages import topics
 from busbar.messages.base import Fact, IntentRef, JsonObject
 from busbar.messages.caller import Caller
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
-from busbar.messages.identity import ORDER, RegisterKey, RevokeKey
+from busbar.messages.identity import ORDER, EraseSubject, RegisterKey, RevokeKey
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -22,7 +22,7 @@ from busbar.messages.request import RequestAllowed
 DeadLetterIntent = RedriveDeadLetter | DiscardDeadLetter
 KeyIntent = RegisterKey | RevokeKey
 SubscriptionIntent = ApplySubscription | DeleteSubscription | SendTestEvent | ResendDeliveries
-RequestIntent = DeadLetterIntent | KeyIntent | SubscriptionIntent
+RequestIntent = DeadLetterIntent | KeyIntent | EraseSubject | SubscriptionIntent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,8 @@ class ReceivedRequest:
             return message.dead_letter
         if isinstance(message, KeyIntent):
             return ORDER  # a key that is registered and revoked ends revoked
+        if isinstance(message, EraseSubject):
+            return str(self.data["subject"])  # the pseudonym
         return f"{message.team}/{message.name}"
 
 
@@ -87,7 +89,7 @@ def _denied(request: ReceivedRequest, reason: DenialReason, violation: Violation
 
 
 def _unknown_service(
-    message: DeadLetterIntent | KeyIntent | SubscriptionIntent,
+    message: RequestIntent,
 ) -> Violation | None:
     if not isinstance(message, DeadLetterIntent) or message.service in topics.SERVICES:
         return None

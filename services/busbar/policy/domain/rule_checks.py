@@ -6,11 +6,12 @@ errors: a rule that can never fire allows what it seems to deny.
 
 from collections.abc import Iterable, Iterator
 
+from busbar.kernel.json_schema import Place
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.resource import ApplyResource
 from busbar.policy.domain import patterns
-from busbar.policy.domain.formatting import InputProblem, Place
+from busbar.policy.domain.formatting import InputProblem
 from busbar.policy.domain.match_checks import lift_problems, match_problems
 from busbar.policy.domain.rule_examples import example_problems
 from busbar.policy.domain.rule_scope import Known, targets_of

@@ -6,12 +6,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from busbar.kernel import json_pointer
+from busbar.kernel.json_schema import Place
 from busbar.kernel.resource import ResourceId
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import JsonObject
 from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.policy.domain.engine import Evaluation, PolicyRequest
-from busbar.policy.domain.formatting import InputProblem, Place, show
+from busbar.policy.domain.formatting import InputProblem, show
 from busbar.policy.domain.model_errors import problems_of
 from busbar.policy.domain.promise import PromiseVersion
 from busbar.policy.domain.rule_scope import Known, environments_of

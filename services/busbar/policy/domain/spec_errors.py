@@ -7,14 +7,14 @@ from typing import Any, Final
 from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
+from busbar.kernel.json_schema import Place, flattened, properties_of
 from busbar.kernel.numbers import MAX_WHOLE
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.kernel.text import truncate
 from busbar.messages.base import JsonObject
 from busbar.messages.policy import Violation
-from busbar.policy.domain.formatting import Place, dotted, pointer, show
+from busbar.policy.domain.formatting import dotted, pointer, show
 from busbar.policy.domain.patterns import MAX_TEXT
-from busbar.policy.domain.schema import flattened, properties_of
 from busbar.policy.domain.validator import UntriedTextError
 
 MAX_VIOLATIONS: Final = 100
@@ -73,14 +73,23 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
-    """Return every error of ``spec``, ordered by place; empty if it fits."""
+def violations(
+    validator: Validator, spec: JsonObject, *, shown: JsonObject | None = None
+) -> tuple[Violation, ...]:
+    """Return every error of ``spec``, ordered by place; empty if it fits.
+
+    They quote ``shown``, the same spec without its personal values; ``spec`` if left out.
+    """
     if found := unrepresentable(spec):
         return found
     try:
-        explained = {_violation(error, validator): None for error in validator.iter_errors(spec)}
+        errors = list(validator.iter_errors(spec))
     except UntriedTextError as error:
         return _untried(error.text, spec)
+    if shown is not None and shown != spec:
+        for one in errors:
+            _quote(one, spec, shown)
+    explained = {_violation(one, validator): None for one in errors}
     ordered = sorted(explained, key=lambda violation: (violation.pointer, violation.message))
     if len(ordered) <= MAX_VIOLATIONS:
         return tuple(ordered)
@@ -91,6 +100,21 @@ def violations(validator: Validator, spec: JsonObject) -> tuple[Violation, ...]:
         pointer="/spec",
     )
     return (*ordered[:MAX_VIOLATIONS], rest)
+
+
+def _quote(error: ValidationError, spec: JsonObject, shown: JsonObject) -> None:
+    """Have ``error`` quote ``shown`` where it differs from ``spec``."""
+    found, masked = spec, shown
+    for part in error.absolute_path:
+        try:
+            found, masked = found[part], masked[part]  # type: ignore[index] # as the path says
+        except (KeyError, IndexError, TypeError):
+            break  # the place of what is missing
+    if found != masked:
+        error.instance = masked
+        error.message = "the value is personal, and not shown"
+    for child in error.context or ():
+        _quote(child, spec, shown)
 
 
 def _untried(text: str, spec: JsonObject) -> tuple[Violation, ...]:

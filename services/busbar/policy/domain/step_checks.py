@@ -7,11 +7,12 @@ from pydantic import ValidationError
 
 from busbar.backends.declaration import AdapterNotLoadable, Declaration
 from busbar.kernel.expressions import Reference, TemplateError, parse, resolve, truthy
+from busbar.kernel.json_schema import Place
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.base import JsonObject
 from busbar.messages.validation import field_errors
 from busbar.policy.domain import spec_errors
-from busbar.policy.domain.formatting import InputProblem, Place, dotted
+from busbar.policy.domain.formatting import InputProblem, dotted
 from busbar.policy.domain.json_types import SCALARS, Typed, branch_of, in_words, mismatch
 from busbar.policy.domain.promise import StepFile, VersionFile
 from busbar.policy.domain.schema import schema_at, with_defaults

@@ -18,9 +18,9 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
+from busbar.kernel.json_schema import properties_of
 from busbar.kernel.numbers import is_whole
 from busbar.policy.domain import patterns
-from busbar.policy.domain.schema import properties_of
 
 
 class UntriedTextError(Exception):

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
 
+from busbar.kernel.json_schema import first, properties_of, ref_target, views
 from busbar.kernel.resource import SLUG
 from busbar.messages.base import JsonObject
 from busbar.policy.domain import patterns
-from busbar.policy.domain.schema import first, properties_of, ref_target, views
 from busbar.policy.domain.validator import UntriedTextError, validator_for
 
 MAX_ALTERNATIVES: Final = 64

@@ -1,9 +1,10 @@
 """Checks of the conditions of a rule: each can hold, and all of them together."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from busbar.kernel import json_pointer
+from busbar.kernel.personal_marks import MARK
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.policy.domain.formatting import InputProblem, show
 from busbar.policy.domain.never import can_be, can_hold, operands, wants_absence
@@ -11,6 +12,8 @@ from busbar.policy.domain.rule_scope import Target
 from busbar.policy.domain.rules import Rule, RuleCondition
 from busbar.policy.domain.spec_errors import allowed
 from busbar.policy.domain.values import NUMBERS, Values
+
+_PRESENCE: Final = frozenset({"present", "absent"})
 
 
 def when_problems(rule: Rule, targets: Sequence[Target]) -> Iterator[InputProblem]:
@@ -66,6 +69,13 @@ def _condition_problems(
     values = [one for target in targets for one in target.values_at(pointer)]
     if not values:
         yield _unknown_pointer(pointer, targets)
+        return
+    if operator not in _PRESENCE and any(MARK in one for each in values for one in each.schemas):
+        yield InputProblem(
+            (operator,),
+            f"{pointer} is personal, and rules do not see its value",
+            "test whether it is present, or another field",
+        )
         return
     impossible = [
         _impossible(pointer, place, operand, values)

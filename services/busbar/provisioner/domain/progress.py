@@ -1,15 +1,17 @@
 """The progress of a resource: its next command, and comparisons of two states; pure."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from busbar.backends.port import Outcome
 from busbar.kernel.expressions import TemplateError
-from busbar.messages.base import Fact
+from busbar.messages.base import Fact, OperationFact
 from busbar.messages.resource import ResourceStuck
 from busbar.provisioner.domain.commands import Command, Effect, next_command
+from busbar.provisioner.domain.facts import Turn
 from busbar.provisioner.domain.state import ResourceState
 
 
@@ -33,6 +35,9 @@ class Progress:
         except TemplateError as error:
             return cls(state, None, error)
 
+
+Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
+"""A decision of the provisioner; see ``decisions``."""
 
 STUCK_RETRY_SECONDS: Final = (60.0, 24 * 3600.0)
 """Shortest and longest interval between attempts at a stuck operation; in between, an operation
@@ -89,3 +94,19 @@ def stuck_wait(stuck: ResourceStuck, now: datetime) -> float:
     """Return the seconds until a stuck operation is tried again."""
     shortest, longest = STUCK_RETRY_SECONDS
     return min(longest, max(shortest, (now - stuck.since).total_seconds()))
+
+
+def if_same(at: Progress, decide: Decide) -> Decide:
+    """Return ``decide``, which decides nothing if an intervention came in between."""
+
+    def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
+        if now.doing != at.state.doing:
+            return []
+        return decide(now, replace(turn, joined_since=joined_since(at.state, now)))
+
+    return same
+
+
+def nothing(_state: ResourceState, _turn: Turn) -> Sequence[OperationFact]:
+    """Decide nothing."""
+    return []

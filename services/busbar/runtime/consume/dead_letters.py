@@ -18,6 +18,7 @@ from busbar.messages.request import RequestAllowed
 from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Record
 from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Cause, StoreTransaction
 
 PUBLISHED_BYTES = topics.DEAD_LETTER_MAX_BYTES - 64 * 1024
@@ -92,11 +93,20 @@ def unpack(packed: bytes) -> Record:
 class DeadLetters:
     """The dead letters of one service."""
 
-    def __init__(self, service: str, cipher: Cipher, *, executes: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        service: str,
+        cipher: Cipher,
+        *,
+        personal: PersonalData | None = None,
+        executes: Collection[str] = (),
+    ) -> None:
         """Encrypt the records that ``service`` could not handle with ``cipher``.
 
+        Those with ``personal`` data are encrypted with the keys of their subjects before.
         ``executes`` are the topics of facts that the service carries out.
         """
+        self._personal = personal
         self._service = service
         self._executes = executes
         self._cipher = cipher
@@ -117,7 +127,10 @@ class DeadLetters:
         record that is too large for the topic is kept in this service's store only.
         """
         dead_letter = self._name(record)
-        sealed = self._cipher.encrypt(pack(record), context=dead_letter)
+        packed = pack(record)
+        if self._personal is not None and envelope is not None and record.topic in topics.INTENTS:
+            packed = await self._personal.seal_record(packed, envelope.type, envelope.data)
+        sealed = self._cipher.encrypt(packed, context=dead_letter)
         await tx.sealed.insert(
             dead_letter,
             topic=record.topic,
@@ -189,11 +202,22 @@ class DeadLetters:
         return Cause(f"dead letter {_place(record)}", id_, correlation)
 
     async def find(self, tx: StoreTransaction, dead_letter: str) -> Record | None:
-        """Return the record that was dead-lettered as ``dead_letter``, or None if it is unknown."""
+        """Return the record that was dead-lettered as ``dead_letter``, or None if it is unknown.
+
+        Raises:
+            Reject: it has personal data of a subject that was erased.
+        """
         sealed = await tx.sealed.find(dead_letter)
         if sealed is None:
             return None
-        return unpack(self._cipher.decrypt(sealed, context=dead_letter))
+        packed = self._cipher.decrypt(sealed, context=dead_letter)
+        if self._personal is not None:
+            packed = await self._personal.open_record(packed)
+        return unpack(packed)
+
+    async def knows(self, tx: StoreTransaction, dead_letter: str) -> bool:
+        """Return whether there is a dead letter of this id, whether it can be opened or not."""
+        return await tx.sealed.find(dead_letter) is not None
 
 
 def _place(record: Record) -> str:

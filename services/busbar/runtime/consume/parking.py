@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from busbar.kernel.errors import BusbarError, Conflict, Fenced, Retry
+from busbar.kernel.errors import BusbarError, Conflict, Fenced, Reject, Retry
 from busbar.kernel.ids import operation_id
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
@@ -155,7 +155,10 @@ class Parking:
 
     async def _try(self, tx: StoreTransaction, wait: Wait) -> str | None:
         """Handle a parked record and publish its recovery; return the error, or None."""
-        record = await self._dead_letters.find(tx, wait.dead_letter)
+        try:
+            record = await self._dead_letters.find(tx, wait.dead_letter)
+        except Reject as error:
+            return error.detail
         if record is None:
             raise BusbarError(f"the dead letter {wait.dead_letter} is parked, but not in the store")
         remark, problem = await try_record(self._service, self._retry_record, tx, record)

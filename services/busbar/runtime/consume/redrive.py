@@ -2,6 +2,7 @@
 
 from typing import Any, Final, Literal
 
+from busbar.kernel.errors import Reject
 from busbar.kernel.ids import operation_id
 from busbar.messages.base import IntentRef
 from busbar.messages.delivery import (
@@ -63,7 +64,11 @@ class RedriveHandler:
             await tx.tasks.schedule(PARKED, ordering_key)
             await tx.parked.add_request(self._service, ordering_key, request)
             return
-        record = await self._dead_letters.find(tx, dead_letter)
+        try:
+            record = await self._dead_letters.find(tx, dead_letter)
+        except Reject as error:
+            await publish_outcome(tx, self._service, request, "failed", error.detail)
+            return
         if record is None:
             await publish_outcome(tx, self._service, request, "unknown_dead_letter", _UNKNOWN)
             return
@@ -83,7 +88,7 @@ class RedriveHandler:
         detail = ""
         if await self._let_go(tx, dead_letter):
             pass
-        elif await self._dead_letters.find(tx, dead_letter) is None:
+        elif not await self._dead_letters.knows(tx, dead_letter):
             outcome, detail = "unknown_dead_letter", _UNKNOWN
         elif await tx.load(f"dead-letter/{dead_letter}", False, _settled):
             outcome, detail = "not_waiting", "it was handled or discarded before"

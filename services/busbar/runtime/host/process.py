@@ -32,6 +32,7 @@ from busbar.runtime.http.server import AsgiApp, HealthApp, HttpServer, listen, u
 from busbar.runtime.kafka.bus import KafkaBus
 from busbar.runtime.kafka.topics import ensure_topics
 from busbar.runtime.outbox.relay import Relay, RelayTiming
+from busbar.runtime.personal import PersonalData, personal_data_of
 from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import Job, TaskRunner, TaskTiming
 from busbar.runtime.telemetry import tracing
@@ -66,6 +67,7 @@ class Context:
     store: Store
     clock: Clock
     cipher: Cipher
+    personal: PersonalData
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,10 @@ async def _run(name: str, create: Create, settings: Settings) -> None:
             connections=settings.database_connections,
         )
         stack.push_async_callback(store.close)
-        context = Context(settings, store, clock, load_cipher(home, settings.data_key))
+        cipher = load_cipher(home, settings.data_key)
+        personal = personal_data_of(settings, cipher=cipher, clock=clock)
+        stack.push_async_callback(personal.close)
+        context = Context(settings, store, clock, cipher, personal)
         app = create(context)
         if app.close is not None:
             stack.push_async_callback(app.close)
@@ -238,9 +243,8 @@ class ServiceProcess:
         """Connect the store, then all parts that need the broker; retry what is unreachable."""
         settings, store, clock = self.context.settings, self.context.store, self.context.clock
         service, bootstrap = self.app.service, settings.bootstrap()
-        dead_letters = DeadLetters(service.name, self.context.cipher, executes=service.executes)
         self._engine = Engine(
-            service, store, dead_letters, clock=clock, attempts=settings.handler_attempts
+            service, store, self._dead_letters(), clock=clock, attempts=settings.handler_attempts
         )
         bus = self.make_bus(
             bootstrap,
@@ -290,6 +294,12 @@ class ServiceProcess:
             self._spawn(runner.run())
         await self._until_reachable(bus.consume)
         self._connected = True
+
+    def _dead_letters(self) -> DeadLetters:
+        service, context = self.app.service, self.context
+        return DeadLetters(
+            service.name, context.cipher, personal=context.personal, executes=service.executes
+        )
 
     def _relay_to(self, bus: Bus, holder: str) -> Relay:
         settings, name = self.context.settings, self.app.service.name

@@ -16,7 +16,9 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.locks import FileLock
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import migrations
-from busbar.runtime.secrets.store import Connect, SecretStore, Watch
+from busbar.runtime.secrets.database import Connect, SecretDatabase, Watch
+from busbar.runtime.secrets.store import SecretStore
+from busbar.runtime.secrets.subjects import SubjectKeys
 from busbar.runtime.secrets.tables import metadata
 from busbar.runtime.store import StoreUnavailable
 from busbar.runtime.store.engines.sqlite import BEGIN, WRITING, prepare_engine
@@ -37,15 +39,30 @@ def secrets_of(
     ``async with`` connects to them. It raises :class:`ConfigurationError`, which says what to
     change first, or :class:`StoreUnavailable` if the database is unreachable.
     """
-    home = settings.private_home()
-    url = None if settings.database_url is None else settings.database_url.get_secret_value()
     clock = clock or SystemClock()
+    return SecretStore(_database(settings, clock), _cipher(settings, cipher), clock)
+
+
+def subject_keys_of(
+    settings: Settings, *, cipher: Cipher | None = None, clock: Clock | None = None
+) -> SubjectKeys:
+    """Return the keys of personal data, beside the secrets of this installation."""
+    clock = clock or SystemClock()
+    return SubjectKeys(_database(settings, clock), _cipher(settings, cipher), clock)
+
+
+def _cipher(settings: Settings, given: Cipher | None) -> Cipher:
+    return given or load_cipher(settings.private_home(), settings.data_key)
+
+
+def _database(settings: Settings, clock: Clock) -> SecretDatabase:
+    url = None if settings.database_url is None else settings.database_url.get_secret_value()
     connect: Connect = (
-        partial(_open_sqlite, home / f"{SERVICE}.db")
+        partial(_open_sqlite, settings.private_home() / f"{SERVICE}.db")
         if url is None
         else partial(_open_postgres, url, clock)
     )
-    return SecretStore(connect, cipher or load_cipher(home, settings.data_key), clock)
+    return SecretDatabase(connect)
 
 
 async def _open_sqlite(path: Path) -> tuple[AsyncEngine, None]:

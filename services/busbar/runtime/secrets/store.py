@@ -1,20 +1,18 @@
 """Store, find and remove encrypted secrets. A write is durable when it returns."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic import SecretStr
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.kernel.clock import Clock, format_time
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
-from busbar.runtime.core.shielding import shield_until_done
+from busbar.runtime.secrets.database import SecretDatabase, insert_into
 from busbar.runtime.secrets.kinds import (
     SecretKind,
     check_declared,
@@ -31,15 +29,8 @@ from busbar.runtime.secrets.names import (
     owner_name,
     refuse_other_owner,
 )
+from busbar.runtime.secrets.subjects import rekey_subjects
 from busbar.runtime.secrets.tables import secrets
-from busbar.runtime.store import Collision, StoreUnavailable
-from busbar.runtime.store.engines.sqlite import BEGIN, READING, WRITING
-from busbar.runtime.store.store import connected
-
-Result = TypeVar("Result")
-Watch = Callable[[], Coroutine[Any, Any, None]]
-Connect = Callable[[], Awaitable[tuple[AsyncEngine, Watch | None]]]
-"""Returns an engine, and what watches its connections if they lead to a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +58,11 @@ class SecretStore:
     :class:`ConfigurationError` for what an operator has to fix: a bad reference, another data key.
     """
 
-    def __init__(self, connect: Connect, cipher: Cipher, clock: Clock) -> None:
-        """Use :func:`secrets_of` instead. ``connect`` is called on first use."""
-        self._connect = connect
+    def __init__(self, database: SecretDatabase, cipher: Cipher, clock: Clock) -> None:
+        """Use :func:`secrets_of` instead. The ``database`` is closed with the store."""
+        self._database = database
         self._cipher = cipher
         self._clock = clock
-        self._engine: AsyncEngine | None = None
-        self._watching: asyncio.Task[None] | None = None
-        """Closes connections whose other end is gone; None if there are only files."""
-        self._connecting = asyncio.Lock()
-        self._running: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -97,7 +83,7 @@ class SecretStore:
 
     async def connect(self) -> None:
         """Connect to the database now, to find out early if that fails."""
-        await self._connected_engine()
+        await self._database.connect()
 
     async def get(self, reference: str) -> SecretStr | None:
         """Return the value under ``reference``, or None if there is none."""
@@ -124,7 +110,7 @@ class SecretStore:
         async def read(connection: AsyncConnection) -> Any:
             return (await connection.execute(wanted)).first()
 
-        row = await self._run(read)
+        row = await self._database.read(read)
         if row is None:
             return None
         value = SecretStr(self._decrypt(row, self._cipher).decode())
@@ -141,7 +127,7 @@ class SecretStore:
             SecretEntry(
                 PREFIX + row.name, row.team, SecretKind(row.kind), row.key_id, row.stored_time
             )
-            for row in await self._run(read)
+            for row in await self._database.read(read)
         ]
 
     async def put(
@@ -181,7 +167,7 @@ class SecretStore:
             check_value(reference, value, chosen)
             row = {**values, "kind": chosen.value}
             statement = (
-                _insert(connection)
+                insert_into(secrets, connection)
                 .values(name=name, **row)
                 .on_conflict_do_update(
                     index_elements=[secrets.c.name],
@@ -196,7 +182,7 @@ class SecretStore:
                 refuse_other_owner(reference, owner, team)
             return chosen
 
-        return await self._run(write, begin=WRITING)
+        return await self._database.write(write)
 
     async def remove(self, reference: str) -> bool:
         """Remove the secret under ``reference``; return whether there was one."""
@@ -207,10 +193,12 @@ class SecretStore:
                 await connection.execute(deletion.returning(secrets.c.name))
             ).first() is not None
 
-        return await self._run(write, begin=WRITING)
+        return await self._database.write(write)
 
     async def rekey(self, old: Cipher) -> int:
         """Re-encrypt every secret of the ``old`` key in one transaction; return how many.
+
+        The keys of personal data, which are beside them, are re-encrypted as well.
 
         Raises:
             ConfigurationError: a secret was encrypted with a third key, or was tampered with.
@@ -227,49 +215,14 @@ class SecretStore:
                     .where(secrets.c.name == row.name)
                     .values(sealed=sealed, key_id=self.key_id)
                 )
+            await rekey_subjects(connection, old=old, new=self._cipher)
             return len(others)
 
-        return await self._run(write, begin=WRITING)
+        return await self._database.write(write)
 
     async def close(self) -> None:
         """Wait for running transactions, then close every connection."""
-        await asyncio.gather(*self._running, return_exceptions=True)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-        if self._engine is not None:
-            await self._engine.dispose()
-
-    async def _run(
-        self, body: Callable[[AsyncConnection], Awaitable[Result]], *, begin: str = READING
-    ) -> Result:
-        """Run ``body`` in one transaction, to completion even if the caller is cancelled.
-
-        A driver that is interrupted between two statements would keep the file locked, and a
-        caller that did not wait could see its next call run before this one.
-        """
-        task = asyncio.create_task(self._transact(body, begin))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await shield_until_done(task)
-
-    async def _transact(
-        self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
-    ) -> Result:
-        engine = (await self._connected_engine()).execution_options(**{BEGIN: begin})
-        try:
-            async with connected(engine) as connection, connection.begin():
-                return await body(connection)
-        except Collision as error:
-            raise StoreUnavailable("the secret table is locked by another writer") from error
-
-    async def _connected_engine(self) -> AsyncEngine:
-        async with self._connecting:
-            if self._engine is None:
-                self._engine, watch = await self._connect()
-                if watch is not None:
-                    self._watching = asyncio.create_task(watch())
-            return self._engine
+        await self._database.close()
 
     async def _refuse_another_key(self, connection: AsyncConnection) -> None:
         """Allow one data key per table: other machines could not read what this one stores."""
@@ -318,10 +271,3 @@ def _fix_key(key_id: str) -> str:
         f"Set BUSBAR_DATA_KEY, or <home>/data.key, to the key {key_id}; or re-encrypt everything "
         "with this one: `busbar secrets rekey --old-key FILE`."
     )
-
-
-def _insert(connection: AsyncConnection) -> Any:
-    """Return an ``INSERT`` that has ``on_conflict_do_update`` in the dialect of ``connection``."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(secrets)
-    return postgresql.insert(secrets)

@@ -1,0 +1,52 @@
+"""``busbar erase``."""
+
+from typing import Annotated
+
+import typer
+
+from busbar.cli.shared.confirm import YesOption, confirm
+from busbar.cli.shared.connect import call
+from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.limit import TimeLimit
+from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
+from busbar.cli.shared.outcome import follow_all, print_accepted
+from busbar.cli.shared.output import Output, OutputOption
+from busbar.sdk import Client
+
+EXAMPLES = ("busbar erase ann@example.com",)
+
+
+def command(
+    context: typer.Context,
+    *,
+    subject: Annotated[
+        str,
+        typer.Argument(
+            help="The text that names the person in specs, such as an e-mail address; or the "
+            "pseudonym, as in subject:6f1c0ad5c9d14be2a7d0f4c3b2a19587."
+        ),
+    ],
+    yes: YesOption = False,
+    event_id: EventIdOption = None,
+    wait: WaitOption = True,
+    timeout: TimeoutOption = 60,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make the personal data of a person unreadable everywhere, for good.
+
+    The key that the person's data are encrypted with is destroyed: no copy of them in events, dead
+    letters or views can be read any more, and the proofs of the audit log stay valid. What backends
+    have (a contact in the configuration of a topic) stays there: delete or change those resources
+    before. Exit codes: 0 erased or nothing to erase, 3 denied, 5 no result in time.
+    """
+    confirm(f"Erase the personal data of {subject}? They can never be read again.", yes=yes)
+    limit = TimeLimit(timeout)
+
+    async def body(client: Client) -> ExitCode:
+        accepted = await client.erase_subject(subject, event_id=event_id)
+        if wait:
+            return await follow_all(client, [accepted], limit=limit, output=output)
+        print_accepted([accepted], output)
+        return ExitCode.OK
+
+    raise typer.Exit(call(options_of(context), body, limit=limit))
