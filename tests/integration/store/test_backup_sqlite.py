@@ -1,6 +1,7 @@
 """The documented backups of SQLite files, taken while a service writes, and restored."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -10,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.messages.topics import SERVICES
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import secrets_of
 from busbar.runtime.store import Cause, Store, StoreTransaction, open_store
@@ -27,6 +29,12 @@ PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 STOP, START, COPY, PUT_BACK = under(PAGE, "## Without a database", "sh")
 PLACE = ("busbar.intents.resource", 0)
 WEBHOOK = "secret:payments"
+
+
+def test_the_copy_has_the_store_of_every_service_and_policy_comes_last() -> None:
+    names = re.findall(r'"(\w+)"', COPY.partition("for name in (")[2].partition(")")[0])
+    assert set(names) == {"secrets", *SERVICES}
+    assert names[-1] == "policy"
 
 
 async def consume(store: Store, number: int) -> None:
@@ -75,6 +83,9 @@ def home(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     else:
         folder.mkdir(mode=0o700)
     (folder / "token").write_text("token", encoding="ascii")
+    (folder / "principals.yaml").write_text("busbar: principals/v1", encoding="ascii")
+    (folder / "keys").mkdir(mode=0o700)
+    (folder / "keys" / "policy.pem").write_text("private", encoding="ascii")
     (folder / "kafka").mkdir()
     (folder / "kafka" / "records").write_text("newer than the copy", encoding="ascii")
     return folder
