@@ -17,7 +17,7 @@ from busbar.messages.base import WHOLE, JsonObject, Slug
 from busbar.messages.plan import Plan, PlanStep, PromiseRef
 from busbar.messages.policy import Violation
 from busbar.policy.domain import spec_errors
-from busbar.policy.domain.schema import with_defaults
+from busbar.policy.domain.schema import Defaults
 from busbar.policy.domain.validator import validator_for
 
 VersionName = Annotated[str, StringConstraints(pattern=r"^v[1-9][0-9]{0,5}$")]
@@ -79,6 +79,7 @@ class PromiseVersion:
     plan: Plan
     examples: tuple[ExampleFile, ...] = ()
     _validator: Validator = field(repr=False, compare=False)
+    _defaults: Defaults = field(repr=False, compare=False)
 
     @property
     def ref(self) -> PromiseRef:
@@ -87,7 +88,7 @@ class PromiseVersion:
 
     def with_defaults(self, spec: JsonObject) -> JsonObject:
         """Return ``spec`` with the schema's defaults filled in; ``spec`` is not changed."""
-        filled: JsonObject = with_defaults(self.schema, self.schema, spec)
+        filled: JsonObject = self._defaults.fill(spec)
         return filled
 
     def violations(
@@ -170,4 +171,5 @@ def _version_of(promise: str, name: str, file: VersionFile) -> PromiseVersion:
         plan=plan,
         examples=file.examples,
         _validator=validator_for(file.spec),
+        _defaults=Defaults(file.spec, file.spec),
     )

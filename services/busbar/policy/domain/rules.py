@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
@@ -215,8 +216,9 @@ def _with_lifts(rule: Rule, environments: set[str]) -> Rule:
     return rule.model_copy(update={"lifted_in": tuple(sorted(environments.union(rule.lifted_in)))})
 
 
-def fits(text: str, globs: Iterable[str]) -> bool:
-    """Return whether one of ``globs`` fits ``text``."""
+@lru_cache(maxsize=8192)
+def fits(text: str, globs: tuple[str, ...]) -> bool:
+    """Return whether one of ``globs`` fits ``text``; the answers are cached, as few names recur."""
     return any(fnmatchcase(text, glob) for glob in globs)
 
 

@@ -6,6 +6,7 @@ The dialect is JSON Schema 2020-12 with the limits of ``kernel.json_schema``; no
 
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from busbar.kernel.expressions import Path
@@ -19,26 +20,52 @@ def with_defaults(schema: Any, root: JsonObject, value: Any) -> Any:
     An absent property gets its default, which is filled in as well. An object without a default of
     its own stays absent, whatever defaults are inside it.
     """
-    if isinstance(value, dict):
-        return _object_with_defaults(schema, root, value)
-    items = first("items", schema, root)
-    if isinstance(value, list) and items:
-        return [with_defaults(items[0], root, item) for item in value]
-    return value
+    return Defaults(schema, root).fill(value)
 
 
-def _object_with_defaults(schema: Any, root: JsonObject, value: JsonObject) -> JsonObject:
-    properties = properties_of(schema, root)
-    others = first("additionalProperties", schema, root)
-    filled: JsonObject = {}
-    for name, item in value.items():
-        child = properties.get(name, others[0] if others else None)
-        filled[name] = with_defaults(child, root, item)
-    for name, child in properties.items():
-        default = first("default", child, root)
-        if name not in filled and default:
-            filled[name] = with_defaults(child, root, deepcopy(default[0]))
-    return filled
+class Defaults:
+    """The defaults of one schema, looked up once however many values are filled in."""
+
+    def __init__(self, schema: Any, root: JsonObject) -> None:
+        """Read ``schema``, whose references point into ``root``."""
+        self._schema = schema
+        self._root = root
+
+    def fill(self, value: Any) -> Any:
+        """Return ``value`` with the defaults filled in; see :func:`with_defaults`."""
+        if isinstance(value, dict):
+            filled = {
+                name: self._properties.get(name, self._others).fill(item)
+                for name, item in value.items()
+            }
+            for name, default in self._defaults.items():
+                if name not in filled:
+                    filled[name] = self._properties[name].fill(deepcopy(default))
+            return filled
+        if isinstance(value, list) and self._items is not None:
+            return [self._items.fill(item) for item in value]
+        return value
+
+    @cached_property
+    def _properties(self) -> dict[str, "Defaults"]:
+        known = properties_of(self._schema, self._root)
+        return {name: Defaults(child, self._root) for name, child in known.items()}
+
+    @cached_property
+    def _defaults(self) -> JsonObject:
+        known = properties_of(self._schema, self._root).items()
+        found = {name: first("default", child, self._root) for name, child in known}
+        return {name: default[0] for name, default in found.items() if default}
+
+    @cached_property
+    def _others(self) -> "Defaults":
+        found = first("additionalProperties", self._schema, self._root)
+        return Defaults(found[0] if found else None, self._root)
+
+    @cached_property
+    def _items(self) -> "Defaults | None":
+        found = first("items", self._schema, self._root)
+        return Defaults(found[0], self._root) if found else None
 
 
 def schema_at(root: JsonObject, path: Path) -> Any:
