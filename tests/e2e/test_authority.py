@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,13 @@ class Kafka:
         self._producer = producer
 
     async def send(
-        self, id_: str, name: str, signer: SigningKey | None, *, source: str = SOURCE
+        self,
+        id_: str,
+        name: str,
+        signer: SigningKey | None,
+        *,
+        source: str = SOURCE,
+        more: Sequence[tuple[str, bytes]] = (),
     ) -> str:
         """Send an intent, and return the operation of its record."""
         named = {"team": "payments", "environment": "dev", "promise": "event-stream"}
@@ -80,6 +86,7 @@ class Kafka:
             ("content-type", b"application/json"),
         ]
         if signer is not None:
+            *more,
             signature = sign_record(
                 signer, topic=topic, record_key=key, headers=headers, value=value
             )
@@ -141,6 +148,51 @@ async def test_what_comes_over_http_is_the_administrators_and_signed_by_the_gate
 
 async def test_an_unsigned_intent_is_denied_and_takes_no_id_from_its_owner(
     api: Client, kafka: Kafka
+async def test_every_fact_says_who_publishes_it_and_on_whose_behalf(
+    signed: Platform, api: Client, kafka: Kafka
+) -> None:
+    await kafka.send("asked", "principals", CI)
+    operation = str(operation_id(SOURCE, "asked"))
+    assert (await ended(api, operation)).status == "succeeded"
+    wanted = {one.id async for one in api.facts(operation=operation)}
+    found: set[tuple[str, ...]] = set()
+    names = ("authtype", "authid", "onbehalfof", "correlationid")
+    consumer = AIOKafkaConsumer(
+        topics.FACTS_POLICY,
+        topics.FACTS_RESOURCE,
+        bootstrap_servers=signed.bootstrap,
+        auto_offset_reset="earliest",
+    )
+    async with consumer:
+        while wanted:
+            record = await asyncio.wait_for(consumer.getone(), 30)
+            said = {name: (value or b"").decode() for name, value in record.headers}
+            if said["ce_id"] in wanted:
+                wanted.remove(said["ce_id"])
+                assert said["ce_causationid"]
+                found.add(tuple(said[f"ce_{name}"] for name in names))
+    assert found == {
+        ("service_account", service, "payments-ci", operation)
+        for service in ("policy", "provisioner")
+    }
+    why = [one.text async for one in api.why(operation)]
+    key = CI.public.id[:8]
+    assert any(text.endswith(f"Asked by payments-ci, signed with key {key}….") for text in why)
+
+
+async def test_an_event_that_says_it_is_of_somebody_else_is_denied(
+    api: Client, kafka: Kafka
+) -> None:
+    claims = [("ce_onbehalfof", b"admin")]
+    record = await kafka.send("claimed", "kafka", CI, more=claims)
+    found = await ended(api, record)
+    assert (found.status, found.reason) == ("denied", "foreign_principal")
+    (violation,) = found.violations
+    assert violation["message"] == (
+        "the attribute onbehalfof says 'admin', but payments-ci has signed the event"
+    )
+
+
 ) -> None:
     forged = await ended(api, await kafka.send("first", "kafka", None))
     assert (forged.status, forged.reason) == ("denied", "unsigned")

@@ -43,6 +43,9 @@ def _fact(message: type[Message], number: int, data: JsonObject) -> JsonObject:
         "correlationid": str(operation),
         "causationid": intent["id"],
         "traceparent": TRACEPARENT,
+        "authtype": "service_account",
+        "authid": service,
+        "onbehalfof": "payments-ci",
         "relay": service,
         "sequence": f"{number:020d}",
     }

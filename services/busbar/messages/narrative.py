@@ -4,6 +4,7 @@ from typing import Final
 
 from busbar.kernel.clock import format_time
 from busbar.messages.base import Message
+from busbar.messages.caller import Caller
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
@@ -60,6 +61,7 @@ SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
 
 _DIGEST_CHARS: Final = 15
 
+_KEY_CHARS: Final = 8
 
 def narrate(fact: Message) -> str | None:
     """Return the sentence for ``fact``, or None if it is one of :data:`SILENT`."""
@@ -67,7 +69,20 @@ def narrate(fact: Message) -> str | None:
         return None
     known = _policy(fact) or _step(fact) or _end(fact) or _intervention(fact)
     known = known or _dead_letter(fact) or _identity(fact) or _webhook(fact)
-    return known or undescribed(fact.TYPE)
+    return f"{known}{_asked(fact)}" if known else undescribed(fact.TYPE)
+
+
+def _asked(fact: Message) -> str:
+    """Return who asked for what policy decided, and how that is known."""
+    caller: Caller | None = getattr(fact, "caller", None)
+    if caller is None:
+        return ""
+    if caller.principal is None:
+        return " It is not known who asked: it is not signed."
+    other = f" for {caller.onbehalfof}" if caller.onbehalfof else ""
+    how = "relayed by the gateway" if caller.verified == "relayed" else "signed"
+    key = f" with key {caller.key[:_KEY_CHARS]}…" if caller.key and how == "signed" else ""
+    return f" Asked by {caller.principal}{other}, {how}{key}."
 
 
 def undescribed(type_: str) -> str:

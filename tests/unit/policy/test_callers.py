@@ -152,6 +152,58 @@ def test_a_service_signs_intents_of_its_own_source() -> None:
     assert found.principal == "policy"
 
 
+def test_a_service_may_ask_for_somebody_else() -> None:
+    child = event(source="/busbar/policy", extensions={"authid": "policy", "onbehalfof": "ci"})
+    found = identified(record_of(child, "policy"))
+    assert isinstance(found, Caller)
+    assert (found.principal, found.onbehalfof, found.root) == ("policy", "ci", "ci")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"authid": "ci"},
+        {"authtype": "service_account"},
+        {"onbehalfof": "ci"},
+        {"authid": "ci", "authtype": "service_account", "onbehalfof": "ci"},
+    ],
+)
+def test_an_event_may_say_of_its_signer_what_is_true(said: Mapping[str, str]) -> None:
+    found = identified(record_of(event(extensions=said), "ci"))
+    assert isinstance(found, Caller)
+    assert (found.principal, found.onbehalfof, found.root) == ("ci", None, "ci")
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "signer", "problem"),
+    [
+        ({"authid": "admin"}, PAYMENTS, "ci", "authid says 'admin', but ci has signed"),
+        ({"authtype": "user"}, PAYMENTS, "ci", "authtype says 'user', but ci has signed"),
+        ({"authtype": "system"}, PAYMENTS, "admin", "authtype says 'system', but admin has signed"),
+        ({"onbehalfof": "admin"}, PAYMENTS, "ci", "onbehalfof says 'admin', but ci has signed"),
+        (
+            {"authid": "ci", "onbehalfof": "admin"},
+            PAYMENTS,
+            "gateway",
+            "onbehalfof says 'admin', but gateway has signed",
+        ),
+        (
+            {"authid": "admin"},
+            "/busbar/policy",
+            "policy",
+            "authid says 'admin', but policy has signed",
+        ),
+    ],
+)
+def test_an_event_that_says_it_is_of_another_principal_is_refused(
+    said: Mapping[str, str], source: str, signer: str, problem: str
+) -> None:
+    found = identified(record_of(event(source=source, extensions=said), signer))
+    assert isinstance(found, Unverified)
+    assert found.reason == "foreign_principal"
+    assert problem in found.problem
+
+
 def test_for_development_unsigned_intents_are_taken_but_no_forged_ones() -> None:
     found = identified(record_of(event(), None), accepts_unsigned=True)
     assert isinstance(found, Caller)
@@ -274,6 +326,14 @@ async def test_a_forger_who_sends_the_id_of_another_first_changes_nothing_for_it
     (again,) = await bench.judge(record_of(event(), "other", offset=2))
     assert isinstance(again, IntentDenied)
     assert again.reason == "foreign_source"
+
+
+async def test_a_decision_is_on_behalf_of_the_verified_principal_alone(bench: Bench) -> None:
+    refused = record_of(event("2", extensions={"authid": "admin"}), "ci", offset=1)
+    await bench.judge(record_of(event(), "ci"), refused)
+    denied, allowed = (await bench.store.events())[-2:]
+    assert "onbehalfof" not in json.loads(denied.metadata)
+    assert json.loads(allowed.metadata)["onbehalfof"] == "ci"
 
 
 async def test_an_unverified_record_that_comes_again_is_denied_once(bench: Bench) -> None:

@@ -143,7 +143,7 @@ class Dispatcher:
             type_ = model.TYPE if model is not None else "unknown"
             parent = envelope.extensions.get("traceparent")
             with tracing.processing(self._service.name, item.record, type_, parent) as here, naming:
-                tx.caused_by(_cause(envelope, here.traceparent or parent))
+                tx.caused_by(_cause(item, here.traceparent or parent))
                 if isinstance(parsed, InvalidEvent):
                     await self._answer(tx, parsed)
                     continue
@@ -196,7 +196,7 @@ class Dispatcher:
         if seen[identity] is not None:
             return
         parent = item.envelope.extensions.get("traceparent")
-        tx.caused_by(_cause(item.envelope, parent, again))
+        tx.caused_by(_cause(item, parent, again))
         await self._service.conflict_handler(
             ConflictingEvent(item.envelope, item.record, first, again, item.caller), tx
         )
@@ -324,7 +324,8 @@ def _cause_of_record(record: Record) -> Cause:
     return Cause(place, str(record.offset), str(operation))
 
 
-def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
+def _cause(item: Readable, traceparent: str | None, *more: str) -> Cause:
+    envelope = item.envelope
     correlation = envelope.extensions.get("correlationid")
     return Cause(
         envelope.source,
@@ -332,3 +333,11 @@ def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
         correlation or operation_text(envelope.source, envelope.id),
         traceparent,
     )
+        _onbehalfof(item),
+
+
+def _onbehalfof(item: Readable) -> str | None:
+    """Return the principal at the root of the chain: what an intent says of it is only a claim."""
+    if item.record.topic in topics.INTENTS:
+        return None if item.caller is None else item.caller.root
+    return item.envelope.extensions.get("onbehalfof")
