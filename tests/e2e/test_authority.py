@@ -21,7 +21,7 @@ from busbar.messages.signing.signature import signature_of
 from busbar.messages.views import OperationView
 from busbar.runtime.core.settings import load_settings
 from busbar.runtime.core.signing_key import key_path, load_signing_key
-from busbar.sdk import Client, GatewayProblem, sign_record
+from busbar.sdk import Client, Completeness, GatewayProblem, sign_record
 from e2e.conftest import client_of
 from support import eventually
 from support.platforms import running
@@ -146,8 +146,6 @@ async def test_what_comes_over_http_is_the_administrators_and_signed_by_the_gate
     assert (caller["principal"], caller["verified"]) == ("admin", "relayed")
 
 
-async def test_an_unsigned_intent_is_denied_and_takes_no_id_from_its_owner(
-    api: Client, kafka: Kafka
 async def test_every_fact_says_who_publishes_it_and_on_whose_behalf(
     signed: Platform, api: Client, kafka: Kafka
 ) -> None:
@@ -195,6 +193,8 @@ async def test_an_event_that_says_it_is_of_somebody_else_is_denied(
 
 ) -> None:
     forged = await ended(api, await kafka.send("first", "kafka", None))
+async def test_an_unsigned_intent_is_denied_and_takes_no_id_from_its_owner(
+    api: Client, kafka: Kafka
     assert (forged.status, forged.reason) == ("denied", "unsigned")
     await kafka.send("first", "kafka", CI)
     real = await ended(api, str(operation_id(SOURCE, "first")))

@@ -1,12 +1,20 @@
 """Handlers of identity: read the declaration, and decide about keys."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from busbar.identity.domain import PrincipalsFile, decide_register, decide_revoke, declare
+from busbar.identity.domain import (
+    PrincipalsFile,
+    decide_register,
+    decide_revoke,
+    declare,
+    revoked_heads,
+)
 from busbar.kernel.canonical import digest
 from busbar.kernel.ids import operation_id
-from busbar.messages.authority import EMPTY, evolve
-from busbar.messages.base import IntentRef
+from busbar.messages.authority import EMPTY, Authority, evolve
+from busbar.messages.base import Fact, IntentRef
+from busbar.messages.delivery import HeadKeyRevoked
 from busbar.messages.identity import (
     ORDER,
     KeyRefused,
@@ -24,7 +32,14 @@ from busbar.runtime.telemetry.logs import get_logger
 log = get_logger()
 
 STREAM = "identity"
-EMITS = (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked, KeyRefused)
+EMITS = (
+    PrincipalDeclared,
+    PrincipalRemoved,
+    KeyRegistered,
+    KeyRevoked,
+    KeyRefused,
+    HeadKeyRevoked,
+)
 
 
 class Identity:
@@ -46,7 +61,7 @@ class Identity:
             # The space in the source prevents collisions: no event can have such a source.
             version = f"{digest(file.model_dump(mode='json'))}/{known.changes}"
             tx.caused_by(Cause("declaration principals", version, version))
-            await tx.append(STREAM, facts, key=ORDER)
+            await _append(tx, known, facts)
             return len(facts)
 
         changed = await store.transact(body)
@@ -57,14 +72,21 @@ class Identity:
         operation, intent = _about(received)
         known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_register(known, received.message, operation=operation, intent=intent)
-        await tx.append(STREAM, [fact], key=ORDER)
+        await _append(tx, known, [fact])
 
     async def revoke(self, received: Received[RevokeKey], tx: Transaction) -> None:
         """Refuse a key from now on."""
         operation, intent = _about(received)
         known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_revoke(known, received.message, operation=operation, intent=intent)
-        await tx.append(STREAM, [fact], key=ORDER)
+        await _append(tx, known, [fact])
+
+
+async def _append(tx: Transaction, known: Authority, facts: Sequence[Fact]) -> None:
+    """Append ``facts``, and have the revocation of a service's key among the service's heads."""
+    await tx.append(STREAM, facts, key=ORDER)
+    for one in revoked_heads(known, facts):
+        await tx.append(STREAM, [one], key=one.relay)
 
 
 def _about(

@@ -68,6 +68,7 @@ FACTS: tuple[type[Fact], ...] = (
     delivery.DeadLetterRecovered,
     delivery.DeadLetterDiscarded,
     delivery.HeadPublished,
+    delivery.HeadKeyRevoked,
 )
 
 MESSAGES: tuple[type[Message], ...] = INTENTS + FACTS

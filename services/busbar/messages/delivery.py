@@ -16,6 +16,7 @@ from busbar.messages.base import (
     Slug,
 )
 
+from busbar.messages.identity import EXAMPLE_KEY, KeyId
 _DEAD_LETTER: JsonObject = {
     "dead_letter": "22222222-2222-5222-8222-222222222222",
     "service": "policy",
@@ -100,8 +101,8 @@ class DeadLettered(Fact):
     )
     refused: bool = Field(
         default=False,
-        description="True if the record cannot be read as an event, but its source and id can: "
-        "its operation is denied, unless an event with the same source and id could be read.",
+        description="True if it is on a topic of intents and cannot be read as an event: its "
+        "operation, which is named by topic, partition and offset, is denied.",
     )
     ordering_key: str | None = Field(
         default=None,
@@ -212,3 +213,17 @@ class HeadPublished(Fact):
     digest: str = Field(
         description="SHA-256 chain: each link hashes the previous link and the event's digest."
     )
+
+
+class HeadKeyRevoked(Fact):
+    """A service's key is revoked: heads that it signs after this record prove nothing.
+
+    The record has the key of that service's heads, and so a place among them.
+    """
+
+    TYPE: ClassVar[str] = "busbar.head.key-revoked.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_HEAD
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"relay": "policy", "key": EXAMPLE_KEY},)
+
+    relay: Slug
+    key: KeyId

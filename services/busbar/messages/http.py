@@ -276,6 +276,8 @@ class Completeness(Part):
     """The result of comparing the audit log with everything that the services published."""
 
     complete: bool
+    heads: int = Field(default=0, description="The heads of its relay, which it signs.")
+    heads_verified: int = Field(default=0, description="Those that its own key has signed.")
     relays: tuple[RelayView, ...] = ()
     problems: tuple[JsonObject, ...] = Field(
         default=(), description="What is missing or differs; at most 1,000 ranges of records."

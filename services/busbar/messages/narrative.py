@@ -11,6 +11,7 @@ from busbar.messages.delivery import (
     DeadLettered,
     DeadLetterRecovered,
     DeadLetterRedriven,
+    HeadKeyRevoked,
     HeadPublished,
 )
 from busbar.messages.identity import (
@@ -60,8 +61,8 @@ SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
 """Facts that concern no operation or resource, so that no history shows them."""
 
 _DIGEST_CHARS: Final = 15
-
 _KEY_CHARS: Final = 8
+
 
 def narrate(fact: Message) -> str | None:
     """Return the sentence for ``fact``, or None if it is one of :data:`SILENT`."""
@@ -234,6 +235,8 @@ def _identity(fact: Message) -> str | None:
             return f"Key {fact.key} is registered for {fact.principal}."
         case KeyRevoked():
             return f"Key {fact.key} of {fact.principal} is revoked: {fact.reason}."
+        case HeadKeyRevoked():
+            return f"Heads of {fact.relay} that key {fact.key} signs from here on prove nothing."
         case KeyRefused():
             return f"The request was refused: {fact.detail}; {fact.fix}."
         case _:

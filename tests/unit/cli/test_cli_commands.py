@@ -398,3 +398,29 @@ def test_a_log_that_only_differs_lacks_nothing_and_a_restore_is_named(
     missing = {"kind": "missing_in_store", "detail": "one event is missing"}
     gateway.completeness["problems"].append(missing)
     assert "The log is not complete." in busbar("audit", "check").stdout
+def test_the_heads_that_are_verified_are_counted_and_unsigned_ones_are_said(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    relay = {"head": 9, "stored": 9, "missing": [], "digest_matches": True}
+    signed = {**relay, "relay": "policy", "heads": 3, "heads_verified": 3}
+    gateway.completeness = {"complete": True, "relays": [signed], "problems": []}
+    assert "3 of 3" in busbar("audit", "check").stdout
+    unsigned = {**relay, "relay": "gateway", "heads": 2, "heads_verified": 0}
+    gateway.completeness["relays"].append(unsigned)
+    result = busbar("audit", "check")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 0
+    assert "No head of gateway is signed" in said
+    assert "The log is complete." in said
+
+
+def test_a_head_that_is_not_proven_lacks_nothing(busbar: Run, gateway: FakeGateway) -> None:
+    problem = {"kind": "head_forged", "detail": "the head of policy at a/0/1 is signed invalidly"}
+    gateway.completeness = {"complete": False, "relays": [], "problems": [problem]}
+    result = busbar("audit", "check")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 8
+    assert "the head of policy at a/0/1 is signed invalidly" in said
+    assert "Nothing is missing from the log, but it has heads that prove nothing" in said
+
+
