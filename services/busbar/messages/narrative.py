@@ -208,7 +208,7 @@ def _dead_letter(fact: Message) -> str | None:
         case DeadLettered(refused=True):
             return (
                 f"Service {fact.service} refused {fact.topic}/{fact.partition}/{fact.offset}, which"
-                f" it could not read ({fact.reason}): {fact.detail}"
+                f" it could not read ({fact.reason}): {fact.detail.rstrip('.')}."
             )
         case DeadLettered():
             return f"Service {fact.service} failed on a record ({fact.reason}): {fact.detail}."

@@ -17,7 +17,7 @@ from busbar.messages.base import Fact
 from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import kafka as codec
-from busbar.messages.delivery import RedriveDeadLetter
+from busbar.messages.delivery import DeadLettered, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.identity import (
     KeyRegistered,
@@ -34,7 +34,7 @@ from busbar.policy.handlers import Policy
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Store, open_store
+from busbar.runtime.store import Store, StoreTransaction, open_store
 from busbar.testing import ManualClock
 from support.runtime import cipher
 
@@ -340,6 +340,23 @@ async def test_an_unverified_record_that_comes_again_is_denied_once(bench: Bench
     record = record_of(event(), None)
     assert len(await bench.judge(record)) == 1
     assert await bench.judge(record) == []
+
+
+async def test_an_intent_is_authenticated_before_it_waits_behind_a_parked_one(
+    bench: Bench,
+) -> None:
+    """Else it would be a dead letter of the operation that it claims."""
+
+    async def park(tx: StoreTransaction) -> None:
+        await tx.parked.park("policy", "k", "the dead letter before")
+
+    await bench.store.transact(park)
+    (denied,) = await bench.judge(record_of(event(), None))
+    assert isinstance(denied, IntentDenied)
+    assert denied.reason == "unsigned"
+    (waiting,) = await bench.judge(record_of(event("2"), "ci", offset=1))
+    assert isinstance(waiting, DeadLettered)
+    assert (waiting.reason, waiting.operation) == ("parked", operation_id(PAYMENTS, "2"))
 
 
 async def test_a_revoked_key_is_refused_from_its_revocation_on(bench: Bench) -> None:

@@ -101,6 +101,13 @@ class Dispatcher:
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return DispatchCounts(len(new) + refused, skipped, len(known) + len(repeated))
 
+    async def admits(self, tx: StoreTransaction, record: Record, envelope: Envelope | None) -> bool:
+        """Return whether ``record`` may wait: an intent whose sender is not known is denied now."""
+        if envelope is None or record.topic not in topics.INTENTS:
+            return True
+        found, _ = await self._authenticated(tx, [Readable(record, envelope)])
+        return bool(found)
+
     async def _authenticated(
         self, tx: StoreTransaction, items: Sequence[Readable]
     ) -> tuple[Sequence[Readable], int]:
@@ -332,8 +339,8 @@ def _cause(item: Readable, traceparent: str | None, *more: str) -> Cause:
         "|".join((envelope.id, *more)),
         correlation or operation_text(envelope.source, envelope.id),
         traceparent,
-    )
         _onbehalfof(item),
+    )
 
 
 def _onbehalfof(item: Readable) -> str | None:
