@@ -15,9 +15,10 @@ import typer
 
 from busbar.cli.local import Database, NotReady, Platform, Report
 from busbar.cli.local.files import files_of
+from busbar.cli.shared import unsigned
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
-from busbar.cli.shared.output import console, plain
+from busbar.cli.shared.output import console, errors, plain
 from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
 
@@ -91,6 +92,8 @@ def command(
                 code=ExitCode.STUCK,
             ) from error
         report(_summary(platform, settings))
+        if settings.unsigned_intents == "accept":
+            errors().print(f"[bold red]warning:[/] {unsigned.MEANING}. {unsigned.FIX}")
         platform.wait()
 
 

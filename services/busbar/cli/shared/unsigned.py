@@ -1,0 +1,9 @@
+"""What is said where intents need no signature, which is for development only."""
+
+from typing import Final
+
+MEANING: Final = (
+    "unsigned intents are accepted: everybody who can write to Kafka may ask for everything, under "
+    "any source"
+)
+FIX: Final = "Unset BUSBAR_UNSIGNED_INTENTS and start the platform again."
