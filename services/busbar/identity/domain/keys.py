@@ -9,7 +9,7 @@ from busbar.messages.authority import Authority
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.delivery import HeadKeyRevoked
 from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked, RegisterKey, RevokeKey
-from busbar.messages.signing import InvalidKey, PublicKey
+from busbar.messages.signing import InvalidKey, PublicKey, published_in
 
 
 def decide_register(
@@ -31,6 +31,13 @@ def decide_register(
         return refused(
             reason="invalid_key",
             detail=str(error).rstrip("."),
+            fix="make another one with `busbar keys create`",
+        )
+    if (where := published_in(public)) is not None:
+        return refused(
+            reason="published_key",
+            detail=f"the private half of the key {public.id} is published ({where}): "
+            "everybody can sign with it",
             fix="make another one with `busbar keys create`",
         )
     key = known.keys.get(public.id)
