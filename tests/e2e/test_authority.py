@@ -180,9 +180,7 @@ async def test_every_fact_says_who_publishes_it_and_on_whose_behalf(
     assert any(text.endswith(f"Asked by payments-ci, signed with key {key}….") for text in why)
 
 
-async def test_an_event_that_says_it_is_of_somebody_else_is_denied(
-    api: Client, kafka: Kafka
-) -> None:
+async def test_an_event_that_names_another_principal_is_denied(api: Client, kafka: Kafka) -> None:
     claims = [("ce_onbehalfof", b"admin")]
     record = await kafka.send("claimed", "kafka", CI, more=claims)
     found = await ended(api, record)

@@ -67,8 +67,8 @@ FACTS: tuple[type[Fact], ...] = (
     delivery.DeadLetterRedriven,
     delivery.DeadLetterRecovered,
     delivery.DeadLetterDiscarded,
-    delivery.HeadPublished,
     delivery.HeadKeyRevoked,
+    delivery.HeadPublished,
 )
 
 MESSAGES: tuple[type[Message], ...] = INTENTS + FACTS

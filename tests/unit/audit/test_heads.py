@@ -104,7 +104,7 @@ class Heads:
 
 
 def copied(record: Record, *, source: str = "/busbar/policy") -> SignedCopy:
-    """What audit stores of ``record``."""
+    """``record`` as audit stores it."""
     return SignedCopy(
         place=(record.topic, record.partition, record.offset),
         source=source,
@@ -308,7 +308,7 @@ async def test_a_key_that_is_announced_after_its_first_head_is_known(
     assert (await completeness(store, bus)).problems == ()
 
 
-async def test_a_key_that_somebody_else_announces_signs_nothing(bus: Bus, store: Store) -> None:
+async def test_a_key_that_another_service_announces_signs_nothing(bus: Bus, store: Store) -> None:
     bus.message(fact(1), "one", relay="policy")
     for number, one in enumerate((declared("policy"), registered("policy", KEYS["ci"]))):
         bus.message(one, f"forged-{number}", relay="gateway")

@@ -152,7 +152,7 @@ def test_a_service_signs_intents_of_its_own_source() -> None:
     assert found.principal == "policy"
 
 
-def test_a_service_may_ask_for_somebody_else() -> None:
+def test_a_service_may_ask_for_another_principal() -> None:
     child = event(source="/busbar/policy", extensions={"authid": "policy", "onbehalfof": "ci"})
     found = identified(record_of(child, "policy"))
     assert isinstance(found, Caller)

@@ -34,7 +34,7 @@ class SignedCopy:
 
 @dataclass(slots=True)
 class ServiceKeys:
-    """The keys that services have had, from the facts of identity; keys are kept for ever."""
+    """The keys that services have had, from the facts of identity; revoked ones included."""
 
     _services: set[str] = field(default_factory=set)
     _keys: dict[str, tuple[str, PublicKey]] = field(default_factory=dict)
@@ -190,7 +190,7 @@ class HeadCheck:
 
 
 class _Unproved(Exception):
-    """Why a signature proves nothing."""
+    """A signature proves nothing: ``kind`` and ``detail`` say why."""
 
     def __init__(self, kind: Kind, detail: str) -> None:
         super().__init__(detail)

@@ -14,7 +14,7 @@ EXAMPLES = ("busbar audit check",)
 
 _COLUMNS = ("service", "published", "stored", "missing", "digest matches", "heads verified")
 _UNSIGNED = (
-    "No head of {services} is signed: that nothing is missing holds if nobody else could write to "
+    "No head of {services} is signed: that nothing is missing holds if no one else could write to "
     "Kafka."
 )
 

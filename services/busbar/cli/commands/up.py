@@ -91,10 +91,15 @@ def command(
                 fix="Read the logs, or run `busbar doctor` in another terminal.",
                 code=ExitCode.STUCK,
             ) from error
-        report(_summary(platform, settings))
-        if settings.unsigned_intents == "accept":
-            errors().print(f"[bold red]warning:[/] {unsigned.MEANING}. {unsigned.FIX}")
+        _announce(platform, settings, report)
         platform.wait()
+
+
+def _announce(platform: Platform, settings: Settings, report: Report) -> None:
+    """Say where the platform is; warn that unsigned intents are accepted, even with ``--quiet``."""
+    report(_summary(platform, settings))
+    if settings.unsigned_intents == "accept":
+        errors().print(f"[bold red]warning:[/] {unsigned.MEANING}. {unsigned.FIX}")
 
 
 def _check_files(settings: Settings, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""What is said where intents need no signature, which is for development only."""
+"""The warning of a platform whose intents need no signature, which is for development only."""
 
 from typing import Final
 

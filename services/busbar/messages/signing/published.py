@@ -1,4 +1,4 @@
-"""Keys whose private halves are published: everybody can sign with them, so nobody may."""
+"""Keys whose private halves are published: everyone can sign with them, so no one may."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -161,7 +161,7 @@ def _bound(known: Authority, envelope: Envelope, key: Key) -> Caller | Unverifie
 def _claims(principal: Principal, *, is_relayed: bool, is_service: bool) -> dict[str, str]:
     """Return what the event may say about its principal, where it says anything.
 
-    The gateway says who asked; only a service may say that it asks for somebody else.
+    The gateway says who asked; only a service may say that it asks for another principal.
     """
     own = {} if is_relayed else {"authid": principal.name, "authtype": AUTHTYPES[principal.kind]}
     return own if is_service else {**own, "onbehalfof": principal.name}

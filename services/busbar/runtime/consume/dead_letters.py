@@ -216,7 +216,7 @@ def shortened(detail: str) -> str:
 def _refused(record: Record, envelope: Envelope | None) -> UUID | None:
     """Return the operation of an intent that cannot be read: it is named by the record's place.
 
-    Anybody may write any source and id into a broken record, so they name nothing (ADR 36).
+    Everyone may write any source and id into a broken record, so they name nothing (ADR 36).
     """
     if envelope is not None or record.topic not in topics.INTENTS:
         return None
