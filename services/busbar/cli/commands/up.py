@@ -97,9 +97,9 @@ def command(
 
 def _announce(platform: Platform, settings: Settings, report: Report) -> None:
     """Say where the platform is; warn that unsigned intents are accepted, even with ``--quiet``."""
-    report(_summary(platform, settings))
     if settings.unsigned_intents == "accept":
         errors().print(f"[bold red]warning:[/] {unsigned.MEANING}. {unsigned.FIX}")
+    report(_summary(platform, settings))
 
 
 def _check_files(settings: Settings, report: Report) -> None:
