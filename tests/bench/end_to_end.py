@@ -13,6 +13,7 @@ from bench.report import Row
 from bench.run import Run, beside
 from bench.stage import AuditCopy, On, Watcher, audited, stage
 from busbar.messages.resource import ResourceProvisioned
+from busbar.messages.signing import SigningKey
 
 
 async def measure_postgres(run: Run) -> list[Row]:
@@ -23,6 +24,32 @@ async def measure_postgres(run: Run) -> list[Row]:
 async def measure_sqlite(run: Run) -> list[Row]:
     """Every service once, a file each."""
     return await _measure(run, "sqlite")
+
+
+async def measure_signed(run: Run) -> list[Row]:
+    """Signed intents beside unsigned ones, on one platform on SQLite that takes both.
+
+    Producers sign before a turn begins: what is measured is what signatures cost the platform.
+    """
+    count = run.size(3_000, quick=300)
+    key = SigningKey.generate()
+    async with (
+        stage(run, "sqlite", signer=key) as platform,
+        bursting(platform.bootstrap, platform.audit_copy()) as bursts,
+    ):
+        await platform.knows(key)
+        for signer in (key, None):
+            await bursts.turn(run.size(500, quick=100), signer=signer)
+
+        async def ours() -> float:
+            async with platform.own_side():
+                return await bursts.turn(count, signer=key)
+
+        async def unsigned() -> float:
+            return await bursts.turn(count)
+
+        name = "end-to-end-signed"
+        return [await beside(run, name, "intents/s", ours=ours, limit=unsigned, called="unsigned")]
 
 
 async def _measure(run: Run, on: On) -> list[Row]:
@@ -72,10 +99,12 @@ class Bursts:
         self._asked = 0
         self._before = before
 
-    async def turn(self, count: int) -> float:
+    async def turn(self, count: int, *, signer: SigningKey | None = None) -> float:
         """Intents a second, from the first that is sent until the last fact is audited."""
         self._turns += 1
         records = work.intents(count, f"{self._label}-{self._turns}", teams=self._teams)
+        if signer is not None:
+            records = [work.signed(record, signer) for record in records]
         self._asked += count
         begun = perf_counter()
         await work.publish(self._producer, records)

@@ -25,6 +25,7 @@ MEASUREMENTS: Mapping[tuple[str, ...], Measure] = {
     ("store-replay-sqlite",): store_replay.measure_sqlite,
     ("end-to-end-postgres",): end_to_end.measure_postgres,
     ("end-to-end-sqlite",): end_to_end.measure_sqlite,
+    ("end-to-end-signed",): end_to_end.measure_signed,
     ("pipeline-bare",): pipeline.measure,
     ("latency-p50", "latency-p99"): latency.measure,
     ("saga-bare",): saga.measure,

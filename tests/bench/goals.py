@@ -38,6 +38,7 @@ GOALS: Mapping[str, Goal] = {
     "store-replay-sqlite": Goal(share=0.6),
     "end-to-end-postgres": Goal(share=0.08, landing=0.04),
     "end-to-end-sqlite": Goal(share=0.08, landing=0.04),
+    "end-to-end-signed": Goal(share=0.85),
     "pipeline-bare": Goal(),
     "latency-p50": Goal(most=60),
     "latency-p99": Goal(most=250),

@@ -22,8 +22,12 @@ from pydantic import SecretStr
 from bench import servers, work
 from bench.run import Run
 from busbar.cli.local import Database, Platform, ServicePlan, plan_services
+from busbar.cli.local.home import prepare
 from busbar.cli.local.plan import Wiring
+from busbar.cli.local.principals import ensure_principals
 from busbar.messages import topics
+from busbar.messages.identity import KeyRegistered
+from busbar.messages.signing import SigningKey
 from busbar.runtime.core.bus import Partition
 from support import eventually
 from support.postgres_store import StoreCluster
@@ -36,6 +40,13 @@ PATIENCE = 600.0
 INTENTS_BY_KAFKA = frozenset(topics.SERVICES) - {"gateway"}
 """The services that are needed if intents come by Kafka."""
 _ENTRY_POINTS = "[busbar.adapters]\nnoop = busbar.testing.noop:NoopBackend\n"
+_PRINCIPAL = """
+  - name: bench
+    kind: service-account
+    teams: ["*"]
+    sources: ["{source}"]
+    keys: ["{key}"]
+"""
 _METADATA = "Metadata-Version: 2.1\nName: busbar-bench\nVersion: 1.0\n"
 
 
@@ -45,6 +56,10 @@ class AuditCopy:
     def __init__(self, rows: Callable[[str], Awaitable[Any]]) -> None:
         """Use :func:`audit_copy`."""
         self._rows = rows
+
+    async def rows(self, query: str) -> Any:
+        """Return the rows of ``query``."""
+        return await self._rows(query)
 
     async def has(self, ends: Mapping[Partition, int]) -> bool:
         """Return whether it has every record before ``ends``: its offsets say so (law 1)."""
@@ -91,6 +106,17 @@ class Stage:
             return copy_in_cluster(self.cluster)
         return copy_in_file(self.platform.home / "audit.db")
 
+    async def knows(self, key: SigningKey) -> None:
+        """Return when policy has folded the declaration of ``key``."""
+        query = f"SELECT 1 FROM events WHERE type = '{KeyRegistered.TYPE}' AND data LIKE '%{key.public.id}%'"  # noqa: E501, S608 - our own names
+
+        async with copy_in_file(self.platform.home / "policy.db") as store:
+
+            async def known() -> bool:
+                return bool(await store.rows(query))
+
+            await eventually(known, within=60, what="a key that policy knows")
+
     @asynccontextmanager
     async def own_side(self) -> AsyncIterator[None]:
         """Profile every service during the block."""
@@ -108,14 +134,21 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(run: Run, on: On, *, instances: int = 1) -> AsyncIterator[Stage]:
-    """Start servers and the platform on them, in so many ``instances``."""
+async def stage(
+    run: Run, on: On, *, instances: int = 1, signer: SigningKey | None = None
+) -> AsyncIterator[Stage]:
+    """Start servers and the platform on them, in so many ``instances``.
+
+    ``signer`` is the key of a principal that has the source of the workload.
+    """
     async with AsyncExitStack() as stack:
         home = stack.enter_context(servers.folder("home"))
         cluster = None
         if on == "postgres":
             cluster = await stack.enter_async_context(servers.postgres(run))
         bootstrap = await stack.enter_async_context(servers.kafka(run))
+        if signer is not None:
+            _declare(home / "busbar", signer)
         yield await stack.enter_async_context(
             platform(run, home, bootstrap, cluster, instances=instances)
         )
@@ -146,6 +179,14 @@ async def platform(
         yield Stage(run, bootstrap, found, cluster)
     finally:
         await asyncio.to_thread(found.stop)
+
+
+def _declare(home: Path, signer: SigningKey) -> None:
+    prepare(home)
+    ensure_principals(home)
+    file = home / "principals.yaml"
+    declared = _PRINCIPAL.format(source=work.SOURCE, key=signer.public.text)
+    file.write_text(file.read_text(encoding="utf-8") + declared, encoding="utf-8")
 
 
 def _database(cluster: StoreCluster) -> Database:

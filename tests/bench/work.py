@@ -20,6 +20,7 @@ from busbar.messages.resource import (
     StepStarted,
     StepSucceeded,
 )
+from busbar.messages.signing import SigningKey, sign
 from busbar.runtime.core.bus import PUBLISHED_BYTES, Outgoing
 
 PROMISES = Path(__file__).with_name("promises")
@@ -61,6 +62,15 @@ def intent(number: int, label: str, *, teams: int = TEAMS) -> Outgoing:
         )
     )
     return Outgoing(topics.INTENTS_RESOURCE, key, value, headers)
+
+
+def signed(record: Outgoing, key: SigningKey) -> Outgoing:
+    """``record``, signed with ``key``."""
+    headers = list(record.headers)
+    signature = sign(
+        key, topic=record.topic, record_key=record.key, headers=headers, value=record.value
+    )
+    return record._replace(headers=[*headers, signature])
 
 
 def intents(count: int, label: str, *, teams: int = TEAMS) -> list[Outgoing]:

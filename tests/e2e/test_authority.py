@@ -2,17 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from busbar.cli.local import Platform
 from busbar.cli.local.home import prepare
 from busbar.cli.local.principals import ensure_principals
+from busbar.cli.shared.exits import ExitCode
 from busbar.kernel.ids import operation_id, record_operation
 from busbar.messages import topics
 from busbar.messages.resource import ApplyResource
@@ -21,8 +22,9 @@ from busbar.messages.signing.signature import signature_of
 from busbar.messages.views import OperationView
 from busbar.runtime.core.settings import load_settings
 from busbar.runtime.core.signing_key import key_path, load_signing_key
-from busbar.sdk import Client, GatewayProblem, sign_record
+from busbar.sdk import Client, Completeness, GatewayProblem, sign_record
 from e2e.conftest import client_of
+from e2e.test_commands import busbar
 from support import eventually
 from support.platforms import running
 
@@ -66,7 +68,13 @@ class Kafka:
         self._producer = producer
 
     async def send(
-        self, id_: str, name: str, signer: SigningKey | None, *, source: str = SOURCE
+        self,
+        id_: str,
+        name: str,
+        signer: SigningKey | None,
+        *,
+        source: str = SOURCE,
+        more: Sequence[tuple[str, bytes]] = (),
     ) -> str:
         """Send an intent, and return the operation of its record."""
         named = {"team": "payments", "environment": "dev", "promise": "event-stream"}
@@ -78,6 +86,7 @@ class Kafka:
             ("ce_source", source.encode()),
             ("ce_type", ApplyResource.TYPE.encode()),
             ("content-type", b"application/json"),
+            *more,
         ]
         if signer is not None:
             signature = sign_record(
@@ -139,6 +148,49 @@ async def test_what_comes_over_http_is_the_administrators_and_signed_by_the_gate
     assert (caller["principal"], caller["verified"]) == ("admin", "relayed")
 
 
+async def test_every_fact_says_who_publishes_it_and_on_whose_behalf(
+    signed: Platform, api: Client, kafka: Kafka
+) -> None:
+    await kafka.send("asked", "principals", CI)
+    operation = str(operation_id(SOURCE, "asked"))
+    assert (await ended(api, operation)).status == "succeeded"
+    wanted = {one.id async for one in api.facts(operation=operation)}
+    found: set[tuple[str, ...]] = set()
+    names = ("authtype", "authid", "onbehalfof", "correlationid")
+    consumer = AIOKafkaConsumer(
+        topics.FACTS_POLICY,
+        topics.FACTS_RESOURCE,
+        bootstrap_servers=signed.bootstrap,
+        auto_offset_reset="earliest",
+    )
+    async with consumer:
+        while wanted:
+            record = await asyncio.wait_for(consumer.getone(), 30)
+            said = {name: (value or b"").decode() for name, value in record.headers}
+            if said["ce_id"] in wanted:
+                wanted.remove(said["ce_id"])
+                assert said["ce_causationid"]
+                found.add(tuple(said[f"ce_{name}"] for name in names))
+    assert found == {
+        ("service_account", service, "payments-ci", operation)
+        for service in ("policy", "provisioner")
+    }
+    why = [one.text async for one in api.why(operation)]
+    key = CI.public.id[:8]
+    assert any(text.endswith(f"Asked by payments-ci, signed with key {key}….") for text in why)
+
+
+async def test_an_event_that_names_another_principal_is_denied(api: Client, kafka: Kafka) -> None:
+    claims = [("ce_onbehalfof", b"admin")]
+    record = await kafka.send("claimed", "kafka", CI, more=claims)
+    found = await ended(api, record)
+    assert (found.status, found.reason) == ("denied", "foreign_principal")
+    (violation,) = found.violations
+    assert violation["message"] == (
+        "the attribute onbehalfof says 'admin', but payments-ci has signed the event"
+    )
+
+
 async def test_an_unsigned_intent_is_denied_and_takes_no_id_from_its_owner(
     api: Client, kafka: Kafka
 ) -> None:
@@ -189,6 +241,63 @@ async def test_a_principal_without_the_permission_is_denied_by_its_name(
     assert violation["message"] == (
         "search-ci lacks the permission resource:write for the team payments"
     )
+
+
+INTENT = """
+team: payments
+environment: dev
+promise: event-stream
+name: published
+spec: {}
+"""
+
+
+async def test_a_file_is_signed_and_written_to_kafka_and_one_changed_byte_is_denied(
+    signed: Platform, api: Client, tmp_path: Path
+) -> None:
+    key, file = tmp_path / "ci.pem", tmp_path / "intent.yaml"
+    key.write_text(CI.pem, encoding="ascii")
+    key.chmod(0o600)
+    file.write_text(INTENT, encoding="utf-8")
+    options = ("-f", str(file), "--key", str(key), "--bootstrap-server", signed.bootstrap)
+    code, out, errors = await busbar(
+        "publish", *options, "--source", SOURCE, "--id", "published", "-o", "json"
+    )
+    assert code == 0, errors
+    published = json.loads(out)
+    assert published["operation"] == str(operation_id(SOURCE, "published"))
+    found = await ended(api, published["operation"])
+    assert found.status == "succeeded"
+    topic, partition, offset = published["record"].split("/")
+    there = TopicPartition(topic, int(partition))
+    async with AIOKafkaConsumer(bootstrap_servers=signed.bootstrap) as consumer:
+        consumer.assign([there])
+        consumer.seek(there, int(offset))
+        record = await asyncio.wait_for(consumer.getone(), 30)
+    changed = (record.value or b"").replace(b"published", b"publishes")
+    async with AIOKafkaProducer(bootstrap_servers=signed.bootstrap) as producer:
+        sent = await producer.send_and_wait(
+            topic, changed, record.key, headers=list(record.headers)
+        )
+    refused = await ended(api, str(record_operation(topic, sent.partition, sent.offset)))
+    assert (refused.status, refused.reason) == ("denied", "forged")
+    place = f"{topic}/{sent.partition}/{sent.offset}"
+    code, out, errors = await busbar("--home", str(signed.home), "operation", place)
+    assert code == ExitCode.DENIED, errors
+    assert "forged" in out
+
+
+async def test_the_audit_log_has_every_head_verified(api: Client) -> None:
+    await api.apply("payments/dev/event-stream/heads", {})
+
+    async def verified() -> Completeness | None:
+        report = await api.completeness()
+        signed_by = {one.relay for one in report.relays if one.heads == one.heads_verified > 0}
+        return report if signed_by >= {"gateway", "policy", "provisioner", "identity"} else None
+
+    report = await eventually(verified, within=60, what="heads that are verified")
+    assert report is not None
+    assert report.complete, report.problems
 
 
 async def test_relays_sign_their_heads(signed: Platform) -> None:

@@ -3,14 +3,15 @@
 import json
 import secrets
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import operation_id, record_operation
 from busbar.messages.http import DeadLetter
-from busbar.sdk import Client, Sentence
+from busbar.sdk import Client, GatewayProblem, Sentence
 from support import eventually
 
 TOPIC = "busbar.intents.resource"
@@ -72,37 +73,34 @@ async def test_a_record_that_cannot_be_read_becomes_a_dead_letter_that_says_why(
     opened = await client.dead_letter(dead_letter.dead_letter)
     assert opened.record.value == value.decode()
     assert ("x-mark", mark) in opened.record.headers
-    if changed.get("ce_id", mark) and changed.get("ce_source", "urn:test"):
-        operation = str(operation_id("urn:test", mark))
-        assert dead_letter.operation == operation
-        view = await client.operation(operation)
-        assert (view.status, view.reason) == ("denied", dead_letter.reason)
-        assert (view.detail, view.dead_letter) == (dead_letter.detail, dead_letter.dead_letter)
-        why = await eventually(
-            lambda: _explained(client, operation), what="the refusal in the audit log"
-        )
-        assert why is not None
-        assert dead_letter.detail in why[-1].text
+    operation = str(record_operation(TOPIC, sent.partition, sent.offset))
+    assert (dead_letter.operation, dead_letter.refused) == (operation, True)
+    view = await client.operation(operation)
+    assert (view.status, view.reason) == ("denied", dead_letter.reason)
+    assert (view.detail, view.dead_letter) == (dead_letter.detail, dead_letter.dead_letter)
+    why = await eventually(
+        lambda: _explained(client, operation), what="the refusal in the audit log"
+    )
+    assert why is not None
+    assert dead_letter.detail in why[-1].text
 
 
-async def test_an_intent_that_can_be_read_takes_the_place_of_one_that_could_not(
+async def test_a_broken_record_shows_nothing_on_the_operation_whose_id_it_claims(
     client: Client, producer: AIOKafkaProducer, team: str
 ) -> None:
     id_ = secrets.token_hex(8)
     operation = str(operation_id("urn:test", id_))
     broken = await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
-    await eventually(lambda: _status(client, id_, "denied"), what="the refusal")
+    refusal = str(record_operation(TOPIC, 0, broken.offset))
+    why = await eventually(lambda: _explained(client, refusal), what="the refusal")
+    assert f"{TOPIC}/0/{broken.offset}" in (why or [])[-1].text
+    assert await _unknown(client, operation)
     body = json.dumps(data(team)).encode()
     await producer.send_and_wait(TOPIC, body, headers=binary(id_), partition=0)
     await eventually(lambda: _status(client, id_, "succeeded"), what="the intent", within=30)
     await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
-
-    async def refusal_explained() -> bool:
-        why = await _explained(client, operation)
-        return f"{TOPIC}/0/{broken.offset}" in why[0].text + why[1].text
-
-    # The audit service reads the same topics at its own pace.
-    await eventually(refusal_explained, what="the refusal first in the audit log")
+    for sentence in await _explained(client, operation):
+        assert f"{TOPIC}/0/{broken.offset}" not in sentence.text
     view = await client.operation(operation)
     assert (view.status, view.dead_letter, view.conflicts) == ("succeeded", "", 0)
 
@@ -168,6 +166,14 @@ async def test_an_intent_that_is_too_large_is_denied_and_the_next_one_goes_throu
 
 async def _explained(client: Client, operation: str) -> list[Sentence]:
     return [sentence async for sentence in client.why(operation)]
+
+
+async def _unknown(client: Client, operation: str) -> bool:
+    try:
+        await client.operation(operation)
+    except GatewayProblem as problem:
+        return problem.status == HTTPStatus.NOT_FOUND
+    return False
 
 
 async def _status(client: Client, id_: str, status: str) -> bool:

@@ -129,10 +129,11 @@ def test_the_history_in_the_readme_is_what_busbar_why_prints() -> None:
     promise = load_promises([ROOT / "contracts" / "promises"]).offered["event-stream"].newest
     plan, reference = promise.plan.model_dump(mode="json"), promise.ref.model_dump(mode="json")
     rules = satisfied_rules(documents.read(HOW_TO / "orders.yaml").data)
+    caller = {"principal": "admin", "verified": "relayed", "position": 14}
     history = explain(
         [
             recorded(ApplyResource, 1),
-            recorded(IntentAllowed, 2, promise=reference, rules=rules),
+            recorded(IntentAllowed, 2, promise=reference, rules=rules, caller=caller),
             recorded(ResourceQueued, 3, plan=plan),
             recorded(StepStarted, 4),
             recorded(StepSucceeded, 5),

@@ -15,7 +15,7 @@ import pytest
 from busbar.messages import topics
 from busbar.messages.base import Fact
 from busbar.messages.catalogue import BY_TYPE, FACTS
-from busbar.messages.delivery import HeadPublished
+from busbar.messages.delivery import HeadKeyRevoked, HeadPublished
 from replay import states
 from replay.folds import FOLDS, Events
 from replay.recordings import HISTORIES, History, listed, load, sums, text
@@ -61,7 +61,9 @@ def test_every_fold_has_recorded_histories_with_more_than_one_state(fold: str) -
     assert any(len(set(one.states)) > 1 for one in histories)
 
 
-NOT_SIMULATED = {fact.TYPE for fact in FACTS if fact.TOPIC == topics.FACTS_IDENTITY}
+NOT_SIMULATED = {HeadKeyRevoked.TYPE} | {
+    fact.TYPE for fact in FACTS if fact.TOPIC == topics.FACTS_IDENTITY
+}
 """The simulation, which makes the recordings, runs without the service identity."""
 
 

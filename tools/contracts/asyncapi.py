@@ -40,8 +40,18 @@ _OPTIONAL: dict[str, JsonObject] = {
         "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
         "description": "W3C trace context of the origin, not of the hop.",
     },
-    "ce_authtype": {"description": "The kind of principal that asked: user, service_account, …"},
-    "ce_authid": {"description": "The principal that asked; never a credential."},
+    "ce_authtype": {
+        "enum": ["user", "service_account", "app_user", "system", "unauthenticated", "unknown"],
+        "description": "The kind of the principal in authid (CloudEvents Auth Context extension).",
+    },
+    "ce_authid": {
+        "description": "The principal that publishes: of a fact, the service; of an intent, who "
+        "asks. Never a credential."
+    },
+    "ce_onbehalfof": {
+        "description": "Of a fact: the verified principal that asked for what began the chain. Of "
+        "an intent: only services may set it."
+    },
     "ce_expirytime": {
         "format": "date-time",
         "description": "The intent is not acted on after this time.",

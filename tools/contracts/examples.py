@@ -43,6 +43,9 @@ def _fact(message: type[Message], number: int, data: JsonObject) -> JsonObject:
         "correlationid": str(operation),
         "causationid": intent["id"],
         "traceparent": TRACEPARENT,
+        "authtype": "service_account",
+        "authid": service,
+        "onbehalfof": "payments-ci",
         "relay": service,
         "sequence": f"{number:020d}",
     }
@@ -54,7 +57,10 @@ def _event(
     message: type[Message], *, id_: str, source: str, data: JsonObject, extensions: JsonObject
 ) -> JsonObject:
     key = topics.key_of(message.TOPIC).of(data)
-    about = {} if key is None else {"subject": key, "partitionkey": key}
+    # Without a subject, the gateway uses the operation as the key.
+    about = {"partitionkey": extensions["correlationid"]}
+    if key is not None:
+        about = {"subject": key, "partitionkey": key}
     return {
         "specversion": "1.0",
         "id": id_,

@@ -34,6 +34,9 @@ USE, PROVE, RUN = "Use the platform", "Explain and verify", "Run the platform"
 
 COMMANDS: dict[str, Entry] = {
     "apply": Entry("apply", "Apply the resources in a file and wait for the result.", USE),
+    "publish": Entry(
+        "publish", "Sign the intents in a file and write them to Kafka, without the gateway.", USE
+    ),
     "get": Entry("get", "List resources, operations, promises or subscriptions, or show one.", USE),
     "explain": Entry("explain", "Explain a promise: its fields, limits and an example.", USE),
     "delete": Entry("delete", "Delete a resource and wait for the result.", USE),

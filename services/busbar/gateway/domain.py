@@ -15,7 +15,9 @@ from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
 from busbar.messages.trace import TraceContext, valid
 
-PLATFORM_EXTENSIONS: Final = frozenset({"relay", "sequence", "partitionkey", "authtype", "authid"})
+PLATFORM_EXTENSIONS: Final = frozenset(
+    {"relay", "sequence", "partitionkey", "authtype", "authid", "onbehalfof"}
+)
 """Extensions that only the platform sets; a client's values are dropped."""
 
 

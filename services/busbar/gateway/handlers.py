@@ -196,14 +196,14 @@ async def _write_intent(intent: AdmittedIntent, tx: Transaction) -> None:
     )
     await tx.documents.put(Document(kind=ACCEPTED, key=operation, value={"digest": intent.digest}))
     known = await tx.documents.get(OPERATION, operation)
-    if known is None or known["view"].get("dead_letter"):
+    if known is None:
         view = OperationView(
             id=operation,
             status="received",
             resource=intent.resource,
             intent={"source": intent.source, "id": intent.id, "type": intent.type},
         )
-        await _put_operation(view, tx, rank=known["rank"] if known else None)
+        await _put_operation(view, tx)
         undecided = Document(kind=UNDECIDED, key=operation, rank=format_time(tx.now), value={})
         await tx.documents.put(undecided)
 

@@ -13,11 +13,7 @@ def create(context: Context) -> App:
     """
     path = context.settings.principals_file()
     file = load_principals(path) if path.exists() else None
-
-    async def erase(subject: str, operation: str) -> bool:
-        return await context.personal.erase(subject, operation=operation)
-
-    identity = Identity(erase)
+    identity = Identity(context.personal)
 
     async def declare() -> None:
         if file is not None:

@@ -1,13 +1,20 @@
 """Handlers of identity: read the declaration, and decide about keys."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from uuid import UUID
 
-from busbar.identity.domain import PrincipalsFile, decide_register, decide_revoke, declare
+from busbar.identity.domain import (
+    PrincipalsFile,
+    decide_register,
+    decide_revoke,
+    declare,
+    revoked_heads,
+)
 from busbar.kernel.canonical import digest
 from busbar.kernel.ids import operation_id
-from busbar.messages.authority import EMPTY, evolve
-from busbar.messages.base import IntentRef
+from busbar.messages.authority import EMPTY, Authority, evolve
+from busbar.messages.base import Fact, IntentRef
+from busbar.messages.delivery import HeadKeyRevoked
 from busbar.messages.identity import (
     ORDER,
     EraseSubject,
@@ -21,26 +28,29 @@ from busbar.messages.identity import (
     SubjectErased,
 )
 from busbar.runtime.consume.service import Received, Service
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Cause, Store, Transaction
 from busbar.runtime.telemetry.logs import get_logger
 
 log = get_logger()
 
-Erase = Callable[[str, str], Awaitable[bool]]
-
 STREAM = "identity"
-EMITS = (PrincipalDeclared, PrincipalRemoved, KeyRegistered, KeyRevoked, KeyRefused, SubjectErased)
+EMITS = (
+    PrincipalDeclared,
+    PrincipalRemoved,
+    KeyRegistered,
+    KeyRevoked,
+    KeyRefused,
+    HeadKeyRevoked,
+    SubjectErased,
+)
 
 
 class Identity:
-    """The one writer of principals and keys; it erases personal data with ``erase``.
+    """The one writer of principals and keys; it erases ``personal`` data."""
 
-    ``erase`` takes the pseudonym of a subject and the operation, destroys the key, and returns
-    whether there was one. It is safe to repeat.
-    """
-
-    def __init__(self, erase: Erase) -> None:
-        self._erase = erase
+    def __init__(self, personal: PersonalData) -> None:
+        self._personal = personal
 
     def service(self) -> Service:
         """Return the service with its handlers."""
@@ -59,7 +69,7 @@ class Identity:
             # The space in the source prevents collisions: no event can have such a source.
             version = f"{digest(file.model_dump(mode='json'))}/{known.changes}"
             tx.caused_by(Cause("declaration principals", version, version))
-            await tx.append(STREAM, facts, key=ORDER)
+            await _append(tx, known, facts)
             return len(facts)
 
         changed = await store.transact(body)
@@ -70,14 +80,14 @@ class Identity:
         operation, intent = _about(received)
         known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_register(known, received.message, operation=operation, intent=intent)
-        await tx.append(STREAM, [fact], key=ORDER)
+        await _append(tx, known, [fact])
 
     async def revoke(self, received: Received[RevokeKey], tx: Transaction) -> None:
         """Refuse a key from now on."""
         operation, intent = _about(received)
         known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_revoke(known, received.message, operation=operation, intent=intent)
-        await tx.append(STREAM, [fact], key=ORDER)
+        await _append(tx, known, [fact])
 
     async def erase(self, received: Received[EraseSubject], tx: Transaction) -> None:
         """Destroy the key of a person's data, and announce it.
@@ -87,9 +97,16 @@ class Identity:
         """
         operation, intent = _about(received)
         subject = received.message.subject
-        existed = await self._erase(subject, str(operation))
+        existed = await self._personal.erase(subject, operation=str(operation))
         fact = SubjectErased(subject=subject, existed=existed, operation=operation, intent=intent)
         await tx.append(f"subject/{subject}", [fact], key=ORDER)
+
+
+async def _append(tx: Transaction, known: Authority, facts: Sequence[Fact]) -> None:
+    """Append ``facts``, and have the revocation of a service's key among the service's heads."""
+    await tx.append(STREAM, facts, key=ORDER)
+    for one in revoked_heads(known, facts):
+        await tx.append(STREAM, [one], key=one.relay)
 
 
 def _about(

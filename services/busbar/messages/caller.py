@@ -17,6 +17,15 @@ class Caller(Part):
         "`unsigned` is accepted for development only."
     )
     key: KeyId | None = Field(default=None, description="The key of the signature.")
+    onbehalfof: str | None = Field(
+        default=None,
+        description="The principal that a service asks for, if it is a service that asks.",
+    )
     position: int = Field(
         description="The number of identity facts that were known: the place in the key stream."
     )
+
+    @property
+    def root(self) -> str | None:
+        """The principal at the root of the chain: everything that follows is on its behalf."""
+        return self.onbehalfof or self.principal

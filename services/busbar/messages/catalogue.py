@@ -69,6 +69,7 @@ FACTS: tuple[type[Fact], ...] = (
     delivery.DeadLetterRedriven,
     delivery.DeadLetterRecovered,
     delivery.DeadLetterDiscarded,
+    delivery.HeadKeyRevoked,
     delivery.HeadPublished,
 )
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from busbar.kernel.ids import record_operation
 from busbar.messages import permissions, topics
 from busbar.messages.base import (
     EXAMPLE_INTENT,
@@ -15,6 +16,7 @@ from busbar.messages.base import (
     JsonObject,
     Slug,
 )
+from busbar.messages.identity import EXAMPLE_KEY, KeyId
 
 _DEAD_LETTER: JsonObject = {
     "dead_letter": "22222222-2222-5222-8222-222222222222",
@@ -60,7 +62,8 @@ class DeadLettered(Fact):
             "reason": "missing_attribute",
             "detail": "the header ce_id is missing: add an id that is unique for your source",
             "intent": None,
-            "operation": None,
+            "operation": str(record_operation("busbar.intents.resource", 3, 42)),
+            "refused": True,
             "size": 512,
             "sealed": "AAECAw==",
         },
@@ -72,7 +75,7 @@ class DeadLettered(Fact):
             "reason": "bad_time",
             "detail": 'The attribute "time" needs an offset: append Z, or one like +01:00.',
             "intent": EXAMPLE_INTENT,
-            "operation": EXAMPLE_OPERATION,
+            "operation": str(record_operation("busbar.intents.resource", 3, 43)),
             "refused": True,
             "size": 512,
             "sealed": "AAECAw==",
@@ -100,8 +103,8 @@ class DeadLettered(Fact):
     )
     refused: bool = Field(
         default=False,
-        description="True if the record cannot be read as an event, but its source and id can: "
-        "its operation is denied, unless an event with the same source and id could be read.",
+        description="True if it is on a topic of intents and cannot be read as an event: its "
+        "operation, which is named by topic, partition and offset, is denied.",
     )
     ordering_key: str | None = Field(
         default=None,
@@ -119,7 +122,8 @@ class DeadLettered(Fact):
     reason: str = Field(description="A code from a bounded set.")
     detail: str
     intent: IntentRef | None = Field(
-        description="The event's identity, if it could be read; a type that could not is empty."
+        description="The identity that the record claims, if it could be read; a type that could "
+        "not is empty. If the record is refused, nothing proves it."
     )
     size: int = Field(description="Bytes of the original value.")
     sealed: str = Field(
@@ -212,3 +216,17 @@ class HeadPublished(Fact):
     digest: str = Field(
         description="SHA-256 chain: each link hashes the previous link and the event's digest."
     )
+
+
+class HeadKeyRevoked(Fact):
+    """A service's key is revoked: heads that it signs after this record prove nothing.
+
+    The record has the key of that service's heads, and so a place among them.
+    """
+
+    TYPE: ClassVar[str] = "busbar.head.key-revoked.v1"
+    TOPIC: ClassVar[str] = topics.FACTS_HEAD
+    EXAMPLES: ClassVar[tuple[JsonObject, ...]] = ({"relay": "policy", "key": EXAMPLE_KEY},)
+
+    relay: Slug
+    key: KeyId

@@ -162,7 +162,13 @@ class DeadLetter(Part):
     offset: int
     reason: str = Field(description="A code from a bounded set.")
     detail: str
-    intent: JsonObject | None = Field(description="The event's identity, if it could be read.")
+    intent: JsonObject | None = Field(
+        description="The identity that the record claims, if it could be read."
+    )
+    refused: bool = Field(
+        default=False,
+        description="True if it is an intent that could not be read; its identity is a claim.",
+    )
     operation: str | None = Field(
         default=None, description="The operation that waits for the record, or that was refused."
     )
@@ -270,6 +276,8 @@ class RelayView(Part):
         default=(), description="Missing ranges of sequence numbers."
     )
     digest_matches: bool = False
+    heads: int = Field(default=0, description="The heads of its relay, which it signs.")
+    heads_verified: int = Field(default=0, description="Those that its own key has signed.")
 
 
 class Completeness(Part):

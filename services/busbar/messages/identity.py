@@ -34,7 +34,7 @@ ORDER: Final = "identity"
 
 _PUBLIC = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 _SUBJECT = "subject:6f1c0ad5c9d14be2a7d0f4c3b2a19587"
-_KEY_ID = "21fe31dfa154a261626bf854046fd227"
+EXAMPLE_KEY: Final = "21fe31dfa154a261626bf854046fd227"
 
 
 class RegisterKey(Intent):
@@ -58,7 +58,7 @@ class RevokeKey(Intent):
     TOPIC: ClassVar[str] = topics.INTENTS_IDENTITY
     PERMISSION: ClassVar[str] = permissions.KEY_WRITE
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
-        {"key": _KEY_ID, "reason": "the laptop was lost"},
+        {"key": EXAMPLE_KEY, "reason": "the laptop was lost"},
     )
 
     key: KeyId
@@ -125,7 +125,7 @@ class KeyRegistered(Fact):
     TOPIC: ClassVar[str] = topics.FACTS_IDENTITY
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            "key": _KEY_ID,
+            "key": EXAMPLE_KEY,
             "principal": "payments-ci",
             "public_key": _PUBLIC,
             "operation": EXAMPLE_OPERATION,
@@ -149,7 +149,7 @@ class KeyRevoked(Fact):
     TOPIC: ClassVar[str] = topics.FACTS_IDENTITY
     EXAMPLES: ClassVar[tuple[JsonObject, ...]] = (
         {
-            "key": _KEY_ID,
+            "key": EXAMPLE_KEY,
             "principal": "payments-ci",
             "reason": "the laptop was lost",
             "operation": EXAMPLE_OPERATION,

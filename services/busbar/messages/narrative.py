@@ -4,12 +4,14 @@ from typing import Final
 
 from busbar.kernel.clock import format_time
 from busbar.messages.base import Message
+from busbar.messages.caller import Caller
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.delivery import (
     DeadLetterDiscarded,
     DeadLettered,
     DeadLetterRecovered,
     DeadLetterRedriven,
+    HeadKeyRevoked,
     HeadPublished,
 )
 from busbar.messages.identity import (
@@ -60,6 +62,7 @@ SILENT: Final[frozenset[type[Message]]] = frozenset({HeadPublished})
 """Facts that concern no operation or resource, so that no history shows them."""
 
 _DIGEST_CHARS: Final = 15
+_KEY_CHARS: Final = 8
 
 
 def narrate(fact: Message) -> str | None:
@@ -68,7 +71,20 @@ def narrate(fact: Message) -> str | None:
         return None
     known = _policy(fact) or _step(fact) or _end(fact) or _intervention(fact)
     known = known or _dead_letter(fact) or _identity(fact) or _webhook(fact)
-    return known or undescribed(fact.TYPE)
+    return f"{known}{_asked(fact)}" if known else undescribed(fact.TYPE)
+
+
+def _asked(fact: Message) -> str:
+    """Return who asked for what policy decided, and how that is known."""
+    caller: Caller | None = getattr(fact, "caller", None)
+    if caller is None:
+        return ""
+    if caller.principal is None:
+        return " It is not known who asked: it is not signed."
+    other = f" for {caller.onbehalfof}" if caller.onbehalfof else ""
+    how = "relayed by the gateway" if caller.verified == "relayed" else "signed"
+    key = f" with key {caller.key[:_KEY_CHARS]}…" if caller.key and how == "signed" else ""
+    return f" Asked by {caller.principal}{other}, {how}{key}."
 
 
 def undescribed(type_: str) -> str:
@@ -193,7 +209,7 @@ def _dead_letter(fact: Message) -> str | None:
         case DeadLettered(refused=True):
             return (
                 f"Service {fact.service} refused {fact.topic}/{fact.partition}/{fact.offset}, which"
-                f" it could not read ({fact.reason}): {fact.detail}"
+                f" it could not read ({fact.reason}): {fact.detail.rstrip('.')}."
             )
         case DeadLettered():
             return f"Service {fact.service} failed on a record ({fact.reason}): {fact.detail}."
@@ -224,6 +240,8 @@ def _identity(fact: Message) -> str | None:
             return f"The personal data of {fact.subject} are erased."
         case SubjectErased():
             return f"There were no personal data of {fact.subject}."
+        case HeadKeyRevoked():
+            return f"Heads of {fact.relay} that key {fact.key} signs from here on prove nothing."
         case KeyRefused():
             return f"The request was refused: {fact.detail}; {fact.fix}."
         case _:

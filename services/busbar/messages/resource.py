@@ -102,6 +102,9 @@ class ResourceQueued(OperationFact):
     plan: Plan
     correlation: str = Field(description="The correlationid of all events that follow.")
     traceparent: str | None = Field(default=None, description="W3C trace context of the intent.")
+    onbehalfof: str | None = Field(
+        default=None, description="The principal that asked: the facts that follow name it."
+    )
     allowed_at: AwareDatetime | None = Field(
         default=None, description="When the decision that allowed the operation was recorded."
     )

@@ -80,14 +80,17 @@ class OperationView(Part):
     about: str = Field(
         default="", description="What else it is about: a subscription, or a dead letter."
     )
-    intent: JsonObject = Field(default_factory=dict)
+    intent: JsonObject = Field(
+        default_factory=dict,
+        description="Its source, id and type; if the record could not be read, or its sender is not"
+        " verified, only what it says.",
+    )
     reason: str = ""
     detail: str = ""
     fix: str = Field(default="", description="The next step, if `detail` ends with one.")
     dead_letter: str = Field(
         default="",
-        description="The dead letter of a record that was denied because it could not be read. An"
-        " event with the same source and id that can be read takes the place of the denial.",
+        description="The dead letter of a record that was denied because it could not be read.",
     )
     violations: tuple[JsonObject, ...] = ()
     warnings: tuple[JsonObject, ...] = ()
@@ -157,13 +160,8 @@ def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> Op
 
 
 def _refused(view: OperationView | None, fact: DeadLettered, time: str) -> OperationView | None:
-    """Return the view after a record was refused; it hides no event that could be read.
-
-    Of several records with one source and id that cannot be read, the newest is shown.
-    """
-    if view is not None and not (
-        view.dead_letter and (view.updated, view.dead_letter) < (time, fact.dead_letter)
-    ):
+    """Return the view after a record was refused; a decision about it says more than that."""
+    if view is not None:
         return view
     return OperationView(
         id=fact.operation_id or "",

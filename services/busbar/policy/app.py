@@ -31,6 +31,7 @@ def create(context: Context) -> App:
     )
     if accepts_unsigned := settings.unsigned_intents == "accept":
         log.warning("unsigned_intents_accepted", setting="BUSBAR_UNSIGNED_INTENTS")
+    telemetry.UNSIGNED.set(accepts_unsigned)
     policy = Policy(known.promises, rules, context.personal, accepts_unsigned=accepts_unsigned)
     catalogue = CatalogueApp(known.promises, InstalledDeclarations())
     return App(service=policy.service(), http=catalogue)

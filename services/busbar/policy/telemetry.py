@@ -9,6 +9,11 @@ BROKEN_PROMISES: Final = gauge(
     "Promise files that are not offered because something is wrong with them; see "
     "`busbar promises check`.",
 )
+UNSIGNED: Final = gauge(
+    "busbar_policy_unsigned_intents_accepted",
+    "1 if intents without a signature are accepted, which is for development only "
+    "(BUSBAR_UNSIGNED_INTENTS), else 0.",
+)
 DECISIONS: Final = counter(
     "busbar_policy_decisions_total",
     "Intents judged, by outcome: `allowed`; `denied`; `expired` before the decision; "

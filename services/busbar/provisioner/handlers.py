@@ -147,6 +147,7 @@ class Provisioner:
             allowed,
             correlation=cause.correlation,
             traceparent=cause.traceparent,
+            onbehalfof=cause.onbehalfof,
             allowed_at=received.envelope.time,
         )
         await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
@@ -375,6 +376,7 @@ async def _append(
             str(intent.operation),
             intent.correlation,
             intent.traceparent,
+            intent.onbehalfof,
         )
         tx.caused_by(cause, index=recorded)
         await tx.append(stream, [fact], key=intent.resource)

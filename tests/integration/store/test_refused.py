@@ -1,8 +1,8 @@
-"""An intent that cannot be read: its operation says why, and its id stays free."""
+"""An intent that cannot be read: the operation of its place says why, and its id stays free."""
 
 import pytest
 
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import operation_id, record_operation
 from busbar.messages import topics
 from busbar.messages.delivery import DeadLettered
 from busbar.runtime.core.bus import Record
@@ -22,9 +22,12 @@ def refusals(dead: list[DeadLettered]) -> list[tuple[object, ...]]:
     ]
 
 
-async def test_an_intent_that_cannot_be_read_is_refused_under_its_operation(toy: Toy) -> None:
+async def test_an_intent_that_cannot_be_read_is_refused_under_the_operation_of_its_place(
+    toy: Toy,
+) -> None:
     await toy.engine.handle_batch([spoiled(0)])
-    operation = operation_id(SOURCE, "intent-0")
+    operation = record_operation(spoiled(0).topic, 0, 0)
+    assert operation != operation_id(SOURCE, "intent-0")
     (dead,) = await toy.dead()
     assert refusals([dead]) == [(operation, True, "bad_json", "intent-0")]
     assert (dead.topic, dead.partition, dead.offset) == (spoiled(0).topic, 0, 0)
@@ -37,7 +40,10 @@ async def test_its_fact_is_identified_by_its_place_so_that_each_record_has_one(t
     await toy.engine.handle_batch([spoiled(0, id_="same"), spoiled(1, id_="same")])
     dead = await toy.dead()
     assert len({one.dead_letter for one in dead}) == 2
-    assert {one.operation for one in dead} == {operation_id(SOURCE, "same")}
+    assert [one.operation for one in dead] == [
+        record_operation(spoiled(0).topic, 0, offset) for offset in (0, 1)
+    ]
+    assert {one.intent.id for one in dead if one.intent} == {"same"}
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -72,11 +78,12 @@ async def test_it_does_not_wait_behind_a_parked_record_of_its_key(toy: Toy) -> N
     assert [one.ordering_key for one in dead] == ["k", None, "k"]
 
 
-async def test_without_a_source_or_an_id_it_has_no_operation(toy: Toy) -> None:
+async def test_without_a_source_or_an_id_it_has_an_operation_too(toy: Toy) -> None:
     bare = spoiled(0)
     headers = [pair for pair in bare.headers if pair[0] != "ce_id"]
     await toy.engine.handle_batch([bare._replace(headers=headers)])
-    assert refusals(await toy.dead()) == [(None, False, "bad_json", None)]
+    operation = record_operation(bare.topic, 0, 0)
+    assert refusals(await toy.dead()) == [(operation, True, "bad_json", None)]
 
 
 async def test_a_fact_that_cannot_be_read_parks_its_key_and_refuses_no_operation(

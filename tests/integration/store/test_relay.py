@@ -97,10 +97,28 @@ async def test_a_record_says_all_that_is_known_about_its_event(
     assert envelope.extensions == {
         "correlationid": "correlation",
         "causationid": "a-1",
+        "authtype": "service_account",
+        "authid": "policy",
         "partitionkey": "a",
         "relay": "policy",
         "sequence": "00000000000000000001",
     }
+
+
+async def test_a_fact_names_the_principal_that_asked_for_what_it_follows_from(
+    store: Store, relay: Relay, publisher: RecordingPublisher
+) -> None:
+    async def body(tx: StoreTransaction) -> None:
+        tx.caused_by(CAUSE._replace(onbehalfof="payments-ci"))
+        await tx.append("s", [Unsubscribed.model_validate(Unsubscribed.EXAMPLES[0])], key="a")
+
+    await store.transact(body)
+    await drain(relay)
+    fact, head = publisher.envelopes
+    assert fact.extensions["onbehalfof"] == "payments-ci"
+    assert (fact.extensions["authtype"], fact.extensions["authid"]) == ("service_account", "policy")
+    assert head.type == HeadPublished.TYPE
+    assert head.extensions == {"authtype": "service_account", "authid": "policy"}
 
 
 async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_it(
@@ -130,6 +148,7 @@ async def test_an_intent_that_is_passed_on_keeps_the_identity_its_producer_gave_
     assert envelope.time is not None
     assert envelope.time.year == 2020
     assert envelope.extensions["correlationid"] == "theirs too"
+    assert "authid" not in envelope.extensions  # the producer says who asks, and not the relay
     assert envelope.extensions["sequence"] == "00000000000000000001"
 
 

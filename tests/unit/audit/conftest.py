@@ -15,6 +15,7 @@ from busbar.messages.base import Message
 from busbar.messages.codec import kafka as codec
 from busbar.messages.delivery import HeadPublished
 from busbar.messages.envelope import Envelope
+from busbar.messages.signing import SigningKey, sign
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Headers, Partition, Record
@@ -79,8 +80,18 @@ class Bus:
         self.records.append(record)
         return record
 
-    def event(self, envelope: Envelope, topic: str, *, partition: int = 0) -> Record:
+    def event(
+        self,
+        envelope: Envelope,
+        topic: str,
+        *,
+        partition: int = 0,
+        signer: SigningKey | None = None,
+    ) -> Record:
         headers, value, key = codec.write(envelope)
+        if signer is not None:
+            own = sign(signer, topic=topic, record_key=key, headers=headers, value=value)
+            headers = [*headers, own]
         return self.raw(topic, value, key=key, headers=headers, partition=partition)
 
     def message(
@@ -93,6 +104,7 @@ class Bus:
         partition: int = 0,
         topic: str | None = None,
         timed: bool = True,
+        signer: SigningKey | None = None,
         **extensions: str,
     ) -> Record:
         """``message`` in an event of this id; a relay numbers it and chains it."""
@@ -112,15 +124,23 @@ class Bus:
             data=data,
             key="k",
         )
-        return self.event(envelope, topic or message.TOPIC, partition=partition)
+        return self.event(envelope, topic or message.TOPIC, partition=partition, signer=signer)
 
-    def head(self, relay: str) -> Record:
+    def head(
+        self, relay: str, signer: SigningKey | None = None, *, source: str = "", partition: int = 0
+    ) -> Record:
         """Publish the head of ``relay``."""
         sequence = self._sequences[relay]
         head = HeadPublished(
             relay=relay, sequence=sequence, count=sequence, digest=self._links[relay]
         )
-        return self.message(head, f"head-{sequence}", source=f"/busbar/{relay}")
+        return self.message(
+            head,
+            f"head-{sequence}",
+            source=source or f"/busbar/{relay}",
+            signer=signer,
+            partition=partition,
+        )
 
     async def consume(self, *records: Record) -> None:
         """Have audit read ``records``, or everything that it has not read yet."""

@@ -7,13 +7,16 @@ import pytest
 from busbar.audit.domain import Sentence
 from busbar.audit.handlers import check, explanation, records, states
 from busbar.audit.handlers.history import Explained, Found
+from busbar.kernel.ids import operation_id, record_operation
 from busbar.messages.http import Progress
+from busbar.messages.policy import IntentDenied
+from busbar.messages.resource import ApplyResource
 from busbar.messages.views import ResourceView
 from busbar.runtime.store import Store, open_store
 from busbar.testing import ManualClock
 from support.history import FACTS, History, fill_audit, operation_of, resource_of
 from support.statements import counting
-from unit.audit.conftest import Bus
+from unit.audit.conftest import SOURCE, Bus
 
 PER_OPERATION = len(FACTS) + 1
 
@@ -158,4 +161,23 @@ async def test_the_check_of_a_long_history_reads_every_record_twice_and_reports_
     assert reads.largest <= 500
     done = [item.done for item in found if isinstance(item, Progress) and item.total]
     assert len(done) >= 3
+    await store.close()
+
+
+async def test_an_intent_that_was_refused_is_not_explained_under_the_id_that_it_claims(
+    tmp_path: Path,
+) -> None:
+    store = await open_store(tmp_path / "audit.db", service="audit", clock=ManualClock())
+    bus = Bus(store, ManualClock())
+    intent = ApplyResource.model_validate(ApplyResource.EXAMPLES[0])
+    forged, real = bus.message(intent, "one"), bus.message(intent, "one")
+    refusal = record_operation(forged.topic, forged.partition, forged.offset)
+    denied = {**IntentDenied.EXAMPLES[0], "operation": str(refusal), "reason": "unsigned"}
+    bus.message(IntentDenied.model_validate(denied), "denied", relay="policy")
+    await bus.consume()
+    claimed = str(operation_id(SOURCE, "one"))
+    (shown,) = await explained(store, operation=claimed)
+    assert (shown.partition, shown.offset) == (real.partition, real.offset)
+    (why,) = await explained(store, operation=str(refusal))
+    assert why.text.startswith("Policy denied it (unsigned)")
     await store.close()

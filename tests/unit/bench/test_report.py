@@ -63,6 +63,7 @@ def test_the_names_are_those_that_were_agreed_on() -> None:
         "store-replay-sqlite",
         "end-to-end-postgres",
         "end-to-end-sqlite",
+        "end-to-end-signed",
         "pipeline-bare",
         "latency-p50",
         "latency-p99",

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from busbar.cli.shared import connect
+from busbar.kernel.ids import record_operation
 from busbar.sdk import RetryPolicy
 from unit.sdk.fake_gateway import (
     FakeGateway,
@@ -26,6 +27,9 @@ DOCUMENT = json.dumps(
         "spec": {"partitions": 3},
     }
 )
+
+
+RECORD = {"key": "k", "headers": [["ce_id", "1"]], "value": "{"}
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +178,16 @@ def test_getting_shows_one_resource_and_one_operation(busbar: Run, gateway: Fake
     assert json.loads(busbar("get", RESOURCE, "-o", "json").stdout)["spec"] == {"partitions": 3}
 
 
+@pytest.mark.parametrize("command", [("get",), ("operation",)])
+def test_a_refused_intent_is_found_by_the_place_of_its_record(
+    busbar: Run, gateway: FakeGateway, command: tuple[str, ...]
+) -> None:
+    refused = str(record_operation("busbar.intents.resource", 3, 42))
+    gateway.operations = [operation(refused, "denied", reason="bad_json")]
+    assert "bad_json" in busbar(*command, "busbar.intents.resource/3/42").stdout
+    assert busbar(*command, "busbar.intents.resource/3/43").exit_code == 6
+
+
 def test_what_is_not_there_is_exit_code_6(busbar: Run) -> None:
     for arguments in (("get", RESOURCE), ("operation", OPERATION), ("why", RESOURCE)):
         result = busbar(*arguments)
@@ -232,6 +246,20 @@ def test_dead_letters_are_listed_and_shown(busbar: Run, gateway: FakeGateway) ->
     assert "ce_id: 1" in shown
     assert "\x1b" not in shown
     assert "[bold]{" in shown
+
+
+def test_a_dead_letter_is_found_by_the_id_that_its_record_claims(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    claims = {"source": "urn:team:payments", "id": "order-1", "type": ""}
+    gateway.dead_letters = [
+        dead_letter("l-1", intent=claims, refused=True, record=RECORD),
+        dead_letter("l-2"),
+    ]
+    listed = busbar("dead-letters", "list", "--id", "order-1").stdout
+    assert "l-1" in listed
+    assert "l-2" not in listed
+    assert "its source and id are what it claims" in busbar("dead-letters", "show", "l-1").stdout
 
 
 def stored_dead_letter(gateway: FakeGateway) -> None:
@@ -380,6 +408,32 @@ def test_an_incomplete_audit_log_is_exit_code_8(busbar: Run, gateway: FakeGatewa
     assert "2 events of policy are missing" in result.stdout
     assert "The log is not complete." in result.stdout
     assert json.loads(busbar("audit", "check", "-o", "json").stdout)["complete"] is False
+
+
+def test_the_heads_that_are_verified_are_counted_and_unsigned_ones_are_said(
+    busbar: Run, gateway: FakeGateway
+) -> None:
+    relay = {"head": 9, "stored": 9, "missing": [], "digest_matches": True}
+    signed = {**relay, "relay": "policy", "heads": 3, "heads_verified": 3}
+    gateway.completeness = {"complete": True, "relays": [signed], "problems": []}
+    assert "3 of 3" in busbar("audit", "check").stdout
+    unsigned = {**relay, "relay": "gateway", "heads": 2, "heads_verified": 0}
+    gateway.completeness["relays"].append(unsigned)
+    result = busbar("audit", "check")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 0
+    assert "No head of gateway is signed" in said
+    assert "The log is complete." in said
+
+
+def test_a_head_that_is_not_proven_lacks_nothing(busbar: Run, gateway: FakeGateway) -> None:
+    problem = {"kind": "head_forged", "detail": "the head of policy at a/0/1 is signed invalidly"}
+    gateway.completeness = {"complete": False, "relays": [], "problems": [problem]}
+    result = busbar("audit", "check")
+    said = " ".join(result.stdout.split())
+    assert result.exit_code == 8
+    assert "the head of policy at a/0/1 is signed invalidly" in said
+    assert "Nothing is missing from the log, but it has heads that prove nothing" in said
 
 
 def test_a_log_that_only_differs_lacks_nothing_and_a_restore_is_named(

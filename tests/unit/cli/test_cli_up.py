@@ -410,9 +410,14 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
     )
     tests = str(Path(__file__).parents[2])
     with subprocess.Popen(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", script, str(stage.home), tests], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(stage.home), tests],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "BUSBAR_UNSIGNED_INTENTS": "accept"},  # noqa: TID251 - as of a shell
     ) as command:
         assert command.stdout is not None
+        assert command.stderr is not None
         lines = []
         for line in command.stdout:
             lines.append(line.strip())
@@ -421,8 +426,11 @@ def test_the_command_stops_everything_at_a_signal_and_ends_well(
         pids = [known["pid"] for known in stage.state["services"].values()]
         command.send_signal(number)
         lines += command.stdout.read().split("\n")
+        warned = " ".join(command.stderr.read().split())
         assert command.wait(20) == 0
     assert "busbar is up." in lines
+    assert "warning: unsigned intents are accepted: everybody who can write to Kafka" in warned
+    assert "Unset BUSBAR_UNSIGNED_INTENTS" in warned
     assert any(line.startswith("gateway  http://127.0.0.1:") for line in lines)
     assert lines[-2] == "stopped"
     assert all(gone(pid) for pid in pids)

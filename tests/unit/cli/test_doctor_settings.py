@@ -59,6 +59,18 @@ def test_a_database_that_does_not_answer_has_a_row(
     assert "hush" not in str(row)
 
 
+def test_that_unsigned_intents_are_accepted_is_a_warning_that_says_what_it_means(
+    busbar: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = rows(busbar, "Signatures")
+    assert row["ok"]
+    monkeypatch.setenv("BUSBAR_UNSIGNED_INTENTS", "accept")
+    (row,) = rows(busbar, "Signatures")
+    assert (row["ok"], row["needed"]) == (False, False)
+    assert "everybody who can write to Kafka may ask for everything" in str(row["detail"])
+    assert "Unset BUSBAR_UNSIGNED_INTENTS" in str(row["fix"])
+
+
 def test_a_collector_that_does_not_answer_is_a_warning(
     busbar: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,19 @@ def shown(found: Overview, width: int = WIDE_COLUMNS) -> str:
     return capture.get()
 
 
+def test_that_unsigned_intents_are_accepted_is_said_in_a_line() -> None:
+    quiet, loud = (
+        summarize({}, {"policy": snapshot(f"busbar_policy_unsigned_intents_accepted {value}\n")})
+        for value in (0, 1)
+    )
+    assert (quiet.accepts_unsigned, loud.accepts_unsigned) == (False, True)
+    assert "unsigned" not in shown(quiet)
+    said = " ".join(shown(loud).split())
+    assert "everybody who can write to Kafka may ask for everything" in said
+    assert "Unset BUSBAR_UNSIGNED_INTENTS" in said
+    assert as_json(loud)["accepts_unsigned"] is True
+
+
 # -- reading ------------------------------------------------------------------------------------
 
 

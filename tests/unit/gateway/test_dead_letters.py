@@ -3,7 +3,7 @@
 import base64
 
 from busbar.gateway.handlers import UNDECIDED
-from busbar.kernel.ids import operation_id
+from busbar.kernel.ids import record_operation
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.codec import kafka as codec
@@ -84,18 +84,20 @@ async def refused(store: Store, id_: str) -> DeadLettered:
     return await dead_letter(store, Record(topics.INTENTS_RESOURCE, 0, 7, 0, key, b"{", headers))
 
 
-async def test_an_intent_that_cannot_be_read_has_an_operation_that_says_why(
+async def test_an_intent_that_cannot_be_read_has_an_operation_of_its_place_that_says_why(
     api: Api, platform: Platform, store: Store
 ) -> None:
     fact = await refused(store, "intent-1")
     await arrive(platform, fact)
-    view = (await api.get(f"/v1/operations/{operation_id(SOURCE, 'intent-1')}?wait=30")).json
+    operation = record_operation(topics.INTENTS_RESOURCE, 0, 7)
+    view = (await api.get(f"/v1/operations/{operation}?wait=30")).json
     assert (view["status"], view["reason"]) == ("denied", "bad_json")
     assert view["detail"] == "The data is not JSON."
     assert view["dead_letter"] == fact.dead_letter
     assert view["intent"] == {"source": SOURCE, "id": "intent-1", "type": ApplyResource.TYPE}
     (item,) = (await api.get("/v1/dead-letters")).json["items"]
-    assert item["operation"] == view["id"]
+    assert (item["operation"], item["refused"]) == (view["id"], True)
+    assert item["intent"] == view["intent"]
 
 
 async def test_an_intent_is_accepted_under_the_id_of_one_that_could_not_be_read(
@@ -106,7 +108,8 @@ async def test_an_intent_is_accepted_under_the_id_of_one_that_could_not_be_read(
     assert (accepted.status, "idempotent-replayed" in accepted.headers) == (202, False)
     view = (await api.get(f"/v1/operations/{accepted.json['operation']}")).json
     assert (view["status"], view["dead_letter"]) == ("received", "")
-    assert (await api.get("/v1/operations")).json["items"] == [view]
+    listed = (await api.get("/v1/operations")).json["items"]
+    assert [one["status"] for one in listed] == ["denied", "received"]
 
 
 async def test_a_broken_record_does_not_deny_an_intent_that_was_accepted(

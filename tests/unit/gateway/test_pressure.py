@@ -67,6 +67,8 @@ async def test_every_answer_makes_room(
 ) -> None:
     await backlog(narrow, clock)
     topic = "busbar.dlq.policy" if fact is DeadLettered else None
-    await platform.engine.handle_batch([platform.record(fact_of(fact, 2), topic=topic)])
+    # A record that could not be read is of no intent that was accepted here.
+    more = {"refused": False} if fact is DeadLettered else {}
+    await platform.engine.handle_batch([platform.record(fact_of(fact, 2, **more), topic=topic)])
     clock.advance(1)
     assert (await narrow.post(event(4))).status == 202

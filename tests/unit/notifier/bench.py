@@ -110,6 +110,7 @@ class Bench:
         type_: str = "",
         data: Any = None,
         trace: str | None = None,
+        asked: str | None = None,
         time: datetime | None = None,
         about: str = "k",
     ) -> Record:
@@ -127,7 +128,11 @@ class Bench:
             source=SOURCE,
             type=type_,
             time=time,
-            extensions={"traceparent": trace} if trace else {},
+            extensions={
+                name: value
+                for name, value in (("traceparent", trace), ("onbehalfof", asked))
+                if value
+            },
             data=data,
             key=about,
         )

@@ -17,6 +17,7 @@ from busbar.messages.notification import (
     Subscribed,
     SubscriptionRefused,
     Unsubscribed,
+    WebhookAttempted,
     WebhookDelivered,
     WebhookExhausted,
 )
@@ -228,6 +229,23 @@ async def test_a_delivery_is_signed_sent_and_recorded(bench: Bench, clock: Manua
         "payments/dev/event-stream/orders",
         topics.FACTS_NOTIFICATION,
     )
+
+
+async def test_the_facts_of_a_delivery_are_on_behalf_of_who_asked_for_its_event(
+    bench: Bench,
+) -> None:
+    await bench.subscribe()
+    await bench.handle(bench.record(provisioned(), id_="f", asked="payments-ci"))
+    bench.sender.outcomes = [Attempt(status=503)]
+    await bench.work()
+    bench.clock.advance(6)
+    await bench.work()
+    asked = [
+        json.loads(event.metadata).get("onbehalfof")
+        for event in await bench.store.events()
+        if event.type in (WebhookAttempted.TYPE, WebhookDelivered.TYPE)
+    ]
+    assert asked == ["payments-ci", "payments-ci"]
 
 
 async def test_an_attempt_is_a_span_and_the_receiver_gets_its_context(bench: Bench) -> None:

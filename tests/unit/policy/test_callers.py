@@ -17,7 +17,7 @@ from busbar.messages.base import Fact
 from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import kafka as codec
-from busbar.messages.delivery import RedriveDeadLetter
+from busbar.messages.delivery import DeadLettered, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.identity import (
     KeyRegistered,
@@ -34,7 +34,7 @@ from busbar.policy.handlers import Policy
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Store, open_store
+from busbar.runtime.store import Store, StoreTransaction, open_store
 from busbar.testing import ManualClock
 from support.personal import no_personal_data
 from support.runtime import cipher
@@ -151,6 +151,58 @@ def test_a_service_signs_intents_of_its_own_source() -> None:
     found = identified(record_of(event(source="/busbar/policy"), "policy"))
     assert isinstance(found, Caller)
     assert found.principal == "policy"
+
+
+def test_a_service_may_ask_for_another_principal() -> None:
+    child = event(source="/busbar/policy", extensions={"authid": "policy", "onbehalfof": "ci"})
+    found = identified(record_of(child, "policy"))
+    assert isinstance(found, Caller)
+    assert (found.principal, found.onbehalfof, found.root) == ("policy", "ci", "ci")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"authid": "ci"},
+        {"authtype": "service_account"},
+        {"onbehalfof": "ci"},
+        {"authid": "ci", "authtype": "service_account", "onbehalfof": "ci"},
+    ],
+)
+def test_an_event_may_say_of_its_signer_what_is_true(said: Mapping[str, str]) -> None:
+    found = identified(record_of(event(extensions=said), "ci"))
+    assert isinstance(found, Caller)
+    assert (found.principal, found.onbehalfof, found.root) == ("ci", None, "ci")
+
+
+@pytest.mark.parametrize(
+    ("said", "source", "signer", "problem"),
+    [
+        ({"authid": "admin"}, PAYMENTS, "ci", "authid says 'admin', but ci has signed"),
+        ({"authtype": "user"}, PAYMENTS, "ci", "authtype says 'user', but ci has signed"),
+        ({"authtype": "system"}, PAYMENTS, "admin", "authtype says 'system', but admin has signed"),
+        ({"onbehalfof": "admin"}, PAYMENTS, "ci", "onbehalfof says 'admin', but ci has signed"),
+        (
+            {"authid": "ci", "onbehalfof": "admin"},
+            PAYMENTS,
+            "gateway",
+            "onbehalfof says 'admin', but gateway has signed",
+        ),
+        (
+            {"authid": "admin"},
+            "/busbar/policy",
+            "policy",
+            "authid says 'admin', but policy has signed",
+        ),
+    ],
+)
+def test_an_event_that_says_it_is_of_another_principal_is_refused(
+    said: Mapping[str, str], source: str, signer: str, problem: str
+) -> None:
+    found = identified(record_of(event(source=source, extensions=said), signer))
+    assert isinstance(found, Unverified)
+    assert found.reason == "foreign_principal"
+    assert problem in found.problem
 
 
 def test_for_development_unsigned_intents_are_taken_but_no_forged_ones() -> None:
@@ -277,10 +329,35 @@ async def test_a_forger_who_sends_the_id_of_another_first_changes_nothing_for_it
     assert again.reason == "foreign_source"
 
 
+async def test_a_decision_is_on_behalf_of_the_verified_principal_alone(bench: Bench) -> None:
+    refused = record_of(event("2", extensions={"authid": "admin"}), "ci", offset=1)
+    await bench.judge(record_of(event(), "ci"), refused)
+    denied, allowed = (await bench.store.events())[-2:]
+    assert "onbehalfof" not in json.loads(denied.metadata)
+    assert json.loads(allowed.metadata)["onbehalfof"] == "ci"
+
+
 async def test_an_unverified_record_that_comes_again_is_denied_once(bench: Bench) -> None:
     record = record_of(event(), None)
     assert len(await bench.judge(record)) == 1
     assert await bench.judge(record) == []
+
+
+async def test_an_intent_is_authenticated_before_it_waits_behind_a_parked_one(
+    bench: Bench,
+) -> None:
+    """Else it would be a dead letter of the operation that it claims."""
+
+    async def park(tx: StoreTransaction) -> None:
+        await tx.parked.park("policy", "k", "the dead letter before")
+
+    await bench.store.transact(park)
+    (denied,) = await bench.judge(record_of(event(), None))
+    assert isinstance(denied, IntentDenied)
+    assert denied.reason == "unsigned"
+    (waiting,) = await bench.judge(record_of(event("2"), "ci", offset=1))
+    assert isinstance(waiting, DeadLettered)
+    assert (waiting.reason, waiting.operation) == ("parked", operation_id(PAYMENTS, "2"))
 
 
 async def test_a_revoked_key_is_refused_from_its_revocation_on(bench: Bench) -> None:

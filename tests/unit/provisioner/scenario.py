@@ -55,6 +55,7 @@ from busbar.provisioner.domain import (
 RESOURCE = "payments/dev/thing/orders"
 SOURCE = "urn:team:payments"
 CORRELATION = "correlation-1"
+ASKED = "payments-ci"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TERMINAL = (ResourceProvisioned, ResourceDeleted, ResourceFailed)
@@ -185,7 +186,9 @@ class Story:
 
     def ask(self, *asked: IntentAllowed) -> "Story":
         for one in asked:
-            facts = decide_queued(self.state, one, correlation=CORRELATION, traceparent=TRACE)
+            facts = decide_queued(
+                self.state, one, correlation=CORRELATION, traceparent=TRACE, onbehalfof=ASKED
+            )
             self.record(*facts)
         return self
 

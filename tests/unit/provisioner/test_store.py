@@ -29,7 +29,7 @@ from support.metrics import counted
 from support.personal import no_personal_data
 from support.tracing import traced
 from unit.provisioner.ledger import LEASE, die_at, pause, received
-from unit.provisioner.scenario import CORRELATION, RESOURCE, TRACE, allowed, plan, tale
+from unit.provisioner.scenario import ASKED, CORRELATION, RESOURCE, TRACE, allowed, plan, tale
 
 STREAM = f"resource/{RESOURCE}"
 MANY = 30
@@ -117,9 +117,8 @@ class Real:
         for one in asked:
 
             async def take_over(tx: StoreTransaction, message: IntentAllowed = one) -> None:
-                tx.caused_by(
-                    Cause("/busbar/policy", f"allowed-{message.generation}", CORRELATION, TRACE)
-                )
+                decision = f"allowed-{message.generation}"
+                tx.caused_by(Cause("/busbar/policy", decision, CORRELATION, TRACE, ASKED))
                 await self.provisioner.enqueue(received(message, time=allowed_at), tx)
 
             await self.store.transact(take_over)
@@ -264,6 +263,7 @@ async def test_every_fact_is_published_with_its_correlation_and_trace(real: Real
     events = await real.events()
     assert {event.correlation for event in events} == {CORRELATION}
     assert {json.loads(event.metadata)["traceparent"] for event in events} == {TRACE}
+    assert {json.loads(event.metadata)["onbehalfof"] for event in events} == {ASKED}
     assert {event.topic for event in events} == {topics.FACTS_RESOURCE}
     assert {event.key for event in events} == {RESOURCE}
     assert {event.stream for event in events} == {STREAM}

@@ -11,16 +11,20 @@ from busbar.audit.domain.completeness import (
     Report,
 )
 from busbar.audit.domain.explain import Sentence, explain
+from busbar.audit.domain.heads import IDENTITY, HeadCheck, HeadCount, ServiceKeys, SignedCopy
 from busbar.audit.domain.recent import Recent
 from busbar.audit.domain.records import AuditRecord
 from busbar.audit.domain.state import By, StateAt
 
 __all__ = [
+    "IDENTITY",
     "AuditRecord",
     "By",
     "ChainCheck",
     "Discrepancy",
     "Head",
+    "HeadCheck",
+    "HeadCount",
     "PartitionComparison",
     "Place",
     "Problems",
@@ -29,6 +33,8 @@ __all__ = [
     "RelayReport",
     "Report",
     "Sentence",
+    "ServiceKeys",
+    "SignedCopy",
     "StateAt",
     "Stored",
     "explain",

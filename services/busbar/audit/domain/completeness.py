@@ -4,9 +4,10 @@
    stored records ends in the digest of the head.
 2. Every record that Kafka has is stored, byte for byte.
 3. Every stored record is in Kafka, unless its topic has a limited retention.
+4. Every head is signed by its service.
 
-``comparison.py`` checks 2 and 3 for one partition, ``chains.py`` checks 1 for one relay. Both take
-records one after the other and keep none of them.
+``comparison.py`` checks 2 and 3 for one partition, ``chains.py`` checks 1 for one relay, and
+``heads.py`` checks 4. All take records one after the other and keep none of them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,17 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 Kind = Literal[
-    "sequence_gap", "digest_differs", "missing_in_store", "missing_in_kafka", "value_differs"
+    "sequence_gap",
+    "digest_differs",
+    "missing_in_store",
+    "missing_in_kafka",
+    "value_differs",
+    "head_not_signed",
+    "head_forged",
+    "head_altered",
+    "head_unknown_key",
+    "head_foreign_key",
+    "head_revoked_key",
 ]
 
 MAX_PROBLEMS = 1000
@@ -44,13 +55,15 @@ class Discrepancy:
 
 @dataclass(frozen=True, slots=True)
 class RelayReport:
-    """The coverage of one relay's events by the copy."""
+    """The coverage of one relay's events by the copy, and how many of its heads are verified."""
 
     relay: str
     head: int
     stored: int
     missing: tuple[tuple[int, int], ...]
     digest_matches: bool
+    heads: int = 0
+    heads_verified: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,21 @@
 """Compares the copy with Kafka and with the heads of relays, stream by stream.
 
 Every stream of the copy is one partition of Kafka, so both are read side by side in the order of
-their offsets. Then the events of each relay, which are in order within each stream, are merged by
-their sequence. Neither keeps more than some pages in memory.
+their offsets. Then heads are verified, and the events of each relay, which are in order within each
+stream, are merged by their sequence. Neither keeps more than some pages in memory.
 """
 
 import heapq
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Protocol
-
-from pydantic import ValidationError
 
 from busbar.audit.domain import (
     ChainCheck,
     Head,
+    HeadCheck,
     PartitionComparison,
     Problems,
     Published,
@@ -24,6 +24,7 @@ from busbar.audit.domain import (
     Stored,
 )
 from busbar.audit.handlers.copy import RECORDS
+from busbar.audit.handlers.heads import HEADS, service_keys, take_heads
 from busbar.audit.handlers.reading import PAGE_BYTES
 from busbar.kernel.ids import event_id
 from busbar.messages import topics
@@ -45,6 +46,7 @@ REPORT_EVERY = 2000
 """Records between two reports of the progress."""
 
 COMPARING = "records compared with Kafka"
+VERIFYING = "heads verified"
 CHAINING = "records checked against the digests of their services"
 
 
@@ -93,18 +95,35 @@ async def check(store: Store, log: BusLog) -> AsyncIterator[Progress | Report]:
         comparing = _Comparing(store, early, bus.ends, problems)
         async for progress in comparing.run(bus):
             yield progress
-    total = sum(head.sequence for head in comparing.heads.values())
+    heads = HeadCheck(await service_keys(store, await _streams(store)), problems)
+    async for progress in _verify(store, early, heads):
+        yield progress
+    total = sum(head.sequence for head in heads.newest)
     relays: list[RelayReport] = []
     done = 0
-    for _, head in sorted(comparing.heads.items()):
+    for head in heads.newest:
         chaining = _Chaining(store, head, comparing.streams_of[head.relay])
         async for checked in chaining.run():
             done += checked
             yield Progress(what=CHAINING, done=min(done, total), total=total)
-        relays.append(chaining.check.report(problems))
+        report, count = chaining.check.report(problems), heads.counts[head.relay]
+        relays.append(replace(report, heads=count.heads, heads_verified=count.verified))
     yield Report(
         tuple(relays), tuple(problems.listed), more=problems.more, compared=comparing.compared
     )
+
+
+async def _verify(
+    store: Store, early: Mapping[str, int], heads: HeadCheck
+) -> AsyncIterator[Progress]:
+    total = sum(number for stream, number in early.items() if stream.startswith(HEADS))
+    done = reported = 0
+    async for read in take_heads(store, early, heads):
+        done += read
+        if done - reported >= REPORT_EVERY:
+            reported = done
+            yield Progress(what=VERIFYING, done=done, total=total)
+    heads.close()
 
 
 async def _streams(store: Store) -> dict[str, int]:
@@ -113,7 +132,7 @@ async def _streams(store: Store) -> dict[str, int]:
 
 
 class _Comparing:
-    """Compares every partition with its stream; meanwhile finds the heads of the relays."""
+    """Compares every partition with its stream; meanwhile finds which relays are in it."""
 
     def __init__(
         self,
@@ -122,7 +141,6 @@ class _Comparing:
         ends: Mapping[Partition, int],
         problems: Problems,
     ) -> None:
-        self.heads: dict[str, Head] = {}
         self.streams_of: dict[str, set[str]] = defaultdict(set)
         self.compared = 0
         self._store = store
@@ -201,36 +219,21 @@ class _Comparing:
         del self._open[partition]
 
     async def page(self, stream: str, after: int) -> list[StoredEvent]:
-        """Return the next rows of ``stream``; note the heads and the relays that are in them."""
-        is_head = _partition(stream)[0] == topics.FACTS_HEAD
+        """Return the next rows of ``stream``, and note the relays that are in them."""
         async with self._store.reading() as tx:
             found = await tx.log.stream(
-                stream, after=after, limit=COMPARED_ROWS, data=is_head, max_bytes=PAGE_BYTES
+                stream, after=after, limit=COMPARED_ROWS, data=False, max_bytes=PAGE_BYTES
             )
         self._read += len(found)
         for event in found:
-            if not is_head:
-                relay = _numbering_relay(event)
-                if relay is not None:
-                    self.streams_of[relay].add(stream)
-            elif event.version <= self._early.get(stream, 0):
-                self._note_head(event)
+            relay = _numbering_relay(event)
+            if relay is not None:
+                self.streams_of[relay].add(stream)
         return found
 
     def is_early(self, event: StoredEvent) -> bool:
         """Return whether ``event`` was stored before the check began."""
         return event.version <= self._early.get(event.stream, 0)
-
-    def _note_head(self, event: StoredEvent) -> None:
-        if event.type != HeadPublished.TYPE:
-            return
-        try:
-            head = HeadPublished.model_validate_json(event.data)
-        except ValidationError:
-            return
-        newest = self.heads.get(head.relay)
-        if newest is None or newest.sequence < head.sequence:
-            self.heads[head.relay] = Head(head.relay, head.sequence, head.digest)
 
 
 class _Walk:

@@ -87,6 +87,8 @@ def entry_of(record: Record, content: Envelope | Unreadable, cipher: Cipher) -> 
     place = f"{record.topic}/{record.partition}"
     id_ = event_id("audit", place, str(record.offset), 0)
     metadata = _metadata(record)
+    if record.topic == topics.FACTS_HEAD:
+        metadata["signed"] = signed_of(record)
     if isinstance(content, Unreadable):
         sealed = cipher.encrypt(pack(record), context=id_)
         metadata["kafka_key"] = None
@@ -124,6 +126,20 @@ def _identity(envelope: Envelope) -> dict[str, Any]:
         "relay": envelope.extensions.get("relay"),
         "sequence": _sequence(envelope.extensions.get("sequence", "")),
     }
+
+
+def signed_of(record: Record) -> dict[str, Any] | None:
+    """Return what the signature of a record covers, as text; None if it is not text."""
+    try:
+        return {
+            "key": None if record.key is None else record.key.decode(),
+            "headers": [
+                [name, None if value is None else value.decode()] for name, value in record.headers
+            ],
+            "value": None if record.value is None else record.value.decode(),
+        }
+    except UnicodeDecodeError:
+        return None
 
 
 def _sequence(text: str) -> int | None:

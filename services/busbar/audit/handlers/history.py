@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from busbar.audit.domain import AuditRecord, By, Recent, Sentence, StateAt, explain
 from busbar.audit.handlers.copy import RECORDS
 from busbar.audit.handlers.reading import count, pages, record_of
+from busbar.kernel.ids import record_operation
 from busbar.messages import topics
 from busbar.messages.http import Progress
 from busbar.messages.views import ResourceView
@@ -107,13 +108,31 @@ async def _operation(
             if first.position != begin.position:
                 return
             begin = None
-        block += map(record_of, found)
+        block += await _unrefused(store, [record_of(event) for event in found])
         if len(block) >= BLOCK:
             for sentence in explain(block):
                 yield sentence
             block = []
     for sentence in explain(block):
         yield sentence
+
+
+async def _unrefused(store: Store, found: list[AuditRecord]) -> list[AuditRecord]:
+    """Return ``found`` without intents that were refused: those claim the id of another.
+
+    A refusal has an operation of its own, which is named by the place of the record.
+    """
+    places = {
+        str(record_operation(one.topic, one.partition, one.offset)): one
+        for one in found
+        if one.is_intent
+    }
+    if not places:
+        return found
+    async with store.reading() as tx:
+        refused = await tx.log.correlations(places)
+    forged = {id(places[operation]) for operation in refused}
+    return [one for one in found if id(one) not in forged]
 
 
 async def _newest(store: Store, resource: str, number: int) -> list[str]:

@@ -40,6 +40,10 @@ def list_dead_letters(
     waiting: Annotated[
         bool, typer.Option("--waiting", help="Only those that were neither handled nor discarded.")
     ] = False,
+    id_: Annotated[
+        str | None,
+        typer.Option("--id", help="Only those whose record claims this id of an event."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List dead letters.
@@ -53,7 +57,12 @@ def list_dead_letters(
         return [dead_letter async for dead_letter in client.dead_letters(service=service)]
 
     found = call(options_of(context), body)
-    dead_letters = [one for one in found if not (waiting and _state(one) in _FINISHED)]
+    dead_letters = [
+        one
+        for one in found
+        if not (waiting and _state(one) in _FINISHED)
+        and (id_ is None or (one.intent or {}).get("id") == id_)
+    ]
     if output is Output.JSON:
         print_json(dead_letters)
         return
@@ -90,6 +99,8 @@ def show(
         return
     print_fields(found.model_dump(exclude={"record"}))
     out, record = console(), found.record
+    if found.refused:
+        out.print("The record could not be read: its source and id are what it claims.")
     out.print(f"key     {plain(record.key)}")
     for name, value in record.headers:
         out.print(f"header  {plain(name)}: {plain(value)}")

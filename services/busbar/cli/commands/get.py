@@ -11,7 +11,7 @@ from busbar.cli.shared.catalogue import show_promises, show_subscriptions
 from busbar.cli.shared.connect import call
 from busbar.cli.shared.exits import usage
 from busbar.cli.shared.following import changes
-from busbar.cli.shared.ids import resource_id
+from busbar.cli.shared.ids import operation_of_record, resource_id
 from busbar.cli.shared.operations import print_operation, summary_of, title_of
 from busbar.cli.shared.options import Options, options_of
 from busbar.cli.shared.output import (
@@ -152,7 +152,7 @@ def _collected(show: Callable[..., None]) -> Callable[..., Awaitable[None]]:
 
 def _one(what: str, *, reveal: bool) -> _Selection:
     """Return the selection of the resource or the operation ``what``."""
-    if "/" in what:
+    if "/" in what and operation_of_record(what) is None:
         resource = resource_id(what)
 
         async def one_resource(client: Client) -> AsyncIterator[Any]:
@@ -268,7 +268,7 @@ def _prefix(team: str | None, environment: str | None) -> str | None:
 
 def _operation_id(what: str) -> str:
     try:
-        return str(UUID(what))
+        return operation_of_record(what) or str(UUID(what))
     except ValueError as error:
         fix = (
             "Write resources, operations, promises, subscriptions, the id of a resource "

@@ -36,7 +36,12 @@ def command(
         ),
     ] = None,
     operation: Annotated[
-        str | None, typer.Argument(help="The operation's id.", metavar="ID", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The operation's id, or topic/partition/offset of a refused intent.",
+            metavar="ID",
+            show_default=False,
+        ),
     ] = None,
     *,
     yes: YesOption = False,

@@ -15,9 +15,10 @@ import typer
 
 from busbar.cli.local import Database, NotReady, Platform, Report
 from busbar.cli.local.files import files_of
+from busbar.cli.shared import unsigned
 from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
-from busbar.cli.shared.output import console, plain
+from busbar.cli.shared.output import console, errors, plain
 from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
 
@@ -90,8 +91,15 @@ def command(
                 fix="Read the logs, or run `busbar doctor` in another terminal.",
                 code=ExitCode.STUCK,
             ) from error
-        report(_summary(platform, settings))
+        _announce(platform, settings, report)
         platform.wait()
+
+
+def _announce(platform: Platform, settings: Settings, report: Report) -> None:
+    """Say where the platform is; warn that unsigned intents are accepted, even with ``--quiet``."""
+    if settings.unsigned_intents == "accept":
+        errors().print(f"[bold red]warning:[/] {unsigned.MEANING}. {unsigned.FIX}")
+    report(_summary(platform, settings))
 
 
 def _check_files(settings: Settings, report: Report) -> None:

@@ -19,7 +19,13 @@ EXAMPLES = (
 
 def command(
     context: typer.Context,
-    about: Annotated[str, typer.Argument(help="The id of a resource or an operation.")],
+    about: Annotated[
+        str,
+        typer.Argument(
+            help="The id of a resource or an operation, or topic/partition/offset of a refused"
+            " intent."
+        ),
+    ],
     last: Annotated[
         int | None,
         typer.Option(

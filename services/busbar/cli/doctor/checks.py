@@ -13,6 +13,7 @@ from busbar.cli.local.files import other_files
 from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.ready import check_process, process_address
+from busbar.cli.shared import unsigned
 from busbar.kernel.errors import ConfigurationError
 from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
@@ -32,6 +33,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     yield check_home(settings.home)
     yield check_port(settings, running)
     yield from check_files(settings)
+    yield check_signatures(settings)
     yield from check_platform(settings.home, running)
 
 
@@ -103,6 +105,15 @@ def check_disk(place: Path) -> CheckResult:
         detail=f"{free / 1024**3:.1f} GB free",
         fix="" if enough else "Free at least 1 GB.",
     )
+
+
+def check_signatures(settings: Settings) -> CheckResult:
+    """Check that intents need a signature."""
+    if settings.unsigned_intents == "accept":
+        return CheckResult(
+            name="Signatures", ok=False, detail=unsigned.MEANING, fix=unsigned.FIX, needed=False
+        )
+    return CheckResult(name="Signatures", ok=True, detail="only signed intents are accepted")
 
 
 def check_home(place: Path) -> CheckResult:

@@ -1,8 +1,11 @@
 """Ids on the command line."""
 
+import re
+from typing import Final
 from uuid import UUID
 
 from busbar.cli.shared.exits import usage
+from busbar.kernel.ids import record_operation
 from busbar.kernel.resource import ResourceId
 
 RESOURCE_FIX = "Write team/environment/promise/name; `busbar get` lists them."
@@ -39,6 +42,8 @@ def resource_or_operation_id(text: str) -> str:
     Raises:
         CommandError: it is neither.
     """
+    if found := operation_of_record(text):
+        return found
     if "/" in text:
         return resource_id(text)
     try:
@@ -57,8 +62,22 @@ def operation_id(text: str) -> str:
     Raises:
         CommandError: it is not one.
     """
+    if found := operation_of_record(text):
+        return found
     try:
         return str(UUID(text))
     except ValueError as error:
         fix = "Write its UUID; `busbar get operations` lists them."
         raise usage(f"{text!r} is not the id of an operation.", fix=fix) from error
+
+
+_PLACE: Final = re.compile(r"(busbar\.intents\.[a-z-]+)/([0-9]{1,9})/([0-9]{1,18})")
+
+
+def operation_of_record(text: str) -> str | None:
+    """Return the operation of the refused intent at topic/partition/offset; None for other text."""
+    place = _PLACE.fullmatch(text)
+    if place is None:
+        return None
+    topic, partition, offset = place.groups()
+    return str(record_operation(topic, int(partition), int(offset)))

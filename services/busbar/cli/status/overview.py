@@ -8,6 +8,7 @@ from busbar.cli.shared.samples import Samples
 DECISIONS = "busbar_policy_decisions_total"
 OPERATIONS = "busbar_provisioner_operations_total"
 BROKEN_PROMISES = "busbar_policy_broken_promises"
+UNSIGNED = "busbar_policy_unsigned_intents_accepted"
 STUCK = "busbar_provisioner_stuck_operations"
 WAITING = "busbar_tasks_waiting"
 WEBHOOKS = "busbar_notifier_attempts_total"
@@ -72,6 +73,8 @@ class Overview:
     decisions: Outcomes
     operations: Outcomes
     webhooks: Outcomes
+    accepts_unsigned: bool = False
+    """Whether policy accepts intents without a signature, which is for development only."""
     broken_promises: float = 0
     """The promise files that policy does not offer because something is wrong with them."""
     stuck_operations: float = 0
@@ -96,6 +99,7 @@ def summarize(
         decisions=_outcomes(snapshots, "policy", DECISIONS),
         operations=_outcomes(snapshots, "provisioner", OPERATIONS),
         webhooks=_outcomes(snapshots, "notifier", WEBHOOKS),
+        accepts_unsigned=bool(_largest(now, UNSIGNED)),
         broken_promises=_largest(now, BROKEN_PROMISES),
         stuck_operations=_largest(now, STUCK),
         waiting_operations=_largest(now, WAITING, kind="saga"),

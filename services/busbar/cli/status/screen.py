@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from busbar.cli.shared import unsigned
 from busbar.cli.shared.output import plain
 from busbar.cli.status.overview import Outcomes, Overview, ProcessStatus
 from busbar.kernel.text import counted
@@ -88,7 +89,9 @@ def _outcome_line(outcomes: Outcomes) -> str:
 
 
 def _notes(found: Overview) -> Iterator[RenderableType]:
-    """List broken promises, why processes are not ready, and which have no metrics."""
+    """List what needs attention: what is broken or waits, and which processes are not ready."""
+    if found.accepts_unsigned:
+        yield Text.from_markup(f"[red]{unsigned.MEANING}[/]; to turn it off: {unsigned.FIX}")
     if found.broken_promises:
         yield Text.from_markup(
             f"[red]broken promises[/]: {_count(found.broken_promises)}; see `busbar get promises`"

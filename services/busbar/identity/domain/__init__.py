@@ -6,7 +6,7 @@ from busbar.identity.domain.declaration import (
     declare,
     problems_in,
 )
-from busbar.identity.domain.keys import decide_register, decide_revoke
+from busbar.identity.domain.keys import decide_register, decide_revoke, revoked_heads
 
 __all__ = [
     "PrincipalEntry",
@@ -15,4 +15,5 @@ __all__ = [
     "decide_revoke",
     "declare",
     "problems_in",
+    "revoked_heads",
 ]

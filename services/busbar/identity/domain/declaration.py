@@ -19,7 +19,7 @@ from busbar.messages.identity import (
     PrincipalDeclared,
     PrincipalRemoved,
 )
-from busbar.messages.signing import InvalidKey, PublicKey
+from busbar.messages.signing import InvalidKey, PublicKey, published_in
 from busbar.messages.topics import OWN_SOURCES, SERVICES
 
 REMOVED: Final = "it is not declared any more"
@@ -136,9 +136,13 @@ def _unknown_permission(permission: str, place: tuple[str | int, ...]) -> Iterat
 
 def _bad_key(text: str, place: tuple[str | int, ...]) -> Iterator[Problem]:
     try:
-        PublicKey.parse(text)
+        public = PublicKey.parse(text)
     except InvalidKey as error:
         yield Problem(place, str(error).rstrip("."), "`busbar keys create` prints a public key")
+        return
+    if (where := published_in(public)) is not None:
+        problem = f"the private half of the key {public.id} is published ({where})"
+        yield Problem(place, problem, "everybody can sign with it: `busbar keys create` makes one")
 
 
 def declare(known: Authority, file: PrincipalsFile) -> list[IdentityFact]:

@@ -1,13 +1,15 @@
 """The decisions about keys that intents ask for."""
 
+from collections.abc import Iterable
 from functools import partial
 from uuid import UUID
 
 from busbar.kernel.suggest import did_you_mean, listed
 from busbar.messages.authority import Authority
 from busbar.messages.base import Fact, IntentRef
+from busbar.messages.delivery import HeadKeyRevoked
 from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked, RegisterKey, RevokeKey
-from busbar.messages.signing import InvalidKey, PublicKey
+from busbar.messages.signing import InvalidKey, PublicKey, published_in
 
 
 def decide_register(
@@ -29,6 +31,13 @@ def decide_register(
         return refused(
             reason="invalid_key",
             detail=str(error).rstrip("."),
+            fix="make another one with `busbar keys create`",
+        )
+    if (where := published_in(public)) is not None:
+        return refused(
+            reason="published_key",
+            detail=f"the private half of the key {public.id} is published ({where}): "
+            "everybody can sign with it",
             fix="make another one with `busbar keys create`",
         )
     key = known.keys.get(public.id)
@@ -67,3 +76,13 @@ def decide_revoke(
         operation=operation,
         intent=intent,
     )
+
+
+def revoked_heads(known: Authority, facts: Iterable[Fact]) -> list[HeadKeyRevoked]:
+    """Return what ``facts`` mean for heads: which keys of services sign none any more."""
+    services = {one.name for one in known.principals.values() if one.kind == "service"}
+    return [
+        HeadKeyRevoked(relay=fact.principal, key=fact.key)
+        for fact in facts
+        if isinstance(fact, KeyRevoked) and fact.principal in services
+    ]

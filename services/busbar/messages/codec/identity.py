@@ -1,7 +1,8 @@
 """The source, id and type of a Kafka record that is not a valid event, if they can be read.
 
-They are not verified: they name the operation that says why the record was refused, and nothing
-else. The order of a structured event's members counts: what follows a broken one cannot be read.
+They are not verified, and name nothing: they are shown with the dead letter, so that its producer
+finds it. The order of a structured event's members counts: what follows a broken one cannot be
+read.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Signatures of events: one detached Ed25519 signature in an attribute (docs/signing.md)."""
 
 from busbar.messages.signing.keys import InvalidKey, PublicKey, SigningKey
+from busbar.messages.signing.published import published_in
 from busbar.messages.signing.signature import (
     ATTRIBUTE,
     UNSIGNED,
@@ -20,6 +21,7 @@ __all__ = [
     "PublicKey",
     "Signature",
     "SigningKey",
+    "published_in",
     "sign",
     "signature_of",
     "signed_bytes",

@@ -41,7 +41,7 @@ _USUAL: Final = MappingProxyType(
             for name in (
                 *("specversion", "id", "source", "type", "subject", "time", "dataschema"),
                 *("correlationid", "causationid", "partitionkey", "expirytime", "authtype"),
-                *("authid", *UNSIGNED),
+                *("authid", "onbehalfof", *UNSIGNED),
             )
         },
     }

@@ -8,7 +8,7 @@ from uuid import UUID
 from busbar.kernel.suggest import did_you_mean
 from busbar.messages.base import Fact, IntentRef
 from busbar.messages.catalogue import FACTS
-from busbar.messages.delivery import HeadPublished
+from busbar.messages.delivery import HeadKeyRevoked, HeadPublished
 from busbar.messages.notification import (
     ApplySubscription,
     DeleteSubscription,
@@ -30,6 +30,7 @@ NEVER_DELIVERED: Final[frozenset[str]] = frozenset(
         WebhookDelivered.TYPE,
         WebhookExhausted.TYPE,
         HeadPublished.TYPE,
+        HeadKeyRevoked.TYPE,
         RequestAllowed.TYPE,
     }
 )

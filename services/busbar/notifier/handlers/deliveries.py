@@ -59,6 +59,7 @@ async def schedule(subscription: Subscription, received: Received[Any], tx: Tran
             "correlation": tx.cause.correlation,
             "time": format_time(envelope.time) if envelope.time else None,
             "traceparent": tx.cause.traceparent,
+            "onbehalfof": tx.cause.onbehalfof,
             "body": codec.structured(envelope).decode(),
         },
     )
@@ -110,7 +111,13 @@ async def record_attempt(
     verdict, reason, seconds = outcome
     stream = stream_of(data)
     number = await tx.load(stream, 0, lambda known, _: known + 1)
-    cause = Cause(data["subscription"], data["event"], data["correlation"], traceparent)
+    cause = Cause(
+        data["subscription"],
+        data["event"],
+        data["correlation"],
+        traceparent,
+        data.get("onbehalfof"),
+    )
     tx.caused_by(cause, index=number)
     about = {
         name: data[name]

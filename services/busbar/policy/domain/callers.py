@@ -1,15 +1,18 @@
 """The principal of an intent: verified by its signature, bound to its source, with its rights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
 from busbar.kernel.suggest import did_you_mean, listed
+from busbar.kernel.text import truncate
 from busbar.messages.authority import Authority, Key, Principal
 from busbar.messages.base import Fact, Intent, IntentRef
 from busbar.messages.caller import Caller
 from busbar.messages.envelope import Envelope
+from busbar.messages.identity import Kind
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
 from busbar.messages.signing import BadSignature, PublicKey, Signature, verify
 from busbar.messages.signing.signature import Headers, signature_of
@@ -17,6 +20,14 @@ from busbar.messages.topics import FORWARDING_RELAYS, OWN_SOURCES
 
 RELAYED_FOR: Final = "authid"
 """The attribute in which the gateway names the principal that it has authenticated."""
+
+AUTHTYPES: Final[Mapping[Kind, str]] = {
+    "person": "user",
+    "service-account": "service_account",
+    "bot": "service_account",
+    "service": "service_account",
+}
+"""The ``authtype`` of each kind of principal, as the CloudEvents Auth Context extension has it."""
 
 _AGAIN: Final = "then send the intent again"
 
@@ -132,11 +143,35 @@ def _bound(known: Authority, envelope: Envelope, key: Key) -> Caller | Unverifie
         )
     if not principal.owns(envelope.source):
         return _foreign(envelope.source, principal.name)
+    is_service = principal.kind == "service" and not is_relayed
+    claims = _claims(principal, is_relayed=is_relayed, is_service=is_service)
+    for name, own in claims.items():
+        claim = envelope.extensions.get(name, own)
+        if claim != own:
+            return _false_claim(name, claim, own, signer=key.principal)
     return Caller(
         principal=principal.name,
         verified="relayed" if is_relayed else "signature",
         key=key.id,
+        onbehalfof=envelope.extensions.get("onbehalfof") if is_service else None,
         position=known.changes,
+    )
+
+
+def _claims(principal: Principal, *, is_relayed: bool, is_service: bool) -> dict[str, str]:
+    """Return what the event may say about its principal, where it says anything.
+
+    The gateway says who asked; only a service may say that it asks for another principal.
+    """
+    own = {} if is_relayed else {"authid": principal.name, "authtype": AUTHTYPES[principal.kind]}
+    return own if is_service else {**own, "onbehalfof": principal.name}
+
+
+def _false_claim(name: str, claim: str, own: str, *, signer: str) -> Unverified:
+    return Unverified(
+        "foreign_principal",
+        f"the attribute {name} says {truncate(claim)!r}, but {signer} has signed the event",
+        f"leave {name} out, or write {own}",
     )
 
 

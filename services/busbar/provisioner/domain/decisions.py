@@ -46,6 +46,7 @@ def decide_queued(
     *,
     correlation: str,
     traceparent: str | None,
+    onbehalfof: str | None = None,
     allowed_at: datetime | None = None,
 ) -> Facts:
     """Queue an allowed intent, once; it joins the operation before it if that does the same."""
@@ -65,6 +66,7 @@ def decide_queued(
         plan=allowed.plan,
         correlation=correlation,
         traceparent=traceparent,
+        onbehalfof=onbehalfof,
         allowed_at=allowed_at,
         joins=joins.operation if joins is not None else None,
     )

@@ -93,6 +93,9 @@ class BatchHandler:
         for item in fresh:
             if parked and not _is_refused(item) and ordering_key_of(item.record) in parked:
                 whole = item if item.content else BatchItem(item.record, encoding.read(item.record))
+                if not await self._dispatcher.admits(tx, whole.record, whole.envelope):
+                    result.outcomes["handled"] += 1
+                    continue
                 await self._parking.keep_behind(tx, whole.record, whole.envelope)
                 result.outcomes["waiting"] += 1
                 continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from busbar.kernel.ids import event_id, operation_id, operation_text
+from busbar.kernel.ids import event_id, operation_id, operation_text, record_operation
 from busbar.messages import topics
 from busbar.messages.base import IntentRef
 from busbar.messages.codec.identity import Identity, identity_of
@@ -145,14 +145,11 @@ class DeadLetters:
             detail += (
                 f" The record is too large to publish; it is only in the store of {self._service}."
             )
-        refused = None if ordering_key else _refused(record, envelope)
-        tx.caused_by(self._cause(record, str(record.offset), envelope or refused))
+        refused = _refused(record, envelope) if ordering_key is None else None
+        claims = identity_of(record.headers, record.value) if refused else None
+        tx.caused_by(self._cause(record, str(record.offset), envelope, refused=refused))
         fact = DeadLettered(
-            operation=(
-                operation_id(refused.source, refused.id)
-                if refused
-                else self._blocked_by(record.topic, envelope)
-            ),
+            operation=refused or self._blocked_by(record.topic, envelope),
             refused=refused is not None,
             ordering_key=ordering_key,
             behind=behind,
@@ -163,7 +160,7 @@ class DeadLetters:
             offset=record.offset,
             reason=why.reason,
             detail=detail,
-            intent=_intent(envelope or refused),
+            intent=_intent(envelope or claims),
             size=len(record.value or b""),
             sealed=published,
         )
@@ -196,10 +193,16 @@ class DeadLetters:
     def _name(self, record: Record) -> str:
         return event_id(self._service, _place(record), str(record.offset), 0)
 
-    def _cause(self, record: Record, id_: str, about: Envelope | Identity | None) -> Cause:
+    def _cause(
+        self, record: Record, id_: str, envelope: Envelope | None, *, refused: UUID | None = None
+    ) -> Cause:
         # The space in the source prevents collisions: the codec rejects events with such a source.
-        correlation = _correlation(about, self._name(record))
-        return Cause(f"dead letter {_place(record)}", id_, correlation)
+        correlation = str(refused or _correlation(envelope, self._name(record)))
+        asked = None
+        if envelope is not None and record.topic not in topics.INTENTS:
+            asked = envelope.extensions.get("onbehalfof")
+        place = f"dead letter {_place(record)}"
+        return Cause(place, id_, correlation, onbehalfof=asked)
 
     async def find(self, tx: StoreTransaction, dead_letter: str) -> Record | None:
         """Return the record that was dead-lettered as ``dead_letter``, or None if it is unknown.
@@ -234,21 +237,22 @@ def shortened(detail: str) -> str:
     return detail if len(detail) <= DETAIL_CHARS else detail[:DETAIL_CHARS] + "…"
 
 
-def _refused(record: Record, envelope: Envelope | None) -> Identity | None:
-    """Return the identity of an intent that cannot be read, if that can be."""
+def _refused(record: Record, envelope: Envelope | None) -> UUID | None:
+    """Return the operation of an intent that cannot be read: it is named by the record's place.
+
+    Everyone may write any source and id into a broken record, so they name nothing (ADR 36).
+    """
     if envelope is not None or record.topic not in topics.INTENTS:
         return None
-    return identity_of(record.headers, record.value)
+    return record_operation(record.topic, record.partition, record.offset)
 
 
 def _intent(about: Envelope | Identity | None) -> IntentRef | None:
     return IntentRef(source=about.source, id=about.id, type=about.type) if about else None
 
 
-def _correlation(about: Envelope | Identity | None, dead_letter: str) -> str:
-    if about is None:
+def _correlation(envelope: Envelope | None, dead_letter: str) -> str:
+    if envelope is None:
         return dead_letter
-    operation = operation_text(about.source, about.id)
-    if isinstance(about, Identity):
-        return operation
-    return about.extensions.get("correlationid", operation)
+    operation = operation_text(envelope.source, envelope.id)
+    return envelope.extensions.get("correlationid", operation)

@@ -101,6 +101,13 @@ class Dispatcher:
             await self._repeat(tx, item, digests[item.envelope.source, item.envelope.id])
         return DispatchCounts(len(new) + refused, skipped, len(known) + len(repeated))
 
+    async def admits(self, tx: StoreTransaction, record: Record, envelope: Envelope | None) -> bool:
+        """Return whether ``record`` may wait: an intent whose sender is not known is denied now."""
+        if envelope is None or record.topic not in topics.INTENTS:
+            return True
+        found, _ = await self._authenticated(tx, [Readable(record, envelope)])
+        return bool(found)
+
     async def _authenticated(
         self, tx: StoreTransaction, items: Sequence[Readable]
     ) -> tuple[Sequence[Readable], int]:
@@ -143,7 +150,7 @@ class Dispatcher:
             type_ = model.TYPE if model is not None else "unknown"
             parent = envelope.extensions.get("traceparent")
             with tracing.processing(self._service.name, item.record, type_, parent) as here, naming:
-                tx.caused_by(_cause(envelope, here.traceparent or parent))
+                tx.caused_by(_cause(item, here.traceparent or parent))
                 if isinstance(parsed, InvalidEvent):
                     await self._answer(tx, parsed)
                     continue
@@ -196,7 +203,7 @@ class Dispatcher:
         if seen[identity] is not None:
             return
         parent = item.envelope.extensions.get("traceparent")
-        tx.caused_by(_cause(item.envelope, parent, again))
+        tx.caused_by(_cause(item, parent, again))
         await self._service.conflict_handler(
             ConflictingEvent(item.envelope, item.record, first, again, item.caller), tx
         )
@@ -324,11 +331,20 @@ def _cause_of_record(record: Record) -> Cause:
     return Cause(place, str(record.offset), str(operation))
 
 
-def _cause(envelope: Envelope, traceparent: str | None, *more: str) -> Cause:
+def _cause(item: Readable, traceparent: str | None, *more: str) -> Cause:
+    envelope = item.envelope
     correlation = envelope.extensions.get("correlationid")
     return Cause(
         envelope.source,
         "|".join((envelope.id, *more)),
         correlation or operation_text(envelope.source, envelope.id),
         traceparent,
+        _onbehalfof(item),
     )
+
+
+def _onbehalfof(item: Readable) -> str | None:
+    """Return the principal at the root of the chain: what an intent says of it is only a claim."""
+    if item.record.topic in topics.INTENTS:
+        return None if item.caller is None else item.caller.root
+    return item.envelope.extensions.get("onbehalfof")

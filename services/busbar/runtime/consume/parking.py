@@ -189,6 +189,7 @@ def redrive_request(envelope: Envelope, dead_letter: str, cause: Cause) -> Reque
         "decision": {"source": cause.source, "id": cause.id},
         "correlation": cause.correlation,
         "traceparent": cause.traceparent,
+        "onbehalfof": cause.onbehalfof,
     }
 
 
@@ -198,7 +199,11 @@ async def publish_outcome(
     """Publish the outcome of a redrive, caused by the decision that allowed it."""
     source, id_, decision = request["source"], request["id"], request["decision"]
     cause = Cause(
-        decision["source"], decision["id"], request["correlation"], request["traceparent"]
+        decision["source"],
+        decision["id"],
+        request["correlation"],
+        request["traceparent"],
+        request.get("onbehalfof"),
     )
     tx.caused_by(cause, index=BY_REQUEST)
     fact = DeadLetterRedriven.model_validate(

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from busbar.kernel.canonical import canonical_json
 from busbar.kernel.clock import parse_time
 from busbar.messages.envelope import Envelope
 from busbar.runtime.store.model.json import loads
 from busbar.runtime.store.model.rows import StoredEvent
+
+SERVICE: Final = {"authtype": "service_account"}
+"""The kind of principal that a service is, as the CloudEvents Auth Context extension names it."""
 
 GENESIS = "0" * 64
 """The predecessor of the first link of every digest chain."""
@@ -22,8 +25,12 @@ def envelope_of(event: StoredEvent, *, relay: str, sequence: int) -> Envelope:
     about: Mapping[str, Any] = loads(event.metadata)
     extensions: dict[str, str] = {"correlationid": event.correlation}
     if "id" not in about:
-        # The cause of an intent that is passed on is the one that its producer set.
+        # An intent that is passed on has the cause and the principal that its producer set.
         extensions["causationid"] = event.causation
+        extensions |= SERVICE
+        extensions["authid"] = relay
+        if "onbehalfof" in about:
+            extensions["onbehalfof"] = about["onbehalfof"]
     if "extensions" in about:
         extensions |= about["extensions"]
     extensions["relay"] = relay

@@ -21,7 +21,7 @@ from busbar.runtime.core import encoding
 from busbar.runtime.core.backoff import UNREACHABLE, Jitter, jitter
 from busbar.runtime.core.bus import BusUnavailable, Outgoing, Publisher
 from busbar.runtime.core.waiting import wait_for_event
-from busbar.runtime.outbox.events import GENESIS, chain, envelope_of
+from busbar.runtime.outbox.events import GENESIS, SERVICE, chain, envelope_of
 from busbar.runtime.store import Claim, Store, StoredEvent, StoreTransaction, StoreUnavailable
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.parts.outbox import Assigned, BatchLimits
@@ -302,6 +302,7 @@ class Relay:
             type=head.TYPE,
             subject=service,
             time=self._clock.now(),
+            extensions={**SERVICE, "authid": service},
             data=head.model_dump(),
             body=head.model_dump_json().encode(),
             key=service,

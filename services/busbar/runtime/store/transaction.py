@@ -151,6 +151,7 @@ class StoreTransaction:
                     "source": f"/busbar/{self._service}",
                     "subject": subject or key,
                     "traceparent": cause.traceparent,
+                    "onbehalfof": cause.onbehalfof,
                 },
             )
             ids.append(id_)

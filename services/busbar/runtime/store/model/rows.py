@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 
 
 class Cause(NamedTuple):
-    """The message that causes events: their ids derive from it, and they refer to it."""
+    """The message that causes events: their ids derive from it, and they refer to it.
+
+    ``onbehalfof`` is the principal that asked for what began the chain, if policy has verified one.
+    """
 
     source: str
     id: str
     correlation: str
     traceparent: str | None = None
+    onbehalfof: str | None = None
 
 
 class StoredEvent(NamedTuple):

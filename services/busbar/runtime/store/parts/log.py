@@ -154,6 +154,12 @@ class EventLog:
             query = query.where(tables.events.c.correlation == correlation)
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def correlations(self, among: Collection[str]) -> set[str]:
+        """Return those of the correlations ``among`` that events have."""
+        column = tables.events.c.correlation
+        query = select(column).where(column.in_(sorted(among))).distinct()
+        return set((await self._connection.execute(query)).scalars())
+
     async def newest_correlations(self, key: str, *, limit: int) -> list[str]:
         """Return the correlations of the newest ``limit`` events of ``key``, newest first."""
         query = committed(self._dialect, after=0).where(tables.events.c.key == key).limit(limit)
