@@ -17,7 +17,8 @@ from busbar.messages.identity import (
     RegisterKey,
     RevokeKey,
 )
-from busbar.runtime.consume.service import Received, Service
+from busbar.messages.request import RequestAllowed
+from busbar.runtime.consume.service import Discarded, Received, Service
 from busbar.runtime.store import Cause, Store, Transaction
 from busbar.runtime.telemetry.logs import get_logger
 
@@ -35,6 +36,7 @@ class Identity:
         service = Service("identity", emits=EMITS)
         service.on_request(RegisterKey, self.register)
         service.on_request(RevokeKey, self.revoke)
+        service.on_discard(self.discard)
         return service
 
     async def declare(self, file: PrincipalsFile, store: Store) -> None:
@@ -65,6 +67,19 @@ class Identity:
         known = await tx.load(STREAM, EMPTY, evolve)
         fact = decide_revoke(known, received.message, operation=operation, intent=intent)
         await tx.append(STREAM, [fact], key=ORDER)
+
+    async def discard(self, discarded: Discarded, tx: Transaction) -> bool:
+        """Refuse a request about a key whose record is discarded; nothing changes."""
+        request = RequestAllowed.model_validate(discarded.envelope.data)
+        fact = KeyRefused(
+            operation=discarded.operation,
+            intent=request.intent,
+            reason="discarded",
+            detail=f"identity could not handle it, and operation {discarded.by} discarded it",
+            fix="send it again under a new id once the cause is fixed",
+        )
+        await tx.append(STREAM, [fact], key=ORDER)
+        return True
 
 
 def _about(

@@ -90,6 +90,7 @@ DenialReason = Literal[
     "revoked_key",
     "unknown_principal",
     "foreign_source",
+    "discarded",
 ]
 
 

@@ -62,6 +62,7 @@ from busbar.policy.domain import (
     SignedRecord,
     decide,
     decide_request,
+    deny_discarded,
     deny_invalid,
     deny_unknown_type,
     evolve,
@@ -70,7 +71,13 @@ from busbar.policy.domain import (
     refuse,
     violations_of,
 )
-from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Received, Service
+from busbar.runtime.consume.service import (
+    ConflictingEvent,
+    Discarded,
+    InvalidEvent,
+    Received,
+    Service,
+)
 from busbar.runtime.core.bus import Record
 from busbar.runtime.store import Transaction
 
@@ -136,6 +143,7 @@ class Policy:
         service.on(ResourceReleased, self.settle)
         service.on_invalid(self.refuse, *topics.INTENTS)
         service.on_conflict(self.record_conflict)
+        service.on_discard(self.discard)
         return service
 
     async def authenticate(
@@ -261,10 +269,24 @@ class Policy:
         )
         await self._append(tx, conflict, [fact])
 
+    async def discard(self, discarded: Discarded, tx: Transaction) -> bool:
+        """Deny an intent on which policy could not decide, and whose record is discarded."""
+        envelope = discarded.envelope
+        fact = deny_discarded(
+            operation=discarded.operation,
+            intent=IntentRef.of(envelope),
+            resource=ResourceId.named_in(envelope.data),
+            requested=envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None,
+            caller=discarded.caller,
+            by=discarded.by,
+        )
+        await self._append(tx, discarded, [fact])
+        return True
+
     async def _append(
         self,
         tx: Transaction,
-        event: Received[Any] | InvalidEvent | ConflictingEvent,
+        event: Received[Any] | InvalidEvent | ConflictingEvent | Discarded,
         facts: Sequence[Fact],
         *,
         about: str | None = None,

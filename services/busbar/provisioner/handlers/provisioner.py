@@ -4,7 +4,7 @@ The intent is stored with the observation; the backend is called with a determin
 and the lease's epoch; the result is stored, fenced by it. An unknown one is observed, not guessed.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -12,7 +12,6 @@ from functools import reduce
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
 from busbar.messages import topics
-from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.intervention import (
     Intervened,
@@ -69,13 +68,14 @@ from busbar.provisioner.domain.progress import (
     is_started,
     is_stuck,
     is_unchanged,
-    joined_since,
     stuck_wait,
 )
+from busbar.provisioner.handlers.discards import discard
+from busbar.provisioner.handlers.recording import Decide, append, if_same, nothing, stream_of
 from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_end, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
-from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.store import Transaction
 from busbar.runtime.tasks.runner import Work
 
 EMITS = (
@@ -104,8 +104,6 @@ READY_POLL_SECONDS = 0.2
 """Interval between observations of a step that is applied and not ready yet."""
 RETRY_BACKOFF = Backoff(first=1.0, longest=30.0)
 
-Decide = Callable[[ResourceState, Turn], Sequence[OperationFact]]
-
 
 class Provisioner:
     """Runs the sagas of every resource, one operation of a resource at a time.
@@ -125,8 +123,9 @@ class Provisioner:
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("provisioner", emits=EMITS, executes=[topics.FACTS_POLICY])
-        service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
-        service.on(InterventionAllowed, self.intervene, stream=lambda one: _stream(one.resource))
+        service.on(IntentAllowed, self.enqueue, stream=lambda allowed: stream_of(allowed.resource))
+        service.on(InterventionAllowed, self.intervene, stream=lambda one: stream_of(one.resource))
+        service.on_discard(discard)
         service.count(STUCK, STUCK_OPERATIONS)
         service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service
@@ -134,7 +133,7 @@ class Provisioner:
     async def enqueue(self, received: Received[IntentAllowed], tx: Transaction) -> None:
         """Queue an allowed intent behind the others of its resource, and schedule its saga."""
         allowed, cause = received.message, tx.cause
-        state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
+        state = await tx.load(stream_of(allowed.resource), ResourceState(), evolve)
         facts = decide_queued(
             state,
             allowed,
@@ -142,13 +141,13 @@ class Provisioner:
             traceparent=cause.traceparent,
             allowed_at=received.envelope.time,
         )
-        await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
+        await tx.append(stream_of(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
     async def intervene(self, received: Received[InterventionAllowed], tx: Transaction) -> None:
         """Carry out an allowed intervention, and continue immediately with what it leaves to do."""
         allowed = received.message
-        stream = _stream(allowed.resource)
+        stream = stream_of(allowed.resource)
         state = await tx.load(stream, ResourceState(), evolve)
         facts = decide_intervention(state, allowed)
         await tx.append(stream, facts, key=allowed.resource)
@@ -163,9 +162,9 @@ class Provisioner:
         self, resources: Collection[str], tx: Transaction
     ) -> dict[str, ResourceState]:
         """Load the states of ``resources`` in the transaction that claims their sagas."""
-        await tx.fetch([_stream(resource) for resource in resources])
+        await tx.fetch([stream_of(resource) for resource in resources])
         return {
-            resource: await tx.load(_stream(resource), ResourceState(), evolve)
+            resource: await tx.load(stream_of(resource), ResourceState(), evolve)
             for resource in resources
         }
 
@@ -174,7 +173,7 @@ class Provisioner:
         since: dict[str, float] = {}
         at = Progress.of(work.preloaded) if work.preloaded is not None else None
         if at is None or at.state.saga is None or isinstance(at.command, Finish):
-            at = await self._record(work, _nothing)
+            at = await self._record(work, nothing)
         while at.state.saga is not None:
             if await self._comes_later(work, at):
                 return
@@ -194,7 +193,7 @@ class Provisioner:
         until = command.settles_at
         if until is None or until <= self._clock.now():
             return False
-        await self._record(work, _if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
+        await self._record(work, if_same(at, lambda now, turn: decide_waiting(now, command, turn)))
         await self._release(work, until)
         return True
 
@@ -209,13 +208,13 @@ class Provisioner:
     async def _advance(self, work: Work, at: Progress, since: dict[str, float]) -> Progress:
         if (problem := at.problem) is not None:
             return await self._record(
-                work, _if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
+                work, if_same(at, lambda now, turn: decide_unplannable(now, problem, turn))
             )
         if isinstance(at.command, Ensure | Remove):
             return await self._perform(work, at, at.command, since)
         if isinstance(at.command, Look):
             return await self._look(work, at, at.command)
-        return await self._record(work, _nothing)
+        return await self._record(work, nothing)
 
     # -- one effect -----------------------------------------------------------------------------
 
@@ -258,7 +257,7 @@ class Provisioner:
 
         after = await self._record(
             work,
-            _if_same(
+            if_same(
                 at,
                 lambda now, turn: decide_observed(
                     now, command, seen, around(turn), overdue=overdue, previous=previous
@@ -286,7 +285,7 @@ class Provisioner:
         refusal, seen, after = answer.outcome, answer.seen, answer.after
         return await self._record(
             work,
-            _if_same(
+            if_same(
                 at,
                 lambda now, turn: decide_outcome(
                     now, command, refusal, turn, answered=True, seen=seen, after=after
@@ -299,7 +298,7 @@ class Provisioner:
     ) -> Progress:
         """Record that the backend could not be observed."""
         return await self._record(
-            work, _if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
+            work, if_same(at, lambda now, turn: decide_outcome(now, command, failure, turn))
         )
 
     async def _look(self, work: Work, at: Progress, command: Look) -> Progress:
@@ -311,7 +310,7 @@ class Provisioner:
                 seen = await observe(found, self._call(work, command), command.adapter)
         known = seen if isinstance(seen, Observation) else None
         return await self._record(
-            work, _if_same(at, lambda now, turn: decide_looked(now, command, known, turn))
+            work, if_same(at, lambda now, turn: decide_looked(now, command, known, turn))
         )
 
     def _call(self, work: Work, command: Effect | Look) -> Call:
@@ -335,18 +334,18 @@ class Provisioner:
         """Store the facts of ``decide`` and those that need no effect, under the lease."""
 
         async def body(tx: Transaction) -> Progress:
-            stream = _stream(work.claim.name)
+            stream = stream_of(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
             turn = Turn(epoch=work.claim.epoch, now=tx.now)
-            at = Progress.of(await _append(tx, stream, state, decide(state, turn)))
+            at = Progress.of(await append(tx, stream, state, decide(state, turn)))
             while isinstance(at.command, Finish):
                 finished = decide_finished(at.state)
-                at = Progress.of(await _append(tx, stream, at.state, finished))
+                at = Progress.of(await append(tx, stream, at.state, finished))
             if at.state.saga is None:
                 await tx.tasks.finish(work.claim)
             return at
 
-        return await work.record(body, reads=[_stream(work.claim.name)])
+        return await work.record(body, reads=[stream_of(work.claim.name)])
 
     async def _pause(self, work: Work, saga: Saga) -> None:
         backoff = self._backoff.after(saga.failures)
@@ -356,41 +355,3 @@ class Provisioner:
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
 
         await work.record(later)
-
-
-async def _append(
-    tx: Transaction, stream: str, state: ResourceState, facts: Sequence[OperationFact]
-) -> ResourceState:
-    for fact in facts:
-        intent, recorded = state.recorded(fact.operation)
-        cause = Cause(
-            f"operation:{intent.resource}",
-            str(intent.operation),
-            intent.correlation,
-            intent.traceparent,
-        )
-        tx.caused_by(cause, index=recorded)
-        await tx.append(stream, [fact], key=intent.resource)
-        measure_end(tx, fact, intent, state)
-        before, state = state, evolve(state, fact)
-        await note_stuck(tx, intent.resource, before, state)
-    return state
-
-
-def _if_same(at: Progress, decide: Decide) -> Decide:
-    """Return ``decide``, which decides nothing if an intervention came in between."""
-
-    def same(now: ResourceState, turn: Turn) -> Sequence[OperationFact]:
-        if now.doing != at.state.doing:
-            return []
-        return decide(now, replace(turn, joined_since=joined_since(at.state, now)))
-
-    return same
-
-
-def _nothing(_state: ResourceState, _turn: Turn) -> Sequence[OperationFact]:
-    return []
-
-
-def _stream(resource: str) -> str:
-    return f"resource/{resource}"
