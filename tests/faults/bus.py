@@ -54,6 +54,7 @@ class Broker:
         self.resets = 0
         """How often the connections of all producers were reset."""
         self._begin: dict[Partition, int] = {}
+        self._held: set[tuple[str, str]] = set()
         self._groups: dict[str, _Group] = {}
 
     def partition_of(self, key: bytes | None) -> int:
@@ -89,6 +90,20 @@ class Broker:
     def forget_before(self, partition: Partition, offset: int) -> None:
         """Retention: what is older is gone."""
         self._begin[partition] = offset
+
+    def hold(self, group: str, topic: str) -> None:
+        """Deliver nothing of ``topic`` to ``group`` until it is released."""
+        self._held.add((group, topic))
+
+    def release(self, group: str, topic: str) -> None:
+        """Deliver what was held."""
+        self._held.discard((group, topic))
+        for member in self._groups.get(group, _Group()).members:
+            member.wake()
+
+    def is_held(self, group: str, topic: str) -> bool:
+        """Return whether nothing of ``topic`` is delivered to ``group``."""
+        return (group, topic) in self._held
 
     def forget_members(self) -> None:
         """End the sessions of all consumers, whose process is dead."""
@@ -299,6 +314,8 @@ class SimulatedBus:
         for partition, wanted in list(self._next.items()):
             if wanted < self._broker.begin(partition):
                 self._lose(partition, wanted)
+                continue
+            if self._broker.is_held(self._group, partition[0]):
                 continue
             room = self._batch_records - len(batch)
             found = self._broker.logs[partition][wanted : wanted + room] if room else []

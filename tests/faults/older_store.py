@@ -21,7 +21,7 @@ from busbar.messages.views import OperationView, ResourceView
 from busbar.runtime.store import Store
 from faults import simulation
 from faults.loop import wait
-from faults.scenarios import RESOURCE
+from faults.names import RESOURCE
 from faults.simulation import simulated
 from faults.sqlite import copy_as_killed
 from faults.verdict import _BusNow

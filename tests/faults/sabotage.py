@@ -19,6 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
+from busbar.messages.authority import Authority, Key
+from busbar.messages.signing import Signature
+from busbar.policy.domain import Unverified, callers
 from busbar.provisioner.domain import commands
 from busbar.provisioner.domain.state import Saga
 from busbar.runtime.store import Claim
@@ -116,6 +119,17 @@ def _no_second_look(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(commands, "_settle", lambda _state, _saga: None)
 
 
+def _no_revocation(patch: pytest.MonkeyPatch) -> None:
+    """Accept a key whether or not it was revoked."""
+    before = callers._key_of
+
+    def key_of(known: Authority, signature: Signature) -> Key | Unverified:
+        key = known.keys.get(signature.key_id)
+        return key if key is not None else before(known, signature)
+
+    patch.setattr(callers, "_key_of", key_of)
+
+
 def _lose_answers(simulation: Simulation) -> None:
     """The bus takes everything twice."""
     simulation.broker.losses = [Loss.ANSWER, None] * 20
@@ -126,6 +140,7 @@ SABOTAGES = {
     "epoch": Sabotage("clock-jumps", (1, 2, 3, 4), _no_epochs),
     "mark": Sabotage("occupied-apply", (1,), _no_marks),
     "key": Sabotage("late-apply", (1,), _no_key),
+    "revocation": Sabotage("key-rotation", (1,), _no_revocation),
     "second-look": Sabotage("hanging-create", (1,), _no_second_look),
 }
 

@@ -1,7 +1,7 @@
 """The intents of each scenario, and the state that they must end in."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from busbar.kernel.ids import operation_id
@@ -16,12 +16,11 @@ from busbar.messages.resource import (
     ResourceProvisioned,
 )
 from busbar.testing.memory import Refuse
+from faults import discards, rotation
+from faults.client import Client
+from faults.names import SOURCE, STRANGER, THING
 from faults.world import Outside
 
-SOURCE = "urn:team:payments"
-THING = {"team": "payments", "environment": "dev", "promise": "thing", "name": "orders"}
-RESOURCE = "/".join(THING.values())
-STRANGER = "another owner"
 Things = Mapping[str, Mapping[str, Any]]
 
 
@@ -57,6 +56,16 @@ class Scenario:
     """What is done to the outside before anything is asked."""
     jumps: bool = False
     """Whether the clock is set forward and back by an hour, again and again."""
+    script: Callable[[Client], Awaitable[None]] | None = None
+    """What a client does that waits for answers; instead of ``asked``."""
+    expects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """How the intents of the script end: status and reason."""
+    signed: bool = False
+    """Whether identity runs as well, and policy takes signed intents only."""
+    rewound: bool = False
+    """Whether policy reads the facts about keys from the start again."""
+    broken: bool = False
+    """Whether services fail at some records, so that dead letters are left."""
 
 
 def _thing(size: int) -> Things:
@@ -162,6 +171,53 @@ ALL = {
             leaves=_thing(2),
             prepare=_slow,
             jumps=True,
+        ),
+        Scenario(
+            name="discard",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(),
+            leaves=_thing(1),
+            prepare=discards.prepare,
+            script=discards.discard,
+            expects=discards.EXPECTED,
+            broken=True,
+        ),
+        Scenario(
+            name="key-rotation",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(),
+            leaves=_thing(3),
+            script=rotation.rotate,
+            expects=rotation.ROTATED,
+            signed=True,
+        ),
+        Scenario(
+            name="keys-delayed",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(),
+            leaves=_thing(3),
+            script=rotation.delayed,
+            expects=rotation.DELAYED,
+            signed=True,
+        ),
+        Scenario(
+            name="keys-cut",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(),
+            leaves=_thing(2),
+            script=rotation.cut,
+            expects=rotation.CUT,
+            signed=True,
+        ),
+        Scenario(
+            name="keys-rewound",
+            before=(SUBSCRIBED, APPLIED),
+            asked=(),
+            leaves=_thing(2),
+            script=rotation.rewound,
+            expects=rotation.REWOUND,
+            signed=True,
+            rewound=True,
         ),
     )
 }

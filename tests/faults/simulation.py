@@ -18,26 +18,38 @@ import structlog
 
 from busbar.audit.handlers import Audit
 from busbar.gateway.handlers import Gateway, accept_intent
+from busbar.identity.handlers import Identity
+from busbar.messages import topics
 from busbar.notifier.domain import RetryPolicy
 from busbar.notifier.handlers import Notifier
 from busbar.policy.adapters import load_promises, load_rules, shipped
 from busbar.policy.domain.rule_scope import Known
 from busbar.policy.handlers import Policy
-from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.private_file import ensure_private_file
 from busbar.runtime.core.settings import Settings
+from busbar.runtime.core.signing_key import key_path
 from busbar.runtime.host.process import App, Context, ProcessTiming, ServiceProcess
 from busbar.runtime.outbox.relay import RelayTiming
 from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import TaskRunner, TaskTiming
 from faults.bus import Broker, SimulatedBus
+from faults.client import ADMIN, Client
+from faults.discards import BrittlePolicy, BrittleProvisioner
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
-from faults.scenarios import PROMISE, STRANGER, Asked, Scenario
-from faults.sqlite import copy_as_killed, reset_connections, without_threads
+from faults.names import STRANGER
+from faults.rotation import GATEWAY, PRINCIPALS
+from faults.scenarios import PROMISE, Asked, Scenario
+from faults.sqlite import copy_as_killed, reset_connections, rewind, without_threads
 from faults.world import OneSecret, Outside, Receiver, SimulatedAdapters, strangers
 from support.personal import no_personal_data
 
 SERVICES = ("policy", "provisioner", "audit", "notifier", "gateway")
+"""The services that every scenario needs."""
+
+SETTLING_SECONDS = 5.0
+"""After this much time every service has heard of the first keys."""
+
 IDLE_SECONDS = 7 * 24 * 3600.0
 """No polling: every waiter has to be woken by its event."""
 
@@ -54,6 +66,9 @@ MOST_AWAITS = 8_000
 """Far more than any run needs: beyond it, the run is in a loop."""
 JUMP_SECONDS = 3600.0
 JUMP_CHANCE = 0.003
+
+SCRIPT = "script"
+"""In the answers of a client: it has been answered everything."""
 
 _STOPPED: list[object] = []
 """Loops of processes that were stopped. Nothing of them may run, not even when it is collected."""
@@ -79,6 +94,8 @@ class Simulation:
         self.runners: list[TaskRunner] = []
         """Who works on tasks in this life."""
         self.wanted: tuple[Asked, ...] = ()
+        self.prepared = False
+        """Whether everything is there that is there before the scenario begins."""
         self.harmed: Callable[[], list[str]] = list
         """What of other people's things was touched."""
         self.kill: Callable[[int], None] | None = None
@@ -98,6 +115,11 @@ class Simulation:
         )
         self.loop = self._new_loop()
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that run."""
+        return (*SERVICES, "identity") if self.scenario.signed else SERVICES
+
     # -- lives ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:
@@ -106,13 +128,16 @@ class Simulation:
         self.harmed = strangers(self.outside.world, STRANGER)
         self.run(self.scenario.before)
         self.restart()
+        self.prepared = True
+        if self.scenario.rewound:
+            rewind(self._home / "policy.db", "policy", topics.FACTS_IDENTITY)
 
     def run(self, wanted: tuple[Asked, ...]) -> None:
         """Live until nothing is left to do, with a client that wants ``wanted``."""
         self.wanted = wanted
         self.loop.limit(MOST_AWAITS)
         self.loop.on_await = self._on_await
-        self._tasks = [self.loop.create_task(self._service(name)) for name in SERVICES]
+        self._tasks = [self.loop.create_task(self._service(name)) for name in self.services]
         self.loop.run_until_quiet()
         if self.broken is not None:
             raise self.broken
@@ -184,6 +209,8 @@ class Simulation:
 
     async def _lives(self, name: str) -> None:
         settings = self._settings.model_copy(update={"home": self._home})
+        if self.scenario.signed and name == "gateway":
+            ensure_private_file(key_path(self._home, name), GATEWAY.pem.strip())
         store = store_of(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
         context = Context(settings, store, self.clock, Cipher(bytes(32)), no_personal_data())
@@ -209,6 +236,13 @@ class Simulation:
 
     async def _client(self, store: Store) -> None:
         """Send what is wanted, again and again until it is answered."""
+        if self.prepared and self.scenario.script is not None:
+            client = Client(store, self.outside, self.broker, self.clock)
+            await self.scenario.script(client)
+            self.outside.answered.add(SCRIPT)
+            return
+        if self.scenario.signed:
+            await self.clock.sleep(SETTLING_SECONDS)
         for asked in self.wanted:
             if asked.id in self.outside.answered:
                 continue
@@ -221,7 +255,7 @@ class Simulation:
         """Send one intent until the gateway's database has it."""
         while True:
             try:
-                await accept_intent(store, asked.envelope, principal="someone", traceparent=None)
+                await accept_intent(store, asked.envelope, principal=ADMIN, traceparent=None)
             except StoreUnavailable:
                 await self.clock.sleep(1)
             else:
@@ -232,14 +266,20 @@ class Simulation:
         clock, lease = self.clock, self._settings.lease_seconds
         match name:
             case "policy":
-                return App(
-                    Policy(*self._judge, no_personal_data(), accepts_unsigned=True).service()
-                )
+                policy = BrittlePolicy if self.scenario.broken else Policy
+                unsigned = not self.scenario.signed
+                judge = policy(*self._judge, no_personal_data(), accepts_unsigned=unsigned)
+                return App(judge.service())
+            case "identity":
+                identity, store = Identity(no_personal_data()), self.stores[name]
+                return App(identity.service(), open=lambda: identity.declare(PRINCIPALS, store))
             case "provisioner":
                 adapters = SimulatedAdapters(self.outside, clock)
-                return App(
-                    Provisioner(adapters, no_personal_data(), clock=clock, lease=lease).service()
+                provisioner = BrittleProvisioner(
+                    adapters, no_personal_data(), clock=clock, lease=lease
                 )
+                provisioner.outside = self.outside
+                return App(provisioner.service())
             case "audit":
                 return App(Audit(Cipher(bytes(32)), no_personal_data()).service())
             case "gateway":

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,3 +170,11 @@ def copy_as_killed(before: Path, after: Path) -> None:
     for file in sorted(before.iterdir()):
         if file.name.endswith((".db", ".db-wal")):
             shutil.copyfile(file, after / file.name)
+
+
+def rewind(database: Path, consumer: str, topic: str) -> None:
+    """Have ``consumer``, which is not running, read ``topic`` from the start."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "DELETE FROM offsets WHERE consumer = ? AND topic = ?", (consumer, topic)
+        )

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import func, select
 
 from busbar.audit.domain import Published
@@ -18,7 +17,6 @@ from busbar.kernel.canonical import digest
 from busbar.kernel.clock import format_time, parse_time
 from busbar.messages import topics
 from busbar.messages.base import Fact, OperationFact
-from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.notification import (
     SubscriptionTestRequested,
     WebhookDelivered,
@@ -33,9 +31,11 @@ from busbar.runtime.core import encoding
 from busbar.runtime.core.bus import Partition
 from busbar.runtime.store import Store, StoredEvent
 from busbar.runtime.store.schema import tables
+from faults.answers import fact_in, judge_answers
 from faults.bus import Broker
+from faults.names import RESOURCE, STRANGER
 from faults.report import Findings
-from faults.scenarios import APPLIED, RESOURCE, STRANGER, Asked
+from faults.scenarios import APPLIED, Asked
 from faults.simulation import Simulation
 from support.sql import run_sql
 
@@ -62,7 +62,7 @@ def judge(simulation: Simulation) -> Findings:
     if loop.overrun:
         found.stuck.append("it did not come to an end")
     loop.counting, loop.on_await = False, None
-    if set(simulation.stores) != {"policy", "provisioner", "audit", "notifier", "gateway"}:
+    if set(simulation.stores) != set(simulation.services):
         found.stuck.append(f"only these services came up: {sorted(simulation.stores)}")
         return found
     loop.run_until_complete(_judge(simulation, found))
@@ -79,8 +79,11 @@ async def _judge(simulation: Simulation, found: Findings) -> None:
     _webhooks(simulation, published, stored["notifier"], found)
     for name, store in simulation.stores.items():
         await _settled(name, store, simulation.broker, found)
+        if not simulation.scenario.broken:
+            await _given_up(name, store, found)
     await _copy(simulation, found)
     await _replay(simulation, stored, found)
+    judge_answers(simulation, stored, found)
 
 
 # -- operations ---------------------------------------------------------------------------------
@@ -96,21 +99,11 @@ def _published(broker: Broker) -> list[PublishedFact]:
             envelope = encoding.read(record)
             if isinstance(envelope, Exception):
                 continue
-            fact = _fact(envelope.type, envelope.data)
+            fact = fact_in(envelope.type, envelope.data)
             if fact is not None:
                 time = format_time(envelope.time) if envelope.time else ""
                 published_facts.append(PublishedFact(envelope.id, fact, time, topic))
     return published_facts
-
-
-def _fact(type_: str, data: Any) -> Fact | None:
-    model = BY_TYPE.get(type_)
-    if model is None or not issubclass(model, Fact):
-        return None
-    try:
-        return model.model_validate(data)
-    except ValidationError:
-        return None
 
 
 def _operations(
@@ -125,7 +118,7 @@ def _operations(
         for name in ("policy", "provisioner")
         for event in stored[name]
         if event.topic is not None  # policy keeps the provisioner's last facts, unpublished
-        and isinstance(fact := _fact(event.type, json.loads(event.data)), OperationFact)
+        and isinstance(fact := fact_in(event.type, json.loads(event.data)), OperationFact)
     ]
     on_the_bus = [(one.id, one.fact) for one in published if isinstance(one.fact, OperationFact)]
     for one in asked:
@@ -253,7 +246,7 @@ def _webhooks(
 
 
 async def _settled(name: str, store: Store, broker: Broker, found: Findings) -> None:
-    """Nothing waits: no work, no record, no event; and nothing was given up."""
+    """Nothing waits: no work, no record, no event."""
     async with store.reading() as tx:
         due = await run_sql(
             tx,
@@ -262,11 +255,6 @@ async def _settled(name: str, store: Store, broker: Broker, found: Findings) -> 
             ),
         )
         found.stuck += [f"{name} still has to do {row.kind} {row.name}" for row in due]
-        dead_letters = (
-            await run_sql(tx, select(func.count()).select_from(tables.dead_letters))
-        ).scalar()
-        if dead_letters:
-            found.lost.append(f"{name} has {dead_letters} dead letters")
         offsets = await tx.inbox.offsets(name)
         numbers = (await run_sql(tx, select(tables.sequences.c.sequence))).scalars().all()
         mark = await run_sql(
@@ -289,6 +277,14 @@ async def _settled(name: str, store: Store, broker: Broker, found: Findings) -> 
         found.lost.append(f"{name} numbered {len(numbers)} of {count} events")
     if acknowledged != len(numbers):
         found.stuck.append(f"{name} has published {acknowledged} of {len(numbers)} events")
+
+
+async def _given_up(name: str, store: Store, found: Findings) -> None:
+    """Nothing was given up."""
+    async with store.reading() as tx:
+        kept = await run_sql(tx, select(func.count()).select_from(tables.dead_letters))
+    if dead_letters := kept.scalar():
+        found.lost.append(f"{name} has {dead_letters} dead letters")
 
 
 class _BusNow:
@@ -342,15 +338,16 @@ async def _replay(
             live[f"resource/{document.key}"] = document.value
     own = [
         PublishedFact(event.id, fact, event.time, event.topic or "")
-        for name in ("policy", "provisioner", "notifier")
+        for name in simulation.services
+        if name not in {"gateway", "audit"}
         for event in stored[name]
         if event.topic is not None
-        and (fact := _fact(event.type, json.loads(event.data))) is not None
+        and (fact := fact_in(event.type, json.loads(event.data))) is not None
     ]
     copied = [
         PublishedFact(record.id, fact, _uniform(record.time), record.topic)
         async for record in records(simulation.stores["audit"])
-        if (fact := _fact(record.type, record.data)) is not None
+        if (fact := fact_in(record.type, record.data)) is not None
     ]
     for source, published_facts in (("the event stores", own), ("the audit log", copied)):
         replayed = _fold(published_facts)

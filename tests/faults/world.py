@@ -48,6 +48,10 @@ class Outside:
     """How many of the next webhooks are refused."""
     answered: set[str] = field(default_factory=set)
     """The intents for which a client has got its answer; others are sent again."""
+    answers: dict[str, Any] = field(default_factory=dict)
+    """What a client that waits for answers has got, by what it did."""
+    broken: set[str] = field(default_factory=set)
+    """The ids of the intents at which the provisioner fails."""
 
     def act_late(self, now: float) -> None:
         """Carry out what is due at ``now``."""

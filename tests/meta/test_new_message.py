@@ -8,7 +8,7 @@ from meta.checkout_copy import Copy
 
 PAGE = ROOT / "docs" / "how-to" / "add-a-message.md"
 MESSAGES = "services/busbar/messages"
-HANDLERS = "services/busbar/provisioner/handlers.py"
+HANDLERS = "services/busbar/provisioner/handlers/provisioner.py"
 GENERATED = ("schemas/", "contracts/")
 
 pytestmark = pytest.mark.timeout(600)

@@ -8,7 +8,7 @@ from busbar.messages.notification import DeleteSubscription, ResendDeliveries, S
 from busbar.messages.resource import ApplyResource
 from busbar.testing.memory import LoseAnswer, LoseRequest, Refuse
 from faults.loop import wait
-from faults.scenarios import STRANGER, THING
+from faults.names import STRANGER, THING
 from replay.stage import Script, Stage
 
 MINUTE = 60.0

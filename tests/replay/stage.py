@@ -23,7 +23,8 @@ from busbar.runtime.host.process import App
 from busbar.runtime.store import Store, Transaction
 from faults import simulation
 from faults.loop import wait
-from faults.scenarios import ALL, RESOURCE, SOURCE, THING
+from faults.names import RESOURCE, SOURCE, THING
+from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated
 from faults.world import SimulatedAdapters
 from support.personal import no_personal_data

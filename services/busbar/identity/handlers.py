@@ -27,7 +27,8 @@ from busbar.messages.identity import (
     RevokeKey,
     SubjectErased,
 )
-from busbar.runtime.consume.service import Received, Service
+from busbar.messages.request import RequestAllowed
+from busbar.runtime.consume.service import Discarded, Received, Service
 from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Cause, Store, Transaction
 from busbar.runtime.telemetry.logs import get_logger
@@ -58,6 +59,7 @@ class Identity:
         service.on_request(RegisterKey, self.register)
         service.on_request(RevokeKey, self.revoke)
         service.on_request(EraseSubject, self.erase)
+        service.on_discard(self.discard)
         return service
 
     async def declare(self, file: PrincipalsFile, store: Store) -> None:
@@ -100,6 +102,19 @@ class Identity:
         existed = await self._personal.erase(subject, operation=str(operation))
         fact = SubjectErased(subject=subject, existed=existed, operation=operation, intent=intent)
         await tx.append(f"subject/{subject}", [fact], key=ORDER)
+
+    async def discard(self, discarded: Discarded, tx: Transaction) -> bool:
+        """Refuse a request about a key whose record is discarded; nothing changes."""
+        request = RequestAllowed.model_validate(discarded.envelope.data)
+        fact = KeyRefused(
+            operation=discarded.operation,
+            intent=request.intent,
+            reason="discarded",
+            detail=f"identity could not handle it, and operation {discarded.by} discarded it",
+            fix="send it again under a new id once the cause is fixed",
+        )
+        await tx.append(STREAM, [fact], key=ORDER)
+        return True
 
 
 async def _append(tx: Transaction, known: Authority, facts: Sequence[Fact]) -> None:

@@ -18,6 +18,8 @@ from busbar.messages.base import (
 )
 from busbar.messages.identity import EXAMPLE_KEY, KeyId
 
+DiscardOutcome = Literal["discarded", "not_waiting", "unknown_dead_letter", "failed"]
+
 _DEAD_LETTER: JsonObject = {
     "dead_letter": "22222222-2222-5222-8222-222222222222",
     "service": "policy",
@@ -191,14 +193,29 @@ class DeadLetterDiscarded(Fact):
             "outcome": "discarded",
             "detail": "",
         },
+        {
+            **_DEAD_LETTER,
+            "operation": "11111111-1111-5111-8111-111111111111",
+            "intent": {**EXAMPLE_INTENT, "id": "discard-1"},
+            "outcome": "discarded",
+            "detail": f"operation {EXAMPLE_OPERATION}, which waited for it, has ended",
+            "ended": EXAMPLE_OPERATION,
+        },
     )
 
     operation: UUID = Field(description="The operation of the discard intent.")
     dead_letter: str
     service: Slug
     intent: IntentRef = Field(description="The discard intent.")
-    outcome: Literal["discarded", "not_waiting", "unknown_dead_letter"]
+    outcome: DiscardOutcome = Field(
+        description="`failed` if the operation that waits for the dead letter could not be ended: "
+        "then it is not discarded."
+    )
     detail: str
+    ended: UUID | None = Field(
+        default=None,
+        description="The operation that has ended because it waited for the dead letter.",
+    )
 
 
 class HeadPublished(Fact):

@@ -91,6 +91,7 @@ DenialReason = Literal[
     "unknown_principal",
     "foreign_source",
     "foreign_principal",
+    "discarded",
 ]
 
 

@@ -151,7 +151,9 @@ def evolve_operation(view: OperationView | None, fact: Fact, *, time: str) -> Op
         return view
     known: Mapping[str, Any] = dict(before) if before is not None else {"status": "received"}
     if isinstance(fact, DeadLetterRecovered) and known["status"] != "stuck":
-        return view
+        if before is None:
+            return view
+        change = {}
     if not isinstance(fact, DeadLetterRecovered) and _is_behind(change, known):
         change = {name: value for name, value in change.items() if name in _ALWAYS}
     operation = fact.operation_id or known.get("id", "")
@@ -241,7 +243,8 @@ def _judged(
             return {**known, "status": "running"}
         case IntentDenied():
             violations = [violation.model_dump() for violation in fact.violations]
-            return {**known, "status": "denied", "reason": fact.reason, "violations": violations}
+            denied = {"status": "denied", "reason": fact.reason, "detail": ""}
+            return {**known, **denied, "violations": violations}
         case IntentExpired():
             return {**known, "status": "expired", "reason": "expired"}
 

@@ -97,7 +97,7 @@ class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
         event_id: str | None = None,
         key: str | None = None,
     ) -> Receipt:
-        """Publish the intent to discard ``dead_letter``; the records behind it are handled."""
+        """Publish the intent to discard ``dead_letter``; the operation that waits for it ends."""
         intent = events.intent_of(
             DiscardDeadLetter, {"service": service, "dead_letter": dead_letter}
         )

@@ -218,3 +218,33 @@ async def test_a_reason_that_changes_at_every_look_is_counted_once_and_waited_fo
     await platform.settle()
     assert platform.tale().count("stuck a not_ours") == backend.looks == 3
     assert counted(name, outcome="stuck") == before + 1
+
+
+# -- left without being observed ------------------------------------------------------------------
+
+
+async def test_what_cannot_be_observed_when_it_is_left_stays_listed_until_someone_looks() -> None:
+    platform = Platform()
+    platform.world.refused["orders-b"] = Refuse()
+    await platform.ask(allowed(1, plan("a", "b")))
+    await platform.provisioner.run(platform.ledger.work())
+    assert list(platform.things()) == ["orders-a"]
+
+    platform.world.unavailable = True
+    await platform.ask(allowed(2, plan("a")))
+    await platform.settle(leases=400)
+
+    # The first operation gave way to the second, which did not get as far as to b.
+    first, second = [m for m in platform.ledger.messages if isinstance(m, ResourceFailed)]
+    assert {one.step: one.presence for one in first.remains} == {"b": "unknown", "a": "unknown"}
+    assert "b exists (name=orders-b, size=1, as far as is known)" in first.what_is_left
+    assert second.left == "previous"
+    state = platform.ledger.state()
+    assert [one.name for one in state.applied] == ["a", "b"]
+    assert list(platform.things()) == ["orders-a"]
+
+    platform.world.unavailable = False
+    await platform.ask(allowed(3, plan("a")))
+    assert (await platform.settle())[-1] == "updated 3"
+    assert [one.name for one in platform.ledger.state().applied] == ["a"]
+    assert list(platform.things()) == ["orders-a"]

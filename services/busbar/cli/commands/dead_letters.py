@@ -137,8 +137,10 @@ def discard(
 ) -> None:
     """Discard a dead letter permanently, so that the records behind it are handled without it.
 
-    That also clears one that parks no records and whose redrive failed. The dead letter stays in
-    the list. Exit codes: 0 discarded, 4 it was handled or discarded before, 5 no result in time.
+    The operation that waits for it ends as denied or failed, with the reason `discarded`. That also
+    clears one that parks no records and whose redrive failed. The dead letter stays in the list.
+    Exit codes: 0 discarded; 4 it was handled or discarded before, or the operation could not be
+    ended; 5 no result in time.
     """
     _request(context, dead_letter, Client.discard, wait=wait, timeout=timeout, output=output)
 

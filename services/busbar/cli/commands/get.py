@@ -70,6 +70,11 @@ def command(
     """List resources, operations, promises or subscriptions, or show a resource or an operation.
 
     Without an argument it lists the resources that exist. Filters apply to lists.
+
+    The generation of a resource numbers the desired state that was accepted last, and grows with
+    every change of it. The observed generation is the one that was provisioned last: while both
+    are equal, what exists is what was asked for.
+
     With --watch and `-o json`, prints one line of JSON for each item.
     """
     filters = Filters(team, environment, resource, status, everything=everything)

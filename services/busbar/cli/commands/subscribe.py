@@ -61,8 +61,10 @@ def command(
 
     The signing secret (Standard Webhooks, whsec_…) is generated here, stored as a secret of the
     team and shown once, on standard error. Run it where the platform's home is. Subscribing again
-    under the same name changes the subscription and keeps its secret. A subscription that is
-    refused, or that cannot be requested, leaves the secrets as they were.
+    under the same name changes the subscription and keeps its secret, also after `busbar
+    unsubscribe`: the secret stays the same until --new-secret or `busbar secrets put` replaces it,
+    or `busbar secrets remove` deletes it. A subscription that is refused, or that cannot be
+    requested, leaves the secrets as they were.
     """
     options = options_of(context)
     # Everything is checked before a secret is generated for it.

@@ -27,7 +27,11 @@ def command(
     timeout: TimeoutOption = 60,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """End a subscription. Deliveries that are already due are still made."""
+    """End a subscription. Deliveries that are already due are still made.
+
+    Its signing secret stays, for them and for a later subscription of the same name, until `busbar
+    secrets remove` deletes it.
+    """
     if (subscription is None) == (team is None or name is None):
         raise usage(
             "Name one subscription.",

@@ -53,7 +53,7 @@ from busbar.notifier.handlers.deliveries import (
     stream_of,
     subscriptions_of,
 )
-from busbar.notifier.handlers.requests import deliver_test, request_test, resend
+from busbar.notifier.handlers.requests import deliver_test, discard, request_test, resend
 from busbar.notifier.telemetry import measure_delivery, observe_attempt
 from busbar.runtime.consume.service import Received, RecordFilter, Service
 from busbar.runtime.core.bus import Record
@@ -128,12 +128,18 @@ class Notifier:
 
     def service(self) -> Service:
         """Return the service with its handlers registered."""
-        service = Service("notifier", emits=EMITS, gather_seconds=GATHER_SECONDS)
+        service = Service(
+            "notifier",
+            emits=EMITS,
+            executes=[topics.FACTS_NOTIFICATION],
+            gather_seconds=GATHER_SECONDS,
+        )
         service.on_request(ApplySubscription, self.subscribe)
         service.on_request(DeleteSubscription, self.subscribe)
         service.on_request(SendTestEvent, request_test)
         service.on_request(ResendDeliveries, resend)
         service.on(SubscriptionTestRequested, deliver_test)
+        service.on_discard(discard)
         service.on_batch(self.select_relevant)
         for type_ in DELIVERABLE:
             service.on(BY_TYPE[type_], self.fan_out)

@@ -7,9 +7,11 @@ from busbar.messages.notification import (
     DeliveriesResent,
     ResendDeliveries,
     SendTestEvent,
+    SubscriptionRefused,
     SubscriptionTestRequested,
     WebhookExhausted,
 )
+from busbar.messages.request import RequestAllowed
 from busbar.notifier.domain import (
     MAX_RESENT,
     SubscriptionState,
@@ -23,7 +25,7 @@ from busbar.notifier.handlers.deliveries import (
     schedule_again,
     subscription_named,
 )
-from busbar.runtime.consume.service import Received
+from busbar.runtime.consume.service import Discarded, Received
 from busbar.runtime.store import Transaction
 
 
@@ -44,6 +46,13 @@ async def deliver_test(received: Received[SubscriptionTestRequested], tx: Transa
     if subscription is not None:
         await schedule(subscription, received, tx)
         return
+    await _end_test(fact, event, "unsubscribed", tx)
+
+
+async def _end_test(
+    fact: SubscriptionTestRequested, event: str, reason: str, tx: Transaction
+) -> None:
+    """End the operation of a test event that is never sent."""
     ended = WebhookExhausted(
         operation=fact.operation,
         resource=None,
@@ -51,9 +60,30 @@ async def deliver_test(received: Received[SubscriptionTestRequested], tx: Transa
         event=event,
         event_type=fact.TYPE,
         attempts=0,
-        reason="unsubscribed",
+        reason=reason,
     )
     await tx.append(f"delivery/{event}/{fact.subscription}", [ended], key=fact.subscription)
+
+
+async def discard(discarded: Discarded, tx: Transaction) -> bool:
+    """End the operation of a request, or of a test event, whose record is discarded."""
+    envelope = discarded.envelope
+    if envelope.type == SubscriptionTestRequested.TYPE:
+        fact = SubscriptionTestRequested.model_validate(envelope.data)
+        await _end_test(fact, envelope.id, "discarded", tx)
+        return True
+    if envelope.type != RequestAllowed.TYPE:
+        return False  # a fact of its own about an operation that has ended
+    request = RequestAllowed.model_validate(envelope.data)
+    refused = SubscriptionRefused(
+        operation=discarded.operation,
+        intent=request.intent,
+        reason="discarded",
+        detail=f"notifier could not handle it, and operation {discarded.by} discarded it",
+        fix="send it again under a new id once the cause is fixed",
+    )
+    await tx.append(f"operation/{discarded.operation}", [refused], key=request.about)
+    return True
 
 
 async def resend(received: Received[ResendDeliveries], tx: Transaction) -> None:

@@ -10,6 +10,7 @@ from busbar.policy.domain.decision import (
 )
 from busbar.policy.domain.engine import Evaluation, FiredRule, PolicyEngine, PolicyRequest
 from busbar.policy.domain.intake import (
+    deny_discarded,
     deny_invalid,
     deny_unknown_type,
     violations_of,
@@ -36,6 +37,7 @@ __all__ = [
     "Unverified",
     "decide",
     "decide_request",
+    "deny_discarded",
     "deny_invalid",
     "deny_unknown_type",
     "evolve",

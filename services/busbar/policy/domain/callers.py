@@ -14,7 +14,7 @@ from busbar.messages.caller import Caller
 from busbar.messages.envelope import Envelope
 from busbar.messages.identity import Kind
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
-from busbar.messages.signing import BadSignature, PublicKey, Signature, verify
+from busbar.messages.signing import BadSignature, InvalidKey, PublicKey, Signature, verify
 from busbar.messages.signing.signature import Headers, signature_of
 from busbar.messages.topics import FORWARDING_RELAYS, OWN_SOURCES
 
@@ -73,11 +73,20 @@ def identify(
             headers=record.headers,
             value=record.value,
         )
+    except InvalidKey:
+        return _UNUSABLE  # identity registers no such key
     except BadSignature as error:
         if error.code == "unsigned" and accepts_unsigned:
             return _unsigned(known, record.envelope)
         return Unverified(_REASONS[error.code], *_split(error.detail))
     return _bound(known, record.envelope, found)
+
+
+_UNUSABLE: Final = Unverified(
+    "forged",
+    "the key that it names proves nothing",
+    f"sign with another key of the principal, {_AGAIN}",
+)
 
 
 @lru_cache(maxsize=1024)

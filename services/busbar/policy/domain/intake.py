@@ -82,6 +82,32 @@ def deny_unknown_type(
     return [denied]
 
 
+def deny_discarded(
+    *,
+    operation: UUID,
+    intent: IntentRef,
+    resource: ResourceId | None,
+    requested: Any,
+    caller: Caller | None,
+    by: UUID,
+) -> Fact:
+    """Deny an intent whose record could not be handled, and is discarded by operation ``by``."""
+    violation = Violation(
+        rule="discarded",
+        message=f"policy could not decide on it, and operation {by} discarded its record",
+        fix="send it again under a new id once the cause is fixed",
+    )
+    return _denied(
+        "discarded",
+        (violation,),
+        operation=operation,
+        intent=intent,
+        resource=resource,
+        requested=requested,
+        caller=caller,
+    )
+
+
 def _denied(
     reason: DenialReason,
     violations: tuple[Violation, ...],

@@ -6,6 +6,7 @@ Conflicting, invalid and unknown events go to the handlers that the service regi
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -25,6 +26,7 @@ from busbar.runtime.consume.parking import BY_REQUEST
 from busbar.runtime.consume.redrive import RedriveHandler
 from busbar.runtime.consume.service import (
     ConflictingEvent,
+    Discarded,
     InvalidEvent,
     Received,
     RecordFilter,
@@ -66,7 +68,11 @@ class Dispatcher:
     def __init__(self, service: Service, dead_letters: DeadLetters) -> None:
         """Dispatch to the handlers of ``service``; redrive the records in ``dead_letters``."""
         self._service = service
-        about_dead_letters = RedriveHandler(service.name, dead_letters, self.handle_kept)
+        self._dead_letters = dead_letters
+        about_dead_letters = RedriveHandler(
+            service.name, dead_letters, self.handle_kept, self.end_operation
+        )
+        self._about_dead_letters = about_dead_letters
         self._requests: dict[str, tuple[type[Message], RuntimeHandler]] = {
             **service.requests,
             RedriveDeadLetter.TYPE: (RedriveDeadLetter, about_dead_letters.redrive),
@@ -288,6 +294,42 @@ class Dispatcher:
             return "its event has been handled in the meantime"
         await self._dispatch(tx, [item])
         return ""
+
+    async def end_operation(self, tx: StoreTransaction, record: Record, by: UUID) -> UUID | None:
+        """End the operation that waits for a kept record, which operation ``by`` discards.
+
+        That handles the event: sent again, or redriven, it changes nothing. Returns the operation,
+        or None if none has ended.
+        """
+        content, operation = encoding.read(record), self._dead_letters.blocked(record)
+        if operation is None or not isinstance(content, Envelope):
+            return None
+        end = self._discard_handler(record, content)
+        found, _ = await self._authenticated(tx, [Readable(record, content)])
+        if end is None or not found:
+            return None  # without a principal it is denied by its place, and takes no source and id
+        identity = (content.source, content.id)
+        seen = await tx.inbox.first_seen(self._service.name, {identity: self._digest(content)})
+        if seen[identity] is not None:
+            return None
+        tx.caused_by(self._dead_letters.cause(record, "discarded"))
+        caller = found[0].caller
+        discarded = Discarded(
+            operation=operation, by=by, envelope=content, record=record, caller=caller
+        )
+        return operation if await end(discarded, tx) else None
+
+    def _discard_handler(
+        self, record: Record, envelope: Envelope
+    ) -> Callable[[Discarded, StoreTransaction], Awaitable[bool]] | None:
+        """Return what ends the operation of a discarded event, if that is this service's to do."""
+        if record.topic != RequestAllowed.TOPIC:
+            return self._service.discard_handler
+        if not self._is_for_this_service(envelope.data):
+            return None
+        if envelope.data["intent"]["type"] in _ABOUT_DEAD_LETTERS:
+            return self._about_dead_letters.end_request
+        return self._service.discard_handler
 
     async def _record_kept(
         self, tx: StoreTransaction, record: Record, content: Envelope | Unreadable

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from busbar.kernel.errors import BusbarError, Conflict, Fenced, Reject, Retry
 from busbar.kernel.ids import operation_id
@@ -45,6 +45,8 @@ PARKED_BACKOFF: Final = Backoff(first=20.0, longest=3600.0)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:#@-]{1,200}")
 
 DeadLetterFact = DeadLetterRecovered | DeadLetterRedriven | DeadLetterDiscarded
+
+Result = TypeVar("Result")
 
 RetryRecord = Callable[[StoreTransaction, Record], Awaitable[str]]
 """Handles a kept record again; returns a remark, or raises the error that prevents it."""
@@ -228,19 +230,27 @@ async def append_fact(tx: StoreTransaction, service: str, fact: DeadLetterFact) 
 async def try_record(
     service: str, retry_record: RetryRecord, tx: StoreTransaction, record: Record
 ) -> tuple[str, str | None]:
-    """Handle ``record`` with ``retry_record``; return its remark, and the error or None.
+    """Handle ``record`` with ``retry_record``; return its remark, and the error or None."""
+    remark, problem = await attempted(service, tx, partial(retry_record, tx, record))
+    return remark or "", None if remark is not None else problem
+
+
+async def attempted(
+    service: str, tx: StoreTransaction, act: Callable[[], Awaitable[Result]]
+) -> tuple[Result | None, str]:
+    """Return the result of ``act``, or None and the error.
 
     A failed attempt is rolled back to the savepoint.
     """
     try:
         async with tx.savepoint():
-            return await retry_record(tx, record), None
+            return await act(), ""
     except (Conflict, Fenced, StoreUnavailable):
         raise
     except Retry as error:
-        return "", f"{service} has to wait before a retry: {error}"
+        return None, f"{service} has to wait before a retry: {error}"
     except BusbarError as error:
-        return "", shortened(str(error))
+        return None, shortened(str(error))
     except Exception as error:
-        log.exception("redrive_failed")
-        return "", f"{service} failed with {type(error).__name__}"
+        log.exception("dead_letter_failed_again")
+        return None, f"{service} failed with {type(error).__name__}"

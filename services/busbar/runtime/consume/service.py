@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -78,10 +79,26 @@ class ConflictingEvent:
     caller: Caller | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """The event of a dead letter that is discarded, which the operation ``operation`` waits for.
+
+    ``by`` is the operation of the request to discard it.
+    """
+
+    operation: UUID
+    by: UUID
+    envelope: Envelope
+    record: Record
+    caller: Caller | None = None
+
+
 Handler = Callable[[Received[Any], Transaction], Awaitable[None]]
 StreamOf = Callable[[Any], str]
 InvalidEventHandler = Callable[[InvalidEvent, Transaction], Awaitable[None]]
 ConflictHandler = Callable[[ConflictingEvent, Transaction], Awaitable[None]]
+DiscardHandler = Callable[[Discarded, Transaction], Awaitable[bool]]
+"""Ends the operation of a dead letter that is discarded; returns whether it has not ended yet."""
 RecordFilter = Callable[[Record], bool]
 FilterFactory = Callable[[Sequence[Record], Transaction], Awaitable[RecordFilter]]
 Authenticator = Callable[[Record, Envelope, Transaction], Awaitable[Caller | None]]
@@ -123,6 +140,7 @@ class Service:
         self.invalid_handler: InvalidEventHandler | None = None
         self.unknown_type_topics: frozenset[str] = frozenset()
         self.conflict_handler: ConflictHandler | None = None
+        self.discard_handler: DiscardHandler | None = None
         self.authenticator: Authenticator | None = None
         self.record_handler: RecordHandler | None = None
         self.filter_factory: FilterFactory | None = None
@@ -198,6 +216,14 @@ class Service:
     def on_conflict(self, handler: ConflictHandler) -> None:
         """Register ``handler`` for events that are repeated with another body."""
         self.conflict_handler = handler
+
+    def on_discard(self, handler: DiscardHandler) -> None:
+        """Register ``handler`` for dead letters that are discarded while an operation waits.
+
+        It is called once, in the transaction that discards: for an intent, for a fact on a topic
+        that this service ``executes``, and for an allowed request that is for this service.
+        """
+        self.discard_handler = handler
 
     def on_record(self, handler: RecordHandler) -> None:
         """Register ``handler`` for every record of every topic, readable or not."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from busbar.kernel.clock import time_of
@@ -13,9 +12,8 @@ from busbar.messages.authority import EMPTY
 from busbar.messages.authority import evolve as evolve_authority
 from busbar.messages.base import Fact, Intent, IntentRef
 from busbar.messages.caller import Caller
-from busbar.messages.codec.attributes import read_time
 from busbar.messages.delivery import DiscardDeadLetter, RedriveDeadLetter
-from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.envelope import Envelope
 from busbar.messages.generation import Settled
 from busbar.messages.identity import (
     EraseSubject,
@@ -65,6 +63,7 @@ from busbar.policy.domain import (
     SignedRecord,
     decide,
     decide_request,
+    deny_discarded,
     deny_invalid,
     deny_unknown_type,
     evolve,
@@ -73,14 +72,17 @@ from busbar.policy.domain import (
     refuse,
     violations_of,
 )
-from busbar.runtime.consume.service import ConflictingEvent, InvalidEvent, Received, Service
+from busbar.policy.handlers.unusable import INTENT_MAX_BYTES, expiry_of, unreadable, unusable
+from busbar.runtime.consume.service import (
+    ConflictingEvent,
+    Discarded,
+    InvalidEvent,
+    Received,
+    Service,
+)
 from busbar.runtime.core.bus import Record
 from busbar.runtime.personal import Opened, PersonalData
 from busbar.runtime.store import Transaction
-
-INTENT_MAX_BYTES = 256 * 1024
-"""The largest intent, in bytes; the facts about an intent repeat its data."""
-
 
 OUTCOMES: Final[dict[type[Fact], str]] = {
     IntentAllowed: "allowed",
@@ -147,6 +149,7 @@ class Policy:
         service.on(ResourceReleased, self.settle)
         service.on_invalid(self.refuse, *topics.INTENTS)
         service.on_conflict(self.record_conflict)
+        service.on_discard(self.discard)
         return service
 
     async def authenticate(
@@ -177,7 +180,7 @@ class Policy:
         known = await tx.load(IDENTITY, EMPTY, evolve_authority)
         return forbidden(known, received.caller, received.message)
 
-    async def _sealed(self, event: Received[Any] | InvalidEvent) -> Envelope:
+    async def _sealed(self, event: Received[Any] | InvalidEvent | Discarded) -> Envelope:
         """Return the envelope of an intent with its personal values sealed."""
         envelope, at = event.envelope, time_of(event.record.timestamp)
         data = await self._personal.seal(envelope.type, envelope.data, at=at)
@@ -201,7 +204,7 @@ class Policy:
         """Decide on an intent about a resource."""
         envelope = await self._sealed(received)
         opened = await self._opened(received.message, envelope)
-        if facts := _unusable(envelope, received.caller) or _unreadable(
+        if facts := unusable(envelope, received.caller) or unreadable(
             envelope, received.caller, opened
         ):
             await self._append(tx, received, facts)
@@ -217,7 +220,7 @@ class Policy:
             sealed_spec=sealed_spec,
             data=envelope.data,
             now=tx.now,
-            expirytime=_expiry(envelope),
+            expirytime=expiry_of(envelope),
             subject=envelope.subject,
             caller=received.caller,
             forbidden=await self._forbidden(received, tx),
@@ -230,7 +233,7 @@ class Policy:
     async def decide_request(self, received: Received[Any], tx: Transaction) -> None:
         """Decide on an intent that another service carries out."""
         envelope = await self._sealed(received)
-        if facts := _unusable(envelope, received.caller):
+        if facts := unusable(envelope, received.caller):
             await self._append(tx, received, facts)
             return
         request = ReceivedRequest(
@@ -239,7 +242,7 @@ class Policy:
             message=received.message,
             data=envelope.data,
             now=tx.now,
-            expirytime=_expiry(envelope),
+            expirytime=expiry_of(envelope),
             caller=received.caller,
             forbidden=await self._forbidden(received, tx),
         )
@@ -292,10 +295,24 @@ class Policy:
         )
         await self._append(tx, conflict, [fact])
 
+    async def discard(self, discarded: Discarded, tx: Transaction) -> bool:
+        """Deny an intent on which policy could not decide, and whose record is discarded."""
+        envelope = await self._sealed(discarded)
+        fact = deny_discarded(
+            operation=discarded.operation,
+            intent=IntentRef.of(envelope),
+            resource=ResourceId.named_in(envelope.data),
+            requested=envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None,
+            caller=discarded.caller,
+            by=discarded.by,
+        )
+        await self._append(tx, discarded, [fact])
+        return True
+
     async def _append(
         self,
         tx: Transaction,
-        event: Received[Any] | InvalidEvent | ConflictingEvent,
+        event: Received[Any] | InvalidEvent | ConflictingEvent | Discarded,
         facts: Sequence[Fact],
         *,
         about: str | None = None,
@@ -330,66 +347,6 @@ def _measure(tx: Transaction, facts: Sequence[Fact], record: Record) -> None:
     for fact in facts:
         tx.measure(telemetry.DECISIONS.labels(OUTCOMES[type(fact)]).inc, 1)
         tx.measure(telemetry.DECISION_SECONDS.observe, seconds)
-
-
-def _unusable(envelope: Envelope, caller: Caller | None) -> list[Fact]:
-    """Return the denial of an intent that is too large or has a bad attribute; else nothing."""
-    if len(envelope.body) > INTENT_MAX_BYTES:
-        return _too_large(envelope, caller)
-    try:
-        _expiry(envelope)
-    except Unreadable:
-        return _bad_expiry(envelope, caller)
-    return []
-
-
-def _too_large(envelope: Envelope, caller: Caller | None) -> list[Fact]:
-    violation = Violation(
-        rule="size",
-        message=f"the intent has {len(envelope.body)} bytes, {INTENT_MAX_BYTES} are allowed",
-        fix="store large content elsewhere and refer to it",
-    )
-    return _invalid(envelope, violation, caller, requested=None)
-
-
-def _unreadable(envelope: Envelope, caller: Caller | None, opened: Opened) -> list[Fact]:
-    if not opened.unreadable:
-        return []
-    violation = Violation(
-        rule="personal",
-        message=f"personal values of subject:{opened.unreadable[0]} cannot be read: they were "
-        "erased, or sealed for another team",
-        fix="send the values in clear",
-        pointer="/spec",
-    )
-    return _invalid(envelope, violation, caller, requested=envelope.data)
-
-
-def _bad_expiry(envelope: Envelope, caller: Caller | None) -> list[Fact]:
-    violation = Violation(
-        rule="expirytime",
-        message="the attribute expirytime is not an RFC 3339 timestamp with an offset",
-        fix="write it as in 2026-01-31T12:00:00Z, or leave it out",
-    )
-    return _invalid(envelope, violation, caller, requested=envelope.data)
-
-
-def _invalid(
-    envelope: Envelope, violation: Violation, caller: Caller | None, *, requested: object
-) -> list[Fact]:
-    return deny_invalid(
-        operation=operation_id(envelope.source, envelope.id),
-        intent=IntentRef.of(envelope),
-        resource=ResourceId.named_in(envelope.data),
-        requested=requested,
-        violations=[violation],
-        caller=caller,
-    )
-
-
-def _expiry(envelope: Envelope) -> datetime | None:
-    text = envelope.extensions.get("expirytime")
-    return read_time(text, name="expirytime") if text is not None else None
 
 
 def _stream(resource: object) -> str:

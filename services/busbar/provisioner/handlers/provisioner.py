@@ -4,7 +4,7 @@ The intent is stored with the observation; the backend is called with a determin
 and the lease's epoch; the result is stored, fenced by it. An unknown one is observed, not guessed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -12,7 +12,6 @@ from functools import reduce
 from busbar.backends.port import Backend, Call, Observation, Outcome, Result
 from busbar.kernel.clock import Clock
 from busbar.messages import topics
-from busbar.messages.base import OperationFact
 from busbar.messages.delayed import ResourceDelayed
 from busbar.messages.intervention import (
     Intervened,
@@ -74,11 +73,13 @@ from busbar.provisioner.domain.progress import (
     nothing,
     stuck_wait,
 )
+from busbar.provisioner.handlers.discards import discard
+from busbar.provisioner.handlers.recording import append, stream_of
 from busbar.provisioner.telemetry import STUCK, STUCK_OPERATIONS, measure_end, note_stuck
 from busbar.runtime.consume.service import Received, Service
 from busbar.runtime.core.backoff import Backoff, Jitter, jitter
 from busbar.runtime.personal import PersonalData
-from busbar.runtime.store import Cause, Transaction
+from busbar.runtime.store import Transaction
 from busbar.runtime.tasks.runner import Work
 
 EMITS = (
@@ -132,8 +133,9 @@ class Provisioner:
     def service(self) -> Service:
         """Return the service with its handlers registered."""
         service = Service("provisioner", emits=EMITS, executes=[topics.FACTS_POLICY])
-        service.on(IntentAllowed, self.enqueue, stream=lambda allowed: _stream(allowed.resource))
-        service.on(InterventionAllowed, self.intervene, stream=lambda one: _stream(one.resource))
+        service.on(IntentAllowed, self.enqueue, stream=lambda allowed: stream_of(allowed.resource))
+        service.on(InterventionAllowed, self.intervene, stream=lambda one: stream_of(one.resource))
+        service.on_discard(discard)
         service.count(STUCK, STUCK_OPERATIONS)
         service.task(SAGA, self.run, concurrency=CONCURRENT_SAGAS, preload=self.preload)
         return service
@@ -141,7 +143,7 @@ class Provisioner:
     async def enqueue(self, received: Received[IntentAllowed], tx: Transaction) -> None:
         """Queue an allowed intent behind the others of its resource, and schedule its saga."""
         allowed, cause = received.message, tx.cause
-        state = await tx.load(_stream(allowed.resource), ResourceState(), evolve)
+        state = await tx.load(stream_of(allowed.resource), ResourceState(), evolve)
         facts = decide_queued(
             state,
             allowed,
@@ -150,13 +152,13 @@ class Provisioner:
             onbehalfof=cause.onbehalfof,
             allowed_at=received.envelope.time,
         )
-        await tx.append(_stream(allowed.resource), facts, key=allowed.resource)
+        await tx.append(stream_of(allowed.resource), facts, key=allowed.resource)
         await tx.tasks.schedule(SAGA, allowed.resource)
 
     async def intervene(self, received: Received[InterventionAllowed], tx: Transaction) -> None:
         """Carry out an allowed intervention, and continue immediately with what it leaves to do."""
         allowed = received.message
-        stream = _stream(allowed.resource)
+        stream = stream_of(allowed.resource)
         state = await tx.load(stream, ResourceState(), evolve)
         facts = decide_intervention(state, allowed)
         await tx.append(stream, facts, key=allowed.resource)
@@ -171,9 +173,9 @@ class Provisioner:
         self, resources: Collection[str], tx: Transaction
     ) -> dict[str, ResourceState]:
         """Load the states of ``resources`` in the transaction that claims their sagas."""
-        await tx.fetch([_stream(resource) for resource in resources])
+        await tx.fetch([stream_of(resource) for resource in resources])
         return {
-            resource: await tx.load(_stream(resource), ResourceState(), evolve)
+            resource: await tx.load(stream_of(resource), ResourceState(), evolve)
             for resource in resources
         }
 
@@ -343,18 +345,18 @@ class Provisioner:
         """Store the facts of ``decide`` and those that need no effect, under the lease."""
 
         async def body(tx: Transaction) -> Progress:
-            stream = _stream(work.claim.name)
+            stream = stream_of(work.claim.name)
             state = await tx.load(stream, ResourceState(), evolve)
             turn = Turn(epoch=work.claim.epoch, now=tx.now)
-            at = Progress.of(await _append(tx, stream, state, decide(state, turn)))
+            at = Progress.of(await append(tx, stream, state, decide(state, turn)))
             while isinstance(at.command, Finish):
                 finished = decide_finished(at.state)
-                at = Progress.of(await _append(tx, stream, at.state, finished))
+                at = Progress.of(await append(tx, stream, at.state, finished))
             if at.state.saga is None:
                 await tx.tasks.finish(work.claim)
             return at
 
-        return await work.record(body, reads=[_stream(work.claim.name)])
+        return await work.record(body, reads=[stream_of(work.claim.name)])
 
     async def _pause(self, work: Work, saga: Saga) -> None:
         backoff = self._backoff.after(saga.failures)
@@ -364,27 +366,3 @@ class Provisioner:
             await tx.tasks.finish(work.claim, again=tx.now + timedelta(seconds=wait))
 
         await work.record(later)
-
-
-async def _append(
-    tx: Transaction, stream: str, state: ResourceState, facts: Sequence[OperationFact]
-) -> ResourceState:
-    for fact in facts:
-        intent, recorded = state.recorded(fact.operation)
-        cause = Cause(
-            f"operation:{intent.resource}",
-            str(intent.operation),
-            intent.correlation,
-            intent.traceparent,
-            intent.onbehalfof,
-        )
-        tx.caused_by(cause, index=recorded)
-        await tx.append(stream, [fact], key=intent.resource)
-        measure_end(tx, fact, intent, state)
-        before, state = state, evolve(state, fact)
-        await note_stuck(tx, intent.resource, before, state)
-    return state
-
-
-def _stream(resource: str) -> str:
-    return f"resource/{resource}"
