@@ -17,6 +17,7 @@ import pytest
 import structlog
 
 from busbar.audit.handlers import Audit
+from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import Gateway, accept_intent
 from busbar.notifier.domain import RetryPolicy
 from busbar.notifier.handlers import Notifier
@@ -220,7 +221,9 @@ class Simulation:
         """Send one intent until the gateway's database has it."""
         while True:
             try:
-                await accept_intent(store, asked.envelope, principal="someone", traceparent=None)
+                await accept_intent(
+                    store, asked.envelope, principal=ADMINISTRATOR, traceparent=None
+                )
             except StoreUnavailable:
                 await self.clock.sleep(1)
             else:

@@ -4,18 +4,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, ByTeam, Limit, name_part, page_response
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
 
 router = APIRouter(prefix="/v1/resources", tags=["resources"])
 
 
-@router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER))
+@router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER, _403=FORBIDDEN))
 async def list_resources(
-    queries: Read,
+    views: Read,
     *,
     team: ByTeam = None,
     prefix: Annotated[
@@ -26,16 +26,7 @@ async def list_resources(
     limit: Limit = 100,
 ) -> Response:
     """List resources by name."""
-    longest = _longest_prefix(team, prefix)
-    if longest is None:
-        return page_response({"items": [], "next": None})
-    return page_response(await queries.resources(prefix=longest, after=after, limit=limit))
-
-
-def _longest_prefix(team: str | None, prefix: str | None) -> str | None:
-    """Return what the ids of both selections begin with; None if none is in both."""
-    first, second = sorted((f"{team}/" if team else "", prefix or ""), key=len)
-    return second if second.startswith(first) else None
+    return page_response(await views.resources(team=team, prefix=prefix, after=after, limit=limit))
 
 
 @router.get(
@@ -50,8 +41,8 @@ async def get_resource(
     environment: Annotated[str, name_part("The environment it belongs to.")],
     promise: Annotated[str, name_part("The promise it is made from.")],
     name: Annotated[str, name_part("Its own name.")],
-    queries: Read,
+    views: Read,
 ) -> Any:
     """Return one resource."""
     id_ = f"{team}/{environment}/{promise}/{name}"
-    return require_found(await queries.resource(id_), f"resource {id_}", listed_by="busbar get")
+    return require_found(await views.resource(id_), f"resource {id_}", listed_by="busbar get")
