@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from busbar.gateway.domain import BadToken, parse_token
 from busbar.messages.access_token import MAX_SECONDS, encode, sign_token
 from busbar.messages.identity import KeyRevoked, PrincipalRemoved
 from busbar.messages.signing import SigningKey
@@ -232,6 +233,14 @@ async def test_a_token_is_written_in_one_way_only(ci: Caller) -> None:
     for case, token in mutated(ci.token()).items():
         reply = await ci.api.get(ME, token=token)
         assert reply.status == 401, case
+
+
+async def test_the_form_is_checked_before_the_library_reads_it(ci: Caller) -> None:
+    now = ci.clock.now()
+    assert parse_token(ci.token(), now=now).principal == "ci"
+    for token in mutated(ci.token()).values():
+        with pytest.raises(BadToken):
+            parse_token(token, now=now)
 
 
 PARTS: dict[str, tuple[bytes | None, bytes | None]] = {

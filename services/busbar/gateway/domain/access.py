@@ -43,6 +43,7 @@ LEEWAY: Final = timedelta(seconds=30)
 
 MAX_CHARS: Final = 2048
 _PARTS: Final = 3
+_SIGNATURE_BYTES: Final = 64
 _KEY_ID: Final = re.compile("[0-9a-f]{32}")
 _LATEST: Final = 2**33  # in the year 2242, so that sums of times stay within the calendar
 _LEVELS: Final = 1
@@ -112,7 +113,8 @@ def parse_token(text: str, *, now: datetime) -> ClaimedToken:
     if len(text) > MAX_CHARS or len(parts) != _PARTS:
         raise BadToken("the token is not a JWT in compact form", _MAKE)
     header, claims = _members(parts[0], "header"), _members(parts[1], "claims")
-    _bytes(parts[2], "signature")
+    if len(_bytes(parts[2], "signature")) != _SIGNATURE_BYTES:
+        raise BadToken("the signature of the token is not one of Ed25519", _MAKE)
     if header.keys() != HEADER or header["alg"] != ALGORITHM or header["typ"] != TYPE:
         raise BadToken("the header of the token is not that of an access token", _MAKE)
     if not isinstance(header["kid"], str) or not _KEY_ID.fullmatch(header["kid"]):
