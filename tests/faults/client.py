@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import DEAD_LETTER, OPERATION, accept_intent
 from busbar.kernel.clock import Clock
 from busbar.kernel.ids import operation_text, record_operation
@@ -17,7 +18,6 @@ from faults.loop import latency
 from faults.names import SOURCE
 from faults.world import Outside
 
-ADMIN = "admin"
 LOOK_SECONDS = 0.05
 """The pause between two looks at what became of an intent."""
 
@@ -55,7 +55,10 @@ class Client:
             while True:
                 try:
                     await accept_intent(
-                        self._store, envelope_of(id_, intent), principal=ADMIN, traceparent=None
+                        self._store,
+                        envelope_of(id_, intent),
+                        principal=ADMINISTRATOR,
+                        traceparent=None,
                     )
                 except StoreUnavailable:
                     await self._clock.sleep(1)

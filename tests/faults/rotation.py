@@ -2,12 +2,13 @@
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from busbar.gateway.domain import ADMINISTRATOR
 from busbar.identity.domain import PrincipalEntry, PrincipalsFile
 from busbar.messages import topics
 from busbar.messages.identity import RegisterKey, RevokeKey
 from busbar.messages.resource import ApplyResource
 from busbar.messages.signing import SigningKey
-from faults.client import ADMIN, Client
+from faults.client import Client
 from faults.names import SOURCE, THING
 
 CI = "payments-ci"
@@ -24,7 +25,9 @@ GATEWAY, FIRST, SECOND = _key(1), _key(2), _key(3)
 PRINCIPALS = PrincipalsFile(
     busbar="principals/v1",
     principals=(
-        PrincipalEntry(name=ADMIN, kind="person", teams=("*",), sources=("*",), permissions=("*",)),
+        PrincipalEntry(
+            name=ADMINISTRATOR.name, kind="person", teams=("*",), sources=("*",), permissions=("*",)
+        ),
         PrincipalEntry(name="gateway", kind="service", keys=(GATEWAY.public.text,)),
         PrincipalEntry(
             name=CI,

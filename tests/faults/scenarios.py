@@ -64,6 +64,10 @@ class Scenario:
     """Whether identity runs as well, and policy takes signed intents only."""
     rewound: bool = False
     """Whether policy reads the facts about keys from the start again."""
+    stride: int = 1
+    """Every how many awaits it is killed by default: the sweeps of all scenarios have a budget."""
+    reset_stride: int = 1
+    """Every how many awaits its connections are reset by default."""
     broken: bool = False
     """Whether services fail at some records, so that dead letters are left."""
 
@@ -174,6 +178,8 @@ ALL = {
         ),
         Scenario(
             name="discard",
+            stride=10,
+            reset_stride=20,
             before=(SUBSCRIBED, APPLIED),
             asked=(),
             leaves=_thing(1),
@@ -184,6 +190,7 @@ ALL = {
         ),
         Scenario(
             name="key-rotation",
+            reset_stride=10,
             before=(SUBSCRIBED, APPLIED),
             asked=(),
             leaves=_thing(3),
@@ -193,6 +200,7 @@ ALL = {
         ),
         Scenario(
             name="keys-delayed",
+            stride=10,
             before=(SUBSCRIBED, APPLIED),
             asked=(),
             leaves=_thing(3),
@@ -202,6 +210,7 @@ ALL = {
         ),
         Scenario(
             name="keys-cut",
+            stride=10,
             before=(SUBSCRIBED, APPLIED),
             asked=(),
             leaves=_thing(2),
@@ -211,6 +220,7 @@ ALL = {
         ),
         Scenario(
             name="keys-rewound",
+            stride=10,
             before=(SUBSCRIBED, APPLIED),
             asked=(),
             leaves=_thing(2),

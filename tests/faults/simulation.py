@@ -17,6 +17,7 @@ import pytest
 import structlog
 
 from busbar.audit.handlers import Audit
+from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import Gateway, accept_intent
 from busbar.identity.handlers import Identity
 from busbar.messages import topics
@@ -34,7 +35,7 @@ from busbar.runtime.outbox.relay import RelayTiming
 from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import TaskRunner, TaskTiming
 from faults.bus import Broker, SimulatedBus
-from faults.client import ADMIN, Client
+from faults.client import Client
 from faults.discards import BrittlePolicy, BrittleProvisioner
 from faults.loop import VirtualClock, VirtualLoop, latency, polling, running, wait
 from faults.names import STRANGER
@@ -255,7 +256,9 @@ class Simulation:
         """Send one intent until the gateway's database has it."""
         while True:
             try:
-                await accept_intent(store, asked.envelope, principal=ADMIN, traceparent=None)
+                await accept_intent(
+                    store, asked.envelope, principal=ADMINISTRATOR, traceparent=None
+                )
             except StoreUnavailable:
                 await self.clock.sleep(1)
             else:

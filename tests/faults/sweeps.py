@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from faults.report import Row
+from faults.scenarios import ALL
 from faults.sweep import Kills, Outcome, Plan, doubles, every, exactly, play, play_resets, spread
 
 Say = Callable[[str], None]
@@ -28,14 +29,14 @@ class Sweep:
     scenario: str
     doubles: int = 0
     resets: bool = False
-    step: int = 1
-    """Every how many awaits; 1 leaves none out."""
+    step: int | None = None
+    """Every how many awaits; 1 leaves none out, None is the stride of the scenario."""
     workers: int = 2
     say: Say = print
 
     def __call__(self, seed: int) -> Row:
         """Sweep it under ``seed``."""
-        plans = [every(self.step, worker=n, workers=self.workers) for n in range(self.workers)]
+        plans = [every(self.stride, worker=n, workers=self.workers) for n in range(self.workers)]
         if self.resets:
             row = Row(scenario=self.scenario + RESETS, seed=seed)
             return _counted(row, self._carry_out("resets", seed, plans))
@@ -45,6 +46,13 @@ class Sweep:
         shares = [exactly(pairs[n :: self.workers]) for n in range(self.workers)]
         twice = self._carry_out("double kills", seed, shares) if pairs else []
         return _counted(row, twice)
+
+    @property
+    def stride(self) -> int:
+        """Every how many awaits it is killed."""
+        scenario = ALL[self.scenario]
+        by_default = scenario.reset_stride if self.resets else scenario.stride
+        return self.step or by_default
 
     def _carry_out(self, what: str, seed: int, plans: Sequence[Plan]) -> list[Outcome]:
         printed, failed, number = time.monotonic(), 0, 0

@@ -16,6 +16,8 @@ SHELLS = frozenset({"", "sh", "shell", "bash", "console", "text"})
 WORD = re.compile(r"[a-z][a-z-]*")
 OPTION = re.compile(r"--?[a-zA-Z][a-zA-Z-]*")
 IN_SENTENCE = re.compile(r"`(?P<command>busbar [^`\n{]+)`")
+OF_THE_ROOT = frozenset({"--as", "--key", "--token-file", "--url", "--home"})
+"""Options that stand before a command, with their value."""
 END = frozenset({"|", "||", "&&", ">", ">>", "<", ";", "#", "&", "…", "..."})
 
 
@@ -72,9 +74,12 @@ def options_of(command: Any) -> set[str]:
 def problem_with(line: str) -> str | None:
     """Return the mistake in a command line, or None."""
     command, known = root(), options_of(root())
-    for word in words(line):
+    mentioned_words = iter(words(line))
+    for word in mentioned_words:
         option = word.partition("=")[0]
-        if OPTION.fullmatch(option):
+        if word in OF_THE_ROOT:
+            next(mentioned_words, None)  # its value
+        elif OPTION.fullmatch(option):
             if option not in known:
                 return f"{command.name} has no option {option}"
         elif hasattr(command, "commands"):

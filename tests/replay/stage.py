@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import accept_intent
 from busbar.kernel.ids import operation_text
 from busbar.messages import topics
@@ -85,7 +86,7 @@ class Stage(Simulation):
         """Send ``intent`` to the gateway, and wait for what comes of it; the operation's id."""
         data = intent.model_dump(mode="json", exclude_none=True)
         envelope = self._envelope(data, type(intent), id_, extensions)
-        await accept_intent(self.gateway, envelope, principal="local", traceparent=None)
+        await accept_intent(self.gateway, envelope, principal=ADMINISTRATOR, traceparent=None)
         await wait(5)
         return operation_text(SOURCE, envelope.id)
 

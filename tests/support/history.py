@@ -113,7 +113,7 @@ class Copying:
             entry.operation or "",
             str(record.offset),
             None,
-            entry.resource,
+            entry.owner,
             entry.data,
             dumps(metadata),
         )

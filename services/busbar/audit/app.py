@@ -9,7 +9,5 @@ from busbar.runtime.host.process import App, Context
 def create(context: Context) -> App:
     """Return audit with its read-only HTTP API."""
     log = KafkaLog(context.settings.bootstrap())
-    return App(
-        service=Audit(context.cipher, context.personal).service(),
-        http=create_app(context.store, log),
-    )
+    http = create_app(context.store, log, context.cipher)
+    return App(service=Audit(context.cipher, context.personal).service(), http=http)

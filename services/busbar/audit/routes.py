@@ -5,7 +5,7 @@ found: ``progress`` now and then, each ``item``, and ``end`` as the last line of
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -20,8 +20,12 @@ from busbar.audit.handlers.history import Explained
 from busbar.audit.handlers.reading import count, page, written
 from busbar.kernel.clock import format_time, parse_time
 from busbar.kernel.errors import BusbarError
+from busbar.messages import audit_scope
 from busbar.messages.http import NDJSON, Progress
+from busbar.messages.read_scope import ReadScope
 from busbar.runtime.core.bus import BusUnavailable
+from busbar.runtime.core.cipher import Cipher
+from busbar.runtime.core.cursors import Cursors, PlainCursors, SealedCursors
 from busbar.runtime.http.numbers import WHOLE
 from busbar.runtime.http.problems import ProblemError, install, problem_of
 from busbar.runtime.http.strict import refuse_ignored
@@ -30,10 +34,13 @@ from busbar.runtime.store import Store, StoreUnavailable
 router = APIRouter(prefix="/v1/audit", dependencies=[Depends(refuse_ignored)])
 
 
-def create_app(store: Store, log: BusLog) -> FastAPI:
-    """Return the application over the copy in ``store`` and the bus behind ``log``."""
+def create_app(store: Store, log: BusLog, cipher: Cipher) -> FastAPI:
+    """Return the application over the copy in ``store`` and the bus behind ``log``.
+
+    Cursors that must not be positions are encrypted with ``cipher``.
+    """
     app = FastAPI(title="busbar audit", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store, app.state.log = store, log
+    app.state.store, app.state.log, app.state.cipher = store, log, cipher
     install(app)
     app.include_router(router)
     return app
@@ -49,32 +56,92 @@ async def _log(request: Request) -> BusLog:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The principal that reads: its scope, and the form of its cursors."""
+
+    scope: ReadScope
+    cursors: Cursors
+
+    def position(self, cursor: str) -> int:
+        """Return the position in ``cursor``.
+
+        Raises:
+            ProblemError: there is none, or it is not one of this reader (400).
+        """
+        found = self.cursors.read(cursor)
+        if found is None:
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                "bad_cursor",
+                "`after` is not a cursor",
+                fix="give the cursor of an earlier answer, or leave it out for the beginning",
+            )
+        return found
+
+
+async def _reader(
+    request: Request,
+    teams: Annotated[str, Query()] = "",
+    platform: Annotated[str, Query()] = "",
+    reader: Annotated[str, Query()] = "",
+) -> Reader:
+    """Return what the gateway says may be read; nothing is answered without it."""
+    del teams, platform, reader  # declared here, so that they are known
+    found = audit_scope.read(request.query_params)
+    if found is None:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST,
+            "bad_request",
+            "the request does not say what may be read",
+            fix="ask the gateway, which passes on what its principals may read",
+        )
+    scope, name = found
+    plain = scope.everything
+    return Reader(scope, PlainCursors() if plain else SealedCursors(name, request.app.state.cipher))
+
+
 Copy = Annotated[Store, Depends(_store)]
 Bus = Annotated[BusLog, Depends(_log)]
-After = Annotated[int, Query(ge=0, lt=2**63), WHOLE]
+For = Annotated[Reader, Depends(_reader)]
 Limit = Annotated[int, Query(ge=1, le=1000), WHOLE]
 
 
 @router.get("/records")
 async def list_records(
     store: Copy,
-    after: After = 0,
+    reader: For,
+    *,
+    after: str = "0",
     limit: Limit = 500,
     resource: str | None = None,
     operation: str | None = None,
 ) -> Response:
     """List records in order of arrival; a page ends earlier if it becomes large."""
-    found = await page(store, after=after, limit=limit, resource=resource, operation=operation)
-    total = None if after else await count(store, resource=resource, operation=operation)
-    ends = {"next": found[-1].position if found else None, "total": total}
-    items = b",".join(map(written, found))
+    begin, scope = reader.position(after), reader.scope
+    found = await page(
+        store, scope=scope, after=begin, limit=limit, resource=resource, operation=operation
+    )
+    total = None
+    if not begin:
+        total = await count(store, scope=scope, resource=resource, operation=operation)
+    last = reader.cursors.write(found[-1].position) if found else None
+    ends = {"next": last, "total": total}
+    items = b",".join(written(event, reader.cursors) for event in found)
     body = b'{"items":[' + items + b"]," + orjson.dumps(ends)[1:]
     return Response(body, media_type="application/json")
 
 
 @router.get("/completeness")
-async def get_completeness(store: Copy, log: Bus) -> Response:
+async def get_completeness(store: Copy, log: Bus, reader: For) -> Response:
     """Compare the copy with the bus and with the heads of relays."""
+    if not reader.scope.platform:
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "forbidden",
+            "the whole log belongs to no team",
+            fix="ask as a principal that may read what belongs to no team",
+        )
 
     async def lines() -> AsyncIterator[bytes]:
         async for found in check(store, log):
@@ -89,13 +156,15 @@ async def get_completeness(store: Copy, log: Bus) -> Response:
 @router.get("/explain")
 async def get_explanation(
     store: Copy,
+    reader: For,
     *,
     resource: str | None = None,
     operation: str | None = None,
-    after: After = 0,
+    after: str = "0",
     last: Annotated[int | None, Query(ge=1, le=1000), WHOLE] = None,
 ) -> Response:
     """Explain the history of one resource or operation in sentences."""
+    begin = reader.position(after)
     if (resource is None) == (operation is None):
         raise ProblemError(
             HTTPStatus.BAD_REQUEST,
@@ -105,10 +174,18 @@ async def get_explanation(
         )
 
     async def lines() -> AsyncIterator[bytes]:
-        found = explanation(store, resource=resource, operation=operation, after=after, last=last)
+        found = explanation(
+            store,
+            scope=reader.scope,
+            resource=resource,
+            operation=operation,
+            after=begin,
+            last=last,
+        )
         async for item in found:
             if isinstance(item, Explained):
-                yield _line({"item": asdict(item.sentence), "cursor": item.cursor})
+                cursor = None if item.position is None else str(reader.cursors.write(item.position))
+                yield _line({"item": asdict(item.sentence), "cursor": cursor})
             elif item.total:
                 yield _line({"progress": item})
             else:
@@ -126,6 +203,7 @@ async def get_explanation(
 @router.get("/state")
 async def get_state(
     store: Copy,
+    reader: For,
     *,
     at: str | None = None,
     resource: str | None = None,
@@ -144,7 +222,10 @@ async def get_state(
         ) from error
 
     async def lines() -> AsyncIterator[bytes]:
-        async for found in states(store, at=time, by=by, resource=resource, after=after):
+        scope = reader.scope
+        async for found in states(
+            store, scope=scope, at=time, by=by, resource=resource, after=after
+        ):
             if isinstance(found, Progress):
                 yield _line({"progress": found})
             else:

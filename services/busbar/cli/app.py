@@ -52,6 +52,23 @@ def root(
             help="File with the bearer token.", show_default="BUSBAR_TOKEN, or <home>/token"
         ),
     ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="Act as this principal, with its key.",
+            show_default="BUSBAR_PRINCIPAL, or the administrator",
+        ),
+    ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key",
+            help="File with its private key.",
+            show_default="BUSBAR_KEY_FILE, or <home>/keys/NAME.pem",
+        ),
+    ] = None,
     home: Annotated[
         Path | None,
         typer.Option(help="The platform's folder.", show_default="BUSBAR_HOME, or .busbar"),
@@ -63,7 +80,14 @@ def root(
     ] = False,
 ) -> None:
     """The platform API on a message bus: publish an intent, get a resource, prove what happened."""
-    context.obj = Options(url=url, token_file=token_file, home=home, debug=debug)
+    context.obj = Options(
+        url=url,
+        token_file=token_file,
+        principal=principal,
+        key_file=key_file,
+        home=home,
+        debug=debug,
+    )
 
 
 def main() -> None:

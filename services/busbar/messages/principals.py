@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from busbar.messages.authority import Principal
 from busbar.messages.base import Part
 from busbar.messages.identity import (
     IdentityFact,
@@ -33,6 +34,17 @@ class PrincipalView(Part):
     permissions: tuple[str, ...] = ()
     keys: tuple[KeyView, ...] = ()
     declared: bool = Field(default=True, description="False if it was removed.")
+
+    @property
+    def rights(self) -> Principal:
+        """The principal with what it may do."""
+        return Principal(
+            name=self.principal,
+            kind=self.kind,
+            teams=frozenset(self.teams),
+            sources=self.sources,
+            permissions=frozenset(self.permissions),
+        )
 
 
 def evolve_principal(

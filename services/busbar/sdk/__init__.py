@@ -39,6 +39,7 @@ from busbar.sdk.conversion import from_cloudevent, to_cloudevent
 from busbar.sdk.errors import GatewayProblem, InvalidIntent, StillRunning, Unreachable
 from busbar.sdk.facts import ReceivedFact
 from busbar.sdk.ids import derived_id, fresh_id
+from busbar.sdk.key_token import KeyToken
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
 
@@ -55,6 +56,7 @@ __all__ = [
     "FactItem",
     "GatewayProblem",
     "InvalidIntent",
+    "KeyToken",
     "KeyView",
     "OperationView",
     "PrincipalView",

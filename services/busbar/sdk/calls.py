@@ -11,11 +11,15 @@ from pydantic import SecretStr
 
 from busbar.messages.base import Intent
 from busbar.messages.envelope import Envelope
+from busbar.messages.permissions import EVERY
+from busbar.messages.principals import PrincipalView
 from busbar.messages.trace import valid
 from busbar.sdk import events
 from busbar.sdk.conversion import from_cloudevent
 from busbar.sdk.discovery import find_platform
-from busbar.sdk.reading import Params, pages, typed
+from busbar.sdk.errors import InvalidIntent
+from busbar.sdk.key_token import KeyToken
+from busbar.sdk.reading import Params, pages, segment, typed
 from busbar.sdk.receipt import Receipt
 from busbar.sdk.retry import RetryPolicy
 from busbar.sdk.trace import active_traceparent
@@ -28,20 +32,28 @@ class Calls:
     def __init__(
         self,
         url: str | None = None,
-        token: str | SecretStr | None = None,
+        token: str | SecretStr | KeyToken | None = None,
         *,
-        source: str = "urn:busbar:sdk",
+        source: str | None = None,
+        default_source: str = "urn:busbar:sdk",
         now: Callable[[], datetime] | None = None,
         retry: RetryPolicy | None = None,
         sleep: Sleep = asyncio.sleep,
         on_wait: OnWait | None = None,
     ) -> None:
-        self.source = source
         self._now = now
-        found, secret = find_platform(url, token)
+        self._default_source = default_source
+        found, credential = find_platform(url, token)
+        self.principal_name = credential.principal if isinstance(credential, KeyToken) else None
+        self._source = source if source or self.principal_name else default_source
         self._transport = Transport(
-            found, secret, retry=retry or RetryPolicy(), sleep=sleep, on_wait=on_wait
+            found, credential, retry=retry or RetryPolicy(), sleep=sleep, on_wait=on_wait
         )
+
+    @property
+    def source(self) -> str:
+        """The source of what is published; :meth:`own_source` finds out that of a principal."""
+        return self._source or self._default_source
 
     async def __aenter__(self) -> Self:
         """Open the connection pool."""
@@ -94,10 +106,31 @@ class Calls:
         With ``event_id``, every call publishes the same intent; with ``key``, every call with the
         same content does; without either, every call publishes a new intent.
         """
-        time = self._now() if self._now else None
+        time, source = self._now() if self._now else None, await self.own_source()
         return await self.publish(
-            events.event_of(intent, source=self.source, event_id=event_id, key=key, time=time)
+            events.event_of(intent, source=source, event_id=event_id, key=key, time=time)
         )
+
+    async def own_source(self) -> str:
+        """Return the source of what is published: it is given, or the principal's only one.
+
+        Raises:
+            InvalidIntent: its principal has none, or several.
+        """
+        if self._source is not None:
+            return self._source
+        path = f"/v1/principals/{segment(self.principal_name or '')}"
+        view = typed(PrincipalView, (await self._get(path)).body)
+        if EVERY in view.sources:
+            self._source = self._default_source
+        elif len(view.sources) == 1:
+            self._source = view.sources[0]
+        else:
+            has = f"has {len(view.sources)} sources" if view.sources else "has no source"
+            raise InvalidIntent(
+                f"The principal {view.principal} {has}; give the one to publish with as `source`."
+            )
+        return self._source
 
     async def _get(self, path: str, params: Params | None = None, *, wait: float = 0) -> Response:
         return await self._transport.send(

@@ -37,8 +37,12 @@ class Client(FactCalls, WebhookCalls, PrincipalCalls, Interventions):
 
     Without ``url`` and ``token`` it finds the platform: in ``BUSBAR_URL`` and ``BUSBAR_TOKEN``,
     else in the home of the `busbar up` on this machine (``BUSBAR_HOME``, by default ``.busbar``).
+    A :class:`~busbar.sdk.KeyToken` as ``token`` authenticates as a principal; so do the variables
+    ``BUSBAR_PRINCIPAL`` and ``BUSBAR_KEY_FILE``.
 
-    ``source`` is the URI of the producer of all events that this client publishes. ``now`` gives
+    ``source`` is the URI of the producer of all events that this client publishes. Without it, a
+    principal publishes with the only source that is declared for it, and others with
+    ``default_source``. ``now`` gives
     the time of events; without it they have none, and the time of recording counts. In a program
     that uses OpenTelemetry, requests become part of the current trace. ``on_wait`` is called with a
     sentence when a request takes long, or is about to be sent again.

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.http import NDJSON
 from busbar.sdk.errors import GatewayProblem, Unreachable
+from busbar.sdk.key_token import KeyToken
 from busbar.sdk.reading import Params
 from busbar.sdk.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 
@@ -71,7 +72,7 @@ class Transport:
     def __init__(
         self,
         url: str,
-        token: SecretStr,
+        token: SecretStr | KeyToken,
         *,
         retry: RetryPolicy,
         sleep: Sleep,
@@ -188,12 +189,16 @@ class Transport:
             data=request.body,
             headers={
                 **request.headers,
-                "Authorization": f"Bearer {self._token.get_secret_value()}",
+                "Authorization": f"Bearer {self._bearer()}",
             },
             timeout=timeout,
             # A redirect would send the token to another server.
             allow_redirects=False,
         )
+
+    def _bearer(self) -> str:
+        token = self._token.token() if isinstance(self._token, KeyToken) else self._token
+        return token.get_secret_value()
 
     async def lines(self, request: Request) -> AsyncIterator[Any]:
         """Send ``request`` once, and yield the lines of the response as they come.

@@ -121,10 +121,10 @@ async def test_an_explanation_continues_after_any_of_its_cursors(tmp_path: Path)
         async for item in explanation(store, resource=resource_of(1))
         if isinstance(item, Explained)
     ]
-    cursors = [(n, item.cursor) for n, item in enumerate(items, 1) if item.cursor is not None]
+    cursors = [(n, item.position) for n, item in enumerate(items, 1) if item.position is not None]
     assert len(cursors) == 12
     for number, cursor in cursors:
-        rest = await explained(store, resource=resource_of(1), after=int(cursor))
+        rest = await explained(store, resource=resource_of(1), after=cursor)
         assert rest == [item.sentence for item in items[number:]]
     await store.close()
 

@@ -17,7 +17,7 @@ from busbar.gateway.adapters import AuditResponse, AuditUnavailable
 from busbar.gateway.handlers import Gateway
 from busbar.gateway.routes.application import create_app
 from busbar.gateway.routes.backpressure import Backpressure, Limits
-from busbar.gateway.routes.dependencies import Dependencies
+from busbar.gateway.routes.dependencies import AuditReader, Dependencies
 from busbar.gateway.routes.openapi import DocumentedApp
 from busbar.gateway.routes.queries import Queries
 from busbar.kernel.ids import operation_id
@@ -203,9 +203,13 @@ class Platform:
             key="k",
         )
         headers, value, key = codec.write(envelope)
-        offset = self._offsets[topic]
-        self._offsets[topic] += 1
+        offset = self.next_offset(topic)
         return Record(topic, 0, offset, 0, key, value, headers)
+
+    def next_offset(self, topic: str) -> int:
+        """The offset of the next record of ``topic``, which has one partition here."""
+        self._offsets[topic] += 1
+        return self._offsets[topic] - 1
 
     async def publish(self, *facts: Fact) -> None:
         await self.engine.handle_batch([self.record(fact) for fact in facts])
@@ -218,7 +222,7 @@ class Platform:
 
 def app_over(
     store: Store,
-    audit: FakeAudit,
+    audit: AuditReader,
     *,
     key: Cipher | None = None,
     token: str = TOKEN,

@@ -163,11 +163,17 @@ NOT_FOUND = {
 }
 
 
+EVERYTHING = {"teams": "*", "platform": "true", "reader": "admin"}
+"""The scope of the administrator, as audit gets it."""
+
+
 async def test_what_audit_answers_is_passed_on(api: Api, audit: FakeAudit) -> None:
     audit.answer = AuditResponse(200, "application/json", b'{"items":[],"next":"7"}')
     reply = await api.get("/v1/audit/records?after=3&resource=a/b/c/d")
     assert (reply.status, reply.json) == (200, {"items": [], "next": "7"})
-    assert audit.asked == [("/v1/audit/records", {"after": "3", "resource": "a/b/c/d"})]
+    assert audit.asked == [
+        ("/v1/audit/records", {"after": "3", "resource": "a/b/c/d", **EVERYTHING})
+    ]
 
 
 async def test_a_problem_of_audit_is_passed_on_and_anything_else_becomes_one(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from busbar.gateway.routes import queries
+from busbar.gateway.routes import views
 from busbar.gateway.routes.queries import Queries
 from busbar.kernel.clock import format_time
 from busbar.messages.catalogue import FACTS
@@ -171,7 +171,7 @@ async def test_operations_are_filtered_by_status_and_resource_across_pages(
 async def test_a_search_for_a_status_looks_at_a_limited_number_of_operations_a_request(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "SCANNED", 10)
+    monkeypatch.setattr(views, "SCANNED", 10)
     fill_gateway(tmp_path / "gateway.db", History(5, 9))
     target = "/v1/operations?status=stuck"
     found, cursor = await ids(api, target)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from busbar.messages.base import Fact
 from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.codec import kafka as codec
-from busbar.messages.delivery import DeadLettered, RedriveDeadLetter
+from busbar.messages.delivery import DeadLettered, DeadLetterRecovered, RedriveDeadLetter
 from busbar.messages.envelope import Envelope
 from busbar.messages.identity import (
     KeyRegistered,
@@ -33,8 +34,10 @@ from busbar.policy.domain import Promises, RuleBook, SignedRecord, Unverified, i
 from busbar.policy.handlers import Policy
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
+from busbar.runtime.consume.parking import PARKED
 from busbar.runtime.core.bus import Record
-from busbar.runtime.store import Store, StoreTransaction, open_store
+from busbar.runtime.store import Claim, Store, StoreTransaction, open_store
+from busbar.runtime.tasks.runner import Work
 from busbar.testing import ManualClock
 from support.personal import no_personal_data
 from support.runtime import cipher
@@ -302,6 +305,31 @@ async def bench(tmp_path: Path, catalogue: Promises, house_rules: RuleBook) -> A
     made = Bench(store, Policy(catalogue, house_rules, no_personal_data()), clock)
     await made.learn(*FACTS)
     yield made
+    await store.close()
+
+
+async def test_before_the_first_principal_is_known_a_signed_intent_waits(
+    tmp_path: Path, catalogue: Promises, house_rules: RuleBook
+) -> None:
+    clock = ManualClock()
+    store = await open_store(tmp_path / "first.db", service="policy", clock=clock)
+    made = Bench(store, Policy(catalogue, house_rules, no_personal_data()), clock)
+    record = record_of(event(), "ci")
+    (kept,) = await made.judge(record)
+    assert isinstance(kept, DeadLettered)
+    assert "no principal yet" in kept.detail
+    await made.learn(*FACTS)
+    clock.advance(60)
+
+    async def claim(tx: StoreTransaction) -> list[Claim]:
+        lease = timedelta(seconds=30)
+        return list(await tx.tasks.claim(PARKED, holder="a", lease=lease, limit=10))
+
+    before = await store.last_position()
+    (parked,) = await store.transact(claim)
+    await made.engine.parking.resume(Work(parked, store))
+    types = [one.type for one in await store.events(after=before)]
+    assert types == [IntentAllowed.TYPE, DeadLetterRecovered.TYPE]
     await store.close()
 
 

@@ -4,6 +4,7 @@ It holds what a test puts into it, serves it in pages of two, and fails where a 
 """
 
 import asyncio
+import base64
 import json
 import threading
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from busbar.kernel.ids import operation_id
 from busbar.messages.codec import http as codec
 from busbar.messages.envelope import Envelope, Unreadable
 from busbar.messages.http import NDJSON
+from busbar.messages.signing import PublicKey
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - of a gateway that lives as long as a test
 PAGE = 2
@@ -92,6 +94,8 @@ class FakeGateway:
     records: list[JsonObject] = field(default_factory=list)
     completeness: JsonObject = field(default_factory=lambda: {"complete": True})
     sentences: list[JsonObject] = field(default_factory=list)
+    tokens_of: dict[str, PublicKey] = field(default_factory=dict)
+    """The key of each principal whose tokens are taken."""
     on_post: Callable[[Envelope], web.Response | None] = lambda _event: None
     silent: set[str] = field(default_factory=set)
     """Paths that are not answered."""
@@ -132,9 +136,22 @@ class FakeGateway:
                 return failure
             if request.transport is not None:
                 request.transport.close()
-        if request.path != "/readyz" and request.headers["Authorization"] != f"Bearer {TOKEN}":
+        if request.path != "/readyz" and not self._knows(request.headers["Authorization"]):
             return problem(401, "unauthenticated", "the token is wrong", "send the right one")
         return await handler(request)
+
+    def _knows(self, authorization: str) -> bool:
+        """Return true for the token, and for one that a principal has signed with its key."""
+        token = authorization.removeprefix("Bearer ")
+        if token == TOKEN or token.count(".") != 2:
+            return token == TOKEN
+        header, claims, signature = token.split(".")
+        name = json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"]
+        signed = f"{header}.{claims}".encode()
+        key = self.tokens_of.get(name)
+        return key is not None and key.has_signed(
+            signed, base64.urlsafe_b64decode(signature + "==")
+        )
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -26,6 +26,7 @@ def home(tmp_path: Path) -> Path:
 
 def found(**variables: str) -> tuple[str, str]:
     url, token = find_platform(environment=variables)
+    assert isinstance(token, SecretStr)
     return url, token.get_secret_value()
 
 
@@ -48,6 +49,7 @@ def test_variables_take_precedence_over_the_home(home: Path) -> None:
 def test_arguments_take_precedence_over_variables() -> None:
     about = {"BUSBAR_URL": "http://there:2", "BUSBAR_TOKEN": "given"}
     url, token = find_platform("http://mine:3", "own", environment=about)
+    assert isinstance(token, SecretStr)
     assert (url, token.get_secret_value()) == ("http://mine:3", "own")
 
 

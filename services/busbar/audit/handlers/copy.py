@@ -12,6 +12,7 @@ from busbar.kernel.ids import event_id, operation_text
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
 from busbar.messages.envelope import Envelope, Unreadable
+from busbar.messages.selection import owner_of
 from busbar.runtime.consume.dead_letters import pack
 from busbar.runtime.consume.service import Service
 from busbar.runtime.core.bus import Record
@@ -65,7 +66,7 @@ class Audit:
             type_=entry.type,
             data=entry.data,
             metadata=entry.metadata,
-            key=entry.resource,
+            key=entry.owner,
         )
 
 
@@ -79,7 +80,8 @@ class Entry:
     data: str = field(repr=False)
     metadata: Mapping[str, Any] = field(repr=False)
     operation: str | None
-    resource: str | None
+    owner: str | None
+    """The resource that it is about, else its team and a slash; None is what belongs to no team."""
 
 
 def entry_of(record: Record, content: Envelope | Unreadable, cipher: Cipher) -> Entry:
@@ -93,7 +95,7 @@ def entry_of(record: Record, content: Envelope | Unreadable, cipher: Cipher) -> 
         sealed = cipher.encrypt(pack(record), context=id_)
         metadata["kafka_key"] = None
         data = dumps({"reason": content.code, "sealed": base64.b64encode(sealed).decode()})
-        return Entry(place, id_, UNREADABLE, data, metadata, operation=None, resource=None)
+        return Entry(place, id_, UNREADABLE, data, metadata, operation=None, owner=None)
     return Entry(
         place,
         id_,
@@ -101,7 +103,7 @@ def entry_of(record: Record, content: Envelope | Unreadable, cipher: Cipher) -> 
         dumps(content.data),
         metadata | _identity(content),
         operation=_operation(record.topic, content),
-        resource=_resource(content),
+        owner=owner_of(_resource(content), content.data),
     )
 
 

@@ -9,6 +9,7 @@ from busbar.audit.handlers.reading import count, pages, record_of
 from busbar.kernel.ids import record_operation
 from busbar.messages import topics
 from busbar.messages.http import Progress
+from busbar.messages.read_scope import EVERYTHING, ReadScope, prefix_of
 from busbar.messages.views import ResourceView
 from busbar.runtime.store import Store, StoredEvent
 
@@ -29,10 +30,10 @@ READING = "records read"
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A sentence; ``cursor`` is where to continue after it, if that is possible there."""
+    """A sentence; ``position`` is where to continue after it, if that is possible there."""
 
     sentence: Sentence
-    cursor: str | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Found:
 async def explanation(
     store: Store,
     *,
+    scope: ReadScope = EVERYTHING,
     resource: str | None = None,
     operation: str | None = None,
     after: int = 0,
@@ -55,54 +57,59 @@ async def explanation(
 
     With ``last``, explain only so many of the newest operations of the resource. The first item
     is the progress with the number of records there are; it is 0 if the log has nothing.
+
+    Only records in ``scope`` count, in each operation as well: a record may claim to belong to an
+    operation of another team.
     """
-    total = await count(store, resource=resource, operation=operation)
+    total = await count(store, scope=scope, resource=resource, operation=operation)
     yield Progress(what=READING, done=0, total=total)
     if operation is not None:
-        async for sentence in _operation(store, operation):
+        async for sentence in _operation(store, operation, scope):
             yield Explained(sentence)
         return
     if resource is None:
         return
     if last is not None:
         for newest in await _newest(store, resource, last):
-            async for sentence in _operation(store, newest):
+            async for sentence in _operation(store, newest, scope):
                 yield Explained(sentence)
         return
     done = reported = 0
     known: Recent[str] = Recent(KNOWN_OPERATIONS)
-    async for found in pages(store, after=after, resource=resource):
+    async for found in pages(store, scope=scope, after=after, resource=resource):
         for event in found:
             done += 1
-            async for item in _from(store, event, known):
+            async for item in _from(store, event, known, scope):
                 yield item
         if done - reported >= REPORT_EVERY:
             reported = done
             yield Progress(what=READING, done=done, total=total)
 
 
-async def _from(store: Store, event: StoredEvent, known: Recent[str]) -> AsyncIterator[Explained]:
+async def _from(
+    store: Store, event: StoredEvent, known: Recent[str], scope: ReadScope
+) -> AsyncIterator[Explained]:
     """Explain the operation that begins with ``event``, if one does."""
     if not event.correlation:
         sentences = explain([record_of(event)])
     elif known.add(event.correlation):
         sentences = []
-        async for sentence in _operation(store, event.correlation, begin=event):
+        async for sentence in _operation(store, event.correlation, scope, begin=event):
             if sentences:
                 yield Explained(sentences.pop())
             sentences.append(sentence)
     else:
         return
     for sentence in sentences:
-        yield Explained(sentence, cursor=str(event.position))
+        yield Explained(sentence, position=event.position)
 
 
 async def _operation(
-    store: Store, operation: str, *, begin: StoredEvent | None = None
+    store: Store, operation: str, scope: ReadScope, *, begin: StoredEvent | None = None
 ) -> AsyncIterator[Sentence]:
     """Explain ``operation``; with ``begin``, only if this is the first record of its key."""
     block: list[AuditRecord] = []
-    async for found in pages(store, operation=operation):
+    async for found in pages(store, scope=scope, operation=operation):
         if begin is not None:
             first = next((event for event in found if event.key == begin.key), begin)
             if first.position != begin.position:
@@ -150,36 +157,53 @@ async def _newest(store: Store, resource: str, number: int) -> list[str]:
 async def states(
     store: Store,
     *,
+    scope: ReadScope = EVERYTHING,
     at: str | None = None,
     by: By = "recorded",
     resource: str | None = None,
     after: str = "",
 ) -> AsyncIterator[Progress | Found]:
-    """Return every resource as of ``at``, or one, by id, deleted ones included."""
-    async with store.reading() as tx:
-        total = sum((await tx.log.streams(FACTS_ABOUT_RESOURCES)).values())
+    """Return every resource in ``scope`` as of ``at``, or one, by id, deleted ones included."""
+    total = await _facts(store) if scope.everything else None
     done = reported = 0
-    async for name in _resources(store, resource, after):
+    async for name in _resources(store, scope, resource, after):
         state = StateAt(at=at, by=by)
-        async for found in pages(store, resource=name, category=FACTS_ABOUT_RESOURCES):
+        async for found in pages(store, scope=scope, resource=name, category=FACTS_ABOUT_RESOURCES):
             for event in found:
                 if by == "event" or not state.is_late(event.recorded_time):
                     state.take(record_of(event))
             done += len(found)
             if done - reported >= REPORT_EVERY:
                 reported = done
-                yield Progress(what=READING, done=min(done, total), total=total)
+                shown = done if total is None else min(done, total)
+                yield Progress(what=READING, done=shown, total=total)
         if state.view is not None:
             yield Found(state.view, cursor=name)
 
 
-async def _resources(store: Store, only: str | None, after: str) -> AsyncIterator[str]:
+async def _facts(store: Store) -> int:
+    """Count all facts about resources; for one team that would take as long as reading them."""
+    async with store.reading() as tx:
+        return sum((await tx.log.streams(FACTS_ABOUT_RESOURCES)).values())
+
+
+async def _resources(
+    store: Store, scope: ReadScope, only: str | None, after: str
+) -> AsyncIterator[str]:
     if only is not None:
         yield only
         return
+    prefixes = [""] if scope.teams is None else [prefix_of(team) for team in scope.teams]
+    for prefix in prefixes:
+        async for name in _keys(store, prefix, after):
+            if not name.endswith("/"):  # records of a team that are about no resource
+                yield name
+
+
+async def _keys(store: Store, prefix: str, after: str) -> AsyncIterator[str]:
     while True:
         async with store.reading() as tx:
-            names = await tx.log.keys(after=after, limit=KEYS)
+            names = await tx.log.keys(after=after, limit=KEYS, prefix=prefix)
         for name in names:
             yield name
         if len(names) < KEYS:

@@ -8,7 +8,9 @@ import orjson
 from busbar.audit.domain import AuditRecord
 from busbar.audit.handlers.copy import RECORDS, UNREADABLE
 from busbar.kernel.clock import format_time, time_of
-from busbar.runtime.store import Store, StoredEvent
+from busbar.messages.read_scope import EVERYTHING, ReadScope
+from busbar.runtime.core.cursors import Cursors
+from busbar.runtime.store import KeyScope, Store, StoredEvent
 from busbar.runtime.store.model.json import loads
 
 PAGE_SIZE = 500
@@ -19,19 +21,24 @@ PAGE_BYTES = 4 * 1024 * 1024
 async def page(
     store: Store,
     *,
+    scope: ReadScope = EVERYTHING,
     after: int = 0,
     limit: int = PAGE_SIZE,
     resource: str | None = None,
     operation: str | None = None,
     category: str = RECORDS,
 ) -> list[StoredEvent]:
-    """Return the next records after a cursor, of one resource or operation if given."""
+    """Return the next records after a cursor, of one resource or operation if given.
+
+    Only those in ``scope``.
+    """
     return await store.events(
         after=after,
         limit=limit,
         key=resource,
         correlation=operation,
         category=category,
+        keys=KeyScope.of(scope),
         max_bytes=PAGE_BYTES,
     )
 
@@ -39,6 +46,7 @@ async def page(
 async def pages(
     store: Store,
     *,
+    scope: ReadScope = EVERYTHING,
     after: int = 0,
     resource: str | None = None,
     operation: str | None = None,
@@ -46,7 +54,12 @@ async def pages(
 ) -> AsyncIterator[list[StoredEvent]]:
     """Yield the records of the copy in order of arrival, page by page."""
     while found := await page(
-        store, after=after, resource=resource, operation=operation, category=category
+        store,
+        scope=scope,
+        after=after,
+        resource=resource,
+        operation=operation,
+        category=category,
     ):
         yield found
         after = found[-1].position
@@ -61,12 +74,22 @@ async def records(
             yield record_of(event)
 
 
-async def count(store: Store, *, resource: str | None = None, operation: str | None = None) -> int:
-    """Count the records of the copy, of one resource or operation if given."""
+async def count(
+    store: Store,
+    *,
+    scope: ReadScope = EVERYTHING,
+    resource: str | None = None,
+    operation: str | None = None,
+) -> int:
+    """Count the records that are in ``scope``, of one resource or operation if given."""
     async with store.reading() as tx:
-        if resource is None and operation is None:
+        is_whole = resource is None and operation is None
+        if is_whole and scope.everything:
             return sum((await tx.log.streams(RECORDS)).values())
-        return await tx.log.count(key=resource, correlation=operation)
+        # Keys that begin with a team are those of records; others need a look at the stream.
+        category = RECORDS if is_whole and (scope.platform or scope.teams is None) else ""
+        keys = KeyScope.of(scope)
+        return await tx.log.count(key=resource, correlation=operation, keys=keys, category=category)
 
 
 def record_of(event: StoredEvent) -> AuditRecord:
@@ -75,11 +98,17 @@ def record_of(event: StoredEvent) -> AuditRecord:
     return AuditRecord(**_about(event), data=loads(event.data) if readable else None)
 
 
-def written(event: StoredEvent) -> bytes:
+def written(event: StoredEvent, cursors: Cursors) -> bytes:
     """Return :func:`record_of` as JSON, with the stored data as it is."""
     readable = event.type != UNREADABLE
     data = orjson.Fragment(event.data) if readable else None
-    return orjson.dumps({**_about(event), "data": data})
+    cursor = cursors.write(event.position)
+    return orjson.dumps({**_about(event), "cursor": cursor, "data": data})
+
+
+def resource_of(event: StoredEvent) -> str | None:
+    """Return the resource that a record is about, or None: its key may be only that of a team."""
+    return None if event.key is None or event.key.endswith("/") else event.key
 
 
 def _about(event: StoredEvent) -> dict[str, Any]:
@@ -95,7 +124,7 @@ def _about(event: StoredEvent) -> dict[str, Any]:
         "source": about.get("source", ""),
         "time": about.get("time") or _published(about["timestamp"]),
         "recorded_time": event.recorded_time,
-        "resource": event.key,
+        "resource": resource_of(event),
         "operation": event.correlation or None,
         "relay": about.get("relay"),
         "sequence": about.get("sequence"),

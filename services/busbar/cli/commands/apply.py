@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.confirm import YesOption
-from busbar.cli.shared.connect import call, default_source
+from busbar.cli.shared.connect import call, source_of
 from busbar.cli.shared.documents import events_of, read_documents
 from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.files import read_file
@@ -35,7 +35,7 @@ def command(
         str | None,
         typer.Option(
             help="The CloudEvents source: a URI of the producer.",
-            show_default="urn:busbar:cli:<user>",
+            show_default="urn:busbar:cli:<user>, or that of --as",
         ),
     ] = None,
     yes: YesOption = False,
@@ -57,8 +57,8 @@ def command(
     Exit codes: 0 succeeded, 3 denied, 4 failed and compensated, 5 stuck or still running. With
     several documents, the highest one.
     """
-    source = source or default_source()
     documents = read_documents(read_file(file), file="standard input" if file == "-" else file)
+    source = source or source_of(options_of(context))
     now = SystemClock().now()
     events = events_of(documents, source=source, event_id=event_id, time=now)
     limit = TimeLimit(timeout)

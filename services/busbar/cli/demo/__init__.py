@@ -1,1 +1,1 @@
-"""``busbar demo``: six acts on a real broker, reported as they happen."""
+"""``busbar demo``: seven acts on a real broker, reported as they happen."""

@@ -34,6 +34,7 @@ class Scene:
     broker: BrokerReader
     home: Path
     bootstrap: str
+    url: str
     team: str
     operations: list[str] = field(default_factory=list)
 

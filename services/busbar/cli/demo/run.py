@@ -16,7 +16,8 @@ from rich.console import Console
 
 from busbar.cli.demo.acts import Scene, act_1, act_2, act_3, act_4, act_5
 from busbar.cli.demo.clients import BrokerReader, PlainProducer, Receiver
-from busbar.cli.demo.proof import act_6, clean_up
+from busbar.cli.demo.isolation import act_6, declare_visitor
+from busbar.cli.demo.proof import act_7, clean_up
 from busbar.cli.demo.stage import SUBSCRIBED_TYPES, ActFailed, Stage, require
 from busbar.cli.local import Platform
 from busbar.cli.local.home import read_state
@@ -30,7 +31,7 @@ from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
 from busbar.sdk.discovery import read_token
 
-ACTS = (act_1, act_2, act_3, act_4, act_5, act_6)
+ACTS = (act_1, act_2, act_3, act_4, act_5, act_6, act_7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ def attach_or_start(settings: Settings, home: Path, console: Console) -> Iterato
         yield running
         return
     own = Path(tempfile.mkdtemp(prefix="busbar-demo-"))
+    declare_visitor(own)
     started = time.monotonic()
 
     def report(text: str) -> None:
@@ -93,7 +95,9 @@ async def play(platform: RunningPlatform, console: Console) -> None:
     receiver = Receiver(secret)
     async with Client(platform.url, token, source=source, now=SystemClock().now) as client:
         stage = Stage(console, client, receiver)
-        scene = Scene(stage, producer, broker, platform.home, platform.bootstrap, team)
+        scene = Scene(
+            stage, producer, broker, platform.home, platform.bootstrap, platform.url, team
+        )
         try:
             await producer.start()
             await broker.start()

@@ -31,7 +31,24 @@ _QUIET_SECONDS = 2.0
 """What a command waits for is said if it takes longer."""
 
 
-def default_source() -> str:
+def source_of(options: Options) -> str:
+    """Return the CloudEvents source of what a command publishes, if it is not given.
+
+    For a principal, it is the only one that is declared for it; the gateway knows it.
+
+    Raises:
+        BusbarError: its principal has none, or several, or the gateway cannot be asked.
+    """
+    if options.acts_as() is None:
+        return _local_source()
+
+    async def body(client: Client) -> str:
+        return await client.own_source()
+
+    return call(options, body)
+
+
+def _local_source() -> str:
     """Return the CloudEvents source of what this user publishes."""
     try:
         user = getpass.getuser()
@@ -55,7 +72,7 @@ def call(
     Raises:
         BusbarError: what the client or ``body`` raises.
     """
-    url, token = options.gateway(), options.token()
+    url, credential = options.gateway(), options.credential()
     home = options.settings().home
     supervised = options.named_gateway() is not None or running_pid(home) is not None
     retrying = _LONG_RETRY if keep_retrying else _STEADY_RETRY if supervised else _SHORT_RETRY
@@ -65,8 +82,9 @@ def call(
             limit.applied() if limit is not None else nullcontext(),
             Client(
                 url,
-                token,
-                source=source or default_source(),
+                credential,
+                source=source,
+                default_source=_local_source(),
                 now=SystemClock().now,
                 retry=retrying,
                 on_wait=_notice(),

@@ -1,4 +1,4 @@
-"""The global options, and what follows from them: settings, the gateway's address, the token."""
+"""The global options, and what follows from them: settings, the gateway's address, credentials."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from busbar.runtime.core.settings import Settings
+    from busbar.sdk import KeyToken
 
 WaitOption = Annotated[bool, typer.Option(help="Wait for the result.")]
 TimeoutOption = Annotated[float, typer.Option(min=0, help="Maximum time to wait, in seconds.")]
@@ -25,7 +26,7 @@ EventIdOption = Annotated[
     ),
 ]
 
-_OPTIONS_WITH_VALUE = ("--url", "--token-file", "--home")
+_OPTIONS_WITH_VALUE = ("--url", "--token-file", "--as", "--key", "--home")
 _FLAGS = ("--debug",)
 
 
@@ -35,6 +36,8 @@ class Options:
 
     url: str | None = None
     token_file: Path | None = None
+    principal: str | None = None
+    key_file: Path | None = None
     home: Path | None = None
     debug: bool = False
 
@@ -67,15 +70,48 @@ class Options:
         """Return the URL that ``--url`` or BUSBAR_URL names, or None."""
         return self.url or self.settings().url or None
 
-    def token(self) -> "SecretStr":
-        """Return the bearer token: of ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
+    def acts_as(self) -> str | None:
+        """Return the principal that commands authenticate as: ``--as`` or BUSBAR_PRINCIPAL.
+
+        None is the owner of the token: the administrator.
 
         Raises:
+            CommandError: options contradict each other.
+        """
+        if self.token_file is not None and (self.principal or self.key_file):
+            raise usage(
+                "--token-file names a token, and --as or --key a principal with its key.",
+                fix="Leave one of them out.",
+            )
+        if self.token_file is not None:
+            return None
+        principal = self.principal or self.settings().principal
+        if principal is None and self.key_file is not None:
+            raise usage("--key names a key, but not whose it is.", fix="Add --as NAME.")
+        return principal
+
+    def credential(self) -> "SecretStr | KeyToken":
+        """Return what commands authenticate with: the key of a principal, or the bearer token.
+
+        The key is in ``--key``, BUSBAR_KEY_FILE, or ``<home>/keys/<principal>.pem``; the token in
+        ``--token-file``, BUSBAR_TOKEN, or ``<home>/token``.
+
+        Raises:
+            CommandError: options contradict each other.
             ConfigurationError: there is none, it cannot be one, or other users can read its file.
         """
-        from busbar.sdk.discovery import read_token, secret_of  # noqa: PLC0415 - loads pydantic
+        from busbar.sdk import KeyToken  # noqa: PLC0415 - loads pydantic
+        from busbar.sdk.discovery import (  # noqa: PLC0415 - the same
+            key_file,
+            read_key,
+            read_token,
+            secret_of,
+        )
 
         settings = self.settings()
+        if principal := self.acts_as():
+            file = self.key_file or settings.key_file or key_file(settings.home, principal)
+            return KeyToken(principal, read_key(file))
         if self.token_file is None and settings.token is not None:
             return secret_of(settings.token, "BUSBAR_TOKEN")
         return read_token(self.token_file or settings.home / "token")

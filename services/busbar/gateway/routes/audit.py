@@ -13,7 +13,10 @@ from starlette.types import Receive, Scope, Send
 from busbar.gateway.adapters import AuditUnavailable
 from busbar.gateway.routes.dependencies import Use
 from busbar.gateway.routes.parameters import After, ByOperation, ByResource, Limit
-from busbar.gateway.routes.problems import BAD_PARAMETER, REF, problems
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, REF, problems
+from busbar.gateway.routes.reading import Read
+from busbar.gateway.routes.views import Views
+from busbar.messages import audit_scope
 from busbar.messages.http import (
     NDJSON,
     PLAIN_TEXT,
@@ -52,6 +55,7 @@ def _described(
             },
             **problems(
                 _400=BAD_PARAMETER,
+                _403=FORBIDDEN,
                 _502="The audit service failed.",
                 _503="The audit service cannot be reached.",
                 **more,
@@ -64,6 +68,7 @@ def _described(
 async def list_audit_records(
     request: Request,
     use: Use,
+    views: Read,
     *,
     after: After = None,
     limit: Limit = 500,
@@ -71,14 +76,16 @@ async def list_audit_records(
     operation: ByOperation = None,
 ) -> Response:
     """List audit records in order of arrival."""
-    del after, limit, resource, operation
-    return await _passed_on(request, use)
+    del after, limit, operation
+    views.require_about(resource=resource)
+    return await _passed_on(request, use, views)
 
 
 @router.get("/completeness", **_described(CompletenessLine, media_type=NDJSON))
-async def get_completeness(request: Request, use: Use) -> Response:
-    """Compare the audit log with everything that was published."""
-    return await _passed_on(request, use)
+async def get_completeness(request: Request, use: Use, views: Read) -> Response:
+    """Compare the audit log with everything that was published, by every team."""
+    views.require(None)
+    return await _passed_on(request, use, views)
 
 
 @router.get(
@@ -88,6 +95,7 @@ async def get_completeness(request: Request, use: Use) -> Response:
 async def get_explanation(
     request: Request,
     use: Use,
+    views: Read,
     *,
     resource: ByResource = None,
     operation: ByOperation = None,
@@ -99,14 +107,16 @@ async def get_explanation(
     ] = None,
 ) -> Response:
     """Explain one operation in sentences, or those of one resource, line by line."""
-    del resource, operation, after, last
-    return await _passed_on(request, use)
+    del operation, after, last
+    views.require_about(resource=resource)
+    return await _passed_on(request, use, views)
 
 
 @router.get("/state", **_described(StateLine, media_type=NDJSON))
 async def get_state(
     request: Request,
     use: Use,
+    views: Read,
     *,
     at: Annotated[
         str | None, Query(description="A time, as `2026-01-31T12:00:00Z`; now if omitted.")
@@ -119,14 +129,16 @@ async def get_state(
     after: Continue = None,
 ) -> Response:
     """Return the state of resources at a time, by id, line by line."""
-    del at, resource, by, after
-    return await _passed_on(request, use)
+    del at, by, after
+    views.require_about(resource=resource)
+    return await _passed_on(request, use, views)
 
 
-async def _passed_on(request: Request, use: Use) -> Response:
-    """Return the audit service's response to the same path and query."""
+async def _passed_on(request: Request, use: Use, views: Views) -> Response:
+    """Return the audit service's response to the same path and query, for what may be read."""
+    query = {**request.query_params, **audit_scope.write(views.scope, views.reader.name)}
     try:
-        found = await use.audit.get(request.url.path, dict(request.query_params))
+        found = await use.audit.get(request.url.path, query)
     except AuditUnavailable as error:
         raise _unavailable(error) from error
     if found.lines is not None:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from busbar.gateway.routes.dependencies import Dependencies, Read, Use
+from busbar.gateway.routes.dependencies import Dependencies, Use
 from busbar.gateway.routes.parameters import After, Limit
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.kernel.errors import ConfigurationError, Reject
 from busbar.messages.http import DeadLetterPage, DecryptedDeadLetter
 from busbar.runtime.consume.dead_letters import unpack
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 @router.get("", response_model=DeadLetterPage, responses=problems(_400=BAD_PARAMETER))
 async def list_dead_letters(
-    queries: Read,
+    views: Read,
     service: Annotated[
         str | None, Query(description="Only dead letters of this service, as `policy`.")
     ] = None,
@@ -27,7 +28,7 @@ async def list_dead_letters(
     limit: Limit = 100,
 ) -> dict[str, Any]:
     """List dead letters, oldest first."""
-    return await queries.dead_letters(service=service, after=after, limit=limit)
+    return await views.dead_letters(service=service, after=after, limit=limit)
 
 
 @router.get(
@@ -39,10 +40,10 @@ async def list_dead_letters(
     ),
 )
 async def get_dead_letter(
-    dead_letter: Annotated[str, Path(description="The dead letter's id.")], use: Use
+    dead_letter: Annotated[str, Path(description="The dead letter's id.")], views: Read, use: Use
 ) -> dict[str, Any]:
     """Return one dead letter with its record decrypted."""
-    found = await use.queries.dead_letter(dead_letter)
+    found = await views.dead_letter(dead_letter)
     known = dict(
         require_found(found, f"dead letter {dead_letter}", listed_by="busbar dead-letters list")
     )

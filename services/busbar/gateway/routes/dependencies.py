@@ -46,9 +46,4 @@ async def _dependencies(request: Request) -> Dependencies:
     return found
 
 
-async def _queries(request: Request) -> Queries:
-    return (await _dependencies(request)).queries
-
-
 Use = Annotated[Dependencies, Depends(_dependencies)]
-Read = Annotated[Queries, Depends(_queries)]

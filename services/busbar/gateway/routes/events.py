@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from busbar.gateway.domain import IntentRefused
 from busbar.gateway.handlers import accept_intent
-from busbar.gateway.routes.auth import Principal
+from busbar.gateway.routes.auth import Caller
 from busbar.gateway.routes.dependencies import Use
 from busbar.gateway.routes.openapi import accepted_headers, event_request
 from busbar.gateway.routes.problems import problems
@@ -50,6 +50,7 @@ _UNREADABLE_STATUSES: Final = {
 _REFUSED_STATUSES: Final = {
     "conflict": HTTPStatus.CONFLICT,
     "busy": HTTPStatus.TOO_MANY_REQUESTS,
+    "foreign_source": HTTPStatus.FORBIDDEN,
 }
 
 router = APIRouter(prefix="/v1/events", tags=["intents"])
@@ -64,6 +65,7 @@ router = APIRouter(prefix="/v1/events", tags=["intents"])
         202: {"model": Accepted, "headers": accepted_headers()},
         **problems(
             _400="The request is not a CloudEvent in JSON; the code says what is wrong.",
+            _403="The source of the event is not one of the principal that sends it.",
             _409="An event with this source and id was already accepted with a different body.",
             _413="The event is too large.",
             _415="The event is in a batch, or in a format other than JSON.",
@@ -74,7 +76,7 @@ router = APIRouter(prefix="/v1/events", tags=["intents"])
     },
     openapi_extra=event_request(),
 )
-async def post_event(request: Request, principal: Principal, use: Use) -> JSONResponse:
+async def post_event(request: Request, caller: Caller, use: Use) -> JSONResponse:
     """Publish one CloudEvent (structured or binary) as an intent.
 
     202 means that it is stored, not that it is granted: policy checks the data and decides, and the
@@ -86,7 +88,7 @@ async def post_event(request: Request, principal: Principal, use: Use) -> JSONRe
     result = await accept_intent(
         use.store,
         envelope,
-        principal=principal,
+        principal=caller.principal,
         traceparent=request.headers.get("traceparent"),
         lag=await use.backpressure.lag(),
     )

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from busbar.gateway.routes.dependencies import Read
+from busbar.gateway.routes.fact_pages import FactFilters
 from busbar.gateway.routes.parameters import ByOperation, ByResource, ByTeam, Limit, Wait
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems
-from busbar.gateway.routes.queries import FactFilters
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, problems
+from busbar.gateway.routes.reading import ReadFacts
 from busbar.messages.catalogue import FACTS
 from busbar.messages.http import FactPage
 from busbar.messages.selection import type_matches
@@ -18,9 +18,9 @@ from busbar.runtime.http.problems import ProblemError
 router = APIRouter(prefix="/v1/facts", tags=["facts"])
 
 
-@router.get("", response_model=FactPage, responses=problems(_400=BAD_PARAMETER))
+@router.get("", response_model=FactPage, responses=problems(_400=BAD_PARAMETER, _403=FORBIDDEN))
 async def list_facts(
-    queries: Read,
+    facts: ReadFacts,
     *,
     after: Annotated[
         str,
@@ -42,7 +42,7 @@ async def list_facts(
     wait: Wait = 0,
 ) -> dict[str, Any]:
     """List facts after a cursor; with `wait`, wait for the next ones."""
-    cursor = await queries.cursor(after)
+    cursor = await facts.cursor(after)
     if cursor is None:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST,
@@ -53,7 +53,7 @@ async def list_facts(
     filters = FactFilters(
         resource=resource, operation=operation, team=team, types=_selected(types or ())
     )
-    return await queries.facts(after=cursor, filters=filters, limit=limit, wait=wait)
+    return await facts.page(after=cursor, filters=filters, limit=limit, wait=wait)
 
 
 def _selected(patterns: Sequence[str]) -> frozenset[str]:

@@ -4,18 +4,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, ByResource, Limit, Wait, page_response
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.messages.http import OperationPage
 from busbar.messages.views import OperationStatus, OperationView
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"])
 
 
-@router.get("", response_model=OperationPage, responses=problems(_400=BAD_PARAMETER))
+@router.get(
+    "", response_model=OperationPage, responses=problems(_400=BAD_PARAMETER, _403=FORBIDDEN)
+)
 async def list_operations(
-    queries: Read,
+    views: Read,
     resource: ByResource = None,
     status: Annotated[
         OperationStatus | None, Query(description="Only operations in this status.")
@@ -25,7 +27,7 @@ async def list_operations(
 ) -> Response:
     """List operations, newest first."""
     return page_response(
-        await queries.operations(resource=resource, status=status, after=after, limit=limit)
+        await views.operations(resource=resource, status=status, after=after, limit=limit)
     )
 
 
@@ -37,11 +39,11 @@ async def list_operations(
 async def get_operation(
     operation: Annotated[str, Path(description="The operation's id.")],
     response: Response,
-    queries: Read,
+    views: Read,
     wait: Wait = 0,
 ) -> Any:
     """Return one operation; with `wait`, as soon as it has ended."""
-    found = await queries.operation(operation, wait)
+    found = await views.operation(operation, wait)
     view = require_found(found, f"operation {operation}", listed_by="busbar get operations")
     response.headers["Cache-Control"] = "no-store"
     return view

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 
-from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, Limit, name_part
 from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.messages.http import PrincipalPage
 from busbar.messages.principals import PrincipalView
 
@@ -14,9 +14,9 @@ router = APIRouter(prefix="/v1/principals", tags=["principals"])
 
 
 @router.get("", response_model=PrincipalPage, responses=problems(_400=BAD_PARAMETER))
-async def list_principals(queries: Read, after: After = None, limit: Limit = 100) -> dict[str, Any]:
+async def list_principals(views: Read, after: After = None, limit: Limit = 100) -> dict[str, Any]:
     """List principals by name, those that were removed included."""
-    return await queries.principals(after=after, limit=limit)
+    return await views.principals(after=after, limit=limit)
 
 
 @router.get(
@@ -25,8 +25,8 @@ async def list_principals(queries: Read, after: After = None, limit: Limit = 100
     responses=problems(_400="It is not a valid name.", _404="There is no such principal."),
 )
 async def get_principal(
-    principal: Annotated[str, name_part("The principal's name.")], queries: Read
+    principal: Annotated[str, name_part("The principal's name.")], views: Read
 ) -> Any:
     """Return one principal."""
-    found = await queries.principal(principal)
+    found = await views.principal(principal)
     return require_found(found, f"principal {principal}", listed_by="busbar principals")

@@ -7,13 +7,14 @@ from busbar.runtime.http.problems import MEDIA_TYPE, ProblemError
 
 REF: Final = "#/components/schemas/{model}"
 BAD_PARAMETER: Final = "A parameter is invalid."
+FORBIDDEN: Final = "A filter names what belongs to a team that the principal may not read."
 T = TypeVar("T")
 
 
 def problems(**by_status: str) -> dict[int | str, dict[str, Any]]:
     """Document the errors of an endpoint, as in ``_404="Not found."``; any other is a problem."""
     known = {
-        "401": "The bearer token is missing or wrong.",
+        "401": "The bearer token is missing, or refused.",
         "503": "The database is unreachable; try again in a few seconds.",
         "507": "The disk of the database is full; try again once there is space.",
         **{status.removeprefix("_"): text for status, text in by_status.items()},

@@ -4,18 +4,19 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from busbar.gateway.routes.dependencies import Read, Use
+from busbar.gateway.routes.dependencies import Use
 from busbar.gateway.routes.parameters import After, ByTeam, Limit, name_part, page_response
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.messages.http import ResourcePage
 from busbar.messages.views import ResourceView
 
 router = APIRouter(prefix="/v1/resources", tags=["resources"])
 
 
-@router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER))
+@router.get("", response_model=ResourcePage, responses=problems(_400=BAD_PARAMETER, _403=FORBIDDEN))
 async def list_resources(
-    queries: Read,
+    views: Read,
     *,
     team: ByTeam = None,
     prefix: Annotated[
@@ -26,16 +27,7 @@ async def list_resources(
     limit: Limit = 100,
 ) -> Response:
     """List resources by name."""
-    longest = _longest_prefix(team, prefix)
-    if longest is None:
-        return page_response({"items": [], "next": None})
-    return page_response(await queries.resources(prefix=longest, after=after, limit=limit))
-
-
-def _longest_prefix(team: str | None, prefix: str | None) -> str | None:
-    """Return what the ids of both selections begin with; None if none is in both."""
-    first, second = sorted((f"{team}/" if team else "", prefix or ""), key=len)
-    return second if second.startswith(first) else None
+    return page_response(await views.resources(team=team, prefix=prefix, after=after, limit=limit))
 
 
 @router.get(
@@ -47,6 +39,7 @@ def _longest_prefix(team: str | None, prefix: str | None) -> str | None:
 )
 async def get_resource(
     use: Use,
+    views: Read,
     *,
     team: Annotated[str, name_part("The team that owns it.")],
     environment: Annotated[str, name_part("The environment it belongs to.")],
@@ -59,7 +52,7 @@ async def get_resource(
 ) -> Any:
     """Return one resource."""
     id_ = f"{team}/{environment}/{promise}/{name}"
-    found = await use.queries.resource(id_)
+    found = await views.resource(id_)
     view = require_found(found, f"resource {id_}", listed_by="busbar get")
     if reveal is None:
         return view

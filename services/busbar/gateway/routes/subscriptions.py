@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from busbar.gateway.routes.dependencies import Read
 from busbar.gateway.routes.parameters import After, ByTeam, Limit, name_part
-from busbar.gateway.routes.problems import BAD_PARAMETER, problems, require_found
+from busbar.gateway.routes.problems import BAD_PARAMETER, FORBIDDEN, problems, require_found
+from busbar.gateway.routes.reading import Read
 from busbar.messages.http import DeliveryPage, SubscriptionPage
 from busbar.messages.webhooks import DeliveryStatus, DeliveryView, SubscriptionView
 
@@ -21,12 +21,14 @@ _LIST = "busbar subscription list"
 _BAD_NAME = "A part of the id is not a valid name."
 
 
-@router.get("", response_model=SubscriptionPage, responses=problems(_400=BAD_PARAMETER))
+@router.get(
+    "", response_model=SubscriptionPage, responses=problems(_400=BAD_PARAMETER, _403=FORBIDDEN)
+)
 async def list_subscriptions(
-    queries: Read, team: ByTeam = None, after: After = None, limit: Limit = 100
+    views: Read, team: ByTeam = None, after: After = None, limit: Limit = 100
 ) -> dict[str, Any]:
     """List subscriptions by team and name."""
-    return await queries.subscriptions(team=team, after=after, limit=limit)
+    return await views.subscriptions(team=team, after=after, limit=limit)
 
 
 @router.get(
@@ -34,10 +36,10 @@ async def list_subscriptions(
     response_model=SubscriptionView,
     responses=problems(_400=_BAD_NAME, _404="There is no such subscription."),
 )
-async def get_subscription(team: Team, name: Name, queries: Read) -> Any:
+async def get_subscription(team: Team, name: Name, views: Read) -> Any:
     """Return one subscription."""
     key = f"{team}/{name}"
-    return require_found(await queries.subscription(key), f"subscription {key}", listed_by=_LIST)
+    return require_found(await views.subscription(key), f"subscription {key}", listed_by=_LIST)
 
 
 @router.get(
@@ -50,7 +52,7 @@ async def get_subscription(team: Team, name: Name, queries: Read) -> Any:
 async def list_deliveries(
     team: Team,
     name: Name,
-    queries: Read,
+    views: Read,
     *,
     status: Annotated[
         DeliveryStatus | None, Query(description="Only deliveries in this status.")
@@ -63,8 +65,8 @@ async def list_deliveries(
     A delivery is listed from the end of its first attempt.
     """
     key = f"{team}/{name}"
-    found = await queries.deliveries(subscription=key, status=status, after=after, limit=limit)
-    if not found["items"] and not await queries.knows_subscription(key):
+    found = await views.deliveries(subscription=key, status=status, after=after, limit=limit)
+    if not found["items"] and not await views.knows_subscription(key):
         require_found(None, f"subscription {key}", listed_by=_LIST)
     return found
 
@@ -78,9 +80,9 @@ async def get_delivery(
     team: Team,
     name: Name,
     event: Annotated[str, Path(description="The id of the fact: the header webhook-id.")],
-    queries: Read,
+    views: Read,
 ) -> Any:
     """Return the delivery of one fact, with its attempts."""
-    found = await queries.delivery(f"{team}/{name}", event)
+    found = await views.delivery(f"{team}/{name}", event)
     attempts = f"busbar subscription attempts {team}/{name}"
     return require_found(found, f"delivery of {event} to {team}/{name}", listed_by=attempts)

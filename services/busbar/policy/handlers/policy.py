@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from busbar.kernel.clock import time_of
+from busbar.kernel.errors import Retry
 from busbar.kernel.ids import event_id, operation_id, operation_text, record_operation
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
@@ -155,7 +156,11 @@ class Policy:
     async def authenticate(
         self, record: Record, envelope: Envelope, tx: Transaction
     ) -> Caller | None:
-        """Return the principal of an intent; deny the record if there is none."""
+        """Return the principal of an intent; deny the record if there is none.
+
+        Raises:
+            Retry: identity has announced nothing yet, so no signature can be verified.
+        """
         known = await tx.load(IDENTITY, EMPTY, evolve_authority)
         found = identify(
             known,
@@ -170,6 +175,8 @@ class Policy:
         )
         if isinstance(found, Caller):
             return found
+        if known is EMPTY and found.reason == "unknown_key":
+            raise Retry("policy has heard of no principal yet: identity announces them", after=0.5)
         operation = record_operation(record.topic, record.partition, record.offset)
         facts = [refuse(operation, envelope, found)]
         await tx.append(f"operation/{operation}", facts, key=str(operation), subject=str(operation))

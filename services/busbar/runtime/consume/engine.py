@@ -266,6 +266,10 @@ class Engine:
         if failures < self._attempts:
             log.warning("handler_failed", error=type(error).__name__, attempt=failures)
             return None
+        if isinstance(error, Retry):
+            log.warning("handler_given_up", attempts=failures, why=str(error))
+            detail = f"{self._service.name} has waited {failures} times: {error}"
+            return DeadLetterReason("handler_failed", detail)
         log.error("handler_given_up", attempts=failures, exc_info=error)
         detail = f"{self._service.name} failed {failures} times with {type(error).__name__}"
         return DeadLetterReason("handler_failed", detail)

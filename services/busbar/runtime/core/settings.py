@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.resource import SLUG
 from busbar.messages.validation import field_errors
 from busbar.runtime.core import setting_values, variables
 from busbar.runtime.core.assets import asset
@@ -126,6 +127,17 @@ class Settings(BaseSettings):
         description="Bearer token of the gateway. If unset, it is kept in <home>/token (mode "
         "0600).",
     )
+    principal: str | None = Field(
+        default=None,
+        pattern=f"^{SLUG}$",
+        description="Principal that commands and programs that use the Python SDK authenticate "
+        "as, with its key. If unset, they use the token.",
+    )
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the private key of that principal. If unset, it is "
+        "keys/<principal>.pem in the home.",
+    )
     data_key: SecretStr | None = Field(
         default=None,
         description="Key that encrypts secrets and dead letters: 32 bytes in base64. If unset, it "
@@ -206,6 +218,7 @@ class Settings(BaseSettings):
     @field_validator(
         *("database_url", "database_owner_url", "otlp_endpoint", "environments", "url"),
         *("kafka_bootstrap_servers", "audit_url", "policy_url", "principals"),
+        *("principal", "key_file"),
         mode="before",
     )
     @classmethod

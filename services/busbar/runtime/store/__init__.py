@@ -6,16 +6,25 @@ inbox, the outbox, dead letters and parked records.
 
 from busbar.runtime.store.engines.open import open_store, store_of
 from busbar.runtime.store.model.errors import Collision, StoreUnavailable
-from busbar.runtime.store.model.rows import Cause, Claim, Document, StoredEvent
+from busbar.runtime.store.model.rows import (
+    ALL_KEYS,
+    Cause,
+    Claim,
+    Document,
+    KeyScope,
+    StoredEvent,
+)
 from busbar.runtime.store.ports import Transaction
 from busbar.runtime.store.store import Store
 from busbar.runtime.store.transaction import StoreTransaction
 
 __all__ = [
+    "ALL_KEYS",
     "Cause",
     "Claim",
     "Collision",
     "Document",
+    "KeyScope",
     "Store",
     "StoreTransaction",
     "StoreUnavailable",

@@ -23,7 +23,7 @@ from busbar.runtime.core.shielding import shield_until_done
 from busbar.runtime.store.model.commit_result import CommitResult
 from busbar.runtime.store.model.eager_claim import ClaimTarget
 from busbar.runtime.store.model.errors import Collision, StoreUnavailable
-from busbar.runtime.store.model.rows import Claim, StoredEvent
+from busbar.runtime.store.model.rows import ALL_KEYS, Claim, KeyScope, StoredEvent
 from busbar.runtime.store.model.state_cache import StateCache
 from busbar.runtime.store.sql.dialect import Dialect
 from busbar.runtime.store.transaction import StoreTransaction
@@ -264,14 +264,15 @@ class Store:
         key: str | None = None,
         correlation: str | None = None,
         category: str = "",
-        key_prefix: str = "",
+        keys: KeyScope = ALL_KEYS,
         types: Collection[str] = (),
         max_bytes: int | None = None,
     ) -> list[StoredEvent]:
         """Return events in commit order, from the one after position ``after``.
 
-        ``key`` and ``correlation`` select those of one resource or one operation, ``category`` and
-        ``key_prefix`` those whose streams or keys begin with it, ``types`` those of these types.
+        ``key`` and ``correlation`` select those of one resource or one operation, ``keys`` those
+        with such keys, ``category`` those whose streams begin with it, ``types`` those of these
+        types.
         With ``max_bytes``, a page ends before it is larger, but has at least one event. Pass the
         position of the last event of a page to get the next page. On PostgreSQL positions identify
         events and do not order them: a later event may have a lower one (ADR 12).
@@ -283,7 +284,7 @@ class Store:
                 key=key,
                 correlation=correlation,
                 category=category,
-                key_prefix=key_prefix,
+                keys=keys,
                 types=types,
                 max_bytes=max_bytes,
             )

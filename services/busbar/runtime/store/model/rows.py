@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from busbar.messages.read_scope import ReadScope, prefix_of
 
 
 class Cause(NamedTuple):
@@ -70,3 +72,31 @@ class Document:
     value: Mapping[str, Any]
     parent: str = ""
     rank: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScope:
+    """A selection of events by their keys.
+
+    Those whose key begins with one of ``prefixes`` (None is every key), and those that have no key
+    if ``keyless``.
+    """
+
+    prefixes: tuple[str, ...] | None = None
+    keyless: bool = True
+
+    @classmethod
+    def of(cls, scope: ReadScope) -> "KeyScope":
+        """Return the events in ``scope``, if keys begin with the team that an event belongs to."""
+        teams = scope.teams
+        prefixes = None if teams is None else tuple(map(prefix_of, teams))
+        return cls(prefixes, scope.platform)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing can be selected."""
+        return not self.keyless and self.prefixes == ()
+
+
+ALL_KEYS: Final = KeyScope()
+"""Every event."""

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Select, func, literal_column, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from busbar.runtime.store.model.rows import StoredEvent
+from busbar.runtime.store.model.rows import ALL_KEYS, KeyScope, StoredEvent
 from busbar.runtime.store.schema import tables
 from busbar.runtime.store.sql.dialect import Dialect
 
@@ -21,8 +21,8 @@ _STREAMS = text(
     " FROM found WHERE stream IS NOT NULL"
 )
 _KEYS = text(
-    "WITH RECURSIVE found(key) AS (SELECT min(key) FROM events WHERE key > :after"
-    " UNION ALL SELECT (SELECT min(e.key) FROM events e WHERE e.key > found.key)"
+    "WITH RECURSIVE found(key) AS (SELECT min(key) FROM events WHERE key > :after AND key < :last"
+    " UNION ALL SELECT (SELECT min(e.key) FROM events e WHERE e.key > found.key AND e.key < :last)"
     " FROM found WHERE found.key IS NOT NULL)"
     " SELECT key FROM found WHERE key IS NOT NULL LIMIT :limit"
 )
@@ -56,6 +56,25 @@ def fitting(sizes: Iterable[int], most: int) -> int:
     return number
 
 
+def _in_scope(keys: KeyScope, *, by_index: bool = False) -> ColumnElement[bool]:
+    """Return the condition of events in the scope ``keys``, which is not all of them.
+
+    ``by_index`` makes it one for the index of keys. Pages are read in the order of positions from
+    a cursor on, for which that index is the wrong one: it has every event of a team, the oldest
+    included.
+    """
+    key = tables.events.c.key
+    if keys.prefixes is None:
+        return key.is_not(None)
+    conditions: list[ColumnElement[bool]] = [key.is_(None)] if keys.keyless else []
+    for prefix in keys.prefixes:
+        if by_index:
+            conditions.append((key >= prefix) & (key < prefix + tables.LAST))
+        else:
+            conditions.append(func.substr(key, 1, len(prefix)) == prefix)
+    return or_(*conditions)
+
+
 async def count(connection: AsyncConnection, rows: Select[Any]) -> int:
     """Count ``rows``, a query with a limit: counting a whole table is expensive."""
     found = await connection.execute(select(func.count()).select_from(rows.subquery()))
@@ -77,7 +96,7 @@ class EventLog:
         key: str | None = None,
         correlation: str | None = None,
         category: str = "",
-        key_prefix: str = "",
+        keys: KeyScope = ALL_KEYS,
         types: Collection[str] = (),
         max_bytes: int | None = None,
     ) -> list[StoredEvent]:
@@ -85,14 +104,15 @@ class EventLog:
 
         With ``max_bytes``, return only as many as are not larger together, but at least one.
         """
+        if keys.is_empty:
+            return []
         query = committed(self._dialect, after=after, category=category)
         if key is not None:
             query = query.where(tables.events.c.key == key)
         if correlation is not None:
             query = query.where(tables.events.c.correlation == correlation)
-        if key_prefix:
-            begin = func.substr(tables.events.c.key, 1, len(key_prefix))
-            query = query.where(begin == key_prefix)
+        if keys != ALL_KEYS:
+            query = query.where(_in_scope(keys))
         if types:
             query = query.where(tables.events.c.type.in_(sorted(types)))
         return await self._read(query, limit, max_bytes)
@@ -140,18 +160,35 @@ class EventLog:
         query = select(*_WITHOUT_DATA).where(tables.events.c.id.in_(sorted(ids)))
         return [StoredEvent._make(row) for row in await self._connection.execute(query)]
 
-    async def keys(self, *, after: str, limit: int) -> list[str]:
-        """Return up to ``limit`` different keys of events, in order, that follow ``after``."""
-        found = await self._connection.execute(_KEYS, {"after": after, "limit": limit})
+    async def keys(self, *, after: str, limit: int, prefix: str = "") -> list[str]:
+        """Return up to ``limit`` different keys of events, in order, that follow ``after``.
+
+        ``prefix`` is what they begin with.
+        """
+        bounds = {"after": max(after, prefix), "last": prefix + tables.LAST, "limit": limit}
+        found = await self._connection.execute(_KEYS, bounds)
         return [row[0] for row in found]
 
-    async def count(self, *, key: str | None = None, correlation: str | None = None) -> int:
-        """Count the events of one key or one correlation, by the index alone."""
+    async def count(
+        self,
+        *,
+        key: str | None = None,
+        correlation: str | None = None,
+        keys: KeyScope = ALL_KEYS,
+        category: str = "",
+    ) -> int:
+        """Count the events of one key or one correlation, or with such ``keys``, by an index."""
+        if keys.is_empty:
+            return 0
         query = select(func.count()).select_from(tables.events)
         if key is not None:
             query = query.where(tables.events.c.key == key)
         if correlation is not None:
             query = query.where(tables.events.c.correlation == correlation)
+        if keys != ALL_KEYS:
+            query = query.where(_in_scope(keys, by_index=correlation is None))
+        if category:
+            query = query.where(func.substr(tables.events.c.stream, 1, len(category)) == category)
         return int((await self._connection.execute(query)).scalar_one())
 
     async def correlations(self, among: Collection[str]) -> set[str]:

@@ -11,8 +11,10 @@ from busbar.kernel.clock import format_time
 from busbar.kernel.ids import operation_id
 from busbar.kernel.resource import ResourceId
 from busbar.messages import topics
+from busbar.messages.authority import Principal
 from busbar.messages.catalogue import INTENT_TYPES, topic_of
 from busbar.messages.envelope import Envelope
+from busbar.messages.selection import owner_of, team_of_owner
 from busbar.messages.trace import TraceContext, valid
 
 PLATFORM_EXTENSIONS: Final = frozenset(
@@ -31,6 +33,8 @@ class AdmittedIntent:
     operation: str
     correlation: str
     resource: str | None
+    team: str | None
+    """The team that it is about; None is none."""
     topic: str
     key: str
     digest: str
@@ -45,7 +49,9 @@ class AdmittedIntent:
 class IntentRefused:
     """The event is not accepted: ``code`` for programs, ``detail`` and ``fix`` for people."""
 
-    code: Literal["unknown_type", "reserved_source", "conflict", "unpublishable", "busy"]
+    code: Literal[
+        "unknown_type", "reserved_source", "foreign_source", "conflict", "unpublishable", "busy"
+    ]
     detail: str
     fix: str
 
@@ -53,12 +59,14 @@ class IntentRefused:
 def admit(
     envelope: Envelope,
     *,
-    principal: str,
+    principal: Principal,
     traceparent: str | None,
     span: TraceContext | None,
     now: datetime,
 ) -> AdmittedIntent | IntentRefused:
     """Admit the event in ``envelope`` if it is an intent; policy judges its data later.
+
+    Its source has to be one of ``principal``: otherwise it would take the id of another's event.
 
     ``traceparent`` is the header of the request, ``span`` the gateway's own span, and ``now`` the
     time of an event that states none.
@@ -76,6 +84,12 @@ def admit(
             f"sources that start with {topics.OWN_SOURCES} are reserved for the platform",
             "name yourself as the source, as in urn:team:payments",
         )
+    if not principal.owns(envelope.source):
+        return IntentRefused(
+            "foreign_source",
+            f"the source {envelope.source} is not one of {principal.name}",
+            "use a source of your own, or have it declared for you in principals.yaml",
+        )
     operation = str(operation_id(envelope.source, envelope.id))
     named = ResourceId.named_in(envelope.data)
     resource = str(named) if named else None
@@ -86,6 +100,7 @@ def admit(
         operation=operation,
         correlation=envelope.extensions.get("correlationid", operation),
         resource=resource,
+        team=team_of_owner(owner_of(resource, envelope.data)),
         topic=topic,
         key=resource or envelope.subject or operation,
         digest=digest([envelope.type, envelope.subject, envelope.data]),
@@ -134,10 +149,15 @@ _CONFLICT: Final = IntentRefused(
 )
 
 
-def _extensions(given: Mapping[str, str], *, principal: str) -> dict[str, str]:
+_AUTH_TYPES: Final[Mapping[str, str]] = {"person": "user", "service": "system"}
+"""Kinds of principals as the extension of CloudEvents for authentication names them."""
+
+
+def _extensions(given: Mapping[str, str], *, principal: Principal) -> dict[str, str]:
     """Return the client's extensions plus the identity of the client."""
     kept = {name: value for name, value in given.items() if name not in PLATFORM_EXTENSIONS}
-    return {**kept, "authtype": "user", "authid": principal}
+    kind = _AUTH_TYPES.get(principal.kind, "service_account")
+    return {**kept, "authtype": kind, "authid": principal.name}
 
 
 def _trace(event: str | None, header: str | None, span: TraceContext | None) -> str | None:
