@@ -26,7 +26,7 @@ TYPED ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(VENV)/.runtime ## a real Kafka, all services, seven acts; attaches to a running `make up`
+demo: $(VENV)/.runtime ## a real Kafka, all services, eight acts; attaches to a running `make up`
 	@$(BIN)/busbar demo
 
 up: $(VENV)/.runtime ## keep the platform running, history included; Ctrl-C stops all of it

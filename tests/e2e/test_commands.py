@@ -35,7 +35,7 @@ async def busbar(
 async def test_the_demo_plays_seven_acts_on_a_platform_of_its_own(tmp_path: Path) -> None:
     code, out, errors = await busbar("--home", str(tmp_path / "home"), "demo")
     assert code == 0, out + errors
-    assert "All seven acts succeeded" in out
+    assert "All eight acts succeeded" in out
     assert out.count("✔") == 8
 
 

@@ -65,7 +65,7 @@ COMMANDS: dict[str, Entry] = {
     "dead-letters": Entry(
         "dead_letters", "List, show, redrive and discard messages that could not be handled.", PROVE
     ),
-    "demo": Entry("demo", "Show busbar in seven acts, on a real Kafka broker.", RUN),
+    "demo": Entry("demo", "Show busbar in eight acts, on a real Kafka broker.", RUN),
     "up": Entry("up", "Run the whole platform on this machine.", RUN),
     "status": Entry("status", "Show what every process of the platform is doing, live.", RUN),
     "doctor": Entry("doctor", "Check whether `busbar up` can run here, and what is missing.", RUN),

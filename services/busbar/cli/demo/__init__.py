@@ -1,1 +1,1 @@
-"""``busbar demo``: seven acts on a real broker, reported as they happen."""
+"""``busbar demo``: eight acts on a real broker, reported as they happen."""

@@ -15,10 +15,10 @@ from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 
 
-async def act_7(scene: Scene) -> None:
+async def act_8(scene: Scene) -> None:
     """Explain an operation, rebuild the state from the log, and check that the log is complete."""
     stage = scene.stage
-    stage.title(7, "proof: the explanation, the state rebuilt from the log, and a complete log")
+    stage.title(8, "proof: the explanation, the state rebuilt from the log, and a complete log")
     about = scene.operations[-1]
     stage.report("why", f"busbar why {about}")
     sentences = await stage.until("the whole explanation", lambda: _full_explanation(scene, about))

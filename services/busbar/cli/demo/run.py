@@ -16,8 +16,9 @@ from rich.console import Console
 
 from busbar.cli.demo.acts import Scene, act_1, act_2, act_3, act_4, act_5
 from busbar.cli.demo.clients import BrokerReader, PlainProducer, Receiver
+from busbar.cli.demo.erasure import act_7
 from busbar.cli.demo.isolation import act_6, declare_visitor
-from busbar.cli.demo.proof import act_7, clean_up
+from busbar.cli.demo.proof import act_8, clean_up
 from busbar.cli.demo.stage import SUBSCRIBED_TYPES, ActFailed, Stage, require
 from busbar.cli.local import Platform
 from busbar.cli.local.home import read_state
@@ -31,7 +32,7 @@ from busbar.runtime.secrets import SecretKind, secrets_of
 from busbar.sdk import Client
 from busbar.sdk.discovery import read_token
 
-ACTS = (act_1, act_2, act_3, act_4, act_5, act_6, act_7)
+ACTS = (act_1, act_2, act_3, act_4, act_5, act_6, act_7, act_8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Stage:
 
     def title(self, number: int, sentence: str) -> None:
         """Print the title of an act."""
-        self.console.print(f"\n[bold]Act {number} of 7 · {escape(sentence)}[/bold]")
+        self.console.print(f"\n[bold]Act {number} of 8 · {escape(sentence)}[/bold]")
 
     def report(self, what: str, sentence: str, *, since: float | None = None) -> None:
         """Print one line; ``since`` is the monotonic time that its own time is relative to."""
