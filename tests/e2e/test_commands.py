@@ -32,11 +32,11 @@ async def busbar(
     return process.returncode or 0, out.decode(), errors.decode()
 
 
-async def test_the_demo_plays_seven_acts_on_a_platform_of_its_own(tmp_path: Path) -> None:
+async def test_the_demo_plays_eight_acts_on_a_platform_of_its_own(tmp_path: Path) -> None:
     code, out, errors = await busbar("--home", str(tmp_path / "home"), "demo")
     assert code == 0, out + errors
     assert "All eight acts succeeded" in out
-    assert out.count("✔") == 8
+    assert out.count("✔") == 9
 
 
 async def test_the_demo_attaches_to_a_running_platform(platform: Platform) -> None:

@@ -10,13 +10,13 @@ from busbar.cli.shared.documents import events_of, read_documents
 from busbar.cli.shared.exits import usage
 from busbar.cli.shared.files import read_file
 from busbar.cli.shared.kafka import Published, publish, signed_record
-from busbar.cli.shared.options import EventIdOption, options_of
+from busbar.cli.shared.options import EventIdOption, Options, options_of
 from busbar.cli.shared.output import Output, OutputOption, errors, plain, print_json
 from busbar.kernel.errors import ConfigurationError
 from busbar.messages.signing import SigningKey
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.setting_values import check_brokers
-from busbar.runtime.core.signing_key import load_signing_key
+from busbar.runtime.core.signing_key import key_path, load_signing_key
 
 EXAMPLES = (
     "busbar publish -f orders.yaml --key ci.pem --source urn:team:payments",
@@ -30,7 +30,6 @@ def command(
     file: Annotated[
         str, typer.Option("--file", "-f", help="A YAML or JSON file; - reads standard input.")
     ],
-    key: Annotated[Path, typer.Option(help="File with the private key to sign with.")],
     source: Annotated[
         str | None,
         typer.Option(
@@ -53,6 +52,8 @@ def command(
 ) -> None:
     """Sign the intents in a file and write them to Kafka, without the gateway.
 
+    The key is in --key, BUSBAR_KEY_FILE, or that of --as or BUSBAR_PRINCIPAL in <home>/keys.
+
     The file is that of `busbar apply`. Nothing is written unless every document is valid. It needs
     no token, and does not wait for the result: each line names the record's place, the operation of
     the intent, and how to look at a refusal, which has the record's place as its operation.
@@ -62,7 +63,7 @@ def command(
     Exit codes: 0 Kafka has all of it, 7 Kafka does not answer.
     """
     brokers = _brokers(context, bootstrap_server)
-    signer = _signer(key)
+    signer = _signer(options_of(context))
     documents = read_documents(read_file(file), file="standard input" if file == "-" else file)
     if source is None and any("specversion" not in one.data for one in documents):
         raise usage(
@@ -93,13 +94,27 @@ def _brokers(context: typer.Context, named: str | None) -> str:
     return named
 
 
-def _signer(path: Path) -> SigningKey:
+def _signer(options: Options) -> SigningKey:
+    path = _key_file(options)
     found = load_signing_key(path)
     if found is None:
         raise ConfigurationError(
             f"There is no key {path}.", fix="Make one: busbar keys create PRINCIPAL --file FILE"
         )
     return found
+
+
+def _key_file(options: Options) -> Path:
+    settings = options.settings()
+    if named := options.key_file or settings.key_file:
+        return named
+    principal = options.principal or settings.principal
+    if principal is None:
+        raise usage(
+            "An intent on Kafka is signed, and no key is named.",
+            fix="Pass --key FILE, or --as NAME for the key in <home>/keys/NAME.pem.",
+        )
+    return key_path(settings.home, principal)
 
 
 def _show(done: list[Published], output: Output) -> None:
