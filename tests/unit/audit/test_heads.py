@@ -271,6 +271,26 @@ async def test_the_report_counts_the_heads_that_are_verified(signing: Bus, store
     ]
 
 
+async def test_a_head_that_an_earlier_build_has_copied_is_counted_and_proves_nothing(
+    signing: Bus, store: Store
+) -> None:
+    signing.head("policy", KEYS["policy"])
+    await signing.consume()
+
+    async def as_before(tx: StoreTransaction) -> None:
+        statement = "update events set metadata = json_remove(metadata, '$.signed')"
+        await run_sql(tx, text(f"{statement} where type = :type"), {"type": HeadPublished.TYPE})
+
+    await store.transact(as_before)
+    signing.message(fact(2), "two", relay="policy")
+    signing.head("policy", KEYS["policy"])
+    await signing.consume()
+    report = await completeness(store, signing)
+    assert report.problems == ()
+    (policy,) = (one for one in report.relays if one.relay == "policy")
+    assert (policy.heads, policy.heads_verified) == (2, 1)
+
+
 async def test_a_head_that_is_changed_in_the_copy_is_named(signing: Bus, store: Store) -> None:
     signing.head("policy", KEYS["policy"])
     await signing.consume()

@@ -23,13 +23,17 @@ IDENTITY = "identity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCopy:
-    """A record of the copy with what its signature covers; ``digest`` is that of its value."""
+    """A record of the copy with what its signature covers; ``digest`` is that of its value.
+
+    ``signed`` is None if that is no text. It was not ``kept`` by a build that knew no signatures.
+    """
 
     place: Place
     source: str
     digest: str
     data: Any
     signed: Mapping[str, Any] | None
+    kept: bool = True
 
 
 @dataclass(slots=True)
@@ -95,6 +99,8 @@ class HeadCheck:
         """Take the next head."""
         count = self.counts.setdefault(head.relay, HeadCount())
         count.heads += 1
+        if not record.kept:
+            return  # it counts as a head that is not verified
         try:
             key_id = self._verified(record, head.relay)
         except _Unproved as why:
@@ -118,6 +124,8 @@ class HeadCheck:
     def revoke(self, revoked: HeadKeyRevoked, record: SignedCopy) -> None:
         """Take the revocation of a key that the relay has signed with."""
         use = (revoked.relay, revoked.key)
+        if not record.kept:
+            return
         try:
             self._verified(record, IDENTITY)
         except _Unproved as why:

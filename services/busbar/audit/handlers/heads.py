@@ -67,6 +67,7 @@ def _take(event: StoredEvent, check: HeadCheck) -> None:
         digest=about["value_digest"],
         data=loads(event.data),
         signed=about.get("signed"),
+        kept="signed" in about,
     )
     with suppress(ValidationError):  # what has not the form of a head is none
         if event.type == HeadPublished.TYPE:
