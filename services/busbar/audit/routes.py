@@ -193,7 +193,7 @@ async def get_explanation(
                     HTTPStatus.NOT_FOUND,
                     "not_found",
                     f"the log has nothing about {resource or operation}",
-                    fix="check the id; `busbar get` and `busbar get operations` list them",
+                    fix="check the id; the log about another team, or about no team, is not shown",
                 )
         yield _line({"end": {}})
 

@@ -102,13 +102,13 @@ def hidden_name(name: str, values: Mapping[str, str]) -> str:
     return found if isinstance(found, str) else MASK
 
 
-def without_text(tree: Any) -> Any:
-    """Return the shape of ``tree``, with :data:`MASK` for every string in it."""
-    if isinstance(tree, dict):
-        return {MASK: [without_text(value) for value in tree.values()]}
-    if isinstance(tree, list | tuple):
-        return [without_text(value) for value in tree]
-    return MASK if isinstance(tree, str) else tree
+def without_text(value: Any) -> Any:
+    """Return what stands for a personal ``value`` that is not text: no part of it, and no text.
+
+    It does not fit where text is asked for, so that what was invalid stays so. It stands for itself
+    as well, since several services may do this.
+    """
+    return None if value is None else [MASK]
 
 
 def masked(tree: Any) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from busbar.kernel.json_schema import JsonObject, Place, first, properties_of
+from busbar.kernel.personal import sealed_text
 
 MARK: Final = "x-busbar-personal"
 
@@ -31,10 +32,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class PersonalValue:
-    """A personal string in a spec, its place, and the text that names the person."""
+    """A personal value in a spec, its place, and the text that names the person.
+
+    ``text`` is None if the value is not a string, which no schema allows there.
+    """
 
     place: Place
-    text: str
+    text: str | None
     subject: str
 
 
@@ -62,16 +66,17 @@ class _Search:
 
 
 def personal_values(spec: Any, marks: Sequence[Mark]) -> Iterator[PersonalValue]:
-    """Yield the personal strings of ``spec`` that are in clear, each once."""
+    """Yield the personal values of ``spec`` that are in clear, each once."""
     seen: set[Place] = set()
     for mark in marks:
         *above, last = mark.path
         for place, container in _containers(spec, tuple(above), ()):
-            for at, text in _members(container, last):
-                if (*place, at) in seen or not isinstance(text, str):
+            for at, value in _members(container, last):
+                if (*place, at) in seen or value is None or sealed_text(value) is not None:
                     continue
                 seen.add((*place, at))
-                yield PersonalValue((*place, at), text, _subject(container, mark, text))
+                text = value if isinstance(value, str) else None
+                yield PersonalValue((*place, at), text, _subject(container, mark, text or ""))
 
 
 def _subject(container: Any, mark: Mark, text: str) -> str:

@@ -37,6 +37,17 @@ class Principal:
         granted = self.permissions if team is None else self.permissions | MEMBER
         return bool(granted & {permission, EVERY})
 
+    def covers(self, other: "Principal") -> bool:
+        """Return whether it has every right of ``other``: who has a key of it has its rights.
+
+        Services of the platform speak for others, so that only all rights cover them.
+        """
+        pairs = [(self.teams, other.teams), (self.permissions, other.permissions)]
+        pairs.append((frozenset(self.sources), frozenset(other.sources)))
+        if other.kind == "service":
+            return all(EVERY in own for own, _ in pairs)
+        return all(EVERY in own or theirs <= own for own, theirs in pairs)
+
     def owns(self, source: str) -> bool:
         """Return whether events with this ``source`` are its own.
 

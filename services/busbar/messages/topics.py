@@ -55,16 +55,17 @@ _INTENTS: Final = {
         _RESOURCE,
     ),
     INTENTS_SUBSCRIPTION: Key(
-        "The subscription, team/name; the operation if the event has no subject.",
+        "The subscription, team/name; the subject or the operation if the data name none.",
         ("team/name",),
         f"{_SUBSCRIPTION}|{_OPERATION}",
     ),
     INTENTS_DEAD_LETTER: Key(
-        "The dead letter's id; the operation if the event has no subject.", ("dead_letter",)
+        "The dead letter's id; the subject or the operation if the data name none.",
+        ("dead_letter",),
     ),
     INTENTS_IDENTITY: Key(
-        "The principal, or the key's id; the operation if the event has no subject.",
-        ("principal", "key"),
+        "Always the same: a key that is registered and then revoked ends revoked.",
+        constant="identity",
     ),
 }
 _FACTS: Final = {
@@ -140,6 +141,8 @@ def configuration(topic: str) -> dict[str, str]:
     settings = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
     if topic in INTENTS:
         settings["retention.ms"] = str(INTENT_RETENTION_MS)
+        # Producers have clocks of their own: the time of a record is that of the broker.
+        settings["message.timestamp.type"] = "LogAppendTime"
     if topic in DEAD_LETTERS:
         settings["max.message.bytes"] = str(DEAD_LETTER_MAX_BYTES)
     else:

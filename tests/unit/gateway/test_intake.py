@@ -140,6 +140,25 @@ async def test_what_the_platform_sets_is_not_believed(api: Api, store: Store) ->
     assert stored.key == "payments/dev/event-stream/orders"
 
 
+@pytest.mark.parametrize(
+    ("type_", "data", "key"),
+    [
+        ("busbar.identity.register-key.v1", {"principal": "ci", "public_key": "k"}, "identity"),
+        ("busbar.identity.revoke-key.v1", {"key": "0" * 32, "reason": "lost"}, "identity"),
+        ("busbar.subscription.apply.v1", {"team": "payments", "name": "hook"}, "payments/hook"),
+        ("busbar.subscription.delete.v1", {"team": "payments", "name": "hook"}, "payments/hook"),
+        ("busbar.dead-letter.redrive.v1", {"dead_letter": "d1", "service": "policy"}, "d1"),
+    ],
+)
+async def test_intents_about_one_thing_have_one_key_and_so_stay_in_order(
+    api: Api, store: Store, type_: str, data: dict[str, Any], key: str
+) -> None:
+    posted = {**event(), "type": type_, "data": data, "subject": "another"}
+    assert (await api.post(posted)).status == 202
+    stored = (await store.events())[-1]
+    assert stored.key == key
+
+
 @pytest.mark.parametrize(("subject", "key"), [("a-subject", "a-subject"), (None, operation_of())])
 async def test_an_intent_that_names_no_resource_still_has_a_key(
     api: Api, store: Store, subject: str | None, key: str

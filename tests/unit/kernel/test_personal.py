@@ -16,6 +16,7 @@ from busbar.kernel.personal import (
     replaced,
     sealed_in,
     sealed_text,
+    without_text,
 )
 
 SUBJECT = "0123456789abcdef" * 2
@@ -50,6 +51,13 @@ def test_every_sealed_value_is_found_and_can_be_replaced(tree: Any) -> None:
     assert str(after).count("$personal") == str(tree).count("$personal") - len(found)
     if not found:
         assert after is tree
+
+
+@given(trees)
+def test_what_stands_for_a_value_of_another_kind_stands_for_itself(tree: Any) -> None:
+    once = without_text(tree)
+    assert without_text(once) == once
+    assert not isinstance(once, str)
 
 
 def test_what_has_no_value_becomes_the_other_one() -> None:

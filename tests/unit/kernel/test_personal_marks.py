@@ -41,7 +41,7 @@ def test_every_marked_string_has_its_place_and_the_person_it_is_about() -> None:
         "contact": "ann@example.com",
         "owner": {"email": "bob@example.com", "phone": "123"},
         "members": [{"phone": "456"}, {"email": "cid@example.com", "phone": "789"}],
-        "readers": ["ann@example.com", 7],
+        "readers": ["ann@example.com", 7, None],
         "by_role": {"dba": "dan@example.com"},
     }
     found = {one.place: (one.text, one.subject) for one in personal_values(spec, marks_of(SCHEMA))}
@@ -53,6 +53,7 @@ def test_every_marked_string_has_its_place_and_the_person_it_is_about() -> None:
         ("members", 1, "email"): ("cid@example.com", "cid@example.com"),
         ("members", 1, "phone"): ("789", "cid@example.com"),
         ("readers", 0): ("ann@example.com", "ann@example.com"),
+        ("readers", 1): (None, ""),
         ("by_role", "dba"): ("dan@example.com", "dan@example.com"),
     }
 

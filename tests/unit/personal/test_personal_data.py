@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from busbar.kernel.errors import ConfigurationError, Reject
 from busbar.kernel.personal import ERASED, SEALED, parts_of, sealed_in
 from busbar.kernel.personal_marks import Mark
-from busbar.messages.identity import EraseSubject
 from busbar.messages.resource import ApplyResource
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.settings import Settings
@@ -46,19 +45,19 @@ async def personal(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Personal
 
 
 async def pseudonym(personal: PersonalData, subject: str) -> str:
-    data = await personal.seal(EraseSubject.TYPE, {"subject": subject})
+    data = await personal.seal({"subject": subject})
     return str(data["subject"])
 
 
 async def test_marked_values_are_sealed_and_nothing_else(personal: PersonalData) -> None:
-    data = intent(contact=ANN, title="of Ann", readers=[BOB, 7])
-    sealed = await personal.seal(APPLY, data)
+    data = intent(contact=ANN, title="of Ann", readers=[BOB, None])
+    sealed = await personal.seal(data)
     assert data["spec"]["contact"] == ANN
     text = json.dumps(sealed)
     assert ANN not in text
     assert BOB not in text
     assert sealed["spec"]["title"] == "of Ann"
-    assert sealed["spec"]["readers"][1] == 7
+    assert sealed["spec"]["readers"][1] is None
     opened = await personal.open(sealed["spec"], "payments")
     assert opened.tree == data["spec"]
     assert set(opened.values) == {ANN, BOB}
@@ -66,39 +65,67 @@ async def test_marked_values_are_sealed_and_nothing_else(personal: PersonalData)
     assert ANN not in repr(opened)
 
 
-async def test_what_is_not_a_spec_of_a_marked_promise_stays_the_same_object(
-    personal: PersonalData,
-) -> None:
-    plain = intent(title="no one")
-    other = {**intent(contact=ANN), "promise": "another"}
-    for type_, data in (
-        (APPLY, plain),
-        (APPLY, other),
-        (APPLY, {"promise": "thing", "spec": ANN}),
-        (APPLY, [ANN]),
-        (APPLY, {"promise": ["thing"], "spec": {"contact": ANN}}),
-    ):
-        assert await personal.seal(type_, data) is data
+async def test_what_has_no_personal_value_stays_the_same_object(personal: PersonalData) -> None:
+    for data in (intent(title="no one"), {"promise": "thing"}, {"spec": None}, None):
+        assert await personal.seal(data) is data
 
 
-async def test_an_intent_with_a_misspelt_type_is_sealed_all_the_same(
-    personal: PersonalData,
+@pytest.mark.parametrize(
+    "data",
+    [
+        {**intent(contact=ANN), "promise": "thign"},
+        {**intent(contact=ANN), "promise": ["thing"]},
+        {**intent(contact=ANN), "version": "v9"},
+        intent(contact=[ANN]),
+        intent(contact={"$personal": ANN}),
+        intent(contact={ANN: 1}),
+        intent(readers={"a": ANN}),
+        {"promise": "thing", "spec": ANN},
+        {"promise": "thing", "spec": [{"contact": ANN}]},
+        {"subject": ANN, "spec": {"contact": ANN}},
+        {"subject": [ANN]},
+        {"subject": {ANN: ANN}},
+        f'{{"spec": {{"contact": "{ANN}"}}}}',
+        [ANN],
+    ],
+)
+async def test_what_no_schema_allows_is_in_clear_nowhere_either(
+    personal: PersonalData, data: Any
 ) -> None:
-    sealed = await personal.seal("busbar.resource.aply.v1", intent(contact=ANN))
+    sealed = await personal.seal(data)
     assert ANN not in json.dumps(sealed)
-    named = await personal.seal("busbar.identity.erase-subjekt.v1", {"subject": ANN})
-    assert named["subject"].startswith("subject:")
+    assert await personal.seal(sealed) == sealed, "several services may seal the same intent"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    spec=st.recursive(
+        st.one_of(st.none(), st.integers(), st.text()),
+        lambda inner: st.one_of(
+            st.lists(inner),
+            st.dictionaries(st.sampled_from(["contact", "phone", "readers", "other"]), inner),
+        ),
+        max_leaves=8,
+    )
+)
+async def test_sealing_again_changes_nothing(personal: PersonalData, spec: Any) -> None:
+    once = await personal.seal({**intent(), "spec": spec, "subject": spec})
+    assert await personal.seal(once) == once
+
+
+async def test_a_blank_name_stays_blank_so_that_it_is_refused(personal: PersonalData) -> None:
+    assert await personal.seal({"subject": " \t"}) == {"subject": ""}
 
 
 async def test_without_personal_fields_no_key_is_looked_up() -> None:
     data = intent(contact=ANN)
-    assert await no_personal_data().seal(APPLY, data) is data
+    assert await no_personal_data().seal(data) is data
     assert (await no_personal_data().open(data, "payments")).tree is data
-    assert await no_personal_data().seal_record(b"record", APPLY, data) == b"record"
+    assert await no_personal_data().seal_record(b"record", data) == b"record"
 
 
 async def test_an_unknown_version_is_sealed_by_every_version(personal: PersonalData) -> None:
-    sealed = await personal.seal(APPLY, {**intent(contact=ANN), "version": "v9"})
+    sealed = await personal.seal({**intent(contact=ANN), "version": "v9"})
     assert list(sealed_in(sealed)) != []
 
 
@@ -106,14 +133,14 @@ async def test_the_same_intent_is_sealed_as_the_same_bytes_by_every_process(
     tmp_path: Path, clock: ManualClock, personal: PersonalData
 ) -> None:
     other = personal_data(tmp_path, MARKS, clock)
-    first = await personal.seal(APPLY, intent(contact=ANN))
-    assert await other.seal(APPLY, intent(contact=ANN)) == first
-    assert await personal.seal(APPLY, first) == first, "what is sealed is not sealed again"
+    first = await personal.seal(intent(contact=ANN))
+    assert await other.seal(intent(contact=ANN)) == first
+    assert await personal.seal(first) == first, "what is sealed is not sealed again"
     await other.close()
 
 
 async def test_a_value_opens_for_its_team_only(personal: PersonalData) -> None:
-    sealed = await personal.seal(APPLY, intent(contact=ANN))
+    sealed = await personal.seal(intent(contact=ANN))
     stolen = await personal.open(sealed["spec"], "search")
     assert stolen.values == {}
     subject = (await pseudonym(personal, ANN)).removeprefix("subject:")
@@ -122,7 +149,7 @@ async def test_a_value_opens_for_its_team_only(personal: PersonalData) -> None:
 
 
 async def test_a_changed_value_does_not_open(personal: PersonalData) -> None:
-    sealed = await personal.seal(APPLY, intent(contact=ANN, readers=[BOB]))
+    sealed = await personal.seal(intent(contact=ANN, readers=[BOB]))
     subject, ciphertext = parts_of(sealed["spec"]["contact"][SEALED])
     other, _ = parts_of(sealed["spec"]["readers"][0][SEALED])
     flipped = ("B" if ciphertext[0] == "A" else "A") + ciphertext[1:]
@@ -141,7 +168,7 @@ async def test_a_name_is_the_same_person_in_every_spelling(personal: PersonalDat
 async def test_an_erasure_takes_everything_about_the_person_and_nothing_of_others(
     personal: PersonalData,
 ) -> None:
-    sealed = await personal.seal(APPLY, intent(contact=ANN, phone="555-0100", readers=[BOB]))
+    sealed = await personal.seal(intent(contact=ANN, phone="555-0100", readers=[BOB]))
     subject = await pseudonym(personal, ANN)
     assert await personal.erase(subject, operation="op-1")
     opened = await personal.open(sealed["spec"], "payments")
@@ -155,10 +182,10 @@ async def test_an_erasure_can_be_repeated_and_takes_no_later_data(
 ) -> None:
     subject = await pseudonym(personal, ANN)
     assert not await personal.erase(subject, operation="op-0"), "there was nothing yet"
-    await personal.seal(APPLY, intent(contact=ANN))
+    await personal.seal(intent(contact=ANN))
     assert await personal.erase(subject, operation="op-1")
     clock.advance(1)
-    later = await personal.seal(APPLY, intent(contact=ANN))
+    later = await personal.seal(intent(contact=ANN))
     assert await personal.erase(subject, operation="op-1"), "as if it were the first time"
     assert (await personal.open(later["spec"], "payments")).tree["contact"] == ANN
     assert await personal.erase(subject, operation="op-2")
@@ -168,17 +195,17 @@ async def test_an_erasure_can_be_repeated_and_takes_no_later_data(
 async def test_a_record_from_before_the_erasure_brings_nothing_back(
     personal: PersonalData, clock: ManualClock
 ) -> None:
-    await personal.seal(APPLY, intent(contact=ANN))
+    await personal.seal(intent(contact=ANN))
     published = clock.now()
     clock.advance(1)
     await personal.erase(await pseudonym(personal, ANN), operation="op-1")
     clock.advance(1)
-    late = await personal.seal(APPLY, intent(contact=ANN), at=published)
+    late = await personal.seal(intent(contact=ANN), at=published)
     assert ANN not in json.dumps(late)
     assert (await personal.open(late["spec"], "payments")).values == {}
-    after = await personal.seal(APPLY, intent(contact=ANN), at=clock.now())
+    after = await personal.seal(intent(contact=ANN), at=clock.now())
     assert (await personal.open(after["spec"], "payments")).tree["contact"] == ANN
-    late = await personal.seal(APPLY, intent(contact=ANN), at=published - timedelta(days=1))
+    late = await personal.seal(intent(contact=ANN), at=published - timedelta(days=1))
     assert (await personal.open(late["spec"], "payments")).values == {}
 
 
@@ -186,7 +213,7 @@ async def test_a_record_with_personal_values_is_encrypted_as_a_whole(
     personal: PersonalData,
 ) -> None:
     data = intent(contact=ANN, readers=[BOB])
-    sealed = await personal.seal_record(ANN.encode(), APPLY, data)
+    sealed = await personal.seal_record(ANN.encode(), data)
     assert ANN.encode() not in sealed
     assert await personal.open_record(sealed) == ANN.encode()
     assert await personal.open_record(b"as it is") == b"as it is"
@@ -198,7 +225,7 @@ async def test_a_record_with_personal_values_is_encrypted_as_a_whole(
 async def test_the_keys_are_encrypted_with_the_data_key_and_move_to_a_new_one(
     tmp_path: Path, clock: ManualClock, personal: PersonalData
 ) -> None:
-    sealed = await personal.seal(APPLY, intent(contact=ANN))
+    sealed = await personal.seal(intent(contact=ANN))
     await personal.close()
     new, home = Cipher(b"n" * 32), Settings(home=tmp_path)
     other = personal_data(tmp_path, MARKS, clock, cipher=new)
@@ -209,7 +236,7 @@ async def test_the_keys_are_encrypted_with_the_data_key_and_move_to_a_new_one(
         await store.rekey(Cipher(bytes(32)))
     other = personal_data(tmp_path, MARKS, clock, cipher=new)
     assert (await other.open(sealed["spec"], "payments")).tree["contact"] == ANN
-    again = await other.seal(APPLY, intent(contact=ANN))
+    again = await other.seal(intent(contact=ANN))
     assert again == sealed, "the person has the same pseudonym under the new data key"
     await other.close()
 
@@ -219,7 +246,7 @@ async def test_the_keys_are_encrypted_with_the_data_key_and_move_to_a_new_one(
 async def test_any_text_can_be_sealed_and_opened(
     personal: PersonalData, text: str, team: str
 ) -> None:
-    sealed = await personal.seal(APPLY, intent(team, contact=text))
+    sealed = await personal.seal(intent(team, contact=text))
     assert sealed["spec"]["contact"] != text
     opened = await personal.open(sealed["spec"], team)
     assert opened.tree["contact"] == text

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from busbar.kernel.ids import operation_id, record_operation
 from busbar.messages import topics
-from busbar.messages.authority import EMPTY, evolve
+from busbar.messages.authority import EMPTY, Authority, Key, Principal, evolve
 from busbar.messages.base import Fact
 from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE
@@ -25,12 +25,14 @@ from busbar.messages.identity import (
     KeyRevoked,
     PrincipalDeclared,
     PrincipalRemoved,
+    RegisterKey,
+    RevokeKey,
 )
 from busbar.messages.intervention import ReleaseResource
 from busbar.messages.policy import IntentAllowed, IntentDenied
-from busbar.messages.resource import ApplyResource
+from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.messages.signing import SigningKey, sign
-from busbar.policy.domain import Promises, RuleBook, SignedRecord, Unverified, identify
+from busbar.policy.domain import Promises, RuleBook, SignedRecord, Unverified, forbidden, identify
 from busbar.policy.handlers import Policy
 from busbar.runtime.consume.dead_letters import DeadLetters
 from busbar.runtime.consume.engine import Engine
@@ -44,6 +46,8 @@ from support.runtime import cipher
 
 KEYS = {name: SigningKey.generate() for name in ("ci", "other", "gateway", "policy", "admin")}
 PAYMENTS, SEARCH = "urn:team:payments", "urn:team:search"
+
+KEY_RIGHTS = frozenset({"key:write"})
 
 
 def declared(name: str, kind: str, **more: Any) -> PrincipalDeclared:
@@ -148,6 +152,52 @@ def test_the_gateway_signs_for_the_principal_that_it_names() -> None:
 )
 def test_what_nothing_proves_has_no_principal(record: Record, expected: str) -> None:
     assert reason(record) == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "allowed"),
+    [
+        (Principal("new", "bot"), True),
+        (Principal("peer", "bot", frozenset({"payments"}), ("urn:a",), KEY_RIGHTS), True),
+        (Principal("beyond", "bot", frozenset({"payments", "search"})), False),
+        (Principal("speaker", "bot", frozenset({"payments"}), ("urn:b",)), False),
+        (Principal("eraser", "bot", permissions=frozenset({"subject:erase"})), False),
+        (Principal("gateway", "service"), False),
+        (Principal("root", "person", frozenset({"*"}), ("*",), frozenset({"*"})), False),
+    ],
+)
+def test_keys_of_a_principal_are_changed_by_those_only_who_have_its_rights(
+    other: Principal,
+    allowed: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    holder = Principal("holder", "bot", frozenset({"payments"}), ("urn:a",), KEY_RIGHTS)
+    public = SigningKey.generate().public
+    known = Authority(
+        principals={one.name: one for one in (holder, other)},
+        keys={public.id: Key(public.id, other.name, public.text)},
+    )
+    caller = Caller(principal="holder", verified="signature", position=1)
+    for message in (
+        RegisterKey(principal=other.name, public_key=public.text),
+        RevokeKey(key=public.id, reason="lost"),
+    ):
+        found = forbidden(known, caller, message)
+        assert (found is None) is allowed, found
+
+
+def test_a_denial_names_only_principals_that_the_caller_may_know() -> None:
+    members = (
+        Principal("ci", "bot", frozenset({"payments"})),
+        Principal("theirs", "bot", frozenset({"search"})),
+        Principal("both", "bot", frozenset({"payments", "search"})),
+        Principal("admin", "person", frozenset({"*"}), ("*",), frozenset({"*"})),
+    )
+    known = Authority(principals={one.name: one for one in members})
+    caller = Caller(principal="ci", verified="signature", position=1)
+    asked = DeleteResource(team="search", environment="dev", promise="event-stream", name="x")
+    found = forbidden(known, caller, asked)
+    assert found is not None
+    assert found.fix.endswith("it is held by: admin, both")
 
 
 def test_a_service_signs_intents_of_its_own_source() -> None:

@@ -50,7 +50,7 @@ def denial(facts: list[Fact]) -> IntentDenied:
         ({"team": "Payments!"}, "/team", 'team cannot be "Payments!"', "lower-case letters"),
         ({"team": 5}, "/team", "team must be a string; it is 5", "write a string"),
         ({"version": "1"}, "/version", 'version cannot be "1"', "must be a version, as v1"),
-        ({"spec": []}, "/spec", "spec must be an object; it is []", "write an object"),
+        ({"spec": []}, "/spec", "spec must be an object", "write an object"),
         (
             {"expected_generation": "1"},
             "/expected_generation",

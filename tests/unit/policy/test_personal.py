@@ -14,7 +14,6 @@ from busbar.messages.delivery import DeadLettered
 from busbar.messages.identity import EraseSubject
 from busbar.messages.policy import IntentAllowed, IntentDenied
 from busbar.messages.request import RequestAllowed
-from busbar.messages.resource import ApplyResource
 from busbar.policy.domain import Promises, RuleBook
 from busbar.policy.domain.promise import Promise, PromiseFile, promise_of
 from busbar.policy.handlers import Policy
@@ -90,11 +89,11 @@ async def test_what_the_gateway_has_sealed_is_checked_and_stays_as_it_is(
     bench: Bench, personal: PersonalData
 ) -> None:
     whole = {**NAMED, **named(contact=ANN)}
-    sealed = await personal.seal(ApplyResource.TYPE, whole)
+    sealed = await personal.seal(whole)
     fact = await bench.one(whole=sealed)
     assert isinstance(fact, IntentAllowed)
     assert fact.spec["contact"] == sealed["spec"]["contact"]
-    wrong = await personal.seal(ApplyResource.TYPE, {**whole, "spec": {"contact": "no address"}})
+    wrong = await personal.seal({**whole, "spec": {"contact": "no address"}})
     denied = await bench.denied("2", whole=wrong)
     assert denied.reason == "invalid_spec"
 
@@ -147,8 +146,8 @@ async def test_an_erased_value_is_denied_and_can_be_sent_again(
     bench: Bench, personal: PersonalData, clock: ManualClock
 ) -> None:
     whole = {**NAMED, **named(contact=ANN)}
-    sealed = await personal.seal(ApplyResource.TYPE, whole)
-    subject = (await personal.seal(EraseSubject.TYPE, {"subject": ANN}))["subject"]
+    sealed = await personal.seal(whole)
+    subject = (await personal.seal({"subject": ANN}))["subject"]
     clock.advance(1)
     await personal.erase(subject, operation="op")
     fact = await bench.denied(whole=sealed)
@@ -207,7 +206,7 @@ async def test_a_record_that_cannot_be_handled_is_unreadable_once_the_person_is_
         kept = await buggy.dead_letters.find(tx, fact.dead_letter)
         assert kept is not None
         assert ANN.encode() in (kept.value or b"")
-    subject = (await personal.seal(EraseSubject.TYPE, {"subject": ANN}))["subject"]
+    subject = (await personal.seal({"subject": ANN}))["subject"]
     await personal.erase(subject, operation="op")
     async with bench.store.reading() as tx:
         assert await buggy.dead_letters.knows(tx, fact.dead_letter)

@@ -17,8 +17,6 @@ from busbar.backends.port import (
 )
 from busbar.kernel.personal import MASK, SEALED
 from busbar.kernel.personal_marks import Mark
-from busbar.messages.identity import EraseSubject
-from busbar.messages.resource import ApplyResource
 from busbar.provisioner.adapters import PersonalBackend, act, observe
 from busbar.provisioner.domain.commands import Ensure
 from busbar.runtime.personal import PersonalData, PromiseMarks
@@ -80,7 +78,7 @@ def adapter() -> Adapter:
 @pytest.fixture
 async def call(personal: PersonalData) -> Call:
     data = {"team": "payments", "promise": "thing", "spec": {"contact": ANN}}
-    sealed = await personal.seal(ApplyResource.TYPE, data)
+    sealed = await personal.seal(data)
     inputs = {"contact": sealed["spec"]["contact"], "size": 1}
     owner = "payments/dev/thing/x#step"
     return Call(owner=owner, inputs=inputs, operation_key="k", epoch=1, timeout=5)
@@ -128,7 +126,7 @@ async def test_an_error_of_an_adapter_does_not_repeat_the_value(
 async def test_an_erased_value_ends_the_call_before_the_adapter(
     adapter: Adapter, personal: PersonalData, call: Call
 ) -> None:
-    subject = (await personal.seal(EraseSubject.TYPE, {"subject": ANN}))["subject"]
+    subject = (await personal.seal({"subject": ANN}))["subject"]
     await personal.erase(subject, operation="op")
     backend = PersonalBackend(adapter, personal)
     for outcome in (

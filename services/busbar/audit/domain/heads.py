@@ -25,7 +25,7 @@ IDENTITY = "identity"
 class SignedCopy:
     """A record of the copy with what its signature covers; ``digest`` is that of its value.
 
-    ``signed`` is None if that is no text. It was not ``kept`` by a build that knew no signatures.
+    ``signed`` is None if that cannot be text. A build that knew no signatures has not ``kept`` it.
     """
 
     place: Place

@@ -54,9 +54,7 @@ class Audit:
     ) -> None:
         """Store one record, readable or not."""
         if isinstance(content, Envelope) and record.topic in topics.INTENTS:
-            data = await self._personal.seal(
-                content.type, content.data, at=time_of(record.timestamp)
-            )
+            data = await self._personal.seal(content.data, at=time_of(record.timestamp))
             content = replace(content, data=data)
         entry = entry_of(record, content, self._cipher)
         tx.caused_by(Cause(entry.place, str(record.offset), entry.operation or ""))

@@ -6,14 +6,17 @@ import typer
 
 from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.files import standard_input
 from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
 from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import Output, OutputOption
 from busbar.sdk import Client
 
-EXAMPLES = ("busbar erase ann@example.com",)
+EXAMPLES = ("busbar erase ann@example.com", "busbar erase - --yes < name.txt")
+
+MAX_NAME_BYTES = 1024
 
 
 def command(
@@ -23,7 +26,7 @@ def command(
         str,
         typer.Argument(
             help="The text that names the person in specs, such as an e-mail address; or the "
-            "pseudonym, as in subject:6f1c0ad5c9d14be2a7d0f4c3b2a19587."
+            "pseudonym, as in subject:6f1c0ad5c9d14be2a7d0f4c3b2a19587; - reads standard input."
         ),
     ],
     yes: YesOption = False,
@@ -39,6 +42,10 @@ def command(
     have (a contact in the configuration of a topic) stays there: delete or change those resources
     before. Exit codes: 0 erased or nothing to erase, 3 denied, 5 no result in time.
     """
+    if subject == "-":
+        subject = standard_input().read(MAX_NAME_BYTES).decode(errors="replace").strip()
+        if not subject:
+            raise usage("The name on standard input is empty.", fix="Write it as one line.")
     confirm(f"Erase the personal data of {subject}? They can never be read again.", yes=yes)
     limit = TimeLimit(timeout)
 

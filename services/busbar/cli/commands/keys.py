@@ -48,19 +48,21 @@ def create(
 ) -> None:
     """Create a key for a principal and register its public half.
 
-    The principal has to be declared in principals.yaml. A file that is there is kept: its key is
-    registered. Exit codes: 0 registered, 3 denied or refused, 5 no result in time.
+    The principal has to be declared in principals.yaml. A file that is there is kept, and its key
+    is registered: name another --file for a new key. Exit codes: 0 registered, 3 denied or
+    refused, 5 no result in time.
     """
     path = file or key_path(options_of(context).settings().home, principal)
+    kept = "  (it was there, and is kept)" if path.exists() else ""
     public = ensure_signing_key(path).public
     typer.echo(
-        f"private key  {path}\npublic key   {public.text}\nkey id       {public.id}", err=True
+        f"private key  {path}{kept}\npublic key   {public.text}\nkey id       {public.id}", err=True
     )
 
     limit = TimeLimit(timeout)
 
     async def body(client: Client) -> ExitCode:
-        accepted = await client.register_key(principal, public.text, key=public.id)
+        accepted = await client.register_key(principal, public.text)
         if wait:
             return await follow_all(client, [accepted], limit=limit, output=output)
         print_accepted([accepted], output)

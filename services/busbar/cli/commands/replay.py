@@ -11,11 +11,12 @@ import typer
 from busbar.cli.replay.compare import Comparison, Replay
 from busbar.cli.replay.scratch import Counts, ScratchState
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
+from busbar.cli.shared.exits import CommandError, ExitCode
 from busbar.cli.shared.options import options_of
 from busbar.cli.shared.output import Output, OutputOption, console, plain, print_json
 from busbar.cli.shared.progress import DelayedStatus
 from busbar.kernel.text import counted
+from busbar.messages.read_scope import ReadScope
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.store import open_store
 from busbar.sdk import Client
@@ -33,7 +34,15 @@ def command(
     Every resource and operation is rebuilt from the recorded facts, in a temporary store; nothing
     outside is touched. Exit codes: 0 identical, 8 different.
     """
-    counts, comparison = call(options_of(context), lambda client: _replay(client, output))
+    options = options_of(context)
+    principal = options.acts_as()
+
+    async def body(client: Client) -> tuple[Counts, Comparison]:
+        if principal is not None:
+            await _require_everything(client, principal)
+        return await _replay(client, output)
+
+    counts, comparison = call(options, body)
     if output is Output.JSON:
         print_json(
             {
@@ -47,6 +56,16 @@ def command(
         _show(counts, comparison, first)
     if not comparison.identical:
         raise typer.Exit(ExitCode.DIFFERENT)
+
+
+async def _require_everything(client: Client, name: str) -> None:
+    """Refuse a principal that sees a part of the log: what is missing would look like a loss."""
+    if not ReadScope.of((await client.principal(name)).rights).everything:
+        raise CommandError(
+            f"{name} does not see the whole log, so the state cannot be compared.",
+            fix="Run it as the administrator, without --as.",
+            code=ExitCode.DENIED,
+        )
 
 
 async def _replay(client: Client, output: Output) -> tuple[Counts, Comparison]:

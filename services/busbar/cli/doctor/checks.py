@@ -14,7 +14,9 @@ from busbar.cli.local.kafka import check_reachable, jars, ports
 from busbar.cli.local.kafka.probe import find_docker, find_java, find_maven
 from busbar.cli.local.ready import check_process, process_address
 from busbar.cli.shared import unsigned
+from busbar.identity.adapters import load_principals
 from busbar.kernel.errors import ConfigurationError
+from busbar.kernel.text import counted
 from busbar.policy.adapters import load_known, load_rules
 from busbar.runtime.core.settings import Settings
 
@@ -33,6 +35,7 @@ def run_checks(settings: Settings) -> Iterator[CheckResult]:
     yield check_home(settings.home)
     yield check_port(settings, running)
     yield from check_files(settings)
+    yield from check_principals(settings)
     yield check_signatures(settings)
     yield from check_platform(settings.home, running)
 
@@ -105,6 +108,20 @@ def check_disk(place: Path) -> CheckResult:
         detail=f"{free / 1024**3:.1f} GB free",
         fix="" if enough else "Free at least 1 GB.",
     )
+
+
+def check_principals(settings: Settings) -> Iterator[CheckResult]:
+    """Check the file that declares principals, if it is there: the first start creates it."""
+    path = settings.principals_file()
+    if not path.exists():
+        return
+    try:
+        file = load_principals(path)
+    except ConfigurationError as error:
+        yield CheckResult(name="Principals", ok=False, detail=error.problem, fix=error.fix)
+        return
+    detail = f"{counted(len(file.principals), 'principal')} declared in {path}"
+    yield CheckResult(name="Principals", ok=True, detail=detail)
 
 
 def check_signatures(settings: Settings) -> CheckResult:

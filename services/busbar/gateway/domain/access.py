@@ -163,7 +163,7 @@ def forbidden_detail(principal: str, team: str | None) -> tuple[str, str]:
     The words are the same whether or not there is such a team.
     """
     what = f"for the team {team}" if team is not None else "for what belongs to no team"
-    fix = "leave the filter out to see what you may read; members of a team may read what is its"
+    fix = "members of a team may read what is its; lists without a team show what you may read"
     if team is None:
         fix = f"have {TEAM_READ} granted by name in principals.yaml"
     return f"{principal} lacks the permission {TEAM_READ} {what}", fix

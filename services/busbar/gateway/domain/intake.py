@@ -102,7 +102,7 @@ def admit(
         resource=resource,
         team=team_of_owner(owner_of(resource, envelope.data)),
         topic=topic,
-        key=resource or envelope.subject or operation,
+        key=resource or _order(topic, envelope) or operation,
         digest=digest([envelope.type, envelope.subject, envelope.data]),
         data=json.dumps(envelope.data, ensure_ascii=False),
         metadata={
@@ -151,6 +151,12 @@ _CONFLICT: Final = IntentRefused(
 
 _AUTH_TYPES: Final[Mapping[str, str]] = {"person": "user", "service": "system"}
 """Kinds of principals as the extension of CloudEvents for authentication names them."""
+
+
+def _order(topic: str, envelope: Envelope) -> str | None:
+    """Return the key that keeps an intent in order with others about the same thing."""
+    data = envelope.data if isinstance(envelope.data, dict) else {}
+    return topics.key_of(topic).of(data) or envelope.subject
 
 
 def _extensions(given: Mapping[str, str], *, principal: Principal) -> dict[str, str]:

@@ -83,7 +83,7 @@ async def post_event(request: Request, caller: Caller, use: Use) -> JSONResponse
     operation is then denied, or runs.
     """
     received = await read_event(request)
-    data = await use.personal.seal(received.type, received.data)
+    data = await use.personal.seal(received.data)
     envelope = replace(received, data=data)
     result = await accept_intent(
         use.store,

@@ -12,7 +12,8 @@ from busbar.messages.authority import Authority, Key, Principal
 from busbar.messages.base import Fact, Intent, IntentRef
 from busbar.messages.caller import Caller
 from busbar.messages.envelope import Envelope
-from busbar.messages.identity import Kind
+from busbar.messages.identity import Kind, RegisterKey, RevokeKey
+from busbar.messages.permissions import EVERY
 from busbar.messages.policy import DenialReason, IntentDenied, Violation
 from busbar.messages.signing import BadSignature, InvalidKey, PublicKey, Signature, verify
 from busbar.messages.signing.signature import Headers, signature_of
@@ -208,6 +209,29 @@ def refuse(record_operation: UUID, envelope: Envelope, why: Unverified) -> Fact:
     )
 
 
+def _knows(principal: Principal, other: Principal) -> bool:
+    """Return whether ``principal`` may learn of ``other``: they share a team."""
+    return EVERY in other.teams or any(map(other.is_member, principal.teams))
+
+
+def _beyond(known: Authority, principal: Principal, message: Intent) -> Violation | None:
+    """Return why ``principal`` may not change keys of a principal that may do more than it."""
+    if isinstance(message, RegisterKey):
+        name = message.principal
+    elif isinstance(message, RevokeKey) and message.key in known.keys:
+        name = known.keys[message.key].principal
+    else:
+        return None
+    other = known.principals.get(name)
+    if other is None or principal.covers(other):
+        return None
+    return Violation(
+        rule="permission",
+        message=f"{principal.name} lacks rights that {name} has, so it may not change its keys",
+        fix="have a principal with these rights do it, or declare the key in principals.yaml",
+    )
+
+
 def forbidden(known: Authority, caller: Caller | None, message: Intent) -> Violation | None:
     """Return the permission that the caller lacks for ``message``; None if it lacks none."""
     if caller is None or caller.principal is None:
@@ -215,12 +239,12 @@ def forbidden(known: Authority, caller: Caller | None, message: Intent) -> Viola
     principal = known.principals.get(caller.principal, Principal(caller.principal, "bot"))
     team = getattr(message, "team", None)
     if principal.may(message.PERMISSION, team):
-        return None
+        return _beyond(known, principal, message)
     for_team = f" for the team {team}" if team is not None else ""
     granting = sorted(
         one.name
         for one in known.principals.values()
-        if one.kind != "service" and one.may(message.PERMISSION, team)
+        if one.kind != "service" and one.may(message.PERMISSION, team) and _knows(principal, one)
     )
     return Violation(
         rule="permission",

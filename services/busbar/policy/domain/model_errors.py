@@ -42,7 +42,7 @@ _WRITE_WHOLE_NUMBER: Final = f"write {_KINDS['int_type']}"
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[InputProblem]:
     """Return the errors that ``model`` raised, each with its place and a fix."""
     details = error.errors(include_url=False)
-    hidden = _personal_fields(model)
+    hidden = _personal_fields(model) | {"spec"}  # what a spec is that is none may be personal
     for detail in details:
         if detail["loc"] and detail["loc"][0] in hidden:
             detail["input"] = MASK

@@ -102,6 +102,10 @@ def violations(
     return (*ordered[:MAX_VIOLATIONS], rest)
 
 
+_LENGTHS: Final = frozenset({"minLength", "maxLength"})
+"""Keywords whose messages say how long a text is, and not what is in it."""
+
+
 def _quote(error: ValidationError, spec: JsonObject, shown: JsonObject) -> None:
     """Have ``error`` quote ``shown`` where it differs from ``spec``."""
     found, masked = spec, shown
@@ -110,7 +114,7 @@ def _quote(error: ValidationError, spec: JsonObject, shown: JsonObject) -> None:
             found, masked = found[part], masked[part]  # type: ignore[index] # as the path says
         except (KeyError, IndexError, TypeError):
             break  # the place of what is missing
-    if found != masked:
+    if found != masked and error.validator not in _LENGTHS:
         error.instance = masked
         error.message = "the value is personal, and not shown"
     for child in error.context or ():

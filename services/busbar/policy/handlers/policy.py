@@ -190,7 +190,7 @@ class Policy:
     async def _sealed(self, event: Received[Any] | InvalidEvent | Discarded) -> Envelope:
         """Return the envelope of an intent with its personal values sealed."""
         envelope, at = event.envelope, time_of(event.record.timestamp)
-        data = await self._personal.seal(envelope.type, envelope.data, at=at)
+        data = await self._personal.seal(envelope.data, at=at)
         return envelope if data is envelope.data else replace(envelope, data=data)
 
     async def _opened(self, message: Intent, sealed: Envelope) -> Opened:
@@ -217,7 +217,7 @@ class Policy:
             await self._append(tx, received, facts)
             return
         message, sealed_spec = received.message, None
-        if opened.values:
+        if opened.values or envelope is not received.envelope:
             message = message.model_copy(update={"spec": opened.tree})
             sealed_spec = envelope.data["spec"]
         intent = ReceivedIntent(

@@ -129,7 +129,7 @@ class DeadLetters:
         dead_letter = self._name(record)
         packed = pack(record)
         if self._personal is not None and envelope is not None and record.topic in topics.INTENTS:
-            packed = await self._personal.seal_record(packed, envelope.type, envelope.data)
+            packed = await self._personal.seal_record(packed, envelope.data)
         sealed = self._cipher.encrypt(packed, context=dead_letter)
         await tx.sealed.insert(
             dead_letter,

@@ -32,9 +32,6 @@ from busbar.kernel.personal_marks import personal_values
 from busbar.runtime.personal.marks import PromiseMarks
 from busbar.runtime.secrets.subjects import KEY_BYTES, SubjectKeys
 
-_IDENTITY: Final = "busbar.identity."
-"""Begins the types of intents that may name a person, in the field ``subject``."""
-
 _LAYER: Final = b"busbar-personal/1\n"
 """Begins the bytes of a record that is encrypted with the keys of its subjects."""
 
@@ -67,29 +64,44 @@ class PersonalData:
         """Close every connection."""
         await self._keys.close()
 
-    async def seal(self, type_: str, data: Any, *, at: datetime | None = None) -> Any:
+    async def seal(self, data: Any, *, at: datetime | None = None) -> Any:
         """Return the data of an intent with its personal values sealed; ``data`` is not changed.
+
+        What is sealed already stays as it is, so that several services may do it.
 
         ``at`` is when it was published, if that was earlier: what precedes an erasure stays
         unreadable.
         """
-        if not isinstance(data, dict):
+        if not self._marks.any and not _names_a_person(data):
             return data
-        if type_.startswith(_IDENTITY):
-            return await self._with_pseudonym(data)
-        # Whatever the type is: an intent with a misspelt type has the same values.
+        if not isinstance(data, dict):
+            return without_text(data)  # no intent has such data: what is in it is not known
+        sealed = await self._with_sealed_spec(data, at)
+        return await self._with_pseudonym(sealed) if _names_a_person(sealed) else sealed
+
+    async def _with_sealed_spec(self, data: dict[str, Any], at: datetime | None) -> dict[str, Any]:
+        """Return ``data`` with its spec sealed. The type is not asked for: it may be misspelt."""
+        spec = data.get("spec")
         marks = self._marks.of(data.get("promise"), data.get("version"))
-        found = list(personal_values(data.get("spec"), marks)) if marks else []
+        if spec is None or not marks:
+            return data
+        if not isinstance(spec, dict):
+            return {**data, "spec": without_text(spec)}
+        found = list(personal_values(spec, marks))
         if not found:
             return data
-        subjects = {one.subject: await self._keys.subject_of(one.subject) for one in found}
-        keys = await self._keys.ensure(set(subjects.values()), at=at)
-        spec, team = deepcopy(data["spec"]), str(data.get("team"))
+        texts = {one.subject for one in found if one.text is not None}
+        subjects = {text: await self._keys.subject_of(text) for text in texts}
+        keys = await self._keys.ensure(set(subjects.values()), at=at) if subjects else {}
+        spec, team = deepcopy(spec), str(data.get("team"))
         for one in found:
             *above, last = one.place
             container = spec
             for part in above:
                 container = container[part]
+            if one.text is None:
+                container[last] = without_text(container[last])
+                continue
             subject = subjects[one.subject]
             container[last] = {SEALED: _sealed(one.text, subject, keys[subject], team)}
         return {**data, "spec": spec}
@@ -121,12 +133,12 @@ class PersonalData:
         """
         return await self._keys.erase(subject.removeprefix("subject:"), operation=operation)
 
-    async def seal_record(self, packed: bytes, type_: str, data: Any) -> bytes:
+    async def seal_record(self, packed: bytes, data: Any) -> bytes:
         """Encrypt a record as a whole with the keys of the subjects in its data.
 
         A record without personal values in clear is returned as it is.
         """
-        subjects = await self._subjects_in(type_, data)
+        subjects = await self._subjects_in(data)
         if not subjects:
             return packed
         keys = await self._keys.ensure(subjects)
@@ -156,23 +168,27 @@ class PersonalData:
         )
 
     async def _with_pseudonym(self, data: dict[str, Any]) -> dict[str, Any]:
-        named = data.get("subject")
-        if named is None or (isinstance(named, str) and is_pseudonym(named)):
-            return data
+        named = data["subject"]
         if not isinstance(named, str):
             return {**data, "subject": without_text(named)}  # it stays invalid
+        if not named.strip() or is_pseudonym(named):
+            return {**data, "subject": named.strip()}
         return {**data, "subject": f"subject:{await self._keys.subject_of(named)}"}
 
-    async def _subjects_in(self, type_: str, data: Any) -> set[str]:
+    async def _subjects_in(self, data: Any) -> set[str]:
         if not isinstance(data, dict):
             return set()
-        if type_.startswith(_IDENTITY):
-            named = data.get("subject")
-            found = {named} if isinstance(named, str) and not is_pseudonym(named) else set()
-        else:
-            marks = self._marks.of(data.get("promise"), data.get("version"))
-            found = {one.subject for one in personal_values(data.get("spec"), marks)}
-        return {await self._keys.subject_of(text) for text in found}
+        named = data.get("subject")
+        found = {named} if isinstance(named, str) and not is_pseudonym(named) else set()
+        marks = self._marks.of(data.get("promise"), data.get("version"))
+        values = personal_values(data.get("spec"), marks)
+        found |= {one.subject for one in values if one.text is not None}
+        return {await self._keys.subject_of(text) for text in found if text.strip()}
+
+
+def _names_a_person(data: Any) -> bool:
+    """Return whether ``data`` is about a person: no other intent has the field ``subject``."""
+    return isinstance(data, dict) and "subject" in data
 
 
 def _sealed(text: str, subject: str, key: bytes, team: str) -> str:

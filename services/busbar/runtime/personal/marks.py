@@ -25,12 +25,14 @@ class PromiseMarks:
     def of(self, promise: object, version: object) -> tuple[Mark, ...]:
         """Return the personal fields of a spec for ``promise``.
 
-        Without a ``version``, or with one that does not exist, every version's count.
+        Where the version or the promise does not exist (it is misspelt), those of all count.
         """
-        versions = self.marks.get(promise, {}) if isinstance(promise, str) else {}
-        if isinstance(version, str) and version in versions:
-            return versions[version]
-        return tuple(dict.fromkeys(mark for marks in versions.values() for mark in marks))
+        known = self.marks.get(promise) if isinstance(promise, str) else None
+        if known is not None and isinstance(version, str) and version in known:
+            return known[version]
+        chosen = self.marks.values() if known is None else (known,)
+        every = (mark for versions in chosen for marks in versions.values() for mark in marks)
+        return tuple(dict.fromkeys(every))
 
     @property
     def any(self) -> bool:

@@ -38,14 +38,18 @@ async def test_no_other_role_of_the_cluster_reads_secrets(cluster: StoreCluster)
             await admin.fetch("SELECT * FROM busbar_secrets.secrets")
 
 
-async def test_the_migrated_table_has_the_columns_that_are_used(cluster: StoreCluster) -> None:
+@pytest.mark.parametrize("name", metadata.tables)
+async def test_a_migrated_table_has_the_columns_that_are_used(
+    cluster: StoreCluster, name: str
+) -> None:
     async with cluster.session(service="secrets") as service:
         rows = await service.fetch(
             "SELECT column_name, is_nullable FROM information_schema.columns"
-            " WHERE table_schema = 'busbar_secrets' AND table_name = 'secrets'"
+            " WHERE table_schema = 'busbar_secrets' AND table_name = $1",
+            name,
         )
     found = {(row["column_name"], row["is_nullable"] == "YES") for row in rows}
-    (table,) = metadata.tables.values()
+    table = metadata.tables[name]
     assert found == {(column.name, bool(column.nullable)) for column in table.columns}
 
 
