@@ -1,6 +1,7 @@
 """A client that outlives the platform's processes: it waits for answers, and remembers them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from busbar.gateway.domain import ADMINISTRATOR
@@ -12,6 +13,7 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.signing import SigningKey, sign
 from busbar.messages.views import OperationView
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from faults.bus import Broker
 from faults.loop import latency
@@ -34,8 +36,16 @@ def envelope_of(id_: str, intent: Intent) -> Envelope:
 class Client:
     """Asks over the gateway of this life, or signs and publishes by itself."""
 
-    def __init__(self, store: Store, outside: Outside, broker: Broker, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        personal: PersonalData,
+        outside: Outside,
+        broker: Broker,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._personal = personal
         self._clock = clock
         self.outside = outside
         self.broker = broker
@@ -54,12 +64,7 @@ class Client:
             await latency()
             while True:
                 try:
-                    await accept_intent(
-                        self._store,
-                        envelope_of(id_, intent),
-                        principal=ADMINISTRATOR,
-                        traceparent=None,
-                    )
+                    await self._accept(envelope_of(id_, intent))
                 except StoreUnavailable:
                     await self._clock.sleep(1)
                 else:
@@ -68,6 +73,16 @@ class Client:
             return operation_text(SOURCE, id_)
 
         return await self.once(f"{id_} begins", act)
+
+    async def _accept(self, received: Envelope) -> None:
+        """Seal and store an intent, as the gateway's route for events does."""
+        data = await self._personal.seal(received.type, received.data)
+        await accept_intent(
+            self._store,
+            replace(received, data=data),
+            principal=ADMINISTRATOR,
+            traceparent=None,
+        )
 
     async def ask(self, id_: str, intent: Intent) -> OperationView:
         """Send an intent to the gateway, and wait for its end."""

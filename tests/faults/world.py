@@ -44,6 +44,8 @@ class Outside:
     """How long the world takes for a change."""
     received: list[str] = field(default_factory=list)
     """The ids of webhooks, as often as they came."""
+    bodies: list[bytes] = field(default_factory=list, repr=False)
+    """The bodies of webhooks that came."""
     refusals: int = 0
     """How many of the next webhooks are refused."""
     answered: set[str] = field(default_factory=set)
@@ -250,6 +252,7 @@ class Receiver:
             await latency()
             return Attempt(status=503)
         self._outside.received.append(request.headers["webhook-id"])
+        self._outside.bodies.append(request.body)
         await latency()
         return Attempt(status=204)
 
