@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from sqlalchemy import select
+
 from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import DEAD_LETTER, OPERATION, accept_intent
 from busbar.kernel.clock import Clock
@@ -14,6 +16,7 @@ from busbar.messages.envelope import Envelope
 from busbar.messages.signing import SigningKey, sign
 from busbar.messages.views import OperationView
 from busbar.runtime.personal import PersonalData
+from busbar.runtime.secrets.tables import subjects
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from faults.bus import Broker
 from faults.loop import latency
@@ -134,6 +137,18 @@ class Client:
     async def _view(self, operation: str) -> OperationView | None:
         known = await self._read(lambda tx: tx.documents.get(OPERATION, operation))
         return OperationView.model_validate(known["view"]) if known else None
+
+    async def note_keys(self) -> bool:
+        """Remember every key of a person, encrypted, as the database has it now."""
+        query = select(subjects.c.sealed).where(subjects.c.subject != "index")
+        while True:
+            try:
+                rows = await self._personal._keys._database.read(lambda on: on.execute(query))
+            except StoreUnavailable:
+                await self._clock.sleep(1)
+            else:
+                self.outside.stored_keys = [row.sealed for row in rows]
+                return True
 
     async def dead_letter(self, operation: str) -> str:
         """Return the dead letter that the operation waits for."""

@@ -33,12 +33,23 @@ async def judge_erasure(simulation: Simulation, stored: Stored, found: Findings)
             for name in (ANN, BOB)
             if name.encode() in content.lower()
         ]
+    _destroyed(simulation, found)
     personal = simulation.personal_data()
     try:
         await _sealed(personal, _trees(simulation, stored), found)
     finally:
         await personal.close()
     _announced(stored["identity"], found)
+
+
+def _destroyed(simulation: Simulation, found: Findings) -> None:
+    """Check that the erased key, which was there, is in no file of the database any more."""
+    if len(simulation.outside.stored_keys) != 1:
+        found.lost.append(f"{len(simulation.outside.stored_keys)} keys were there, not one")
+    for file in sorted(simulation.home.glob("secrets.db*")):
+        content = file.read_bytes()
+        if any(key in content for key in simulation.outside.stored_keys):
+            found.leaked.append(f"the erased key is still in {file.name}")
 
 
 def _bytes(simulation: Simulation) -> Iterator[tuple[str, bytes]]:

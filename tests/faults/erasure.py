@@ -85,6 +85,7 @@ async def erase(client: Client) -> None:
     Audit reads an intent that is in clear only after the erasure.
     """
     await client.ask("ann", _thing(1, ANN))
+    await client.once("keys noted", client.note_keys)
     await client.once("audit is late", lambda: _hold(client))
     await client.send(DIRECT, _thing(2, ANN), FIRST)
     await client.ask(ERASE, EraseSubject(subject=ANN.title()))

@@ -127,6 +127,11 @@ class Simulation:
         """The services that run."""
         return (*SERVICES, "identity") if self.scenario.signed else SERVICES
 
+    @property
+    def home(self) -> Path:
+        """The folder of the stores in this life."""
+        return self._home
+
     # -- lives ----------------------------------------------------------------------------------
 
     def prepare(self) -> None:

@@ -52,6 +52,8 @@ class Outside:
     """The intents for which a client has got its answer; others are sent again."""
     answers: dict[str, Any] = field(default_factory=dict)
     """What a client that waits for answers has got, by what it did."""
+    stored_keys: list[bytes] = field(default_factory=list, repr=False)
+    """Encrypted keys of persons as the database had them before the erasure."""
     broken: set[str] = field(default_factory=set)
     """The ids of the intents at which the provisioner fails."""
 

@@ -62,11 +62,6 @@ class Stage(Simulation):
         self.ended = False
         self._sent = 0
 
-    @property
-    def home(self) -> Path:
-        """The folder of the stores."""
-        return self._home
-
     async def _client(self, store: Store, personal: PersonalData) -> None:  # noqa: ARG002
         self.gateway = store
         await wait(1)

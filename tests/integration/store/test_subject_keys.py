@@ -1,18 +1,21 @@
 """The keys of personal data are the same on SQLite and on PostgreSQL."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from busbar.kernel.errors import ConfigurationError
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.secrets.subjects import SubjectKeys
+from busbar.runtime.store import StoreUnavailable
 from busbar.testing import ManualClock
 from support.runtime import KEY
-from support.secrets import OTHER_KEY, SecretPlace
+from support.secrets import OTHER_KEY, InSqlite, SecretPlace
 
 ANN, BOB = "a" * 32, "b" * 32
 Process = Callable[..., SubjectKeys]
@@ -62,6 +65,46 @@ async def test_an_erased_key_is_gone_from_the_table_and_for_every_process(
     rows = {row[0]: row for row in await place.rows("subjects")}
     assert None in rows[ANN]
     assert None not in rows[BOB][:4]
+
+
+async def test_an_erased_key_is_in_no_file_of_sqlite(tmp_path: Path, clock: ManualClock) -> None:
+    place = InSqlite(tmp_path)
+    keys, other = place.subject_keys(clock), place.subject_keys(clock)
+    await keys.ensure([ANN, BOB])
+    await other.find([ANN])
+    sealed = {row[0]: row[2] for row in await place.rows("subjects")}
+    assert sealed[ANN] in _bytes(place)
+    await keys.erase(ANN, operation="op-1")
+    assert sealed[ANN] not in _bytes(place)
+    assert sealed[BOB] in _bytes(place)
+    await keys.close()
+    await other.close()
+
+
+def _bytes(place: InSqlite) -> bytes:
+    files = sorted(place.file.parent.glob(f"{place.file.name}*"))
+    return b"".join(file.read_bytes() for file in files)
+
+
+async def test_an_erasure_whose_trace_cannot_be_removed_yet_is_repeated(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pragmas = ("busy_timeout=0", "journal_mode=WAL")
+    monkeypatch.setattr("busbar.runtime.store.engines.sqlite._PRAGMAS", pragmas)
+    place = InSqlite(tmp_path)
+    keys = place.subject_keys(clock)
+    await keys.ensure([ANN])
+    sealed = {row[0]: row[2] for row in await place.rows("subjects")}[ANN]
+    with closing(sqlite3.connect(place.file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM subjects").fetchone() == (1,)
+        with pytest.raises(StoreUnavailable, match="in use"):
+            await keys.erase(ANN, operation="op-1")
+        assert await keys.find([ANN]) == {}
+        reader.execute("COMMIT")
+    assert await keys.erase(ANN, operation="op-1")
+    assert sealed not in _bytes(place)
+    await keys.close()
 
 
 async def test_an_erasure_that_is_repeated_says_the_same_and_keeps_what_came_since(
