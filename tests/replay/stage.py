@@ -62,7 +62,7 @@ class Stage(Simulation):
         self.ended = False
         self._sent = 0
 
-    async def _client(self, store: Store, personal: PersonalData) -> None:  # noqa: ARG002
+    async def _client(self, store: Store, personal: PersonalData) -> None:  # noqa: ARG002 - unused
         self.gateway = store
         await wait(1)
         await self.script(self)

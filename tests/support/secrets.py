@@ -65,7 +65,7 @@ class InSqlite(SecretPlace):
 
     async def rows(self, table: str = "secrets") -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.file)) as connection:
-            return list(connection.execute(f"SELECT * FROM {table} ORDER BY 1"))  # noqa: S608
+            return list(connection.execute(f"SELECT * FROM {table} ORDER BY 1"))  # noqa: S608 - our own
 
 
 class InPostgres(SecretPlace):
@@ -82,5 +82,5 @@ class InPostgres(SecretPlace):
 
     async def rows(self, table: str = "secrets") -> list[tuple[Any, ...]]:
         async with self._cluster.session(service="secrets") as session:
-            found = await session.fetch(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608
+            found = await session.fetch(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608 - our own
             return [tuple(row) for row in found]
