@@ -14,7 +14,7 @@ from busbar.messages.caller import Caller
 from busbar.messages.catalogue import BY_TYPE
 from busbar.messages.delivery import DeadLetterDiscarded, DeadLetterRedriven
 from busbar.messages.envelope import Envelope
-from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked
+from busbar.messages.identity import KeyRefused, KeyRegistered, KeyRevoked, SubjectErased
 from busbar.messages.policy import IntentAllowed, IntentDenied
 from busbar.messages.request import RequestAllowed
 from busbar.messages.resource import ResourceDeleted, ResourceFailed, ResourceProvisioned
@@ -37,6 +37,7 @@ ENDS = (
     KeyRegistered,
     KeyRevoked,
     KeyRefused,
+    SubjectErased,
 )
 """The last facts of the operations of scripts."""
 
@@ -109,7 +110,7 @@ def _positions(events: Sequence[StoredEvent], broker: Broker, found: Findings) -
     published = {
         content.id
         for content in _read(broker, topics.FACTS_IDENTITY)
-        if content.type != KeyRefused.TYPE
+        if content.type not in {KeyRefused.TYPE, SubjectErased.TYPE}
     }
     found.lost += [f"{one} was not folded" for one in sorted(published - folded.keys())]
 

@@ -1,7 +1,10 @@
 """A client that outlives the platform's processes: it waits for answers, and remembers them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, TypeVar
+
+from sqlalchemy import select
 
 from busbar.gateway.domain import ADMINISTRATOR
 from busbar.gateway.handlers import DEAD_LETTER, OPERATION, accept_intent
@@ -12,6 +15,8 @@ from busbar.messages.codec import kafka as codec
 from busbar.messages.envelope import Envelope
 from busbar.messages.signing import SigningKey, sign
 from busbar.messages.views import OperationView
+from busbar.runtime.personal import PersonalData
+from busbar.runtime.secrets.tables import subjects
 from busbar.runtime.store import Store, StoreTransaction, StoreUnavailable
 from faults.bus import Broker
 from faults.loop import latency
@@ -34,8 +39,16 @@ def envelope_of(id_: str, intent: Intent) -> Envelope:
 class Client:
     """Asks over the gateway of this life, or signs and publishes by itself."""
 
-    def __init__(self, store: Store, outside: Outside, broker: Broker, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        personal: PersonalData,
+        outside: Outside,
+        broker: Broker,
+        clock: Clock,
+    ) -> None:
         self._store = store
+        self._personal = personal
         self._clock = clock
         self.outside = outside
         self.broker = broker
@@ -54,12 +67,7 @@ class Client:
             await latency()
             while True:
                 try:
-                    await accept_intent(
-                        self._store,
-                        envelope_of(id_, intent),
-                        principal=ADMINISTRATOR,
-                        traceparent=None,
-                    )
+                    await self._accept(envelope_of(id_, intent))
                 except StoreUnavailable:
                     await self._clock.sleep(1)
                 else:
@@ -68,6 +76,16 @@ class Client:
             return operation_text(SOURCE, id_)
 
         return await self.once(f"{id_} begins", act)
+
+    async def _accept(self, received: Envelope) -> None:
+        """Seal and store an intent, as the gateway's route for events does."""
+        data = await self._personal.seal(received.data)
+        await accept_intent(
+            self._store,
+            replace(received, data=data),
+            principal=ADMINISTRATOR,
+            traceparent=None,
+        )
 
     async def ask(self, id_: str, intent: Intent) -> OperationView:
         """Send an intent to the gateway, and wait for its end."""
@@ -119,6 +137,18 @@ class Client:
     async def _view(self, operation: str) -> OperationView | None:
         known = await self._read(lambda tx: tx.documents.get(OPERATION, operation))
         return OperationView.model_validate(known["view"]) if known else None
+
+    async def note_keys(self) -> bool:
+        """Remember every key of a person, encrypted, as the database has it now."""
+        query = select(subjects.c.sealed).where(subjects.c.subject != "index")
+        while True:
+            try:
+                rows = await self._personal._keys._database.read(lambda on: on.execute(query))
+            except StoreUnavailable:
+                await self._clock.sleep(1)
+            else:
+                self.outside.stored_keys = [row.sealed for row in rows]
+                return True
 
     async def dead_letter(self, operation: str) -> str:
         """Return the dead letter that the operation waits for."""

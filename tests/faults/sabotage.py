@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from busbar.backends.port import Call
 from busbar.kernel.ids import operation_key
 from busbar.messages.authority import Authority, Key
+from busbar.messages.envelope import Envelope
 from busbar.messages.signing import Signature
 from busbar.policy.domain import Unverified, callers
+from busbar.policy.handlers import Policy
 from busbar.provisioner.domain import commands
 from busbar.provisioner.domain.state import Saga
+from busbar.runtime.consume.service import Received
+from busbar.runtime.secrets.subjects import SubjectKeys
 from busbar.runtime.store import Claim
 from busbar.runtime.store.parts.inbox import Inbox
 from busbar.runtime.store.parts.tasks import Tasks
@@ -130,6 +135,39 @@ def _no_revocation(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(callers, "_key_of", key_of)
 
 
+def _no_destruction(patch: pytest.MonkeyPatch) -> None:
+    """Announce an erasure that did not happen."""
+
+    async def erase(_keys: SubjectKeys, _subject: str, *, operation: str) -> bool:
+        return bool(operation)
+
+    patch.setattr(SubjectKeys, "erase", erase)
+
+
+def _no_seal(patch: pytest.MonkeyPatch) -> None:
+    """Let policy keep what producers have published in clear."""
+
+    async def in_clear(_policy: Policy, event: Received[Any]) -> Envelope:
+        return event.envelope
+
+    patch.setattr(Policy, "_sealed", in_clear)
+
+
+def _no_time(patch: pytest.MonkeyPatch) -> None:
+    """Seal what is read late as if it were new."""
+    before = SubjectKeys.ensure
+
+    async def ensure(
+        keys: SubjectKeys,
+        wanted: Collection[str],
+        *,
+        at: datetime | None = None,  # noqa: ARG001 - that is the point
+    ) -> dict[str, bytes]:
+        return await before(keys, wanted)
+
+    patch.setattr(SubjectKeys, "ensure", ensure)
+
+
 def _lose_answers(simulation: Simulation) -> None:
     """The bus takes everything twice."""
     simulation.broker.losses = [Loss.ANSWER, None] * 20
@@ -141,6 +179,9 @@ SABOTAGES = {
     "mark": Sabotage("occupied-apply", (1,), _no_marks),
     "key": Sabotage("late-apply", (1,), _no_key),
     "revocation": Sabotage("key-rotation", (1,), _no_revocation),
+    "destroyed-key": Sabotage("erasure", (1,), _no_destruction),
+    "seal": Sabotage("erasure", (1,), _no_seal),
+    "time-of-sealing": Sabotage("erasure", (1,), _no_time),
     "second-look": Sabotage("hanging-create", (1,), _no_second_look),
 }
 

@@ -16,7 +16,7 @@ from busbar.messages.resource import (
     ResourceProvisioned,
 )
 from busbar.testing.memory import Refuse
-from faults import discards, rotation
+from faults import discards, erasure, rotation
 from faults.client import Client
 from faults.names import SOURCE, STRANGER, THING
 from faults.world import Outside
@@ -62,6 +62,8 @@ class Scenario:
     """How the intents of the script end: status and reason."""
     signed: bool = False
     """Whether identity runs as well, and policy takes signed intents only."""
+    personal: bool = False
+    """Whether the promise has a personal field, and a file the keys of persons."""
     rewound: bool = False
     """Whether policy reads the facts about keys from the start again."""
     stride: int = 1
@@ -228,6 +230,17 @@ ALL = {
             expects=rotation.REWOUND,
             signed=True,
             rewound=True,
+        ),
+        Scenario(
+            name="erasure",
+            reset_stride=10,
+            before=(SUBSCRIBED,),
+            asked=(),
+            leaves=erasure.LEAVES,
+            script=erasure.erase,
+            expects=erasure.EXPECTED,
+            signed=True,
+            personal=True,
         ),
     )
 }

@@ -8,8 +8,8 @@ and the threads of the SQLite driver.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,12 @@ from busbar.runtime.core.settings import Settings
 from busbar.runtime.core.signing_key import key_path
 from busbar.runtime.host.process import App, Context, ProcessTiming, ServiceProcess
 from busbar.runtime.outbox.relay import RelayTiming
+from busbar.runtime.personal import PersonalData, load_marks
+from busbar.runtime.secrets.open import subject_keys_of
+from busbar.runtime.secrets.subjects import KEY_BYTES
 from busbar.runtime.store import Store, StoreUnavailable, store_of
 from busbar.runtime.tasks.runner import TaskRunner, TaskTiming
+from faults import erasure
 from faults.bus import Broker, SimulatedBus
 from faults.client import Client
 from faults.discards import BrittlePolicy, BrittleProvisioner
@@ -108,7 +112,9 @@ class Simulation:
         self._home.mkdir(mode=0o700)
         self._promises = root / "promises"
         self._promises.mkdir()
-        (self._promises / "thing.yaml").write_text(PROMISE, encoding="utf-8")
+        promise = erasure.PROMISE if scenario.personal else PROMISE
+        (self._promises / "thing.yaml").write_text(promise, encoding="utf-8")
+        self._marks = load_marks([self._promises])
         known = Known(load_promises([self._promises]), shipped().environments)
         self._judge = (known.promises, load_rules([], known, with_shipped=False))
         self._settings = Settings(
@@ -120,6 +126,11 @@ class Simulation:
     def services(self) -> tuple[str, ...]:
         """The services that run."""
         return (*SERVICES, "identity") if self.scenario.signed else SERVICES
+
+    @property
+    def home(self) -> Path:
+        """The folder of the stores in this life."""
+        return self._home
 
     # -- lives ----------------------------------------------------------------------------------
 
@@ -214,9 +225,10 @@ class Simulation:
             ensure_private_file(key_path(self._home, name), GATEWAY.pem.strip())
         store = store_of(self._home / f"{name}.db", service=name, clock=self.clock)
         self.stores[name] = store
-        context = Context(settings, store, self.clock, Cipher(bytes(32)), no_personal_data())
+        personal = self.personal_data()
+        context = Context(settings, store, self.clock, Cipher(bytes(32)), personal)
         service = ServiceProcess(
-            self._wire(name),
+            self._wire(name, personal),
             context,
             timing=TIMING,
             make_bus=self._bus,
@@ -224,8 +236,16 @@ class Simulation:
             make_runner=self._runner,
         )
         if name == "gateway":
-            self._asking = asyncio.create_task(self._client(store))
+            self._asking = asyncio.create_task(self._client(store, personal))
         await service.run(asyncio.Event())
+
+    def personal_data(self) -> PersonalData:
+        """Return the personal data as a process of this life sees them."""
+        if not self.scenario.personal:
+            return no_personal_data()
+        settings = self._settings.model_copy(update={"home": self._home})
+        keys = subject_keys_of(settings, cipher=Cipher(bytes(32)), clock=self.clock)
+        return PersonalData(self._marks, keys)
 
     def _bus(self, _bootstrap: str, **named: Any) -> SimulatedBus:
         return SimulatedBus(self.broker, **named)
@@ -235,10 +255,10 @@ class Simulation:
         self.runners.append(made)
         return made
 
-    async def _client(self, store: Store) -> None:
+    async def _client(self, store: Store, personal: PersonalData) -> None:
         """Send what is wanted, again and again until it is answered."""
         if self.prepared and self.scenario.script is not None:
-            client = Client(store, self.outside, self.broker, self.clock)
+            client = Client(store, personal, self.outside, self.broker, self.clock)
             await self.scenario.script(client)
             self.outside.answered.add(SCRIPT)
             return
@@ -264,27 +284,25 @@ class Simulation:
             else:
                 return
 
-    def _wire(self, name: str) -> App:
+    def _wire(self, name: str, personal: PersonalData) -> App:
         """The service over what is outside; otherwise as in its ``app.py``."""
         clock, lease = self.clock, self._settings.lease_seconds
         match name:
             case "policy":
                 policy = BrittlePolicy if self.scenario.broken else Policy
                 unsigned = not self.scenario.signed
-                judge = policy(*self._judge, no_personal_data(), accepts_unsigned=unsigned)
+                judge = policy(*self._judge, personal, accepts_unsigned=unsigned)
                 return App(judge.service())
             case "identity":
-                identity, store = Identity(no_personal_data()), self.stores[name]
+                identity, store = Identity(personal), self.stores[name]
                 return App(identity.service(), open=lambda: identity.declare(PRINCIPALS, store))
             case "provisioner":
                 adapters = SimulatedAdapters(self.outside, clock)
-                provisioner = BrittleProvisioner(
-                    adapters, no_personal_data(), clock=clock, lease=lease
-                )
+                provisioner = BrittleProvisioner(adapters, personal, clock=clock, lease=lease)
                 provisioner.outside = self.outside
                 return App(provisioner.service())
             case "audit":
-                return App(Audit(Cipher(bytes(32)), no_personal_data()).service())
+                return App(Audit(Cipher(bytes(32)), personal).service())
             case "gateway":
                 return App(Gateway().service())
             case _:
@@ -311,6 +329,17 @@ class _Dice:
         return running().dice.random()
 
 
+def _key() -> bytes:
+    """A key of a person, from the seed: sealed values are the same when a run is repeated."""
+    return running().dice.randbytes(KEY_BYTES)
+
+
+@asynccontextmanager
+async def _unlocked(_path: Path) -> AsyncIterator[None]:
+    """No other process opens the file, and there is no thread that could wait for one."""
+    yield
+
+
 async def _no_topics(_bootstrap: str) -> list[str]:
     await wait(0)
     return []
@@ -318,14 +347,18 @@ async def _no_topics(_bootstrap: str) -> list[str]:
 
 @contextmanager
 def simulated() -> Iterator[None]:
-    """Make jitter depend on the seed, keep the driver out of threads, and silence the logs."""
+    """Make jitter and keys depend on the seed, keep the driver out of threads, catch the logs."""
     quiet = structlog.testing.CapturingLoggerFactory()
     with without_threads(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("busbar.notifier.handlers.notifier.randomness", _Dice)
         patch.setattr("busbar.runtime.core.backoff._random", _Dice)
+        patch.setattr("busbar.runtime.secrets.subjects._random_key", _key)
+        patch.setattr("busbar.runtime.secrets.open._exclusive", _unlocked)
         logging.disable(logging.CRITICAL)
         structlog.configure(
-            processors=[_drop], logger_factory=quiet, cache_logger_on_first_use=False
+            processors=[structlog.processors.format_exc_info, _keep],
+            logger_factory=quiet,
+            cache_logger_on_first_use=False,
         )
         try:
             yield
@@ -334,5 +367,10 @@ def simulated() -> Iterator[None]:
             structlog.reset_defaults()
 
 
-def _drop(_logger: object, _name: str, _event: Any) -> Any:
+LOGGED: list[str] = []
+"""What the services of all lives have logged."""
+
+
+def _keep(_logger: object, _name: str, event: Any) -> Any:
+    LOGGED.append(repr(event))
     raise structlog.DropEvent

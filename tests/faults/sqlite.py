@@ -22,6 +22,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine.base import Engine as SyncEngine
 from sqlalchemy.util import LRUCache
 
+from busbar.runtime.store.engines.sqlite import _PRAGMAS
 from faults.loop import LATENCY, VirtualLoop
 
 WRITES = ("BEGIN IMMEDIATE", "INSERT", "UPDATE", "DELETE", "CREATE", "SAVEPOINT", "ROLLBACK TO")
@@ -44,6 +45,12 @@ def _gives_way(function: Callable[[], Any]) -> bool:
             return False
 
 
+def _begins_writing(function: Callable[[], Any]) -> bool:
+    """Return whether this call of the driver takes the lock of the file."""
+    given = function.args if isinstance(function, partial) else ()
+    return bool(given) and str(given[0]).lstrip().upper().startswith("BEGIN IMMEDIATE")
+
+
 class _Calls:
     """A stand-in for the queue of the driver's thread; there is one for each connection."""
 
@@ -59,13 +66,10 @@ class _Calls:
             function()
             return
         self._connection = _connection_of(function) or self._connection
-        if not _gives_way(function):
+        if _gives_way(function):
+            self._fly(future, function)
+        else:
             self._perform(future, function)
-            return
-        loop = future.get_loop()
-        delay = loop.dice.random() * LATENCY if isinstance(loop, VirtualLoop) else 0
-        handle = loop.call_later(delay, self._perform, future, function)
-        self._flying[future] = (handle, function)
 
     def _perform(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
         self._flying.pop(future, None)
@@ -76,7 +80,29 @@ class _Calls:
         if self._broken and not closes_cursor:
             aiosqlite.core.set_exception(future, _was_reset())
             return
-        _run(future, function)
+        if _begins_writing(function):
+            self._begin(future, function)
+        else:
+            _run(future, function)
+
+    def _begin(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
+        """Begin as soon as no other connection writes; waiting in SQLite would stop everybody."""
+        try:
+            result = function()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                self._fly(future, function)
+            else:
+                aiosqlite.core.set_exception(future, error)
+        else:
+            aiosqlite.core.set_result(future, result)
+
+    def _fly(self, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
+        """Perform a call after its latency."""
+        loop = future.get_loop()
+        delay = loop.dice.random() * LATENCY if isinstance(loop, VirtualLoop) else 0
+        handle = loop.call_later(delay, self._perform, future, function)
+        self._flying[future] = (handle, function)
 
     def reset(self, dice: random.Random) -> None:
         """Lose what is on its way, or its answer, and the transaction that is open."""
@@ -146,13 +172,23 @@ def without_threads() -> Iterator[None]:
         patch.setattr(aiosqlite.core, "Thread", _NoThread)
         # Every restart of a process opens its stores again; what is compiled for one fits the next.
         patch.setattr(SQLiteDialect_aiosqlite, "__hash__", lambda _: 1)
+        pragmas = ("busy_timeout=0", *(one for one in _PRAGMAS if "busy_timeout" not in one))
+        patch.setattr("busbar.runtime.store.engines.sqlite._PRAGMAS", pragmas)
         patch.setattr(
             SQLiteDialect_aiosqlite, "__eq__", lambda _, other: isinstance(other, type(_))
         )
         begin = SyncEngine.__init__
 
-        def shared(engine: SyncEngine, *given: Any, **named: Any) -> None:
-            begin(engine, *given, **named)
+        # SQLAlchemy takes the options of an engine from the names of these parameters.
+        def shared(
+            engine: SyncEngine,
+            pool: Any,
+            dialect: Any,
+            url: Any,
+            hide_parameters: bool = False,  # noqa: FBT001, FBT002 - as in the original
+            **named: Any,
+        ) -> None:
+            begin(engine, pool, dialect, url, hide_parameters=hide_parameters, **named)
             engine._compiled_cache = compiled
 
         patch.setattr(SyncEngine, "__init__", shared)
@@ -169,7 +205,7 @@ def copy_as_killed(before: Path, after: Path) -> None:
     after.mkdir(mode=0o700)
     for file in sorted(before.iterdir()):
         if file.name.endswith((".db", ".db-wal")):
-            shutil.copyfile(file, after / file.name)
+            shutil.copy(file, after / file.name)  # with its mode: secrets must be private
 
 
 def rewind(database: Path, consumer: str, topic: str) -> None:

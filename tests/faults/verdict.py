@@ -33,6 +33,7 @@ from busbar.runtime.store import Store, StoredEvent
 from busbar.runtime.store.schema import tables
 from faults.answers import fact_in, judge_answers
 from faults.bus import Broker
+from faults.erased import judge_erasure
 from faults.names import RESOURCE, STRANGER
 from faults.report import Findings
 from faults.scenarios import APPLIED, Asked
@@ -84,6 +85,7 @@ async def _judge(simulation: Simulation, found: Findings) -> None:
     await _copy(simulation, found)
     await _replay(simulation, stored, found)
     judge_answers(simulation, stored, found)
+    await judge_erasure(simulation, stored, found)
 
 
 # -- operations ---------------------------------------------------------------------------------
@@ -172,10 +174,16 @@ def _effects(simulation: Simulation, found: Findings) -> None:
         if times > 1:
             found.duplicated.append(f"the effect {key} was carried out {times} times")
     for (owner, action), keys in _keys_of(effects):
-        if len(keys) > 1 and APPLIED not in simulation.scenario.before:
+        if len(keys) > 1 and not _changes(simulation):
             found.duplicated.append(f"{action} for {owner} was carried out {len(keys)} times")
     _things(simulation, found)
     found.lost += [f"{name}, which has another owner, was touched" for name in simulation.harmed()]
+
+
+def _changes(simulation: Simulation) -> bool:
+    """Return whether something is changed that was made before."""
+    scenario = simulation.scenario
+    return APPLIED in scenario.before or scenario.script is not None
 
 
 def _things(simulation: Simulation, found: Findings) -> None:

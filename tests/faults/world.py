@@ -44,12 +44,16 @@ class Outside:
     """How long the world takes for a change."""
     received: list[str] = field(default_factory=list)
     """The ids of webhooks, as often as they came."""
+    bodies: list[bytes] = field(default_factory=list, repr=False)
+    """The bodies of webhooks that came."""
     refusals: int = 0
     """How many of the next webhooks are refused."""
     answered: set[str] = field(default_factory=set)
     """The intents for which a client has got its answer; others are sent again."""
     answers: dict[str, Any] = field(default_factory=dict)
     """What a client that waits for answers has got, by what it did."""
+    stored_keys: list[bytes] = field(default_factory=list, repr=False)
+    """Encrypted keys of persons as the database had them before the erasure."""
     broken: set[str] = field(default_factory=set)
     """The ids of the intents at which the provisioner fails."""
 
@@ -250,6 +254,7 @@ class Receiver:
             await latency()
             return Attempt(status=503)
         self._outside.received.append(request.headers["webhook-id"])
+        self._outside.bodies.append(request.body)
         await latency()
         return Attempt(status=204)
 

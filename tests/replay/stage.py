@@ -21,6 +21,7 @@ from busbar.messages.resource import ApplyResource, DeleteResource
 from busbar.provisioner.handlers import Provisioner
 from busbar.runtime.consume.service import Received
 from busbar.runtime.host.process import App
+from busbar.runtime.personal import PersonalData
 from busbar.runtime.store import Store, Transaction
 from faults import simulation
 from faults.loop import wait
@@ -28,7 +29,6 @@ from faults.names import RESOURCE, SOURCE, THING
 from faults.scenarios import ALL
 from faults.simulation import Simulation, simulated
 from faults.world import SimulatedAdapters
-from support.personal import no_personal_data
 
 SEED = 1
 MOST_AWAITS = 100_000
@@ -62,23 +62,18 @@ class Stage(Simulation):
         self.ended = False
         self._sent = 0
 
-    @property
-    def home(self) -> Path:
-        """The folder of the stores."""
-        return self._home
-
-    async def _client(self, store: Store) -> None:
+    async def _client(self, store: Store, personal: PersonalData) -> None:  # noqa: ARG002 - unused
         self.gateway = store
         await wait(1)
         await self.script(self)
         self.ended = True
 
-    def _wire(self, name: str) -> App:
+    def _wire(self, name: str, personal: PersonalData) -> App:
         if name != "provisioner":
-            return super()._wire(name)
+            return super()._wire(name, personal)
         adapters = SimulatedAdapters(self.outside, self.clock)
         lease = self._settings.lease_seconds
-        brittle = Brittle(adapters, no_personal_data(), clock=self.clock, lease=lease)
+        brittle = Brittle(adapters, personal, clock=self.clock, lease=lease)
         brittle.stage = self
         return App(brittle.service())
 

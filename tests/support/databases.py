@@ -52,5 +52,5 @@ class Postgres(Database):
 
     async def empty_place(self) -> SecretPlace:
         async with self._cluster.session(self._cluster.owner_url, service="secrets") as owner:
-            await owner.execute("TRUNCATE secrets")
+            await owner.execute("TRUNCATE secrets, subjects")
         return InPostgres(self._cluster, self._folder / "home")

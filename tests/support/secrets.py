@@ -9,9 +9,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from busbar.kernel.clock import Clock
 from busbar.runtime.core.cipher import Cipher
 from busbar.runtime.core.settings import Settings
 from busbar.runtime.secrets import SecretStore, secrets_of
+from busbar.runtime.secrets.open import subject_keys_of
+from busbar.runtime.secrets.subjects import SubjectKeys
 from busbar.testing import ManualClock
 from support.postgres_store import StoreCluster
 from support.runtime import (
@@ -36,13 +39,17 @@ class SecretPlace(ABC):
         """To be opened by ``async with``."""
         return secrets_of(self.settings, cipher=Cipher(key), clock=ManualClock())
 
+    def subject_keys(self, clock: Clock, key: bytes = KEY) -> SubjectKeys:
+        """The keys of personal data beside it, to be closed."""
+        return subject_keys_of(self.settings, cipher=Cipher(key), clock=clock)
+
     @abstractmethod
     async def run(self, statement: str) -> None:
         """Change the table past the store."""
 
     @abstractmethod
-    async def rows(self) -> list[tuple[Any, ...]]:
-        """Everything that is in the table."""
+    async def rows(self, table: str = "secrets") -> list[tuple[Any, ...]]:
+        """Everything that is in a table."""
 
 
 class InSqlite(SecretPlace):
@@ -56,9 +63,9 @@ class InSqlite(SecretPlace):
         with closing(sqlite3.connect(self.file)) as connection, connection:
             connection.execute(statement)
 
-    async def rows(self) -> list[tuple[Any, ...]]:
+    async def rows(self, table: str = "secrets") -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.file)) as connection:
-            return list(connection.execute("SELECT * FROM secrets ORDER BY name"))
+            return list(connection.execute(f"SELECT * FROM {table} ORDER BY 1"))  # noqa: S608 - our own
 
 
 class InPostgres(SecretPlace):
@@ -73,8 +80,7 @@ class InPostgres(SecretPlace):
         async with self._cluster.session(service="secrets") as session:
             await session.execute(statement)
 
-    async def rows(self) -> list[tuple[Any, ...]]:
+    async def rows(self, table: str = "secrets") -> list[tuple[Any, ...]]:
         async with self._cluster.session(service="secrets") as session:
-            return [
-                tuple(row) for row in await session.fetch("SELECT * FROM secrets ORDER BY name")
-            ]
+            found = await session.fetch(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608 - our own
+            return [tuple(row) for row in found]

@@ -1,6 +1,7 @@
 """The database of secrets: transactions that run to their end."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -45,6 +46,13 @@ class SecretDatabase:
         """Run ``body`` in one transaction; it is durable on return."""
         return await self._run(body, WRITING)
 
+    async def truncate_log(self) -> None:
+        """Let the log of SQLite forget what earlier transactions have deleted.
+
+        The log keeps a page as it was before, until it is full. PostgreSQL cleans up by itself.
+        """
+        await self._to_end(self._truncate_log())
+
     async def close(self) -> None:
         """Wait for running transactions, then close every connection."""
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -57,12 +65,15 @@ class SecretDatabase:
     async def _run(
         self, body: Callable[[AsyncConnection], Awaitable[Result]], begin: str
     ) -> Result:
-        """Run ``body`` to completion even if the caller is cancelled.
+        return await self._to_end(self._transact(body, begin))
+
+    async def _to_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run ``work`` to completion even if the caller is cancelled.
 
         A driver that is interrupted between two statements would keep the file locked, and a
         caller that did not wait could see its next call run before this one.
         """
-        task = asyncio.create_task(self._transact(body, begin))
+        task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await shield_until_done(task)
@@ -76,6 +87,21 @@ class SecretDatabase:
                 return await body(connection)
         except Collision as error:
             raise StoreUnavailable("the secret table is locked by another writer") from error
+
+    async def _truncate_log(self) -> None:
+        engine = await self._connected_engine()
+        if engine.dialect.name != "sqlite":
+            return
+        async with connected(engine) as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            try:
+                # Past SQLAlchemy, which would begin a transaction.
+                async with raw.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                    busy, *_ = await cursor.fetchone()
+            except sqlite3.OperationalError as error:
+                raise StoreUnavailable("the secret table cannot be cleaned up") from error
+        if busy:
+            raise StoreUnavailable("the secret table is in use, so it cannot be cleaned up")
 
     async def _connected_engine(self) -> AsyncEngine:
         async with self._connecting:

@@ -80,7 +80,8 @@ async def _create_table(path: Path) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", pool_size=_POOL, max_overflow=0, hide_parameters=True
     )
-    prepare_engine(engine)
+    # What is deleted is overwritten with zeros: it must not stay in a free part of a page.
+    prepare_engine(engine, pragmas=("secure_delete=ON",))
     writer = engine.execution_options(**{BEGIN: WRITING})
     try:
         async with connected(writer) as connection, connection.begin():

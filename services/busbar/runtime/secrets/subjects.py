@@ -106,7 +106,7 @@ class SubjectKeys:
     async def erase(self, subject: str, *, operation: str) -> bool:
         """Destroy the key of ``subject``; return whether there was one, also when repeated.
 
-        It is durable on return.
+        It is durable on return. On SQLite the files have no trace of the key then.
         """
         gone = {
             "sealed": None,
@@ -129,7 +129,10 @@ class SubjectKeys:
                 return True
             return (await connection.execute(deletion)).first() is not None
 
-        return await self._database.write(write)
+        existed = await self._database.write(write)
+        # Also when repeated: the first time may have ended before this.
+        await self._database.truncate_log()
+        return existed
 
     async def close(self) -> None:
         """Wait for running transactions, then close every connection."""

@@ -149,11 +149,14 @@ def _lock(path: Path) -> FileLock:
     return lock
 
 
-def prepare_engine(engine: AsyncEngine, *, begin: str = READING) -> None:
+def prepare_engine(
+    engine: AsyncEngine, *, begin: str = READING, pragmas: Collection[str] = ()
+) -> None:
     """Make connections durable (WAL, full fsync) and translate their errors.
 
     Transactions begin with the statement ``begin``, or with that of the execution option
-    :data:`BEGIN`. SQLite's errors are raised as :class:`StoreUnavailable`.
+    :data:`BEGIN`. Each connection begins with ``pragmas`` too. SQLite's errors are raised as
+    :class:`StoreUnavailable`.
     """
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -161,7 +164,7 @@ def prepare_engine(engine: AsyncEngine, *, begin: str = READING) -> None:
         connection.isolation_level = None  # the driver must not begin or commit by itself
         try:
             cursor = connection.cursor()
-            for pragma in _PRAGMAS:
+            for pragma in (*_PRAGMAS, *pragmas):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
         except (sqlite3.OperationalError, DBAPIError) as error:
