@@ -99,7 +99,8 @@ async def test_a_broken_record_shows_nothing_on_the_operation_whose_id_it_claims
     await producer.send_and_wait(TOPIC, body, headers=binary(id_), partition=0)
     await eventually(lambda: _status(client, id_, "succeeded"), what="the intent", within=30)
     await producer.send_and_wait(TOPIC, b"{", headers=binary(id_), partition=0)
-    for sentence in await _explained(client, operation):
+    sentences = await eventually(lambda: _explained(client, operation), what="the explanation")
+    for sentence in sentences or []:
         assert f"{TOPIC}/0/{broken.offset}" not in sentence.text
     view = await client.operation(operation)
     assert (view.status, view.dead_letter, view.conflicts) == ("succeeded", "", 0)

@@ -15,7 +15,7 @@ def fact(model: type[Fact], **fields: Any) -> Fact:
     return model.model_validate({**model.EXAMPLES[0], **fields, "operation": EXAMPLE_OPERATION})
 
 
-KEPT = (fact(DeadLettered), "t1")
+KEPT = (DeadLettered.model_validate(DeadLettered.EXAMPLES[2]), "t1")
 RECOVERED = (fact(DeadLetterRecovered), "t3")
 
 
