@@ -175,9 +175,12 @@ async def test_every_fact_says_who_publishes_it_and_on_whose_behalf(
         ("service_account", service, "payments-ci", operation)
         for service in ("policy", "provisioner")
     }
-    why = [one.text async for one in api.why(operation)]
-    key = CI.public.id[:8]
-    assert any(text.endswith(f"Asked by payments-ci, signed with key {key}….") for text in why)
+    said_who = f"Asked by payments-ci, signed with key {CI.public.id[:8]}…."
+
+    async def explained() -> bool:
+        return any([one.text.endswith(said_who) async for one in api.why(operation)])
+
+    await eventually(explained, within=60, what="an explanation that says who asked")
 
 
 async def test_an_event_that_names_another_principal_is_denied(api: Client, kafka: Kafka) -> None:

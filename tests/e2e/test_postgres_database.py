@@ -13,6 +13,7 @@ import pytest
 
 from busbar.cli.local import Platform
 from busbar.cli.local.plan import ServicePlan, Wiring, plan_services
+from busbar.messages.http import Sentence
 from busbar.messages.topics import SERVICES
 from busbar.messages.views import OperationView
 from busbar.sdk import Client
@@ -230,7 +231,11 @@ async def hidden(stage: Stage, client: Client, view: OperationView, url: str, *,
     assert in_files(password, *folders, stage.databases.folder) == []
     assert in_files(stage.password, platform.home) == []
     assert password not in view.model_dump_json()
-    assert password not in str([sentence async for sentence in client.why(view.id)])
+
+    async def explanation() -> list[Sentence]:
+        return [sentence async for sentence in client.why(view.id)]
+
+    assert password not in str(await eventually(explanation, what="the explanation"))
 
 
 async def test_a_database_of_another_owner_is_refused_and_stays_as_it_is(
