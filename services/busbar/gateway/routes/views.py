@@ -59,15 +59,13 @@ class Views:
     ) -> Found:
         """Return what ``look`` finds as soon as it is ``good``, or after ``wait`` seconds.
 
-        What the principal may see is looked up again after each wait.
+        What the principal may see is looked up again after each wait, and before the first one: a
+        change between authentication and the wait would wake nothing.
         """
-        is_first = True
 
         async def look_as_principal() -> Found:
-            nonlocal is_first
-            if not is_first:
+            if wait:
                 self._use(await self._session.again())
-            is_first = False
             return await look()
 
         return await self.queries.until(look_as_principal, good, wait)
