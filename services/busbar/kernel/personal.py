@@ -63,16 +63,21 @@ def sealed_in(tree: Any) -> Iterator[str]:
 def replaced(tree: Any, values: Mapping[str, Any], otherwise: Any = None) -> Any:
     """Return ``tree`` with each sealed value replaced by that of ``values`` under its text.
 
-    One that is not in ``values`` becomes ``otherwise``. Parts without sealed values are shared
-    with ``tree``.
+    One that is not in ``values`` becomes ``otherwise``. Without any, ``tree`` itself is returned.
     """
-    if not isinstance(tree, dict | list | tuple) or next(sealed_in(tree), None) is None:
+    if next(sealed_in(tree), None) is None:
         return tree
+    return _replaced(tree, values, otherwise)
+
+
+def _replaced(tree: Any, values: Mapping[str, Any], otherwise: Any) -> Any:
     if (text := sealed_text(tree)) is not None:
         return values.get(text, otherwise)
     if isinstance(tree, dict):
-        return {name: replaced(value, values, otherwise) for name, value in tree.items()}
-    return [replaced(value, values, otherwise) for value in tree]
+        return {name: _replaced(value, values, otherwise) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_replaced(value, values, otherwise) for value in tree]
+    return tree
 
 
 _SHORT: Final = 3

@@ -144,9 +144,11 @@ def _decide_apply(
     if refusal := _outdated(state, received, message):
         return _denied(received, refusal)
     spec = plain = normalized(version.with_defaults(message.spec))
+    shown = None
     if received.sealed_spec is not None:
         spec = normalized(version.with_defaults(received.sealed_spec))
-    if violations := version.violations(plain, shown=masked(spec)):
+        shown = masked(spec)
+    if violations := version.violations(plain, shown=shown):
         return _denied(received, _Refusal("invalid_spec", violations))
     evaluation = _evaluate(engine, received, "apply", {**received.data, "spec": spec})
     if evaluation.denials:

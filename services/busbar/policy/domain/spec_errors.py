@@ -86,7 +86,7 @@ def violations(
         errors = list(validator.iter_errors(spec))
     except UntriedTextError as error:
         return _untried(error.text, spec)
-    if shown is not None and shown != spec:
+    if shown is not None:
         for one in errors:
             _quote(one, spec, shown)
     explained = {_violation(one, validator): None for one in errors}

@@ -73,7 +73,7 @@ from busbar.policy.domain import (
     refuse,
     violations_of,
 )
-from busbar.policy.handlers.unusable import INTENT_MAX_BYTES, expiry_of, unreadable, unusable
+from busbar.policy.handlers.unusable import expiry_of, repeatable, unreadable, unusable
 from busbar.runtime.consume.service import (
     ConflictingEvent,
     Discarded,
@@ -267,7 +267,7 @@ class Policy:
         envelope = await self._sealed(problem)
         operation, intent = operation_id(envelope.source, envelope.id), IntentRef.of(envelope)
         resource = ResourceId.named_in(envelope.data)
-        requested = envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
+        requested = repeatable(envelope)
         if problem.error is None or problem.model is None:
             facts = deny_unknown_type(
                 operation=operation,
@@ -309,7 +309,7 @@ class Policy:
             operation=discarded.operation,
             intent=IntentRef.of(envelope),
             resource=ResourceId.named_in(envelope.data),
-            requested=envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None,
+            requested=repeatable(envelope),
             caller=discarded.caller,
             by=discarded.by,
         )

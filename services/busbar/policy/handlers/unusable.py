@@ -1,7 +1,7 @@
 """Denials of intents that cannot be used as they are: too large, unreadable, or with a bad time."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from busbar.kernel.ids import operation_id
 from busbar.kernel.resource import ResourceId
@@ -15,6 +15,11 @@ from busbar.runtime.personal import Opened
 
 INTENT_MAX_BYTES: Final = 256 * 1024
 """The largest intent, in bytes; the facts about an intent repeat its data."""
+
+
+def repeatable(envelope: Envelope) -> Any:
+    """Return the data of an intent for a fact to repeat, or None if they are too large."""
+    return envelope.data if len(envelope.body) <= INTENT_MAX_BYTES else None
 
 
 def unusable(envelope: Envelope, caller: Caller | None) -> list[Fact]:
