@@ -6,10 +6,7 @@ from typing import Annotated, Protocol
 import typer
 
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
-from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
     Output,
     OutputOption,
@@ -19,6 +16,7 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
+from busbar.cli.shared.request import request
 from busbar.cli.shared.times import shown
 from busbar.sdk import Client, DeadLetter, Receipt
 
@@ -160,17 +158,11 @@ def _request(
     timeout: float,
     output: Output,
 ) -> None:
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
+    async def to_its_service(client: Client) -> Receipt:
         service = (await client.dead_letter(dead_letter)).service
-        accepted = await send(client, dead_letter, service=service)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
+        return await send(client, dead_letter, service=service)
 
-    raise typer.Exit(call(options_of(context), body, limit=limit))
+    request(context, to_its_service, wait=wait, timeout=timeout, output=output)
 
 
 _FINISHED = frozenset({"handled", "discarded", "recovered"})

@@ -5,14 +5,11 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.confirm import YesOption, confirm
-from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.exits import usage
 from busbar.cli.shared.files import standard_input
-from busbar.cli.shared.limit import TimeLimit
-from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
+from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption
 from busbar.cli.shared.output import Output, OutputOption
-from busbar.sdk import Client
+from busbar.cli.shared.request import request
 
 EXAMPLES = ("busbar erase ann@example.com", "busbar erase - --yes < name.txt")
 
@@ -47,13 +44,10 @@ def command(
         if not subject:
             raise usage("The name on standard input is empty.", fix="Write it as one line.")
     confirm(f"Erase the personal data of {subject}? They can never be read again.", yes=yes)
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
-        accepted = await client.erase_subject(subject, event_id=event_id)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
-
-    raise typer.Exit(call(options_of(context), body, limit=limit))
+    request(
+        context,
+        lambda client: client.erase_subject(subject, event_id=event_id),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )

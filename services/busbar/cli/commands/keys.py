@@ -7,11 +7,9 @@ import typer
 
 from busbar.cli.shared.confirm import YesOption, confirm
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
-from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import Output, OutputOption, coloured, plain, print_json, print_table
+from busbar.cli.shared.request import request
 from busbar.messages.principals import PrincipalView
 from busbar.runtime.core.signing_key import ensure_signing_key, key_path
 from busbar.sdk import Client
@@ -59,16 +57,13 @@ def create(
         f"private key  {path}{kept}\npublic key   {public.text}\nkey id       {public.id}", err=True
     )
 
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
-        accepted = await client.register_key(principal, public.text)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
-
-    raise typer.Exit(call(options_of(context), body, limit=limit))
+    request(
+        context,
+        lambda client: client.register_key(principal, public.text),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )
 
 
 @app.command("list", epilog="Example: [bold]busbar keys list --principal payments-ci[/]")
@@ -124,13 +119,10 @@ def revoke(
     """
     confirm(f"Revoke the key {key}? It can never be used again.", yes=yes)
 
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
-        accepted = await client.revoke_key(key, reason=reason)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
-
-    raise typer.Exit(call(options_of(context), body, limit=limit))
+    request(
+        context,
+        lambda client: client.revoke_key(key, reason=reason),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )

@@ -5,14 +5,10 @@ from typing import Annotated
 import typer
 
 from busbar.cli.shared.confirm import YesOption, confirm
-from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode
 from busbar.cli.shared.ids import resource_id
-from busbar.cli.shared.limit import TimeLimit
-from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
+from busbar.cli.shared.options import EventIdOption, TimeoutOption, WaitOption
 from busbar.cli.shared.output import Output, OutputOption
-from busbar.sdk import Client
+from busbar.cli.shared.request import request
 
 EXAMPLES = ("busbar release payments/dev/event-stream/orders",)
 
@@ -37,13 +33,10 @@ def command(
     """
     resource = resource_id(resource)
     confirm(f"Forget {resource}? What exists of it stays and is not managed any more.", yes=yes)
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
-        accepted = await client.release(resource, event_id=event_id)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
-
-    raise typer.Exit(call(options_of(context), body, limit=limit))
+    request(
+        context,
+        lambda client: client.release(resource, event_id=event_id),
+        wait=wait,
+        timeout=timeout,
+        output=output,
+    )

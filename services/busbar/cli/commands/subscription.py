@@ -1,17 +1,15 @@
 """``busbar subscription``."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
 
 from busbar.cli.shared.catalogue import show_subscriptions
 from busbar.cli.shared.connect import call
-from busbar.cli.shared.exits import ExitCode, usage
+from busbar.cli.shared.exits import usage
 from busbar.cli.shared.ids import subscription_id
-from busbar.cli.shared.limit import TimeLimit
 from busbar.cli.shared.options import TimeoutOption, WaitOption, options_of
-from busbar.cli.shared.outcome import follow_all, print_accepted
 from busbar.cli.shared.output import (
     Output,
     OutputOption,
@@ -21,10 +19,11 @@ from busbar.cli.shared.output import (
     print_json,
     print_table,
 )
+from busbar.cli.shared.request import request
 from busbar.cli.shared.times import parse_time_argument, shown
 from busbar.messages.webhooks import AttemptView, DeliveryStatus
 from busbar.runtime.core.clock import SystemClock
-from busbar.sdk import Client, DeliveryView, Receipt, SubscriptionView
+from busbar.sdk import Client, DeliveryView, SubscriptionView
 
 EXAMPLES = ("busbar subscription list --team payments",)
 
@@ -132,7 +131,7 @@ def send_test_event(
     delivered, 3 no such subscription, 4 not delivered, 5 no result in time.
     """
     subscription_id(subscription)
-    _request(
+    request(
         context,
         lambda client: client.send_test_event(subscription),
         wait=wait,
@@ -166,30 +165,10 @@ def resend(
     if event is not None and since is not None:
         raise usage("--event and --since exclude each other.", fix="Give one of them.")
     time = None if since is None else parse_time_argument(since, now=SystemClock().now())
-    _request(
+    request(
         context,
         lambda client: client.resend(subscription, event=event, since=time),
         wait=wait,
         timeout=timeout,
         output=output,
     )
-
-
-def _request(
-    context: typer.Context,
-    send: Callable[[Client], Awaitable[Receipt]],
-    *,
-    wait: bool,
-    timeout: float,
-    output: Output,
-) -> None:
-    limit = TimeLimit(timeout)
-
-    async def body(client: Client) -> ExitCode:
-        accepted = await send(client)
-        if wait:
-            return await follow_all(client, [accepted], limit=limit, output=output)
-        print_accepted([accepted], output)
-        return ExitCode.OK
-
-    raise typer.Exit(call(options_of(context), body, limit=limit))
