@@ -1,7 +1,6 @@
 """``busbar publish``."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ from busbar.kernel.errors import ConfigurationError
 from busbar.messages.signing import SigningKey
 from busbar.runtime.core.clock import SystemClock
 from busbar.runtime.core.setting_values import check_brokers
-from busbar.runtime.core.signing_key import key_path, load_signing_key
+from busbar.runtime.core.signing_key import load_signing_key
 
 EXAMPLES = (
     "busbar publish -f orders.yaml --key ci.pem --source urn:team:payments",
@@ -95,26 +94,13 @@ def _brokers(context: typer.Context, named: str | None) -> str:
 
 
 def _signer(options: Options) -> SigningKey:
-    path = _key_file(options)
+    path = options.key_of(options.principal or options.settings().principal)
     found = load_signing_key(path)
     if found is None:
         raise ConfigurationError(
             f"There is no key {path}.", fix="Make one: busbar keys create PRINCIPAL --file FILE"
         )
     return found
-
-
-def _key_file(options: Options) -> Path:
-    settings = options.settings()
-    if named := options.key_file or settings.key_file:
-        return named
-    principal = options.principal or settings.principal
-    if principal is None:
-        raise usage(
-            "An intent on Kafka is signed, and no key is named.",
-            fix="Pass --key FILE, or --as NAME for the key in <home>/keys/NAME.pem.",
-        )
-    return key_path(settings.home, principal)
 
 
 def _show(done: list[Published], output: Output) -> None:

@@ -102,7 +102,6 @@ class Options:
         """
         from busbar.sdk import KeyToken  # noqa: PLC0415 - loads pydantic
         from busbar.sdk.discovery import (  # noqa: PLC0415 - the same
-            key_file,
             read_key,
             read_token,
             secret_of,
@@ -110,11 +109,28 @@ class Options:
 
         settings = self.settings()
         if principal := self.acts_as():
-            file = self.key_file or settings.key_file or key_file(settings.home, principal)
-            return KeyToken(principal, read_key(file))
+            return KeyToken(principal, read_key(self.key_of(principal)))
         if self.token_file is None and settings.token is not None:
             return secret_of(settings.token, "BUSBAR_TOKEN")
         return read_token(self.token_file or settings.home / "token")
+
+    def key_of(self, principal: str | None) -> Path:
+        """Return the file of a private key: ``--key``, BUSBAR_KEY_FILE, or that of ``principal``.
+
+        Raises:
+            CommandError: no option names one.
+        """
+        from busbar.sdk.discovery import key_file  # noqa: PLC0415 - loads pydantic
+
+        settings = self.settings()
+        if named := self.key_file or settings.key_file:
+            return named
+        if principal is None:
+            raise usage(
+                "An intent on Kafka is signed, and no key is named.",
+                fix="Pass --key FILE, or --as NAME for the key in <home>/keys/NAME.pem.",
+            )
+        return key_file(settings.home, principal)
 
 
 def options_of(context: typer.Context) -> Options:
